@@ -1,0 +1,32 @@
+//! Time as an input: pure code takes a [`Moment`], only the edges ask a [`Clock`].
+
+use std::time::{Duration, SystemTime};
+
+/// One instant, told by two clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Time on `CLOCK_MONOTONIC` (the clock of V4L2 buffer timestamps): never
+    /// steps, and is what every duration and deadline is computed from.
+    pub monotonic: Duration,
+    /// Wall-clock time: may step at any moment, only ever printed.
+    pub wall: SystemTime,
+}
+
+pub trait Clock: Send + Sync {
+    fn now(&self) -> Moment;
+}
+
+/// The machine's own clocks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Moment {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let monotonic = Duration::new(
+            u64::try_from(time.tv_sec).unwrap_or(0),
+            u32::try_from(time.tv_nsec).unwrap_or(0),
+        );
+        Moment { monotonic, wall: SystemTime::now() }
+    }
+}

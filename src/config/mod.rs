@@ -1,0 +1,1 @@
+//! Settings: layers, checks, and where each value came from.

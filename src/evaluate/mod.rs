@@ -1,0 +1,1 @@
+//! Measures of a detector on a labelled set.

@@ -1,0 +1,108 @@
+//! Sizes and boxes, in pixels of the upright picture as its owner sees it.
+
+use serde::{Deserialize, Serialize};
+
+/// Width and height in pixels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Size {
+    pub width: u32,
+    pub height: u32,
+}
+
+impl Size {
+    pub const fn new(width: u32, height: u32) -> Self {
+        Self { width, height }
+    }
+
+    /// Number of pixels.
+    pub const fn area(self) -> usize {
+        self.width as usize * self.height as usize
+    }
+}
+
+impl std::fmt::Display for Size {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}x{}", self.width, self.height)
+    }
+}
+
+/// An axis-aligned box: left and top edge, width and height, in pixels.
+/// Edges are real numbers: a pixel `i` covers `[i, i + 1)`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rect {
+    pub x: f32,
+    pub y: f32,
+    pub width: f32,
+    pub height: f32,
+}
+
+impl Rect {
+    pub const fn new(x: f32, y: f32, width: f32, height: f32) -> Self {
+        Self { x, y, width, height }
+    }
+
+    /// From the left, top, right and bottom edges.
+    pub fn from_edges(left: f32, top: f32, right: f32, bottom: f32) -> Self {
+        Self::new(left, top, (right - left).max(0.0), (bottom - top).max(0.0))
+    }
+
+    pub fn right(&self) -> f32 {
+        self.x + self.width
+    }
+
+    pub fn bottom(&self) -> f32 {
+        self.y + self.height
+    }
+
+    pub fn centre(&self) -> (f32, f32) {
+        (self.x + self.width / 2.0, self.y + self.height / 2.0)
+    }
+
+    pub fn area(&self) -> f32 {
+        self.width * self.height
+    }
+
+    /// Intersection over union, 0 to 1; 0 where either box is empty.
+    pub fn iou(&self, other: &Rect) -> f32 {
+        let width = self.right().min(other.right()) - self.x.max(other.x);
+        let height = self.bottom().min(other.bottom()) - self.y.max(other.y);
+        if width <= 0.0 || height <= 0.0 {
+            return 0.0;
+        }
+        let intersection = width * height;
+        intersection / (self.area() + other.area() - intersection)
+    }
+
+    /// The part of the box that lies inside a picture of this size.
+    pub fn clipped(&self, size: Size) -> Rect {
+        let (width, height) = (size.width as f32, size.height as f32);
+        Rect::from_edges(
+            self.x.clamp(0.0, width),
+            self.y.clamp(0.0, height),
+            self.right().clamp(0.0, width),
+            self.bottom().clamp(0.0, height),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn iou_of_equal_half_and_disjoint_boxes() {
+        let a = Rect::new(0.0, 0.0, 10.0, 10.0);
+        assert_eq!(a.iou(&a), 1.0);
+        assert!((a.iou(&Rect::new(5.0, 0.0, 10.0, 10.0)) - 1.0 / 3.0).abs() < 1e-6);
+        assert_eq!(a.iou(&Rect::new(10.0, 0.0, 10.0, 10.0)), 0.0);
+        assert_eq!(a.iou(&Rect::default()), 0.0);
+    }
+
+    #[test]
+    fn clipping_never_leaves_the_picture() {
+        let size = Size::new(100, 50);
+        let all = Rect::new(-10.0, -10.0, 500.0, 500.0).clipped(size);
+        assert_eq!(all, Rect::new(0.0, 0.0, 100.0, 50.0));
+        assert_eq!(Rect::new(200.0, 0.0, 10.0, 10.0).clipped(size).area(), 0.0);
+    }
+}

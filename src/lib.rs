@@ -1,0 +1,20 @@
+//! Facial-expression events from a local camera over MQTT.
+//!
+//! One direction of flow: [`source`] → [`pixels`] → [`detector`] → [`tracks`] →
+//! [`events`] → [`publish`]; [`pipeline`] runs it, [`cmd`] is the command line.
+//! `docs/design/architecture.md` follows one frame all the way.
+
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod cmd;
+pub mod config;
+pub mod detector;
+pub mod evaluate;
+pub mod events;
+pub mod geometry;
+pub mod pipeline;
+pub mod pixels;
+pub mod publish;
+pub mod source;
+pub mod tracks;

@@ -1,0 +1,1 @@
+//! The running daemon: threads, mailbox, counters.

@@ -1,0 +1,84 @@
+//! One picture as a source delivers it.
+
+use crate::clock::Moment;
+use crate::geometry::Size;
+
+/// How the bytes of a [`Frame`] are to be read. Names follow V4L2's FourCCs
+/// (linux/Documentation/userspace-api/media/v4l/pixfmt.rst).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PixelFormat {
+    /// `RGB3`: 3 bytes a pixel.
+    Rgb24,
+    /// `BGR3`: 3 bytes a pixel.
+    Bgr24,
+    /// `GREY`: 1 byte a pixel.
+    Grey,
+    /// `YUYV`: Y0 U Y1 V, two pixels in 4 bytes.
+    Yuyv,
+    /// `UYVY`: U Y0 V Y1.
+    Uyvy,
+    /// `NV12`: a plane of Y, then a plane of interleaved U and V at half size.
+    Nv12,
+    /// `YU12` (I420): a plane of Y, then U, then V at half size.
+    I420,
+    /// `MJPG`/`JPEG`: one JPEG picture, compressed.
+    Mjpeg,
+}
+
+/// How a stored picture is turned to stand upright: the eight values of EXIF's
+/// orientation tag, which also serve a camera that hangs upside down or mirrors.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
+)]
+pub struct Orientation {
+    /// Clockwise quarter turns to apply, 0 to 3.
+    pub quarter_turns: u8,
+    /// Mirror left to right, after turning.
+    pub mirror: bool,
+}
+
+impl Orientation {
+    /// The size of a picture after turning.
+    pub fn upright(self, stored: Size) -> Size {
+        if self.quarter_turns % 2 == 1 { Size::new(stored.height, stored.width) } else { stored }
+    }
+}
+
+/// One picture. The buffer is reused from frame to frame, so that capture
+/// allocates nothing once it runs.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// Exactly the valid bytes (V4L2's `bytesused`), never the whole buffer.
+    pub data: Vec<u8>,
+    pub format: PixelFormat,
+    /// Size as stored, before [`Orientation`] is applied.
+    pub size: Size,
+    /// Bytes from one row of the first plane to the next; 0 for compressed pictures.
+    pub stride: usize,
+    pub orientation: Orientation,
+    /// When the sensor took it (the driver's timestamp), else when it was read.
+    pub captured: Moment,
+    /// The source's own running number; gaps are frames the driver lost.
+    pub sequence: u64,
+}
+
+impl Frame {
+    /// An empty frame for a source to fill.
+    pub fn empty(now: Moment) -> Self {
+        Self {
+            data: Vec::new(),
+            format: PixelFormat::Grey,
+            size: Size::default(),
+            stride: 0,
+            orientation: Orientation::default(),
+            captured: now,
+            sequence: 0,
+        }
+    }
+
+    /// The size of the picture as it is seen: what detections refer to.
+    pub fn upright_size(&self) -> Size {
+        self.orientation.upright(self.size)
+    }
+}

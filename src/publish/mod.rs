@@ -1,0 +1,1 @@
+//! Events and states to an MQTT broker.
