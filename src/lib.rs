@@ -10,6 +10,7 @@ pub mod clock;
 pub mod cmd;
 pub mod config;
 pub mod detector;
+pub mod error;
 pub mod evaluate;
 pub mod events;
 pub mod geometry;
