@@ -1,1 +1,3 @@
 //! Settings: layers, checks, and where each value came from.
+
+pub mod layers;

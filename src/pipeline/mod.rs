@@ -1,1 +1,4 @@
 //! The running daemon: threads, mailbox, counters.
+
+pub mod counters;
+pub mod mailbox;

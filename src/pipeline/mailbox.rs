@@ -1,0 +1,160 @@
+//! One slot between the capture and the inference thread: the newest frame wins.
+//!
+//! Frames change hands by swapping, so three buffers circulate for ever: one that
+//! the source fills, one that waits here, one that the detector reads.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// What a taker finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// The caller's buffer now holds the newest frame.
+    Frame,
+    /// Nothing came within the limit.
+    Nothing,
+    /// The other side is gone and nothing is left to take.
+    Closed,
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    item: T,
+    full: bool,
+    closed: bool,
+    skipped: u64,
+}
+
+/// A mailbox for one item, shared by one putter and one taker.
+#[derive(Debug)]
+pub struct Mailbox<T> {
+    slot: Mutex<Slot<T>>,
+    changed: Condvar,
+}
+
+impl<T> Mailbox<T> {
+    /// `spare` is the third buffer.
+    pub fn new(spare: T) -> Self {
+        let slot = Slot { item: spare, full: false, closed: false, skipped: 0 };
+        Self { slot: Mutex::new(slot), changed: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slot<T>> {
+        // Nothing under this lock can panic half-way through a change, so the
+        // slot of a thread that died elsewhere is still whole.
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leaves `item` for the taker and gives back a buffer to fill. Replaces a
+    /// frame that nobody took and counts it as skipped. False when closed.
+    pub fn put(&self, item: &mut T) -> bool {
+        let mut slot = self.lock();
+        std::mem::swap(&mut slot.item, item);
+        slot.skipped += u64::from(slot.full);
+        slot.full = true;
+        self.changed.notify_all();
+        !slot.closed
+    }
+
+    /// Like [`put`](Self::put), but waits until the last frame was taken: for
+    /// lists of pictures, where each one counts. False when closed.
+    pub fn put_when_empty(&self, item: &mut T) -> bool {
+        let mut slot = self.lock();
+        while slot.full && !slot.closed {
+            slot = self.changed.wait(slot).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(slot);
+        self.put(item)
+    }
+
+    /// Waits at most `limit` for a frame and swaps it into `item`.
+    pub fn take(&self, item: &mut T, limit: Duration) -> Taken {
+        let (mut slot, _) = self
+            .changed
+            .wait_timeout_while(self.lock(), limit, |slot| !slot.full && !slot.closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        if slot.full {
+            std::mem::swap(&mut slot.item, item);
+            slot.full = false;
+            self.changed.notify_all();
+            Taken::Frame
+        } else if slot.closed {
+            Taken::Closed
+        } else {
+            Taken::Nothing
+        }
+    }
+
+    /// Ends the exchange; a frame that waits can still be taken.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Frames that were replaced before anybody took them.
+    pub fn skipped(&self) -> u64 {
+        self.lock().skipped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn newest_wins_and_the_older_is_counted() {
+        let mailbox = Mailbox::new(0);
+        let (mut filled, mut taken) = (1, 0);
+        assert!(mailbox.put(&mut filled));
+        filled = 2;
+        assert!(mailbox.put(&mut filled));
+        assert_eq!(mailbox.take(&mut taken, LIMIT), Taken::Frame);
+        assert_eq!((taken, mailbox.skipped()), (2, 1));
+        assert_eq!(mailbox.take(&mut taken, Duration::ZERO), Taken::Nothing);
+    }
+
+    #[test]
+    fn three_buffers_circulate_for_ever() {
+        let mailbox = Mailbox::new(vec![0]);
+        let (mut filled, mut taken) = (vec![1], vec![2]);
+        let mut addresses = std::collections::HashSet::new();
+        for _ in 0..10 {
+            mailbox.put(&mut filled);
+            mailbox.take(&mut taken, LIMIT);
+            addresses.extend([filled.as_ptr(), taken.as_ptr()]);
+        }
+        assert_eq!(addresses.len(), 3);
+    }
+
+    #[test]
+    fn the_last_frame_survives_closing() {
+        let mailbox = Mailbox::new(0);
+        let (mut filled, mut taken) = (7, 0);
+        mailbox.put(&mut filled);
+        mailbox.close();
+        assert_eq!(mailbox.take(&mut taken, LIMIT), Taken::Frame);
+        assert_eq!(mailbox.take(&mut taken, LIMIT), Taken::Closed);
+        assert!(!mailbox.put(&mut filled));
+    }
+
+    #[test]
+    fn put_when_empty_loses_nothing() {
+        let mailbox = Mailbox::new(0u32);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for mut number in 1..=100 {
+                    mailbox.put_when_empty(&mut number);
+                }
+                mailbox.close();
+            });
+            let (mut got, mut item) = (Vec::new(), 0);
+            while mailbox.take(&mut item, LIMIT) == Taken::Frame {
+                got.push(item);
+            }
+            assert_eq!(got, (1..=100).collect::<Vec<_>>());
+        });
+        assert_eq!(mailbox.skipped(), 0);
+    }
+}
