@@ -1,1 +1,26 @@
-//! Events and states to an MQTT broker.
+//! From an event to a broker, without losing it and without waiting for it.
+//!
+//! [`Publisher`] is the handle that everybody else holds: it never blocks. Behind
+//! it stand the [`queue`] (what goes next), the [`outbox`] (events until they are
+//! acknowledged), the [`client`] (one task that owns the connection) and, when no
+//! broker is configured, the [`broker`] inside the process. The contract with the
+//! world is in [`topics`] and `docs/ref/mqtt.md`.
+
+#[cfg(feature = "embedded-broker")]
+pub mod broker;
+pub mod client;
+pub mod identity;
+mod lost;
+pub mod message;
+pub mod outbox;
+pub mod payload;
+mod publisher;
+pub mod queue;
+pub mod reconnect;
+pub mod settings;
+pub mod topics;
+pub mod url;
+
+pub use client::Received;
+pub use publisher::{Publisher, Start};
+pub use settings::Settings;

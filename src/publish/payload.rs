@@ -1,0 +1,98 @@
+//! What retained topics say. Schemas: `docs/ref/camera-state.schema.json` and
+//! `docs/ref/status.schema.json`.
+
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+use super::queue::Stats;
+use crate::pipeline::counters::Counts;
+
+/// Version of the retained payloads; rises when a reader must change.
+pub const SCHEMA_VERSION: u32 = 1;
+
+pub const ONLINE: &[u8] = b"online";
+pub const OFFLINE: &[u8] = b"offline";
+
+/// What one camera sees now.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CameraState {
+    pub schema: u32,
+    /// When this became so, RFC 3339 in UTC.
+    pub time: String,
+    /// Faces that are followed now.
+    pub faces: usize,
+    /// Expression of the largest face that has one; none without a face.
+    pub expression: Option<String>,
+    /// Smoothed confidence of that expression, 0 to 1.
+    pub confidence: Option<f32>,
+    /// Track id of that face.
+    pub track: Option<u64>,
+}
+
+/// Why a device does less than it should; `docs/ref/mqtt.md` lists the codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasonCode {
+    NoCamera,
+    NotACamera,
+    Dark,
+    NoFace,
+    Paused,
+    ModelRefused,
+    Throttled,
+    ClockNotSet,
+}
+
+impl ReasonCode {
+    pub const ALL: [ReasonCode; 8] = [
+        ReasonCode::NoCamera,
+        ReasonCode::NotACamera,
+        ReasonCode::Dark,
+        ReasonCode::NoFace,
+        ReasonCode::Paused,
+        ReasonCode::ModelRefused,
+        ReasonCode::Throttled,
+        ReasonCode::ClockNotSet,
+    ];
+}
+
+/// One reason, for a machine and for a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reason {
+    pub code: ReasonCode,
+    /// The camera it is about; none when it is about the device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub camera: Option<String>,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+/// What a device does and why nothing happens.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DeviceStatus {
+    pub schema: u32,
+    /// When this was so, RFC 3339 in UTC.
+    pub time: String,
+    /// Version of the daemon.
+    pub version: String,
+    /// Name of the loaded model; none while there is none.
+    pub model: Option<String>,
+    /// Seconds since the start.
+    pub uptime_s: u64,
+    /// Why less happens than could, the most important first; empty when all is well.
+    pub reasons: Vec<Reason>,
+    /// Frames looked at per second.
+    pub frames_per_second: f32,
+    /// Time of one inference in milliseconds; none before the first.
+    pub inference_ms: Option<f32>,
+    /// Temperature of the processor in °C; none where the board does not tell.
+    pub temperature_c: Option<f32>,
+    pub frames: Counts,
+    pub mqtt: Stats,
+}
+
+/// RFC 3339 in UTC with milliseconds, as every payload writes time.
+pub fn rfc3339(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time).to_string()
+}

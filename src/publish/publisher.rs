@@ -1,0 +1,257 @@
+//! The handle that the rest of the program holds.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{fs, io};
+
+use serde::Serialize;
+use tokio::sync::{Notify, mpsc, watch};
+
+use super::client::{Client, Connection, Received};
+use super::message::Class;
+use super::outbox::Outbox;
+use super::payload::{CameraState, DeviceStatus, OFFLINE, ONLINE};
+use super::queue::{Queue, Refused, Stats};
+use super::settings::Settings;
+use super::topics::{Name, NameError, Topics};
+use super::url::{BrokerUrl, UrlError};
+use crate::clock::Clock;
+use crate::error::{self, Kind};
+
+/// Messages that arrived and wait to be looked at.
+const RECEIVED_WAITING: usize = 16;
+
+/// What a publisher is started with.
+pub struct Start {
+    pub settings: Settings,
+    pub device: Name,
+    /// systemd's `$CREDENTIALS_DIRECTORY`, if it is set.
+    pub credentials_dir: Option<PathBuf>,
+    /// Topic filters to hear on every connection.
+    pub subscriptions: Vec<String>,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Why a publisher could not be started. A broker that is away is no reason.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("mqtt.url {0}")]
+    Url(#[from] UrlError),
+    #[error("mqtt.base_topic {0}")]
+    Base(#[from] NameError),
+    #[error("cannot read the password file {} (mqtt.password_file): {source}", path.display())]
+    Password { path: PathBuf, source: io::Error },
+    #[error(
+        "mqtt.url is empty and this build has no broker inside: \
+         set mqtt.url, for example mqtt://127.0.0.1:1883"
+    )]
+    NoBroker,
+    #[cfg(feature = "embedded-broker")]
+    #[error(transparent)]
+    Broker(#[from] super::broker::BrokerError),
+}
+
+impl From<StartError> for error::Error {
+    fn from(error: StartError) -> Self {
+        let kind = match &error {
+            #[cfg(feature = "embedded-broker")]
+            StartError::Broker(_) => Kind::Unavailable,
+            _ => Kind::Config,
+        };
+        error::Error::new(kind, error.to_string())
+    }
+}
+
+/// What callers and the client share.
+pub(super) struct Shared {
+    queue: Mutex<Queue>,
+    /// Told whenever the queue may have something new.
+    pub(super) wake: Notify,
+}
+
+impl Shared {
+    pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
+        // Every method leaves the queue whole, so a panic elsewhere spoils nothing.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Publishes without ever waiting. Clones share one connection.
+#[derive(Clone)]
+pub struct Publisher {
+    shared: Arc<Shared>,
+    topics: Topics,
+    clock: Arc<dyn Clock>,
+    broker: BrokerUrl,
+    stop: Arc<watch::Sender<bool>>,
+    done: watch::Receiver<bool>,
+    #[cfg(feature = "embedded-broker")]
+    _embedded: Option<Arc<super::broker::Broker>>,
+}
+
+impl Publisher {
+    /// Starts the task that keeps the connection, on the current tokio runtime,
+    /// and with no broker configured a broker as well. Messages to the
+    /// subscriptions come out of the receiver.
+    pub fn start(start: Start) -> Result<(Self, mpsc::Receiver<Received>), StartError> {
+        let Start { settings, device, credentials_dir, subscriptions, clock } = start;
+        let topics = Topics::new(&settings.base_topic, device)?;
+        let password = password(&settings, credentials_dir.as_deref())?;
+        #[cfg(feature = "embedded-broker")]
+        let (broker, embedded) = match settings.broker()? {
+            Some(url) => (url, None),
+            None => {
+                let broker = super::broker::Broker::start(settings.embedded_port)?;
+                (broker.url(), Some(Arc::new(broker)))
+            }
+        };
+        #[cfg(not(feature = "embedded-broker"))]
+        let broker = settings.broker()?.ok_or(StartError::NoBroker)?;
+
+        let outbox = Outbox::new(settings.outbox.clone());
+        let shared = Arc::new(Shared {
+            queue: Mutex::new(Queue::new(&settings, outbox)),
+            wake: Notify::new(),
+        });
+        let (stop, stopping) = watch::channel(false);
+        let (finished, done) = watch::channel(false);
+        let (received_in, received) = mpsc::channel(RECEIVED_WAITING);
+        let client = Client {
+            shared: Arc::clone(&shared),
+            connection: Connection::new(&settings, broker.clone(), &topics, password),
+            subscriptions,
+            received: received_in,
+            stop: stopping,
+            clock: Arc::clone(&clock),
+        };
+        let publisher = Self {
+            shared,
+            topics,
+            clock,
+            broker,
+            stop: Arc::new(stop),
+            done,
+            #[cfg(feature = "embedded-broker")]
+            _embedded: embedded,
+        };
+        publisher.retain(Class::Availability, publisher.topics.availability(), ONLINE.to_vec());
+        tokio::spawn(async move {
+            client.run().await;
+            finished.send_replace(true);
+        });
+        Ok((publisher, received))
+    }
+
+    pub fn topics(&self) -> &Topics {
+        &self.topics
+    }
+
+    /// The broker we talk to, to be announced.
+    pub fn broker(&self) -> &BrokerUrl {
+        &self.broker
+    }
+
+    /// Queues an event of `camera`. Events with the same `track` arrive in order.
+    pub fn publish_event(
+        &self,
+        camera: &Name,
+        track: &str,
+        event: &impl Serialize,
+    ) -> Result<(), Refused> {
+        let payload = json(event)?;
+        let track = format!("{camera}/{track}");
+        let topic = self.topics.event(camera);
+        let outcome = self.shared.queue().push_event(topic, track, payload, self.clock.now());
+        self.shared.wake.notify_one();
+        outcome
+    }
+
+    /// Says whether a camera delivers pictures.
+    pub fn set_camera_available(&self, camera: &Name, available: bool) {
+        let payload = if available { ONLINE } else { OFFLINE };
+        let topic = self.topics.camera_availability(camera);
+        self.retain(Class::Availability, topic, payload.to_vec());
+    }
+
+    /// Says what a camera sees now.
+    pub fn set_camera_state(&self, camera: &Name, state: &CameraState) -> Result<(), Refused> {
+        self.set_retained(Class::State, self.topics.state(camera), json(state)?)
+    }
+
+    /// Says what the device does and why nothing happens.
+    pub fn set_status(&self, status: &DeviceStatus) -> Result<(), Refused> {
+        self.set_retained(Class::State, self.topics.status(), json(status)?)
+    }
+
+    /// Sets what a retained topic says; the latest wins, an empty payload removes it.
+    pub fn set_retained(
+        &self,
+        class: Class,
+        topic: String,
+        payload: Vec<u8>,
+    ) -> Result<(), Refused> {
+        let outcome = self.shared.queue().set_retained(class, topic, payload);
+        self.shared.wake.notify_one();
+        outcome
+    }
+
+    /// For our own short messages, which cannot be refused.
+    fn retain(&self, class: Class, topic: String, payload: Vec<u8>) {
+        if let Err(refused) = self.set_retained(class, topic, payload) {
+            log::error!("{refused}");
+        }
+    }
+
+    pub fn stats(&self) -> Stats {
+        self.shared.queue().stats()
+    }
+
+    /// Delivers what it can in a few seconds, says `offline`, waits for the
+    /// broker to have that, and disconnects. Takes [`super::client::CLOSE_LIMIT`]
+    /// at most.
+    pub async fn shutdown(&self) {
+        self.stop.send_replace(true);
+        let mut done = self.done.clone();
+        // An error means the task is gone already.
+        let _ = done.wait_for(|done| *done).await;
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<Vec<u8>, Refused> {
+    serde_json::to_vec(value).map_err(|error| Refused::Json(error.to_string()))
+}
+
+/// Reads the password: a relative name from the credentials folder first
+/// (systemd.exec(5), `LoadCredential=`), else as a path.
+fn password(settings: &Settings, credentials: Option<&Path>) -> Result<Option<String>, StartError> {
+    if settings.password_file.is_empty() {
+        return Ok(None);
+    }
+    let plain = PathBuf::from(&settings.password_file);
+    let path = match credentials.map(|folder| folder.join(&plain)) {
+        Some(inside) if plain.is_relative() && inside.exists() => inside,
+        _ => plain,
+    };
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned())),
+        Err(source) => Err(StartError::Password { path, source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_comes_from_the_credentials_folder_first() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        fs::write(folder.path().join("mqtt-password"), "secret\n").expect("write");
+        let mut settings =
+            Settings { password_file: "mqtt-password".into(), ..Settings::default() };
+        let read = password(&settings, Some(folder.path())).expect("readable");
+        assert_eq!(read.as_deref(), Some("secret"));
+        settings.password_file = folder.path().join("absent").display().to_string();
+        let error = password(&settings, Some(folder.path())).expect_err("absent");
+        assert!(error.to_string().contains("mqtt.password_file"), "{error}");
+    }
+}

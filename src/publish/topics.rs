@@ -1,0 +1,163 @@
+//! Every topic that the daemon writes or reads, in one place.
+//! `docs/ref/mqtt.md` describes them and is tested against this file.
+
+use std::fmt;
+
+use super::message::Class;
+
+/// A name that may stand as one level of a topic: a device or a camera.
+///
+/// `[a-zA-Z0-9_-]+`, at most 64 characters: what Home Assistant allows in an id,
+/// and nothing that MQTT reads as a separator or a wildcard.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(String);
+
+/// Why a name cannot be part of a topic; reads as the end of "<key> ...".
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    #[error("must not be empty")]
+    Empty,
+    #[error("is longer than {LONGEST_NAME} characters")]
+    Long,
+    #[error("holds {0:?}: only letters, digits, '_' and '-' may stand in a topic")]
+    Character(char),
+    #[error("is '{0}', which the device itself uses as a topic: choose another name")]
+    Reserved(String),
+}
+
+const LONGEST_NAME: usize = 64;
+
+/// Levels below the device that are not cameras.
+const RESERVED: [&str; 3] = ["availability", "status", "command"];
+
+impl Name {
+    pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
+        let text = text.into();
+        if text.is_empty() {
+            return Err(NameError::Empty);
+        }
+        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if let Some(found) = text.chars().find(|c| !allowed(*c)) {
+            return Err(NameError::Character(found));
+        }
+        if text.len() > LONGEST_NAME {
+            return Err(NameError::Long);
+        }
+        Ok(Self(text))
+    }
+
+    /// A camera stands beside the device's own topics and may not be called so.
+    pub fn camera(text: impl Into<String>) -> Result<Self, NameError> {
+        let name = Self::new(text)?;
+        if RESERVED.contains(&name.0.as_str()) {
+            return Err(NameError::Reserved(name.0));
+        }
+        Ok(name)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The topics of one device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topics {
+    base: String,
+    device: Name,
+}
+
+impl Topics {
+    /// `base` may have levels of its own (`home/expressiond`).
+    pub fn new(base: &str, device: Name) -> Result<Self, NameError> {
+        for level in base.split('/') {
+            Name::new(level)?;
+        }
+        Ok(Self { base: base.to_owned(), device })
+    }
+
+    pub fn device(&self) -> &Name {
+        &self.device
+    }
+
+    /// `online` or `offline`: the process. The last will writes here.
+    pub fn availability(&self) -> String {
+        self.of_device("availability")
+    }
+
+    /// What the device does and why nothing happens.
+    pub fn status(&self) -> String {
+        self.of_device("status")
+    }
+
+    /// `online` or `offline`: one camera.
+    pub fn camera_availability(&self, camera: &Name) -> String {
+        self.of_camera(camera, "availability")
+    }
+
+    /// Every event of a camera, in order per track.
+    pub fn event(&self, camera: &Name) -> String {
+        self.of_camera(camera, "event")
+    }
+
+    /// What a camera sees now: the expression and the number of faces.
+    pub fn state(&self, camera: &Name) -> String {
+        self.of_camera(camera, "state")
+    }
+
+    /// Every topic that a device with this camera writes, and its class.
+    pub fn written(&self, camera: &Name) -> Vec<(String, Class)> {
+        vec![
+            (self.availability(), Class::Availability),
+            (self.status(), Class::State),
+            (self.camera_availability(camera), Class::Availability),
+            (self.state(camera), Class::State),
+            (self.event(camera), Class::Event),
+        ]
+    }
+
+    fn of_device(&self, leaf: &str) -> String {
+        format!("{}/{}/{leaf}", self.base, self.device)
+    }
+
+    fn of_camera(&self, camera: &Name, leaf: &str) -> String {
+        format!("{}/{}/{camera}/{leaf}", self.base, self.device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_what_mqtt_would_misread() {
+        for (text, expected) in [
+            ("", NameError::Empty),
+            ("a+b", NameError::Character('+')),
+            ("a#", NameError::Character('#')),
+            ("a/b", NameError::Character('/')),
+            ("a\0", NameError::Character('\0')),
+            ("$SYS", NameError::Character('$')),
+            ("küche", NameError::Character('ü')),
+        ] {
+            assert_eq!(Name::new(text), Err(expected), "{text:?}");
+        }
+        assert_eq!(Name::new("x".repeat(65)), Err(NameError::Long));
+        assert_eq!(Name::camera("status"), Err(NameError::Reserved("status".into())));
+    }
+
+    #[test]
+    fn a_base_may_have_levels() {
+        let device = Name::new("d1").expect("valid");
+        let topics = Topics::new("home/expressiond", device.clone()).expect("valid");
+        assert_eq!(topics.availability(), "home/expressiond/d1/availability");
+        assert!(Topics::new("/home", device.clone()).is_err());
+        assert!(Topics::new("home/#", device).is_err());
+    }
+}

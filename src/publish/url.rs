@@ -1,0 +1,142 @@
+//! The address of a broker: `mqtt://host[:port]` or `mqtts://host[:port]`.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// IANA's port for MQTT.
+pub const PLAIN_PORT: u16 = 1883;
+/// IANA's port for MQTT over TLS.
+pub const TLS_PORT: u16 = 8883;
+
+/// Where a broker listens and whether the way there is encrypted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerUrl {
+    pub host: String,
+    pub port: u16,
+    pub tls: bool,
+}
+
+/// Why an address was refused; reads as the end of "mqtt.url ...".
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    #[error("must begin with mqtt:// or mqtts:// (TLS), for example mqtt://broker.lan:1883")]
+    Scheme,
+    #[error(
+        "must not hold a user or password: use mqtt.username and mqtt.password_file, \
+         so that neither ends up in a log"
+    )]
+    Credentials,
+    #[error("must be a host and an optional port, without a path")]
+    Path,
+    #[error("needs a host name or address after ://")]
+    Host,
+    #[error("has the port '{0}': a number from 1 to 65535 is needed")]
+    Port(String),
+}
+
+impl FromStr for BrokerUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        let (tls, rest) = match text.split_once("://") {
+            Some(("mqtt", rest)) => (false, rest),
+            Some(("mqtts", rest)) => (true, rest),
+            _ => return Err(UrlError::Scheme),
+        };
+        if rest.contains('@') {
+            return Err(UrlError::Credentials);
+        }
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        if rest.contains(['/', '?', '#']) {
+            return Err(UrlError::Path);
+        }
+        let (host, port) = split_port(rest)?;
+        if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return Err(UrlError::Host);
+        }
+        let port = match port {
+            None if tls => TLS_PORT,
+            None => PLAIN_PORT,
+            Some(port) => match port.parse() {
+                Ok(0) | Err(_) => return Err(UrlError::Port(port.to_owned())),
+                Ok(number) => number,
+            },
+        };
+        Ok(Self { host: host.to_owned(), port, tls })
+    }
+}
+
+/// Splits `host[:port]`; an IPv6 address stands in brackets (RFC 3986, 3.2.2).
+fn split_port(text: &str) -> Result<(&str, Option<&str>), UrlError> {
+    if let Some(rest) = text.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']').ok_or(UrlError::Host)?;
+        return match rest.strip_prefix(':') {
+            Some(port) => Ok((host, Some(port))),
+            None if rest.is_empty() => Ok((host, None)),
+            None => Err(UrlError::Host),
+        };
+    }
+    match text.split_once(':') {
+        Some((_, port)) if port.contains(':') => Err(UrlError::Host),
+        Some((host, port)) => Ok((host, Some(port))),
+        None => Ok((text, None)),
+    }
+}
+
+impl fmt::Display for BrokerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "mqtts" } else { "mqtt" };
+        if self.host.contains(':') {
+            write!(f, "{scheme}://[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{scheme}://{}:{}", self.host, self.port)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn url(host: &str, port: u16, tls: bool) -> BrokerUrl {
+        BrokerUrl { host: host.to_owned(), port, tls }
+    }
+
+    #[test]
+    fn reads_what_people_write() {
+        for (text, expected) in [
+            ("mqtt://broker.lan", url("broker.lan", 1883, false)),
+            ("mqtts://broker.lan", url("broker.lan", 8883, true)),
+            ("mqtt://10.0.0.2:2883/", url("10.0.0.2", 2883, false)),
+            ("mqtts://[fd00::1]:8884", url("fd00::1", 8884, true)),
+        ] {
+            assert_eq!(text.parse(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_with_the_reason() {
+        for (text, expected) in [
+            ("broker.lan", UrlError::Scheme),
+            ("http://broker.lan", UrlError::Scheme),
+            ("mqtt://me:secret@broker.lan", UrlError::Credentials),
+            ("mqtt://broker.lan/path", UrlError::Path),
+            ("mqtt://", UrlError::Host),
+            ("mqtt://fd00::1", UrlError::Host),
+            ("mqtt://broker.lan:0", UrlError::Port("0".into())),
+            ("mqtt://broker.lan:70000", UrlError::Port("70000".into())),
+        ] {
+            assert_eq!(text.parse::<BrokerUrl>(), Err(expected), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics_and_reads_back_what_it_prints(text in ".{0,40}") {
+            if let Ok(url) = format!("mqtt://{text}").parse::<BrokerUrl>() {
+                prop_assert_eq!(url.to_string().parse(), Ok(url));
+            }
+        }
+    }
+}

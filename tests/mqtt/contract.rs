@@ -1,0 +1,142 @@
+//! `docs/ref/mqtt.md` and the schemas beside it against what is really sent.
+
+use std::collections::BTreeSet;
+
+use expressiond::pipeline::counters::Counts;
+use expressiond::publish::message::Class;
+use expressiond::publish::payload::{
+    CameraState, DeviceStatus, Reason, ReasonCode, SCHEMA_VERSION, rfc3339,
+};
+use expressiond::publish::topics::{Name, Topics};
+use serde_json::Value;
+
+use crate::observer::{Observer, Seen};
+use crate::support::{AnyBroker, camera, event, publisher, settings};
+
+const DOCUMENT: &str = include_str!("../../docs/ref/mqtt.md");
+
+/// Cells of the rows of the table under `heading`.
+fn table(heading: &str) -> Vec<Vec<String>> {
+    let section = DOCUMENT.split_once(heading).expect("the heading is in the document").1;
+    section
+        .lines()
+        .skip_while(|line| !line.starts_with('|'))
+        .take_while(|line| line.starts_with('|'))
+        .skip(2)
+        .map(|line| {
+            line.trim_matches('|').split('|').map(|cell| cell.trim().replace('`', "")).collect()
+        })
+        .collect()
+}
+
+fn placed(topic: &str) -> String {
+    topic.replace("<base>", "expressiond").replace("<device>", "d1").replace("<camera>", "front")
+}
+
+#[test]
+fn every_topic_is_documented_with_its_quality_and_retention() {
+    let documented: BTreeSet<_> = table("## Topics")
+        .into_iter()
+        .map(|row| (placed(&row[0]), row[2].clone(), row[3].clone()))
+        .collect();
+    let topics = Topics::new("expressiond", Name::new("d1").expect("valid")).expect("valid");
+    let coded: BTreeSet<_> = topics
+        .written(&camera())
+        .into_iter()
+        .map(|(topic, class)| {
+            let quality = match class {
+                Class::Availability | Class::Discovery => "1",
+                Class::State => "mqtt.state_qos",
+                Class::Event => "mqtt.event_qos",
+            };
+            let retained = if class.retained() { "yes" } else { "no" };
+            (topic, quality.to_owned(), retained.to_owned())
+        })
+        .collect();
+    assert_eq!(documented, coded);
+}
+
+#[test]
+fn every_reason_is_documented() {
+    let documented: Vec<_> = table("### Reasons").into_iter().map(|row| row[0].clone()).collect();
+    let coded: Vec<_> = ReasonCode::ALL
+        .iter()
+        .map(|code| serde_json::to_value(code).expect("a string"))
+        .map(|value| value.as_str().expect("a string").to_owned())
+        .collect();
+    assert_eq!(documented, coded);
+}
+
+#[tokio::test]
+async fn what_is_sent_is_what_is_documented() {
+    for broker in AnyBroker::both() {
+        let observer = Observer::at(broker.port()).await;
+        let (publisher, _received) = publisher(settings(broker.port()));
+        publisher.set_camera_available(&camera(), true);
+        publisher.set_camera_state(&camera(), &state()).expect("taken");
+        publisher.set_status(&status(publisher.stats())).expect("taken");
+        publisher.publish_event(&camera(), "1", &event(1, 1)).expect("taken");
+        let documented: BTreeSet<_> =
+            table("## Topics").into_iter().map(|row| placed(&row[0])).collect();
+        let sent = |seen: &[Seen]| seen.iter().map(|s| s.topic.clone()).collect::<BTreeSet<_>>();
+        let seen = observer.until("every documented topic", |seen| sent(seen) == documented).await;
+        publisher.shutdown().await;
+
+        let payload =
+            |topic: &str| seen.iter().find(|seen| seen.topic == topic).expect("was sent").json();
+        let state = payload("expressiond/d1/front/state");
+        conforms(include_str!("../../docs/ref/camera-state.schema.json"), &state);
+        let status = payload("expressiond/d1/status");
+        conforms(include_str!("../../docs/ref/status.schema.json"), &status);
+    }
+}
+
+fn conforms(schema: &str, value: &Value) {
+    let schema: Value = serde_json::from_str(schema).expect("the schema is JSON");
+    let validator = jsonschema::draft202012::new(&schema).expect("a valid schema");
+    let errors: Vec<_> = validator.iter_errors(value).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:?} in {value:#}");
+    assert_eq!(schema["properties"]["schema"]["const"], SCHEMA_VERSION);
+    // The other direction: nothing is documented that is not sent.
+    for required in schema["required"].as_array().expect("a list") {
+        assert!(value.get(required.as_str().expect("text")).is_some(), "{required} is not sent");
+    }
+    for known in schema["properties"].as_object().expect("an object").keys() {
+        assert!(value.get(known).is_some(), "{known} is documented but not sent");
+    }
+}
+
+fn now() -> String {
+    rfc3339(std::time::SystemTime::now())
+}
+
+fn state() -> CameraState {
+    CameraState {
+        schema: SCHEMA_VERSION,
+        time: now(),
+        faces: 1,
+        expression: Some("happy".into()),
+        confidence: Some(0.9),
+        track: Some(7),
+    }
+}
+
+fn status(mqtt: expressiond::publish::queue::Stats) -> DeviceStatus {
+    DeviceStatus {
+        schema: SCHEMA_VERSION,
+        time: now(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        model: Some("expressions-int8".into()),
+        uptime_s: 12,
+        reasons: vec![Reason {
+            code: ReasonCode::NoFace,
+            camera: Some("front".into()),
+            message: "no face is in the picture".into(),
+        }],
+        frames_per_second: 4.5,
+        inference_ms: Some(180.0),
+        temperature_c: Some(51.5),
+        frames: Counts::default(),
+        mqtt,
+    }
+}

@@ -1,0 +1,200 @@
+//! Events arrive, states stay, availability tells the truth.
+
+use expressiond::publish::message::Class;
+
+use crate::mosquitto::{Mosquitto, free_port};
+use crate::observer::Observer;
+use crate::support::{AnyBroker, begin, camera, event, first_sightings, publisher, settings};
+
+const AVAILABILITY: &str = "expressiond/d1/availability";
+
+#[tokio::test]
+async fn events_and_states_arrive() {
+    for broker in AnyBroker::both() {
+        let observer = Observer::at(broker.port()).await;
+        let (publisher, _received) = publisher(settings(broker.port()));
+        for number in 0..100 {
+            publisher.publish_event(&camera(), "1", &event(1, number)).expect("taken");
+        }
+        let seen = observer.until("100 events", |seen| first_sightings(seen, 1).len() == 100).await;
+        assert_eq!(first_sightings(&seen, 1), (0..100).collect::<Vec<_>>());
+        assert_eq!(seen[0].topic, AVAILABILITY, "online comes before everything else");
+        assert_eq!(seen[0].text(), "online");
+
+        // Who joins late gets the latest state and no old event.
+        publisher.set_camera_available(&camera(), true);
+        let topic = publisher.topics().state(&camera());
+        for text in ["old", "new"] {
+            let state = text.as_bytes().to_vec();
+            publisher.set_retained(Class::State, topic.clone(), state).expect("taken");
+        }
+        observer.latest(&topic, "new").await;
+        let late = Observer::at(broker.port()).await;
+        assert!(late.latest(&topic, "new").await.retained);
+        assert!(late.latest(AVAILABILITY, "online").await.retained);
+        assert!(late.seen().iter().all(|seen| !seen.topic.ends_with("/event")));
+        publisher.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn a_clean_shutdown_delivers_the_rest_and_says_offline() {
+    for broker in AnyBroker::both() {
+        let observer = Observer::at(broker.port()).await;
+        let (publisher, _received) = publisher(settings(broker.port()));
+        observer.latest(AVAILABILITY, "online").await;
+        for number in 0..50 {
+            publisher.publish_event(&camera(), "1", &event(1, number)).expect("taken");
+        }
+        publisher.shutdown().await;
+        assert_eq!(publisher.stats().waiting, 0, "shutdown waits for the acknowledgements");
+        observer.latest(AVAILABILITY, "offline").await;
+        assert_eq!(first_sightings(&observer.seen(), 1).len(), 50);
+        let late = Observer::at(broker.port()).await;
+        assert!(late.latest(AVAILABILITY, "offline").await.retained);
+    }
+}
+
+#[tokio::test]
+async fn a_killed_daemon_is_declared_offline_by_its_last_will() {
+    for broker in AnyBroker::both() {
+        let observer = Observer::at(broker.port()).await;
+        let (kill, killed) = tokio::sync::oneshot::channel::<()>();
+        let port = broker.port();
+        let daemon = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.expect("runtime");
+            let publisher = runtime.block_on(async {
+                let publisher = publisher(settings(port));
+                killed.await.expect("the test goes on");
+                publisher
+            });
+            // The socket closes without a DISCONNECT, as when the process is killed.
+            drop(runtime);
+            drop(publisher);
+        });
+        observer.latest(AVAILABILITY, "online").await;
+        kill.send(()).expect("still running");
+        observer.latest(AVAILABILITY, "offline").await;
+        let late = Observer::at(broker.port()).await;
+        assert!(late.latest(AVAILABILITY, "offline").await.retained);
+        daemon.join().expect("ended");
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_comes_back_hears_everything_in_order() {
+    let mut broker = Mosquitto::start();
+    let observer = Observer::at(broker.port).await;
+    let (publisher, _received) = publisher(settings(broker.port));
+    let state = publisher.topics().state(&camera());
+    let mut number = 0;
+    let mut burst = |count| {
+        for _ in 0..count {
+            publisher.publish_event(&camera(), "a", &event(number % 3, number)).expect("taken");
+            number += 1;
+        }
+    };
+    burst(30);
+    observer.latest(AVAILABILITY, "online").await;
+    for outage in 0..3 {
+        if outage == 1 {
+            // Killed, it forgets what it has not written: let it be idle.
+            let all = |seen: &[_]| (0..3).map(|t| first_sightings(seen, t).len()).sum::<usize>();
+            let sent = 30 + 60 * outage as usize;
+            observer.until("everything so far", |seen| all(seen) >= sent).await;
+            broker.kill();
+        } else {
+            broker.stop();
+        }
+        burst(30);
+        let text = format!("state {outage}").into_bytes();
+        publisher.set_retained(Class::State, state.clone(), text).expect("taken");
+        broker.resume();
+        observer.latest(&state, &format!("state {outage}")).await;
+        burst(30);
+    }
+    let total = 30 + 3 * 60;
+    let seen = observer
+        .until("every event", |seen| (0..3).all(|t| first_sightings(seen, t).len() == total / 3))
+        .await;
+    for track in 0..3 {
+        let numbers = first_sightings(&seen, track);
+        assert!(numbers.is_sorted(), "track {track} out of order: {numbers:?}");
+    }
+    assert!(publisher.stats().connections >= 4);
+    publisher.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_large_is_refused_and_harms_nothing() {
+    for broker in AnyBroker::both() {
+        let observer = Observer::at(broker.port()).await;
+        let mut small = settings(broker.port());
+        small.max_packet_bytes = 8192;
+        let (publisher, _received) = publisher(small);
+        publisher.publish_event(&camera(), "1", &event(1, 0)).expect("taken");
+        let huge = "x".repeat(10_000);
+        let refused = publisher.publish_event(&camera(), "1", &huge).expect_err("too large");
+        assert!(refused.to_string().contains("mqtt.max_packet_bytes"), "{refused}");
+        // The largest that is taken must also pass: the limit is exact enough.
+        let topic = publisher.topics().state(&camera());
+        let fits = vec![b'x'; 8192 - topic.len() - 9];
+        publisher.set_retained(Class::State, topic.clone(), fits.clone()).expect("just fits");
+        publisher.publish_event(&camera(), "1", &event(1, 1)).expect("taken");
+        let seen = observer.until("both events", |seen| first_sightings(seen, 1).len() == 2).await;
+        assert!(seen.iter().any(|seen| seen.payload == fits));
+        let stats = publisher.stats();
+        assert_eq!((stats.connections, stats.dropped.oversized), (1, 1));
+        publisher.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn without_a_broker_nothing_blocks_and_the_bound_holds() {
+    let mut bounded = settings(free_port());
+    bounded.outbox.max_events = 10;
+    let (publisher, _received) = publisher(bounded);
+    for number in 0..1000 {
+        publisher.publish_event(&camera(), "1", &event(1, number)).expect("taken");
+    }
+    let stats = publisher.stats();
+    assert_eq!((stats.waiting, stats.dropped.full, stats.connected), (10, 990, false));
+    publisher.shutdown().await;
+}
+
+#[tokio::test]
+async fn with_nothing_configured_a_broker_is_inside() {
+    let mut embedded = settings(0);
+    embedded.url = String::new();
+    let (publisher, _received) = publisher(embedded);
+    assert_eq!(publisher.broker().host, "127.0.0.1");
+    let observer = Observer::at(publisher.broker().port).await;
+    observer.latest(AVAILABILITY, "online").await;
+    publisher.shutdown().await;
+}
+
+#[tokio::test]
+async fn subscriptions_are_restored_after_an_outage() {
+    let mut broker = Mosquitto::start();
+    let mut start = begin(settings(broker.port));
+    start.subscriptions = vec!["homeassistant/status".into()];
+    let (publisher, mut received) = expressiond::publish::Publisher::start(start).expect("starts");
+    let (other, _none) = expressiond::publish::Publisher::start({
+        let mut start = begin(settings(broker.port));
+        start.device = expressiond::publish::topics::Name::new("other").expect("valid");
+        start
+    })
+    .expect("starts");
+    for text in ["first", "second"] {
+        let topic = "homeassistant/status".to_owned();
+        other.set_retained(Class::State, topic, text.into()).expect("taken");
+        let wait =
+            async { while received.recv().await.expect("running").payload != text.as_bytes() {} };
+        tokio::time::timeout(crate::observer::LIMIT, wait).await.expect("heard");
+        broker.kill();
+        broker.resume();
+    }
+    publisher.shutdown().await;
+    other.shutdown().await;
+}

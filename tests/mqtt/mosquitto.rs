@@ -1,0 +1,108 @@
+//! A Mosquitto of our own on a free port, with its own configuration.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+pub struct Mosquitto {
+    pub port: u16,
+    folder: TempDir,
+    child: Option<Child>,
+}
+
+impl Mosquitto {
+    /// Anonymous clients, sessions that survive a restart.
+    pub fn start() -> Self {
+        Self::with("allow_anonymous true\n")
+    }
+
+    /// A listener on a free loopback port with these further lines.
+    pub fn with(lines: &str) -> Self {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let port = free_port();
+        let state = folder.path().display();
+        // Started by root it would become a user who cannot write in our folder.
+        let text = format!(
+            "user root\nlistener {port} 127.0.0.1\n{lines}\n\
+             persistence true\npersistence_location {state}/\n\
+             autosave_on_changes true\nautosave_interval 1\n\
+             log_type all\nmax_queued_messages 100000\nmax_inflight_messages 1000\n"
+        );
+        fs::write(folder.path().join("mosquitto.conf"), text).expect("configuration");
+        let mut broker = Self { port, folder, child: None };
+        broker.resume();
+        broker
+    }
+
+    /// Starts it (again) and waits until it listens.
+    pub fn resume(&mut self) {
+        let log =
+            fs::File::options().create(true).append(true).open(self.folder.path().join("log"));
+        let child = Command::new(binary())
+            .arg("-c")
+            .arg(self.folder.path().join("mosquitto.conf"))
+            .stdout(Stdio::null())
+            .stderr(log.expect("log file"))
+            .spawn()
+            .expect("mosquitto starts");
+        self.child = Some(child);
+        let limit = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
+            let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+            let child = self.child.as_mut().expect("just started");
+            assert!(child.try_wait().expect("status").is_none(), "mosquitto ended: {log}");
+            assert!(Instant::now() < limit, "mosquitto does not listen: {log}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Ends it as a service manager does: it keeps its sessions on disk.
+    pub fn stop(&mut self) {
+        let child = self.child.as_ref().expect("running");
+        let id = rustix::process::Pid::from_child(child);
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("signal");
+        self.wait();
+    }
+
+    /// Ends it without a word.
+    pub fn kill(&mut self) {
+        self.child.as_mut().expect("running").kill().expect("signal");
+        self.wait();
+    }
+
+    fn wait(&mut self) {
+        self.child.take().expect("running").wait().expect("ended");
+    }
+}
+
+impl Drop for Mosquitto {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+            eprintln!("what mosquitto said:\n{log}");
+        }
+    }
+}
+
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+/// Debian installs it where only root's PATH looks.
+fn binary() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain([PathBuf::from("/usr/sbin")])
+        .map(|folder| folder.join("mosquitto"))
+        .find(|file| file.exists())
+        .expect("these tests need a real broker: apt-get install mosquitto")
+}
