@@ -26,6 +26,18 @@ pub enum PixelFormat {
     Mjpeg,
 }
 
+/// Which numbers mean black and white in a raw YUV picture
+/// (`V4L2_QUANTIZATION_*`). JPEG is always full range.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Range {
+    /// Luminance 16 to 235: what cameras mean unless the driver says otherwise.
+    #[default]
+    Limited,
+    /// 0 to 255.
+    Full,
+}
+
 /// How a stored picture is turned to stand upright: the eight values of EXIF's
 /// orientation tag, which also serve a camera that hangs upside down or mirrors.
 #[derive(
@@ -56,6 +68,7 @@ pub struct Frame {
     pub size: Size,
     /// Bytes from one row of the first plane to the next; 0 for compressed pictures.
     pub stride: usize,
+    pub range: Range,
     pub orientation: Orientation,
     /// When the sensor took it (the driver's timestamp), else when it was read.
     pub captured: Moment,
@@ -71,6 +84,7 @@ impl Frame {
             format: PixelFormat::Grey,
             size: Size::default(),
             stride: 0,
+            range: Range::default(),
             orientation: Orientation::default(),
             captured: now,
             sequence: 0,

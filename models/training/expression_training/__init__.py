@@ -1,0 +1,1 @@
+"""Training, quantization and export of expressiond's detectors."""

@@ -1,0 +1,36 @@
+"""python -m expression_training COMMAND --help"""
+
+import argparse
+import importlib
+
+COMMANDS = {
+    "prepare": "clean, group and split a set of pictures; look at it on a contact sheet",
+    "train": "train a network on a YOLO-format set (resumable)",
+    "export": "checkpoint to int8 .tflite and side-car JSON",
+    "evaluate": "measure models: daylight, low light, small faces, false alarms",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="expression_training",
+        description="From pictures in two classes to a detector that expressiond runs: "
+        "prepare, train, export, evaluate, in this order.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in COMMANDS.items():
+        commands.add_parser(name, help=text, add_help=False)
+    args, rest = parser.parse_known_args()
+    # imported only now: torch takes seconds that --help need not wait for
+    module = importlib.import_module(f".{args.command}", __package__)
+    command = argparse.ArgumentParser(
+        prog=f"expression_training {args.command}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(command)
+    module.run(command.parse_args(rest))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Float against int8 on the validation set, by daylight and in low light; small faces; false alarms."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from .augment import low_light
+from .dataset import PAD, DataSet, Picture
+from .detect import Runner, detect, tflite_runner, torch_runner
+from .export import build
+from .metrics import summarize
+from .tflite import Interpreter
+
+LIGHTS = {"weak": 0.25, "middle": 0.5, "strong": 1.0}
+Change = Callable[[Picture], tuple[np.ndarray, np.ndarray]]
+
+
+def as_is(picture: Picture) -> tuple[np.ndarray, np.ndarray]:
+    return picture.image, picture.boxes
+
+
+def dimmed(strength: float) -> Change:
+    def change(picture: Picture):
+        r = random.Random(picture.path.name)
+        return low_light(picture.image, r, strength), picture.boxes
+
+    return change
+
+
+def small_faces(share: float = 0.1) -> Change:
+    """Shrunk and padded, so that the tallest face is `share` of the frame's height."""
+
+    def change(picture: Picture):
+        if not len(picture.boxes):
+            return as_is(picture)
+        tallest = (picture.boxes[:, 3] - picture.boxes[:, 1]).max()
+        h, w = picture.image.shape[:2]
+        side = int(max(tallest / share, h, w))
+        frame = np.full((side, side, 3), PAD, np.uint8)
+        top, left = (side - h) // 2, (side - w) // 2
+        frame[top : top + h, left : left + w] = picture.image
+        return frame, picture.boxes + np.array([left, top, left, top], np.float32)
+
+    return change
+
+
+def measure(run: Runner, size: int, data: DataSet, split: str, change: Change, only: str = "") -> dict:
+    pictures = []
+    files = [path for path in data.files(split) if path.name.startswith(only)]
+    for path in tqdm(files, leave=False):
+        picture = data.read(path)
+        image, boxes = change(picture)
+        truth = np.hstack([boxes, picture.classes[:, None]])
+        pictures.append((detect(run, image, size), truth))
+    return summarize(pictures, data.names)
+
+
+def false_alarms(run: Runner, size: int, data: DataSet, split: str, limits: dict[str, float]) -> dict:
+    """Boxes at the shipped thresholds on pictures without a face."""
+    boxes = pictures = 0
+    for path in data.files(split):
+        picture = data.read(path)
+        if len(picture.boxes):
+            continue
+        pictures += 1
+        for row in detect(run, picture.image, size, min(limits.values())):
+            boxes += row[4] >= limits[data.names[int(row[5])]]
+    return {"pictures": pictures, "boxes": int(boxes)}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, help="data.yaml")
+    parser.add_argument("--model", type=Path, action="append", default=[], help=".tflite (repeatable)")
+    parser.add_argument("--weights", type=Path, help="checkpoint or .safetensors, as the float reference")
+    parser.add_argument("--act", default="relu")
+    parser.add_argument("--size", type=int, default=224, help="input size for --weights")
+    parser.add_argument("--split", default="val")
+    parser.add_argument("--group", default="", help="only files whose name starts with this")
+    parser.add_argument("--quick", action="store_true", help="daylight only")
+    parser.add_argument("--json", type=Path, help="write all results here")
+
+
+def run(args: argparse.Namespace) -> None:
+    data = DataSet.open(args.data)
+    runners: dict[str, tuple[Runner, int, Path | None]] = {}
+    if args.weights:
+        network = build(args.weights, "n", len(data.names), args.act)
+        runners["float"] = (torch_runner(network), args.size, None)
+    for model in args.model:
+        interpreter = Interpreter(model)
+        runners[model.stem] = (tflite_runner(interpreter), interpreter.input.shape[1], model)
+    changes: dict[str, Change] = {"daylight": as_is}
+    if not args.quick:
+        changes |= {f"low light, {name}": dimmed(strength) for name, strength in LIGHTS.items()}
+        changes["small faces"] = small_faces()
+    results: dict[str, dict] = {}
+    for name, (runner, size, model) in runners.items():
+        results[name] = {}
+        for label, change in changes.items():
+            result = measure(runner, size, data, args.split, change, args.group)
+            results[name][label] = result
+            print_row(name, label, result)
+        if model is not None and model.with_suffix(".json").exists():
+            limits = json.loads(model.with_suffix(".json").read_text())["thresholds"]
+            alarms = false_alarms(runner, size, data, args.split, limits)
+            results[name]["false alarms"] = alarms
+            print(f"{name:24} {alarms['boxes']} false alarms in {alarms['pictures']} pictures without a face")
+    if args.json:
+        args.json.write_text(json.dumps(results, indent=2) + "\n")
+
+
+def print_row(name: str, label: str, result: dict) -> None:
+    best = result["best_f1"]
+    classes = "  ".join(
+        f"{c['name']} AP {c['ap50']:.4f} P {c['precision']:.3f} R {c['recall']:.3f}"
+        for c in result["classes"]
+    )
+    print(
+        f"{name:24} {label:20} mAP@0.5 {result['map50']:.4f}  mAP@0.5:0.95 {result['map50_95']:.4f}  "
+        f"F1 {best['value']:.4f} at {best['confidence']:.2f}  {classes}",
+        flush=True,
+    )

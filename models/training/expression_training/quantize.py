@@ -1,0 +1,69 @@
+"""Static int8 quantization of a float .tflite, and what TensorFlow Lite 2.17 needs of the file."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_quantizer import quantizer, recipe
+from ai_edge_quantizer.algorithm_manager import AlgorithmName
+from ai_edge_quantizer.qtyping import TFLOperationName as Operation
+
+from .dataset import DataSet, Letterbox
+
+#: Attention is the part that int8 hurts most, and XNNPACK has no int8 kernel for
+#: either operation: in float they are both better and faster (see VARIANTS.md).
+FLOAT_ISLANDS = (Operation.BATCH_MATMUL, Operation.SOFTMAX)
+
+
+def calibration(data: DataSet, size: int, count: int, seed: int = 0) -> Iterator[dict]:
+    """Letterboxed training pictures, each made to contain 0 and 1.
+
+    Else the input's scale comes out a little under 1/255, and a pixel would not
+    simply be `p - 128`.
+    """
+    files = data.files("train")
+    random.Random(seed).shuffle(files)
+    for path in files[:count]:
+        square = Letterbox.of(data.read(path).image, size).image[:, :, ::-1]
+        value = square.astype(np.float32) / 255
+        value[0, 0, :2] = 0, 1
+        yield {"args_0": value[None]}
+
+
+def to_int8(model: Path, out: Path, samples: list[dict], islands=FLOAT_ISLANDS) -> None:
+    """int8 weights (per channel) and activations, int8 in and out."""
+    work = quantizer.Quantizer(str(model), recipe.static_wi8_ai8())
+    for operation in islands:
+        work.update_quantization_recipe(".*", operation, algorithm_key=AlgorithmName.NO_QUANTIZE)
+    ranges = work.calibrate({"serving_default": samples})
+    out.write_bytes(inline_buffers(bytes(work.quantize(ranges).quantized_model)))
+
+
+def inline_buffers(model: bytes) -> bytes:
+    """The same model with its weights inside the flatbuffer.
+
+    The quantizer appends them behind it (buffer offset and size), which
+    TensorFlow Lite 2.17 does not read: "Input tensor lacks data".
+    """
+    tree = schema.ModelT.InitFromPackedBuf(model, 0)
+    for buffer in tree.buffers:
+        if buffer.offset > 1:
+            buffer.data = np.frombuffer(model, np.uint8, buffer.size, buffer.offset)
+        buffer.offset = buffer.size = 0
+    builder = flatbuffers.Builder(len(model))
+    builder.Finish(tree.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def operations(model: Path) -> Counter:
+    """How many of each operation a .tflite has."""
+    tree = schema.ModelT.InitFromPackedBuf(model.read_bytes(), 0)
+    names = {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
+    codes = [max(c.builtinCode, c.deprecatedBuiltinCode) for c in tree.operatorCodes]
+    return Counter(names[codes[op.opcodeIndex]] for op in tree.subgraphs[0].operators)

@@ -1,0 +1,226 @@
+//! Letterboxing a frame of any format straight into the detector's input, in one
+//! pass: rows are summed, sampled, coloured, turned and quantized on the way.
+
+use super::PixelError;
+use super::frame::{Frame, Orientation, PixelFormat, Range};
+use super::jpeg::JpegDecoder;
+use super::letterbox::{Letterbox, PAD};
+use super::planes::{Colours, MAX_SIDE, Planes};
+use super::sampling::{Taps, sample_row, sum_rows};
+use super::tensor::{InputSpec, Table, TensorBuffer};
+use crate::geometry::Size;
+
+/// Turns frames into input tensors. Tables are built once per kind of frame;
+/// after that nothing is allocated.
+#[derive(Debug)]
+pub struct Preprocessor {
+    spec: InputSpec,
+    table: Table,
+    jpeg: JpegDecoder,
+    plan: Option<Plan>,
+}
+
+impl Preprocessor {
+    pub fn new(spec: InputSpec) -> Result<Self, PixelError> {
+        Ok(Self { spec, table: Table::new(spec.encoding), jpeg: JpegDecoder::new()?, plan: None })
+    }
+
+    pub fn spec(&self) -> &InputSpec {
+        &self.spec
+    }
+
+    /// Fills `tensor`, of this preprocessor's spec, with the letterboxed upright
+    /// picture.
+    pub fn prepare(
+        &mut self,
+        frame: &Frame,
+        tensor: &mut TensorBuffer,
+    ) -> Result<Letterbox, PixelError> {
+        let picture = self.picture_size(frame)?;
+        let letterbox = Letterbox::new(frame.orientation.upright(picture), self.spec.size);
+        let stored = frame.orientation.upright(letterbox.content);
+        let (planes, bytes) = if frame.format == PixelFormat::Mjpeg {
+            self.jpeg.decode(&frame.data, stored)?
+        } else {
+            (Planes::of(frame)?, frame.data.as_slice())
+        };
+        let plan = match &mut self.plan {
+            Some(plan) if plan.serves(&planes, frame.orientation, &letterbox) => plan,
+            other => other.insert(Plan::new(planes, frame.orientation, letterbox, self.spec.size)),
+        };
+        match (&self.table, tensor) {
+            (Table::Int8(table), TensorBuffer::Int8(out)) => plan.fill(bytes, table, out),
+            (Table::UInt8(table), TensorBuffer::UInt8(out)) => plan.fill(bytes, table, out),
+            (Table::Float32(table), TensorBuffer::Float32(out)) => plan.fill(bytes, table, out),
+            _ => unreachable!("the tensor was made from the same spec as the table"),
+        }
+        Ok(letterbox)
+    }
+
+    /// The stored size; a compressed picture's own header knows best.
+    fn picture_size(&mut self, frame: &Frame) -> Result<Size, PixelError> {
+        let size = match frame.format {
+            PixelFormat::Mjpeg => self.jpeg.header(&frame.data)?.size,
+            _ => frame.size,
+        };
+        let fits = |side: u32| (1..=MAX_SIDE).contains(&side);
+        if fits(size.width) && fits(size.height) { Ok(size) } else { Err(PixelError::Size(size)) }
+    }
+}
+
+/// Everything that depends only on the kind of frame, and the rows at work.
+#[derive(Debug)]
+pub(super) struct Plan {
+    planes: Planes,
+    orientation: Orientation,
+    letterbox: Letterbox,
+    input: Size,
+    /// The content before it is turned upright.
+    content: Size,
+    rows: [Taps; 3],
+    columns: [Taps; 3],
+    sums: [Vec<u16>; 3],
+    samples: [Vec<u8>; 3],
+}
+
+impl Plan {
+    pub(super) fn new(
+        planes: Planes,
+        orientation: Orientation,
+        letterbox: Letterbox,
+        input: Size,
+    ) -> Self {
+        let content = orientation.upright(letterbox.content);
+        let (width, height) = (content.width as usize, content.height as usize);
+        let rows = planes.strips.map(|strip| Taps::new(strip.rows, height));
+        let columns = planes.components.map(|component| Taps::new(component.samples, width));
+        let sums = planes.strips.map(|strip| vec![0; strip.row]);
+        let samples = planes.components.map(|_| vec![0; width]);
+        Self { planes, orientation, letterbox, input, content, rows, columns, sums, samples }
+    }
+
+    fn serves(&self, planes: &Planes, orientation: Orientation, letterbox: &Letterbox) -> bool {
+        self.planes == *planes && self.orientation == orientation && self.letterbox == *letterbox
+    }
+
+    /// `bytes` hold at least `planes.needed()`; `out` has input height x width x 3.
+    pub(super) fn fill<T: Copy>(&mut self, bytes: &[u8], table: &[T; 256], out: &mut [T]) {
+        out.fill(table[PAD as usize]);
+        let walk = Walk::new(self.orientation, self.content, &self.letterbox, self.input);
+        for y in 0..self.content.height as usize {
+            self.sample(bytes, y);
+            let mut index = walk.start(y);
+            let [a, b, c] = &self.samples;
+            let mut put = |rgb: [u8; 3]| {
+                let at = index as usize * 3;
+                out[at..at + 3].copy_from_slice(&rgb.map(|value| table[value as usize]));
+                index += walk.right;
+            };
+            match self.planes.colours {
+                Colours::Rgb => a.iter().zip(b).zip(c).for_each(|((r, g), b)| put([*r, *g, *b])),
+                Colours::Grey(range) => {
+                    let matrix = YuvMatrix::of(range);
+                    a.iter().for_each(|y| put(matrix.rgb(*y, 128, 128)));
+                }
+                Colours::Yuv(range) => {
+                    let matrix = YuvMatrix::of(range);
+                    a.iter().zip(b).zip(c).for_each(|((y, u), v)| put(matrix.rgb(*y, *u, *v)));
+                }
+            }
+        }
+    }
+
+    /// One row of every component, at the content's size.
+    fn sample(&mut self, bytes: &[u8], y: usize) {
+        let planes = &self.planes;
+        for index in 0..planes.strip_count {
+            let strip = &planes.strips[index];
+            let (start, weights) = self.rows[index].of(y);
+            let row =
+                |row: usize| &bytes[strip.offset + (start + row) * strip.stride..][..strip.row];
+            let rows = weights.iter().enumerate().map(|(number, weight)| (row(number), *weight));
+            sum_rows(&mut self.sums[index], rows);
+        }
+        for index in 0..planes.component_count {
+            let part = &planes.components[index];
+            let sum = &self.sums[part.strip];
+            sample_row(&mut self.samples[index], sum, part.first, part.step, &self.columns[index]);
+        }
+    }
+}
+
+/// How reading order in the stored content moves through the upright input.
+struct Walk {
+    origin: isize,
+    right: isize,
+    down: isize,
+}
+
+impl Walk {
+    fn new(orientation: Orientation, content: Size, letterbox: &Letterbox, input: Size) -> Self {
+        let place = |x: isize, y: isize| {
+            let (w, h) = (content.width as isize, content.height as isize);
+            let (mut x, y) = match orientation.quarter_turns % 4 {
+                0 => (x, y),
+                1 => (h - 1 - y, x),
+                2 => (w - 1 - x, h - 1 - y),
+                _ => (y, w - 1 - x),
+            };
+            if orientation.mirror {
+                x = letterbox.content.width as isize - 1 - x;
+            }
+            (y + letterbox.top as isize) * input.width as isize + x + letterbox.left as isize
+        };
+        let origin = place(0, 0);
+        Self { origin, right: place(1, 0) - origin, down: place(0, 1) - origin }
+    }
+
+    fn start(&self, y: usize) -> isize {
+        self.origin + y as isize * self.down
+    }
+}
+
+/// BT.601, in 1/65536, as cameras and JPEG (JFIF) use it.
+struct YuvMatrix {
+    black: i32,
+    luma: i32,
+    red_v: i32,
+    green_u: i32,
+    green_v: i32,
+    blue_u: i32,
+}
+
+impl YuvMatrix {
+    const fn of(range: Range) -> Self {
+        match range {
+            Range::Full => Self {
+                black: 0,
+                luma: 65536,
+                red_v: 91881,
+                green_u: -22554,
+                green_v: -46802,
+                blue_u: 116130,
+            },
+            Range::Limited => Self {
+                black: 16,
+                luma: 76309,
+                red_v: 104597,
+                green_u: -25675,
+                green_v: -53279,
+                blue_u: 132201,
+            },
+        }
+    }
+
+    #[inline]
+    fn rgb(&self, y: u8, u: u8, v: u8) -> [u8; 3] {
+        let y = (i32::from(y) - self.black) * self.luma + (1 << 15);
+        let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
+        let byte = |value: i32| (value >> 16).clamp(0, 255) as u8;
+        [
+            byte(y + v * self.red_v),
+            byte(y + u * self.green_u + v * self.green_v),
+            byte(y + u * self.blue_u),
+        ]
+    }
+}

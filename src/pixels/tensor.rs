@@ -1,0 +1,91 @@
+//! What the detector's input tensor looks like, as far as pixels are concerned.
+
+use crate::geometry::Size;
+
+/// How a colour value 0 to 255 becomes a number of the input tensor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Encoding {
+    /// `round(p / 255 / scale) + zero_point`, saturated.
+    Int8 { scale: f32, zero_point: i32 },
+    /// The same, unsigned.
+    UInt8 { scale: f32, zero_point: i32 },
+    /// `p / 255`.
+    Float32,
+}
+
+/// Size and encoding of an input tensor `[1, height, width, 3]`, RGB.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct InputSpec {
+    pub size: Size,
+    pub encoding: Encoding,
+}
+
+impl InputSpec {
+    /// Number of values: height x width x 3.
+    pub const fn len(&self) -> usize {
+        self.size.area() * 3
+    }
+
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The input tensor's values, in its own type.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TensorBuffer {
+    Int8(Vec<i8>),
+    UInt8(Vec<u8>),
+    Float32(Vec<f32>),
+}
+
+impl TensorBuffer {
+    pub fn new(spec: &InputSpec) -> Self {
+        match spec.encoding {
+            Encoding::Int8 { .. } => Self::Int8(vec![0; spec.len()]),
+            Encoding::UInt8 { .. } => Self::UInt8(vec![0; spec.len()]),
+            Encoding::Float32 => Self::Float32(vec![0.0; spec.len()]),
+        }
+    }
+}
+
+/// What each colour value becomes, looked up instead of computed.
+#[derive(Clone, Debug)]
+pub enum Table {
+    Int8([i8; 256]),
+    UInt8([u8; 256]),
+    Float32([f32; 256]),
+}
+
+impl Table {
+    pub fn new(encoding: Encoding) -> Self {
+        let quantize =
+            |p: usize, scale: f32, zero: i32| (p as f32 / 255.0 / scale).round() as i32 + zero;
+        match encoding {
+            Encoding::Int8 { scale, zero_point } => Self::Int8(std::array::from_fn(|p| {
+                quantize(p, scale, zero_point).clamp(-128, 127) as i8
+            })),
+            Encoding::UInt8 { scale, zero_point } => Self::UInt8(std::array::from_fn(|p| {
+                quantize(p, scale, zero_point).clamp(0, 255) as u8
+            })),
+            Encoding::Float32 => Self::Float32(std::array::from_fn(|p| p as f32 / 255.0)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_int8_input_is_the_pixel_less_128() {
+        let Table::Int8(table) =
+            Table::new(Encoding::Int8 { scale: 1.0 / 255.0, zero_point: -128 })
+        else {
+            panic!("wrong kind of table");
+        };
+        for (p, value) in table.iter().enumerate() {
+            assert_eq!(i32::from(*value), p as i32 - 128);
+        }
+    }
+}

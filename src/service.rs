@@ -1,0 +1,48 @@
+//! What systemd is told: ready, status, stopping, and that we are alive
+//! (sd_notify(3)). Without systemd (no `NOTIFY_SOCKET`) every call does nothing.
+
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+
+/// Tells systemd when something changed, and only then.
+#[derive(Debug, Default)]
+pub struct Service {
+    status: String,
+}
+
+impl Service {
+    /// Start-up is over (`Type=notify`).
+    pub fn ready(&self) {
+        notify(&[NotifyState::Ready]);
+    }
+
+    /// One line for `systemctl status`.
+    pub fn status(&mut self, status: &str) {
+        if self.status != status {
+            status.clone_into(&mut self.status);
+            notify(&[NotifyState::Status(status)]);
+        }
+    }
+
+    pub fn stopping(&self) {
+        notify(&[NotifyState::Stopping]);
+    }
+
+    /// Feeds the watchdog. Call it for progress made, never from a timer alone:
+    /// a timer only proves that the timer runs.
+    pub fn alive(&self) {
+        notify(&[NotifyState::Watchdog]);
+    }
+}
+
+/// How often systemd wants to hear from us (`WatchdogSec=`), if at all.
+pub fn watchdog_interval() -> Option<Duration> {
+    sd_notify::watchdog_enabled()
+}
+
+fn notify(states: &[NotifyState]) {
+    if let Err(error) = sd_notify::notify(states) {
+        log::debug!("systemd was not told: {error}");
+    }
+}
