@@ -10,6 +10,7 @@
 pub mod broker;
 pub mod client;
 pub mod identity;
+pub mod journal;
 mod lost;
 pub mod message;
 pub mod outbox;
@@ -18,6 +19,7 @@ mod publisher;
 pub mod queue;
 pub mod reconnect;
 pub mod settings;
+mod store;
 pub mod topics;
 pub mod url;
 

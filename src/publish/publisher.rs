@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use std::{fs, io};
 
 use serde::Serialize;
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::client::{Client, Connection, Received};
+use super::journal::JournalError;
 use super::message::Class;
 use super::outbox::Outbox;
 use super::payload::{CameraState, DeviceStatus, OFFLINE, ONLINE};
@@ -25,6 +27,8 @@ const RECEIVED_WAITING: usize = 16;
 pub struct Start {
     pub settings: Settings,
     pub device: Name,
+    /// Where the outbox survives; `None` keeps it in memory only.
+    pub state_dir: Option<PathBuf>,
     /// systemd's `$CREDENTIALS_DIRECTORY`, if it is set.
     pub credentials_dir: Option<PathBuf>,
     /// Topic filters to hear on every connection.
@@ -41,6 +45,8 @@ pub enum StartError {
     Base(#[from] NameError),
     #[error("cannot read the password file {} (mqtt.password_file): {source}", path.display())]
     Password { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     #[error(
         "mqtt.url is empty and this build has no broker inside: \
          set mqtt.url, for example mqtt://127.0.0.1:1883"
@@ -56,6 +62,7 @@ impl From<StartError> for error::Error {
         let kind = match &error {
             #[cfg(feature = "embedded-broker")]
             StartError::Broker(_) => Kind::Unavailable,
+            StartError::Journal(_) => Kind::Output,
             _ => Kind::Config,
         };
         error::Error::new(kind, error.to_string())
@@ -67,6 +74,8 @@ pub(super) struct Shared {
     queue: Mutex<Queue>,
     /// Told whenever the queue may have something new.
     pub(super) wake: Notify,
+    /// Told whenever an event went into the outbox.
+    stored: Notify,
 }
 
 impl Shared {
@@ -94,7 +103,7 @@ impl Publisher {
     /// and with no broker configured a broker as well. Messages to the
     /// subscriptions come out of the receiver.
     pub fn start(start: Start) -> Result<(Self, mpsc::Receiver<Received>), StartError> {
-        let Start { settings, device, credentials_dir, subscriptions, clock } = start;
+        let Start { settings, device, state_dir, credentials_dir, subscriptions, clock } = start;
         let topics = Topics::new(&settings.base_topic, device)?;
         let password = password(&settings, credentials_dir.as_deref())?;
         #[cfg(feature = "embedded-broker")]
@@ -108,10 +117,14 @@ impl Publisher {
         #[cfg(not(feature = "embedded-broker"))]
         let broker = settings.broker()?.ok_or(StartError::NoBroker)?;
 
-        let outbox = Outbox::new(settings.outbox.clone());
+        let outbox = match &state_dir {
+            Some(folder) => Outbox::open(settings.outbox.clone(), folder)?,
+            None => Outbox::new(settings.outbox.clone()),
+        };
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue::new(&settings, outbox)),
             wake: Notify::new(),
+            stored: Notify::new(),
         });
         let (stop, stopping) = watch::channel(false);
         let (finished, done) = watch::channel(false);
@@ -127,7 +140,7 @@ impl Publisher {
         let publisher = Self {
             shared,
             topics,
-            clock,
+            clock: Arc::clone(&clock),
             broker,
             stop: Arc::new(stop),
             done,
@@ -135,8 +148,13 @@ impl Publisher {
             _embedded: embedded,
         };
         publisher.retain(Class::Availability, publisher.topics.availability(), ONLINE.to_vec());
+        let after = Duration::from_secs(settings.outbox.sync_after_s);
+        let syncing = keep_synced(Arc::clone(&publisher.shared), after, clock);
         tokio::spawn(async move {
-            client.run().await;
+            tokio::select! {
+                () = client.run() => {}
+                never = syncing => never,
+            }
             finished.send_replace(true);
         });
         Ok((publisher, received))
@@ -163,6 +181,7 @@ impl Publisher {
         let topic = self.topics.event(camera);
         let outcome = self.shared.queue().push_event(topic, track, payload, self.clock.now());
         self.shared.wake.notify_one();
+        self.shared.stored.notify_one();
         outcome
     }
 
@@ -214,6 +233,21 @@ impl Publisher {
         let mut done = self.done.clone();
         // An error means the task is gone already.
         let _ = done.wait_for(|done| *done).await;
+    }
+}
+
+/// Forces the outbox to disk `after` an event came that still waits, off this
+/// thread. Sleeps while there is nothing to do.
+async fn keep_synced(shared: Arc<Shared>, after: Duration, clock: Arc<dyn Clock>) -> ! {
+    loop {
+        shared.stored.notified().await;
+        tokio::time::sleep(after).await;
+        let file = shared.queue().to_sync(clock.now());
+        let Some(file) = file else { continue };
+        // A failed join means that the runtime is ending.
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || file.sync_data()).await {
+            log::error!("cannot force the outbox to disk: {error}");
+        }
     }
 }
 

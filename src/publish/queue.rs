@@ -5,6 +5,7 @@
 //! availability, discovery, states; only then events.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 
 use serde::Serialize;
 
@@ -58,6 +59,8 @@ pub struct Stats {
     pub waiting: usize,
     /// Events lost, by cause.
     pub dropped: Dropped,
+    /// Writes of the outbox to the disk that failed.
+    pub store_errors: u64,
     /// Retained messages refused because of their size.
     pub states_refused: u64,
     /// Messages that arrived and could not be taken in.
@@ -204,6 +207,11 @@ impl Queue {
                 }
             }
         }
+    }
+
+    /// See [`Outbox::to_sync`].
+    pub fn to_sync(&self, now: Moment) -> Option<File> {
+        self.outbox.to_sync(now)
     }
 
     pub fn count_dropped_command(&mut self) {

@@ -2,6 +2,7 @@
 
 mod contract;
 mod delivery;
+mod kills;
 mod mosquitto;
 mod observer;
 mod support;

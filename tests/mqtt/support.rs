@@ -50,6 +50,7 @@ pub fn begin(settings: Settings) -> Start {
     Start {
         settings,
         device: Name::new("d1").expect("valid"),
+        state_dir: None,
         credentials_dir: None,
         subscriptions: Vec::new(),
         clock: Arc::new(SystemClock),
