@@ -1,5 +1,7 @@
 //! Where pictures come from: a camera, a Motion-JPEG file, a list of pictures.
 
+pub mod picture;
+
 use std::time::Duration;
 
 use thiserror::Error;
