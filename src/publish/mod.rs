@@ -9,6 +9,7 @@
 #[cfg(feature = "embedded-broker")]
 pub mod broker;
 pub mod client;
+pub mod credentials;
 pub mod identity;
 pub mod journal;
 mod lost;
@@ -20,6 +21,7 @@ pub mod queue;
 pub mod reconnect;
 pub mod settings;
 mod store;
+pub mod tls;
 pub mod topics;
 pub mod url;
 

@@ -53,6 +53,8 @@ pub struct Stats {
     pub connected: bool,
     /// Connections since the start.
     pub connections: u64,
+    /// Why the last connection broke or failed; none if none did.
+    pub last_error: Option<String>,
     /// Messages that the broker has (acknowledged, or sent at QoS 0).
     pub delivered: u64,
     /// Events that wait for an acknowledgement.
@@ -152,8 +154,10 @@ impl Queue {
         self.outbox.connected();
     }
 
-    pub fn lost(&mut self) {
+    /// The connection broke or a try failed, for this reason unless we ended it.
+    pub fn lost(&mut self, reason: Option<String>) {
         self.stats.connected = false;
+        self.stats.last_error = reason.or(self.stats.last_error.take());
         for slot in self.retained.values_mut() {
             slot.sent = 0;
         }
@@ -275,7 +279,7 @@ mod tests {
             [pair("z", "online"), pair("d", "{}"), pair("s", "new"), pair("e", "{\"a\":1}")];
         assert_eq!(drain(&mut queue, 1), expected);
         assert_eq!(drain(&mut queue, 1), [], "nothing is sent twice");
-        queue.lost();
+        queue.lost(None);
         queue.connected();
         assert_eq!(drain(&mut queue, 1), expected, "a new connection hears all of it");
     }
@@ -327,7 +331,7 @@ mod tests {
         let (ticket, _) = queue.next(at(0)).expect("the removal");
         assert_eq!(ticket, Ticket::Removed(Class::Discovery, "d".into()));
         queue.acknowledged(ticket);
-        queue.lost();
+        queue.lost(None);
         assert_eq!(queue.next(at(0)), None);
     }
 }

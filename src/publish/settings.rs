@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::message::Qos;
+use super::tls;
 use super::topics::{Name, NameError};
 use super::url::{BrokerUrl, UrlError};
 
@@ -10,7 +11,7 @@ use super::url::{BrokerUrl, UrlError};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// The broker, `mqtt://host[:port]`. Default: empty, which starts one inside
+    /// The broker, `mqtt://host[:port]` or `mqtts://host[:port]` for TLS. Default: empty, which starts one inside
     /// this process, on 127.0.0.1 only.
     pub url: String,
     /// Port of the broker inside this process, 0 to 65535. Default: 0, which
@@ -40,6 +41,8 @@ pub struct Settings {
     pub event_qos: Qos,
     /// Quality of service of states and status, 0 or 1. Default: 1.
     pub state_qos: Qos,
+    /// Whom to trust when `url` begins with `mqtts://`.
+    pub tls: tls::Settings,
     /// How much waits for a broker that is away.
     pub outbox: OutboxSettings,
 }
@@ -58,6 +61,7 @@ impl Default for Settings {
             max_packet_bytes: 256 << 10,
             event_qos: Qos::AtLeastOnce,
             state_qos: Qos::AtLeastOnce,
+            tls: tls::Settings::default(),
             outbox: OutboxSettings::default(),
         }
     }
@@ -66,7 +70,8 @@ impl Default for Settings {
 impl Settings {
     /// Impossible values: the key and what to do.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
-        self.broker().map_err(|error| ("mqtt.url", error.to_string()))?;
+        let broker = self.broker().map_err(|error| ("mqtt.url", error.to_string()))?;
+        self.tls.check(broker.is_some_and(|broker| broker.tls))?;
         self.base_topic
             .split('/')
             .try_for_each(|level| Name::new(level).map(drop))
@@ -163,6 +168,7 @@ mod tests {
         assert_eq!(wrong(|s| s.url = "broker".into()), "mqtt.url");
         assert_eq!(wrong(|s| s.base_topic = "a/#".into()), "mqtt.base_topic");
         assert_eq!(wrong(|s| s.password_file = "p".into()), "mqtt.username");
+        assert_eq!(wrong(|s| s.tls.ca_file = "ca.crt".into()), "mqtt.tls");
         assert_eq!(wrong(|s| s.keep_alive_s = 0), "mqtt.keep_alive_s");
         assert_eq!(wrong(|s| s.max_packet_bytes = 1), "mqtt.max_packet_bytes");
         assert_eq!(wrong(|s| s.outbox.max_events = 0), "mqtt.outbox.max_events");

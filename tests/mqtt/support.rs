@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use expressiond::clock::SystemClock;
 use expressiond::publish::broker::Broker;
+use expressiond::publish::credentials::Credentials;
 use expressiond::publish::topics::Name;
 use expressiond::publish::{Publisher, Received, Settings, Start};
 use serde_json::{Value, json};
@@ -51,7 +52,7 @@ pub fn begin(settings: Settings) -> Start {
         settings,
         device: Name::new("d1").expect("valid"),
         state_dir: None,
-        credentials_dir: None,
+        credentials: Credentials::default(),
         subscriptions: Vec::new(),
         clock: Arc::new(SystemClock),
     }
