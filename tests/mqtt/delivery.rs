@@ -178,7 +178,7 @@ async fn with_nothing_configured_a_broker_is_inside() {
 async fn subscriptions_are_restored_after_an_outage() {
     let mut broker = Mosquitto::start();
     let mut start = begin(settings(broker.port));
-    start.subscriptions = vec!["homeassistant/status".into()];
+    start.subscriptions.lasting = vec!["homeassistant/status".into()];
     let (publisher, mut received) = expressiond::publish::Publisher::start(start).expect("starts");
     let (other, _none) = expressiond::publish::Publisher::start({
         let mut start = begin(settings(broker.port));

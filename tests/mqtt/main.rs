@@ -3,6 +3,7 @@
 mod certificates;
 mod contract;
 mod delivery;
+mod home_assistant;
 mod kills;
 mod mosquitto;
 mod observer;
