@@ -1,0 +1,85 @@
+# `make run` and `make test` need nothing prepared but Debian 12, a Rust
+# toolchain, gcc, make, git and python3; .ci/setup brings the rest.
+
+HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+TARGET ?= $(HOST)
+# A second cargo beside this one would wait for the same lock: one target at a time.
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+##@ Use
+.PHONY: run
+run: setup-build ## Build, then show faces, events and the broker on the committed demonstration
+	cargo build --release --locked
+	rm -rf out/demo
+	target/release/expressiond run --config config/demo.toml --annotate out/demo
+
+.PHONY: test
+test: setup cargo-test model-test ## Run every test
+
+##@ Develop
+.PHONY: setup setup-build
+setup: ## Install what is missing: Debian packages, TensorFlow Lite, crates [TARGET=triple]
+	@.ci/setup test $(TARGET)
+setup-build:
+	@.ci/setup build $(TARGET)
+
+.PHONY: build
+build: setup-build ## Build the release binary
+	cargo build --release --locked
+
+.PHONY: cargo-test
+cargo-test: setup
+	cargo test --locked
+
+.PHONY: format format-check
+format: ## Format the sources
+	cargo fmt
+format-check:
+	cargo fmt --check
+
+.PHONY: lint
+lint: setup-build ## Clippy without mercy, with and without the broker inside
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --no-default-features -- -D warnings
+
+.PHONY: deny
+deny: ## Check licences, sources, doubles and advisories of all dependencies
+	.ci/deny
+
+##@ Model
+VENV := .deps/venv
+TRAINING := models/training
+
+.PHONY: model
+model: $(VENV)/ready ## Train, quantize and export the model: make model DATA=path/to/data.yaml
+	@test -n "$(DATA)" || { echo "usage: make model DATA=path/to/data.yaml" >&2; exit 2; }
+	cd $(TRAINING) && $(abspath $(VENV))/bin/python -m expression_training train --data $(abspath $(DATA))
+
+.PHONY: model-test
+model-test: $(VENV)/ready ## Test the training code
+	cd $(TRAINING) && $(abspath $(VENV))/bin/python -m pytest -q
+
+# Several gigabytes, nearly all of them CUDA libraries that PyTorch's only wheel
+# for x86_64 will not be imported without. Made when first needed.
+$(VENV)/ready: $(TRAINING)/requirements.lock
+	@.ci/setup build
+	@echo "the training environment: installing $< into $(VENV)" >&2
+	@python3 -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+		{ echo "the versions in $< are for Python 3.11, which Debian 12 has" >&2; exit 1; }
+	rm -rf $(VENV)
+	python3 -m venv $(VENV)
+	$(VENV)/bin/python -m pip --quiet --disable-pip-version-check install --no-cache-dir \
+		--only-binary=:all: --require-hashes --requirement $<
+	@touch $@
+
+##@ Ship
+.PHONY: package
+package: ## Make a Debian package: make package [TARGET=aarch64-unknown-linux-gnu]
+	deploy/deb/build $(TARGET)
+
+.PHONY: help
+help: ## This
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
