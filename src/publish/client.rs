@@ -114,6 +114,10 @@ pub(super) struct Client {
     pub received: mpsc::Sender<Received>,
     pub stop: watch::Receiver<bool>,
     pub clock: Arc<dyn Clock>,
+    /// Connect without listening: the last connection broke over a message that
+    /// was too large. If it is retained it waits for us, and without this nothing
+    /// would ever be published again.
+    pub deaf: bool,
 }
 
 impl Client {
@@ -123,7 +127,9 @@ impl Client {
         let mut last_reason = None;
         loop {
             let outcome = self.connect_once(&mut reconnect, &mut last_reason).await;
-            let reason = outcome.err().map(|lost| lost.to_string());
+            let lost = outcome.err();
+            self.deaf = lost.as_ref().is_some_and(Lost::by_oversized_message);
+            let reason = lost.map(|lost| lost.to_string());
             self.shared.queue().lost(reason.clone());
             let Some(reason) = reason else { return };
             let wait = reconnect.lost(self.clock.now().monotonic, random());
@@ -160,7 +166,8 @@ impl Client {
         *last_reason = None;
         // Subscriptions do not outlive a clean session: every time, and first.
         let sweep = std::mem::take(&mut self.subscriptions.sweep);
-        for filter in self.subscriptions.lasting.iter().chain(&sweep) {
+        let lasting: &[_] = if self.deaf { &[] } else { &self.subscriptions.lasting };
+        for filter in lasting.iter().chain(&sweep) {
             requests.try_subscribe(filter, QoS::AtLeastOnce).map_err(|_| Lost::Queue)?;
         }
         let sweep_ends = (!sweep.is_empty()).then(|| Instant::now() + SWEEP);

@@ -22,6 +22,7 @@ pub mod payload;
 mod publisher;
 pub mod queue;
 pub mod reconnect;
+pub mod runtime;
 pub mod settings;
 mod store;
 pub mod tls;

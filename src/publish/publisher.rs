@@ -145,6 +145,7 @@ impl Publisher {
             received: received_in,
             stop: stopping,
             clock: Arc::clone(&clock),
+            deaf: false,
         };
         let publisher = Self {
             shared,

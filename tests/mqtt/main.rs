@@ -1,5 +1,6 @@
 //! The publisher against real brokers: Mosquitto and the one inside.
 
+mod access;
 mod certificates;
 mod contract;
 mod delivery;
