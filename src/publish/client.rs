@@ -51,6 +51,21 @@ pub struct Received {
     pub retained: bool,
 }
 
+/// Topic filters to hear.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subscriptions {
+    /// For as long as there is a connection.
+    pub lasting: Vec<String>,
+    /// For the first seconds of the first connection: what the broker keeps of an
+    /// earlier run. Later we would only hear ourselves.
+    pub sweep: Vec<String>,
+}
+
+/// How long the broker has to tell what it keeps. Until then discovery is held
+/// back: a broker may answer a subscription after the publish that followed it,
+/// and what is swept would be overwritten before it was read.
+const SWEEP: Duration = Duration::from_secs(2);
+
 /// How to reach the broker.
 #[derive(Clone)]
 pub(super) struct Connection {
@@ -95,10 +110,14 @@ impl Connection {
 pub(super) struct Client {
     pub shared: Arc<Shared>,
     pub connection: Connection,
-    pub subscriptions: Vec<String>,
+    pub subscriptions: Subscriptions,
     pub received: mpsc::Sender<Received>,
     pub stop: watch::Receiver<bool>,
     pub clock: Arc<dyn Clock>,
+    /// Connect without listening: the last connection broke over a message that
+    /// was too large. If it is retained it waits for us, and without this nothing
+    /// would ever be published again.
+    pub deaf: bool,
 }
 
 impl Client {
@@ -108,7 +127,9 @@ impl Client {
         let mut last_reason = None;
         loop {
             let outcome = self.connect_once(&mut reconnect, &mut last_reason).await;
-            let reason = outcome.err().map(|lost| lost.to_string());
+            let lost = outcome.err();
+            self.deaf = lost.as_ref().is_some_and(Lost::by_oversized_message);
+            let reason = lost.map(|lost| lost.to_string());
             self.shared.queue().lost(reason.clone());
             let Some(reason) = reason else { return };
             let wait = reconnect.lost(self.clock.now().monotonic, random());
@@ -144,11 +165,15 @@ impl Client {
         log::info!(broker:% = self.connection.url; "connected to the broker");
         *last_reason = None;
         // Subscriptions do not outlive a clean session: every time, and first.
-        for filter in &self.subscriptions {
+        let sweep = std::mem::take(&mut self.subscriptions.sweep);
+        let lasting: &[_] = if self.deaf { &[] } else { &self.subscriptions.lasting };
+        for filter in lasting.iter().chain(&sweep) {
             requests.try_subscribe(filter, QoS::AtLeastOnce).map_err(|_| Lost::Queue)?;
         }
-        self.shared.queue().connected();
-        let mut serving = Serving { requests, flight: Flight::default(), closing: None };
+        let sweep_ends = (!sweep.is_empty()).then(|| Instant::now() + SWEEP);
+        self.shared.queue().connected(sweep_ends.is_some());
+        let mut serving =
+            Serving { requests, flight: Flight::default(), closing: None, sweep, sweep_ends };
         serving.run(self, &mut eventloop).await
     }
 
@@ -171,6 +196,8 @@ struct Serving {
     requests: AsyncClient,
     flight: Flight<Sent>,
     closing: Option<Closing>,
+    sweep: Vec<String>,
+    sweep_ends: Option<Instant>,
 }
 
 /// What an acknowledgement is for.
@@ -190,7 +217,7 @@ impl Serving {
             let poll = eventloop.poll();
             tokio::pin!(poll);
             let event = loop {
-                let deadline = self.closing.as_ref().map(Closing::next_deadline);
+                let deadline = self.next_deadline();
                 tokio::select! {
                     event = &mut poll => break event?,
                     () = shared.wake.notified() => self.fill(client)?,
@@ -204,6 +231,7 @@ impl Serving {
                         if self.closing.as_ref().is_some_and(Closing::is_over) {
                             return Ok(());
                         }
+                        self.end_sweep(client)?;
                         self.fill(client)?;
                     }
                 }
@@ -231,6 +259,23 @@ impl Serving {
                 _ => {}
             }
         }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let closing = self.closing.as_ref().map(Closing::next_deadline);
+        closing.into_iter().chain(self.sweep_ends).min()
+    }
+
+    fn end_sweep(&mut self, client: &Client) -> Result<(), Lost> {
+        if self.sweep_ends.is_none_or(|end| Instant::now() < end) {
+            return Ok(());
+        }
+        self.sweep_ends = None;
+        client.shared.queue().release_discovery();
+        for filter in self.sweep.drain(..) {
+            self.requests.try_unsubscribe(filter).map_err(|_| Lost::Queue)?;
+        }
+        Ok(())
     }
 
     /// Hands messages to rumqttc as long as the window has room.
@@ -340,7 +385,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 
 /// From 0 to 1, different in every process: the standard library seeds its
 /// hashers from the system's randomness.
-fn random() -> f64 {
+pub(super) fn random() -> f64 {
     let bits = RandomState::new().build_hasher().finish();
     bits as f64 / u64::MAX as f64
 }

@@ -16,6 +16,20 @@ pub(super) enum Lost {
     Queue,
 }
 
+impl Lost {
+    /// Whether somebody sent us more than we read: a subscription brought it, and
+    /// would bring it again.
+    pub fn by_oversized_message(&self) -> bool {
+        let Self::Connection(error) = self else { return false };
+        matches!(
+            **error,
+            ConnectionError::MqttState(StateError::Deserialization(
+                mqttbytes::Error::PayloadSizeLimitExceeded(_)
+            ))
+        )
+    }
+}
+
 impl From<ConnectionError> for Lost {
     fn from(error: ConnectionError) -> Self {
         Self::Connection(Box::new(error))

@@ -9,8 +9,11 @@
 #[cfg(feature = "embedded-broker")]
 pub mod broker;
 pub mod client;
+pub mod command;
 pub mod credentials;
+pub mod discovery;
 pub mod identity;
+pub mod inbox;
 pub mod journal;
 mod lost;
 pub mod message;
@@ -19,12 +22,13 @@ pub mod payload;
 mod publisher;
 pub mod queue;
 pub mod reconnect;
+pub mod runtime;
 pub mod settings;
 mod store;
 pub mod tls;
 pub mod topics;
 pub mod url;
 
-pub use client::Received;
+pub use client::{Received, Subscriptions};
 pub use publisher::{Publisher, Start};
 pub use settings::Settings;

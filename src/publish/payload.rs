@@ -1,15 +1,19 @@
 //! What retained topics say. Schemas: `docs/ref/camera-state.schema.json` and
 //! `docs/ref/status.schema.json`.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::queue::Stats;
 use crate::pipeline::counters::Counts;
 
 /// Version of the retained payloads; rises when a reader must change.
 pub const SCHEMA_VERSION: u32 = 1;
+
+/// The status is repeated this often, changed or not; readers may call it stale
+/// after three times as long.
+pub const STATUS_INTERVAL: Duration = Duration::from_secs(60);
 
 pub const ONLINE: &[u8] = b"online";
 pub const OFFLINE: &[u8] = b"offline";
@@ -26,13 +30,12 @@ pub struct CameraState {
     pub expression: Option<String>,
     /// Smoothed confidence of that expression, 0 to 1.
     pub confidence: Option<f32>,
-    /// Track id of that face.
+    /// Track of that face, as events name it.
     pub track: Option<String>,
 }
 
 /// Why a device does less than it should; `docs/ref/mqtt.md` lists the codes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReasonCode {
     NoCamera,
     NotACamera,
@@ -55,6 +58,26 @@ impl ReasonCode {
         ReasonCode::Throttled,
         ReasonCode::ClockNotSet,
     ];
+
+    /// The name in payloads.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ReasonCode::NoCamera => "no_camera",
+            ReasonCode::NotACamera => "not_a_camera",
+            ReasonCode::Dark => "dark",
+            ReasonCode::NoFace => "no_face",
+            ReasonCode::Paused => "paused",
+            ReasonCode::ModelRefused => "model_refused",
+            ReasonCode::Throttled => "throttled",
+            ReasonCode::ClockNotSet => "clock_not_set",
+        }
+    }
+}
+
+impl Serialize for ReasonCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
 }
 
 /// One reason, for a machine and for a person.
@@ -78,6 +101,8 @@ pub struct DeviceStatus {
     pub version: String,
     /// Name of the loaded model; none while there is none.
     pub model: Option<String>,
+    /// Whether its owner has paused it: the camera is closed.
+    pub paused: bool,
     /// Seconds since the start.
     pub uptime_s: u64,
     /// Why less happens than could, the most important first; empty when all is well.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::{Notify, mpsc, watch};
 
-use super::client::{Client, Connection, Received};
+use super::client::{Client, Connection, Received, Subscriptions};
 use super::credentials::{Credentials, Unreadable};
 use super::journal::JournalError;
 use super::message::Class;
@@ -32,8 +32,8 @@ pub struct Start {
     pub state_dir: Option<PathBuf>,
     /// Where passwords, keys and certificates are looked for.
     pub credentials: Credentials,
-    /// Topic filters to hear on every connection.
-    pub subscriptions: Vec<String>,
+    /// What to hear, on every connection.
+    pub subscriptions: Subscriptions,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -145,6 +145,7 @@ impl Publisher {
             received: received_in,
             stop: stopping,
             clock: Arc::clone(&clock),
+            deaf: false,
         };
         let publisher = Self {
             shared,
@@ -221,6 +222,17 @@ impl Publisher {
         let outcome = self.shared.queue().set_retained(class, topic, payload);
         self.shared.wake.notify_one();
         outcome
+    }
+
+    /// Says every retained message again.
+    pub fn repeat_retained(&self) {
+        self.shared.queue().repeat_retained();
+        self.shared.wake.notify_one();
+    }
+
+    /// Counts a command that was refused, for the status.
+    pub(super) fn count_refused_command(&self) {
+        self.shared.queue().count_refused_command();
     }
 
     /// For our own short messages, which cannot be refused.

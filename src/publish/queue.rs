@@ -67,6 +67,8 @@ pub struct Stats {
     pub states_refused: u64,
     /// Messages that arrived and could not be taken in.
     pub commands_dropped: u64,
+    /// Commands that were refused: not understood, too large, too many.
+    pub commands_refused: u64,
 }
 
 #[derive(Debug)]
@@ -76,6 +78,7 @@ pub struct Queue {
     max_packet: usize,
     event_qos: Qos,
     state_qos: Qos,
+    hold_discovery: bool,
     stats: Stats,
 }
 
@@ -87,6 +90,7 @@ impl Queue {
             max_packet: settings.max_packet_bytes,
             event_qos: settings.event_qos,
             state_qos: settings.state_qos,
+            hold_discovery: false,
             stats: Stats::default(),
         }
     }
@@ -147,20 +151,31 @@ impl Queue {
         Ok(())
     }
 
-    /// A new connection: it has been told nothing yet.
-    pub fn connected(&mut self) {
+    /// A new connection: it has been told nothing yet. With `hold_discovery` it
+    /// is not told of discovery before [`Self::release_discovery`].
+    pub fn connected(&mut self, hold_discovery: bool) {
+        self.hold_discovery = hold_discovery;
         self.stats.connected = true;
         self.stats.connections += 1;
         self.outbox.connected();
+    }
+
+    pub fn release_discovery(&mut self) {
+        self.hold_discovery = false;
+    }
+
+    /// Says every retained message again: somebody who forgot them has come back.
+    pub fn repeat_retained(&mut self) {
+        for slot in self.retained.values_mut() {
+            slot.sent = 0;
+        }
     }
 
     /// The connection broke or a try failed, for this reason unless we ended it.
     pub fn lost(&mut self, reason: Option<String>) {
         self.stats.connected = false;
         self.stats.last_error = reason.or(self.stats.last_error.take());
-        for slot in self.retained.values_mut() {
-            slot.sent = 0;
-        }
+        self.repeat_retained();
         self.outbox.lost();
     }
 
@@ -170,8 +185,10 @@ impl Queue {
     }
 
     fn next_retained(&mut self) -> Option<(Ticket, Message)> {
-        let ((class, topic), slot) =
-            self.retained.iter_mut().find(|(_, slot)| slot.sent != slot.version)?;
+        let held = self.hold_discovery;
+        let ((class, topic), slot) = self.retained.iter_mut().find(|((class, _), slot)| {
+            slot.sent != slot.version && !(held && *class == Class::Discovery)
+        })?;
         slot.sent = slot.version;
         let ticket = if slot.payload.is_empty() {
             Ticket::Removed(*class, topic.clone())
@@ -220,6 +237,10 @@ impl Queue {
 
     pub fn count_dropped_command(&mut self) {
         self.stats.commands_dropped += 1;
+    }
+
+    pub fn count_refused_command(&mut self) {
+        self.stats.commands_refused += 1;
     }
 
     pub fn stats(&self) -> Stats {
@@ -274,21 +295,32 @@ mod tests {
         queue.set_retained(Class::State, "s".into(), b"new".to_vec()).expect("taken");
         queue.set_retained(Class::Discovery, "d".into(), b"{}".to_vec()).expect("taken");
         queue.set_retained(Class::Availability, "z".into(), b"online".to_vec()).expect("taken");
-        queue.connected();
+        queue.connected(false);
         let expected =
             [pair("z", "online"), pair("d", "{}"), pair("s", "new"), pair("e", "{\"a\":1}")];
         assert_eq!(drain(&mut queue, 1), expected);
         assert_eq!(drain(&mut queue, 1), [], "nothing is sent twice");
         queue.lost(None);
-        queue.connected();
+        queue.connected(false);
         assert_eq!(drain(&mut queue, 1), expected, "a new connection hears all of it");
+    }
+
+    #[test]
+    fn discovery_is_held_back_until_released() {
+        let mut queue = queue();
+        queue.set_retained(Class::Discovery, "d".into(), b"{}".to_vec()).expect("taken");
+        queue.set_retained(Class::State, "s".into(), b"1".to_vec()).expect("taken");
+        queue.connected(true);
+        assert_eq!(drain(&mut queue, 0), [pair("s", "1")]);
+        queue.release_discovery();
+        assert_eq!(drain(&mut queue, 0), [pair("d", "{}")]);
     }
 
     #[test]
     fn an_unchanged_state_is_not_sent_again() {
         let mut queue = queue();
         queue.set_retained(Class::State, "s".into(), b"1".to_vec()).expect("taken");
-        queue.connected();
+        queue.connected(false);
         drain(&mut queue, 0);
         queue.set_retained(Class::State, "s".into(), b"1".to_vec()).expect("taken");
         assert_eq!(queue.next(at(0)), None);

@@ -96,6 +96,23 @@ impl Topics {
         self.of_device("status")
     }
 
+    /// Where the device is told what to do.
+    pub fn command(&self) -> String {
+        self.of_device("command")
+    }
+
+    /// Retained topics of every camera there is or was, as filters.
+    pub fn of_any_camera(&self) -> [String; 2] {
+        ["availability", "state"].map(|leaf| self.of_device(&format!("+/{leaf}")))
+    }
+
+    /// The camera of a topic that [`Self::of_any_camera`] matches.
+    pub fn camera_of<'a>(&self, topic: &'a str) -> Option<&'a str> {
+        let below = topic.strip_prefix(&self.of_device(""))?;
+        let (camera, leaf) = below.split_once('/')?;
+        ["availability", "state"].contains(&leaf).then_some(camera)
+    }
+
     /// `online` or `offline`: one camera.
     pub fn camera_availability(&self, camera: &Name) -> String {
         self.of_camera(camera, "availability")
@@ -150,6 +167,15 @@ mod tests {
         }
         assert_eq!(Name::new("x".repeat(65)), Err(NameError::Long));
         assert_eq!(Name::camera("status"), Err(NameError::Reserved("status".into())));
+    }
+
+    #[test]
+    fn finds_the_camera_in_a_topic() {
+        let topics = Topics::new("b", Name::new("d1").expect("valid")).expect("valid");
+        assert_eq!(topics.camera_of("b/d1/back/state"), Some("back"));
+        for other in ["b/d1/status", "b/d1/back/event", "b/d2/back/state", "b/d1/back/state/x"] {
+            assert_eq!(topics.camera_of(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -57,6 +57,14 @@ fn every_topic_is_documented_with_its_quality_and_retention() {
 }
 
 #[test]
+fn every_command_is_documented() {
+    let schema: Value =
+        serde_json::from_str(include_str!("../../docs/ref/command.schema.json")).expect("JSON");
+    let documented: Vec<_> = table("## Commands").into_iter().map(|row| row[0].clone()).collect();
+    assert_eq!(serde_json::json!(documented), schema["properties"]["command"]["enum"]);
+}
+
+#[test]
 fn every_reason_is_documented() {
     let documented: Vec<_> = table("## Reasons").into_iter().map(|row| row[0].clone()).collect();
     let coded: Vec<_> = ReasonCode::ALL
@@ -110,23 +118,24 @@ fn now() -> String {
     rfc3339(std::time::SystemTime::now())
 }
 
-fn state() -> CameraState {
+pub fn state() -> CameraState {
     CameraState {
         schema: SCHEMA_VERSION,
         time: now(),
         faces: 1,
         expression: Some("happy".into()),
         confidence: Some(0.9),
-        track: Some("0a1b2c3d-7".to_owned()),
+        track: Some("0a1b2c3d-7".into()),
     }
 }
 
-fn status(mqtt: expressiond::publish::queue::Stats) -> DeviceStatus {
+pub fn status(mqtt: expressiond::publish::queue::Stats) -> DeviceStatus {
     DeviceStatus {
         schema: SCHEMA_VERSION,
         time: now(),
         version: env!("CARGO_PKG_VERSION").into(),
         model: Some("expressions-int8".into()),
+        paused: false,
         uptime_s: 12,
         reasons: vec![Reason {
             code: ReasonCode::NoFace,

@@ -178,7 +178,7 @@ async fn with_nothing_configured_a_broker_is_inside() {
 async fn subscriptions_are_restored_after_an_outage() {
     let mut broker = Mosquitto::start();
     let mut start = begin(settings(broker.port));
-    start.subscriptions = vec!["homeassistant/status".into()];
+    start.subscriptions.lasting = vec!["homeassistant/status".into()];
     let (publisher, mut received) = expressiond::publish::Publisher::start(start).expect("starts");
     let (other, _none) = expressiond::publish::Publisher::start({
         let mut start = begin(settings(broker.port));
@@ -195,6 +195,33 @@ async fn subscriptions_are_restored_after_an_outage() {
         broker.kill();
         broker.resume();
     }
+    publisher.shutdown().await;
+    other.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_huge_message_that_waits_for_us_does_not_keep_us_away() {
+    let broker = Mosquitto::start();
+    let topic = "expressiond/d1/command";
+    let mut generous = begin(settings(broker.port));
+    generous.device = expressiond::publish::topics::Name::new("other").expect("valid");
+    let (other, _none) = expressiond::publish::Publisher::start(generous).expect("starts");
+    let huge = vec![b'x'; 100_000];
+    other.set_retained(Class::State, topic.into(), huge.clone()).expect("taken");
+    let observer = Observer::at(broker.port).await;
+    observer.until("the huge message", |seen| seen.iter().any(|s| s.payload == huge)).await;
+
+    let mut start = begin(settings(broker.port));
+    start.settings.max_packet_bytes = 8192;
+    start.subscriptions.lasting = vec![topic.into()];
+    let (publisher, _received) = expressiond::publish::Publisher::start(start).expect("starts");
+    publisher.publish_event(&camera(), "1", &event(1, 1)).expect("taken");
+    observer.until("our event", |seen| first_sightings(seen, 1) == [1]).await;
+    // The second connection stays.
+    publisher.publish_event(&camera(), "1", &event(1, 2)).expect("taken");
+    observer.until("another", |seen| first_sightings(seen, 1) == [1, 2]).await;
+    let reason = publisher.stats().last_error.expect("the first one broke");
+    assert!(reason.contains("mqtt.max_packet_bytes"), "{reason}");
     publisher.shutdown().await;
     other.shutdown().await;
 }

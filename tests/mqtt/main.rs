@@ -1,8 +1,10 @@
 //! The publisher against real brokers: Mosquitto and the one inside.
 
+mod access;
 mod certificates;
 mod contract;
 mod delivery;
+mod home_assistant;
 mod kills;
 mod mosquitto;
 mod observer;

@@ -74,6 +74,11 @@ impl Mosquitto {
         self.wait();
     }
 
+    /// Removes what it has written, as if it had no persistence.
+    pub fn forget(&self) {
+        fs::remove_file(self.folder.path().join("mosquitto.db")).expect("it had written");
+    }
+
     fn wait(&mut self) {
         self.child.take().expect("running").wait().expect("ended");
     }

@@ -6,7 +6,7 @@ use expressiond::clock::SystemClock;
 use expressiond::publish::broker::Broker;
 use expressiond::publish::credentials::Credentials;
 use expressiond::publish::topics::Name;
-use expressiond::publish::{Publisher, Received, Settings, Start};
+use expressiond::publish::{Publisher, Received, Settings, Start, Subscriptions};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -53,7 +53,7 @@ pub fn begin(settings: Settings) -> Start {
         device: Name::new("d1").expect("valid"),
         state_dir: None,
         credentials: Credentials::default(),
-        subscriptions: Vec::new(),
+        subscriptions: Subscriptions::default(),
         clock: Arc::new(SystemClock),
     }
 }

@@ -1,0 +1,429 @@
+//! What Home Assistant needs to show this device without a line of YAML: one
+//! retained device-discovery payload.
+//!
+//! <https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload>
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::payload::{ReasonCode, STATUS_INTERVAL};
+use super::topics::{Name, Topics};
+use crate::events::EventType;
+
+/// Section `[home_assistant]`: what Home Assistant is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Whether this device announces itself. Default: true.
+    pub enabled: bool,
+    /// First level of discovery topics, as in Home Assistant's MQTT options.
+    /// Default: `homeassistant`.
+    pub discovery_prefix: String,
+    /// Where Home Assistant says `online` when it has started. Default:
+    /// `homeassistant/status`.
+    pub birth_topic: String,
+    /// Longest wait after that before everything is said again, in seconds, 0 to
+    /// 300; each device waits a part of it by chance. Default: 5.
+    pub birth_jitter_s: u64,
+    /// Name of the device in Home Assistant. Default: empty, which takes
+    /// `Expression sensor <device id>`.
+    pub device_name: String,
+    /// Area that Home Assistant suggests for it. Default: empty, none.
+    pub suggested_area: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            discovery_prefix: "homeassistant".into(),
+            birth_topic: "homeassistant/status".into(),
+            birth_jitter_s: 5,
+            device_name: String::new(),
+            suggested_area: String::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// Impossible values: the key and what to do.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        for (key, topic) in [
+            ("home_assistant.discovery_prefix", &self.discovery_prefix),
+            ("home_assistant.birth_topic", &self.birth_topic),
+        ] {
+            topic
+                .split('/')
+                .try_for_each(|level| Name::new(level).map(drop))
+                .map_err(|error| (key, error.to_string()))?;
+        }
+        if self.birth_jitter_s > 300 {
+            return Err(("home_assistant.birth_jitter_s", "must be at most 300 (seconds)".into()));
+        }
+        Ok(())
+    }
+}
+
+/// What is announced.
+#[derive(Clone, Debug)]
+pub struct About {
+    pub settings: Settings,
+    pub topics: Topics,
+    pub cameras: Vec<Name>,
+    /// The expressions that the model knows.
+    pub classes: Vec<String>,
+}
+
+/// The class that gets a binary sensor of its own, when the model has it.
+const HAPPY: &str = "happy";
+
+/// The state of the enum sensor while there is no face.
+const NO_EXPRESSION: &str = "none";
+
+/// A value that is not repeated for this long is not known any more.
+const EXPIRES_AFTER_S: u64 = 3 * STATUS_INTERVAL.as_secs();
+
+type Components = BTreeMap<String, Value>;
+
+impl About {
+    /// `<prefix>/device/<id>/config`.
+    pub fn topic(&self) -> String {
+        format!("{}/device/{}/config", self.settings.discovery_prefix, self.id())
+    }
+
+    fn id(&self) -> String {
+        format!("expressiond_{}", self.topics.device())
+    }
+
+    /// The payload. `before` is what the broker keeps from an earlier run: its
+    /// components that do not exist any more are named once with nothing but their
+    /// platform, which makes Home Assistant remove them.
+    pub fn payload(&self, before: Option<&[u8]>) -> Value {
+        let mut components = self.device_components();
+        for camera in &self.cameras {
+            components.extend(self.camera_components(camera));
+        }
+        for (key, platform) in before.map(components_of).unwrap_or_default() {
+            components.entry(key).or_insert_with(|| json!({ "p": platform }));
+        }
+        json!({
+            "dev": self.device(),
+            "o": {
+                "name": "expressiond",
+                "sw": env!("CARGO_PKG_VERSION"),
+                "url": env!("CARGO_PKG_REPOSITORY"),
+            },
+            // Of the process; cameras add their own (below).
+            "avty": [{ "t": self.topics.availability() }],
+            "qos": 1,
+            "cmps": components,
+        })
+    }
+
+    fn device(&self) -> Value {
+        let name = if self.settings.device_name.is_empty() {
+            format!("Expression sensor {}", self.topics.device())
+        } else {
+            self.settings.device_name.clone()
+        };
+        let mut device = json!({
+            "ids": [self.id()],
+            "name": name,
+            "mf": "expressiond",
+            "mdl": "Facial expression sensor",
+            "sw": env!("CARGO_PKG_VERSION"),
+        });
+        if !self.settings.suggested_area.is_empty() {
+            device["sa"] = json!(self.settings.suggested_area);
+        }
+        device
+    }
+
+    /// Entities that read the status topic, and the controls.
+    fn device_components(&self) -> Components {
+        let status = self.topics.status();
+        let mut reasons = vec!["ok".to_owned()];
+        reasons.extend(ReasonCode::ALL.map(|code| code.name().to_owned()));
+        let diagnostic = |platform: &str, name: &str, template: &str, more: Value| {
+            let base = json!({
+                "p": platform, "name": name, "stat_t": status, "val_tpl": template,
+                "ent_cat": "diagnostic", "exp_aft": EXPIRES_AFTER_S,
+            });
+            merge(base, more)
+        };
+        let measured = |unit: &str| json!({ "stat_cla": "measurement", "unit_of_meas": unit });
+        let components = [
+            (
+                "reason",
+                diagnostic(
+                    "sensor",
+                    "Reason",
+                    "{{ value_json.reasons[0].code if value_json.reasons else 'ok' }}",
+                    json!({
+                        "dev_cla": "enum", "ops": reasons,
+                        "json_attr_t": status,
+                        "json_attr_tpl": "{{ {'reasons': value_json.reasons} | tojson }}",
+                    }),
+                ),
+            ),
+            (
+                "frames_per_second",
+                diagnostic(
+                    "sensor",
+                    "Frames per second",
+                    "{{ value_json.frames_per_second }}",
+                    merge(measured("fps"), json!({ "sug_dsp_prc": 1 })),
+                ),
+            ),
+            (
+                "inference_time",
+                diagnostic(
+                    "sensor",
+                    "Inference time",
+                    "{{ value_json.inference_ms }}",
+                    merge(measured("ms"), json!({ "dev_cla": "duration", "sug_dsp_prc": 0 })),
+                ),
+            ),
+            (
+                "temperature",
+                diagnostic(
+                    "sensor",
+                    "Processor temperature",
+                    "{{ value_json.temperature_c }}",
+                    merge(measured("°C"), json!({ "dev_cla": "temperature" })),
+                ),
+            ),
+            (
+                "events_waiting",
+                diagnostic(
+                    "sensor",
+                    "Events waiting",
+                    "{{ value_json.mqtt.waiting }}",
+                    json!({ "stat_cla": "measurement" }),
+                ),
+            ),
+            (
+                "events_lost",
+                diagnostic(
+                    "sensor",
+                    "Events lost",
+                    "{{ value_json.mqtt.dropped.full + value_json.mqtt.dropped.expired \
+                     + value_json.mqtt.dropped.oversized }}",
+                    json!({ "stat_cla": "total_increasing" }),
+                ),
+            ),
+            ("active", self.active_switch(&status)),
+            (
+                "restart",
+                json!({
+                    "p": "button", "name": "Restart", "cmd_t": self.topics.command(),
+                    "pl_prs": r#"{"command":"restart"}"#,
+                    "dev_cla": "restart", "ent_cat": "config",
+                }),
+            ),
+        ];
+        components.into_iter().map(|(key, value)| self.identified(key, value)).collect()
+    }
+
+    fn active_switch(&self, status: &str) -> Value {
+        json!({
+            "p": "switch", "name": "Active", "ic": "mdi:eye",
+            "cmd_t": self.topics.command(),
+            "pl_on": r#"{"command":"resume"}"#, "pl_off": r#"{"command":"pause"}"#,
+            "stat_t": status,
+            "val_tpl": "{{ 'off' if value_json.paused else 'on' }}",
+            "stat_on": "on", "stat_off": "off",
+            "ent_cat": "config",
+        })
+    }
+
+    /// Entities of one camera. With several, each carries its camera's name.
+    fn camera_components(&self, camera: &Name) -> Components {
+        let state = self.topics.state(camera);
+        let named = |name: &str| {
+            if self.cameras.len() == 1 { name.to_owned() } else { format!("{camera} {name}") }
+        };
+        let event_types = EventType::ALL.map(EventType::name);
+        let mut expressions = self.classes.clone();
+        expressions.push(NO_EXPRESSION.into());
+        let mut components = vec![
+            (
+                "expression",
+                json!({
+                    "p": "sensor", "dev_cla": "enum", "ops": expressions, "ic": "mdi:emoticon",
+                    "name": named("Expression"), "stat_t": state,
+                    "val_tpl": format!("{{{{ value_json.expression or '{NO_EXPRESSION}' }}}}"),
+                }),
+            ),
+            (
+                "face",
+                json!({
+                    "p": "binary_sensor", "dev_cla": "occupancy", "name": named("Face"),
+                    "stat_t": state,
+                    "val_tpl": "{{ 'ON' if value_json.faces > 0 else 'OFF' }}",
+                }),
+            ),
+            (
+                "faces",
+                json!({
+                    "p": "sensor", "name": named("Faces"), "stat_cla": "measurement",
+                    "ic": "mdi:account-multiple", "stat_t": state,
+                    "val_tpl": "{{ value_json.faces }}",
+                }),
+            ),
+            (
+                "confidence",
+                json!({
+                    "p": "sensor", "name": named("Confidence"), "stat_cla": "measurement",
+                    "unit_of_meas": "%", "ic": "mdi:percent", "stat_t": state,
+                    "val_tpl": "{{ none if value_json.confidence is none \
+                                else (value_json.confidence * 100) | round(0) }}",
+                }),
+            ),
+            (
+                "last_change",
+                json!({
+                    "p": "sensor", "name": named("Last change"), "dev_cla": "timestamp",
+                    "stat_t": state, "val_tpl": "{{ value_json.time }}",
+                }),
+            ),
+            (
+                "event",
+                json!({
+                    "p": "event", "name": named("Event"), "evt_typ": event_types,
+                    "stat_t": self.topics.event(camera),
+                    // A late event has an old meaning: it triggers nothing.
+                    "val_tpl": "{% if not value_json.late %}{{ value }}{% endif %}",
+                }),
+            ),
+        ];
+        if self.classes.iter().any(|class| class == HAPPY) {
+            let happy = json!({
+                "p": "binary_sensor", "name": named("Happy"), "ic": "mdi:emoticon-happy",
+                "stat_t": state,
+                "val_tpl": format!("{{{{ 'ON' if value_json.expression == '{HAPPY}' else 'OFF' }}}}"),
+            });
+            components.push((HAPPY, happy));
+        }
+        let availability = json!({
+            "avty": [
+                { "t": self.topics.availability() },
+                { "t": self.topics.camera_availability(camera) },
+            ],
+            "avty_mode": "all",
+        });
+        components
+            .into_iter()
+            .map(|(key, value)| {
+                self.identified(&format!("{camera}_{key}"), merge(value, availability.clone()))
+            })
+            .collect()
+    }
+
+    /// Adds the ids by which Home Assistant knows an entity for ever.
+    fn identified(&self, key: &str, component: Value) -> (String, Value) {
+        let unique = format!("{}_{key}", self.id());
+        let platform = component["p"].as_str().unwrap_or_default();
+        // `object_id` stopped working in 2026.4. The long name has no abbreviation
+        // in older versions, which ignore it.
+        let entity = format!("{platform}.{}", unique.to_lowercase().replace('-', "_"));
+        let ids = json!({ "uniq_id": unique, "default_entity_id": entity });
+        (key.to_owned(), merge(component, ids))
+    }
+}
+
+/// Both objects in one; the second wins.
+fn merge(first: Value, second: Value) -> Value {
+    let (Value::Object(mut all), Value::Object(more)) = (first, second) else {
+        unreachable!("components are written as objects above");
+    };
+    all.extend(more);
+    Value::Object(all)
+}
+
+/// Key and platform of each component of a payload that still means something:
+/// one with nothing but its platform was removed already.
+fn components_of(payload: &[u8]) -> Vec<(String, String)> {
+    let Ok(Value::Object(payload)) = serde_json::from_slice(payload) else { return Vec::new() };
+    let components: Map<String, Value> =
+        payload.get("cmps").and_then(Value::as_object).cloned().unwrap_or_default();
+    let living = |component: &Value| {
+        let component = component.as_object()?;
+        let platform = component.get("p")?.as_str()?;
+        (component.len() > 1).then(|| platform.to_owned())
+    };
+    components.iter().filter_map(|(key, value)| Some((key.clone(), living(value)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn about(cameras: &[&str]) -> About {
+        About {
+            settings: Settings::default(),
+            topics: Topics::new("expressiond", Name::new("d1").expect("valid")).expect("valid"),
+            cameras: cameras.iter().map(|name| Name::camera(*name).expect("valid")).collect(),
+            classes: vec!["happy".into(), "not_happy".into()],
+        }
+    }
+
+    #[test]
+    fn a_device_has_what_home_assistant_demands() {
+        let about = about(&["front"]);
+        assert_eq!(about.topic(), "homeassistant/device/expressiond_d1/config");
+        let payload = about.payload(None);
+        assert!(payload["dev"]["ids"][0].is_string() && payload["o"]["name"].is_string());
+        let components = payload["cmps"].as_object().expect("an object");
+        let mut unique = std::collections::BTreeSet::new();
+        for (key, component) in components {
+            let id = component["uniq_id"].as_str().expect("an id");
+            assert!(unique.insert(id), "{id} twice");
+            let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+            assert!(key.chars().chain(id.chars()).all(allowed), "{key} {id}");
+            let entity = component["default_entity_id"].as_str().expect("an entity id");
+            let platform = component["p"].as_str().expect("a platform");
+            assert!(entity.starts_with(&format!("{platform}.")), "{entity}");
+        }
+        assert_eq!(components["front_expression"]["ops"], json!(["happy", "not_happy", "none"]));
+        assert_eq!(components["front_face"]["avty_mode"], "all");
+    }
+
+    #[test]
+    fn a_model_with_other_classes_has_other_entities() {
+        let mut about = about(&["front"]);
+        about.classes = vec!["surprise".into()];
+        let payload = about.payload(None);
+        assert!(payload["cmps"].get("front_happy").is_none());
+        assert_eq!(payload["cmps"]["front_expression"]["ops"], json!(["surprise", "none"]));
+    }
+
+    #[test]
+    fn a_camera_that_is_gone_is_removed_once() {
+        let old = about(&["front", "back"]).payload(None).to_string();
+        let next = about(&["front"]).payload(Some(old.as_bytes()));
+        assert_eq!(next["cmps"]["back_face"], json!({ "p": "binary_sensor" }));
+        assert!(next["cmps"]["front_face"].get("uniq_id").is_some());
+        let after = about(&["front"]).payload(Some(next.to_string().as_bytes()));
+        assert!(after["cmps"].get("back_face").is_none(), "said once, then forgotten");
+    }
+
+    #[test]
+    fn what_others_wrote_there_is_no_harm() {
+        for text in ["", "[]", "{", r#"{"cmps":[]}"#, r#"{"cmps":{"a":1,"b":{"x":1,"y":2}}}"#] {
+            assert_eq!(
+                about(&["front"]).payload(Some(text.as_bytes())),
+                about(&["front"]).payload(None)
+            );
+        }
+    }
+
+    #[test]
+    fn impossible_settings_name_their_key() {
+        let wrong = Settings { discovery_prefix: "a/#".into(), ..Settings::default() };
+        assert_eq!(wrong.check().expect_err("refused").0, "home_assistant.discovery_prefix");
+        assert_eq!(Settings::default().check(), Ok(()));
+    }
+}

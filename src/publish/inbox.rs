@@ -1,0 +1,143 @@
+//! What arrives: commands, Home Assistant's birth, and what the broker keeps of
+//! an earlier run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::client::{Received, Subscriptions, random};
+use super::command::{Command, Rate, Refused};
+use super::discovery::About;
+use super::message::Class;
+use super::publisher::Publisher;
+use crate::clock::Clock;
+
+/// Commands that wait to be carried out.
+const WAITING: usize = 8;
+
+/// What must be heard for [`start`] to do its work.
+pub fn subscriptions(about: &About) -> Subscriptions {
+    let topics = &about.topics;
+    let mut subscriptions =
+        Subscriptions { lasting: vec![topics.command()], sweep: topics.of_any_camera().to_vec() };
+    if about.settings.enabled {
+        subscriptions.lasting.push(about.settings.birth_topic.clone());
+    }
+    // Also when switched off: what an earlier run announced has to go.
+    subscriptions.sweep.push(about.topic());
+    subscriptions
+}
+
+/// Announces the device and listens for it, on the current runtime. Commands that
+/// are understood come out of the receiver.
+pub fn start(
+    publisher: Publisher,
+    received: mpsc::Receiver<Received>,
+    about: About,
+    clock: Arc<dyn Clock>,
+) -> mpsc::Receiver<Command> {
+    let (commands, waiting) = mpsc::channel(WAITING);
+    let rate = Rate::new(clock.now().monotonic);
+    let inbox = Inbox { publisher, about, commands, rate, clock };
+    inbox.announce(None);
+    tokio::spawn(inbox.run(received));
+    waiting
+}
+
+struct Inbox {
+    publisher: Publisher,
+    about: About,
+    commands: mpsc::Sender<Command>,
+    rate: Rate,
+    clock: Arc<dyn Clock>,
+}
+
+impl Inbox {
+    async fn run(mut self, mut received: mpsc::Receiver<Received>) {
+        while let Some(message) = received.recv().await {
+            let topic = &message.topic;
+            if *topic == self.about.topics.command() {
+                self.command(&message);
+            } else if *topic == self.about.settings.birth_topic {
+                self.birth(&message);
+            } else if *topic == self.about.topic() {
+                self.earlier_discovery(&message);
+            } else {
+                self.earlier_camera(&message);
+            }
+        }
+    }
+
+    fn announce(&self, before: Option<&[u8]>) {
+        if !self.about.settings.enabled {
+            return;
+        }
+        let payload = self.about.payload(before).to_string().into_bytes();
+        self.retain(Class::Discovery, self.about.topic(), payload);
+    }
+
+    fn command(&mut self, message: &Received) {
+        let outcome = if message.retained {
+            Err(Refused::Retained)
+        } else if !self.rate.allow(self.clock.now().monotonic) {
+            Err(Refused::TooMany)
+        } else {
+            Command::parse(&message.payload)
+        };
+        match outcome {
+            Ok(command) => {
+                log::info!("told over MQTT: {command:?}");
+                if self.commands.try_send(command).is_err() {
+                    self.publisher.count_refused_command();
+                }
+            }
+            Err(refused) => {
+                self.publisher.count_refused_command();
+                log::warn!("refused a command: {refused}");
+            }
+        }
+    }
+
+    /// Home Assistant has started and knows nothing: say everything again, each
+    /// device of a fleet at its own moment.
+    fn birth(&self, message: &Received) {
+        // A retained birth is old news, and a new connection says everything anyway.
+        if message.retained || message.payload != b"online" {
+            return;
+        }
+        let longest = Duration::from_secs(self.about.settings.birth_jitter_s);
+        let publisher = self.publisher.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(longest.mul_f64(random())).await;
+            publisher.repeat_retained();
+        });
+    }
+
+    /// What an earlier run announced: components that are gone are taken back.
+    fn earlier_discovery(&self, message: &Received) {
+        if !message.retained || message.payload.is_empty() {
+            return;
+        }
+        if self.about.settings.enabled {
+            self.announce(Some(&message.payload));
+        } else {
+            self.retain(Class::Discovery, self.about.topic(), Vec::new());
+        }
+    }
+
+    /// What an earlier run said about a camera that is not there any more.
+    fn earlier_camera(&self, message: &Received) {
+        let Some(camera) = self.about.topics.camera_of(&message.topic) else { return };
+        let known = self.about.cameras.iter().any(|known| known.as_str() == camera);
+        if message.retained && !message.payload.is_empty() && !known {
+            self.retain(Class::State, message.topic.clone(), Vec::new());
+        }
+    }
+
+    fn retain(&self, class: Class, topic: String, payload: Vec<u8>) {
+        if let Err(refused) = self.publisher.set_retained(class, topic, payload) {
+            log::error!("{refused}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The access list in `deploy/mosquitto`: its own topics and no others.
+
+use std::path::Path;
+
+use expressiond::publish::message::Class;
+use expressiond::publish::topics::Name;
+use expressiond::publish::{Publisher, Settings};
+use rumqttc::MqttOptions;
+
+use crate::certificates::text;
+use crate::contract;
+use crate::mosquitto::Mosquitto;
+use crate::observer::Observer;
+use crate::support::{begin, camera, event, settings};
+
+const USERS: [&str; 4] = ["d1", "d2", "homeassistant", "observer"];
+const PASSWORD: &str = "of-the-test";
+
+/// A broker with the committed access list and a password per user.
+fn broker(folder: &Path) -> Mosquitto {
+    let users = folder.join("users");
+    for (number, user) in USERS.iter().enumerate() {
+        let create: &[_] = if number == 0 { &["-c"] } else { &[] };
+        let made = std::process::Command::new("mosquitto_passwd")
+            .args(create)
+            .args(["-b", &text(&users), user, PASSWORD])
+            .status()
+            .expect("mosquitto_passwd comes with mosquitto");
+        assert!(made.success());
+    }
+    std::fs::write(folder.join("password"), PASSWORD).expect("write");
+    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/mosquitto/fleet.acl");
+    Mosquitto::with(&format!(
+        "allow_anonymous false\npassword_file {}\nacl_file {}\n",
+        text(&users),
+        text(&list)
+    ))
+}
+
+fn device(broker: &Mosquitto, folder: &Path, name: &str) -> Publisher {
+    let login = Settings {
+        username: name.into(),
+        password_file: text(&folder.join("password")),
+        ..settings(broker.port)
+    };
+    let mut start = begin(login);
+    start.device = Name::new(name).expect("valid");
+    Publisher::start(start).expect("starts").0
+}
+
+async fn observer(broker: &Mosquitto, user: &str) -> Observer {
+    let mut options = MqttOptions::new(format!("watching-as-{user}"), "127.0.0.1", broker.port);
+    options.set_credentials(user, PASSWORD);
+    Observer::with(options).await
+}
+
+#[tokio::test]
+async fn a_device_writes_its_own_topics_and_no_others() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let broker = broker(folder.path());
+    let watching = observer(&broker, "observer").await;
+    let devices = ["d1", "d2"].map(|name| device(&broker, folder.path(), name));
+    let [first, second] = &devices;
+
+    // d1 tries everything of d2 and of nobody; then its own.
+    let foreign = ["expressiond/d2/status", "expressiond/d2/front/state", "expressiond/x"];
+    for topic in foreign {
+        first.set_retained(Class::State, topic.into(), b"forged".to_vec()).expect("queued");
+    }
+    let stats = first.stats();
+    first.set_camera_available(&camera(), true);
+    first.set_camera_state(&camera(), &contract::state()).expect("taken");
+    first.set_status(&contract::status(stats)).expect("taken");
+    first.publish_event(&camera(), "1", &event(1, 1)).expect("taken");
+    second.publish_event(&camera(), "1", &event(2, 2)).expect("taken");
+
+    let own = first.topics().written(&camera());
+    let seen = watching
+        .until("everything of d1 and the event of d2", |seen| {
+            let has = |topic: &str| seen.iter().any(|seen| seen.topic == topic);
+            own.iter().all(|(topic, _)| has(topic)) && has("expressiond/d2/front/event")
+        })
+        .await;
+    assert!(seen.iter().all(|seen| seen.payload != b"forged"), "{seen:?}");
+    for publisher in &devices {
+        publisher.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn a_device_reads_its_own_commands_and_no_others() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let broker = broker(folder.path());
+    // Subscribed to everything, as somebody would who has taken a device over.
+    let thief = observer(&broker, "d2").await;
+    let home = device(&broker, folder.path(), "homeassistant");
+    let say = |topic: &str| {
+        home.set_retained(Class::State, topic.into(), b"say".to_vec()).expect("queued");
+    };
+    for topic in ["expressiond/d1/command", "homeassistant/status", "expressiond/d2/command"] {
+        say(topic);
+    }
+    thief.latest("expressiond/d2/command", "say").await;
+    thief.latest("homeassistant/status", "say").await;
+    assert!(thief.seen().iter().all(|seen| seen.topic != "expressiond/d1/command"));
+    home.shutdown().await;
+}

@@ -1,0 +1,250 @@
+//! What Home Assistant hears, also when it, the broker or both restart.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use expressiond::clock::SystemClock;
+use expressiond::publish::command::Command;
+use expressiond::publish::discovery::{About, Settings};
+use expressiond::publish::message::Class;
+use expressiond::publish::topics::{Name, Topics};
+use expressiond::publish::{Publisher, inbox};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use crate::contract;
+use crate::mosquitto::Mosquitto;
+use crate::observer::{LIMIT, Observer};
+use crate::support::{AnyBroker, begin, camera, settings};
+
+const CONFIG: &str = "homeassistant/device/expressiond_d1/config";
+const COMMAND: &str = "expressiond/d1/command";
+
+fn about(cameras: &[&str]) -> About {
+    About {
+        settings: Settings { birth_jitter_s: 0, ..Settings::default() },
+        topics: Topics::new("expressiond", Name::new("d1").expect("valid")).expect("valid"),
+        cameras: cameras.iter().map(|name| Name::camera(*name).expect("valid")).collect(),
+        classes: vec!["happy".into(), "not_happy".into()],
+    }
+}
+
+/// A device with everything that is announced and heard.
+fn device(port: u16, about: About) -> (Publisher, mpsc::Receiver<Command>) {
+    let mut start = begin(settings(port));
+    start.subscriptions = inbox::subscriptions(&about);
+    let (publisher, received) = Publisher::start(start).expect("starts");
+    let commands = inbox::start(publisher.clone(), received, about, Arc::new(SystemClock));
+    (publisher, commands)
+}
+
+/// Somebody else at the broker, who only writes.
+struct Writer(Publisher);
+
+impl Writer {
+    fn at(port: u16) -> Self {
+        let mut start = begin(settings(port));
+        start.device = Name::new("writer").expect("valid");
+        Self(Publisher::start(start).expect("starts").0)
+    }
+
+    fn retained(&self, topic: &str, payload: impl Into<Vec<u8>>) {
+        self.0.set_retained(Class::State, topic.into(), payload.into()).expect("taken");
+    }
+}
+
+/// Publishes without the retain flag, as a person would.
+fn publish(port: u16, topic: &str, payload: &str) {
+    let port = port.to_string();
+    let status = std::process::Command::new("mosquitto_pub")
+        .args(["-p", &port, "-q", "1", "-t", topic, "-m", payload])
+        .status()
+        .expect("these tests need mosquitto_pub: apt-get install mosquitto-clients");
+    assert!(status.success());
+}
+
+#[tokio::test]
+async fn a_newcomer_finds_the_device_whatever_restarted() {
+    let mut broker = Mosquitto::start();
+    let (publisher, _commands) = device(broker.port, about(&["front"]));
+    publisher.set_camera_available(&camera(), true);
+    publisher.set_camera_state(&camera(), &contract::state()).expect("taken");
+    publisher.set_status(&contract::status(publisher.stats())).expect("taken");
+    for round in ["Home Assistant", "the broker", "a broker that keeps nothing"] {
+        // Somebody who knows nothing has to be told the same each time.
+        let newcomer = Observer::at(broker.port).await;
+        let seen = newcomer
+            .until(round, |seen| {
+                let topics: BTreeSet<_> = seen.iter().map(|seen| seen.topic.as_str()).collect();
+                [CONFIG, "expressiond/d1/front/state", "expressiond/d1/status"]
+                    .iter()
+                    .all(|topic| topics.contains(topic))
+            })
+            .await;
+        assert!(seen.iter().any(|s| s.topic.ends_with("/availability") && s.text() == "online"));
+        let config = seen.iter().find(|seen| seen.topic == CONFIG).expect("just seen").json();
+        assert_eq!(config, about(&["front"]).payload(None));
+        drop(newcomer);
+        if round == "Home Assistant" {
+            broker.stop();
+        } else {
+            broker.kill();
+            broker.forget();
+        }
+        broker.resume();
+    }
+    publisher.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_birth_message_makes_the_device_say_everything_again() {
+    for broker in AnyBroker::both() {
+        let observer = Observer::at(broker.port()).await;
+        let (publisher, _commands) = device(broker.port(), about(&["front"]));
+        observer.until("the announcement", |seen| seen.iter().any(|s| s.topic == CONFIG)).await;
+        publish(broker.port(), "homeassistant/status", "offline");
+        publish(broker.port(), "homeassistant/status", "online");
+        let said = |seen: &[crate::observer::Seen], topic: &str| {
+            seen.iter().filter(|seen| seen.topic == topic).count()
+        };
+        let seen = observer.until("it twice", |seen| said(seen, CONFIG) == 2).await;
+        assert_eq!(said(&seen, "expressiond/d1/availability"), 2);
+        publisher.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn what_an_earlier_run_left_behind_is_swept() {
+    for broker in AnyBroker::both() {
+        let old = about(&["front", "back"]).payload(None);
+        let writer = Writer::at(broker.port());
+        writer.retained(CONFIG, old.to_string());
+        let leftovers = ["expressiond/d1/back/state", "expressiond/d1/back/availability"];
+        for topic in leftovers {
+            writer.retained(topic, "old");
+        }
+        // Others' topics look alike and are not ours.
+        writer.retained("expressiond/d2/back/state", "theirs");
+        let observer = Observer::at(broker.port()).await;
+        observer.latest("expressiond/d2/back/state", "theirs").await;
+
+        let (publisher, _commands) = device(broker.port(), about(&["front"]));
+        for topic in leftovers {
+            observer.latest(topic, "").await;
+        }
+        observer
+            .until("back's face is taken back", |seen| {
+                seen.iter()
+                    .filter(|seen| seen.topic == CONFIG)
+                    .any(|seen| seen.json()["cmps"]["back_face"] == json!({ "p": "binary_sensor" }))
+            })
+            .await;
+        let late = Observer::at(broker.port()).await;
+        late.latest("expressiond/d2/back/state", "theirs").await;
+        assert!(late.seen().iter().all(|seen| !leftovers.contains(&seen.topic.as_str())));
+        publisher.shutdown().await;
+        writer.0.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn commands_are_obeyed_and_nonsense_is_counted() {
+    for broker in AnyBroker::both() {
+        let observer = Observer::at(broker.port()).await;
+        // A retained command would be carried out at every start.
+        let writer = Writer::at(broker.port());
+        writer.retained(COMMAND, r#"{"command":"restart"}"#);
+        observer.latest(COMMAND, r#"{"command":"restart"}"#).await;
+        let (publisher, mut commands) = device(broker.port(), about(&["front"]));
+        observer.latest("expressiond/d1/availability", "online").await;
+        refused(&publisher, 1).await;
+        publish(broker.port(), COMMAND, &format!("{{\"command\":\"{}\"}}", "x".repeat(1000)));
+        publish(broker.port(), COMMAND, r#"{"command":"format"}"#);
+        publish(broker.port(), COMMAND, r#"{"command":"pause"}"#);
+        assert_eq!(next(&mut commands).await, Command::Pause {});
+        refused(&publisher, 3).await;
+        for _ in 0..20 {
+            publish(broker.port(), COMMAND, r#"{"command":"resume"}"#);
+        }
+        // Ten in a minute, of which three are gone.
+        for _ in 0..7 {
+            assert_eq!(next(&mut commands).await, Command::Resume {});
+        }
+        refused(&publisher, 3 + 13).await;
+        assert!(commands.try_recv().is_err());
+        publisher.shutdown().await;
+        writer.0.shutdown().await;
+    }
+}
+
+async fn next(commands: &mut mpsc::Receiver<Command>) -> Command {
+    tokio::time::timeout(LIMIT, commands.recv()).await.expect("in time").expect("running")
+}
+
+/// A flood may be cut off before anybody looks at it; that is counted apart.
+async fn refused(publisher: &Publisher, count: u64) {
+    let limit = Instant::now() + LIMIT;
+    loop {
+        let stats = publisher.stats();
+        let refused = stats.commands_refused + stats.commands_dropped;
+        if refused == count {
+            return;
+        }
+        assert!(refused < count && Instant::now() < limit, "{count} expected: {stats:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Every template, fed with what really goes over its topic, says something that
+/// Home Assistant takes.
+#[test]
+fn templates_understand_the_payloads() {
+    let publisher_stats = expressiond::publish::queue::Stats::default();
+    let mut status = contract::status(publisher_stats);
+    let state = contract::state();
+    let components = about(&["front"]).payload(None)["cmps"].clone();
+    let rendered = |key: &str, payload: &Value| render(&components[key], payload);
+    let with_face = json!(state);
+    assert_eq!(rendered("front_expression", &with_face), "happy");
+    assert_eq!(rendered("front_happy", &with_face), "ON");
+    assert_eq!(rendered("front_face", &with_face), "ON");
+    assert_eq!(rendered("front_faces", &with_face), "1");
+    assert_eq!(rendered("front_confidence", &with_face), "90.0");
+    assert_eq!(rendered("front_last_change", &with_face), state.time);
+    let mut nobody = with_face.clone();
+    for key in ["expression", "confidence", "track"] {
+        nobody[key] = Value::Null;
+    }
+    nobody["faces"] = 0.into();
+    assert_eq!(rendered("front_expression", &nobody), "none");
+    assert_eq!(rendered("front_happy", &nobody), "OFF");
+    assert_eq!(rendered("front_face", &nobody), "OFF");
+    assert_eq!(rendered("front_confidence", &nobody).to_lowercase(), "none");
+
+    let running = json!(status);
+    assert_eq!(rendered("reason", &running), "no_face");
+    assert_eq!(rendered("active", &running), "on");
+    assert_eq!(rendered("frames_per_second", &running), "4.5");
+    assert_eq!(rendered("events_lost", &running), "0");
+    assert_eq!(rendered("temperature", &running), "51.5");
+    status.reasons.clear();
+    status.paused = true;
+    assert_eq!(rendered("reason", &json!(status)), "ok");
+    assert_eq!(rendered("active", &json!(status)), "off");
+
+    let event = json!({ "event_type": "face_appeared", "class": "happy" });
+    assert_eq!(rendered("front_event", &event), event.to_string());
+    let late = json!({ "late": true, "event_type": "face_appeared" });
+    assert_eq!(rendered("front_event", &late), "", "an old event triggers nothing");
+}
+
+fn render(component: &Value, payload: &Value) -> String {
+    let template = component["val_tpl"].as_str().expect("a template");
+    let mut environment = minijinja::Environment::new();
+    environment.set_undefined_behavior(minijinja::UndefinedBehavior::Lenient);
+    let context = minijinja::Value::from_serialize(
+        json!({ "value": payload.to_string(), "value_json": payload }),
+    );
+    environment.render_str(template, context).expect("renders")
+}
