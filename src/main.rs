@@ -1,1 +1,58 @@
-fn main() {}
+//! The command line: one variant per subcommand, each in its own file in `cmd`.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use expressiond::cmd;
+use expressiond::error::Result;
+
+/// Facial-expression events from a local camera over MQTT.
+///
+/// expressiond watches a camera, finds faces and whether they smile, and tells an
+/// MQTT broker when that changes. Pictures never leave the device unless its owner
+/// switches that on.
+///
+/// First steps:
+///   expressiond cameras                  what can be used here
+///   expressiond detect picture.jpg       try the detector on a picture
+///   expressiond check-config             is the configuration right?
+///   expressiond run                      the daemon
+#[derive(Debug, Parser)]
+#[command(name = "expressiond", version, max_term_width = 100, verbatim_doc_comment)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Detect(cmd::detect::Args),
+    Completions(cmd::completions::Args),
+}
+
+fn dispatch(command: Command) -> Result<()> {
+    match command {
+        Command::Detect(args) => cmd::detect::run(&args),
+        Command::Completions(args) => cmd::completions::run(&args, Cli::command()),
+    }
+}
+
+fn main() -> ExitCode {
+    match dispatch(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("expressiond: {error}");
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,3 +1,5 @@
 //! The subcommands, one file each.
 
+pub mod cameras;
 pub mod completions;
+pub mod detect;

@@ -1,8 +1,35 @@
 //! Faces and their expression in one picture.
+//!
+//! [`Detector::load`] is the gatekeeper: a model that is broken, foreign or blind is
+//! refused there, with the reason and the remedy, and never later.
+
+pub mod flat_head;
+mod gatekeeper;
+pub mod layout;
+pub mod nms;
+pub mod raw_head;
+pub mod sample;
+pub mod settings;
+pub mod sidecar;
+pub mod tflite;
+pub mod zip_tail;
+
+use std::cmp::Ordering;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use thiserror::Error;
 
-use crate::geometry::Rect;
+use crate::geometry::{Rect, Size};
+use crate::pixels::PixelError;
+use crate::pixels::frame::Frame;
+use crate::pixels::preprocess::Preprocessor;
+use crate::pixels::tensor::TensorBuffer;
+use layout::Head;
+use raw_head::decode_level as raw_level;
+use sample::Output;
+pub use settings::Settings;
+use tflite::{Dtype, Engine};
 
 /// One face with one class, in pixels of the upright picture, clipped to it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -12,4 +39,199 @@ pub struct Detection {
     /// 0 to 1.
     pub confidence: f32,
     pub rect: Rect,
+}
+
+/// A box as the network gives it, in pixels of its input.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Candidate {
+    pub class: usize,
+    pub confidence: f32,
+    /// Left, top, right, bottom.
+    pub edges: [f32; 4],
+}
+
+impl Candidate {
+    pub fn new(class: usize, confidence: f32, edges: [f32; 4]) -> Self {
+        Self { class, confidence, edges }
+    }
+
+    pub fn rect(&self) -> Rect {
+        let [left, top, right, bottom] = self.edges;
+        Rect::from_edges(left, top, right, bottom)
+    }
+
+    /// More confident first; the rest only makes the order total.
+    pub fn better(&self, other: &Self) -> Ordering {
+        let by_edges = || {
+            let pairs = self.edges.iter().zip(&other.edges);
+            pairs.map(|(a, b)| a.total_cmp(b)).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
+        };
+        other
+            .confidence
+            .total_cmp(&self.confidence)
+            .then(self.class.cmp(&other.class))
+            .then_with(by_edges)
+    }
+}
+
+/// Why a model was refused, or stopped working.
+#[derive(Debug, Error)]
+pub enum ModelError {
+    #[error("cannot read {path}: {reason}; set model.path to a .tflite file")]
+    Read { path: String, reason: String },
+    #[error("not a TensorFlow Lite file (no TFL3 mark): is it another format, or cut off?")]
+    NotTflite,
+    #[error("TensorFlow Lite refuses it: {0}")]
+    Refused(String),
+    #[error("TensorFlow Lite failed while running it: an operation that 2.17 does not know?")]
+    Invoke,
+    #[error("{0}")]
+    Layout(String),
+    #[error("side-car {path}: {reason}; docs/ref/model.md tells what it must hold")]
+    SideCar { path: String, reason: String },
+    #[error(
+        "sha256 is {found}, its side-car says {expected}: the file was damaged or belongs to \
+         another side-car; copy both again"
+    )]
+    Checksum { found: String, expected: String },
+    #[error("self-test failed: {0}; the file loads but does not see: export it again")]
+    SelfTest(String),
+    #[error(
+        "it names no classes: put a side-car beside it (docs/ref/model.md) or export with metadata"
+    )]
+    NoClasses,
+    #[error(transparent)]
+    Pixels(#[from] PixelError),
+}
+
+impl ModelError {
+    fn refused(error: tflitec::Error) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
+/// What is known about the model that runs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ModelInfo {
+    /// `name@version+sha`, for events: what exactly saw this.
+    pub id: String,
+    pub name: String,
+    pub version: String,
+    pub sha256: String,
+    pub classes: Vec<String>,
+    /// Per class, in order: the confidence from which a box counts.
+    pub thresholds: Vec<f32>,
+    pub nms_iou: f32,
+    pub input: Size,
+    pub dtype: Dtype,
+    pub threads: usize,
+    pub xnnpack: bool,
+    /// Whether a self-test stands beside the model (and was passed).
+    pub self_tested: bool,
+}
+
+/// Where the time of one frame went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// Decoding and letterboxing.
+    pub prepare: Duration,
+    /// The network.
+    pub inference: Duration,
+    /// Decoding the head, suppression, mapping back.
+    pub head: Duration,
+}
+
+/// A model ready to look at frames.
+#[derive(Debug)]
+pub struct Detector {
+    engine: Engine,
+    preprocessor: Preprocessor,
+    input: TensorBuffer,
+    head: Head,
+    info: ModelInfo,
+    floor: f32,
+    candidates: Vec<Candidate>,
+}
+
+impl Detector {
+    /// Loads the model that `settings` name, checked from its checksum to its
+    /// self-test.
+    pub fn load(settings: &Settings) -> Result<Self, ModelError> {
+        gatekeeper::load(settings)
+    }
+
+    pub fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    /// Replaces `out` by what is seen with at least the floor's confidence, most
+    /// confident first.
+    pub fn detect(
+        &mut self,
+        frame: &Frame,
+        out: &mut Vec<Detection>,
+    ) -> Result<Timing, ModelError> {
+        out.clear();
+        let start = Instant::now();
+        let letterbox = self.preprocessor.prepare(frame, &mut self.input)?;
+        let prepared = Instant::now();
+        self.engine.run(&self.input)?;
+        let inferred = Instant::now();
+        self.decode()?;
+        nms::suppress(&mut self.candidates, self.info.nms_iou);
+        out.extend(self.candidates.iter().map(|candidate| Detection {
+            class: candidate.class,
+            confidence: candidate.confidence,
+            rect: letterbox.to_picture(candidate.rect()),
+        }));
+        Ok(Timing {
+            prepare: prepared - start,
+            inference: inferred - prepared,
+            head: inferred.elapsed(),
+        })
+    }
+
+    /// Fills `candidates` from the outputs of the last run.
+    fn decode(&mut self) -> Result<(), ModelError> {
+        self.candidates.clear();
+        let (count, floor) = (self.info.classes.len(), self.floor);
+        let Self { engine, head, candidates, info, .. } = self;
+        match head {
+            Head::Flat(flat) => {
+                let tensor = engine.output(0)?;
+                let (flat, input) = (*flat, info.input);
+                match Output::of(&tensor, &engine.outputs[0]) {
+                    Output::Int8(v) => flat_head::decode(flat, v, count, input, floor, candidates),
+                    Output::UInt8(v) => flat_head::decode(flat, v, count, input, floor, candidates),
+                    Output::Float32(v) => {
+                        flat_head::decode(flat, v, count, input, floor, candidates);
+                    }
+                }
+            }
+            Head::Raw { levels, bins } => {
+                for level in levels.iter() {
+                    let (boxes, classes) =
+                        (engine.output(level.boxes)?, engine.output(level.classes)?);
+                    let pair = (
+                        Output::of(&boxes, &engine.outputs[level.boxes]),
+                        Output::of(&classes, &engine.outputs[level.classes]),
+                    );
+                    let shape = (count, *bins);
+                    match pair {
+                        (Output::Int8(b), Output::Int8(c)) => {
+                            raw_level(level, b, c, shape, floor, candidates);
+                        }
+                        (Output::UInt8(b), Output::UInt8(c)) => {
+                            raw_level(level, b, c, shape, floor, candidates);
+                        }
+                        (Output::Float32(b), Output::Float32(c)) => {
+                            raw_level(level, b, c, shape, floor, candidates);
+                        }
+                        _ => unreachable!("layout::recognise demands one type per level"),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
 }

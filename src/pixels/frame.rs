@@ -51,6 +51,14 @@ pub struct Orientation {
 }
 
 impl Orientation {
+    /// This orientation, then another on top: a stored picture's own, then the
+    /// camera's as its owner hung it.
+    pub fn then(self, next: Self) -> Self {
+        // A turn behind a mirror is the opposite turn before it.
+        let turns = if self.mirror { 4 - next.quarter_turns % 4 } else { next.quarter_turns };
+        Self { quarter_turns: (self.quarter_turns + turns) % 4, mirror: self.mirror != next.mirror }
+    }
+
     /// The size of a picture after turning.
     pub fn upright(self, stored: Size) -> Size {
         if self.quarter_turns % 2 == 1 { Size::new(stored.height, stored.width) } else { stored }
@@ -94,5 +102,35 @@ impl Frame {
     /// The size of the picture as it is seen: what detections refer to.
     pub fn upright_size(&self) -> Size {
         self.orientation.upright(self.size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, SystemClock};
+    use crate::pixels::rgb::to_rgb;
+
+    /// Turning twice by pixels and turning once by the combined orientation agree.
+    #[test]
+    fn orientations_combine() {
+        let all = (0..8).map(|n| Orientation { quarter_turns: n % 4, mirror: n >= 4 });
+        let frame = |data: &[u8], size, orientation| Frame {
+            data: data.to_vec(),
+            format: PixelFormat::Rgb24,
+            size,
+            orientation,
+            ..Frame::empty(SystemClock.now())
+        };
+        let (size, pixels) = (Size::new(3, 2), (0..18).collect::<Vec<u8>>());
+        for first in all.clone() {
+            let once = to_rgb(&frame(&pixels, size, first)).expect("a whole frame");
+            let turned = Size::new(once.width(), once.height());
+            for second in all.clone() {
+                let twice = to_rgb(&frame(once.as_raw(), turned, second)).expect("a whole frame");
+                let combined = to_rgb(&frame(&pixels, size, first.then(second)));
+                assert_eq!(combined.expect("a whole frame"), twice, "{first:?} then {second:?}");
+            }
+        }
     }
 }

@@ -54,7 +54,7 @@ impl TensorBuffer {
 pub enum Table {
     Int8([i8; 256]),
     UInt8([u8; 256]),
-    Float32([f32; 256]),
+    Float32(Box<[f32; 256]>),
 }
 
 impl Table {
@@ -68,7 +68,7 @@ impl Table {
             Encoding::UInt8 { scale, zero_point } => Self::UInt8(std::array::from_fn(|p| {
                 quantize(p, scale, zero_point).clamp(0, 255) as u8
             })),
-            Encoding::Float32 => Self::Float32(std::array::from_fn(|p| p as f32 / 255.0)),
+            Encoding::Float32 => Self::Float32(Box::new(std::array::from_fn(|p| p as f32 / 255.0))),
         }
     }
 }

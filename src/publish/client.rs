@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::mqttbytes::v4::{LastWill, SubscribeReasonCode};
-use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Outgoing, Packet, QoS};
+use rumqttc::{
+    AsyncClient, Event, EventLoop, MqttOptions, Outgoing, Packet, QoS, TlsConfiguration, Transport,
+};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -64,6 +66,7 @@ impl Connection {
         url: BrokerUrl,
         topics: &Topics,
         password: Option<String>,
+        tls: Option<Arc<rustls::ClientConfig>>,
     ) -> Self {
         let client_id = if settings.client_id.is_empty() {
             format!("expressiond-{}", topics.device())
@@ -80,6 +83,9 @@ impl Connection {
             .set_last_will(LastWill::new(&will_topic, OFFLINE, QoS::AtLeastOnce, true));
         if !settings.username.is_empty() {
             options.set_credentials(&settings.username, password.unwrap_or_default());
+        }
+        if let Some(tls) = tls {
+            options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls)));
         }
         let reconnect_max = Duration::from_secs(settings.reconnect_max_s);
         Self { url, options, will_topic, reconnect_max }
@@ -102,11 +108,11 @@ impl Client {
         let mut last_reason = None;
         loop {
             let outcome = self.connect_once(&mut reconnect, &mut last_reason).await;
-            self.shared.queue().lost();
-            let Err(lost) = outcome else { return };
+            let reason = outcome.err().map(|lost| lost.to_string());
+            self.shared.queue().lost(reason.clone());
+            let Some(reason) = reason else { return };
             let wait = reconnect.lost(self.clock.now().monotonic, random());
             // One line per kind of trouble, not one per try: an outage may last weeks.
-            let reason = lost.to_string();
             let level = if last_reason.as_ref() == Some(&reason) {
                 log::Level::Debug
             } else {

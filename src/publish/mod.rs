@@ -9,7 +9,9 @@
 #[cfg(feature = "embedded-broker")]
 pub mod broker;
 pub mod client;
+pub mod credentials;
 pub mod identity;
+pub mod journal;
 mod lost;
 pub mod message;
 pub mod outbox;
@@ -18,6 +20,8 @@ mod publisher;
 pub mod queue;
 pub mod reconnect;
 pub mod settings;
+mod store;
+pub mod tls;
 pub mod topics;
 pub mod url;
 

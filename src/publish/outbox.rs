@@ -11,49 +11,16 @@
 //! oldest, and every loss is counted by its cause.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fs::File;
+use std::path::Path;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use super::journal::{Journal, JournalError};
+use super::settings::OutboxSettings;
+use super::store::Store;
 use crate::clock::Moment;
-
-/// Section `[mqtt.outbox]`: how much waits for a broker that is away.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Settings {
-    /// Events kept at most, 1 to 1 000 000. Default: 10000.
-    pub max_events: usize,
-    /// Bytes of events kept at most, at least 65536. Default: 4194304 (4 MiB).
-    pub max_bytes: usize,
-    /// Seconds after which an undelivered event is worth nothing, at least 1.
-    /// Default: 604800 (a week).
-    pub max_age_s: u64,
-    /// Seconds from acceptance to delivery after which an event is marked late.
-    /// Default: 10.
-    pub late_after_s: u64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { max_events: 10_000, max_bytes: 4 << 20, max_age_s: 7 * 86_400, late_after_s: 10 }
-    }
-}
-
-impl Settings {
-    /// Impossible values: the key and what to do.
-    pub fn check(&self) -> Result<(), (&'static str, String)> {
-        if !(1..=1_000_000).contains(&self.max_events) {
-            return Err(("mqtt.outbox.max_events", "must be from 1 to 1000000".into()));
-        }
-        if self.max_bytes < 1 << 16 {
-            return Err(("mqtt.outbox.max_bytes", "must be at least 65536".into()));
-        }
-        if self.max_age_s == 0 {
-            return Err(("mqtt.outbox.max_age_s", "must be at least 1 (second)".into()));
-        }
-        Ok(())
-    }
-}
 
 /// One event as it waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,7 +75,7 @@ pub struct Dropped {
 
 #[derive(Debug)]
 pub struct Outbox {
-    settings: Settings,
+    settings: OutboxSettings,
     entries: BTreeMap<Sequence, Entry>,
     bytes: usize,
     next: Sequence,
@@ -118,10 +85,12 @@ pub struct Outbox {
     backlog_of: HashMap<String, usize>,
     connected: bool,
     dropped: Dropped,
+    store: Option<Store>,
 }
 
 impl Outbox {
-    pub fn new(settings: Settings) -> Self {
+    /// An outbox in memory only.
+    pub fn new(settings: OutboxSettings) -> Self {
         Self {
             settings,
             entries: BTreeMap::new(),
@@ -132,26 +101,53 @@ impl Outbox {
             backlog_of: HashMap::new(),
             connected: false,
             dropped: Dropped::default(),
+            store: None,
         }
+    }
+
+    /// An outbox that goes on where the journal in `folder` ends.
+    pub fn open(settings: OutboxSettings, folder: &Path) -> Result<Self, JournalError> {
+        let (journal, replay) = Journal::open(folder)?;
+        if !replay.entries.is_empty() || replay.damaged > 0 {
+            log::info!(events = replay.entries.len(), damaged_bytes = replay.damaged;
+                "events of an earlier run wait in the outbox");
+        }
+        let mut outbox = Self::new(settings);
+        outbox.bytes = replay.entries.values().map(Entry::bytes).sum();
+        outbox.entries = replay.entries;
+        outbox.next = replay.next;
+        outbox.store = Some(Store::new(journal));
+        outbox.make_room(0);
+        outbox.lost();
+        Ok(outbox)
     }
 
     /// Takes an event in; makes room by dropping the oldest.
     pub fn push(&mut self, entry: Entry) {
-        while self.entries.len() >= self.settings.max_events
-            || (self.bytes + entry.bytes() > self.settings.max_bytes && !self.entries.is_empty())
-        {
-            self.drop_oldest();
-            self.dropped.full += 1;
-        }
+        self.make_room(entry.bytes());
         let sequence = self.next;
         self.next += 1;
         self.bytes += entry.bytes();
+        if let Some(store) = &mut self.store {
+            store.append(sequence, &entry);
+        }
         if self.connected && !self.backlog_of.contains_key(&entry.track) {
             self.live.push_back(sequence);
         } else {
             self.enqueue_backlog(sequence, &entry.track);
         }
         self.entries.insert(sequence, entry);
+    }
+
+    /// Drops the oldest until another of `bytes` fits.
+    fn make_room(&mut self, bytes: usize) {
+        let adding = usize::from(bytes > 0);
+        while self.entries.len() + adding > self.settings.max_events
+            || (self.bytes + bytes > self.settings.max_bytes && !self.entries.is_empty())
+        {
+            self.drop_oldest();
+            self.dropped.full += 1;
+        }
     }
 
     fn enqueue_backlog(&mut self, sequence: Sequence, track: &str) {
@@ -202,7 +198,28 @@ impl Outbox {
     pub fn acknowledged(&mut self, sequence: Sequence) {
         if let Some(entry) = self.entries.remove(&sequence) {
             self.bytes -= entry.bytes();
+            self.unstore(sequence);
         }
+    }
+
+    /// Notes in the journal that an entry is gone.
+    fn unstore(&mut self, sequence: Sequence) {
+        if let Some(store) = &mut self.store {
+            store.remove(sequence, &self.entries, self.bytes);
+        }
+    }
+
+    /// The file to force to disk, when an event has waited for longer than
+    /// `sync_after_s`.
+    pub fn to_sync(&self, now: Moment) -> Option<File> {
+        let (_, oldest) = self.entries.first_key_value()?;
+        let due = oldest.accepted.age(now) >= Duration::from_secs(self.settings.sync_after_s);
+        self.store.as_ref().filter(|_| due)?.handle()
+    }
+
+    /// Writes to the disk that failed.
+    pub fn store_errors(&self) -> u64 {
+        self.store.as_ref().map_or(0, Store::errors)
     }
 
     /// Counts an event that was refused because of its size.
@@ -223,6 +240,7 @@ impl Outbox {
     fn drop_oldest(&mut self) {
         let Some((sequence, entry)) = self.entries.pop_first() else { return };
         self.bytes -= entry.bytes();
+        self.unstore(sequence);
         // Lanes are ordered: what the backlog names at or after this number waits there.
         if self.backlog.binary_search(&sequence).is_ok() {
             forget_waiting(&mut self.backlog_of, &entry.track);
@@ -267,6 +285,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::publish::settings::OutboxSettings as Settings;
 
     fn at(seconds: u64) -> Moment {
         Moment {
@@ -284,7 +303,7 @@ mod tests {
         }
     }
 
-    fn outbox(settings: Settings) -> Outbox {
+    fn outbox(settings: OutboxSettings) -> Outbox {
         Outbox::new(settings)
     }
 
@@ -353,6 +372,41 @@ mod tests {
         let accepted = Accepted::Before(at(50).wall);
         assert_eq!(accepted.age(at(80)), Duration::from_secs(30));
         assert_eq!(accepted.age(at(20)), Duration::ZERO, "the clock went back");
+    }
+
+    fn sequences(outbox: &Outbox) -> Vec<Sequence> {
+        outbox.entries.keys().copied().collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        /// Another process finds what this one had not delivered, as backlog.
+        #[test]
+        fn a_restart_forgets_nothing(steps in prop::collection::vec(0u8..8, 0..100)) {
+            let folder = tempfile::tempdir().expect("temporary folder");
+            let open = || {
+                let settings = Settings { max_events: 8, ..Settings::default() };
+                Outbox::open(settings, folder.path()).expect("opens")
+            };
+            let mut outbox = open();
+            for step in steps {
+                match step {
+                    0..=3 => outbox.push(entry("a", "text")),
+                    4 | 5 => if let Some((sequence, ..)) = take(&mut outbox, 1) {
+                        outbox.acknowledged(sequence);
+                    },
+                    6 => outbox.connected(),
+                    _ => {
+                        let before = (sequences(&outbox), outbox.bytes);
+                        drop(outbox);
+                        outbox = open();
+                        prop_assert_eq!((sequences(&outbox), outbox.bytes), before);
+                    }
+                }
+                prop_assert_eq!(outbox.store_errors(), 0);
+            }
+        }
     }
 
     proptest! {

@@ -1,18 +1,21 @@
 //! The handle that the rest of the program holds.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::{fs, io};
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::client::{Client, Connection, Received};
+use super::credentials::{Credentials, Unreadable};
+use super::journal::JournalError;
 use super::message::Class;
 use super::outbox::Outbox;
 use super::payload::{CameraState, DeviceStatus, OFFLINE, ONLINE};
 use super::queue::{Queue, Refused, Stats};
 use super::settings::Settings;
+use super::tls::{self, TlsError};
 use super::topics::{Name, NameError, Topics};
 use super::url::{BrokerUrl, UrlError};
 use crate::clock::Clock;
@@ -25,8 +28,10 @@ const RECEIVED_WAITING: usize = 16;
 pub struct Start {
     pub settings: Settings,
     pub device: Name,
-    /// systemd's `$CREDENTIALS_DIRECTORY`, if it is set.
-    pub credentials_dir: Option<PathBuf>,
+    /// Where the outbox survives; `None` keeps it in memory only.
+    pub state_dir: Option<PathBuf>,
+    /// Where passwords, keys and certificates are looked for.
+    pub credentials: Credentials,
     /// Topic filters to hear on every connection.
     pub subscriptions: Vec<String>,
     pub clock: Arc<dyn Clock>,
@@ -39,8 +44,12 @@ pub enum StartError {
     Url(#[from] UrlError),
     #[error("mqtt.base_topic {0}")]
     Base(#[from] NameError),
-    #[error("cannot read the password file {} (mqtt.password_file): {source}", path.display())]
-    Password { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Secret(#[from] Unreadable),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     #[error(
         "mqtt.url is empty and this build has no broker inside: \
          set mqtt.url, for example mqtt://127.0.0.1:1883"
@@ -56,6 +65,7 @@ impl From<StartError> for error::Error {
         let kind = match &error {
             #[cfg(feature = "embedded-broker")]
             StartError::Broker(_) => Kind::Unavailable,
+            StartError::Journal(_) => Kind::Output,
             _ => Kind::Config,
         };
         error::Error::new(kind, error.to_string())
@@ -67,6 +77,8 @@ pub(super) struct Shared {
     queue: Mutex<Queue>,
     /// Told whenever the queue may have something new.
     pub(super) wake: Notify,
+    /// Told whenever an event went into the outbox.
+    stored: Notify,
 }
 
 impl Shared {
@@ -94,9 +106,9 @@ impl Publisher {
     /// and with no broker configured a broker as well. Messages to the
     /// subscriptions come out of the receiver.
     pub fn start(start: Start) -> Result<(Self, mpsc::Receiver<Received>), StartError> {
-        let Start { settings, device, credentials_dir, subscriptions, clock } = start;
+        let Start { settings, device, state_dir, credentials, subscriptions, clock } = start;
         let topics = Topics::new(&settings.base_topic, device)?;
-        let password = password(&settings, credentials_dir.as_deref())?;
+        let password = credentials.secret("mqtt.password_file", &settings.password_file)?;
         #[cfg(feature = "embedded-broker")]
         let (broker, embedded) = match settings.broker()? {
             Some(url) => (url, None),
@@ -108,17 +120,27 @@ impl Publisher {
         #[cfg(not(feature = "embedded-broker"))]
         let broker = settings.broker()?.ok_or(StartError::NoBroker)?;
 
-        let outbox = Outbox::new(settings.outbox.clone());
+        let tls =
+            if broker.tls { Some(tls::client_config(&settings.tls, &credentials)?) } else { None };
+        if !broker.tls && password.is_some() && !broker.is_loopback() {
+            log::warn!(broker:%; "the password goes over the network in plain text: use mqtts://");
+        }
+        let connection = Connection::new(&settings, broker.clone(), &topics, password, tls);
+        let outbox = match &state_dir {
+            Some(folder) => Outbox::open(settings.outbox.clone(), folder)?,
+            None => Outbox::new(settings.outbox.clone()),
+        };
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue::new(&settings, outbox)),
             wake: Notify::new(),
+            stored: Notify::new(),
         });
         let (stop, stopping) = watch::channel(false);
         let (finished, done) = watch::channel(false);
         let (received_in, received) = mpsc::channel(RECEIVED_WAITING);
         let client = Client {
             shared: Arc::clone(&shared),
-            connection: Connection::new(&settings, broker.clone(), &topics, password),
+            connection,
             subscriptions,
             received: received_in,
             stop: stopping,
@@ -127,7 +149,7 @@ impl Publisher {
         let publisher = Self {
             shared,
             topics,
-            clock,
+            clock: Arc::clone(&clock),
             broker,
             stop: Arc::new(stop),
             done,
@@ -135,8 +157,13 @@ impl Publisher {
             _embedded: embedded,
         };
         publisher.retain(Class::Availability, publisher.topics.availability(), ONLINE.to_vec());
+        let after = Duration::from_secs(settings.outbox.sync_after_s);
+        let syncing = keep_synced(Arc::clone(&publisher.shared), after, clock);
         tokio::spawn(async move {
-            client.run().await;
+            tokio::select! {
+                () = client.run() => {}
+                never = syncing => never,
+            }
             finished.send_replace(true);
         });
         Ok((publisher, received))
@@ -163,6 +190,7 @@ impl Publisher {
         let topic = self.topics.event(camera);
         let outcome = self.shared.queue().push_event(topic, track, payload, self.clock.now());
         self.shared.wake.notify_one();
+        self.shared.stored.notify_one();
         outcome
     }
 
@@ -217,41 +245,21 @@ impl Publisher {
     }
 }
 
+/// Forces the outbox to disk `after` an event came that still waits, off this
+/// thread. Sleeps while there is nothing to do.
+async fn keep_synced(shared: Arc<Shared>, after: Duration, clock: Arc<dyn Clock>) -> ! {
+    loop {
+        shared.stored.notified().await;
+        tokio::time::sleep(after).await;
+        let file = shared.queue().to_sync(clock.now());
+        let Some(file) = file else { continue };
+        // A failed join means that the runtime is ending.
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || file.sync_data()).await {
+            log::error!("cannot force the outbox to disk: {error}");
+        }
+    }
+}
+
 fn json(value: &impl Serialize) -> Result<Vec<u8>, Refused> {
     serde_json::to_vec(value).map_err(|error| Refused::Json(error.to_string()))
-}
-
-/// Reads the password: a relative name from the credentials folder first
-/// (systemd.exec(5), `LoadCredential=`), else as a path.
-fn password(settings: &Settings, credentials: Option<&Path>) -> Result<Option<String>, StartError> {
-    if settings.password_file.is_empty() {
-        return Ok(None);
-    }
-    let plain = PathBuf::from(&settings.password_file);
-    let path = match credentials.map(|folder| folder.join(&plain)) {
-        Some(inside) if plain.is_relative() && inside.exists() => inside,
-        _ => plain,
-    };
-    match fs::read_to_string(&path) {
-        Ok(text) => Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned())),
-        Err(source) => Err(StartError::Password { path, source }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_password_comes_from_the_credentials_folder_first() {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        fs::write(folder.path().join("mqtt-password"), "secret\n").expect("write");
-        let mut settings =
-            Settings { password_file: "mqtt-password".into(), ..Settings::default() };
-        let read = password(&settings, Some(folder.path())).expect("readable");
-        assert_eq!(read.as_deref(), Some("secret"));
-        settings.password_file = folder.path().join("absent").display().to_string();
-        let error = password(&settings, Some(folder.path())).expect_err("absent");
-        assert!(error.to_string().contains("mqtt.password_file"), "{error}");
-    }
 }

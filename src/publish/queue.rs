@@ -5,6 +5,7 @@
 //! availability, discovery, states; only then events.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 
 use serde::Serialize;
 
@@ -52,12 +53,16 @@ pub struct Stats {
     pub connected: bool,
     /// Connections since the start.
     pub connections: u64,
+    /// Why the last connection broke or failed; none if none did.
+    pub last_error: Option<String>,
     /// Messages that the broker has (acknowledged, or sent at QoS 0).
     pub delivered: u64,
     /// Events that wait for an acknowledgement.
     pub waiting: usize,
     /// Events lost, by cause.
     pub dropped: Dropped,
+    /// Writes of the outbox to the disk that failed.
+    pub store_errors: u64,
     /// Retained messages refused because of their size.
     pub states_refused: u64,
     /// Messages that arrived and could not be taken in.
@@ -149,8 +154,10 @@ impl Queue {
         self.outbox.connected();
     }
 
-    pub fn lost(&mut self) {
+    /// The connection broke or a try failed, for this reason unless we ended it.
+    pub fn lost(&mut self, reason: Option<String>) {
         self.stats.connected = false;
+        self.stats.last_error = reason.or(self.stats.last_error.take());
         for slot in self.retained.values_mut() {
             slot.sent = 0;
         }
@@ -204,6 +211,11 @@ impl Queue {
                 }
             }
         }
+    }
+
+    /// See [`Outbox::to_sync`].
+    pub fn to_sync(&self, now: Moment) -> Option<File> {
+        self.outbox.to_sync(now)
     }
 
     pub fn count_dropped_command(&mut self) {
@@ -267,7 +279,7 @@ mod tests {
             [pair("z", "online"), pair("d", "{}"), pair("s", "new"), pair("e", "{\"a\":1}")];
         assert_eq!(drain(&mut queue, 1), expected);
         assert_eq!(drain(&mut queue, 1), [], "nothing is sent twice");
-        queue.lost();
+        queue.lost(None);
         queue.connected();
         assert_eq!(drain(&mut queue, 1), expected, "a new connection hears all of it");
     }
@@ -319,7 +331,7 @@ mod tests {
         let (ticket, _) = queue.next(at(0)).expect("the removal");
         assert_eq!(ticket, Ticket::Removed(Class::Discovery, "d".into()));
         queue.acknowledged(ticket);
-        queue.lost();
+        queue.lost(None);
         assert_eq!(queue.next(at(0)), None);
     }
 }

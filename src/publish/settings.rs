@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::message::Qos;
-use super::outbox;
+use super::tls;
 use super::topics::{Name, NameError};
 use super::url::{BrokerUrl, UrlError};
 
@@ -11,7 +11,7 @@ use super::url::{BrokerUrl, UrlError};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// The broker, `mqtt://host[:port]`. Default: empty, which starts one inside
+    /// The broker, `mqtt://host[:port]` or `mqtts://host[:port]` for TLS. Default: empty, which starts one inside
     /// this process, on 127.0.0.1 only.
     pub url: String,
     /// Port of the broker inside this process, 0 to 65535. Default: 0, which
@@ -41,8 +41,10 @@ pub struct Settings {
     pub event_qos: Qos,
     /// Quality of service of states and status, 0 or 1. Default: 1.
     pub state_qos: Qos,
+    /// Whom to trust when `url` begins with `mqtts://`.
+    pub tls: tls::Settings,
     /// How much waits for a broker that is away.
-    pub outbox: outbox::Settings,
+    pub outbox: OutboxSettings,
 }
 
 impl Default for Settings {
@@ -59,7 +61,8 @@ impl Default for Settings {
             max_packet_bytes: 256 << 10,
             event_qos: Qos::AtLeastOnce,
             state_qos: Qos::AtLeastOnce,
-            outbox: outbox::Settings::default(),
+            tls: tls::Settings::default(),
+            outbox: OutboxSettings::default(),
         }
     }
 }
@@ -67,7 +70,8 @@ impl Default for Settings {
 impl Settings {
     /// Impossible values: the key and what to do.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
-        self.broker().map_err(|error| ("mqtt.url", error.to_string()))?;
+        let broker = self.broker().map_err(|error| ("mqtt.url", error.to_string()))?;
+        self.tls.check(broker.is_some_and(|broker| broker.tls))?;
         self.base_topic
             .split('/')
             .try_for_each(|level| Name::new(level).map(drop))
@@ -85,6 +89,47 @@ impl Settings {
     /// The configured broker; `None` means the embedded one.
     pub fn broker(&self) -> Result<Option<BrokerUrl>, UrlError> {
         if self.url.is_empty() { Ok(None) } else { self.url.parse().map(Some) }
+    }
+}
+
+/// Section `[mqtt.outbox]`: how much waits for a broker that is away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OutboxSettings {
+    /// Events kept at most, 1 to 1 000 000. Default: 10000.
+    pub max_events: usize,
+    /// Bytes of events kept at most, 65536 to 1073741824. Default: 4194304 (4 MiB).
+    pub max_bytes: usize,
+    /// Seconds after which an undelivered event is worth nothing, at least 1.
+    /// Default: 604800 (a week).
+    pub max_age_s: u64,
+    /// Seconds from acceptance to delivery after which an event is marked late.
+    /// Default: 10.
+    pub late_after_s: u64,
+    /// Seconds after which a waiting event is forced to the disk: what a power
+    /// cut may cost. 0 to 3600. Default: 5.
+    pub sync_after_s: u64,
+}
+
+impl Default for OutboxSettings {
+    fn default() -> Self {
+        Self {
+            max_events: 10_000,
+            max_bytes: 4 << 20,
+            max_age_s: 7 * 86_400,
+            late_after_s: 10,
+            sync_after_s: 5,
+        }
+    }
+}
+
+impl OutboxSettings {
+    /// Impossible values: the key and what to do.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        within("mqtt.outbox.max_events", self.max_events as u64, 1, 1_000_000)?;
+        within("mqtt.outbox.max_bytes", self.max_bytes as u64, 1 << 16, 1 << 30)?;
+        within("mqtt.outbox.max_age_s", self.max_age_s, 1, u64::MAX)?;
+        within("mqtt.outbox.sync_after_s", self.sync_after_s, 0, 3600)
     }
 }
 
@@ -123,6 +168,7 @@ mod tests {
         assert_eq!(wrong(|s| s.url = "broker".into()), "mqtt.url");
         assert_eq!(wrong(|s| s.base_topic = "a/#".into()), "mqtt.base_topic");
         assert_eq!(wrong(|s| s.password_file = "p".into()), "mqtt.username");
+        assert_eq!(wrong(|s| s.tls.ca_file = "ca.crt".into()), "mqtt.tls");
         assert_eq!(wrong(|s| s.keep_alive_s = 0), "mqtt.keep_alive_s");
         assert_eq!(wrong(|s| s.max_packet_bytes = 1), "mqtt.max_packet_bytes");
         assert_eq!(wrong(|s| s.outbox.max_events = 0), "mqtt.outbox.max_events");

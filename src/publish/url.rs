@@ -1,6 +1,7 @@
 //! The address of a broker: `mqtt://host[:port]` or `mqtts://host[:port]`.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 /// IANA's port for MQTT.
@@ -32,6 +33,14 @@ pub enum UrlError {
     Host,
     #[error("has the port '{0}': a number from 1 to 65535 is needed")]
     Port(String),
+}
+
+impl BrokerUrl {
+    /// Whether what is sent never leaves this machine.
+    pub fn is_loopback(&self) -> bool {
+        self.host == "localhost"
+            || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
 }
 
 impl FromStr for BrokerUrl {
@@ -128,6 +137,15 @@ mod tests {
             ("mqtt://broker.lan:70000", UrlError::Port("70000".into())),
         ] {
             assert_eq!(text.parse::<BrokerUrl>(), Err(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn knows_what_stays_on_this_machine() {
+        for (host, expected) in
+            [("localhost", true), ("127.0.0.1", true), ("::1", true), ("10.0.0.1", false)]
+        {
+            assert_eq!(url(host, 1883, false).is_loopback(), expected, "{host}");
         }
     }
 

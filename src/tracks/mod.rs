@@ -1,1 +1,289 @@
 //! Faces over time: stable ids and smoothed expressions.
+//!
+//! Pure: boxes and a time in, changes out. Association is in two stages as in
+//! ByteTrack (strong boxes first, then weak ones for the tracks left over);
+//! `docs/design/tracking.md` has the states and the reasons.
+
+pub mod assignment;
+pub mod expression;
+pub mod face;
+pub mod kalman;
+pub mod settings;
+
+use std::time::Duration;
+
+use crate::detector::Detection;
+use crate::geometry::Rect;
+use assignment::assign;
+use expression::{Expression, Step};
+use face::Face;
+use kalman::Motion;
+pub use settings::{Expression as ExpressionSettings, Tracking as TrackingSettings};
+
+/// Something worth telling about one face.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// Number of the track, unique within a [`Tracker`], from 1.
+    pub track: u64,
+    pub kind: ChangeKind,
+    pub rect: Rect,
+    /// The class it is about; before an expression was told, the one that leads.
+    pub class: usize,
+    /// Of that class: its smoothed share of belief, 0 to 1.
+    pub confidence: f32,
+    /// How long what ended lasted; zero for what begins.
+    pub lasted: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    FaceAppeared,
+    ExpressionStarted,
+    /// From the class given.
+    ExpressionChanged(usize),
+    ExpressionEnded,
+    FaceLeft,
+}
+
+/// A confirmed face as it stands now.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Snapshot {
+    pub track: u64,
+    pub rect: Rect,
+    /// The class told, with its smoothed share; none while undecided.
+    pub expression: Option<(usize, f32)>,
+    /// How long the face has been there.
+    pub age: Duration,
+}
+
+#[derive(Clone, Debug)]
+struct Track {
+    number: u64,
+    motion: Motion,
+    expression: Expression,
+    first: Duration,
+    last: Duration,
+    hits: u32,
+    confirmed: bool,
+}
+
+/// Follows the faces of one camera.
+#[derive(Clone, Debug)]
+pub struct Tracker {
+    tracking: TrackingSettings,
+    expression: ExpressionSettings,
+    class_count: usize,
+    tracks: Vec<Track>,
+    next: u64,
+    /// The last frame's time, and how long after the one before it came.
+    now: Duration,
+    interval: Duration,
+}
+
+/// A tentative face may be missed this long, a blink of the detector; at low frame
+/// rates one and a half frames.
+const TENTATIVE_LOST: Duration = Duration::from_millis(400);
+/// Beyond its predicted place a face is looked for within this many of its sizes:
+/// at two frames a second a head moves that far.
+const REACH: f32 = 1.0;
+/// The cost of a pair that must not be made.
+const NEVER: f32 = 1.0;
+
+impl Tracker {
+    pub fn new(
+        tracking: TrackingSettings,
+        expression: ExpressionSettings,
+        class_count: usize,
+    ) -> Self {
+        Self {
+            tracking,
+            expression,
+            class_count,
+            tracks: Vec::new(),
+            next: 1,
+            now: Duration::ZERO,
+            interval: Duration::ZERO,
+        }
+    }
+
+    /// Takes in one frame's detections, most confident first, taken at `now` on the
+    /// monotonic clock; appends what changed. Call it with none as well: faces leave
+    /// by time.
+    pub fn update(&mut self, now: Duration, detections: &[Detection], out: &mut Vec<Change>) {
+        // A driver that stamps a frame with an older time must not undo what was seen.
+        let now = now.max(self.now);
+        self.interval = now - self.now;
+        self.now = now;
+        self.leave(now, out);
+        let mut faces = face::merge(detections, self.class_count);
+        self.tracks.iter_mut().for_each(|track| track.motion.predict(now));
+        let strong = |face: &Face| face.confidence >= self.tracking.start_confidence;
+        let weak = faces.iter().position(|face| !strong(face)).unwrap_or(faces.len());
+        let weak_faces = faces.split_off(weak);
+        let mut free: Vec<usize> = (0..self.tracks.len()).collect();
+        let new = self.associate(now, faces, &mut free, REACH, out);
+        self.associate(now, weak_faces, &mut free, 0.0, out);
+        new.into_iter().for_each(|face| self.start(now, face, out));
+    }
+
+    /// Ends every track: the camera is gone or the daemon stops.
+    pub fn end_all(&mut self, out: &mut Vec<Change>) {
+        self.tracks.drain(..).for_each(|track| track.leave(out));
+    }
+
+    /// The confirmed faces, largest first.
+    pub fn tracks(&self, now: Duration) -> Vec<Snapshot> {
+        let confirmed = self.tracks.iter().filter(|track| track.confirmed);
+        let mut faces: Vec<Snapshot> = confirmed.map(|track| track.snapshot(now)).collect();
+        faces.sort_by(|a, b| b.rect.area().total_cmp(&a.rect.area()));
+        faces
+    }
+
+    /// Whether any face, confirmed or not, is being followed.
+    pub fn is_busy(&self) -> bool {
+        !self.tracks.is_empty()
+    }
+
+    /// Lets go of tracks that were not seen for too long.
+    fn leave(&mut self, now: Duration, out: &mut Vec<Change>) {
+        let lost = Duration::from_secs_f32(self.tracking.lost_s);
+        let tentative = TENTATIVE_LOST.max(self.interval * 3 / 2).min(lost);
+        let mut index = 0;
+        while index < self.tracks.len() {
+            let track = &self.tracks[index];
+            let limit = if track.confirmed { lost } else { tentative };
+            if now.saturating_sub(track.last) > limit {
+                self.tracks.remove(index).leave(out);
+            } else {
+                index += 1;
+            }
+        }
+    }
+
+    /// Pairs faces with the free tracks; gives back the faces left over.
+    fn associate(
+        &mut self,
+        now: Duration,
+        faces: Vec<Face>,
+        free: &mut Vec<usize>,
+        reach: f32,
+        out: &mut Vec<Change>,
+    ) -> Vec<Face> {
+        let cost = |face: &Face, track: &usize| self.cost(face, &self.tracks[*track], reach);
+        let costs: Vec<Vec<f32>> =
+            faces.iter().map(|face| free.iter().map(|track| cost(face, track)).collect()).collect();
+        let pairs = assign(&costs, NEVER);
+        let mut left = Vec::new();
+        for (face, pair) in faces.into_iter().zip(&pairs) {
+            match pair {
+                Some(column) => {
+                    let track = &mut self.tracks[free[*column]];
+                    track.see(now, &face, &self.tracking, &self.expression, out);
+                }
+                None => left.push(face),
+            }
+        }
+        let taken: Vec<usize> = pairs.into_iter().flatten().collect();
+        let mut column = 0;
+        free.retain(|_| {
+            column += 1;
+            !taken.contains(&(column - 1))
+        });
+        left
+    }
+
+    /// 0 for the same box; overlap first, and where there is none, nearness.
+    fn cost(&self, face: &Face, track: &Track, reach: f32) -> f32 {
+        let predicted = track.motion.rect();
+        let overlap = predicted.iou(&face.rect);
+        if overlap >= self.tracking.match_iou {
+            return (1.0 - overlap) * 0.5;
+        }
+        let (a, b) = (predicted.centre(), face.rect.centre());
+        let size = predicted.width.max(predicted.height).max(1.0);
+        let distance = (a.0 - b.0).hypot(a.1 - b.1) / size;
+        let ratio = face.rect.area().max(1.0) / predicted.area().max(1.0);
+        let similar = (0.4..2.5).contains(&ratio);
+        if similar && distance < reach { 0.5 + 0.5 * distance / reach } else { NEVER }
+    }
+
+    fn start(&mut self, now: Duration, face: Face, out: &mut Vec<Change>) {
+        let mut track = Track {
+            number: self.next,
+            motion: Motion::new(face.rect, now),
+            expression: Expression::new(self.class_count, now),
+            first: now,
+            last: now,
+            hits: 0,
+            confirmed: false,
+        };
+        self.next += 1;
+        track.see(now, &face, &self.tracking, &self.expression, out);
+        self.tracks.push(track);
+    }
+}
+
+impl Track {
+    fn see(
+        &mut self,
+        now: Duration,
+        face: &Face,
+        tracking: &TrackingSettings,
+        settings: &ExpressionSettings,
+        out: &mut Vec<Change>,
+    ) {
+        self.motion.correct(face.rect);
+        self.last = now;
+        self.hits += 1;
+        let step = self.expression.update(now, face.shares(), settings);
+        if !self.confirmed {
+            let long = now.saturating_sub(self.first).as_secs_f32() >= tracking.confirm_s;
+            self.confirmed = long && self.hits >= tracking.confirm_frames;
+            if !self.confirmed {
+                // what a face that may not be one shows is nobody's business
+                self.expression.forget();
+                return;
+            }
+            out.push(self.change(ChangeKind::FaceAppeared, Duration::ZERO));
+        }
+        if let Some(step) = step {
+            out.push(self.step(step));
+        }
+    }
+
+    /// Durations end when the face was last seen, not when its time was up.
+    fn leave(mut self, out: &mut Vec<Change>) {
+        if !self.confirmed {
+            return;
+        }
+        if let Some(step) = self.expression.end(self.last) {
+            out.push(self.step(step));
+        }
+        out.push(self.change(ChangeKind::FaceLeft, self.last.saturating_sub(self.first)));
+    }
+
+    fn step(&self, step: Step) -> Change {
+        let (kind, class, lasted) = match step {
+            Step::Started { class } => (ChangeKind::ExpressionStarted, class, Duration::ZERO),
+            Step::Changed { from, to, lasted } => (ChangeKind::ExpressionChanged(from), to, lasted),
+            Step::Ended { class, lasted } => (ChangeKind::ExpressionEnded, class, lasted),
+        };
+        let confidence = self.expression.share(class);
+        Change { class, confidence, ..self.change(kind, lasted) }
+    }
+
+    fn change(&self, kind: ChangeKind, lasted: Duration) -> Change {
+        let (class, confidence) =
+            self.expression.current().unwrap_or_else(|| self.expression.leading());
+        Change { track: self.number, kind, rect: self.motion.rect(), class, confidence, lasted }
+    }
+
+    fn snapshot(&self, now: Duration) -> Snapshot {
+        Snapshot {
+            track: self.number,
+            rect: self.motion.rect(),
+            expression: self.expression.current(),
+            age: now.saturating_sub(self.first),
+        }
+    }
+}

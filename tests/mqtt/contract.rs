@@ -58,7 +58,7 @@ fn every_topic_is_documented_with_its_quality_and_retention() {
 
 #[test]
 fn every_reason_is_documented() {
-    let documented: Vec<_> = table("### Reasons").into_iter().map(|row| row[0].clone()).collect();
+    let documented: Vec<_> = table("## Reasons").into_iter().map(|row| row[0].clone()).collect();
     let coded: Vec<_> = ReasonCode::ALL
         .iter()
         .map(|code| serde_json::to_value(code).expect("a string"))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use expressiond::clock::SystemClock;
 use expressiond::publish::broker::Broker;
+use expressiond::publish::credentials::Credentials;
 use expressiond::publish::topics::Name;
 use expressiond::publish::{Publisher, Received, Settings, Start};
 use serde_json::{Value, json};
@@ -50,7 +51,8 @@ pub fn begin(settings: Settings) -> Start {
     Start {
         settings,
         device: Name::new("d1").expect("valid"),
-        credentials_dir: None,
+        state_dir: None,
+        credentials: Credentials::default(),
         subscriptions: Vec::new(),
         clock: Arc::new(SystemClock),
     }

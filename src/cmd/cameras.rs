@@ -1,0 +1,55 @@
+//! `expressiond cameras`: what can be used here, and why not.
+
+use crate::error::{Error, Kind, Result};
+use crate::source::devices::{self, Node};
+
+/// List cameras: driver, formats, sizes, and whether each can be used.
+///
+/// The name below /dev/v4l/by-id stays the same when numbers move: put it into
+/// camera.source.
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// A JSON array instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let nodes = devices::list();
+    if args.json {
+        let text = serde_json::to_string_pretty(&nodes)
+            .map_err(|error| Error::caused(Kind::Internal, "cannot write JSON", error))?;
+        println!("{text}");
+        return Ok(());
+    }
+    if nodes.is_empty() {
+        println!(
+            "no cameras: nothing below /dev/video* (is one plugged in? docs/guide/cameras.md)"
+        );
+    }
+    nodes.iter().for_each(print);
+    Ok(())
+}
+
+fn print(node: &Node) {
+    let verdict =
+        node.unusable.as_deref().map_or("usable".to_owned(), |why| format!("not usable: {why}"));
+    println!("{}  {}  [{}; {}]", node.path.display(), node.card, node.driver, node.bus);
+    println!("  {verdict}");
+    if let Some(link) = &node.link {
+        println!("  {}", link.display());
+    }
+    for offer in &node.formats {
+        let sizes: Vec<String> = offer
+            .sizes
+            .iter()
+            .map(|mode| match mode.fps {
+                Some(fps) => format!("{}x{}@{fps:.0}", mode.width, mode.height),
+                None => format!("{}x{}", mode.width, mode.height),
+            })
+            .collect();
+        let mark = if offer.readable { ' ' } else { '-' };
+        println!("  {mark} {} {}: {}", offer.fourcc, offer.description, sizes.join(" "));
+    }
+}

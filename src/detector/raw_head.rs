@@ -1,0 +1,143 @@
+//! The raw three-level head: per level a box tensor (a distribution over 16
+//! distances for each of four sides) and a class-logit tensor.
+//!
+//! Nothing is computed for a cell until one of its logits, as stored, reaches the
+//! stored threshold; of a thousand cells a handful do.
+
+use super::Candidate;
+use super::sample::{Sample, Values};
+
+/// Shape of one level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    pub rows: usize,
+    pub columns: usize,
+    /// Input pixels from one cell to the next.
+    pub stride: usize,
+    /// Output tensor indices.
+    pub boxes: usize,
+    pub classes: usize,
+}
+
+/// `ln(p / (1 - p))`: the logit whose sigmoid is `p`.
+pub fn logit(p: f32) -> f32 {
+    (p / (1.0 - p)).ln()
+}
+
+pub fn sigmoid(logit: f32) -> f32 {
+    1.0 / (1.0 + (-logit).exp())
+}
+
+/// Appends the cells of one level whose class confidence is at least `floor`.
+///
+/// `boxes` holds rows x columns x 4 x `bins`, `classes` rows x columns x
+/// `class_count` numbers.
+pub fn decode_level<T: Sample>(
+    level: &Level,
+    boxes: Values<'_, T>,
+    classes: Values<'_, T>,
+    (class_count, bins): (usize, usize),
+    floor: f32,
+    out: &mut Vec<Candidate>,
+) {
+    let Some(least) = T::at_least(logit(floor), classes.quantization) else {
+        return;
+    };
+    for (cell, logits) in classes.data.chunks_exact(class_count).enumerate() {
+        if !logits.iter().any(|stored| *stored >= least) {
+            continue;
+        }
+        let (x, y) = ((cell % level.columns) as f32, (cell / level.columns) as f32);
+        let stride = level.stride as f32;
+        let side = |side: usize| {
+            let first = (cell * 4 + side) * bins;
+            let distribution = &boxes.data[first..first + bins];
+            expected_bin(distribution, boxes) * stride
+        };
+        let (centre_x, centre_y) = ((x + 0.5) * stride, (y + 0.5) * stride);
+        let edges =
+            [centre_x - side(0), centre_y - side(1), centre_x + side(2), centre_y + side(3)];
+        for (class, stored) in logits.iter().enumerate().filter(|(_, stored)| **stored >= least) {
+            let confidence = sigmoid(stored.real(classes.quantization));
+            out.push(Candidate::new(class, confidence, edges));
+        }
+    }
+}
+
+/// The mean of a distribution given by its logits: softmax, then expectation.
+fn expected_bin<T: Sample>(distribution: &[T], values: Values<'_, T>) -> f32 {
+    let real = |stored: &T| stored.real(values.quantization);
+    let highest = distribution.iter().map(real).fold(f32::MIN, f32::max);
+    let (mut total, mut weighted) = (0.0, 0.0);
+    for (bin, stored) in distribution.iter().enumerate() {
+        let weight = (real(stored) - highest).exp();
+        total += weight;
+        weighted += weight * bin as f32;
+    }
+    weighted / total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tflite::Quantization;
+    use super::*;
+    use proptest::prelude::*;
+
+    const LEVEL: Level = Level { rows: 3, columns: 4, stride: 8, boxes: 0, classes: 1 };
+
+    /// Everything decoded in floating point, thresholded last.
+    fn reference(
+        boxes: &[i8],
+        classes: &[i8],
+        (bq, cq): (Quantization, Quantization),
+        (n, bins): (usize, usize),
+        floor: f32,
+    ) -> Vec<Candidate> {
+        let mut all = Vec::new();
+        for row in 0..LEVEL.rows {
+            for column in 0..LEVEL.columns {
+                let cell = row * LEVEL.columns + column;
+                let distance = |side: usize| {
+                    let bin =
+                        |b: usize| f64::from(boxes[(cell * 4 + side) * bins + b].real(bq)).exp();
+                    let total: f64 = (0..bins).map(bin).sum();
+                    (0..bins).map(|b| b as f64 * bin(b) / total).sum::<f64>() * 8.0
+                };
+                let (x, y) = (column as f64 * 8.0 + 4.0, row as f64 * 8.0 + 4.0);
+                let edges = [x - distance(0), y - distance(1), x + distance(2), y + distance(3)]
+                    .map(|v| v as f32);
+                for class in 0..n {
+                    let logit = classes[cell * n + class].real(cq);
+                    if logit >= super::logit(floor) {
+                        all.push(Candidate::new(class, sigmoid(logit), edges));
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn equals_decoding_everything_in_floating_point(
+            bytes in proptest::collection::vec(any::<i8>(), 12 * (4 * 16 + 9)),
+            n in 1usize..9, bins in 2usize..16, floor in 0.01f32..0.99,
+            scales in (0.01f32..0.1, 0.01f32..0.1), zeros in (-128i32..128, -128i32..128),
+        ) {
+            let bq = Quantization { scale: scales.0, zero_point: zeros.0 };
+            let cq = Quantization { scale: scales.1, zero_point: zeros.1 };
+            let (boxes, classes) = (&bytes[..12 * 4 * bins], &bytes[12 * 4 * 16..][..12 * n]);
+            let mut found = Vec::new();
+            let (b, c) = (Values { data: boxes, quantization: bq }, Values { data: classes, quantization: cq });
+            decode_level(&LEVEL, b, c, (n, bins), floor, &mut found);
+            let wanted = reference(boxes, classes, (bq, cq), (n, bins), floor);
+            prop_assert_eq!(found.len(), wanted.len());
+            for (found, wanted) in found.iter().zip(&wanted) {
+                prop_assert_eq!((found.class, found.confidence), (wanted.class, wanted.confidence));
+                for (a, b) in found.edges.iter().zip(wanted.edges) {
+                    prop_assert!((a - b).abs() < 0.01, "{a} for {b}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! One TensorFlow Lite interpreter and what its tensors look like.
+
+use std::fmt;
+
+use tflitec::interpreter::{Interpreter, Options};
+use tflitec::model::Model;
+use tflitec::tensor::{DataType, Tensor};
+
+use super::ModelError;
+use crate::pixels::tensor::TensorBuffer;
+
+/// Number type of a tensor that this program can read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    Int8,
+    UInt8,
+    Float32,
+}
+
+/// What an integer of a tensor means: `(q - zero_point) * scale`. Floats have
+/// scale 1 and zero point 0.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quantization {
+    pub scale: f32,
+    pub zero_point: i32,
+}
+
+/// A tensor as the file declares it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TensorInfo {
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub dtype: Dtype,
+    pub quantization: Quantization,
+}
+
+/// Owns an interpreter. Used by one thread at a time.
+pub struct Engine {
+    interpreter: Interpreter<'static>,
+    pub input: TensorInfo,
+    pub outputs: Vec<TensorInfo>,
+    /// Whether XNNPACK's kernels run.
+    pub xnnpack: bool,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("input", &self.input).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Builds an interpreter on these very bytes, `threads` wide.
+    ///
+    /// The bytes and the model are given the program's lifetime: the interpreter
+    /// reads from both until the end, and a process loads a handful of models in
+    /// its life.
+    pub fn new(bytes: Vec<u8>, threads: usize) -> Result<Self, ModelError> {
+        // TensorFlow Lite does not check what it is given: a file without the
+        // schema's identifier (bytes 4 to 8 of a flatbuffer) must not reach it.
+        if bytes.len() < 64 || &bytes[4..8] != b"TFL3" {
+            return Err(ModelError::NotTflite);
+        }
+        let model = Model::from_bytes(bytes.leak()).map_err(ModelError::refused)?;
+        let model: &'static Model<'static> = Box::leak(Box::new(model));
+        let xnnpack = xnnpack_possible();
+        let interpreter = Interpreter::new(model, Some(options(threads, xnnpack)))
+            .map_err(ModelError::refused)?;
+        interpreter.allocate_tensors().map_err(ModelError::refused)?;
+        if interpreter.input_tensor_count() != 1 {
+            let count = interpreter.input_tensor_count();
+            return Err(ModelError::Layout(format!("{count} inputs, a detector has one picture")));
+        }
+        let input = describe(&interpreter.input(0).map_err(ModelError::refused)?)?;
+        // Outputs are only readable after a run, which also proves that one works.
+        interpreter.invoke().map_err(|_| ModelError::Invoke)?;
+        let outputs = (0..interpreter.output_tensor_count())
+            .map(|index| describe(&interpreter.output(index).map_err(ModelError::refused)?))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { interpreter, input, outputs, xnnpack })
+    }
+
+    /// Runs the network on `input`, which has the input tensor's type and length.
+    pub fn run(&mut self, input: &TensorBuffer) -> Result<(), ModelError> {
+        let copied = match input {
+            TensorBuffer::Int8(values) => self.interpreter.copy(values, 0),
+            TensorBuffer::UInt8(values) => self.interpreter.copy(values, 0),
+            TensorBuffer::Float32(values) => self.interpreter.copy(values, 0),
+        };
+        copied.map_err(ModelError::refused)?;
+        // tflitec calls every failure "must call allocate_tensors": not its word here.
+        self.interpreter.invoke().map_err(|_| ModelError::Invoke)
+    }
+
+    /// An output of the last run.
+    pub fn output(&self, index: usize) -> Result<Tensor<'_>, ModelError> {
+        self.interpreter.output(index).map_err(ModelError::refused)
+    }
+}
+
+#[cfg(not(target_arch = "arm"))]
+fn options(threads: usize, xnnpack: bool) -> Options {
+    let thread_count = i32::try_from(threads).unwrap_or(1);
+    Options { thread_count, is_xnnpack_enabled: xnnpack }
+}
+
+/// The armv7 build of the library has no XNNPACK.
+#[cfg(target_arch = "arm")]
+fn options(threads: usize, _xnnpack: bool) -> Options {
+    Options { thread_count: i32::try_from(threads).unwrap_or(1) }
+}
+
+/// XNNPACK counts processors through sysfs; where a sandbox hides these files it
+/// fails to start and takes the process with it, so they are asked first.
+fn xnnpack_possible() -> bool {
+    if cfg!(target_arch = "arm") {
+        return false;
+    }
+    let hidden = ["possible", "present"]
+        .into_iter()
+        .find(|name| std::fs::read(format!("/sys/devices/system/cpu/{name}")).is_err());
+    if let Some(name) = hidden {
+        log::warn!(
+            "/sys/devices/system/cpu/{name} cannot be read: inference runs without XNNPACK, \
+             several times slower"
+        );
+    }
+    hidden.is_none()
+}
+
+fn describe(tensor: &Tensor) -> Result<TensorInfo, ModelError> {
+    let dtype = match tensor.data_type() {
+        DataType::Int8 => Dtype::Int8,
+        DataType::UInt8 => Dtype::UInt8,
+        DataType::Float32 => Dtype::Float32,
+        other => {
+            return Err(ModelError::Layout(format!(
+                "tensor {} is {other:?}; int8, uint8 and float32 are supported",
+                tensor.name()
+            )));
+        }
+    };
+    let quantization = match (dtype, tensor.quantization_parameters()) {
+        (Dtype::Float32, _) => Quantization { scale: 1.0, zero_point: 0 },
+        (_, Some(given)) => Quantization { scale: given.scale, zero_point: given.zero_point },
+        (_, None) => Quantization { scale: 0.0, zero_point: 0 },
+    };
+    if !(quantization.scale.is_finite() && quantization.scale > 0.0) {
+        return Err(ModelError::Layout(format!(
+            "tensor {} has quantization scale {}: the file was exported without its scales",
+            tensor.name(),
+            quantization.scale
+        )));
+    }
+    let shape = tensor.shape().dimensions().clone();
+    Ok(TensorInfo { name: tensor.name().to_owned(), shape, dtype, quantization })
+}

@@ -1,0 +1,67 @@
+//! Files that hold secrets and certificates: named in the settings, never their
+//! content on a command line, in a log or in a status.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where such files are looked for.
+#[derive(Clone, Debug, Default)]
+pub struct Credentials {
+    /// systemd's `$CREDENTIALS_DIRECTORY` (systemd.exec(5), `LoadCredential=`).
+    pub folder: Option<PathBuf>,
+}
+
+/// A file that could not be read; names the setting, not the content.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {} ({key}): {source}", path.display())]
+pub struct Unreadable {
+    pub key: &'static str,
+    pub path: PathBuf,
+    pub source: io::Error,
+}
+
+impl Credentials {
+    /// A relative name is taken from systemd's folder when it is there.
+    pub fn path(&self, name: &str) -> PathBuf {
+        let plain = Path::new(name);
+        match &self.folder {
+            Some(folder) if plain.is_relative() && folder.join(plain).exists() => {
+                folder.join(plain)
+            }
+            _ => plain.to_owned(),
+        }
+    }
+
+    /// The text of the file that the setting `key` names, without a trailing line
+    /// end; `None` when it names none.
+    pub fn secret(&self, key: &'static str, name: &str) -> Result<Option<String>, Unreadable> {
+        if name.is_empty() {
+            return Ok(None);
+        }
+        let path = self.path(name);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned())),
+            Err(source) => Err(Unreadable { key, path, source }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn systemd_s_folder_comes_first_for_a_relative_name() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        fs::write(folder.path().join("mqtt-password"), "secret\r\n").expect("write");
+        let credentials = Credentials { folder: Some(folder.path().to_owned()) };
+        let read = |name: &str| credentials.secret("mqtt.password_file", name);
+        assert_eq!(read("mqtt-password").expect("readable").as_deref(), Some("secret"));
+        assert_eq!(read("").expect("none").as_deref(), None);
+        assert_eq!(credentials.path("absent"), Path::new("absent"));
+        let absent = folder.path().join("absent").display().to_string();
+        let error = read(&absent).expect_err("absent").to_string();
+        assert!(error.contains("mqtt.password_file") && error.contains(&absent), "{error}");
+    }
+}

@@ -1,0 +1,155 @@
+//! Where a face will be: a constant-velocity Kalman filter on centre and size.
+//!
+//! The four numbers move independently, so four filters of two states (value,
+//! velocity) replace one of eight: the same result with nothing to invert.
+
+use std::time::Duration;
+
+use crate::geometry::Rect;
+
+/// Standard deviation of a measured edge, in shares of the face's size.
+const MEASUREMENT: f32 = 0.05;
+/// Standard deviation of acceleration, in face sizes per second squared: a head
+/// that turns away quickly.
+const ACCELERATION: f32 = 4.0;
+/// A face that is not seen stops being extrapolated after this time.
+const COAST: f32 = 0.5;
+
+/// One number and its velocity, with their covariance.
+#[derive(Clone, Copy, Debug)]
+struct Axis {
+    value: f32,
+    velocity: f32,
+    /// Variance of the value, covariance, variance of the velocity.
+    p: [f32; 3],
+}
+
+impl Axis {
+    fn new(value: f32, size: f32) -> Self {
+        let measured = (MEASUREMENT * size).powi(2);
+        // the velocity is unknown: about one face size a second either way
+        Self { value, velocity: 0.0, p: [measured, 0.0, size.powi(2)] }
+    }
+
+    fn predict(&mut self, dt: f32, size: f32) {
+        let q = (ACCELERATION * size).powi(2);
+        let [a, b, c] = self.p;
+        self.value += self.velocity * dt;
+        self.p = [
+            a + dt * (2.0 * b + dt * c) + q * dt.powi(4) / 4.0,
+            b + dt * c + q * dt.powi(3) / 2.0,
+            c + q * dt.powi(2),
+        ];
+    }
+
+    fn correct(&mut self, measured: f32, size: f32) {
+        let [a, b, c] = self.p;
+        let total = a + (MEASUREMENT * size).powi(2);
+        let (gain, velocity_gain) = (a / total, b / total);
+        let error = measured - self.value;
+        self.value += gain * error;
+        self.velocity += velocity_gain * error;
+        self.p = [(1.0 - gain) * a, (1.0 - gain) * b, c - velocity_gain * b];
+    }
+}
+
+/// The state of one face's box.
+#[derive(Clone, Copy, Debug)]
+pub struct Motion {
+    /// Centre x, centre y, width, height.
+    axes: [Axis; 4],
+    at: Duration,
+    seen: Duration,
+}
+
+impl Motion {
+    pub fn new(rect: Rect, now: Duration) -> Self {
+        let size = scale(rect);
+        Self { axes: numbers(rect).map(|value| Axis::new(value, size)), at: now, seen: now }
+    }
+
+    /// The box as believed now.
+    pub fn rect(&self) -> Rect {
+        let [x, y, width, height] = self.axes.map(|axis| axis.value);
+        let (width, height) = (width.max(1.0), height.max(1.0));
+        Rect::new(x - width / 2.0, y - height / 2.0, width, height)
+    }
+
+    /// Moves on to `now`; only as far as the last sight of the face allows.
+    pub fn predict(&mut self, now: Duration) {
+        let size = scale(self.rect());
+        let until = now.min(self.seen + Duration::from_secs_f32(COAST));
+        let dt = until.saturating_sub(self.at).as_secs_f32();
+        if dt > 0.0 {
+            self.axes.iter_mut().for_each(|axis| axis.predict(dt, size));
+        }
+        self.at = self.at.max(now);
+    }
+
+    /// Takes in where the face was seen, after `predict` to that moment.
+    pub fn correct(&mut self, rect: Rect) {
+        let size = scale(rect);
+        for (axis, measured) in self.axes.iter_mut().zip(numbers(rect)) {
+            axis.correct(measured, size);
+        }
+        self.seen = self.at;
+    }
+}
+
+fn numbers(rect: Rect) -> [f32; 4] {
+    let (x, y) = rect.centre();
+    [x, y, rect.width, rect.height]
+}
+
+fn scale(rect: Rect) -> f32 {
+    rect.width.max(rect.height).max(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn seconds(s: f32) -> Duration {
+        Duration::from_secs_f32(s)
+    }
+
+    #[test]
+    fn learns_a_velocity_and_foresees_the_next_box() {
+        let mut motion = Motion::new(Rect::new(0.0, 0.0, 50.0, 50.0), Duration::ZERO);
+        for step in 1..=20 {
+            motion.predict(seconds(step as f32 * 0.1));
+            motion.correct(Rect::new(step as f32 * 10.0, 0.0, 50.0, 50.0));
+        }
+        motion.predict(seconds(2.1));
+        assert!((motion.rect().x - 210.0).abs() < 3.0, "{:?}", motion.rect());
+    }
+
+    #[test]
+    fn an_unseen_face_does_not_fly_away() {
+        let mut motion = Motion::new(Rect::new(0.0, 0.0, 50.0, 50.0), Duration::ZERO);
+        motion.predict(seconds(0.1));
+        motion.correct(Rect::new(20.0, 0.0, 50.0, 50.0));
+        motion.predict(seconds(60.0));
+        assert!(motion.rect().x < 200.0, "{:?}", motion.rect());
+    }
+
+    proptest! {
+        #[test]
+        fn any_sequence_stays_finite(
+            steps in proptest::collection::vec(
+                (0f32..100.0, -100f32..2000.0, -100f32..2000.0, 0f32..3000.0, 0f32..3000.0), 1..60),
+        ) {
+            let mut now = 0.0;
+            let mut motion = Motion::new(Rect::new(1.0, 1.0, 10.0, 10.0), Duration::ZERO);
+            for (dt, x, y, w, h) in steps {
+                now += dt;
+                motion.predict(seconds(now));
+                motion.correct(Rect::new(x, y, w, h));
+                let rect = motion.rect();
+                prop_assert!([rect.x, rect.y, rect.width, rect.height].iter().all(|v| v.is_finite()));
+                prop_assert!(motion.axes.iter().all(|axis| axis.p[0] >= 0.0 && axis.p[2] >= 0.0));
+            }
+        }
+    }
+}

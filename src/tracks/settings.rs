@@ -1,0 +1,92 @@
+//! The `[tracking]` and `[expression]` sections. `docs/design/tracking.md` gives the
+//! reason of each default.
+
+use serde::{Deserialize, Serialize};
+
+type Impossible = (&'static str, String);
+
+/// When a face is a face, and when it is gone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tracking {
+    /// Confidence from which a box may start a track, 0 to 1; weaker boxes only keep
+    /// one alive. Default 0.4.
+    pub start_confidence: f32,
+    /// Seconds that a face must be followed before it counts, 0 to 60. Default 0.3.
+    pub confirm_s: f32,
+    /// Frames in which it must have been seen by then, 1 to 100. Default 3.
+    pub confirm_frames: u32,
+    /// Seconds that a face may stay unseen and still be the same one, 0.1 to 3600.
+    /// Default 2.
+    pub lost_s: f32,
+    /// Overlap (intersection over union) from which a box belongs to a predicted
+    /// face, 0 to 1. Default 0.2.
+    pub match_iou: f32,
+}
+
+impl Default for Tracking {
+    fn default() -> Self {
+        Self {
+            start_confidence: 0.4,
+            confirm_s: 0.3,
+            confirm_frames: 3,
+            lost_s: 2.0,
+            match_iou: 0.2,
+        }
+    }
+}
+
+/// When an expression is one, and when it is over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Expression {
+    /// Smoothed share from which an expression may start, 0.5 to 1. Default 0.65.
+    pub enter: f32,
+    /// Smoothed share below which it ends, 0 to `enter`. Default 0.45.
+    pub leave: f32,
+    /// Seconds that it must hold before it is told, 0 to 60. Default 0.5.
+    pub hold_s: f32,
+    /// Time constant of the smoothing in seconds, 0 (none) to 60. Default 0.35.
+    pub smoothing_s: f32,
+    /// Of the last `votes_of` frames, this many must show it, 1 to `votes_of`. Default 4.
+    pub votes: u32,
+    /// How many frames are remembered, 1 to 64. Default 6.
+    pub votes_of: u32,
+}
+
+impl Default for Expression {
+    fn default() -> Self {
+        Self { enter: 0.65, leave: 0.45, hold_s: 0.5, smoothing_s: 0.35, votes: 4, votes_of: 6 }
+    }
+}
+
+fn within(key: &'static str, value: f32, low: f32, high: f32) -> Result<(), Impossible> {
+    if (low..=high).contains(&value) {
+        Ok(())
+    } else {
+        Err((key, format!("is {value}, it must be from {low} to {high}")))
+    }
+}
+
+impl Tracking {
+    /// The key of an impossible value, and what it must be.
+    pub fn check(&self) -> Result<(), Impossible> {
+        within("start_confidence", self.start_confidence, 0.0, 1.0)?;
+        within("confirm_s", self.confirm_s, 0.0, 60.0)?;
+        within("confirm_frames", self.confirm_frames as f32, 1.0, 100.0)?;
+        within("lost_s", self.lost_s, 0.1, 3600.0)?;
+        within("match_iou", self.match_iou, 0.0, 1.0)
+    }
+}
+
+impl Expression {
+    /// The key of an impossible value, and what it must be.
+    pub fn check(&self) -> Result<(), Impossible> {
+        within("enter", self.enter, 0.5, 1.0)?;
+        within("leave", self.leave, 0.0, self.enter)?;
+        within("hold_s", self.hold_s, 0.0, 60.0)?;
+        within("smoothing_s", self.smoothing_s, 0.0, 60.0)?;
+        within("votes_of", self.votes_of as f32, 1.0, 64.0)?;
+        within("votes", self.votes as f32, 1.0, self.votes_of as f32)
+    }
+}

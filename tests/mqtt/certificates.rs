@@ -1,0 +1,117 @@
+//! An authority of our own and what it vouches for, made by openssl.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+pub struct Authority {
+    folder: TempDir,
+}
+
+/// A certificate and its key.
+pub struct Issued {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+impl Authority {
+    pub fn new(name: &str) -> Self {
+        let authority = Self { folder: tempfile::tempdir().expect("temporary folder") };
+        authority.openssl(&[
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-keyout",
+            "ca.key",
+            "-out",
+            "ca.crt",
+            "-days",
+            "2",
+            "-subj",
+            &format!("/CN={name}"),
+        ]);
+        let settings = "[ca]\ndefault_ca=own\n[own]\ndatabase=index\nserial=serial\nnew_certs_dir=.\n\
+                        default_md=sha256\npolicy=any\nunique_subject=no\n[any]\ncommonName=supplied\n";
+        fs::write(authority.file("ca.conf"), settings).expect("write");
+        fs::write(authority.file("index"), "").expect("write");
+        authority
+    }
+
+    pub fn ca(&self) -> PathBuf {
+        self.file("ca.crt")
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A certificate for `names` (`DNS:localhost`), valid now.
+    pub fn issue(&self, subject: &str, names: &str) -> Issued {
+        self.issue_until(subject, names, "491231000000Z")
+    }
+
+    /// A certificate that ends at `end` (`YYMMDDHHMMSSZ`).
+    pub fn issue_until(&self, subject: &str, names: &str, end: &str) -> Issued {
+        let [key, request, cert, extensions] =
+            ["key", "csr", "crt", "ext"].map(|ending| format!("{subject}.{ending}"));
+        fs::write(self.file(&extensions), format!("subjectAltName={names}\n")).expect("write");
+        self.openssl(&[
+            "req",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-keyout",
+            &key,
+            "-out",
+            &request,
+            "-subj",
+            &format!("/CN={subject}"),
+        ]);
+        self.openssl(&[
+            "ca",
+            "-batch",
+            "-notext",
+            "-rand_serial",
+            "-config",
+            "ca.conf",
+            "-cert",
+            "ca.crt",
+            "-keyfile",
+            "ca.key",
+            "-in",
+            &request,
+            "-out",
+            &cert,
+            "-extfile",
+            &extensions,
+            "-startdate",
+            "200101000000Z",
+            "-enddate",
+            end,
+        ]);
+        Issued { cert: self.file(&cert), key: self.file(&key) }
+    }
+
+    fn openssl(&self, arguments: &[&str]) {
+        let output = Command::new("openssl")
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .output()
+            .expect("these tests need openssl: apt-get install openssl");
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "openssl {arguments:?}: {words}");
+    }
+}
+
+/// A path as it stands in a settings file.
+pub fn text(path: &Path) -> String {
+    path.display().to_string()
+}

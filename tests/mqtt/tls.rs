@@ -1,0 +1,207 @@
+//! Encrypted and vouched for, or no connection at all.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::time::{Duration, Instant};
+
+use expressiond::publish::tls::MinimumVersion;
+use expressiond::publish::{Publisher, Settings};
+use rumqttc::{MqttOptions, TlsConfiguration, Transport};
+
+use crate::certificates::{Authority, Issued, text};
+use crate::mosquitto::Mosquitto;
+use crate::observer::{LIMIT, Observer};
+use crate::support::{begin, camera, event, first_sightings, publisher, settings};
+
+fn listener(authority: &Authority, server: &Issued, more: &str) -> String {
+    let (ca, cert, key) = (text(&authority.ca()), text(&server.cert), text(&server.key));
+    format!("cafile {ca}\ncertfile {cert}\nkeyfile {key}\nallow_anonymous true\n{more}")
+}
+
+fn tls_settings(port: u16, authority: &Authority) -> Settings {
+    let mut settings = settings(port);
+    settings.url = format!("mqtts://localhost:{port}");
+    settings.tls.ca_file = text(&authority.ca());
+    settings
+}
+
+/// Why there is no connection.
+async fn refusal(settings: Settings) -> String {
+    let (publisher, _received) = publisher(settings);
+    let limit = Instant::now() + LIMIT;
+    loop {
+        let stats = publisher.stats();
+        if let Some(reason) = stats.last_error {
+            assert_eq!(stats.delivered, 0, "something got through");
+            publisher.shutdown().await;
+            return reason;
+        }
+        assert!(Instant::now() < limit, "neither refused nor connected: {stats:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn assert_delivers(settings: Settings) {
+    let (publisher, _received) = publisher(settings);
+    publisher.publish_event(&camera(), "1", &event(1, 1)).expect("taken");
+    let limit = Instant::now() + LIMIT;
+    while publisher.stats().waiting > 0 {
+        assert!(Instant::now() < limit, "not delivered: {:?}", publisher.stats());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    publisher.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_private_authority_is_enough() {
+    let authority = Authority::new("Our CA");
+    let server = authority.issue("broker", "DNS:localhost,IP:127.0.0.1");
+    let broker = Mosquitto::with(&listener(&authority, &server, ""));
+    for minimum in [MinimumVersion::Tls12, MinimumVersion::Tls13] {
+        let mut settings = tls_settings(broker.port, &authority);
+        settings.tls.min_version = minimum;
+        assert_delivers(settings).await;
+    }
+    let mut by_address = tls_settings(broker.port, &authority);
+    by_address.url = format!("mqtts://127.0.0.1:{}", broker.port);
+    assert_delivers(by_address).await;
+}
+
+#[tokio::test]
+async fn what_arrives_through_tls_is_what_was_sent() {
+    let authority = Authority::new("Our CA");
+    let server = authority.issue("broker", "DNS:localhost");
+    let broker = Mosquitto::with(&listener(&authority, &server, ""));
+    let mut options = MqttOptions::new("observer", "localhost", broker.port);
+    let ca = fs::read(authority.ca()).expect("readable");
+    options.set_transport(Transport::tls_with_config(TlsConfiguration::Simple {
+        ca,
+        alpn: None,
+        client_auth: None,
+    }));
+    let observer = Observer::with(options).await;
+    let (publisher, _received) = publisher(tls_settings(broker.port, &authority));
+    publisher.publish_event(&camera(), "1", &event(1, 7)).expect("taken");
+    observer.until("the event", |seen| first_sightings(seen, 1) == [7]).await;
+    publisher.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_broker_that_cannot_prove_itself_is_refused_with_the_reason() {
+    let authority = Authority::new("Our CA");
+    let stranger = Authority::new("Somebody");
+    let old = authority.issue_until("old", "DNS:localhost", "200201000000Z");
+    let elsewhere = authority.issue("elsewhere", "DNS:elsewhere.example");
+    let foreign = stranger.issue("foreign", "DNS:localhost");
+    for (server, expected) in [
+        (&old, "has expired"),
+        (&elsewhere, "for another name than mqtt.url"),
+        (&foreign, "check mqtt.tls.ca_file"),
+    ] {
+        let broker = Mosquitto::with(&listener(&authority, server, ""));
+        let reason = refusal(tls_settings(broker.port, &authority)).await;
+        assert!(reason.contains(expected), "{reason}");
+    }
+    // The system's authorities do not know ours.
+    let server = authority.issue("broker", "DNS:localhost");
+    let broker = Mosquitto::with(&listener(&authority, &server, ""));
+    let mut public = tls_settings(broker.port, &stranger);
+    assert!(refusal(public.clone()).await.contains("check mqtt.tls.ca_file"));
+    public.tls.ca_file = String::new();
+    assert!(refusal(public).await.contains("check mqtt.tls.ca_file"));
+}
+
+#[tokio::test]
+async fn a_broker_without_tls_is_refused() {
+    let authority = Authority::new("Our CA");
+    let broker = Mosquitto::start();
+    let listening = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let reason = refusal(tls_settings(broker.port, &authority)).await;
+    assert!(reason.contains("mqtts://"), "{reason}");
+    // Not even towards somebody who would take plain text.
+    let port = listening.local_addr().expect("bound").port();
+    let first = std::thread::spawn(move || {
+        let mut bytes = [0; 3];
+        let (mut peer, _) = listening.accept().expect("a client");
+        std::io::Read::read_exact(&mut peer, &mut bytes).expect("its first bytes");
+        bytes
+    });
+    let (publisher, _received) = publisher(tls_settings(port, &authority));
+    let bytes = tokio::task::spawn_blocking(|| first.join().expect("read")).await.expect("joined");
+    // A handshake record (RFC 8446, 5.1), not MQTT's CONNECT (0x10).
+    assert_eq!(bytes[..2], [0x16, 0x03]);
+    publisher.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_client_certificate_opens_and_its_lack_is_named() {
+    let authority = Authority::new("Our CA");
+    let stranger = Authority::new("Somebody");
+    let server = authority.issue("broker", "DNS:localhost");
+    let device = authority.issue("d1", "DNS:d1");
+    let foreign = stranger.issue("d1", "DNS:d1");
+    let broker = Mosquitto::with(&listener(&authority, &server, "require_certificate true\n"));
+    let with = |client: &Issued| {
+        let mut settings = tls_settings(broker.port, &authority);
+        settings.tls.cert_file = text(&client.cert);
+        settings.tls.key_file = text(&client.key);
+        settings
+    };
+    assert_delivers(with(&device)).await;
+    for settings in [tls_settings(broker.port, &authority), with(&foreign)] {
+        let reason = refusal(settings).await;
+        assert!(reason.contains("mqtt.tls.cert_file"), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_used_stop_the_start() {
+    let authority = Authority::new("Our CA");
+    let device = authority.issue("d1", "DNS:d1");
+    let other = authority.issue("d2", "DNS:d2");
+    let start = |change: &dyn Fn(&mut Settings)| {
+        let mut settings = tls_settings(1, &authority);
+        change(&mut settings);
+        Publisher::start(begin(settings)).map(drop).expect_err("refused").to_string()
+    };
+    let absent = start(&|s| s.tls.ca_file = "/absent/ca.crt".into());
+    assert!(absent.contains("mqtt.tls.ca_file: cannot use /absent/ca.crt"), "{absent}");
+    let wrong_key = start(&|s| {
+        s.tls.cert_file = text(&device.cert);
+        s.tls.key_file = text(&other.key);
+    });
+    assert!(wrong_key.contains("do not fit"), "{wrong_key}");
+    let no_key = start(&|s| {
+        s.tls.cert_file = text(&device.cert);
+        s.tls.key_file = text(&device.cert);
+    });
+    assert!(no_key.contains("mqtt.tls.key_file"), "{no_key}");
+}
+
+#[tokio::test]
+async fn a_user_and_a_password_from_a_file() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let users = folder.path().join("users");
+    let made = std::process::Command::new("mosquitto_passwd")
+        .args(["-c", "-b"])
+        .args([&text(&users), "device", "right"])
+        .status()
+        .expect("mosquitto_passwd comes with mosquitto");
+    assert!(made.success());
+    let broker =
+        Mosquitto::with(&format!("allow_anonymous false\npassword_file {}\n", text(&users)));
+    let with = |password: &str| {
+        let mut settings = settings(broker.port);
+        let file = folder.path().join(password);
+        fs::write(&file, format!("{password}\n")).expect("write");
+        settings.username = "device".into();
+        settings.password_file = text(&file);
+        settings
+    };
+    assert_delivers(with("right")).await;
+    for settings in [with("wrong"), settings(broker.port)] {
+        let reason = refusal(settings).await;
+        assert!(reason.contains("check mqtt.username and mqtt.password_file"), "{reason}");
+        assert!(!reason.contains("wrong"), "the secret is in the reason: {reason}");
+    }
+}
