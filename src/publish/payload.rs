@@ -27,7 +27,7 @@ pub struct CameraState {
     /// Smoothed confidence of that expression, 0 to 1.
     pub confidence: Option<f32>,
     /// Track id of that face.
-    pub track: Option<u64>,
+    pub track: Option<String>,
 }
 
 /// Why a device does less than it should; `docs/ref/mqtt.md` lists the codes.

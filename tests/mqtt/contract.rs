@@ -117,7 +117,7 @@ fn state() -> CameraState {
         faces: 1,
         expression: Some("happy".into()),
         confidence: Some(0.9),
-        track: Some(7),
+        track: Some("0a1b2c3d-7".to_owned()),
     }
 }
 
