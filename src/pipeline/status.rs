@@ -43,6 +43,9 @@ impl Observation {
                 add(ReasonCode::NotACamera, true, why);
             }
             CaptureState::Failed(why) => add(ReasonCode::NoCamera, true, why),
+            CaptureState::Paused => {
+                add(ReasonCode::Paused, true, "its owner has paused it; send resume");
+            }
             CaptureState::Running(_) if !self.faces => {
                 add(ReasonCode::NoFace, true, "nobody is in the picture");
             }
@@ -66,6 +69,7 @@ impl Observation {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             model: Some(self.model.clone()),
             uptime_s: self.at.monotonic.saturating_sub(self.started).as_secs(),
+            paused: self.capture == CaptureState::Paused,
             reasons: self.reasons(),
             frames_per_second: self.frames_per_second,
             inference_ms: self.inference.map(|time| time.as_secs_f32() * 1e3),
@@ -81,6 +85,7 @@ impl Observation {
             CaptureState::Opening => "opening the camera".to_owned(),
             CaptureState::Running(_) => format!("{:.0} frames/s", self.frames_per_second),
             CaptureState::Failed(why) => format!("no camera: {why}"),
+            CaptureState::Paused => "paused, the camera is closed".to_owned(),
             CaptureState::Ended => "all pictures were played".to_owned(),
         };
         let broker = match (&self.mqtt.connected, &self.mqtt.last_error) {
