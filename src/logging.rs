@@ -62,6 +62,8 @@ pub fn start(settings: &Settings) {
     }
     let started = env_logger::Builder::new()
         .filter_level(foreign)
+        // its spans arrive as errors, one for every packet
+        .filter_module("rumqttd", LevelFilter::Off)
         .filter_module("expressiond", level)
         .format(|out, record| {
             write!(out, "{:<5} {}", record.level(), record.args())?;

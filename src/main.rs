@@ -26,13 +26,19 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(cmd::run::Args),
     Detect(cmd::detect::Args),
+    Cameras(cmd::cameras::Args),
+    CheckConfig(cmd::check_config::Args),
     Completions(cmd::completions::Args),
 }
 
 fn dispatch(command: Command) -> Result<()> {
     match command {
+        Command::Run(args) => cmd::run::run(&args),
         Command::Detect(args) => cmd::detect::run(&args),
+        Command::Cameras(args) => cmd::cameras::run(&args),
+        Command::CheckConfig(args) => cmd::check_config::run(&args),
         Command::Completions(args) => cmd::completions::run(&args, Cli::command()),
     }
 }

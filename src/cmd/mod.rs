@@ -1,5 +1,7 @@
 //! The subcommands, one file each.
 
 pub mod cameras;
+pub mod check_config;
 pub mod completions;
 pub mod detect;
+pub mod run;

@@ -61,6 +61,7 @@ impl Capture {
         let mut frame = Frame::empty(self.clock.now());
         let mut told = String::new();
         while !self.stop.is_stopped() {
+            self.counters.beat_capture();
             self.state.send_replace(CaptureState::Opening);
             let lost = match (self.open)() {
                 Ok(mut source) => {
@@ -102,6 +103,7 @@ impl Capture {
         backoff: &mut Backoff,
     ) -> SourceError {
         while !self.stop.is_stopped() {
+            self.counters.beat_capture();
             match source.next_frame(frame, READ_LIMIT) {
                 Ok(()) => {
                     backoff.reset();

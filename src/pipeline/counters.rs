@@ -1,6 +1,7 @@
 //! What happened to frames, counted from every thread and read by the status.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -11,6 +12,9 @@ pub struct Counters {
     bad: AtomicU64,
     detected: AtomicU64,
     reopened: AtomicU64,
+    inference_us: AtomicU64,
+    capture_beats: AtomicU64,
+    inference_beats: AtomicU64,
 }
 
 /// One reading of [`Counters`].
@@ -26,29 +30,60 @@ pub struct Counts {
     pub reopened: u64,
 }
 
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
 impl Counters {
     pub fn count_captured(&self) {
-        self.captured.fetch_add(1, Ordering::Relaxed);
+        count(&self.captured);
     }
 
     pub fn count_bad(&self) {
-        self.bad.fetch_add(1, Ordering::Relaxed);
+        count(&self.bad);
     }
 
-    pub fn count_detected(&self) {
-        self.detected.fetch_add(1, Ordering::Relaxed);
+    /// A frame was looked at; `inference` is the network's own time.
+    pub fn count_detected(&self, inference: Duration) {
+        count(&self.detected);
+        let micros = u64::try_from(inference.as_micros()).unwrap_or(u64::MAX);
+        self.inference_us.store(micros, Ordering::Relaxed);
     }
 
     pub fn count_reopened(&self) {
-        self.reopened.fetch_add(1, Ordering::Relaxed);
+        count(&self.reopened);
+    }
+
+    /// The capture thread came round once more.
+    pub fn beat_capture(&self) {
+        count(&self.capture_beats);
+    }
+
+    /// The inference thread came round once more.
+    pub fn beat_inference(&self) {
+        count(&self.inference_beats);
+    }
+
+    /// How often the capture and the inference thread came round: what the watchdog
+    /// is fed by.
+    pub fn beats(&self) -> (u64, u64) {
+        let read = |beats: &AtomicU64| beats.load(Ordering::Relaxed);
+        (read(&self.capture_beats), read(&self.inference_beats))
+    }
+
+    /// The network's time for the last frame; none before the first.
+    pub fn last_inference(&self) -> Option<Duration> {
+        let micros = self.inference_us.load(Ordering::Relaxed);
+        (micros > 0).then(|| Duration::from_micros(micros))
     }
 
     pub fn read(&self) -> Counts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
-            captured: self.captured.load(Ordering::Relaxed),
-            bad: self.bad.load(Ordering::Relaxed),
-            detected: self.detected.load(Ordering::Relaxed),
-            reopened: self.reopened.load(Ordering::Relaxed),
+            captured: read(&self.captured),
+            bad: read(&self.bad),
+            detected: read(&self.detected),
+            reopened: read(&self.reopened),
         }
     }
 }

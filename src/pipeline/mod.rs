@@ -2,5 +2,9 @@
 
 pub mod capture;
 pub mod counters;
+pub mod gallery;
+pub mod inference;
 pub mod mailbox;
+pub mod status;
 pub mod stop;
+pub mod watcher;

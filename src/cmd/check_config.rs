@@ -1,0 +1,58 @@
+//! `expressiond check-config`: is the configuration right, and where does it come from?
+
+use crate::config::{self, ConfigArgs};
+use crate::error::{Error, Kind, Result};
+
+/// Check the configuration and show what is in force.
+///
+/// Prints every value that differs from the built-in default, with its place. A
+/// mistake is named with file, line and remedy, and the exit code is 78.
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Print all values in force, as TOML
+    #[arg(long)]
+    all: bool,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let (config, layers) = config::load(&args.config)?;
+    let table = to_table(&config)?;
+    if args.all {
+        let text = toml::to_string_pretty(&table)
+            .map_err(|error| Error::caused(Kind::Internal, "cannot write TOML", error))?;
+        print!("{text}");
+        return Ok(());
+    }
+    for file in layers.files() {
+        println!("read {}", file.display());
+    }
+    let defaults = flatten(&to_table(&config::Config::default())?, "");
+    for (key, value) in flatten(&table, "") {
+        if !defaults.contains(&(key.clone(), value.clone())) {
+            println!("{key} = {value}  ({})", layers.origin(&key));
+        }
+    }
+    println!("the configuration is right");
+    Ok(())
+}
+
+fn to_table(config: &config::Config) -> Result<toml::Table> {
+    toml::Table::try_from(config)
+        .map_err(|error| Error::caused(Kind::Internal, "cannot write TOML", error))
+}
+
+/// Dotted keys with their values.
+pub fn flatten(table: &toml::Table, prefix: &str) -> Vec<(String, toml::Value)> {
+    let mut rows = Vec::new();
+    for (name, value) in table {
+        let key = format!("{prefix}{name}");
+        match value {
+            toml::Value::Table(inner) => rows.extend(flatten(inner, &format!("{key}."))),
+            other => rows.push((key, other.clone())),
+        }
+    }
+    rows
+}

@@ -1,0 +1,152 @@
+//! The inference thread: from a frame to events, and nothing that waits.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::counters::Counters;
+use super::gallery::Gallery;
+use super::mailbox::{Mailbox, Taken};
+use crate::clock::{Clock, Moment};
+use crate::detector::{Detection, Detector, ModelError};
+use crate::events::{Event, Recorder};
+use crate::geometry::Size;
+use crate::pixels::frame::Frame;
+use crate::publish::Publisher;
+use crate::publish::payload::{CameraState, SCHEMA_VERSION, rfc3339};
+use crate::publish::topics::Name;
+use crate::tracks::{Change, Snapshot, Tracker};
+
+/// Without frames, faces are let go and the watchdog fed this often.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Everything the inference thread owns or shares.
+pub struct Inference {
+    pub camera: Name,
+    pub detector: Detector,
+    pub tracker: Tracker,
+    pub recorder: Recorder,
+    pub publisher: Publisher,
+    pub mailbox: Arc<Mailbox<Frame>>,
+    pub counters: Arc<Counters>,
+    pub clock: Arc<dyn Clock>,
+    /// How many faces are followed.
+    pub faces: watch::Sender<usize>,
+    /// Where pictures of events are kept, if their owner wants that.
+    pub gallery: Option<PathBuf>,
+}
+
+/// What a frame leaves behind, reused from frame to frame.
+#[derive(Default)]
+struct Work {
+    detections: Vec<Detection>,
+    changes: Vec<Change>,
+    size: Size,
+    /// Faces, and class and track of the one shown, as last published.
+    state: Option<(usize, Option<(usize, u64)>)>,
+}
+
+impl Inference {
+    /// Runs until the mailbox is closed and empty.
+    pub fn run(mut self) {
+        let mut frame = Frame::empty(self.clock.now());
+        let mut gallery = self.gallery.take().map(Gallery::new);
+        let mut work = Work::default();
+        loop {
+            match self.mailbox.take(&mut frame, TICK) {
+                Taken::Frame => self.look(&frame, &mut work, gallery.as_mut()),
+                Taken::Nothing => {
+                    let now = self.clock.now();
+                    self.tracker.update(now.monotonic, &[], &mut work.changes);
+                    self.tell(now, &mut work);
+                }
+                Taken::Closed => break,
+            }
+            self.counters.beat_inference();
+        }
+        self.tracker.end_all(&mut work.changes);
+        self.tell(self.clock.now(), &mut work);
+    }
+
+    fn look(&mut self, frame: &Frame, work: &mut Work, gallery: Option<&mut Gallery>) {
+        match self.detector.detect(frame, &mut work.detections) {
+            Ok(timing) => self.counters.count_detected(timing.inference),
+            Err(ModelError::Pixels(reason)) => {
+                self.counters.count_bad();
+                log::debug!("frame dropped: {reason}");
+                return;
+            }
+            Err(error) => {
+                // It worked at start: not the picture's fault. The watchdog sees that
+                // nothing is detected any more.
+                log::error!("detector: {error}");
+                return;
+            }
+        }
+        work.size = frame.upright_size();
+        let at = frame.captured;
+        self.tracker.update(at.monotonic, &work.detections, &mut work.changes);
+        let events = self.tell(at, work);
+        if let Some(gallery) = gallery {
+            let classes = &self.detector.info().classes;
+            gallery.keep(frame, &events, &self.tracker.tracks(at.monotonic), classes);
+        }
+    }
+
+    /// Publishes the changes, and the camera's state if it is another now.
+    fn tell(&mut self, at: Moment, work: &mut Work) -> Vec<Event> {
+        let mut events = Vec::new();
+        for change in work.changes.drain(..) {
+            let event = self.recorder.record(&change, at, work.size);
+            announce(&event);
+            if let Err(refused) = self.publisher.publish_event(&self.camera, &event.track, &event) {
+                log::error!("event {}: {refused}", event.id);
+            }
+            events.push(event);
+        }
+        let faces = self.tracker.tracks(at.monotonic);
+        let shown = faces.iter().find_map(|face| Some((face.expression?.0, face.track)));
+        let state = Some((faces.len(), shown));
+        if work.state != state {
+            work.state = state;
+            self.faces.send_replace(faces.len());
+            let payload = self.camera_state(at, &faces);
+            if let Err(refused) = self.publisher.set_camera_state(&self.camera, &payload) {
+                log::error!("state of {}: {refused}", self.camera);
+            }
+        }
+        events
+    }
+
+    /// What the camera sees now: the largest face that has an expression.
+    fn camera_state(&self, at: Moment, faces: &[Snapshot]) -> CameraState {
+        let shown = faces.iter().find_map(|face| Some((face, face.expression?)));
+        let classes = &self.detector.info().classes;
+        CameraState {
+            schema: SCHEMA_VERSION,
+            time: rfc3339(at.wall),
+            faces: faces.len(),
+            expression: shown.map(|(_, (class, _))| classes[class].clone()),
+            confidence: shown.map(|(_, (_, share))| share.clamp(0.0, 1.0)),
+            track: shown.map(|(face, _)| self.recorder.track(face.track)),
+        }
+    }
+}
+
+/// A line for a person, with fields for the journal.
+fn announce(event: &Event) {
+    let words = match &event.previous_class {
+        Some(previous) => format!("{previous} -> {}", event.class),
+        None => event.class.clone(),
+    };
+    log::info!(
+        camera = event.camera.as_str(),
+        track_id = event.track.as_str(),
+        event = event.event_type.name();
+        "{:<18} {words} ({:.2})",
+        event.event_type.name(),
+        event.confidence
+    );
+}

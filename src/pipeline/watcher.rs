@@ -1,0 +1,104 @@
+//! Looks at the daemon once a second and says what it sees: to the broker when it
+//! changed, to systemd, and to the watchdog when the threads came on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::capture::CaptureState;
+use super::counters::{Counters, Counts};
+use super::status::{Observation, temperature};
+use crate::clock::Clock;
+use crate::publish::Publisher;
+use crate::publish::payload::Reason;
+use crate::publish::topics::Name;
+use crate::service::Service;
+
+/// A status that did not change is published again after this many looks, so that
+/// its numbers stay fresh.
+const REPEAT: u32 = 30;
+
+/// What stays the same between looks.
+pub struct Watcher {
+    pub publisher: Publisher,
+    pub service: Service,
+    pub counters: Arc<Counters>,
+    pub clock: Arc<dyn Clock>,
+    pub camera: Name,
+    pub model: String,
+    pub started: Duration,
+    last: Last,
+}
+
+/// What the last look saw.
+#[derive(Default)]
+struct Last {
+    at: Duration,
+    counts: Counts,
+    beats: (u64, u64),
+    reasons: Option<Vec<Reason>>,
+    available: Option<bool>,
+    looks: u32,
+}
+
+impl Watcher {
+    pub fn new(
+        publisher: Publisher,
+        counters: Arc<Counters>,
+        clock: Arc<dyn Clock>,
+        camera: Name,
+        model: String,
+    ) -> Self {
+        let started = clock.now().monotonic;
+        let last = Last { at: started, ..Last::default() };
+        let service = Service::default();
+        Self { publisher, service, counters, clock, camera, model, started, last }
+    }
+
+    pub fn look(&mut self, capture: &CaptureState, faces: usize) {
+        let observation = self.observe(capture, faces);
+        self.service.status(&observation.line());
+        let available = matches!(capture, CaptureState::Running(_));
+        if self.last.available.replace(available) != Some(available) {
+            self.publisher.set_camera_available(&self.camera, available);
+        }
+        let reasons = Some(observation.reasons());
+        if self.last.reasons != reasons || self.last.looks.is_multiple_of(REPEAT) {
+            self.last.reasons = reasons;
+            if let Err(refused) = self.publisher.set_status(&observation.device_status()) {
+                log::error!("status: {refused}");
+            }
+        }
+        self.last.looks += 1;
+        self.feed_watchdog();
+    }
+
+    fn observe(&mut self, capture: &CaptureState, faces: usize) -> Observation {
+        let (at, counts) = (self.clock.now(), self.counters.read());
+        let elapsed = at.monotonic.saturating_sub(self.last.at).as_secs_f32();
+        let frames = counts.detected - self.last.counts.detected;
+        (self.last.at, self.last.counts) = (at.monotonic, counts);
+        Observation {
+            at,
+            started: self.started,
+            camera: self.camera.to_string(),
+            capture: capture.clone(),
+            faces: faces > 0,
+            counts,
+            frames_per_second: if elapsed > 0.0 { frames as f32 / elapsed } else { 0.0 },
+            inference: self.counters.last_inference(),
+            temperature_c: temperature(),
+            mqtt: self.publisher.stats(),
+            model: self.model.clone(),
+        }
+    }
+
+    /// Only when both threads came round since the last time: a timer would prove
+    /// nothing but itself.
+    fn feed_watchdog(&mut self) {
+        let (capture, inference) = self.counters.beats();
+        if capture > self.last.beats.0 && inference > self.last.beats.1 {
+            self.last.beats = (capture, inference);
+            self.service.alive();
+        }
+    }
+}
