@@ -16,12 +16,16 @@ fn main() {
         std::process::exit(1);
     }
 
-    // Installed: /usr/bin/expressiond beside /usr/lib/expressiond (deploy/).
-    // In a checkout: target/<profile>/, target/<triple>/<profile>/ and the deps/
-    // folder of either, for tests. All relative, so that a binary tells nothing
-    // about the machine that built it.
+    // In a package: /usr/bin/expressiond finds it in /usr/lib/expressiond (deploy/deb).
+    println!("cargo:rerun-if-env-changed=EXPRESSIOND_PACKAGE");
+    if std::env::var_os("EXPRESSIOND_PACKAGE").is_some() {
+        println!("cargo:rustc-link-arg-bins=-Wl,-rpath,$ORIGIN/../lib/expressiond");
+        return;
+    }
+    // In a checkout: from target/<profile>/, target/<triple>/<profile>/ and the deps/
+    // folder of either, for tests. All relative, so that a binary tells nothing about
+    // the machine that built it.
     for up in ["../..", "../../..", "../../../.."] {
         println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/{up}/.deps/tflite/{target}");
     }
-    println!("cargo:rustc-link-arg-bins=-Wl,-rpath,$ORIGIN/../lib/expressiond");
 }

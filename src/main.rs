@@ -28,6 +28,7 @@ struct Cli {
 enum Command {
     Run(cmd::run::Args),
     Detect(cmd::detect::Args),
+    Evaluate(cmd::evaluate::Args),
     Cameras(cmd::cameras::Args),
     CheckConfig(cmd::check_config::Args),
     Completions(cmd::completions::Args),
@@ -37,6 +38,7 @@ fn dispatch(command: Command) -> Result<()> {
     match command {
         Command::Run(args) => cmd::run::run(&args),
         Command::Detect(args) => cmd::detect::run(&args),
+        Command::Evaluate(args) => cmd::evaluate::run(&args),
         Command::Cameras(args) => cmd::cameras::run(&args),
         Command::CheckConfig(args) => cmd::check_config::run(&args),
         Command::Completions(args) => cmd::completions::run(&args, Cli::command()),

@@ -4,4 +4,5 @@ pub mod cameras;
 pub mod check_config;
 pub mod completions;
 pub mod detect;
+pub mod evaluate;
 pub mod run;

@@ -15,7 +15,7 @@ pub struct Settings {
     /// model that came with the program. Default empty.
     pub path: PathBuf,
     /// Threads for inference, 1 to 64; more than the board has cores makes it many
-    /// times slower. `expressiond bench` finds the best. Default 2.
+    /// times slower. `expressiond bench` finds the best. Default 1.
     pub threads: usize,
     /// Boxes below this confidence do not exist, 0.001 to 0.999; weak ones above it
     /// keep a track alive without starting one. Default 0.1.
@@ -27,7 +27,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { path: PathBuf::new(), threads: 2, floor: 0.1, thresholds: BTreeMap::new() }
+        Self { path: PathBuf::new(), threads: 1, floor: 0.1, thresholds: BTreeMap::new() }
     }
 }
 

@@ -1,1 +1,16 @@
-//! Measures of a detector on a labelled set.
+//! Measures of a detector on a labelled set, as COCO defines them.
+
+pub mod average_precision;
+pub mod dataset;
+pub mod report;
+pub mod summary;
+
+use crate::geometry::Rect;
+
+/// One labelled face.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Truth {
+    pub class: usize,
+    /// In pixels of the picture.
+    pub rect: Rect,
+}

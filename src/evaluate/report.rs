@@ -1,0 +1,228 @@
+//! The figures of an evaluation and one page that holds them.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use plotters::prelude::*;
+
+use super::average_precision::{Curve, Sheet, f1};
+use super::summary::{Confusion, Summary, confidences, curves, mean_f1};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Told apart by colour-blind people too (Okabe and Ito's palette).
+const COLOURS: [RGBColor; 6] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+];
+const SIZE: (u32, u32) = (560, 420);
+/// Mistakes to show: enough to see a pattern.
+const WORST: usize = 24;
+
+/// A named line of a figure.
+type Line = (String, Vec<(f32, f32)>);
+
+/// Writes `index.html` and its figures into `folder`.
+pub fn write(
+    folder: &Path,
+    summary: &Summary,
+    sheets: &[Sheet],
+    pictures: &[PathBuf],
+) -> Result<(), Failure> {
+    std::fs::create_dir_all(folder)?;
+    let curves = curves(summary.classes.len(), sheets);
+    let names: Vec<&str> = summary.classes.iter().map(|class| class.name.as_str()).collect();
+    let against_confidence = |value: &dyn Fn((f32, f32)) -> f32| -> Vec<Line> {
+        let line = |curve: &Curve| confidences().map(|c| (c, value(curve.at(c)))).collect();
+        names.iter().zip(&curves).map(|(name, curve)| ((*name).to_owned(), line(curve))).collect()
+    };
+    let mut f1_lines = against_confidence(&f1);
+    f1_lines.push((
+        format!("all: {:.2} at {:.3}", summary.best_f1.value, summary.best_f1.confidence),
+        confidences().map(|c| (c, mean_f1(&curves, c))).collect(),
+    ));
+    let recall_precision = names
+        .iter()
+        .zip(&curves)
+        .map(|(name, curve)| {
+            let points = curve.precision_recall().into_iter().map(|(p, r)| (r, p)).collect();
+            (format!("{name}: AP {:.3}", curve.average_precision()), points)
+        })
+        .collect();
+    let figures = [
+        ("f1.svg", "F1 against confidence", "confidence", "F1", f1_lines),
+        (
+            "precision.svg",
+            "Precision against confidence",
+            "confidence",
+            "precision",
+            against_confidence(&|at| at.0),
+        ),
+        (
+            "recall.svg",
+            "Recall against confidence",
+            "confidence",
+            "recall",
+            against_confidence(&|at| at.1),
+        ),
+        (
+            "precision-recall.svg",
+            "Precision against recall",
+            "recall",
+            "precision",
+            recall_precision,
+        ),
+    ];
+    for (file, title, x, y, lines) in &figures {
+        draw_lines(&folder.join(file), title, (x, y), lines)?;
+    }
+    draw_confusion(&folder.join("confusion.svg"), &summary.confusion)?;
+    let mut files: Vec<&str> = figures.iter().map(|figure| figure.0).collect();
+    files.push("confusion.svg");
+    let worst = worst(summary, sheets, pictures);
+    std::fs::write(folder.join("index.html"), page(summary, &files, &worst))?;
+    Ok(())
+}
+
+fn draw_lines(path: &Path, title: &str, axes: (&str, &str), lines: &[Line]) -> Result<(), Failure> {
+    let area = SVGBackend::new(path, SIZE).into_drawing_area();
+    area.fill(&WHITE)?;
+    let mut chart = ChartBuilder::on(&area)
+        .caption(title, ("sans-serif", 18))
+        .margin(12)
+        .x_label_area_size(36)
+        .y_label_area_size(44)
+        .build_cartesian_2d(0f32..1f32, 0f32..1.02f32)?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(RGBColor(225, 225, 225))
+        .x_desc(axes.0)
+        .y_desc(axes.1)
+        .label_style(("sans-serif", 13))
+        .draw()?;
+    for (number, (name, points)) in lines.iter().enumerate() {
+        let colour = COLOURS[number % COLOURS.len()];
+        chart
+            .draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?
+            .label(name)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(3)));
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::LowerLeft)
+        .background_style(WHITE.mix(0.85))
+        .border_style(RGBColor(200, 200, 200))
+        .label_font(("sans-serif", 13))
+        .draw()?;
+    area.present()?;
+    Ok(())
+}
+
+fn draw_confusion(path: &Path, confusion: &Confusion) -> Result<(), Failure> {
+    let side = confusion.labels.len() as i32;
+    let (cell, left, top) = (96, 120, 70);
+    let size = ((left + side * cell + 20) as u32, (top + side * cell + 20) as u32);
+    let area = SVGBackend::new(path, size).into_drawing_area();
+    area.fill(&WHITE)?;
+    let text = |size: i32| ("sans-serif", size).into_font().color(&BLACK);
+    area.draw_text("said (columns) for what is there (rows)", &text(15), (12, 12))?;
+    for (row, counts) in (0..).zip(&confusion.counts) {
+        let total = counts.iter().sum::<usize>().max(1);
+        area.draw_text(
+            &confusion.labels[row as usize],
+            &text(14),
+            (12, top + row * cell + cell / 2 - 8),
+        )?;
+        for (column, count) in (0..).zip(counts) {
+            let share = *count as f64 / total as f64;
+            let (x, y) = (left + column * cell, top + row * cell);
+            let square = [(x + 2, y + 2), (x + cell - 2, y + cell - 2)];
+            area.draw(&Rectangle::new(
+                square,
+                RGBColor(0, 114, 178).mix(0.08 + 0.72 * share).filled(),
+            ))?;
+            let words = format!("{count} ({:.0} %)", share * 100.0);
+            let shade = if share > 0.6 { &WHITE } else { &BLACK };
+            let style = ("sans-serif", 14).into_font().color(shade);
+            area.draw_text(&words, &style, (x + 12, y + cell / 2 - 8))?;
+            if row == 0 {
+                area.draw_text(&confusion.labels[column as usize], &text(14), (x + 12, top - 24))?;
+            }
+        }
+    }
+    area.present()?;
+    Ok(())
+}
+
+/// Faces called by another class with the most confidence.
+fn worst(summary: &Summary, sheets: &[Sheet], pictures: &[PathBuf]) -> Vec<(f32, String)> {
+    let mut mistakes = Vec::new();
+    for (sheet, picture) in sheets.iter().zip(pictures) {
+        for found in &sheet.found {
+            let wrong = sheet
+                .truth
+                .iter()
+                .find(|truth| truth.class != found.class && truth.rect.iou(&found.rect) >= 0.5);
+            if let Some(truth) = wrong {
+                let name = picture.file_name().unwrap_or_default().to_string_lossy();
+                let (is, said) =
+                    (&summary.classes[truth.class].name, &summary.classes[found.class].name);
+                mistakes.push((found.confidence, format!("{name}: {is}, said {said}")));
+            }
+        }
+    }
+    mistakes.sort_by(|a, b| b.0.total_cmp(&a.0));
+    mistakes.truncate(WORST);
+    mistakes
+}
+
+fn page(summary: &Summary, figures: &[&str], worst: &[(f32, String)]) -> String {
+    let mut rows = String::new();
+    for class in &summary.classes {
+        // writing to a String cannot fail
+        let _ = write!(
+            rows,
+            "<tr><td>{}</td><td>{:.3}</td><td>{:.3}</td><td>{:.3}</td><td>{:.3}</td></tr>",
+            escape(&class.name),
+            class.precision,
+            class.recall,
+            class.f1,
+            class.ap50
+        );
+    }
+    let pictures: String =
+        figures.iter().map(|file| format!("<img src=\"{file}\" alt=\"{file}\">")).collect();
+    let mistakes: String = worst
+        .iter()
+        .map(|(confidence, words)| format!("<li>{confidence:.2} {}</li>", escape(words)))
+        .collect();
+    format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Evaluation of {model}</title>\
+         <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:1180px;margin:2rem auto;padding:0 1rem;color:#222}}\
+         table{{border-collapse:collapse}}td,th{{padding:.3rem 1rem;border-bottom:1px solid #ddd;text-align:right}}\
+         td:first-child,th:first-child{{text-align:left}}img{{max-width:100%;border:1px solid #eee;margin:.4rem}}</style>\
+         <h1>Evaluation</h1><p>Model <code>{model}</code>, {images} pictures. \
+         mAP@0.5 <b>{map50:.4}</b>, mAP@0.5:0.95 <b>{map:.4}</b>, best F1 <b>{f1:.4}</b> at confidence {at:.3}, \
+         {boxes} false alarms in {empty} pictures without a face.</p>\
+         <table><tr><th>class</th><th>precision</th><th>recall</th><th>F1</th><th>AP@0.5</th></tr>{rows}</table>\
+         <div>{pictures}</div><h2>Most confident mistakes</h2><ol>{mistakes}</ol></html>\n",
+        model = escape(&summary.model),
+        images = summary.images,
+        map50 = summary.map50,
+        map = summary.map50_95,
+        f1 = summary.best_f1.value,
+        at = summary.best_f1.confidence,
+        boxes = summary.false_alarms.boxes,
+        empty = summary.false_alarms.pictures,
+    )
+}
+
+/// File and class names come from outside.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
