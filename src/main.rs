@@ -27,12 +27,14 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Detect(cmd::detect::Args),
+    Model(cmd::model::Args),
     Completions(cmd::completions::Args),
 }
 
 fn dispatch(command: Command) -> Result<()> {
     match command {
         Command::Detect(args) => cmd::detect::run(&args),
+        Command::Model(args) => cmd::model::run(&args),
         Command::Completions(args) => cmd::completions::run(&args, Cli::command()),
     }
 }

@@ -3,3 +3,4 @@
 pub mod cameras;
 pub mod completions;
 pub mod detect;
+pub mod model;
