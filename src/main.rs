@@ -32,6 +32,7 @@ enum Command {
     Bench(cmd::bench::Args),
     Cameras(cmd::cameras::Args),
     CheckConfig(cmd::check_config::Args),
+    Model(cmd::model::Args),
     Completions(cmd::completions::Args),
 }
 
@@ -43,6 +44,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Bench(args) => cmd::bench::run(&args),
         Command::Cameras(args) => cmd::cameras::run(&args),
         Command::CheckConfig(args) => cmd::check_config::run(&args),
+        Command::Model(args) => cmd::model::run(&args),
         Command::Completions(args) => cmd::completions::run(&args, Cli::command()),
     }
 }

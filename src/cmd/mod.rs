@@ -6,4 +6,5 @@ pub mod check_config;
 pub mod completions;
 pub mod detect;
 pub mod evaluate;
+pub mod model;
 pub mod run;
