@@ -31,6 +31,7 @@ enum Command {
     Evaluate(cmd::evaluate::Args),
     Cameras(cmd::cameras::Args),
     CheckConfig(cmd::check_config::Args),
+    Discovery(cmd::discovery::Args),
     Completions(cmd::completions::Args),
 }
 
@@ -41,6 +42,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Evaluate(args) => cmd::evaluate::run(&args),
         Command::Cameras(args) => cmd::cameras::run(&args),
         Command::CheckConfig(args) => cmd::check_config::run(&args),
+        Command::Discovery(args) => cmd::discovery::run(&args),
         Command::Completions(args) => cmd::completions::run(&args, Cli::command()),
     }
 }

@@ -4,5 +4,6 @@ pub mod cameras;
 pub mod check_config;
 pub mod completions;
 pub mod detect;
+pub mod discovery;
 pub mod evaluate;
 pub mod run;

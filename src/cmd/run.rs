@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
+use super::discovery;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, ConfigArgs};
 use crate::detector::Detector;
@@ -21,10 +22,12 @@ use crate::pipeline::mailbox::Mailbox;
 use crate::pipeline::stop::Stop;
 use crate::pipeline::watcher::Watcher;
 use crate::pixels::frame::Frame;
+use crate::publish::command::Command;
 use crate::publish::credentials::Credentials;
-use crate::publish::identity::MACHINE_ID;
+use crate::publish::discovery::About;
+use crate::publish::runtime::Runtime;
 use crate::publish::topics::Name;
-use crate::publish::{Publisher, Start};
+use crate::publish::{Publisher, Received, Start, inbox};
 use crate::source;
 use crate::tracks::Tracker;
 
@@ -92,7 +95,10 @@ async fn daemon(config: Config, detector: Detector, gallery: Option<PathBuf>) ->
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let camera = Name::camera(&*config.camera.name)
         .map_err(|error| Error::new(Kind::Config, format!("camera.name {error}")))?;
-    let publisher = publisher(&config, Arc::clone(&clock))?;
+    let state_dir = config.device.state_dir(|name| std::env::var(name).ok());
+    let about =
+        discovery::about(&config, discovery::device(&config)?, detector.info().classes.clone())?;
+    let (publisher, received) = publisher(&config, &about, state_dir.clone(), Arc::clone(&clock))?;
     log::info!(
         "broker: {}, topics below {}",
         publisher.broker(),
@@ -100,7 +106,10 @@ async fn daemon(config: Config, detector: Detector, gallery: Option<PathBuf>) ->
     );
     let mut signals = Signals::new()?;
     let model = detector.info().id.clone();
+    let mut commands = inbox::start(publisher.clone(), received, about, Arc::clone(&clock));
     let threads = start(&config, detector, gallery.clone(), &publisher, &camera, &clock)?;
+    let mut runtime = state_dir.as_deref().map(Runtime::load).unwrap_or_default();
+    threads.stop.pause(runtime.paused);
     let counters = Arc::clone(&threads.counters);
     let mut watcher = Watcher::new(publisher.clone(), counters, clock, camera, model);
     watcher.service.ready();
@@ -114,6 +123,14 @@ async fn daemon(config: Config, detector: Detector, gallery: Option<PathBuf>) ->
                 watcher.look(&capture, *threads.faces.borrow());
             }
             _ = done.wait_for(|done| *done) => break,
+            Some(command) = commands.recv() => match command {
+                Command::Pause {} => pause(true, &threads, &mut runtime, state_dir.as_deref()),
+                Command::Resume {} => pause(false, &threads, &mut runtime, state_dir.as_deref()),
+                Command::Restart {} => {
+                    log::info!("restart: stopping");
+                    break;
+                }
+            },
             name = signals.next() => {
                 log::info!("{name}: stopping");
                 break;
@@ -129,6 +146,15 @@ async fn daemon(config: Config, detector: Detector, gallery: Option<PathBuf>) ->
     }
     farewell(&threads.counters, &publisher, gallery.as_deref());
     Ok(())
+}
+
+/// Closes or opens the camera and keeps that for the next run.
+fn pause(paused: bool, threads: &Threads, runtime: &mut Runtime, state_dir: Option<&Path>) {
+    threads.stop.pause(paused);
+    runtime.paused = paused;
+    if let Some(Err(error)) = state_dir.map(|folder| runtime.save(folder)) {
+        log::error!("the pause will not survive a restart: {error}");
+    }
 }
 
 /// What a person at a terminal wants to know at the end.
@@ -153,24 +179,23 @@ async fn finish(done: &mut watch::Receiver<bool>, publisher: &Publisher) {
     publisher.shutdown().await;
 }
 
-fn publisher(config: &Config, clock: Arc<dyn Clock>) -> Result<Publisher> {
-    let state_dir = config.device.state_dir(|name| std::env::var(name).ok());
-    let device = config
-        .device
-        .resolve(MACHINE_ID.as_ref(), state_dir.as_deref())
-        .map_err(|error| Error::caused(Kind::Config, "device.id", error))?;
+fn publisher(
+    config: &Config,
+    about: &About,
+    state_dir: Option<PathBuf>,
+    clock: Arc<dyn Clock>,
+) -> Result<(Publisher, mpsc::Receiver<Received>)> {
     let start = Start {
         settings: config.mqtt.clone(),
-        device,
+        device: about.topics.device().clone(),
         credentials: Credentials {
             folder: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
         },
         state_dir,
-        subscriptions: Vec::new(),
+        subscriptions: inbox::subscriptions(about),
         clock,
     };
-    let (publisher, _received) = Publisher::start(start)?;
-    Ok(publisher)
+    Ok(Publisher::start(start)?)
 }
 
 fn start(

@@ -27,6 +27,7 @@ pub struct Config {
     pub tracking: tracks::TrackingSettings,
     pub expression: tracks::ExpressionSettings,
     pub mqtt: publish::Settings,
+    pub home_assistant: publish::discovery::Settings,
     pub log: logging::Settings,
 }
 
@@ -51,6 +52,7 @@ impl Config {
             ("tracking", self.tracking.check()),
             ("expression", self.expression.check()),
             ("mqtt", self.mqtt.check()),
+            ("home_assistant", self.home_assistant.check()),
         ];
         for (section, result) in sections {
             result.map_err(|(key, why)| {

@@ -27,6 +27,8 @@ pub enum CaptureState {
     Running(String),
     /// Not to be had just now; why, and it is tried again.
     Failed(String),
+    /// Closed because its owner said so.
+    Paused,
     /// A list of pictures was played to its end.
     Ended,
 }
@@ -62,6 +64,12 @@ impl Capture {
         let mut told = String::new();
         while !self.stop.is_stopped() {
             self.counters.beat_capture();
+            if self.stop.is_paused() {
+                // Nothing is open here: the camera's light is off.
+                self.state.send_replace(CaptureState::Paused);
+                self.stop.wait_while_paused(READ_LIMIT);
+                continue;
+            }
             self.state.send_replace(CaptureState::Opening);
             let lost = match (self.open)() {
                 Ok(mut source) => {
@@ -73,6 +81,10 @@ impl Capture {
                 }
                 Err(error) => error,
             };
+            if self.stop.is_paused() {
+                log::info!("camera closed: paused");
+                continue;
+            }
             if matches!(lost, SourceError::End) {
                 self.state.send_replace(CaptureState::Ended);
                 break;
@@ -95,14 +107,14 @@ impl Capture {
         self.mailbox.close();
     }
 
-    /// Reads until the source is lost, ends, or the daemon stops.
+    /// Reads until the source is lost, ends, or the daemon stops or pauses.
     fn read(
         &self,
         source: &mut dyn FrameSource,
         frame: &mut Frame,
         backoff: &mut Backoff,
     ) -> SourceError {
-        while !self.stop.is_stopped() {
+        while !self.stop.is_stopped() && !self.stop.is_paused() {
             self.counters.beat_capture();
             match source.next_frame(frame, READ_LIMIT) {
                 Ok(()) => {
