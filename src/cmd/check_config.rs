@@ -40,8 +40,21 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn to_table(config: &config::Config) -> Result<toml::Table> {
-    toml::Table::try_from(config)
-        .map_err(|error| Error::caused(Kind::Internal, "cannot write TOML", error))
+    let table = toml::Table::try_from(config)
+        .map_err(|error| Error::caused(Kind::Internal, "cannot write TOML", error))?;
+    Ok(shortened(table))
+}
+
+/// Settings are f32, TOML's numbers f64: 0.3 would print as 0.30000001192092896.
+fn shortened(table: toml::Table) -> toml::Table {
+    let shorten = |value| match value {
+        toml::Value::Float(number) => {
+            toml::Value::Float((number as f32).to_string().parse().unwrap_or(number))
+        }
+        toml::Value::Table(inner) => toml::Value::Table(shortened(inner)),
+        other => other,
+    };
+    table.into_iter().map(|(key, value)| (key, shorten(value))).collect()
 }
 
 /// Dotted keys with their values.

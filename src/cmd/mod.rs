@@ -1,5 +1,6 @@
 //! The subcommands, one file each.
 
+pub mod bench;
 pub mod cameras;
 pub mod check_config;
 pub mod completions;

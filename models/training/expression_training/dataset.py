@@ -49,7 +49,9 @@ class DataSet:
             root = (path.parent / text.get("path", ".")).resolve()
             splits = {split: root / text[split] for split in ("train", "val", "test") if split in text}
         except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
-            raise DataError(f"{path}: not a YOLO data.yaml (needs path, train, val, names): {error}")
+            raise DataError(
+                f"{path}: not a YOLO data.yaml (needs path, train, val, names): {error}"
+            ) from error
         return DataSet(root, [str(name) for name in names], splits)
 
     def files(self, split: str) -> list[Path]:
@@ -96,7 +98,7 @@ def read_labels(path: Path, classes: int) -> np.ndarray:
                 if not fits or not all(-0.01 <= value <= 1.01 for value in row[1:]):
                     raise ValueError(f"want a class below {classes} and four numbers from 0 to 1")
             except ValueError as error:
-                raise DataError(f"{path}:{number}: {error}")
+                raise DataError(f"{path}:{number}: {error}") from error
             rows.append(row)
     return np.array(rows, np.float64).reshape(-1, 5)
 

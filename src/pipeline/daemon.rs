@@ -1,0 +1,268 @@
+//! The whole program while it runs: starts the threads, listens to signals and
+//! commands, ends in order.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::time::MissedTickBehavior;
+
+use super::capture::{Capture, CaptureState, Delivery};
+use super::counters::Counters;
+use super::inference::Inference;
+use super::mailbox::Mailbox;
+use super::stop::Stop;
+use super::watcher::Watcher;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::detector::Detector;
+use crate::error::{Error, Kind, Result};
+use crate::events::{Origin, Recorder, system_randomness};
+use crate::pixels::frame::Frame;
+use crate::publish::command::Command;
+use crate::publish::credentials::Credentials;
+use crate::publish::discovery::About;
+use crate::publish::identity::MACHINE_ID;
+use crate::publish::runtime::Runtime;
+use crate::publish::topics::{Name, Topics};
+use crate::publish::{Publisher, Start, inbox};
+use crate::source;
+use crate::tracks::Tracker;
+
+/// How often the daemon looks at itself.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Runs until a signal, a command, or the end of recorded pictures.
+pub async fn daemon(config: Config, detector: Detector, gallery: Option<PathBuf>) -> Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let camera = Name::camera(&*config.camera.name)
+        .map_err(|error| Error::new(Kind::Config, format!("camera.name {error}")))?;
+    let state_dir = config.device.state_dir(|name| std::env::var(name).ok());
+    let (publisher, commands) = connect(&config, &detector, &camera, state_dir.as_deref(), &clock)?;
+    let (broker, device) = (publisher.broker(), publisher.topics().device());
+    log::info!("broker: {broker}; mosquitto_sub -v -t '{}/{device}/#'", config.mqtt.base_topic);
+    let signals = Signals::new()?;
+    let model = detector.info().id.clone();
+    let paused = state_dir.as_deref().map(Runtime::load).unwrap_or_default().paused;
+    let threads = start(&config, detector, gallery.clone(), &publisher, &camera, &clock, paused)?;
+    let counters = Arc::clone(&threads.counters);
+    let watcher = Watcher::new(publisher.clone(), counters, clock, camera, model);
+    watcher.service.ready();
+    let mut program = Program { threads, watcher, commands, signals, state_dir };
+    program.attend().await;
+    program.end(&publisher).await;
+    farewell(&program.threads.counters, &publisher, gallery.as_deref());
+    Ok(())
+}
+
+/// The threads and what is shared with them.
+struct Threads {
+    stop: Arc<Stop>,
+    counters: Arc<Counters>,
+    capture: watch::Receiver<CaptureState>,
+    paused: watch::Sender<bool>,
+    /// Becomes true when the inference thread has told everything.
+    done: watch::Receiver<bool>,
+    /// How many faces are followed.
+    faces: watch::Receiver<usize>,
+}
+
+struct Program {
+    threads: Threads,
+    watcher: Watcher,
+    commands: mpsc::Receiver<Command>,
+    signals: Signals,
+    state_dir: Option<PathBuf>,
+}
+
+impl Program {
+    /// Until something says to end.
+    async fn attend(&mut self) {
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut done = self.threads.done.clone();
+        loop {
+            tokio::select! {
+                _ = look.tick() => self.look(),
+                _ = done.wait_for(|done| *done) => return,
+                Some(command) = self.commands.recv() => match command {
+                    Command::Pause {} => self.pause(true),
+                    Command::Resume {} => self.pause(false),
+                    Command::Restart {} => return,
+                },
+                name = self.signals.next() => {
+                    log::info!("{name}: stopping");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn look(&mut self) {
+        let capture = self.threads.capture.borrow().clone();
+        self.watcher.look(&capture, *self.threads.faces.borrow());
+    }
+
+    /// Closes or opens the camera, and keeps that for the next start.
+    fn pause(&self, paused: bool) {
+        self.threads.paused.send_replace(paused);
+        let Some(folder) = &self.state_dir else { return };
+        if let Err(error) = (Runtime { paused }).save(folder) {
+            log::error!("cannot keep the pause in {}: {error}", folder.display());
+        }
+    }
+
+    /// Stops the threads, lets them tell what they know, says goodbye to the broker.
+    async fn end(&mut self, publisher: &Publisher) {
+        self.watcher.service.stopping();
+        self.threads.stop.stop();
+        let mut done = self.threads.done.clone();
+        let finish = async {
+            // An error means the thread is gone already.
+            let _ = done.wait_for(|done| *done).await;
+            publisher.shutdown().await;
+        };
+        tokio::select! {
+            () = finish => {}
+            name = self.signals.next() => log::warn!("{name} again: stopping at once"),
+        }
+    }
+}
+
+/// What a person at a terminal wants to know at the end.
+fn farewell(counters: &Counters, publisher: &Publisher, gallery: Option<&Path>) {
+    let (frames, sent) = (counters.read(), publisher.stats());
+    log::info!(
+        "looked at {} frames ({} broken); {} messages delivered to {}, {} events wait",
+        frames.detected,
+        frames.bad,
+        sent.delivered,
+        publisher.broker(),
+        sent.waiting
+    );
+    if let Some(folder) = gallery {
+        log::info!("annotated pictures of the events: {}", folder.display());
+    }
+}
+
+/// Starts the publisher and announces the device.
+fn connect(
+    config: &Config,
+    detector: &Detector,
+    camera: &Name,
+    state_dir: Option<&Path>,
+    clock: &Arc<dyn Clock>,
+) -> Result<(Publisher, mpsc::Receiver<Command>)> {
+    let device = config
+        .device
+        .resolve(MACHINE_ID.as_ref(), state_dir)
+        .map_err(|error| Error::caused(Kind::Config, "device.id", error))?;
+    let topics = Topics::new(&config.mqtt.base_topic, device.clone())
+        .map_err(|error| Error::new(Kind::Config, format!("mqtt.base_topic {error}")))?;
+    let about = About {
+        settings: config.home_assistant.clone(),
+        topics,
+        cameras: vec![camera.clone()],
+        classes: detector.info().classes.clone(),
+    };
+    let start = Start {
+        settings: config.mqtt.clone(),
+        device,
+        credentials: Credentials {
+            folder: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+        },
+        state_dir: state_dir.map(Path::to_owned),
+        subscriptions: inbox::subscriptions(&about),
+        clock: Arc::clone(clock),
+    };
+    let (publisher, received) = Publisher::start(start)?;
+    let commands = inbox::start(publisher.clone(), received, about, Arc::clone(clock));
+    Ok((publisher, commands))
+}
+
+fn start(
+    config: &Config,
+    detector: Detector,
+    gallery: Option<PathBuf>,
+    publisher: &Publisher,
+    camera: &Name,
+    clock: &Arc<dyn Clock>,
+    paused: bool,
+) -> Result<Threads> {
+    let mailbox = Arc::new(Mailbox::new(Frame::empty(clock.now())));
+    let (stop, counters) = (Arc::new(Stop::default()), Arc::new(Counters::default()));
+    let (state, capture_state) = watch::channel(CaptureState::Opening);
+    let (finished, done) = watch::channel(false);
+    let (faces_in, faces) = watch::channel(0);
+    let (pause, paused) = watch::channel(paused);
+    let info = detector.info();
+    let origin = Origin {
+        device: publisher.topics().device().to_string(),
+        camera: camera.to_string(),
+        model: info.id.clone(),
+        classes: info.classes.clone(),
+    };
+    let class_count = info.classes.len();
+    let inference = Inference {
+        camera: camera.clone(),
+        detector,
+        tracker: Tracker::new(config.tracking.clone(), config.expression.clone(), class_count),
+        recorder: Recorder::new(origin, system_randomness()),
+        publisher: publisher.clone(),
+        mailbox: Arc::clone(&mailbox),
+        counters: Arc::clone(&counters),
+        clock: Arc::clone(clock),
+        faces: faces_in,
+        gallery,
+    };
+    let settings = config.camera.clone();
+    let opening = Arc::clone(clock);
+    let capture = Capture {
+        open: Box::new(move || source::open(&settings, Arc::clone(&opening))),
+        delivery: if config.camera.is_recorded() { Delivery::Every } else { Delivery::Newest },
+        mailbox: Arc::clone(&mailbox),
+        counters: Arc::clone(&counters),
+        state,
+        paused,
+        stop: Arc::clone(&stop),
+        clock: Arc::clone(clock),
+    };
+    spawn("inference", move || {
+        inference.run();
+        finished.send_replace(true);
+    })?;
+    spawn("capture", move || capture.run())?;
+    Ok(Threads { stop, counters, capture: capture_state, paused: pause, done, faces })
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map(drop).map_err(|error| {
+        Error::caused(Kind::Internal, format!("cannot start thread {name}"), error)
+    })
+}
+
+/// The signals that stop the daemon.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let listen = |kind| {
+            signal(kind)
+                .map_err(|error| Error::caused(Kind::Internal, "cannot listen for signals", error))
+        };
+        let (terminate, interrupt) = (SignalKind::terminate(), SignalKind::interrupt());
+        Ok(Self { terminate: listen(terminate)?, interrupt: listen(interrupt)? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

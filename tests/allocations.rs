@@ -1,0 +1,157 @@
+//! Once it runs, a frame costs no heap allocation of ours: counted.
+//!
+//! What is inside TensorFlow Lite and libjpeg-turbo is theirs and not counted.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::time::Duration;
+
+use expressiond::clock::{Clock, SystemClock};
+use expressiond::detector::Candidate;
+use expressiond::detector::nms::suppress;
+use expressiond::detector::raw_head::{Level, decode_level};
+use expressiond::detector::sample::Values;
+use expressiond::detector::tflite::Quantization;
+use expressiond::geometry::Size;
+use expressiond::pipeline::mailbox::{Mailbox, Taken};
+use expressiond::pixels::frame::{Frame, PixelFormat};
+use expressiond::pixels::preprocess::Preprocessor;
+use expressiond::pixels::tensor::{Encoding, InputSpec, TensorBuffer};
+use expressiond::source::{Settings, open};
+
+struct Counting;
+
+thread_local! {
+    /// Allocations of this thread: the test harness has threads of its own.
+    static COUNT: Cell<usize> = const { Cell::new(0) };
+}
+
+fn count() {
+    // A thread that is ending has no counter any more, and nothing to measure.
+    let _ = COUNT.try_with(|count| count.set(count.get() + 1));
+}
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations of `work` on this thread, after it ran twice to grow its buffers.
+fn allocations(mut work: impl FnMut()) -> usize {
+    work();
+    work();
+    let before = COUNT.with(Cell::get);
+    for _ in 0..10 {
+        work();
+    }
+    COUNT.with(Cell::get) - before
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| drop(std::hint::black_box(vec![1u8; 10]))), 10);
+}
+
+#[test]
+fn letterboxing_allocates_nothing() {
+    let encoding = Encoding::Int8 { scale: 1.0 / 255.0, zero_point: -128 };
+    let spec = InputSpec { size: Size::new(224, 224), encoding };
+    let mut tensor = TensorBuffer::new(&spec);
+    let size = Size::new(640, 480);
+    for format in [
+        PixelFormat::Yuyv,
+        PixelFormat::Uyvy,
+        PixelFormat::Nv12,
+        PixelFormat::I420,
+        PixelFormat::Grey,
+        PixelFormat::Rgb24,
+        PixelFormat::Bgr24,
+    ] {
+        let mut preprocessor = Preprocessor::new(spec).unwrap();
+        let frame = Frame {
+            format,
+            size,
+            data: vec![99; size.area() * 3],
+            ..Frame::empty(SystemClock.now())
+        };
+        let counted = allocations(|| {
+            preprocessor.prepare(&frame, &mut tensor).unwrap();
+        });
+        assert_eq!(counted, 0, "{format:?}");
+    }
+}
+
+#[test]
+fn decoding_a_jpeg_allocates_nothing_of_ours() {
+    let encoding = Encoding::Int8 { scale: 1.0 / 255.0, zero_point: -128 };
+    let spec = InputSpec { size: Size::new(224, 224), encoding };
+    let mut tensor = TensorBuffer::new(&spec);
+    let mut preprocessor = Preprocessor::new(spec).unwrap();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/models/self-test.jpg");
+    let frame = expressiond::source::picture::read(path.as_ref()).unwrap();
+    let counted = allocations(|| {
+        preprocessor.prepare(&frame, &mut tensor).unwrap();
+    });
+    assert_eq!(counted, 0);
+}
+
+#[test]
+fn decoding_the_head_and_suppression_allocate_nothing() {
+    let level = Level { rows: 28, columns: 28, stride: 8, boxes: 0, classes: 1 };
+    let boxes: Vec<i8> = (0..28 * 28 * 64).map(|i| (i * 37 % 251) as i8).collect();
+    let classes: Vec<i8> = (0..28 * 28 * 2).map(|i| (i * 91 % 256) as i8).collect();
+    let quantization = Quantization { scale: 0.05, zero_point: 0 };
+    let mut candidates: Vec<Candidate> = Vec::new();
+    let counted = allocations(|| {
+        candidates.clear();
+        let (b, c) =
+            (Values { data: &boxes, quantization }, Values { data: &classes, quantization });
+        decode_level(&level, b, c, (2, 16), 0.9, &mut candidates);
+        assert!(!candidates.is_empty());
+        suppress(&mut candidates, 0.5);
+    });
+    assert_eq!(counted, 0);
+}
+
+#[test]
+fn capturing_and_handing_over_allocate_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let jpeg = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/models/self-test.jpg")).unwrap();
+    let file = folder.path().join("film.mjpeg");
+    std::fs::write(&file, jpeg.repeat(4)).unwrap();
+    let settings = Settings {
+        source: file.display().to_string(),
+        repeat: true,
+        fps: 240,
+        ..Settings::default()
+    };
+    let mut source = open(&settings, std::sync::Arc::new(SystemClock)).unwrap();
+    let now = SystemClock.now();
+    let mailbox = Mailbox::new(Frame::empty(now));
+    let (mut filled, mut taken) = (Frame::empty(now), Frame::empty(now));
+    let mut hand_over = || {
+        source.next_frame(&mut filled, Duration::from_secs(1)).unwrap();
+        assert!(mailbox.put(&mut filled));
+        assert_eq!(mailbox.take(&mut taken, Duration::from_secs(1)), Taken::Frame);
+    };
+    hand_over(); // the third buffer grows as well
+    assert_eq!(allocations(hand_over), 0);
+}

@@ -1,0 +1,275 @@
+//! The daemon as its users run it: committed photographs in, events out through a
+//! real Mosquitto; and what it does when something is wrong or missing.
+
+use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use expressiond::events::Event;
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// Longest wait for anything; nothing here takes a tenth of it on an idle machine.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A process that does not outlive its test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Running {
+    fn terminate(&self) {
+        let pid = Pid::from_child(&self.0);
+        kill_process(pid, Signal::TERM).unwrap();
+    }
+
+    fn code(&mut self) -> Option<i32> {
+        let end = Instant::now() + LIMIT;
+        while Instant::now() < end {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("it did not end within {LIMIT:?}");
+    }
+}
+
+fn mosquitto() -> PathBuf {
+    ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/usr/bin/mosquitto"]
+        .map(PathBuf::from)
+        .into_iter()
+        .find(|path| path.exists())
+        .expect("mosquitto is installed by `make setup`")
+}
+
+/// A broker of this test's own, and what it hears.
+struct Broker {
+    port: u16,
+    _process: Running,
+    _subscriber: Running,
+    heard: Receiver<(String, String)>,
+}
+
+impl Broker {
+    fn start(folder: &Path) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let config = folder.join("mosquitto.conf");
+        std::fs::write(&config, format!("listener {port} 127.0.0.1\nallow_anonymous true\n"))
+            .unwrap();
+        let process = Command::new(mosquitto())
+            .arg("-c")
+            .arg(&config)
+            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let process = Running(process);
+        let end = Instant::now() + LIMIT;
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < end, "mosquitto did not start");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let mut subscriber = Command::new("mosquitto_sub")
+            .args([
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &port.to_string(),
+                "-v",
+                "-q",
+                "1",
+                "-t",
+                "expressiond/#",
+            ])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("mosquitto_sub is installed by `make setup`");
+        let lines = BufReader::new(subscriber.stdout.take().unwrap()).lines();
+        let (tell, heard) = channel();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let (topic, payload) = line.split_once(' ').unwrap_or((&line, ""));
+                if tell.send((topic.to_owned(), payload.to_owned())).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { port, _process: process, _subscriber: Running(subscriber), heard }
+    }
+
+    /// Messages up to and including the first that fits.
+    fn until(&self, fits: impl Fn(&str, &str) -> bool) -> Vec<(String, String)> {
+        let end = Instant::now() + LIMIT;
+        let mut all = Vec::new();
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let Ok((topic, payload)) = self.heard.recv_timeout(left) else {
+                panic!("not heard within {LIMIT:?}; heard {all:#?}");
+            };
+            let found = fits(&topic, &payload);
+            all.push((topic, payload));
+            if found {
+                return all;
+            }
+        }
+    }
+}
+
+/// Starts the daemon with these settings on top of a state folder of its own.
+fn daemon(folder: &Path, port: u16, settings: &[(&str, &str)]) -> Running {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_expressiond"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).arg("run");
+    let file = folder.join("empty.toml");
+    std::fs::write(&file, "").unwrap();
+    command.arg("--config").arg(file);
+    let (url, state) = (format!("mqtt://127.0.0.1:{port}"), folder.display().to_string());
+    let own = [("device.id", "test"), ("device.state_dir", &*state), ("mqtt.url", &*url)];
+    for (key, value) in own.iter().chain(settings) {
+        command.arg("--set").arg(format!("{key}={value}"));
+    }
+    command.stderr(Stdio::null());
+    Running(command.spawn().unwrap())
+}
+
+const DEMONSTRATION: [(&str, &str); 3] =
+    [("camera.name", "door"), ("camera.source", "tests/demo/frames"), ("camera.fps", "6")];
+
+fn temporary() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+#[test]
+fn a_visit_is_told_over_mosquitto_from_the_first_event_to_offline() {
+    let folder = temporary();
+    let broker = Broker::start(folder.path());
+    let mut daemon = daemon(folder.path(), broker.port, &DEMONSTRATION);
+    let heard =
+        broker.until(|topic, text| topic == "expressiond/test/availability" && text == "offline");
+    assert_eq!(daemon.code(), Some(0));
+    let events: Vec<Event> = heard
+        .iter()
+        .filter(|(topic, _)| topic == "expressiond/test/door/event")
+        .map(|(_, payload)| serde_json::from_str(payload).unwrap())
+        .collect();
+    let story: Vec<(&str, &str)> =
+        events.iter().map(|event| (event.event_type.name(), event.class.as_str())).collect();
+    let wanted = [
+        ("face_appeared", "not_happy"),
+        ("expression_started", "not_happy"),
+        ("expression_changed", "happy"),
+        ("expression_ended", "happy"),
+        ("face_left", "happy"),
+    ];
+    assert_eq!(story, wanted);
+    let sequence: Vec<u64> = events.iter().map(|event| event.sequence).collect();
+    assert_eq!(sequence, [1, 2, 3, 4, 5]);
+    assert!(
+        heard.iter().any(|(topic, text)| topic.ends_with("/state") && text.contains("\"happy\""))
+    );
+    let first = heard
+        .iter()
+        .position(|(topic, text)| topic.ends_with("test/availability") && text == "online");
+    let event = heard.iter().position(|(topic, _)| topic.ends_with("/event"));
+    assert!(first < event, "online comes before anything else");
+}
+
+#[test]
+fn a_missing_camera_is_a_state_with_a_reason() {
+    let folder = temporary();
+    let broker = Broker::start(folder.path());
+    let mut daemon = daemon(folder.path(), broker.port, &[("camera.source", "/dev/video-none")]);
+    broker.until(|topic, text| topic.ends_with("test/status") && text.contains("no_camera"));
+    daemon.terminate();
+    broker.until(|topic, text| topic == "expressiond/test/availability" && text == "offline");
+    assert_eq!(daemon.code(), Some(0));
+}
+
+#[test]
+fn a_broken_picture_among_good_ones_is_counted_and_passed_over() {
+    let folder = temporary();
+    let pictures = folder.path().join("pictures");
+    std::fs::create_dir(&pictures).unwrap();
+    let good = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/models/self-test.jpg")).unwrap();
+    for number in 0..12 {
+        let data = if number == 5 { &good[..good.len() / 2] } else { &good[..] };
+        std::fs::write(pictures.join(format!("{number:02}.jpg")), data).unwrap();
+    }
+    std::fs::write(pictures.join("06b.jpg"), "no picture").unwrap();
+    let broker = Broker::start(folder.path());
+    let source = pictures.display().to_string();
+    let settings = [("camera.source", &*source), ("camera.fps", "6"), ("camera.repeat", "true")];
+    let _daemon = daemon(folder.path(), broker.port, &settings);
+    broker.until(|topic, _| topic.ends_with("camera/event"));
+    let heard = broker.until(|topic, text| {
+        let bad = serde_json::from_str::<serde_json::Value>(text)
+            .ok()
+            .map(|v| v["frames"]["bad"].clone());
+        topic.ends_with("test/status") && bad.is_some_and(|bad| bad.as_u64() >= Some(2))
+    });
+    assert!(!heard.is_empty());
+}
+
+#[test]
+fn pausing_closes_the_camera_and_survives_a_restart() {
+    let folder = temporary();
+    let broker = Broker::start(folder.path());
+    let settings =
+        [DEMONSTRATION[0], DEMONSTRATION[1], ("camera.fps", "6"), ("camera.repeat", "true")];
+    let tell = |command: &str| {
+        let port = broker.port.to_string();
+        let status = Command::new("mosquitto_pub")
+            .args([
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &port,
+                "-q",
+                "1",
+                "-t",
+                "expressiond/test/command",
+                "-m",
+                command,
+            ])
+            .status()
+            .unwrap();
+        assert!(status.success());
+    };
+    let mut first = daemon(folder.path(), broker.port, &settings);
+    broker.until(|topic, text| topic == "expressiond/test/door/availability" && text == "online");
+    tell(r#"{"command":"pause"}"#);
+    broker.until(|topic, text| topic.ends_with("test/status") && text.contains("\"paused\":true"));
+    first.terminate();
+    assert_eq!(first.code(), Some(0));
+    broker.until(|topic, text| topic == "expressiond/test/availability" && text == "offline");
+    let _second = daemon(folder.path(), broker.port, &settings);
+    broker.until(|topic, text| topic.ends_with("test/status") && text.contains("\"paused\":true"));
+    tell(r#"{"command":"resume"}"#);
+    broker.until(|topic, text| topic == "expressiond/test/door/availability" && text == "online");
+}
+
+#[test]
+fn what_only_the_owner_can_mend_ends_with_its_exit_code() {
+    let folder = temporary();
+    let model = folder.path().join("m.tflite");
+    let whole = concat!(env!("CARGO_MANIFEST_DIR"), "/models/expression-yolo12n.tflite");
+    let mut bytes = std::fs::read(whole).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&model, bytes).unwrap();
+    std::fs::copy(Path::new(whole).with_extension("json"), model.with_extension("json")).unwrap();
+    let path = model.display().to_string();
+    assert_eq!(daemon(folder.path(), 1, &[("model.path", &path)]).code(), Some(70));
+    assert_eq!(daemon(folder.path(), 1, &[("model.path", "none.tflite")]).code(), Some(70));
+    assert_eq!(daemon(folder.path(), 1, &[("camera.fps", "0")]).code(), Some(78));
+    assert_eq!(daemon(folder.path(), 1, &[("camera.none", "0")]).code(), Some(78));
+}
