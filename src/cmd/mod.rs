@@ -5,6 +5,7 @@ pub mod cameras;
 pub mod check_config;
 pub mod completions;
 pub mod detect;
+pub mod discovery;
 pub mod evaluate;
 pub mod model;
 pub mod run;
