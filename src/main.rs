@@ -33,6 +33,7 @@ enum Command {
     Cameras(cmd::cameras::Args),
     CheckConfig(cmd::check_config::Args),
     Discovery(cmd::discovery::Args),
+    Model(cmd::model::Args),
     Completions(cmd::completions::Args),
 }
 
@@ -45,6 +46,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Cameras(args) => cmd::cameras::run(&args),
         Command::CheckConfig(args) => cmd::check_config::run(&args),
         Command::Discovery(args) => cmd::discovery::run(&args),
+        Command::Model(args) => cmd::model::run(&args),
         Command::Completions(args) => cmd::completions::run(&args, Cli::command()),
     }
 }

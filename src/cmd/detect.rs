@@ -1,5 +1,6 @@
 //! `expressiond detect`: what the detector sees in pictures.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -32,7 +33,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     annotate: Option<PathBuf>,
     /// Show boxes from this confidence on, instead of the model's own thresholds
-    #[arg(long, value_name = "0..1")]
+    #[arg(long, value_name = "0..1", value_parser = share)]
     threshold: Option<f32>,
     /// The model to use (default: the one that came with the program)
     #[arg(long, value_name = "FILE")]
@@ -40,6 +41,13 @@ pub struct Args {
     /// Threads for inference
     #[arg(long, default_value_t = Settings::default().threads)]
     threads: usize,
+}
+
+fn share(text: &str) -> std::result::Result<f32, String> {
+    match text.parse() {
+        Ok(value) if (0.001..=0.999).contains(&value) => Ok(value),
+        _ => Err("it must be a number from 0.001 to 0.999".to_owned()),
+    }
 }
 
 /// A picture's result, as `--json` prints it.
@@ -86,8 +94,10 @@ pub fn run(args: &Args) -> Result<()> {
         })?;
     }
     let mut refused = 0;
-    for path in &args.pictures {
-        if let Err(error) = look(path, &mut detector, args) {
+    let copies = copy_names(&args.pictures);
+    for (path, copy) in args.pictures.iter().zip(&copies) {
+        let copy = args.annotate.as_ref().map(|folder| folder.join(copy));
+        if let Err(error) = look(path, &mut detector, args, copy.as_deref()) {
             // the other pictures are still looked at
             eprintln!("expressiond: {error}");
             refused += 1;
@@ -102,7 +112,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
-fn look(path: &Path, detector: &mut Detector, args: &Args) -> Result<()> {
+fn look(path: &Path, detector: &mut Detector, args: &Args, copy: Option<&Path>) -> Result<()> {
     let frame = picture::read(path).map_err(|error| Error::new(Kind::Input, error.to_string()))?;
     let mut found = Vec::new();
     detector.detect(&frame, &mut found).map_err(|error| match error {
@@ -126,10 +136,7 @@ fn look(path: &Path, detector: &mut Detector, args: &Args) -> Result<()> {
     } else {
         print(&report);
     }
-    match &args.annotate {
-        Some(folder) => annotate_copy(&frame, &found, &report, &folder.join(copy_name(path))),
-        None => Ok(()),
-    }
+    copy.map_or(Ok(()), |copy| annotate_copy(&frame, &found, &report, copy))
 }
 
 fn face<'a>(detection: &Detection, classes: &'a [String]) -> Face<'a> {
@@ -151,10 +158,19 @@ fn print(report: &Report) {
     }
 }
 
-/// Copies of pictures from several folders must not overwrite each other's format.
-fn copy_name(path: &Path) -> PathBuf {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    PathBuf::from(format!("{stem}.annotated.jpg"))
+/// Names for the annotated copies: pictures of one name from several folders must
+/// not overwrite each other's, so all but the first get a number.
+fn copy_names(pictures: &[PathBuf]) -> Vec<String> {
+    let mut taken = HashSet::new();
+    let mut name = |path: &PathBuf| {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let numbered = (2..).map(|number| format!("{stem}-{number}.annotated.jpg"));
+        std::iter::once(format!("{stem}.annotated.jpg"))
+            .chain(numbered)
+            .find(|name| taken.insert(name.clone()))
+            .expect("there are more numbers than pictures")
+    };
+    pictures.iter().map(&mut name).collect()
 }
 
 fn annotate_copy(frame: &Frame, found: &[Detection], report: &Report, path: &Path) -> Result<()> {
@@ -172,4 +188,16 @@ fn annotate_copy(frame: &Frame, found: &[Detection], report: &Report, path: &Pat
     picture.save(path).map_err(|error| {
         Error::caused(Kind::Output, format!("cannot write {}", path.display()), error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_of_one_name_get_numbers() {
+        let pictures = ["a/x.jpg", "b/x.png", "y.jpg", "c/x.jpg"].map(PathBuf::from);
+        let wanted = ["x", "x-2", "y", "x-3"].map(|stem| format!("{stem}.annotated.jpg"));
+        assert_eq!(copy_names(&pictures), wanted);
+    }
 }

@@ -7,4 +7,5 @@ pub mod completions;
 pub mod detect;
 pub mod discovery;
 pub mod evaluate;
+pub mod model;
 pub mod run;

@@ -13,6 +13,16 @@ pub struct Flat {
     pub channels_first: bool,
 }
 
+impl Flat {
+    fn index(&self, channel: usize, anchor: usize, class_count: usize) -> usize {
+        if self.channels_first {
+            channel * self.anchors + anchor
+        } else {
+            anchor * (4 + class_count) + channel
+        }
+    }
+}
+
 /// Appends the anchors whose class confidence is at least `floor`.
 pub fn decode<T: Sample>(
     flat: Flat,
@@ -25,14 +35,7 @@ pub fn decode<T: Sample>(
     let Some(least) = T::at_least(floor, values.quantization) else {
         return;
     };
-    let channels = 4 + class_count;
-    let index = |channel: usize, anchor: usize| {
-        if flat.channels_first {
-            channel * flat.anchors + anchor
-        } else {
-            anchor * channels + channel
-        }
-    };
+    let index = |channel: usize, anchor: usize| flat.index(channel, anchor, class_count);
     for anchor in 0..flat.anchors {
         for class in 0..class_count {
             let stored = values.data[index(4 + class, anchor)];
@@ -50,10 +53,19 @@ pub fn decode<T: Sample>(
     }
 }
 
+/// The largest width or height among all boxes, in input sides.
+pub fn largest_side<T: Sample>(flat: Flat, values: Values<'_, T>, class_count: usize) -> f32 {
+    let sides = (0..flat.anchors).flat_map(|anchor| {
+        [2, 3].map(|channel| values.real(flat.index(channel, anchor, class_count)))
+    });
+    sides.fold(0.0, f32::max)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tflite::Quantization;
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn both_orders_give_the_same_boxes() {
@@ -79,5 +91,36 @@ mod tests {
         assert_eq!(found[0].len(), 2);
         assert_eq!(found[0][0], Candidate::new(0, 0.9, [25.0, 0.0, 75.0, 100.0]));
         assert_eq!(found[0][1].class, 1);
+    }
+
+    proptest! {
+        /// Against decoding every anchor in floating point and thresholding last.
+        #[test]
+        fn equals_decoding_everything(
+            bytes in proptest::collection::vec(any::<i8>(), 30 * 7),
+            floor in 0.01f32..0.99, scale in 0.001f32..0.02, zero_point in -128i32..128,
+        ) {
+            let quantization = Quantization { scale, zero_point };
+            let values = Values { data: bytes.as_slice(), quantization };
+            let flat = Flat { anchors: 30, channels_first: false };
+            let mut found = Vec::new();
+            decode(flat, values, 3, Size::new(320, 192), floor, &mut found);
+            let mut wanted = Vec::new();
+            for row in bytes.chunks(7) {
+                let real = |i: usize| (i32::from(row[i]) - zero_point) as f32 * scale;
+                for class in (0..3).filter(|class| real(4 + class) >= floor) {
+                    let (x, y, w, h) = (real(0) * 320., real(1) * 192., real(2) * 320., real(3) * 192.);
+                    let edges = [x - w / 2., y - h / 2., x + w / 2., y + h / 2.];
+                    wanted.push(Candidate::new(class, real(4 + class).min(1.0), edges));
+                }
+            }
+            prop_assert_eq!(found.len(), wanted.len());
+            for (found, wanted) in found.iter().zip(&wanted) {
+                prop_assert_eq!((found.class, found.confidence), (wanted.class, wanted.confidence));
+                for (a, b) in found.edges.iter().zip(wanted.edges) {
+                    prop_assert!((a - b).abs() < 0.01, "{a} for {b}");
+                }
+            }
+        }
     }
 }

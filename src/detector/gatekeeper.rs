@@ -1,15 +1,17 @@
 //! What a model must pass before it looks at a frame.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::flat_head::largest_side;
 use super::layout::{input_size, recognise};
-use super::sidecar::{Layout, SelfTest, SideCar};
+use super::sample::Output;
+use super::sidecar::{SelfTest, SideCar, check_classes};
 use super::tflite::{Dtype, Engine};
-use super::{Detection, Detector, ModelError, ModelInfo, Settings, layout, zip_tail};
-use crate::geometry::{Rect, Size};
+use super::{Detection, Detector, ModelError, ModelInfo, Seen, Settings, layout, tflite, zip_tail};
+use crate::geometry::Rect;
 use crate::pixels::preprocess::Preprocessor;
 use crate::pixels::tensor::{Encoding, InputSpec, TensorBuffer};
 use crate::source::picture;
@@ -19,40 +21,56 @@ const USUAL_NMS_IOU: f32 = 0.5;
 const USUAL_THRESHOLD: f32 = 0.5;
 /// The self-test's box may move this much between boards (rounding), not more.
 const SELF_TEST_IOU: f32 = 0.5;
+/// Anchors at the edge may claim boxes somewhat larger than the picture; in pixels
+/// they would be a hundred times larger.
+const LARGEST_SHARE: f32 = 4.0;
 
 pub(super) fn load(settings: &Settings) -> Result<Detector, ModelError> {
     let path = settings.resolve();
-    let bytes = std::fs::read(&path).map_err(|error| ModelError::Read {
-        path: path.display().to_string(),
-        reason: error.to_string(),
-    })?;
+    open(settings, path.clone()).map_err(|reason| {
+        // a side-car's error names its own path
+        if matches!(reason, ModelError::SideCar { .. }) {
+            return reason;
+        }
+        ModelError::File { path, reason: Box::new(reason) }
+    })
+}
+
+fn open(settings: &Settings, path: PathBuf) -> Result<Detector, ModelError> {
+    let bytes = std::fs::read(&path).map_err(ModelError::Read)?;
     let sha256 = hex(&Sha256::digest(&bytes));
     let card = read_side_car(&path)?;
     if let Some(card) = card.as_ref().filter(|card| !card.sha256.eq_ignore_ascii_case(&sha256)) {
         return Err(ModelError::Checksum { found: sha256, expected: card.sha256.clone() });
     }
+    tflite::check_mark(&bytes)?;
     let classes = match &card {
         Some(card) => card.classes.clone(),
-        None => zip_tail::class_names(&bytes).ok_or(ModelError::NoClasses)?,
+        None => classes_inside(&bytes)?,
     };
     // The very bytes that were hashed are the ones that run.
     let engine = Engine::new(bytes, settings.threads)?;
     let size = input_size(&engine.input)?;
     let head = recognise(&engine.outputs, size, classes.len())?;
     if let Some(card) = &card {
-        compare(card, &engine, size, &head)?;
+        card.agrees(head.layout(), size, &engine.input, &engine.outputs)
+            .map_err(|reason| side_car_error(&path, reason))?;
     }
     let thresholds = thresholds(settings, card.as_ref(), &classes)?;
-    let name = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let (name, version) = match &card {
         Some(card) => (card.name.clone(), card.version.clone()),
-        None => (name(&path), "unknown".to_owned()),
+        None => {
+            let stem = path.file_stem().unwrap_or_default();
+            (stem.to_string_lossy().into_owned(), "unknown".to_owned())
+        }
     };
     let info = ModelInfo {
         id: format!("{name}@{version}+{}", &sha256[..8]),
         name,
         version,
+        path,
         sha256,
+        layout: head.layout(),
         classes,
         thresholds,
         nms_iou: card.as_ref().map_or(USUAL_NMS_IOU, |card| card.nms_iou),
@@ -71,9 +89,11 @@ pub(super) fn load(settings: &Settings) -> Result<Detector, ModelError> {
         info,
         floor: settings.floor,
         candidates: Vec::new(),
+        self_test: Vec::new(),
     };
+    refuse_pixels(&mut detector)?;
     match card.and_then(|card| card.self_test) {
-        Some(test) => self_test(&mut detector, &test, &path)?,
+        Some(test) => self_test(&mut detector, &test)?,
         None => log::warn!("model {} has no self-test in its side-car", detector.info.id),
     }
     Ok(detector)
@@ -88,37 +108,44 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn read_side_car(model: &Path) -> Result<Option<SideCar>, ModelError> {
-    let path = model.with_extension("json");
-    let refused = |reason| ModelError::SideCar { path: path.display().to_string(), reason };
-    match std::fs::read_to_string(&path) {
-        Ok(text) => SideCar::parse(&text).map(Some).map_err(refused),
+    match std::fs::read_to_string(SideCar::path_of(model)) {
+        Ok(text) => SideCar::parse(&text).map(Some).map_err(|reason| side_car_error(model, reason)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(refused(error.to_string())),
+        Err(error) => Err(side_car_error(model, error.to_string())),
     }
 }
 
-/// The file is the truth; a side-car that says otherwise belongs to another one.
-fn compare(
-    card: &SideCar,
-    engine: &Engine,
-    size: Size,
-    head: &layout::Head,
-) -> Result<(), ModelError> {
-    let differs = |key: &str, card: &dyn std::fmt::Debug, file: &dyn std::fmt::Debug| {
-        ModelError::Layout(format!("its side-car says {key} {card:?}, the file has {file:?}"))
+fn side_car_error(model: &Path, reason: String) -> ModelError {
+    ModelError::SideCar { path: SideCar::path_of(model).display().to_string(), reason }
+}
+
+/// Class names that travel in the file itself.
+fn classes_inside(bytes: &[u8]) -> Result<Vec<String>, ModelError> {
+    let classes = zip_tail::class_names(bytes).ok_or(ModelError::NoClasses)?;
+    check_classes(&classes)
+        .map_err(|reason| ModelError::Layout(format!("metadata.json in the file: {reason}")))?;
+    Ok(classes)
+}
+
+/// The one-output layout gives shares of the input's sides. Exports that give
+/// pixels look the same from outside; only what they say tells them apart.
+fn refuse_pixels(detector: &mut Detector) -> Result<(), ModelError> {
+    let layout::Head::Flat(flat) = detector.head else { return Ok(()) };
+    detector.engine.run(&detector.input)?;
+    let classes = detector.info.classes.len();
+    let tensor = detector.engine.output(0)?;
+    let side = match Output::of(&tensor, &detector.engine.outputs[0]) {
+        Output::Int8(values) => largest_side(flat, values, classes),
+        Output::UInt8(values) => largest_side(flat, values, classes),
+        Output::Float32(values) => largest_side(flat, values, classes),
     };
-    let claimed = Size::new(card.input.width, card.input.height);
-    if claimed != size {
-        return Err(differs("input", &claimed, &size));
+    if side <= LARGEST_SHARE {
+        return Ok(());
     }
-    if card.input.dtype != engine.input.dtype {
-        return Err(differs("input.dtype", &card.input.dtype, &engine.input.dtype));
-    }
-    let found = match head {
-        layout::Head::Raw { .. } => Layout::RawDfl,
-        layout::Head::Flat(_) => Layout::Flat,
-    };
-    if card.layout != found { Err(differs("layout", &card.layout, &found)) } else { Ok(()) }
+    Err(ModelError::Layout(format!(
+        "its boxes are {side:.0} times as large as the picture: coordinates in pixels. Export with \
+         normalised coordinates"
+    )))
 }
 
 fn thresholds(
@@ -154,11 +181,15 @@ fn encoding(engine: &Engine) -> Encoding {
     }
 }
 
-fn self_test(detector: &mut Detector, test: &SelfTest, model: &Path) -> Result<(), ModelError> {
-    let path = model.with_file_name(&test.picture);
-    let frame = picture::read(&path).map_err(|error| ModelError::SelfTest(error.to_string()))?;
+fn self_test(detector: &mut Detector, test: &SelfTest) -> Result<(), ModelError> {
+    let path = detector.info.path.with_file_name(&test.picture);
+    let unreadable = |reason: String| ModelError::SelfTestPicture(reason);
+    let frame = picture::read(&path).map_err(|error| unreadable(error.to_string()))?;
     let mut seen = Vec::new();
-    detector.detect(&frame, &mut seen)?;
+    detector.detect(&frame, &mut seen).map_err(|error| match error {
+        ModelError::Pixels(reason) => unreadable(format!("{}: {reason}", path.display())),
+        other => other,
+    })?;
     for expected in &test.expect {
         let [left, top, right, bottom] = expected.edges;
         let rect = Rect::from_edges(left, top, right, bottom);
@@ -168,7 +199,7 @@ fn self_test(detector: &mut Detector, test: &SelfTest, model: &Path) -> Result<(
                 && found.confidence >= expected.min_confidence
                 && found.rect.iou(&rect) >= SELF_TEST_IOU
         };
-        if !seen.iter().any(|found| fits(&found)) {
+        let Some(found) = seen.iter().find(fits) else {
             return Err(ModelError::SelfTest(format!(
                 "no {} of confidence {} or more at {:?} in {}",
                 expected.class,
@@ -176,7 +207,13 @@ fn self_test(detector: &mut Detector, test: &SelfTest, model: &Path) -> Result<(
                 expected.edges,
                 path.display()
             )));
-        }
+        };
+        detector.self_test.push(Seen {
+            class: expected.class.clone(),
+            confidence: found.confidence,
+            min_confidence: expected.min_confidence,
+            iou: found.rect.iou(&rect),
+        });
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use super::ModelError;
 use super::flat_head::Flat;
 use super::raw_head::Level;
+use super::sidecar::Layout;
 use super::tflite::{Dtype, TensorInfo};
 use crate::geometry::Size;
 
@@ -15,6 +16,16 @@ pub enum Head {
         bins: usize,
     },
     Flat(Flat),
+}
+
+impl Head {
+    /// The layout's name in a side-car.
+    pub fn layout(&self) -> Layout {
+        match self {
+            Self::Raw { .. } => Layout::RawDfl,
+            Self::Flat(_) => Layout::Flat,
+        }
+    }
 }
 
 /// Sides of a box.
@@ -52,7 +63,8 @@ pub fn recognise(
 fn foreign(outputs: &[TensorInfo]) -> ModelError {
     let shapes: Vec<String> = outputs.iter().map(|o| format!("{:?}", o.shape)).collect();
     ModelError::Layout(format!(
-        "outputs {} are neither a box and a class tensor per level nor one [1, 4 + classes, anchors]",
+        "outputs {} are neither a box and a class tensor per level nor one \
+         [1, 4 + classes, anchors]: export as docs/ref/model.md describes",
         shapes.join(", ")
     ))
 }

@@ -15,6 +15,7 @@ pub mod tflite;
 pub mod zip_tail;
 
 use std::cmp::Ordering;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -29,7 +30,8 @@ use layout::Head;
 use raw_head::decode_level as raw_level;
 use sample::Output;
 pub use settings::Settings;
-use tflite::{Dtype, Engine};
+use sidecar::Layout;
+use tflite::{Dtype, Engine, TensorInfo};
 
 /// One face with one class, in pixels of the upright picture, clipped to it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -77,8 +79,11 @@ impl Candidate {
 /// Why a model was refused, or stopped working.
 #[derive(Debug, Error)]
 pub enum ModelError {
-    #[error("cannot read {path}: {reason}; set model.path to a .tflite file")]
-    Read { path: String, reason: String },
+    /// Any of the others, met while loading.
+    #[error("{}: {reason}", path.display())]
+    File { path: PathBuf, reason: Box<ModelError> },
+    #[error("cannot be read: {0}; set model.path to a .tflite file")]
+    Read(std::io::Error),
     #[error("not a TensorFlow Lite file (no TFL3 mark): is it another format, or cut off?")]
     NotTflite,
     #[error("TensorFlow Lite refuses it: {0}")]
@@ -96,6 +101,8 @@ pub enum ModelError {
     Checksum { found: String, expected: String },
     #[error("self-test failed: {0}; the file loads but does not see: export it again")]
     SelfTest(String),
+    #[error("self-test: {0}; copy the picture that came with the model beside it")]
+    SelfTestPicture(String),
     #[error(
         "it names no classes: put a side-car beside it (docs/ref/model.md) or export with metadata"
     )]
@@ -117,7 +124,9 @@ pub struct ModelInfo {
     pub id: String,
     pub name: String,
     pub version: String,
+    pub path: PathBuf,
     pub sha256: String,
+    pub layout: Layout,
     pub classes: Vec<String>,
     /// Per class, in order: the confidence from which a box counts.
     pub thresholds: Vec<f32>,
@@ -128,6 +137,17 @@ pub struct ModelInfo {
     pub xnnpack: bool,
     /// Whether a self-test stands beside the model (and was passed).
     pub self_tested: bool,
+}
+
+/// One face of the self-test, as this machine saw it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Seen {
+    pub class: String,
+    pub confidence: f32,
+    /// What the side-car demands at least.
+    pub min_confidence: f32,
+    /// Intersection over union with the side-car's box.
+    pub iou: f32,
 }
 
 /// Where the time of one frame went.
@@ -151,6 +171,7 @@ pub struct Detector {
     info: ModelInfo,
     floor: f32,
     candidates: Vec<Candidate>,
+    self_test: Vec<Seen>,
 }
 
 impl Detector {
@@ -162,6 +183,16 @@ impl Detector {
 
     pub fn info(&self) -> &ModelInfo {
         &self.info
+    }
+
+    /// The file's input and output tensors.
+    pub fn tensors(&self) -> (&TensorInfo, &[TensorInfo]) {
+        (&self.engine.input, &self.engine.outputs)
+    }
+
+    /// The faces of the self-test; empty where there was none.
+    pub fn self_test(&self) -> &[Seen] {
+        &self.self_test
     }
 
     /// Replaces `out` by what is seen with at least the floor's confidence, most
@@ -179,11 +210,13 @@ impl Detector {
         let inferred = Instant::now();
         self.decode()?;
         nms::suppress(&mut self.candidates, self.info.nms_iou);
-        out.extend(self.candidates.iter().map(|candidate| Detection {
+        let seen = self.candidates.iter().map(|candidate| Detection {
             class: candidate.class,
             confidence: candidate.confidence,
             rect: letterbox.to_picture(candidate.rect()),
-        }));
+        });
+        // nothing is left of a box in the letterbox's bars, or of one that is not a number
+        out.extend(seen.filter(|detection| detection.rect.area() > 0.0));
         Ok(Timing {
             prepare: prepared - start,
             inference: inferred - prepared,

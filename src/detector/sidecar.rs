@@ -2,20 +2,25 @@
 //! The contract is `docs/ref/model.md`.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::tflite::Dtype;
+use super::tflite::{Dtype, Quantization, TensorInfo};
+use crate::geometry::Size;
 
 /// The one version of the side-car that this program reads.
 pub const SCHEMA: u32 = 1;
 
-/// What the daemon needs; other fields inform people and are ignored here.
+/// What the daemon needs, and what it only shows to people.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SideCar {
     pub schema: u32,
+    /// Letters, digits, `.`, `_`, `-`: part of the model id in every event.
     pub name: String,
     pub version: String,
+    #[serde(default)]
+    pub task: Task,
     pub layout: Layout,
     /// In the order of the class tensors' channels.
     pub classes: Vec<String>,
@@ -24,10 +29,24 @@ pub struct SideCar {
     pub thresholds: BTreeMap<String, f32>,
     /// Boxes of one class that overlap by more are one face, 0 to 1.
     pub nms_iou: f32,
+    /// Every output as the exporter saw it, a cross-check of the file; may be left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<OutputClaim>,
     /// Of the `.tflite`, in hexadecimal.
     pub sha256: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub self_test: Option<SelfTest>,
+    /// All other keys: training, data, metrics, licence. Shown, never acted on.
+    #[serde(flatten)]
+    pub about: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What the model is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Task {
+    #[default]
+    Detect,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,17 +58,48 @@ pub enum Layout {
     Flat,
 }
 
+/// Order of a pixel's three numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Color {
+    #[default]
+    #[serde(rename = "RGB")]
+    Rgb,
+}
+
 /// The input tensor, as a cross-check of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Input {
     pub width: u32,
     pub height: u32,
     pub dtype: Dtype,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<f32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zero_point: Option<i32>,
+    #[serde(default)]
+    pub color: Color,
+}
+
+/// One output tensor, as a cross-check of the file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OutputClaim {
+    /// Its place among the file's outputs, from 0.
+    pub tensor_index: usize,
+    pub shape: Vec<usize>,
+    pub dtype: Dtype,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<f32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zero_point: Option<i32>,
+    /// Role, stride, name: shown, never acted on.
+    #[serde(flatten)]
+    pub about: serde_json::Map<String, serde_json::Value>,
 }
 
 /// A picture beside the model and what the model must see in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SelfTest {
+    /// A file name in the model's folder.
     pub picture: String,
     pub expect: Vec<Expected>,
 }
@@ -64,26 +114,261 @@ pub struct Expected {
 }
 
 impl SideCar {
+    /// Where the side-car of a model stands: the same name, ending in `.json`.
+    pub fn path_of(model: &Path) -> PathBuf {
+        model.with_extension("json")
+    }
+
     /// Reads and checks a side-car; an error names the key and what it must be.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let card: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let share = |value: f32| (0.0..=1.0).contains(&value);
-        if card.schema != SCHEMA {
-            return Err(format!("schema is {}, this program reads {SCHEMA}", card.schema));
+        let reader = &mut serde_json::Deserializer::from_str(text);
+        let card: Self = serde_path_to_error::deserialize(reader).map_err(|error| {
+            let (path, reason) = (error.path().to_string(), error.inner().to_string());
+            if path == "." { reason } else { format!("{path}: {reason}") }
+        })?;
+        card.check()?;
+        Ok(card)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.schema != SCHEMA {
+            return Err(format!("schema is {}, this program reads {SCHEMA}", self.schema));
         }
-        if card.classes.is_empty() {
-            return Err("classes is empty: a detector has at least one".to_owned());
+        for (key, value) in [("name", &self.name), ("version", &self.version)] {
+            if !plain(value) {
+                return Err(format!(
+                    "{key} is {value:?}, it must be 1 to 64 of letters, digits, '.', '_', '-'"
+                ));
+            }
         }
-        if let Some(class) = card.classes.iter().find(|class| !card.thresholds.contains_key(*class))
-        {
+        check_classes(&self.classes)?;
+        let missing = |class: &&String| !self.thresholds.contains_key(*class);
+        if let Some(class) = self.classes.iter().find(missing) {
             return Err(format!("thresholds has no value for class {class}"));
         }
-        if let Some((class, value)) = card.thresholds.iter().find(|(_, value)| !share(**value)) {
-            return Err(format!("thresholds.{class} is {value}, it must be from 0 to 1"));
+        if let Some(class) = self.thresholds.keys().find(|class| !self.classes.contains(class)) {
+            return Err(format!("thresholds.{class}: there is no such class"));
         }
-        if !share(card.nms_iou) {
-            return Err(format!("nms_iou is {}, it must be from 0 to 1", card.nms_iou));
+        let shares = self.thresholds.iter().map(|(class, v)| (format!("thresholds.{class}"), *v));
+        for (key, value) in shares.chain([("nms_iou".to_owned(), self.nms_iou)]) {
+            if !(0.0..=1.0).contains(&value) {
+                return Err(format!("{key} is {value}, it must be from 0 to 1"));
+            }
         }
-        Ok(card)
+        if self.sha256.len() != 64 || !self.sha256.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(format!("sha256 is {:?}, it must be 64 hexadecimal digits", self.sha256));
+        }
+        self.self_test.as_ref().map_or(Ok(()), |test| test.check(&self.classes))
+    }
+
+    /// The file is the truth; a side-car that says otherwise belongs to another one.
+    /// An error names the key and both values.
+    pub fn agrees(
+        &self,
+        layout: Layout,
+        size: Size,
+        input: &TensorInfo,
+        outputs: &[TensorInfo],
+    ) -> Result<(), String> {
+        same("layout", &self.layout, &layout)?;
+        same("input.width", &self.input.width, &size.width)?;
+        same("input.height", &self.input.height, &size.height)?;
+        same("input.dtype", &self.input.dtype, &input.dtype)?;
+        let Input { scale, zero_point, .. } = self.input;
+        same_quantization("input", scale, zero_point, input)?;
+        for (number, claim) in self.outputs.iter().enumerate() {
+            let key = format!("outputs[{number}]");
+            let Some(output) = outputs.get(claim.tensor_index) else {
+                let (index, count) = (claim.tensor_index, outputs.len());
+                return Err(format!("{key}.tensor_index is {index}, the file has {count} outputs"));
+            };
+            same(&format!("{key}.shape"), &claim.shape, &output.shape)?;
+            same(&format!("{key}.dtype"), &claim.dtype, &output.dtype)?;
+            same_quantization(&key, claim.scale, claim.zero_point, output)?;
+        }
+        Ok(())
+    }
+}
+
+impl SelfTest {
+    fn check(&self, classes: &[String]) -> Result<(), String> {
+        // A file name, not a path: the side-car of a downloaded model must not make
+        // the daemon read elsewhere.
+        if Path::new(&self.picture).file_name() != Some(self.picture.as_ref()) {
+            return Err(format!(
+                "self_test.picture is {:?}, it must be the name of a file beside the model",
+                self.picture
+            ));
+        }
+        if self.expect.is_empty() {
+            return Err("self_test.expect is empty: such a test cannot fail".to_owned());
+        }
+        for (number, expected) in self.expect.iter().enumerate() {
+            let key = format!("self_test.expect[{number}]");
+            let [left, top, right, bottom] = expected.edges;
+            if !classes.contains(&expected.class) {
+                return Err(format!("{key}.class is {}, there is no such class", expected.class));
+            }
+            if !(left < right && top < bottom) {
+                return Err(format!("{key}.box is not left, top, right, bottom in pixels"));
+            }
+            if !(0.0..=1.0).contains(&expected.min_confidence) {
+                let value = expected.min_confidence;
+                return Err(format!("{key}.min_confidence is {value}, it must be from 0 to 1"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Class names are shown to people and sent in events: any script, no control
+/// characters, each one once.
+pub fn check_classes(classes: &[String]) -> Result<(), String> {
+    if classes.is_empty() {
+        return Err("classes is empty: a detector has at least one".to_owned());
+    }
+    for (number, class) in classes.iter().enumerate() {
+        if class.trim().is_empty() || class.len() > 64 || class.chars().any(char::is_control) {
+            return Err(format!(
+                "classes[{number}] is {class:?}, it must be 1 to 64 bytes without control characters"
+            ));
+        }
+        if classes[..number].contains(class) {
+            return Err(format!("classes[{number}] is {class} for the second time"));
+        }
+    }
+    Ok(())
+}
+
+fn plain(value: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=64).contains(&value.len()) && value.bytes().all(fits)
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(key: &str, claimed: &T, found: &T) -> Result<(), String> {
+    if claimed == found {
+        return Ok(());
+    }
+    Err(format!("{key} is {claimed:?}, the file has {found:?}"))
+}
+
+/// Scales went through decimal digits, which keep six or more.
+fn same_quantization(
+    key: &str,
+    scale: Option<f32>,
+    zero_point: Option<i32>,
+    tensor: &TensorInfo,
+) -> Result<(), String> {
+    if tensor.dtype == Dtype::Float32 {
+        return Ok(());
+    }
+    let Quantization { scale: found, zero_point: zero_found } = tensor.quantization;
+    if let Some(scale) = scale.filter(|scale| (scale - found).abs() > found * 1e-4) {
+        return Err(format!("{key}.scale is {scale}, the file has {found}"));
+    }
+    zero_point.map_or(Ok(()), |zero| same(&format!("{key}.zero_point"), &zero, &zero_found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn card() -> Value {
+        json!({
+            "schema": 1, "name": "expression-yolo12n", "version": "1.0.0", "task": "detect",
+            "layout": "flat", "classes": ["happy", "not_happy"],
+            "input": {"width": 320, "height": 256, "dtype": "int8", "scale": 0.003_921_57,
+                      "zero_point": -128, "color": "RGB"},
+            "thresholds": {"happy": 0.5, "not_happy": 0.4}, "nms_iou": 0.5,
+            "outputs": [{"role": "all", "tensor_index": 0, "shape": [1, 6, 1680],
+                         "dtype": "int8", "scale": 0.004, "zero_point": -128}],
+            "sha256": "ab".repeat(32),
+            "self_test": {"picture": "self-test.jpg", "expect": [
+                {"class": "happy", "box": [1, 2, 3, 4], "min_confidence": 0.5}]},
+            "training": {"epochs": 100}, "license": "MIT OR Apache-2.0",
+        })
+    }
+
+    fn parsed(value: &Value) -> Result<SideCar, String> {
+        SideCar::parse(&value.to_string())
+    }
+
+    #[test]
+    fn what_only_informs_is_kept() {
+        let card = parsed(&card()).unwrap();
+        assert_eq!(card.about["training"]["epochs"], 100);
+        assert_eq!(card.outputs[0].about["role"], "all");
+        assert_eq!(parsed(&serde_json::to_value(&card).unwrap()).unwrap(), card);
+    }
+
+    /// Every wrong value is refused with the name of its key.
+    #[test]
+    fn wrong_values_name_their_key() {
+        for (pointer, wrong, key) in [
+            ("/schema", json!(2), "schema"),
+            ("/name", json!("a/b"), "name"),
+            ("/version", json!(""), "version"),
+            ("/task", json!("classify"), "task"),
+            ("/layout", json!("anchors"), "layout"),
+            ("/classes", json!([]), "classes"),
+            ("/classes/1", json!("happy"), "classes[1]"),
+            ("/classes/0", json!("a\nb"), "classes[0]"),
+            ("/input/width", json!("wide"), "input.width"),
+            ("/input/dtype", json!("int4"), "input.dtype"),
+            ("/input/color", json!("BGR"), "input.color"),
+            ("/thresholds", json!({"happy": 0.5}), "not_happy"),
+            ("/thresholds/happy", json!(50), "thresholds.happy"),
+            ("/nms_iou", json!(-0.1), "nms_iou"),
+            ("/outputs/0/shape", json!([1, -6]), "outputs[0].shape[1]"),
+            ("/sha256", json!("abc"), "sha256"),
+            ("/self_test/picture", json!("../face.jpg"), "self_test.picture"),
+            ("/self_test/expect", json!([]), "self_test.expect"),
+            ("/self_test/expect/0/class", json!("sad"), "self_test.expect[0].class"),
+            ("/self_test/expect/0/box", json!([3, 2, 1, 4]), "self_test.expect[0].box"),
+            ("/self_test/expect/0/min_confidence", json!(2), "expect[0].min_confidence"),
+        ] {
+            let mut card = card();
+            *card.pointer_mut(pointer).unwrap() = wrong;
+            let reason = parsed(&card).unwrap_err();
+            assert!(reason.contains(key), "{pointer}: {reason}");
+        }
+        for key in ["schema", "name", "classes", "input", "thresholds", "nms_iou", "sha256"] {
+            let mut card = card();
+            card.as_object_mut().unwrap().remove(key);
+            let reason = parsed(&card).unwrap_err();
+            assert!(reason.contains(key), "without {key}: {reason}");
+        }
+    }
+
+    #[test]
+    fn a_side_car_of_another_file_names_what_differs() {
+        let tensor = |shape: &[usize], scale| TensorInfo {
+            name: "t".to_owned(),
+            shape: shape.to_vec(),
+            dtype: Dtype::Int8,
+            quantization: Quantization { scale, zero_point: -128 },
+        };
+        let input = tensor(&[1, 256, 320, 3], 1.0 / 255.0);
+        let outputs = [tensor(&[1, 6, 1680], 0.004)];
+        let size = Size::new(320, 256);
+        let against = |pointer: &str, value: Value| {
+            let mut card = card();
+            *card.pointer_mut(pointer).unwrap() = value;
+            parsed(&card).unwrap().agrees(Layout::Flat, size, &input, &outputs)
+        };
+        assert_eq!(against("/version", json!("2")), Ok(()));
+        for (pointer, wrong, key) in [
+            ("/layout", json!("raw_dfl"), "layout"),
+            ("/input/height", json!(320), "input.height"),
+            ("/input/scale", json!(0.0078), "input.scale"),
+            ("/input/zero_point", json!(0), "input.zero_point"),
+            ("/outputs/0/tensor_index", json!(1), "outputs[0].tensor_index"),
+            ("/outputs/0/shape", json!([1, 7, 1680]), "outputs[0].shape"),
+            ("/outputs/0/scale", json!(2.65), "outputs[0].scale"),
+        ] {
+            let reason = against(pointer, wrong).unwrap_err();
+            assert!(reason.starts_with(key), "{pointer}: {reason}");
+        }
     }
 }

@@ -20,20 +20,31 @@ pub enum Dtype {
 
 /// What an integer of a tensor means: `(q - zero_point) * scale`. Floats have
 /// scale 1 and zero point 0.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Quantization {
     pub scale: f32,
     pub zero_point: i32,
 }
 
 /// A tensor as the file declares it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct TensorInfo {
     pub name: String,
     pub shape: Vec<usize>,
     pub dtype: Dtype,
     pub quantization: Quantization,
 }
+
+impl TensorInfo {
+    /// Length of the tensor's memory.
+    pub fn bytes(&self) -> usize {
+        let each = if self.dtype == Dtype::Float32 { 4 } else { 1 };
+        self.shape.iter().product::<usize>() * each
+    }
+}
+
+/// What a warning about missing XNNPACK means to the owner.
+const SLOWER: &str = "inference runs on plain kernels, several times slower";
 
 /// Owns an interpreter. Used by one thread at a time.
 pub struct Engine {
@@ -57,17 +68,10 @@ impl Engine {
     /// reads from both until the end, and a process loads a handful of models in
     /// its life.
     pub fn new(bytes: Vec<u8>, threads: usize) -> Result<Self, ModelError> {
-        // TensorFlow Lite does not check what it is given: a file without the
-        // schema's identifier (bytes 4 to 8 of a flatbuffer) must not reach it.
-        if bytes.len() < 64 || &bytes[4..8] != b"TFL3" {
-            return Err(ModelError::NotTflite);
-        }
+        check_mark(&bytes)?;
         let model = Model::from_bytes(bytes.leak()).map_err(ModelError::refused)?;
         let model: &'static Model<'static> = Box::leak(Box::new(model));
-        let xnnpack = xnnpack_possible();
-        let interpreter = Interpreter::new(model, Some(options(threads, xnnpack)))
-            .map_err(ModelError::refused)?;
-        interpreter.allocate_tensors().map_err(ModelError::refused)?;
+        let (interpreter, xnnpack) = interpreter(model, threads)?;
         if interpreter.input_tensor_count() != 1 {
             let count = interpreter.input_tensor_count();
             return Err(ModelError::Layout(format!("{count} inputs, a detector has one picture")));
@@ -93,10 +97,45 @@ impl Engine {
         self.interpreter.invoke().map_err(|_| ModelError::Invoke)
     }
 
-    /// An output of the last run.
+    /// An output of the last run, of the length that its shape says: one that
+    /// grows with what it sees (a file with its own suppression) is refused.
     pub fn output(&self, index: usize) -> Result<Tensor<'_>, ModelError> {
-        self.interpreter.output(index).map_err(ModelError::refused)
+        let tensor = self.interpreter.output(index).map_err(ModelError::refused)?;
+        let info = &self.outputs[index];
+        if tensor.data::<u8>().len() != info.bytes() {
+            return Err(ModelError::Layout(format!(
+                "output {} changes its size from run to run: export without non-maximum \
+                 suppression",
+                info.name
+            )));
+        }
+        Ok(tensor)
     }
+}
+
+/// What every TensorFlow Lite file begins with: an offset, then the schema's
+/// identifier. The library itself does not look.
+pub fn check_mark(bytes: &[u8]) -> Result<(), ModelError> {
+    if bytes.get(4..8) == Some(b"TFL3") { Ok(()) } else { Err(ModelError::NotTflite) }
+}
+
+/// An interpreter with its memory, on XNNPACK's kernels where they start.
+fn interpreter(
+    model: &'static Model<'static>,
+    threads: usize,
+) -> Result<(Interpreter<'static>, bool), ModelError> {
+    let ready = |xnnpack| {
+        let interpreter = Interpreter::new(model, Some(options(threads, xnnpack)))?;
+        interpreter.allocate_tensors()?;
+        Ok::<_, tflitec::Error>(interpreter)
+    };
+    if xnnpack_possible() {
+        match ready(true) {
+            Ok(interpreter) => return Ok((interpreter, true)),
+            Err(error) => log::warn!("XNNPACK does not take this model ({error}): {SLOWER}"),
+        }
+    }
+    Ok((ready(false).map_err(ModelError::refused)?, false))
 }
 
 #[cfg(not(target_arch = "arm"))]
@@ -121,10 +160,7 @@ fn xnnpack_possible() -> bool {
         .into_iter()
         .find(|name| std::fs::read(format!("/sys/devices/system/cpu/{name}")).is_err());
     if let Some(name) = hidden {
-        log::warn!(
-            "/sys/devices/system/cpu/{name} cannot be read: inference runs without XNNPACK, \
-             several times slower"
-        );
+        log::warn!("/sys/devices/system/cpu/{name} cannot be read, XNNPACK needs it: {SLOWER}");
     }
     hidden.is_none()
 }

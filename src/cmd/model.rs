@@ -1,0 +1,190 @@
+//! `expressiond model`: what a model is, and whether it can be trusted.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::detector::sidecar::SideCar;
+use crate::detector::tflite::{Dtype, TensorInfo};
+use crate::detector::{Detector, ModelInfo, Seen, Settings};
+use crate::error::{Error, Kind, Result};
+
+/// Show or verify a model.
+///
+/// A model is a .tflite file with a .json of the same name beside it, the side-car
+/// (docs/ref/model.md).
+///
+///   expressiond model show                    the one that `run` would use
+///   expressiond model verify mine.tflite      would `run` accept this one?
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Print everything that is known about a model
+    Show(File),
+    /// Load a model as the daemon does, with every check; the exit code is 70 if it is refused
+    Verify(File),
+}
+
+#[derive(Debug, clap::Args)]
+struct File {
+    /// The .tflite file (default: the model that came with the program)
+    path: Option<PathBuf>,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+    /// Threads for inference
+    #[arg(long, default_value_t = Settings::default().threads)]
+    threads: usize,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    match &args.action {
+        Action::Show(file) => show(file),
+        Action::Verify(file) => verify(file),
+    }
+}
+
+fn load(file: &File) -> Result<Detector> {
+    let path = file.path.clone().unwrap_or_default();
+    let settings = Settings { path, threads: file.threads, ..Settings::default() };
+    settings.check().map_err(|(key, why)| Error::new(Kind::Config, format!("{key} {why}")))?;
+    Ok(Detector::load(&settings)?)
+}
+
+/// What `show --json` prints.
+#[derive(Debug, Serialize)]
+struct Card<'a> {
+    model: &'a ModelInfo,
+    input: &'a TensorInfo,
+    outputs: &'a [TensorInfo],
+    /// What the side-car tells people: training, data, metrics, licence.
+    about: serde_json::Map<String, serde_json::Value>,
+}
+
+fn show(file: &File) -> Result<()> {
+    let detector = load(file)?;
+    let (input, outputs) = detector.tensors();
+    let info = detector.info();
+    // it was read a moment ago: where it is gone now, there is nothing to tell
+    let side_car = std::fs::read_to_string(SideCar::path_of(&info.path));
+    let about = side_car.ok().and_then(|text| SideCar::parse(&text).ok());
+    let about = about.map(|card| card.about).unwrap_or_default();
+    let card = Card { model: info, input, outputs, about };
+    if file.json { print_json(&card) } else { Ok(print_card(&card)) }
+}
+
+fn print_json(value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Error::caused(Kind::Internal, "cannot write JSON", error))?;
+    println!("{text}");
+    Ok(())
+}
+
+fn print_card(card: &Card) {
+    let Card { model, input, outputs, about } = card;
+    let row = |key: &str, value: &dyn std::fmt::Display| println!("  {key:<11} {value}");
+    println!("{} {}  ({})", model.name, model.version, model.path.display());
+    row("id", &model.id);
+    row("sha256", &model.sha256);
+    let layout = serde_json::to_value(model.layout).unwrap_or_default();
+    row("layout", &layout.as_str().unwrap_or_default());
+    row("input", &format!("{} RGB, {}", model.input, numbers(input)));
+    for (index, output) in outputs.iter().enumerate() {
+        let shape = format!("{:?}", output.shape);
+        row(&format!("output {index}"), &format!("{shape:<18} {}", numbers(output)));
+    }
+    for (class, threshold) in model.classes.iter().zip(&model.thresholds) {
+        row("class", &format!("{class:<18} from confidence {threshold:.2}"));
+    }
+    row("overlap", &format!("boxes of one class that overlap by {:.2} are one", model.nms_iou));
+    let kernels = if model.xnnpack { "XNNPACK" } else { "plain kernels" };
+    row("inference", &format!("{kernels}, {} threads", model.threads));
+    row("self-test", &if model.self_tested { "passed" } else { "none in the side-car" });
+    for (key, value) in about {
+        match value {
+            serde_json::Value::String(text) => row(key, text),
+            other => row(key, other),
+        }
+    }
+}
+
+fn numbers(tensor: &TensorInfo) -> String {
+    let quantization = tensor.quantization;
+    match tensor.dtype {
+        Dtype::Float32 => "float32".to_owned(),
+        Dtype::Int8 | Dtype::UInt8 => format!(
+            "{} of scale {:.6}, zero point {}",
+            if tensor.dtype == Dtype::Int8 { "int8" } else { "uint8" },
+            quantization.scale,
+            quantization.zero_point
+        ),
+    }
+}
+
+/// What `verify --json` prints.
+#[derive(Debug, Serialize)]
+struct Verdict<'a> {
+    /// Whether the daemon would run it.
+    accepted: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    /// Whether a side-car's checksum was compared.
+    checksum: bool,
+    /// What was seen in the known picture; empty where the side-car has none.
+    self_test: &'a [Seen],
+}
+
+fn verify(file: &File) -> Result<()> {
+    match load(file) {
+        Ok(detector) => {
+            let info = detector.info();
+            let checksum = SideCar::path_of(&info.path).exists();
+            let (id, self_test) = (Some(info.id.as_str()), detector.self_test());
+            let verdict = Verdict { accepted: true, reason: None, id, checksum, self_test };
+            if file.json { print_json(&verdict) } else { Ok(print_verdict(&detector, checksum)) }
+        }
+        Err(error) => {
+            if file.json && error.kind() == Kind::Model {
+                let reason = Some(error.to_string());
+                let (id, self_test) = (None, [].as_slice());
+                print_json(&Verdict { accepted: false, reason, id, checksum: false, self_test })?;
+            }
+            Err(error)
+        }
+    }
+}
+
+fn print_verdict(detector: &Detector, checksum: bool) {
+    let (info, outputs) = (detector.info(), detector.tensors().1);
+    println!("{}", info.path.display());
+    if checksum {
+        println!("  ok       sha256 and tensors are as the side-car says");
+    } else {
+        println!("  unknown  no side-car: neither sha256 nor thresholds to compare with");
+    }
+    println!(
+        "  ok       runs: {} in, {} outputs, {} classes",
+        info.input,
+        outputs.len(),
+        info.classes.len()
+    );
+    for Seen { class, confidence, min_confidence, iou } in detector.self_test() {
+        println!(
+            "  ok       self-test: {class} {confidence:.2} (at least {min_confidence:.2}), \
+             overlap {iou:.2}"
+        );
+    }
+    if !info.self_tested {
+        println!("  unknown  no self-test: whether it sees anything was not checked");
+    }
+    println!("accepted: {}", info.id);
+}
