@@ -35,7 +35,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// The id of this device, as the settings and the machine say.
-pub fn device(config: &Config) -> Result<Name> {
+fn device(config: &Config) -> Result<Name> {
     let state_dir = config.device.state_dir(|name| std::env::var(name).ok());
     config
         .device
@@ -44,7 +44,7 @@ pub fn device(config: &Config) -> Result<Name> {
 }
 
 /// What `device` announces with these settings and a model of `classes`.
-pub fn about(config: &Config, device: Name, classes: Vec<String>) -> Result<About> {
+fn about(config: &Config, device: Name, classes: Vec<String>) -> Result<About> {
     let wrong =
         |key: &str, why: &dyn std::fmt::Display| Error::new(Kind::Config, format!("{key} {why}"));
     let topics = Topics::new(&config.mqtt.base_topic, device)

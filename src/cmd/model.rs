@@ -76,7 +76,11 @@ fn show(file: &File) -> Result<()> {
     let about = side_car.ok().and_then(|text| SideCar::parse(&text).ok());
     let about = about.map(|card| card.about).unwrap_or_default();
     let card = Card { model: info, input, outputs, about };
-    if file.json { print_json(&card) } else { Ok(print_card(&card)) }
+    if file.json {
+        return print_json(&card);
+    }
+    print_card(&card);
+    Ok(())
 }
 
 fn print_json(value: &impl Serialize) -> Result<()> {
@@ -150,7 +154,11 @@ fn verify(file: &File) -> Result<()> {
             let checksum = SideCar::path_of(&info.path).exists();
             let (id, self_test) = (Some(info.id.as_str()), detector.self_test());
             let verdict = Verdict { accepted: true, reason: None, id, checksum, self_test };
-            if file.json { print_json(&verdict) } else { Ok(print_verdict(&detector, checksum)) }
+            if file.json {
+                return print_json(&verdict);
+            }
+            print_verdict(&detector, checksum);
+            Ok(())
         }
         Err(error) => {
             if file.json && error.kind() == Kind::Model {
