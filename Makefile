@@ -54,7 +54,15 @@ TRAINING := models/training
 .PHONY: model
 model: $(VENV)/ready ## Train, quantize and export the model: make model DATA=path/to/data.yaml
 	@test -n "$(DATA)" || { echo "usage: make model DATA=path/to/data.yaml" >&2; exit 2; }
-	cd $(TRAINING) && $(abspath $(VENV))/bin/python -m expression_training train --data $(abspath $(DATA))
+	cd $(TRAINING) && for step in \
+		"prepare $(abspath $(DATA)) --out $(CURDIR)/out/model/set" \
+		"train $(CURDIR)/out/model/set/data.yaml --out $(CURDIR)/out/model/run" \
+		"export $(CURDIR)/out/model/run/last.pt $(CURDIR)/out/model/set/data.yaml --out $(CURDIR)/out/model/expression-yolo12n.tflite" \
+		"evaluate $(CURDIR)/out/model/set/data.yaml --weights $(CURDIR)/out/model/run/last.pt --model $(CURDIR)/out/model/expression-yolo12n.tflite"; \
+	do \
+		mkdir -p $(CURDIR)/out/model && cp $(CURDIR)/models/self-test.jpg $(CURDIR)/out/model/ && \
+		$(abspath $(VENV))/bin/python -m expression_training $$step || exit 1; \
+	done
 
 .PHONY: model-test
 model-test: $(VENV)/ready ## Test the training code
