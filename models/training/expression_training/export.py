@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .dataset import DataSet, Letterbox
+from .dataset import DataSet
 from .detect import detect, tflite_runner
 from .device import DeviceNetwork
 from .metrics import curve, f1
