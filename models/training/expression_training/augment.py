@@ -53,10 +53,17 @@ def warp(picture: Picture, size, scale: float, angle: float, flip: bool, centre,
     return tile, picture.classes[keep], np.hstack([low, high])[keep].astype(np.float32)
 
 
-def place(picture: Picture, size, r: random.Random, fill: float):
-    """One picture somewhere in a tile: near, at its own size, or far away."""
+def place(picture: Picture, size, r: random.Random, fill: float, letterboxed: float = 0):
+    """One picture somewhere in a tile: near, at its own size, or far away.
+
+    `letterboxed` is the share of pictures that fill the tile almost exactly.
+    """
     width, height = size
     h, w = picture.image.shape[:2]
+    if r.random() < letterboxed:
+        scale = min(width / w, height / h) * r.uniform(0.93, 1.1)
+        centre = (width / 2 + r.gauss(0, 0.03) * width, height / 2 + r.gauss(0, 0.03) * height)
+        return warp(picture, size, scale, r.gauss(0, 0.08), r.random() < 0.5, centre, PAD)
     kind = r.random()
     low, high = (0.9, 1.3) if kind < 0.35 else (0.45, 1.0) if kind < 0.7 else (0.14, 0.5)
     scale = min(width / w, height / h) * math.exp(r.uniform(math.log(low), math.log(high))) * fill
@@ -127,23 +134,43 @@ def photometric(image: np.ndarray, r: random.Random) -> np.ndarray:
 
 
 class Augmented(torch.utils.data.Dataset):
-    """An epoch of augmented pictures: RGB uint8 [size, size, 3], classes, boxes."""
+    """An epoch of augmented pictures: RGB uint8 [size, size, 3], classes, boxes.
 
-    def __init__(self, pictures: list[Picture], size: int, mosaic_share: float, seed: int):
-        self.pictures, self.size, self.mosaic_share, self.seed = pictures, size, mosaic_share, seed
+    Indexed by (picture, size), as `Batches` draws them.
+    """
 
-    def __len__(self) -> int:
-        return len(self.pictures)
+    def __init__(self, pictures: list[Picture], mosaic_share: float, letterboxed: float, seed: int):
+        self.pictures, self.seed = pictures, seed
+        self.mosaic_share, self.letterboxed = mosaic_share, letterboxed
 
-    def __getitem__(self, index: int):
+    def __getitem__(self, key: tuple[int, int]):
+        index, size = key
         r = random.Random(f"{self.seed}/{index}")
         if r.random() < self.mosaic_share:
-            image, classes, boxes = mosaic(self.pictures, index, self.size, r)
+            image, classes, boxes = mosaic(self.pictures, index, size, r)
         else:
-            size = (self.size, self.size)
-            image, classes, boxes = place(self.pictures[index], size, r, 1.0)
+            picture = self.pictures[index]
+            image, classes, boxes = place(picture, (size, size), r, 1.0, self.letterboxed)
         image = photometric(image, r)[:, :, ::-1]
         return torch.from_numpy(image.copy()), torch.from_numpy(classes), torch.from_numpy(boxes)
+
+
+class Batches:
+    """Every picture once, in random batches, each batch at one of `sizes`."""
+
+    def __init__(self, pictures: int, batch: int, sizes: tuple[int, ...], seed: int):
+        self.pictures, self.batch, self.sizes, self.seed = pictures, batch, sizes, seed
+
+    def __len__(self) -> int:
+        return max(1, self.pictures // self.batch)
+
+    def __iter__(self):
+        r = random.Random(self.seed)
+        order = list(range(self.pictures))
+        r.shuffle(order)
+        for number in range(len(self)):
+            size = r.choice(self.sizes)
+            yield [(index, size) for index in order[number * self.batch :][: self.batch]]
 
 
 def collate(samples) -> tuple[torch.Tensor, Targets]:

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import shutil
 from dataclasses import replace
 
 import cv2
@@ -11,13 +10,14 @@ import pytest
 import torch
 
 from expression_training import evaluate, export, prepare, train
-from expression_training.augment import Augmented, low_light
-from expression_training.dataset import DataError, DataSet, read_labels
+from expression_training.augment import Augmented, Batches, low_light
+from expression_training.dataset import DataError, DataSet, Letterbox, read_labels
 from expression_training.detect import tflite_runner, torch_runner
 from expression_training.gabor import sharpness
+from expression_training.tflite import Interpreter
 
 OPTIONS = replace(
-    train.PRESETS["best"], size=96, sizes=(), batch=8, epochs=2, mosaic=0.5, warmup_steps=5, lr=1e-3
+    train.PRESETS["best"], size=96, growing=(), batch=8, epochs=2, mosaic=0.5, warmup_steps=5, lr=1e-3
 )
 
 
@@ -77,13 +77,22 @@ def test_labels_with_mistakes_are_refused_with_their_line(tmp_path):
 
 def test_augmentation_depends_on_nothing_but_its_seed(dataset):
     pictures = DataSet.open(dataset).load("train", 3)
-    first, again, other = (Augmented(pictures, 96, 0.5, seed) for seed in (4, 4, 5))
+    first, again, other = (Augmented(pictures, 0.5, 0.5, seed) for seed in (4, 4, 5))
     for index in range(8):
-        a, b = first[index], again[index]
+        a, b = first[index, 96], again[index, 96]
         assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
         boxes = a[2]
         assert ((boxes >= 0) & (boxes <= 96)).all() and (boxes[:, 2:] > boxes[:, :2]).all()
-    assert not torch.equal(first[0][0], other[0][0])
+    assert not torch.equal(first[0, 96][0], other[0, 96][0])
+
+
+def test_batches_draw_every_picture_once_at_one_of_the_sizes():
+    batches = Batches(20, 4, (96, 128), seed=1)
+    drawn = list(batches)
+    assert len(drawn) == len(batches) == 5 and drawn == list(batches)
+    assert sorted(index for batch in drawn for index, _ in batch) == list(range(20))
+    assert all(len({size for _, size in batch}) == 1 for batch in drawn)
+    assert {size for batch in drawn for _, size in batch} == {96, 128}
 
 
 def test_low_light_is_darker_and_noisier(dataset):
@@ -95,21 +104,15 @@ def test_low_light_is_darker_and_noisier(dataset):
     assert image.mean() > means[0] > means[2]
 
 
-def test_a_run_that_was_interrupted_ends_the_same(dataset, tmp_path):
+def test_a_checkpoint_goes_on_exactly_where_it_was(dataset, tmp_path):
     data = DataSet.open(dataset)
     whole = train.train(data, tmp_path / "whole", OPTIONS, None, None)
-    train.train(data, tmp_path / "parts", replace(OPTIONS, epochs=1), None, None)
-    # the schedule belongs to two epochs: only the state is taken over
-    shutil.rmtree(tmp_path / "parts")
     interrupted = train.Trainer(OPTIONS, 2)
     interrupted.save(tmp_path / "state.pt")
     fresh = train.Trainer(replace(OPTIONS, seed=9), 2)
     fresh.load(tmp_path / "state.pt")
-    images, truth = next(
-        iter(
-            torch.utils.data.DataLoader(Augmented(data.load("train"), 96, 0, 1), 4, collate_fn=train.collate)
-        )
-    )
+    samples = Augmented(data.load("train"), 0, 0, 1)
+    images, truth = train.collate([samples[index, 96] for index in range(4)])
     for trainer in (interrupted, fresh):
         trainer.train_step(images, truth, 0.1)
     pairs = zip(interrupted.network.parameters(), fresh.network.parameters(), strict=True)
@@ -128,8 +131,6 @@ def overfitted(dataset):
     trainer = train.Trainer(options, 2)
     trainer.network.train()
     samples = [p for p in pictures]
-    from expression_training.dataset import Letterbox
-
     images, boxes, classes = [], [], []
     for picture in samples:
         letterbox = Letterbox.of(picture.image, 96)
@@ -161,14 +162,14 @@ def test_the_exported_model_runs_in_the_daemon_s_runtime_and_agrees(dataset, tmp
     export.to_float(network, 224, float_model)
     export.to_int8(float_model, int8_model, list(export.calibration(data, 224, 16)))
     picture = data.read(data.files("train")[0])
-    square = export.Letterbox.of(picture.image, 224).image[:, :, ::-1]
+    square = Letterbox.of(picture.image, 224).image[:, :, ::-1]
     wanted = torch_runner(network)(square)
     exact = tflite_runner(float_model)(square)
     for level in range(3):
         for role in range(2):
             assert torch.allclose(wanted[level][role], exact[level][role], atol=1e-3)
     tflite_runner(int8_model)(square)  # TensorFlow Lite takes and runs it
-    interpreter = export.Interpreter(int8_model)
+    interpreter = Interpreter(int8_model)
     assert interpreter.input.dtype == np.int8 and interpreter.input.zero_point == -128
     assert interpreter.input.scale == pytest.approx(1 / 255, rel=1e-3)
     rows = export.describe_outputs(interpreter, 224)
