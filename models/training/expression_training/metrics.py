@@ -95,7 +95,13 @@ def curve(pictures, label: int, iou: float) -> Curve:
 
 
 def f1(precision: float, recall: float) -> float:
-    return 2 * precision * recall / max(precision + recall, 1e-9)
+    return f_beta(precision, recall, 1)
+
+
+def f_beta(precision: float, recall: float, beta: float) -> float:
+    """van Rijsbergen's F: below 1, `beta` weighs precision more than recall."""
+    weight = beta * beta
+    return (1 + weight) * precision * recall / max(weight * precision + recall, 1e-9)
 
 
 def summarize(pictures, names: list[str]) -> dict:
