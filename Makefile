@@ -86,6 +86,14 @@ $(VENV)/ready: $(TRAINING)/requirements.lock
 package: ## Make a Debian package: make package [TARGET=aarch64-unknown-linux-gnu]
 	deploy/deb/build $(TARGET)
 
+.PHONY: package-test
+package-test: ## Check the packages in out/ and the units' sandbox; other boards' run under qemu
+	deploy/systemd/check
+	@ls out/expressiond_*.deb >/dev/null 2>&1 || { echo "make package first" >&2; exit 1; }
+	@reference=$$(ls out/expressiond_*_amd64.deb) || \
+		{ echo "make package first: the others are compared with it" >&2; exit 1; }; \
+	for package in out/expressiond_*.deb; do tests/package/check "$$package" "$$reference" || exit 1; done
+
 .PHONY: help
 help: ## This
 	@awk 'BEGIN { FS = ":.*## " } \

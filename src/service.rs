@@ -17,6 +17,16 @@ impl Service {
         notify(&[NotifyState::Ready]);
     }
 
+    /// The settings are being read again; [`Service::ready`] says when that is over,
+    /// whatever came of it. The time lets `Type=notify-reload` tell this answer from
+    /// an earlier one (systemd.service(5)).
+    pub fn reloading(&self) {
+        match NotifyState::monotonic_usec_now() {
+            Ok(now) => notify(&[NotifyState::Reloading, now]),
+            Err(error) => log::debug!("systemd was not told: {error}"),
+        }
+    }
+
     /// One line for `systemctl status`.
     pub fn status(&mut self, status: &str) {
         if self.status != status {

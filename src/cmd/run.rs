@@ -1,18 +1,22 @@
 //! `expressiond run`: the daemon.
 
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
 
 use crate::config::{self, ConfigArgs};
 use crate::detector::Detector;
 use crate::error::{Error, Kind, Result};
 use crate::logging;
-use crate::pipeline::daemon::daemon;
+use crate::pipeline::daemon::{Ending, daemon};
 
 /// Watch the camera and publish expression events until stopped.
 ///
 /// A camera or broker that is missing is waited for; a wrong configuration (exit
 /// code 78) or a refused model (70) is not. Without mqtt.url a broker is started
 /// inside, on 127.0.0.1 only: subscribe with mosquitto_sub -v -t 'expressiond/#'.
+/// SIGHUP reads the settings again; wrong ones are refused and the old ones stay.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -51,5 +55,27 @@ pub fn run(args: &Args) -> Result<()> {
         .enable_all()
         .build()
         .map_err(|error| Error::caused(Kind::Internal, "cannot start the runtime", error))?;
-    runtime.block_on(daemon(config, detector, args.annotate.clone()))
+    let files = args.config.clone();
+    let rehearse = Arc::new(move || {
+        let (config, _) = config::load(&files)?;
+        Detector::load(&config.model)?;
+        Ok(())
+    });
+    let ending = runtime.block_on(daemon(config, detector, args.annotate.clone(), rehearse))?;
+    // Ends the publisher's tasks and with them its lock on the outbox.
+    drop(runtime);
+    match ending {
+        Ending::Finished => Ok(()),
+        Ending::Reload => start_again(),
+    }
+}
+
+/// Becomes the program anew, in the same process: systemd keeps its main process,
+/// and nothing of the old settings can linger in a thread, a socket or the log.
+fn start_again() -> Result<()> {
+    let mut arguments = std::env::args_os();
+    // Not /proc/self/exe: after an upgrade that is the old program, deleted.
+    let program = arguments.next().unwrap_or_else(|| "expressiond".into());
+    let error = Command::new(program).args(arguments).exec();
+    Err(Error::caused(Kind::Internal, "cannot start again with the new settings", error))
 }

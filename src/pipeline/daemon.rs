@@ -34,8 +34,25 @@ use crate::tracks::Tracker;
 /// How often the daemon looks at itself.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// What the daemon ended for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// A signal, a command, or the end of recorded pictures.
+    Finished,
+    /// The settings changed and are fit: start again with them.
+    Reload,
+}
+
+/// Reads and tries the settings that the next start would use.
+pub type Rehearsal = Arc<dyn Fn() -> Result<()> + Send + Sync>;
+
 /// Runs until a signal, a command, or the end of recorded pictures.
-pub async fn daemon(config: Config, detector: Detector, gallery: Option<PathBuf>) -> Result<()> {
+pub async fn daemon(
+    config: Config,
+    detector: Detector,
+    gallery: Option<PathBuf>,
+    rehearse: Rehearsal,
+) -> Result<Ending> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let camera = Name::camera(&*config.camera.name)
         .map_err(|error| Error::new(Kind::Config, format!("camera.name {error}")))?;
@@ -50,11 +67,11 @@ pub async fn daemon(config: Config, detector: Detector, gallery: Option<PathBuf>
     let counters = Arc::clone(&threads.counters);
     let watcher = Watcher::new(publisher.clone(), counters, clock, camera, model);
     watcher.service.ready();
-    let mut program = Program { threads, watcher, commands, signals, state_dir };
-    program.attend().await;
-    program.end(&publisher).await;
+    let mut program = Program { threads, watcher, commands, signals, state_dir, rehearse };
+    let wanted = program.attend().await;
+    let ending = program.end(&publisher, wanted).await;
     farewell(&program.threads.counters, &publisher, gallery.as_deref());
-    Ok(())
+    Ok(ending)
 }
 
 /// The threads and what is shared with them.
@@ -75,29 +92,52 @@ struct Program {
     commands: mpsc::Receiver<Command>,
     signals: Signals,
     state_dir: Option<PathBuf>,
+    rehearse: Rehearsal,
 }
 
 impl Program {
     /// Until something says to end.
-    async fn attend(&mut self) {
+    async fn attend(&mut self) -> Ending {
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut done = self.threads.done.clone();
         loop {
             tokio::select! {
                 _ = look.tick() => self.look(),
-                _ = done.wait_for(|done| *done) => return,
+                _ = done.wait_for(|done| *done) => return Ending::Finished,
                 Some(command) = self.commands.recv() => match command {
                     Command::Pause {} => self.pause(true),
                     Command::Resume {} => self.pause(false),
-                    Command::Restart {} => return,
+                    Command::Restart {} => return Ending::Finished,
                 },
-                name = self.signals.next() => {
+                _ = self.signals.reload.recv() => if self.may_reload().await {
+                    return Ending::Reload;
+                },
+                name = self.signals.stop.next() => {
                     log::info!("{name}: stopping");
-                    return;
+                    return Ending::Finished;
                 }
             }
         }
+    }
+
+    /// Whether the settings that are there now are fit to start again with. Refused
+    /// ones change nothing: the daemon goes on as it was.
+    async fn may_reload(&mut self) -> bool {
+        log::info!("SIGHUP: reading the settings again");
+        self.watcher.service.reloading();
+        let rehearse = Arc::clone(&self.rehearse);
+        // The model's self-test takes seconds on a slow board; meanwhile this thread
+        // keeps the broker's connection alive.
+        let outcome = tokio::task::spawn_blocking(move || rehearse()).await;
+        let refused = match outcome {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        log::error!("the new settings are refused, the old ones stay: {refused}");
+        self.watcher.service.ready();
+        false
     }
 
     fn look(&mut self) {
@@ -115,8 +155,10 @@ impl Program {
     }
 
     /// Stops the threads, lets them tell what they know, says goodbye to the broker.
-    async fn end(&mut self, publisher: &Publisher) {
-        self.watcher.service.stopping();
+    async fn end(&mut self, publisher: &Publisher, wanted: Ending) -> Ending {
+        if wanted == Ending::Finished {
+            self.watcher.service.stopping();
+        }
         self.threads.stop.stop();
         let mut done = self.threads.done.clone();
         let finish = async {
@@ -125,8 +167,11 @@ impl Program {
             publisher.shutdown().await;
         };
         tokio::select! {
-            () = finish => {}
-            name = self.signals.next() => log::warn!("{name} again: stopping at once"),
+            () = finish => wanted,
+            name = self.signals.stop.next() => {
+                log::warn!("{name} while ending: stopping at once");
+                Ending::Finished
+            }
         }
     }
 }
@@ -243,8 +288,13 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
     })
 }
 
-/// The signals that stop the daemon.
+/// The signals that the daemon obeys.
 struct Signals {
+    stop: StopSignals,
+    reload: Signal,
+}
+
+struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
 }
@@ -255,10 +305,15 @@ impl Signals {
             signal(kind)
                 .map_err(|error| Error::caused(Kind::Internal, "cannot listen for signals", error))
         };
-        let (terminate, interrupt) = (SignalKind::terminate(), SignalKind::interrupt());
-        Ok(Self { terminate: listen(terminate)?, interrupt: listen(interrupt)? })
+        let stop = StopSignals {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        };
+        Ok(Self { stop, reload: listen(SignalKind::hangup())? })
     }
+}
 
+impl StopSignals {
     async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",

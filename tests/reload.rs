@@ -1,0 +1,126 @@
+//! Signals as systemd sends them: SIGHUP takes new settings or refuses them, and
+//! what systemd is told meanwhile (sd_notify(3)), heard on a socket like its own.
+
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// Longest wait for anything; nothing here takes a tenth of it on an idle machine.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The daemon, and the service manager's end of its notifications.
+struct Service {
+    child: Child,
+    manager: UnixDatagram,
+    folder: TempDir,
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Service {
+    /// Starts with a camera that is not there: what it waits for stands in the status.
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("notify");
+        let manager = UnixDatagram::bind(&socket).unwrap();
+        manager.set_read_timeout(Some(LIMIT)).unwrap();
+        let settings = folder.path().join("expressiond.toml");
+        write(&settings, "/dev/video-one");
+        let child = Command::new(env!("CARGO_BIN_EXE_expressiond"))
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .args(["run", "--config"])
+            .arg(&settings)
+            .env("NOTIFY_SOCKET", &socket)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self { child, manager, folder }
+    }
+
+    /// Notifications up to and including the first that has `text` in it.
+    fn until(&self, text: &str) -> String {
+        let (mut all, mut buffer) = (String::new(), [0; 4096]);
+        let end = Instant::now() + LIMIT;
+        while Instant::now() < end {
+            let Ok(size) = self.manager.recv(&mut buffer) else { break };
+            let told = String::from_utf8_lossy(&buffer[..size]).into_owned();
+            all.push_str(&told);
+            all.push('\n');
+            if told.contains(text) {
+                return all;
+            }
+        }
+        panic!("not told '{text}' within {LIMIT:?}, but {all}");
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    fn settings(&self) -> std::path::PathBuf {
+        self.folder.path().join("expressiond.toml")
+    }
+
+    fn code(&mut self) -> Option<i32> {
+        let end = Instant::now() + LIMIT;
+        while Instant::now() < end {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("it did not end within {LIMIT:?}");
+    }
+}
+
+fn write(settings: &Path, camera: &str) {
+    let folder = settings.parent().unwrap().display();
+    let text = format!(
+        "[device]\nid = \"test\"\nstate_dir = \"{folder}/state\"\n\
+         [camera]\nsource = \"{camera}\"\n[mqtt]\nurl = \"mqtt://127.0.0.1:1\"\n"
+    );
+    std::fs::write(settings, text).unwrap();
+}
+
+#[test]
+fn sighup_takes_new_settings_in_the_same_process() {
+    let mut service = Service::start();
+    service.until("video-one");
+    write(&service.settings(), "/dev/video-two");
+    service.signal(Signal::HUP);
+    let told = service.until("video-two");
+    let reloading = told.find("RELOADING=1").expect("told that it reloads");
+    assert!(told[reloading..].contains("MONOTONIC_USEC="), "{told}");
+    assert!(told[reloading..].contains("READY=1"), "{told}");
+    assert!(!told.contains("STOPPING=1"), "{told}");
+    service.signal(Signal::TERM);
+    service.until("STOPPING=1");
+    assert_eq!(service.code(), Some(0));
+}
+
+#[test]
+fn broken_settings_are_refused_and_the_old_ones_stay() {
+    let mut service = Service::start();
+    service.until("video-one");
+    std::fs::write(service.settings(), "[camera]\nno_such_key = 1\n").unwrap();
+    service.signal(Signal::HUP);
+    service.until("RELOADING=1");
+    let told = service.until("READY=1");
+    assert!(!told.contains("STOPPING=1"), "{told}");
+    // Mended, they are taken: it was listening all the time.
+    write(&service.settings(), "/dev/video-three");
+    service.signal(Signal::HUP);
+    service.until("video-three");
+    service.signal(Signal::TERM);
+    assert_eq!(service.code(), Some(0));
+}
