@@ -117,6 +117,15 @@ fn broken_settings_are_refused_and_the_old_ones_stay() {
     service.until("RELOADING=1");
     let told = service.until("READY=1");
     assert!(!told.contains("STOPPING=1"), "{told}");
+    // Right by themselves, but naming a file that is not there.
+    write(&service.settings(), "/dev/video-two");
+    let text = std::fs::read_to_string(service.settings()).unwrap();
+    let more = "username = \"device\"\npassword_file = \"/absent/password\"\n";
+    std::fs::write(service.settings(), text + more).unwrap();
+    service.signal(Signal::HUP);
+    service.until("RELOADING=1");
+    let told = service.until("READY=1");
+    assert!(!told.contains("STOPPING=1") && !told.contains("video-two"), "{told}");
     // Mended, they are taken: it was listening all the time.
     write(&service.settings(), "/dev/video-three");
     service.signal(Signal::HUP);

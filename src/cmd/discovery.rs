@@ -2,12 +2,10 @@
 
 use std::io::Write;
 
-use crate::config::{self, Config, ConfigArgs};
-use crate::detector::Detector;
+use crate::config::{self, ConfigArgs};
 use crate::error::{Error, Kind, Result};
+use crate::pipeline::plan::Plan;
 use crate::publish::discovery::About;
-use crate::publish::identity::MACHINE_ID;
-use crate::publish::topics::{Name, Topics};
 
 /// Print the device's id, its topics and what Home Assistant is told, without
 /// connecting to a broker.
@@ -26,32 +24,11 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     let (config, _layers) = config::load(&args.config)?;
-    let detector = Detector::load(&config.model)?;
-    let about = about(&config, device(&config)?, detector.info().classes.clone())?;
+    let about = Plan::make(config)?.about;
     let text = if args.json { format!("{:#}\n", about.payload(None)) } else { table(&about) };
     std::io::stdout()
         .write_all(text.as_bytes())
         .map_err(|error| Error::caused(Kind::Output, "cannot write", error))
-}
-
-/// The id of this device, as the settings and the machine say.
-fn device(config: &Config) -> Result<Name> {
-    let state_dir = config.device.state_dir(|name| std::env::var(name).ok());
-    config
-        .device
-        .resolve(MACHINE_ID.as_ref(), state_dir.as_deref())
-        .map_err(|error| Error::caused(Kind::Config, "device.id", error))
-}
-
-/// What `device` announces with these settings and a model of `classes`.
-fn about(config: &Config, device: Name, classes: Vec<String>) -> Result<About> {
-    let wrong =
-        |key: &str, why: &dyn std::fmt::Display| Error::new(Kind::Config, format!("{key} {why}"));
-    let topics = Topics::new(&config.mqtt.base_topic, device)
-        .map_err(|error| wrong("mqtt.base_topic", &error))?;
-    let camera =
-        Name::camera(&*config.camera.name).map_err(|error| wrong("camera.name", &error))?;
-    Ok(About { settings: config.home_assistant.clone(), topics, cameras: vec![camera], classes })
 }
 
 fn table(about: &About) -> String {

@@ -6,10 +6,10 @@ use std::process::Command;
 use std::sync::Arc;
 
 use crate::config::{self, ConfigArgs};
-use crate::detector::Detector;
 use crate::error::{Error, Kind, Result};
 use crate::logging;
 use crate::pipeline::daemon::{Ending, daemon};
+use crate::pipeline::plan::Plan;
 
 /// Watch the camera and publish expression events until stopped.
 ///
@@ -42,8 +42,8 @@ pub fn run(args: &Args) -> Result<()> {
             )
         })?;
     }
-    let detector = Detector::load(&config.model)?;
-    let info = detector.info();
+    let plan = Plan::make(config)?;
+    let info = plan.detector.info();
     log::info!(
         "model: {} ({}), {} threads, XNNPACK {}",
         info.id,
@@ -58,10 +58,9 @@ pub fn run(args: &Args) -> Result<()> {
     let files = args.config.clone();
     let rehearse = Arc::new(move || {
         let (config, _) = config::load(&files)?;
-        Detector::load(&config.model)?;
-        Ok(())
+        Plan::make(config).map(drop)
     });
-    let ending = runtime.block_on(daemon(config, detector, args.annotate.clone(), rehearse))?;
+    let ending = runtime.block_on(daemon(plan, args.annotate.clone(), rehearse))?;
     // Ends the publisher's tasks and with them its lock on the outbox.
     drop(runtime);
     match ending {

@@ -13,6 +13,7 @@ use super::capture::{Capture, CaptureState, Delivery};
 use super::counters::Counters;
 use super::inference::Inference;
 use super::mailbox::Mailbox;
+use super::plan::Plan;
 use super::stop::Stop;
 use super::watcher::Watcher;
 use crate::clock::{Clock, SystemClock};
@@ -22,11 +23,8 @@ use crate::error::{Error, Kind, Result};
 use crate::events::{Origin, Recorder, system_randomness};
 use crate::pixels::frame::Frame;
 use crate::publish::command::Command;
-use crate::publish::credentials::Credentials;
-use crate::publish::discovery::About;
-use crate::publish::identity::MACHINE_ID;
 use crate::publish::runtime::Runtime;
-use crate::publish::topics::{Name, Topics};
+use crate::publish::topics::Name;
 use crate::publish::{Publisher, Start, inbox};
 use crate::source;
 use crate::tracks::Tracker;
@@ -47,17 +45,10 @@ pub enum Ending {
 pub type Rehearsal = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 
 /// Runs until a signal, a command, or the end of recorded pictures.
-pub async fn daemon(
-    config: Config,
-    detector: Detector,
-    gallery: Option<PathBuf>,
-    rehearse: Rehearsal,
-) -> Result<Ending> {
+pub async fn daemon(plan: Plan, gallery: Option<PathBuf>, rehearse: Rehearsal) -> Result<Ending> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let camera = Name::camera(&*config.camera.name)
-        .map_err(|error| Error::new(Kind::Config, format!("camera.name {error}")))?;
-    let state_dir = config.device.state_dir(|name| std::env::var(name).ok());
-    let (publisher, commands) = connect(&config, &detector, &camera, state_dir.as_deref(), &clock)?;
+    let (publisher, commands) = connect(&plan, &clock)?;
+    let Plan { config, detector, camera, state_dir, .. } = plan;
     let (broker, device) = (publisher.broker(), publisher.topics().device());
     log::info!("broker: {broker}; mosquitto_sub -v -t '{}/{device}/#'", config.mqtt.base_topic);
     let signals = Signals::new()?;
@@ -193,32 +184,13 @@ fn farewell(counters: &Counters, publisher: &Publisher, gallery: Option<&Path>) 
 }
 
 /// Starts the publisher and announces the device.
-fn connect(
-    config: &Config,
-    detector: &Detector,
-    camera: &Name,
-    state_dir: Option<&Path>,
-    clock: &Arc<dyn Clock>,
-) -> Result<(Publisher, mpsc::Receiver<Command>)> {
-    let device = config
-        .device
-        .resolve(MACHINE_ID.as_ref(), state_dir)
-        .map_err(|error| Error::caused(Kind::Config, "device.id", error))?;
-    let topics = Topics::new(&config.mqtt.base_topic, device.clone())
-        .map_err(|error| Error::new(Kind::Config, format!("mqtt.base_topic {error}")))?;
-    let about = About {
-        settings: config.home_assistant.clone(),
-        topics,
-        cameras: vec![camera.clone()],
-        classes: detector.info().classes.clone(),
-    };
+fn connect(plan: &Plan, clock: &Arc<dyn Clock>) -> Result<(Publisher, mpsc::Receiver<Command>)> {
+    let about = plan.about.clone();
     let start = Start {
-        settings: config.mqtt.clone(),
-        device,
-        credentials: Credentials {
-            folder: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
-        },
-        state_dir: state_dir.map(Path::to_owned),
+        settings: plan.config.mqtt.clone(),
+        device: about.topics.device().clone(),
+        credentials: plan.credentials.clone(),
+        state_dir: plan.state_dir.clone(),
         subscriptions: inbox::subscriptions(&about),
         clock: Arc::clone(clock),
     };

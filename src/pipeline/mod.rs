@@ -6,6 +6,7 @@ pub mod daemon;
 pub mod gallery;
 pub mod inference;
 pub mod mailbox;
+pub mod plan;
 pub mod status;
 pub mod stop;
 pub mod watcher;

@@ -6,6 +6,7 @@
 //! broker is configured, the [`broker`] inside the process. The contract with the
 //! world is in [`topics`] and `docs/ref/mqtt.md`.
 
+pub mod access;
 #[cfg(feature = "embedded-broker")]
 pub mod broker;
 pub mod client;
@@ -30,5 +31,5 @@ pub mod topics;
 pub mod url;
 
 pub use client::{Received, Subscriptions};
-pub use publisher::{Publisher, Start};
+pub use publisher::{Publisher, Start, StartError};
 pub use settings::Settings;

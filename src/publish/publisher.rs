@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::{Notify, mpsc, watch};
 
+use super::access::Access;
 use super::client::{Client, Connection, Received, Subscriptions};
 use super::credentials::{Credentials, Unreadable};
 use super::journal::JournalError;
@@ -15,7 +16,7 @@ use super::outbox::Outbox;
 use super::payload::{CameraState, DeviceStatus, OFFLINE, ONLINE};
 use super::queue::{Queue, Refused, Stats};
 use super::settings::Settings;
-use super::tls::{self, TlsError};
+use super::tls::TlsError;
 use super::topics::{Name, NameError, Topics};
 use super::url::{BrokerUrl, UrlError};
 use crate::clock::Clock;
@@ -108,9 +109,9 @@ impl Publisher {
     pub fn start(start: Start) -> Result<(Self, mpsc::Receiver<Received>), StartError> {
         let Start { settings, device, state_dir, credentials, subscriptions, clock } = start;
         let topics = Topics::new(&settings.base_topic, device)?;
-        let password = credentials.secret("mqtt.password_file", &settings.password_file)?;
+        let Access { broker, password, tls } = Access::read(&settings, &credentials)?;
         #[cfg(feature = "embedded-broker")]
-        let (broker, embedded) = match settings.broker()? {
+        let (broker, embedded) = match broker {
             Some(url) => (url, None),
             None => {
                 let broker = super::broker::Broker::start(settings.embedded_port)?;
@@ -118,10 +119,8 @@ impl Publisher {
             }
         };
         #[cfg(not(feature = "embedded-broker"))]
-        let broker = settings.broker()?.ok_or(StartError::NoBroker)?;
+        let broker = broker.ok_or(StartError::NoBroker)?;
 
-        let tls =
-            if broker.tls { Some(tls::client_config(&settings.tls, &credentials)?) } else { None };
         if !broker.tls && password.is_some() && !broker.is_loopback() {
             log::warn!(broker:%; "the password goes over the network in plain text: use mqtts://");
         }

@@ -8,6 +8,7 @@ COMMANDS = {
     "train": "train a network on a YOLO-format set (resumable)",
     "export": "checkpoint to int8 .tflite and side-car JSON",
     "evaluate": "measure models: daylight, low light, small faces, false alarms",
+    "compare": "what each choice of the export costs and brings",
 }
 
 
