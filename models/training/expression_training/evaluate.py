@@ -1,4 +1,4 @@
-"""Float against int8 on the validation set, by daylight and in low light; small faces; false alarms."""
+"""Float against int8 on the validation set: daylight, low light, small faces, skin tones, false alarms."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from . import tones
 from .augment import low_light
 from .dataset import PAD, DataSet, Picture
 from .detect import Runner, detect, tflite_runner, torch_runner
@@ -52,14 +53,26 @@ def small_faces(share: float = 0.1) -> Change:
 
 
 def measure(run: Runner, size: int, data: DataSet, split: str, change: Change, only: str = "") -> dict:
-    pictures = []
     files = [path for path in data.files(split) if path.name.startswith(only)]
-    for path in tqdm(files, leave=False):
+    pictures = (data.read(path) for path in tqdm(files, leave=False))
+    return summarize([compared(run, size, picture, change) for picture in pictures], data.names)
+
+
+def compared(run: Runner, size: int, picture: Picture, change: Change) -> tuple[np.ndarray, np.ndarray]:
+    """What is found and what is there."""
+    image, boxes = change(picture)
+    return detect(run, image, size), np.hstack([boxes, picture.classes[:, None]])
+
+
+def by_tone(run: Runner, size: int, data: DataSet, split: str) -> dict[str, dict]:
+    """Of colour pictures with one face, by how light that face is."""
+    groups: dict[str, list] = {}
+    for path in tqdm(data.files(split), leave=False):
         picture = data.read(path)
-        image, boxes = change(picture)
-        truth = np.hstack([boxes, picture.classes[:, None]])
-        pictures.append((detect(run, image, size), truth))
-    return summarize(pictures, data.names)
+        if name := tones.group(picture):
+            groups.setdefault(name, []).append(compared(run, size, picture, as_is))
+    ordered = [name for _, name in tones.GROUPS if name in groups]
+    return {name: summarize(groups[name], data.names) | {"faces": len(groups[name])} for name in ordered}
 
 
 def false_alarms(run: Runner, size: int, data: DataSet, split: str, limits: dict[str, float]) -> dict:
@@ -107,6 +120,10 @@ def run(args: argparse.Namespace) -> None:
             result = measure(runner, size, data, args.split, change, args.group)
             results[name][label] = result
             print_row(name, label, result)
+        if not args.quick:
+            for tone, result in by_tone(runner, size, data, args.split).items():
+                results[name][f"tone, {tone}"] = result
+                print_row(name, f"{tone} ({result['faces']})", result)
         if model is not None and model.with_suffix(".json").exists():
             limits = json.loads(model.with_suffix(".json").read_text())["thresholds"]
             alarms = false_alarms(runner, size, data, args.split, limits)
