@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
-use crate::{detector, logging, publish, source, tracks};
+use crate::{detector, logging, pipeline, publish, source, tracks};
 use layers::Layers;
 
 /// Where packages put the settings.
@@ -23,6 +23,7 @@ pub const DEFAULT_FILE: &str = "/etc/expressiond/expressiond.toml";
 pub struct Config {
     pub device: publish::identity::Settings,
     pub camera: source::Settings,
+    pub pace: pipeline::pace::Settings,
     pub model: detector::Settings,
     pub tracking: tracks::TrackingSettings,
     pub expression: tracks::ExpressionSettings,
@@ -48,6 +49,7 @@ impl Config {
         let sections = [
             ("device", self.device.check()),
             ("camera", self.camera.check()),
+            ("pace", self.pace.check()),
             ("model", self.model.check()),
             ("tracking", self.tracking.check()),
             ("expression", self.expression.check()),

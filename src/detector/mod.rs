@@ -24,7 +24,9 @@ use thiserror::Error;
 use crate::geometry::{Rect, Size};
 use crate::pixels::PixelError;
 use crate::pixels::frame::Frame;
+use crate::pixels::letterbox::Letterbox;
 use crate::pixels::preprocess::Preprocessor;
+use crate::pixels::scene::Scene;
 use crate::pixels::tensor::TensorBuffer;
 use layout::Head;
 use raw_head::decode_level as raw_level;
@@ -161,6 +163,13 @@ pub struct Timing {
     pub head: Duration,
 }
 
+/// A picture that is in the input tensor until the next one is prepared.
+#[derive(Clone, Copy, Debug)]
+pub struct Prepared {
+    letterbox: Letterbox,
+    time: Duration,
+}
+
 /// A model ready to look at frames.
 #[derive(Debug)]
 pub struct Detector {
@@ -202,10 +211,31 @@ impl Detector {
         frame: &Frame,
         out: &mut Vec<Detection>,
     ) -> Result<Timing, ModelError> {
-        out.clear();
+        let prepared = self.prepare(frame)?;
+        self.look(&prepared, out)
+    }
+
+    /// Decodes and letterboxes a frame: what [`look`](Self::look) then looks at.
+    pub fn prepare(&mut self, frame: &Frame) -> Result<Prepared, ModelError> {
         let start = Instant::now();
         let letterbox = self.preprocessor.prepare(frame, &mut self.input)?;
-        let prepared = Instant::now();
+        Ok(Prepared { letterbox, time: start.elapsed() })
+    }
+
+    /// The prepared picture's brightness, cell by cell.
+    pub fn scene(&self, prepared: &Prepared) -> Scene {
+        Scene::of(&self.input, self.preprocessor.spec(), &prepared.letterbox)
+    }
+
+    /// Runs the network on the picture prepared last; replaces `out` as
+    /// [`detect`](Self::detect) does.
+    pub fn look(
+        &mut self,
+        prepared: &Prepared,
+        out: &mut Vec<Detection>,
+    ) -> Result<Timing, ModelError> {
+        out.clear();
+        let start = Instant::now();
         self.engine.run(&self.input)?;
         let inferred = Instant::now();
         self.decode()?;
@@ -213,13 +243,13 @@ impl Detector {
         let seen = self.candidates.iter().map(|candidate| Detection {
             class: candidate.class,
             confidence: candidate.confidence,
-            rect: letterbox.to_picture(candidate.rect()),
+            rect: prepared.letterbox.to_picture(candidate.rect()),
         });
         // nothing is left of a box in the letterbox's bars, or of one that is not a number
         out.extend(seen.filter(|detection| detection.rect.area() > 0.0));
         Ok(Timing {
-            prepare: prepared - start,
-            inference: inferred - prepared,
+            prepare: prepared.time,
+            inference: inferred - start,
             head: inferred.elapsed(),
         })
     }

@@ -11,7 +11,9 @@ pub struct Counters {
     captured: AtomicU64,
     bad: AtomicU64,
     detected: AtomicU64,
+    rested: AtomicU64,
     reopened: AtomicU64,
+    age_us: AtomicU64,
     inference_us: AtomicU64,
     capture_beats: AtomicU64,
     inference_beats: AtomicU64,
@@ -26,6 +28,8 @@ pub struct Counts {
     pub bad: u64,
     /// Frames that the detector looked at.
     pub detected: u64,
+    /// Frames that were passed over because nothing happened or enough had been seen.
+    pub rested: u64,
     /// How often the source had to be opened again.
     pub reopened: u64,
 }
@@ -43,11 +47,17 @@ impl Counters {
         count(&self.bad);
     }
 
-    /// A frame was looked at; `inference` is the network's own time.
-    pub fn count_detected(&self, inference: Duration) {
+    /// A frame was looked at; `inference` is the network's own time, `age` the time
+    /// from the driver's stamp until the faces were known.
+    pub fn count_detected(&self, inference: Duration, age: Duration) {
         count(&self.detected);
-        let micros = u64::try_from(inference.as_micros()).unwrap_or(u64::MAX);
-        self.inference_us.store(micros, Ordering::Relaxed);
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.inference_us.store(micros(inference), Ordering::Relaxed);
+        self.age_us.store(micros(age), Ordering::Relaxed);
+    }
+
+    pub fn count_rested(&self) {
+        count(&self.rested);
     }
 
     pub fn count_reopened(&self) {
@@ -73,8 +83,17 @@ impl Counters {
 
     /// The network's time for the last frame; none before the first.
     pub fn last_inference(&self) -> Option<Duration> {
-        let micros = self.inference_us.load(Ordering::Relaxed);
-        (micros > 0).then(|| Duration::from_micros(micros))
+        self.last(&self.inference_us)
+    }
+
+    /// How old the last frame was when its faces were known; none before the first.
+    pub fn last_age(&self) -> Option<Duration> {
+        self.last(&self.age_us)
+    }
+
+    fn last(&self, micros: &AtomicU64) -> Option<Duration> {
+        let seen = self.detected.load(Ordering::Relaxed) > 0;
+        seen.then(|| Duration::from_micros(micros.load(Ordering::Relaxed)))
     }
 
     pub fn read(&self) -> Counts {
@@ -83,6 +102,7 @@ impl Counters {
             captured: read(&self.captured),
             bad: read(&self.bad),
             detected: read(&self.detected),
+            rested: read(&self.rested),
             reopened: read(&self.reopened),
         }
     }

@@ -11,8 +11,9 @@ use tokio::time::MissedTickBehavior;
 
 use super::capture::{Capture, CaptureState, Delivery};
 use super::counters::Counters;
-use super::inference::Inference;
+use super::inference::{Inference, View};
 use super::mailbox::Mailbox;
+use super::pace::Pace;
 use super::plan::Plan;
 use super::stop::Stop;
 use super::watcher::Watcher;
@@ -56,7 +57,7 @@ pub async fn daemon(plan: Plan, gallery: Option<PathBuf>, rehearse: Rehearsal) -
     let paused = state_dir.as_deref().map(Runtime::load).unwrap_or_default().paused;
     let threads = start(&config, detector, gallery.clone(), &publisher, &camera, &clock, paused)?;
     let counters = Arc::clone(&threads.counters);
-    let watcher = Watcher::new(publisher.clone(), counters, clock, camera, model);
+    let watcher = Watcher::new(publisher.clone(), counters, clock, camera, model, config.pace.hot_c);
     watcher.service.ready();
     let mut program = Program { threads, watcher, commands, signals, state_dir, rehearse };
     let wanted = program.attend().await;
@@ -73,8 +74,8 @@ struct Threads {
     paused: watch::Sender<bool>,
     /// Becomes true when the inference thread has told everything.
     done: watch::Receiver<bool>,
-    /// How many faces are followed.
-    faces: watch::Receiver<usize>,
+    view: watch::Receiver<View>,
+    strained: watch::Sender<bool>,
 }
 
 struct Program {
@@ -133,7 +134,9 @@ impl Program {
 
     fn look(&mut self) {
         let capture = self.threads.capture.borrow().clone();
-        self.watcher.look(&capture, *self.threads.faces.borrow());
+        let view = *self.threads.view.borrow();
+        let strained = self.watcher.look(&capture, view);
+        self.threads.strained.send_replace(strained);
     }
 
     /// Closes or opens the camera, and keeps that for the next start.
@@ -212,7 +215,8 @@ fn start(
     let (stop, counters) = (Arc::new(Stop::default()), Arc::new(Counters::default()));
     let (state, capture_state) = watch::channel(CaptureState::Opening);
     let (finished, done) = watch::channel(false);
-    let (faces_in, faces) = watch::channel(0);
+    let (view_in, view) = watch::channel(View::default());
+    let (strain, strained) = watch::channel(false);
     let (pause, paused) = watch::channel(paused);
     let info = detector.info();
     let origin = Origin {
@@ -231,7 +235,9 @@ fn start(
         mailbox: Arc::clone(&mailbox),
         counters: Arc::clone(&counters),
         clock: Arc::clone(clock),
-        faces: faces_in,
+        pace: (!config.camera.is_recorded()).then(|| Pace::new(config.pace.clone())),
+        view: view_in,
+        strained,
         gallery,
     };
     let settings = config.camera.clone();
@@ -251,7 +257,7 @@ fn start(
         finished.send_replace(true);
     })?;
     spawn("capture", move || capture.run())?;
-    Ok(Threads { stop, counters, capture: capture_state, paused: pause, done, faces })
+    Ok(Threads { stop, counters, capture: capture_state, paused: pause, done, view, strained: strain })
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {

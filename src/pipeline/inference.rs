@@ -9,11 +9,13 @@ use tokio::sync::watch;
 use super::counters::Counters;
 use super::gallery::Gallery;
 use super::mailbox::{Mailbox, Taken};
+use super::pace::{Pace, Step};
 use crate::clock::{Clock, Moment};
 use crate::detector::{Detection, Detector, ModelError};
 use crate::events::{Event, Recorder};
 use crate::geometry::Size;
 use crate::pixels::frame::Frame;
+use crate::pixels::scene::Scene;
 use crate::publish::Publisher;
 use crate::publish::payload::{CameraState, SCHEMA_VERSION, rfc3339};
 use crate::publish::topics::Name;
@@ -32,11 +34,30 @@ pub struct Inference {
     pub mailbox: Arc<Mailbox<Frame>>,
     pub counters: Arc<Counters>,
     pub clock: Arc<dyn Clock>,
-    /// How many faces are followed.
-    pub faces: watch::Sender<usize>,
+    /// None for recorded pictures: each of them is looked at.
+    pub pace: Option<Pace>,
+    /// What the picture is like.
+    pub view: watch::Sender<View>,
+    /// Whether the board is hot or throttled.
+    pub strained: watch::Receiver<bool>,
     /// Where pictures of events are kept, if their owner wants that.
     pub gallery: Option<PathBuf>,
 }
+
+/// What the picture is like, for the status.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct View {
+    /// How many faces are followed.
+    pub faces: usize,
+    /// Too dark to find a face.
+    pub dark: bool,
+    /// Nothing has happened for a while: frames are only glanced at.
+    pub idle: bool,
+}
+
+/// Below this no part of the picture is bright enough for a face: of a hundred
+/// validation faces dimmed so far, the detector finds less than half.
+const DARK: f32 = 0.1;
 
 /// What a frame leaves behind, reused from frame to frame.
 #[derive(Default)]
@@ -44,6 +65,8 @@ struct Work {
     detections: Vec<Detection>,
     changes: Vec<Change>,
     size: Size,
+    /// The picture that the next one is compared with.
+    scene: Option<Scene>,
     /// Faces, and class and track of the one shown, as last published.
     state: Option<(usize, Option<(usize, u64)>)>,
 }
@@ -71,8 +94,12 @@ impl Inference {
     }
 
     fn look(&mut self, frame: &Frame, work: &mut Work, gallery: Option<&mut Gallery>) {
-        match self.detector.detect(frame, &mut work.detections) {
-            Ok(timing) => self.counters.count_detected(timing.inference),
+        match self.detect(frame, work) {
+            Ok(true) => {}
+            Ok(false) => {
+                self.counters.count_rested();
+                return;
+            }
             Err(ModelError::Pixels(reason)) => {
                 self.counters.count_bad();
                 log::debug!("frame dropped: {reason}");
@@ -95,6 +122,44 @@ impl Inference {
         }
     }
 
+    /// Fills `work.detections`; false when the pace says to pass the frame over.
+    fn detect(&mut self, frame: &Frame, work: &mut Work) -> Result<bool, ModelError> {
+        let now = self.clock.now().monotonic;
+        let step = match &self.pace {
+            Some(pace) => pace.step(now, *self.strained.borrow()),
+            None => Step::Look,
+        };
+        if step == Step::Pass {
+            return Ok(false);
+        }
+        let prepared = self.detector.prepare(frame)?;
+        let scene = self.detector.scene(&prepared);
+        let change = work.scene.as_ref().map_or(1.0, |before| scene.change(before));
+        let lively = match &mut self.pace {
+            Some(pace) => pace.saw(now, change, self.tracker.is_busy()),
+            None => true,
+        };
+        let dark = scene.highlights() < DARK;
+        let idle = self.pace.as_ref().is_some_and(|pace| pace.is_idle(now));
+        self.view.send_if_modified(|view| {
+            let before = *view;
+            (view.dark, view.idle) = (dark, idle);
+            *view != before
+        });
+        if step == Step::Glance && !lively {
+            return Ok(false);
+        }
+        let timing = self.detector.look(&prepared, &mut work.detections)?;
+        let age = self.clock.now().monotonic.saturating_sub(frame.captured.monotonic);
+        self.counters.count_detected(timing.inference, age);
+        // Compared with what was last looked at, so that slow motion adds up.
+        work.scene = Some(scene);
+        if let Some(pace) = &mut self.pace {
+            pace.looked(now);
+        }
+        Ok(true)
+    }
+
     /// Publishes the changes, and the camera's state if it is another now.
     fn tell(&mut self, at: Moment, work: &mut Work) -> Vec<Event> {
         let mut events = Vec::new();
@@ -111,7 +176,7 @@ impl Inference {
         let state = Some((faces.len(), shown));
         if work.state != state {
             work.state = state;
-            self.faces.send_replace(faces.len());
+            self.view.send_modify(|view| view.faces = faces.len());
             let payload = self.camera_state(at, &faces);
             if let Err(refused) = self.publisher.set_camera_state(&self.camera, &payload) {
                 log::error!("state of {}: {refused}", self.camera);

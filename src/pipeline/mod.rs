@@ -1,11 +1,13 @@
 //! The running daemon: threads, mailbox, counters.
 
+pub mod board;
 pub mod capture;
 pub mod counters;
 pub mod daemon;
 pub mod gallery;
 pub mod inference;
 pub mod mailbox;
+pub mod pace;
 pub mod plan;
 pub mod status;
 pub mod stop;

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::capture::CaptureState;
 use super::counters::Counts;
+use super::inference::View;
 use crate::clock::Moment;
 use crate::publish::payload::{DeviceStatus, Reason, ReasonCode, SCHEMA_VERSION, rfc3339};
 use crate::publish::queue::Stats;
@@ -19,11 +20,14 @@ pub struct Observation {
     pub started: Duration,
     pub camera: String,
     pub capture: CaptureState,
-    pub faces: bool,
+    pub view: View,
     pub counts: Counts,
     pub frames_per_second: f32,
     pub inference: Option<Duration>,
+    pub age: Option<Duration>,
     pub temperature_c: Option<f32>,
+    /// Why the board is slower than it could be, if it is.
+    pub strain: Option<String>,
     pub mqtt: Stats,
     pub model: String,
 }
@@ -46,10 +50,17 @@ impl Observation {
             CaptureState::Paused => {
                 add(ReasonCode::Paused, true, "its owner has paused it; send resume");
             }
-            CaptureState::Running(_) if !self.faces => {
+            CaptureState::Running(_) if self.view.dark => {
+                add(ReasonCode::Dark, true, "it is too dark to find a face: light, or a cover?");
+            }
+            CaptureState::Running(_) if self.view.faces == 0 => {
                 add(ReasonCode::NoFace, true, "nobody is in the picture");
             }
             _ => {}
+        }
+        if let Some(why) = &self.strain {
+            let message = format!("{why}: fewer frames are looked at");
+            add(ReasonCode::Throttled, false, &message);
         }
         let since = self.at.wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         if since < CLOCK_NEVER_SET {
@@ -73,6 +84,8 @@ impl Observation {
             reasons: self.reasons(),
             frames_per_second: self.frames_per_second,
             inference_ms: self.inference.map(|time| time.as_secs_f32() * 1e3),
+            frame_age_ms: self.age.map(|time| time.as_secs_f32() * 1e3),
+            idle: self.view.idle,
             temperature_c: self.temperature_c,
             frames: self.counts,
             mqtt: self.mqtt.clone(),
@@ -83,6 +96,7 @@ impl Observation {
     pub fn line(&self) -> String {
         let camera = match &self.capture {
             CaptureState::Opening => "opening the camera".to_owned(),
+            CaptureState::Running(_) if self.view.idle => "watching for motion".to_owned(),
             CaptureState::Running(_) => format!("{:.0} frames/s", self.frames_per_second),
             CaptureState::Failed(why) => format!("no camera: {why}"),
             CaptureState::Paused => "paused, the camera is closed".to_owned(),
@@ -97,14 +111,6 @@ impl Observation {
     }
 }
 
-/// Temperature of the processor in °C, where the kernel tells it
-/// (linux/Documentation/ABI/testing/sysfs-class-thermal: millidegrees).
-pub fn temperature() -> Option<f32> {
-    let text = std::fs::read_to_string("/sys/class/thermal/thermal_zone0/temp").ok()?;
-    let millis: f32 = text.trim().parse().ok()?;
-    Some(millis / 1000.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,11 +121,13 @@ mod tests {
             started: Duration::from_secs(10),
             camera: "door".to_owned(),
             capture: CaptureState::Running("/dev/video0".to_owned()),
-            faces: true,
+            view: View { faces: 1, ..View::default() },
             counts: Counts::default(),
             frames_per_second: 14.6,
             inference: None,
+            age: None,
             temperature_c: None,
+            strain: None,
             mqtt: Stats::default(),
             model: "m".to_owned(),
         }
@@ -132,8 +140,12 @@ mod tests {
     #[test]
     fn every_state_has_its_reason() {
         assert_eq!(codes(&observation()), []);
-        let nobody = Observation { faces: false, ..observation() };
+        let nobody = Observation { view: View::default(), ..observation() };
         assert_eq!(codes(&nobody), [ReasonCode::NoFace]);
+        let night = View { dark: true, ..View::default() };
+        assert_eq!(codes(&Observation { view: night, ..observation() }), [ReasonCode::Dark]);
+        let hot = Observation { strain: Some("hot".to_owned()), ..observation() };
+        assert_eq!(codes(&hot), [ReasonCode::Throttled]);
         let gone = CaptureState::Failed("it was unplugged".to_owned());
         let wall = SystemTime::UNIX_EPOCH;
         let at = Moment { wall, ..observation().at };

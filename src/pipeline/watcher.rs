@@ -4,9 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::board;
 use super::capture::CaptureState;
 use super::counters::{Counters, Counts};
-use super::status::{Observation, temperature};
+use super::inference::View;
+use super::status::Observation;
 use crate::clock::Clock;
 use crate::publish::Publisher;
 use crate::publish::payload::Reason;
@@ -26,6 +28,8 @@ pub struct Watcher {
     pub camera: Name,
     pub model: String,
     pub started: Duration,
+    /// From this temperature on the board counts as strained.
+    hot_c: f32,
     last: Last,
 }
 
@@ -47,15 +51,17 @@ impl Watcher {
         clock: Arc<dyn Clock>,
         camera: Name,
         model: String,
+        hot_c: f32,
     ) -> Self {
         let started = clock.now().monotonic;
         let last = Last { at: started, ..Last::default() };
         let service = Service::default();
-        Self { publisher, service, counters, clock, camera, model, started, last }
+        Self { publisher, service, counters, clock, camera, model, started, hot_c, last }
     }
 
-    pub fn look(&mut self, capture: &CaptureState, faces: usize) {
-        let observation = self.observe(capture, faces);
+    /// Says whether the board is strained.
+    pub fn look(&mut self, capture: &CaptureState, view: View) -> bool {
+        let observation = self.observe(capture, view);
         self.service.status(&observation.line());
         let available = matches!(capture, CaptureState::Running(_));
         if self.last.available.replace(available) != Some(available) {
@@ -70,23 +76,32 @@ impl Watcher {
         }
         self.last.looks += 1;
         self.feed_watchdog();
+        observation.strain.is_some()
     }
 
-    fn observe(&mut self, capture: &CaptureState, faces: usize) -> Observation {
+    fn observe(&mut self, capture: &CaptureState, view: View) -> Observation {
         let (at, counts) = (self.clock.now(), self.counters.read());
         let elapsed = at.monotonic.saturating_sub(self.last.at).as_secs_f32();
         let frames = counts.detected - self.last.counts.detected;
         (self.last.at, self.last.counts) = (at.monotonic, counts);
+        let temperature_c = board::temperature();
+        let hot = temperature_c.is_some_and(|degrees| degrees >= self.hot_c);
+        // The same words for every degree: another reason is published at once.
+        let strain = board::throttled()
+            .map(str::to_owned)
+            .or_else(|| hot.then(|| format!("the processor is hotter than {} °C", self.hot_c)));
         Observation {
             at,
             started: self.started,
             camera: self.camera.to_string(),
             capture: capture.clone(),
-            faces: faces > 0,
+            view,
             counts,
             frames_per_second: if elapsed > 0.0 { frames as f32 / elapsed } else { 0.0 },
             inference: self.counters.last_inference(),
-            temperature_c: temperature(),
+            age: self.counters.last_age(),
+            temperature_c,
+            strain,
             mqtt: self.publisher.stats(),
             model: self.model.clone(),
         }

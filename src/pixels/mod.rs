@@ -11,6 +11,7 @@ pub mod planes;
 pub mod preprocess;
 pub mod rgb;
 pub mod sampling;
+pub mod scene;
 pub mod tensor;
 
 use thiserror::Error;

@@ -111,6 +111,11 @@ pub struct DeviceStatus {
     pub frames_per_second: f32,
     /// Time of one inference in milliseconds; none before the first.
     pub inference_ms: Option<f32>,
+    /// Age of the last frame in milliseconds, from the driver's stamp until its faces
+    /// were known; none before the first.
+    pub frame_age_ms: Option<f32>,
+    /// Whether nothing has happened for a while, so that frames are only glanced at.
+    pub idle: bool,
     /// Temperature of the processor in °C; none where the board does not tell.
     pub temperature_c: Option<f32>,
     pub frames: Counts,

@@ -144,6 +144,8 @@ pub fn status(mqtt: expressiond::publish::queue::Stats) -> DeviceStatus {
         }],
         frames_per_second: 4.5,
         inference_ms: Some(180.0),
+        frame_age_ms: Some(190.0),
+        idle: false,
         temperature_c: Some(51.5),
         frames: Counts::default(),
         mqtt,

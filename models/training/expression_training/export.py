@@ -33,10 +33,10 @@ def build(weights: Path, scale: str, classes: int, act: str) -> YOLO12:
     return network.eval()
 
 
-def to_float(network: YOLO12, size: int, out: Path, per_head: bool = True) -> None:
+def to_float(network: YOLO12, size: int, out: Path) -> None:
     import litert_torch  # slow to import, needed by this command alone
 
-    device = DeviceNetwork(network, per_head).eval()
+    device = DeviceNetwork(network).eval()
     litert_torch.convert(device, (torch.rand(1, size, size, 3),)).export(str(out))
 
 
@@ -146,7 +146,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--samples", type=int, default=400, help="calibration pictures (default 400)")
     parser.add_argument("--version", default="0.1.0")
     parser.add_argument("--all-int8", action="store_true", help="attention in int8 too")
-    parser.add_argument("--plain", action="store_true", help="attention as trained, with its transposes")
     parser.add_argument("--float", type=Path, help="keep the float model here")
     parser.add_argument("--every", type=int, default=3, help="choose thresholds on every Nth picture")
 
@@ -156,7 +155,7 @@ def run(args: argparse.Namespace) -> None:
     network = build(args.weights, args.scale, len(data.names), args.act)
     with tempfile.TemporaryDirectory() as folder:
         model = args.float or Path(folder) / "float.tflite"
-        to_float(network, args.size, model, per_head=not args.plain)
+        to_float(network, args.size, model)
         samples = list(calibration(data, args.size, args.samples))
         to_int8(model, args.out, samples, () if args.all_int8 else FLOAT_ISLANDS)
     training = {

@@ -101,13 +101,19 @@ class Interpreter:
 
 
 def milliseconds(models: list[Path], threads: int = 1, rounds: int = 15) -> dict[Path, float]:
-    """Median time of each, taken in turns so that a busy machine treats all alike."""
+    """Median time of each, taken in turns so that a busy machine treats all alike.
+
+    A pool's workers spin for a while after their work; the pause and the untimed run
+    keep one model's from standing in the next one's way.
+    """
     interpreters = {path: Interpreter(path, threads) for path in models}
     times: dict[Path, list[float]] = {path: [] for path in models}
-    for _ in range(rounds + 1):
+    for _ in range(rounds):
         for path, interpreter in interpreters.items():
+            time.sleep(0.05)
+            interpreter.run()
             start = time.perf_counter()
             for _ in range(4):
                 interpreter.run()
             times[path].append((time.perf_counter() - start) / 4 * 1e3)
-    return {path: float(np.median(taken[1:])) for path, taken in times.items()}
+    return {path: float(np.median(taken)) for path, taken in times.items()}

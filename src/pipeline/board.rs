@@ -1,0 +1,54 @@
+//! How the board itself is doing: heat and power.
+
+use std::fs;
+use std::path::Path;
+
+/// Temperature of the processor in °C, where the kernel tells it
+/// (linux/Documentation/ABI/testing/sysfs-class-thermal: millidegrees).
+pub fn temperature() -> Option<f32> {
+    let text = fs::read_to_string("/sys/class/thermal/thermal_zone0/temp").ok()?;
+    let millis: f32 = text.trim().parse().ok()?;
+    Some(millis / 1000.0)
+}
+
+/// What `vcgencmd get_throttled` prints, from the firmware's own file.
+const THROTTLED: &str = "/sys/devices/platform/soc/soc:firmware/get_throttled";
+
+/// Why a Raspberry Pi's firmware slows the board down just now, if it does.
+pub fn throttled() -> Option<&'static str> {
+    throttled_at(Path::new(THROTTLED))
+}
+
+fn throttled_at(path: &Path) -> Option<&'static str> {
+    let text = fs::read_to_string(path).ok()?;
+    let bits = u32::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok()?;
+    // The low half is what holds now, the high half what has happened since boot
+    // (Raspberry Pi documentation, "get_throttled").
+    let now = [
+        (1 << 0, "the power supply is too weak (under-voltage)"),
+        (1 << 2, "the firmware throttles the processor"),
+        (1 << 3, "the processor is near its temperature limit"),
+        (1 << 1, "the firmware caps the processor's clock"),
+    ];
+    now.iter().find(|(bit, _)| bits & bit != 0).map(|(_, words)| *words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_holds_now_counts() {
+        let file = tempfile::NamedTempFile::new().expect("temporary file");
+        let says = |text: &str| {
+            fs::write(file.path(), text).expect("written");
+            throttled_at(file.path())
+        };
+        assert_eq!(says("0\n"), None);
+        assert_eq!(says("50000\n"), None, "under-voltage has occurred, long ago");
+        assert!(says("50005\n").is_some_and(|words| words.contains("power supply")));
+        assert!(says("0x4").is_some_and(|words| words.contains("throttles")));
+        assert_eq!(says("nonsense"), None);
+        assert_eq!(throttled_at(Path::new("/absent")), None);
+    }
+}

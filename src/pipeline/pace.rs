@@ -1,0 +1,209 @@
+//! Adaptive frame control: full rate while a face is there or something moves, and
+//! next to nothing while a room is still.
+//!
+//! Pure: the clock and what was seen come in, what to do with the next frame comes
+//! out. `docs/design/performance.md` has the measurement.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Section `[pace]`: how many frames are looked at.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Frames per second that are looked at while something happens, 0.1 to 240.
+    /// Default 15.
+    pub max_fps: f32,
+    /// Frames per second in which motion is looked for while nothing happens, 0.1 to
+    /// 240; 0 never rests. Default 4.
+    pub idle_fps: f32,
+    /// Seconds without a face and without motion until that begins, 0 to 86400.
+    /// Default 10.
+    pub idle_after_s: f32,
+    /// While nothing moves the detector still looks this often, in seconds, 0.1 to
+    /// 86400: somebody may sit very still. Default 10.
+    pub idle_look_s: f32,
+    /// Share of the picture that must change to count as motion, 0 to 1. Default 0.02.
+    pub motion: f32,
+    /// Temperature of the processor in °C from which the rate is halved, 0 to 150.
+    /// Default 80.
+    pub hot_c: f32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_fps: 15.0,
+            idle_fps: 4.0,
+            idle_after_s: 10.0,
+            idle_look_s: 10.0,
+            motion: 0.02,
+            hot_c: 80.0,
+        }
+    }
+}
+
+impl Settings {
+    /// The key of an impossible value, and what it must be.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        let within = |key, value: f32, least: f32, most: f32| {
+            let fits = (least..=most).contains(&value);
+            if fits { Ok(()) } else { Err((key, format!("is {value}, it must be from {least} to {most}"))) }
+        };
+        within("max_fps", self.max_fps, 0.1, 240.0)?;
+        if self.idle_fps != 0.0 {
+            within("idle_fps", self.idle_fps, 0.1, 240.0)?;
+        }
+        within("idle_after_s", self.idle_after_s, 0.0, 86_400.0)?;
+        within("idle_look_s", self.idle_look_s, 0.1, 86_400.0)?;
+        within("motion", self.motion, 0.0, 1.0)?;
+        within("hot_c", self.hot_c, 0.0, 150.0)
+    }
+}
+
+/// What to do with a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing: it came too soon after the last one.
+    Pass,
+    /// Look for motion; only then, for faces.
+    Glance,
+    /// Look for faces.
+    Look,
+}
+
+/// A frame that comes a little early is not made to wait for the next one: cameras
+/// are not exact to the millisecond.
+const EARLY: f32 = 0.75;
+
+/// Decides frame by frame. All times are on the monotonic clock.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    settings: Settings,
+    /// When a frame was last glanced or looked at.
+    glanced: Option<Duration>,
+    looked: Option<Duration>,
+    /// When something last happened.
+    lively: Option<Duration>,
+}
+
+impl Pace {
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, glanced: None, looked: None, lively: None }
+    }
+
+    /// For a frame taken at `now`; `strained` while the board is hot or throttled.
+    pub fn step(&self, now: Duration, strained: bool) -> Step {
+        let idle = self.is_idle(now);
+        let rate = if idle { self.settings.idle_fps } else { self.settings.max_fps };
+        let rate = if strained && !idle { rate / 2.0 } else { rate };
+        if self.glanced.is_some_and(|last| since(now, last) < EARLY / rate) {
+            return Step::Pass;
+        }
+        let long_ago = self.looked.is_none_or(|last| since(now, last) >= self.settings.idle_look_s);
+        if !idle || long_ago { Step::Look } else { Step::Glance }
+    }
+
+    /// What a glance or a look at the frame of `now` brought: the share of the picture
+    /// that changed, and whether a face is followed. Says whether to look after a
+    /// glance.
+    pub fn saw(&mut self, now: Duration, change: f32, faces: bool) -> bool {
+        self.glanced = Some(now);
+        let lively = faces || change >= self.settings.motion;
+        if lively || self.lively.is_none() {
+            self.lively = Some(now);
+        }
+        lively
+    }
+
+    /// The detector looked at the frame of `now`.
+    pub fn looked(&mut self, now: Duration) {
+        self.looked = Some(now);
+    }
+
+    /// Whether nothing has happened for a while.
+    pub fn is_idle(&self, now: Duration) -> bool {
+        self.settings.idle_fps > 0.0
+            && self.lively.is_some_and(|last| since(now, last) >= self.settings.idle_after_s)
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+fn since(now: Duration, then: Duration) -> f32 {
+    now.saturating_sub(then).as_secs_f32()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Plays frames at 30 a second; `scene` gives change and faces at a time in
+    /// seconds. Returns how many frames were looked and glanced at.
+    fn play(pace: &mut Pace, from: f32, to: f32, scene: impl Fn(f32) -> (f32, bool)) -> (u32, u32) {
+        let (mut looks, mut glances) = (0, 0);
+        for frame in (from * 30.0) as u32..(to * 30.0) as u32 {
+            let seconds = frame as f32 / 30.0;
+            let now = Duration::from_secs_f32(seconds);
+            let (change, face) = scene(seconds);
+            let step = pace.step(now, false);
+            if step == Step::Pass {
+                continue;
+            }
+            glances += 1;
+            if pace.saw(now, change, face) || step == Step::Look {
+                pace.looked(now);
+                looks += 1;
+            }
+        }
+        (looks, glances)
+    }
+
+    const STILL: fn(f32) -> (f32, bool) = |_| (0.0, false);
+
+    #[test]
+    fn a_still_room_is_hardly_looked_at() {
+        let mut pace = Pace::new(Settings::default());
+        let (looks, _) = play(&mut pace, 0.0, 10.0, STILL);
+        assert!((140..=160).contains(&looks), "{looks} at full rate first");
+        let (looks, glances) = play(&mut pace, 11.0, 71.0, STILL);
+        assert!((6..=7).contains(&looks), "{looks} looks a minute");
+        assert!((220..=330).contains(&glances), "{glances} glances a minute");
+    }
+
+    #[test]
+    fn motion_is_looked_at_within_half_a_second_and_brings_full_rate() {
+        for start in 0..20 {
+            let begin = 30.0 + start as f32 * 0.037;
+            let mut pace = Pace::new(Settings::default());
+            play(&mut pace, 0.0, begin, STILL);
+            assert!(pace.is_idle(Duration::from_secs_f32(begin)));
+            let (looks, _) = play(&mut pace, begin, begin + 0.5, |_| (0.1, false));
+            assert!(looks >= 1, "seen too late from {begin}");
+            let (looks, _) = play(&mut pace, begin + 1.0, begin + 2.0, |_| (0.1, false));
+            assert!(looks >= 14, "{looks} in a second");
+        }
+    }
+
+    #[test]
+    fn a_face_that_does_not_move_keeps_the_rate() {
+        let mut pace = Pace::new(Settings::default());
+        play(&mut pace, 0.0, 60.0, |_| (0.0, true));
+        assert!(!pace.is_idle(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn heat_halves_the_rate_and_zero_never_rests() {
+        let mut pace = Pace::new(Settings { idle_fps: 0.0, ..Settings::default() });
+        play(&mut pace, 0.0, 60.0, STILL);
+        let now = Duration::from_secs(60);
+        assert_eq!(pace.step(now, false), Step::Look);
+        pace.saw(now, 0.0, false);
+        let soon = now + Duration::from_millis(70);
+        assert_eq!(pace.step(soon, false), Step::Look);
+        assert_eq!(pace.step(soon, true), Step::Pass);
+    }
+}
