@@ -109,24 +109,39 @@ impl Plan {
         let walk = Walk::new(self.orientation, self.content, &self.letterbox, self.input);
         for y in 0..self.content.height as usize {
             self.sample(bytes, y);
-            let mut index = walk.start(y);
-            let [a, b, c] = &self.samples;
-            let mut put = |rgb: [u8; 3]| {
-                let at = index as usize * 3;
-                out[at..at + 3].copy_from_slice(&rgb.map(|value| table[value as usize]));
-                index += walk.right;
-            };
-            match self.planes.colours {
-                Colours::Rgb => a.iter().zip(b).zip(c).for_each(|((r, g), b)| put([*r, *g, *b])),
-                Colours::Grey(range) => {
-                    let matrix = YuvMatrix::of(range);
-                    a.iter().for_each(|y| put(matrix.rgb(*y, 128, 128)));
-                }
-                Colours::Yuv(range) => {
-                    let matrix = YuvMatrix::of(range);
-                    a.iter().zip(b).zip(c).for_each(|((y, u), v)| put(matrix.rgb(*y, *u, *v)));
-                }
+            self.colour();
+            let start = walk.start(y);
+            let [r, g, b] = &self.samples;
+            let pixels = r.iter().zip(g).zip(b).map(|((r, g), b)| {
+                [*r, *g, *b].map(|value| table[value as usize])
+            });
+            if walk.right == 1 {
+                let row = &mut out[start as usize * 3..][..r.len() * 3];
+                row.as_chunks_mut().0.iter_mut().zip(pixels).for_each(|(out, rgb)| *out = rgb);
+                continue;
             }
+            let mut index = start;
+            for rgb in pixels {
+                out[index as usize * 3..][..3].copy_from_slice(&rgb);
+                index += walk.right;
+            }
+        }
+    }
+
+    /// Turns the sampled row into red, green and blue, in place.
+    fn colour(&mut self) {
+        let [a, b, c] = &mut self.samples;
+        let matrix = match self.planes.colours {
+            Colours::Rgb => return,
+            Colours::Grey(range) => {
+                b.fill(128);
+                c.fill(128);
+                YuvMatrix::of(range)
+            }
+            Colours::Yuv(range) => YuvMatrix::of(range),
+        };
+        for ((a, b), c) in a.iter_mut().zip(b).zip(c) {
+            [*a, *b, *c] = matrix.rgb(*a, *b, *c);
         }
     }
 

@@ -118,13 +118,25 @@ fn sample_fixed<const WIDTH: usize>(
     taps: &Taps,
 ) {
     let (weights, _) = taps.weights.as_chunks::<WIDTH>();
-    for ((out, start), weights) in out.iter_mut().zip(&taps.starts).zip(weights) {
-        let inputs = &sum[first + *start as usize * step..][..(WIDTH - 1) * step + 1];
-        let mut total = 1 << 15;
-        for (tap, weight) in weights.iter().enumerate() {
-            total += u32::from(inputs[tap * step]) * u32::from(*weight);
+    let outputs = out.iter_mut().zip(&taps.starts).zip(weights);
+    let weighted = |inputs: [u16; WIDTH], weights: &[u16; WIDTH]| {
+        let products = inputs.iter().zip(weights);
+        let total: u32 = products.map(|(value, weight)| u32::from(*value) * u32::from(*weight)).sum();
+        ((total + (1 << 15)) >> 16) as u8
+    };
+    if step == 1 {
+        // most rows: one load brings all inputs
+        let sum = &sum[first..];
+        for ((out, start), weights) in outputs {
+            if let Some(inputs) = sum[*start as usize..].first_chunk() {
+                *out = weighted(*inputs, weights);
+            }
         }
-        *out = (total >> 16) as u8;
+        return;
+    }
+    for ((out, start), weights) in outputs {
+        let inputs = &sum[first + *start as usize * step..][..(WIDTH - 1) * step + 1];
+        *out = weighted(std::array::from_fn(|tap| inputs[tap * step]), weights);
     }
 }
 
