@@ -56,7 +56,7 @@ fn open(settings: &Settings, path: PathBuf) -> Result<Detector, ModelError> {
         card.agrees(head.layout(), size, &engine.input, &engine.outputs)
             .map_err(|reason| side_car_error(&path, reason))?;
     }
-    let thresholds = thresholds(settings, card.as_ref(), &classes)?;
+    let thresholds = thresholds(card.as_ref(), &classes);
     let (name, version) = match &card {
         Some(card) => (card.name.clone(), card.version.clone()),
         None => {
@@ -148,27 +148,9 @@ fn refuse_pixels(detector: &mut Detector) -> Result<(), ModelError> {
     )))
 }
 
-fn thresholds(
-    settings: &Settings,
-    card: Option<&SideCar>,
-    classes: &[String],
-) -> Result<Vec<f32>, ModelError> {
-    if let Some(name) = settings.thresholds.keys().find(|name| !classes.contains(name)) {
-        return Err(ModelError::Layout(format!(
-            "model.thresholds names {name}, the model's classes are {}",
-            classes.join(", ")
-        )));
-    }
-    let of_card = |class: &String| card.and_then(|card| card.thresholds.get(class));
-    let of = |class: &String| {
-        settings
-            .thresholds
-            .get(class)
-            .or_else(|| of_card(class))
-            .copied()
-            .unwrap_or(USUAL_THRESHOLD)
-    };
-    Ok(classes.iter().map(of).collect())
+fn thresholds(card: Option<&SideCar>, classes: &[String]) -> Vec<f32> {
+    let of = |class| card.and_then(|card| card.thresholds.get(class)).copied();
+    classes.iter().map(|class| of(class).unwrap_or(USUAL_THRESHOLD)).collect()
 }
 
 fn encoding(engine: &Engine) -> Encoding {

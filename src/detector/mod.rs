@@ -247,11 +247,7 @@ impl Detector {
         });
         // nothing is left of a box in the letterbox's bars, or of one that is not a number
         out.extend(seen.filter(|detection| detection.rect.area() > 0.0));
-        Ok(Timing {
-            prepare: prepared.time,
-            inference: inferred - start,
-            head: inferred.elapsed(),
-        })
+        Ok(Timing { prepare: prepared.time, inference: inferred - start, head: inferred.elapsed() })
     }
 
     /// Fills `candidates` from the outputs of the last run.

@@ -1,6 +1,5 @@
 //! The `[model]` section.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -20,14 +19,11 @@ pub struct Settings {
     /// Boxes below this confidence do not exist, 0.001 to 0.999; weak ones above it
     /// keep a track alive without starting one. Default 0.1.
     pub floor: f32,
-    /// Confidence per class from which a box counts, 0 to 1, instead of the model's
-    /// own. Default none.
-    pub thresholds: BTreeMap<String, f32>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { path: PathBuf::new(), threads: 1, floor: 0.1, thresholds: BTreeMap::new() }
+        Self { path: PathBuf::new(), threads: 1, floor: 0.1 }
     }
 }
 
@@ -40,12 +36,7 @@ impl Settings {
         if !(0.001..=0.999).contains(&self.floor) {
             return Err(("floor", format!("is {}, it must be from 0.001 to 0.999", self.floor)));
         }
-        match self.thresholds.iter().find(|(_, value)| !(0.0..=1.0).contains(*value)) {
-            Some((class, value)) => {
-                Err(("thresholds", format!("has {class} = {value}, it must be from 0 to 1")))
-            }
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// The file to load: the one named, or the default model in the working

@@ -57,7 +57,8 @@ pub async fn daemon(plan: Plan, gallery: Option<PathBuf>, rehearse: Rehearsal) -
     let paused = state_dir.as_deref().map(Runtime::load).unwrap_or_default().paused;
     let threads = start(&config, detector, gallery.clone(), &publisher, &camera, &clock, paused)?;
     let counters = Arc::clone(&threads.counters);
-    let watcher = Watcher::new(publisher.clone(), counters, clock, camera, model, config.pace.hot_c);
+    let watcher =
+        Watcher::new(publisher.clone(), counters, clock, camera, model, config.pace.hot_c);
     watcher.service.ready();
     let mut program = Program { threads, watcher, commands, signals, state_dir, rehearse };
     let wanted = program.attend().await;
@@ -257,7 +258,15 @@ fn start(
         finished.send_replace(true);
     })?;
     spawn("capture", move || capture.run())?;
-    Ok(Threads { stop, counters, capture: capture_state, paused: pause, done, view, strained: strain })
+    Ok(Threads {
+        stop,
+        counters,
+        capture: capture_state,
+        paused: pause,
+        done,
+        view,
+        strained: strain,
+    })
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {

@@ -49,7 +49,11 @@ impl Settings {
     pub fn check(&self) -> Result<(), (&'static str, String)> {
         let within = |key, value: f32, least: f32, most: f32| {
             let fits = (least..=most).contains(&value);
-            if fits { Ok(()) } else { Err((key, format!("is {value}, it must be from {least} to {most}"))) }
+            if fits {
+                Ok(())
+            } else {
+                Err((key, format!("is {value}, it must be from {least} to {most}")))
+            }
         };
         within("max_fps", self.max_fps, 0.1, 240.0)?;
         if self.idle_fps != 0.0 {

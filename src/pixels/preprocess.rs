@@ -112,9 +112,11 @@ impl Plan {
             self.colour();
             let start = walk.start(y);
             let [r, g, b] = &self.samples;
-            let pixels = r.iter().zip(g).zip(b).map(|((r, g), b)| {
-                [*r, *g, *b].map(|value| table[value as usize])
-            });
+            let pixels = r
+                .iter()
+                .zip(g)
+                .zip(b)
+                .map(|((r, g), b)| [*r, *g, *b].map(|value| table[value as usize]));
             if walk.right == 1 {
                 let row = &mut out[start as usize * 3..][..r.len() * 3];
                 row.as_chunks_mut().0.iter_mut().zip(pixels).for_each(|(out, rgb)| *out = rgb);

@@ -121,7 +121,8 @@ fn sample_fixed<const WIDTH: usize>(
     let outputs = out.iter_mut().zip(&taps.starts).zip(weights);
     let weighted = |inputs: [u16; WIDTH], weights: &[u16; WIDTH]| {
         let products = inputs.iter().zip(weights);
-        let total: u32 = products.map(|(value, weight)| u32::from(*value) * u32::from(*weight)).sum();
+        let total: u32 =
+            products.map(|(value, weight)| u32::from(*value) * u32::from(*weight)).sum();
         ((total + (1 << 15)) >> 16) as u8
     };
     if step == 1 {

@@ -14,13 +14,17 @@ const SAME_FACE_IOU: f32 = 0.45;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Face {
     pub rect: Rect,
-    /// The best box's, 0 to 1.
-    pub confidence: f32,
     /// Confidence per class; 0 where no box said so.
     pub scores: Vec<f32>,
 }
 
 impl Face {
+    /// That it is a face, 0 to 1. The classes exclude each other, so their confidences
+    /// add up: half a smile and half none is still a whole face.
+    pub fn confidence(&self) -> f32 {
+        self.scores.iter().sum::<f32>().min(1.0)
+    }
+
     /// The share of each class in what the boxes say, summing to 1.
     pub fn shares(&self) -> impl Iterator<Item = f32> {
         let total: f32 = self.scores.iter().sum::<f32>().max(f32::MIN_POSITIVE);
@@ -46,7 +50,7 @@ pub fn merge(detections: &[Detection], class_count: usize) -> Vec<Face> {
             None => {
                 let mut scores = vec![0.0; class_count];
                 scores[detection.class] = detection.confidence;
-                faces.push(Face { rect: detection.rect, confidence: detection.confidence, scores });
+                faces.push(Face { rect: detection.rect, scores });
             }
         }
     }
@@ -66,6 +70,7 @@ mod tests {
         let faces = merge(&[at(0, 0.8, 0.0), at(1, 0.7, 50.0), at(1, 0.2, 1.0)], 2);
         assert_eq!(faces.len(), 2);
         assert_eq!(faces[0].scores, [0.8, 0.2]);
+        assert!((faces[0].confidence() - 1.0).abs() < 1e-6);
         assert_eq!(faces[0].best_class(), 0);
         assert!((faces[0].shares().next().unwrap() - 0.8).abs() < 1e-6);
         assert_eq!(faces[1].scores, [0.0, 0.7]);

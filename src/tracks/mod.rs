@@ -115,14 +115,13 @@ impl Tracker {
         self.interval = now - self.now;
         self.now = now;
         self.leave(now, out);
-        let mut faces = face::merge(detections, self.class_count);
+        let faces = face::merge(detections, self.class_count);
         self.tracks.iter_mut().for_each(|track| track.motion.predict(now));
-        let strong = |face: &Face| face.confidence >= self.tracking.start_confidence;
-        let weak = faces.iter().position(|face| !strong(face)).unwrap_or(faces.len());
-        let weak_faces = faces.split_off(weak);
+        let strong = |face: &Face| face.confidence() >= self.tracking.start_confidence;
+        let (strong, weak): (Vec<Face>, Vec<Face>) = faces.into_iter().partition(strong);
         let mut free: Vec<usize> = (0..self.tracks.len()).collect();
-        let new = self.associate(now, faces, &mut free, REACH, out);
-        self.associate(now, weak_faces, &mut free, 0.0, out);
+        let new = self.associate(now, strong, &mut free, REACH, out);
+        self.associate(now, weak, &mut free, 0.0, out);
         new.into_iter().for_each(|face| self.start(now, face, out));
     }
 

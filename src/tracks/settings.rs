@@ -9,8 +9,8 @@ type Impossible = (&'static str, String);
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tracking {
-    /// Confidence from which a box may start a track, 0 to 1; weaker boxes only keep
-    /// one alive. Default 0.4.
+    /// Confidence that it is a face (of all its classes together) from which one may
+    /// start a track, 0 to 1; weaker ones only keep one alive. Default 0.7.
     pub start_confidence: f32,
     /// Seconds that a face must be followed before it counts, 0 to 60. Default 0.3.
     pub confirm_s: f32,
@@ -27,7 +27,7 @@ pub struct Tracking {
 impl Default for Tracking {
     fn default() -> Self {
         Self {
-            start_confidence: 0.4,
+            start_confidence: 0.7,
             confirm_s: 0.3,
             confirm_frames: 3,
             lost_s: 2.0,
