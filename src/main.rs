@@ -52,7 +52,13 @@ fn dispatch(command: Command) -> Result<()> {
 }
 
 fn main() -> ExitCode {
-    match dispatch(Cli::parse().command) {
+    let command = Cli::parse().command;
+    if !matches!(command, Command::Run(_)) {
+        // A reader that has seen enough (`| head`) ends a command quietly, as it ends
+        // any other program. The daemon outlives whoever read its log.
+        sigpipe::reset();
+    }
+    match dispatch(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("expressiond: {error}");

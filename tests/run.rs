@@ -274,3 +274,16 @@ fn what_only_the_owner_can_mend_ends_with_its_exit_code() {
     assert_eq!(daemon(folder.path(), 1, &[("camera.fps", "0")]).code(), Some(78));
     assert_eq!(daemon(folder.path(), 1, &[("camera.none", "0")]).code(), Some(78));
 }
+
+#[test]
+fn a_reader_that_has_seen_enough_ends_a_command_quietly() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_expressiond"))
+        .args(["completions", "bash"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}

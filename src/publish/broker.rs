@@ -2,9 +2,9 @@
 //! loopback address only, with nothing kept after the end.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rumqttd::protocol::v4::V4;
 use rumqttd::{ConnectionSettings, LinkType, Router, RouterConfig, Server, ServerSettings};
@@ -56,6 +56,7 @@ impl Broker {
                 });
             })
             .map_err(BrokerError::Thread)?;
+        wait_until_it_listens(port);
         Ok(Self { port, stop: Some(stop), thread: Some(thread) })
     }
 
@@ -71,6 +72,15 @@ impl Drop for Broker {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+/// Else our own client's first try would fail and be reported. One that never listens
+/// is then reported by the client.
+fn wait_until_it_listens(port: u16) {
+    let end = Instant::now() + Duration::from_secs(2);
+    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() && Instant::now() < end {
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
