@@ -1,19 +1,21 @@
 //! `expressiond bench`: where the time of a frame goes on this board.
 
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+mod stages;
+mod still;
 
-use rustix::time::{ClockId, clock_gettime};
+use std::path::PathBuf;
+
 use serde::Serialize;
 
 use crate::clock::{Clock, SystemClock};
-use crate::detector::{Detection, Detector, Settings};
+use crate::detector::{Detector, Settings};
 use crate::error::{Error, Kind, Result};
 use crate::geometry::Size;
 use crate::pixels::frame::{Frame, PixelFormat};
 use crate::pixels::rgb::to_rgb;
 use crate::source::picture;
-use crate::tracks::{ExpressionSettings, Tracker, TrackingSettings};
+use stages::{Run, Stage};
+use still::Still;
 
 /// Measure every stage of a frame, and find the best number of threads.
 ///
@@ -42,8 +44,6 @@ pub struct Args {
 
 /// The frame that cameras give most.
 const FRAME: Size = Size::new(640, 480);
-/// Frames before the clock counts: caches, clocks of the processor, lazy memory.
-const WARM_UP: usize = 5;
 
 #[derive(Debug, Serialize)]
 struct Report {
@@ -57,31 +57,14 @@ struct Report {
     /// Of the best run.
     stages: Vec<Stage>,
     threads: Threads,
+    /// Of raw frames on one thread.
+    still: Still,
 }
 
 #[derive(Debug, Serialize)]
 struct Threads {
     tried: Vec<usize>,
     best: usize,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct Run {
-    input: &'static str,
-    threads: usize,
-    fps: f64,
-    cpu_ms_per_frame: f64,
-    /// Share of the CPU time that is not the network's, 0 to 1.
-    overhead: f64,
-    stages: Vec<Stage>,
-}
-
-/// Milliseconds of one stage.
-#[derive(Clone, Debug, Serialize)]
-struct Stage {
-    name: &'static str,
-    p50_ms: f64,
-    p95_ms: f64,
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -94,7 +77,7 @@ pub fn run(args: &Args) -> Result<()> {
         let mut detector = Detector::load(&settings)?;
         model.clone_from(&detector.info().id);
         for (input, frame) in frames(args, &settings)? {
-            runs.push(measure(input, &frame, *threads, &mut detector, args.frames.max(1))?);
+            runs.push(stages::measure(input, &frame, *threads, &mut detector, args.frames.max(1))?);
         }
     }
     let faster = |a: &&Run, b: &&Run| a.fps.total_cmp(&b.fps);
@@ -103,6 +86,10 @@ pub fn run(args: &Args) -> Result<()> {
         .max_by(faster)
         .cloned()
         .ok_or_else(|| Error::new(Kind::Config, "--threads names no number to try"))?;
+    let path = args.model.clone().unwrap_or_default();
+    let settings = Settings { path, ..Settings::default() };
+    let [_, (_, raw)] = frames(args, &settings)?;
+    let still = still::measure(&raw, Detector::load(&settings)?)?;
     let report = Report {
         model,
         fps: best.fps,
@@ -111,6 +98,7 @@ pub fn run(args: &Args) -> Result<()> {
         stages: best.stages,
         threads: Threads { tried: args.threads.clone(), best: best.threads },
         runs,
+        still,
     };
     if args.json {
         let text = serde_json::to_string_pretty(&report)
@@ -173,67 +161,6 @@ fn to_yuyv(picture: &image::RgbImage) -> Vec<u8> {
     pairs.flat_map(pair).collect()
 }
 
-fn measure(
-    input: &'static str,
-    frame: &Frame,
-    threads: usize,
-    detector: &mut Detector,
-    count: usize,
-) -> Result<Run> {
-    const NAMES: [&str; 5] = ["capture", "prepare", "inference", "head", "tracking"];
-    let (tracking, expression) = (TrackingSettings::default(), ExpressionSettings::default());
-    let mut tracker = Tracker::new(tracking, expression, detector.info().classes.len());
-    let mut copy = Frame::empty(SystemClock.now());
-    let (mut found, mut changes): (Vec<Detection>, Vec<_>) = (Vec::new(), Vec::new());
-    let mut times: [Vec<Duration>; 5] = Default::default();
-    let (mut begin, mut cpu, mut inference_cpu) = (Instant::now(), cpu_time(), Duration::ZERO);
-    for number in 0..WARM_UP + count {
-        if number == WARM_UP {
-            times.iter_mut().for_each(Vec::clear);
-            (begin, cpu, inference_cpu) = (Instant::now(), cpu_time(), Duration::ZERO);
-        }
-        let start = Instant::now();
-        copy.clone_from(frame); // what a source does with the driver's buffer
-        let captured = start.elapsed();
-        let before = cpu_time();
-        let timing = detector.detect(&copy, &mut found)?;
-        let detect_cpu = cpu_time() - before;
-        // prepare and head run on this thread alone, so their wall time is CPU time
-        inference_cpu += detect_cpu.saturating_sub(timing.prepare + timing.head);
-        let start = Instant::now();
-        let now = Duration::from_millis(66 * number as u64);
-        tracker.update(now, &found, &mut changes);
-        let tracked = start.elapsed();
-        let stages = [captured, timing.prepare, timing.inference, timing.head, tracked];
-        times.iter_mut().zip(stages).for_each(|(times, time)| times.push(time));
-    }
-    let (wall, cpu) = (begin.elapsed().as_secs_f64(), (cpu_time() - cpu).as_secs_f64());
-    let stages = NAMES.into_iter().zip(&mut times).map(|(name, times)| stage(name, times));
-    Ok(Run {
-        input,
-        threads,
-        fps: count as f64 / wall,
-        cpu_ms_per_frame: cpu * 1e3 / count as f64,
-        overhead: 1.0 - (inference_cpu.as_secs_f64() / cpu.max(f64::MIN_POSITIVE)).min(1.0),
-        stages: stages.collect(),
-    })
-}
-
-fn stage(name: &'static str, times: &mut [Duration]) -> Stage {
-    times.sort_unstable();
-    let at = |share: f64| {
-        let index = ((times.len() - 1) as f64 * share).round() as usize;
-        times[index].as_secs_f64() * 1e3
-    };
-    Stage { name, p50_ms: at(0.5), p95_ms: at(0.95) }
-}
-
-/// CPU time of all threads of this process.
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
-}
-
 /// `VmHWM` of proc_pid_status(5); 0 where it cannot be read.
 fn peak_rss_mb() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -264,6 +191,10 @@ fn print(report: &Report) {
             stages.join(", ")
         );
     }
+    println!(
+        "a still room: {:.1} ms of CPU a second instead of {:.1} ({:.0} times less)",
+        report.still.idle_cpu_ms_per_s, report.still.looking_cpu_ms_per_s, report.still.ratio
+    );
     println!(
         "best: {} threads, {:.1} frames/s; peak memory {:.0} MB",
         report.threads.best, report.fps, report.peak_rss_mb

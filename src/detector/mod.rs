@@ -155,8 +155,9 @@ pub struct Seen {
 /// Where the time of one frame went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timing {
-    /// Decoding and letterboxing.
-    pub prepare: Duration,
+    /// From compressed bytes to planes.
+    pub decode: Duration,
+    pub letterbox: Duration,
     /// The network.
     pub inference: Duration,
     /// Decoding the head, suppression, mapping back.
@@ -167,7 +168,8 @@ pub struct Timing {
 #[derive(Clone, Copy, Debug)]
 pub struct Prepared {
     letterbox: Letterbox,
-    time: Duration,
+    decode: Duration,
+    fit: Duration,
 }
 
 /// A model ready to look at frames.
@@ -219,7 +221,8 @@ impl Detector {
     pub fn prepare(&mut self, frame: &Frame) -> Result<Prepared, ModelError> {
         let start = Instant::now();
         let letterbox = self.preprocessor.prepare(frame, &mut self.input)?;
-        Ok(Prepared { letterbox, time: start.elapsed() })
+        let decode = self.preprocessor.decoding();
+        Ok(Prepared { letterbox, decode, fit: start.elapsed().saturating_sub(decode) })
     }
 
     /// The prepared picture's brightness, cell by cell.
@@ -247,7 +250,12 @@ impl Detector {
         });
         // nothing is left of a box in the letterbox's bars, or of one that is not a number
         out.extend(seen.filter(|detection| detection.rect.area() > 0.0));
-        Ok(Timing { prepare: prepared.time, inference: inferred - start, head: inferred.elapsed() })
+        Ok(Timing {
+            decode: prepared.decode,
+            letterbox: prepared.fit,
+            inference: inferred - start,
+            head: inferred.elapsed(),
+        })
     }
 
     /// Fills `candidates` from the outputs of the last run.

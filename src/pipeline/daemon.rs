@@ -12,6 +12,7 @@ use tokio::time::MissedTickBehavior;
 use super::capture::{Capture, CaptureState, Delivery};
 use super::counters::Counters;
 use super::inference::{Inference, View};
+use super::lookout::Lookout;
 use super::mailbox::Mailbox;
 use super::pace::Pace;
 use super::plan::Plan;
@@ -227,16 +228,16 @@ fn start(
         classes: info.classes.clone(),
     };
     let class_count = info.classes.len();
+    let pace = (!config.camera.is_recorded()).then(|| Pace::new(config.pace.clone()));
     let inference = Inference {
         camera: camera.clone(),
-        detector,
+        lookout: Lookout::new(detector, pace),
         tracker: Tracker::new(config.tracking.clone(), config.expression.clone(), class_count),
         recorder: Recorder::new(origin, system_randomness()),
         publisher: publisher.clone(),
         mailbox: Arc::clone(&mailbox),
         counters: Arc::clone(&counters),
         clock: Arc::clone(clock),
-        pace: (!config.camera.is_recorded()).then(|| Pace::new(config.pace.clone())),
         view: view_in,
         strained,
         gallery,

@@ -8,14 +8,13 @@ use tokio::sync::watch;
 
 use super::counters::Counters;
 use super::gallery::Gallery;
+use super::lookout::{Light, Lookout, Sight};
 use super::mailbox::{Mailbox, Taken};
-use super::pace::{Pace, Step};
 use crate::clock::{Clock, Moment};
-use crate::detector::{Detection, Detector, ModelError};
+use crate::detector::{Detection, ModelError};
 use crate::events::{Event, Recorder};
 use crate::geometry::Size;
 use crate::pixels::frame::Frame;
-use crate::pixels::scene::Scene;
 use crate::publish::Publisher;
 use crate::publish::payload::{CameraState, SCHEMA_VERSION, rfc3339};
 use crate::publish::topics::Name;
@@ -27,15 +26,13 @@ const TICK: Duration = Duration::from_millis(500);
 /// Everything the inference thread owns or shares.
 pub struct Inference {
     pub camera: Name,
-    pub detector: Detector,
+    pub lookout: Lookout,
     pub tracker: Tracker,
     pub recorder: Recorder,
     pub publisher: Publisher,
     pub mailbox: Arc<Mailbox<Frame>>,
     pub counters: Arc<Counters>,
     pub clock: Arc<dyn Clock>,
-    /// None for recorded pictures: each of them is looked at.
-    pub pace: Option<Pace>,
     /// What the picture is like.
     pub view: watch::Sender<View>,
     /// Whether the board is hot or throttled.
@@ -45,19 +42,12 @@ pub struct Inference {
 }
 
 /// What the picture is like, for the status.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct View {
     /// How many faces are followed.
     pub faces: usize,
-    /// Too dark to find a face.
-    pub dark: bool,
-    /// Nothing has happened for a while: frames are only glanced at.
-    pub idle: bool,
+    pub light: Light,
 }
-
-/// Below this no part of the picture is bright enough for a face: of a hundred
-/// validation faces dimmed so far, the detector finds less than half.
-const DARK: f32 = 0.1;
 
 /// What a frame leaves behind, reused from frame to frame.
 #[derive(Default)]
@@ -65,8 +55,6 @@ struct Work {
     detections: Vec<Detection>,
     changes: Vec<Change>,
     size: Size,
-    /// The picture that the next one is compared with.
-    scene: Option<Scene>,
     /// Faces, and class and track of the one shown, as last published.
     state: Option<(usize, Option<(usize, u64)>)>,
 }
@@ -117,46 +105,25 @@ impl Inference {
         self.tracker.update(at.monotonic, &work.detections, &mut work.changes);
         let events = self.tell(at, work);
         if let Some(gallery) = gallery {
-            let classes = &self.detector.info().classes;
+            let classes = &self.lookout.detector.info().classes;
             gallery.keep(frame, &events, &self.tracker.tracks(at.monotonic), classes);
         }
     }
 
-    /// Fills `work.detections`; false when the pace says to pass the frame over.
+    /// Fills `work.detections`; false when the frame was passed over.
     fn detect(&mut self, frame: &Frame, work: &mut Work) -> Result<bool, ModelError> {
-        let now = self.clock.now().monotonic;
-        let step = match &self.pace {
-            Some(pace) => pace.step(now, *self.strained.borrow()),
-            None => Step::Look,
+        let (now, busy) = (self.clock.now().monotonic, self.tracker.is_busy());
+        let strained = *self.strained.borrow();
+        let sight = self.lookout.see(frame, now, busy, strained, &mut work.detections)?;
+        let (light, inference) = match sight {
+            Sight::Passed => return Ok(false),
+            Sight::Glanced(light) => (light, None),
+            Sight::Looked(light, inference) => (light, Some(inference)),
         };
-        if step == Step::Pass {
-            return Ok(false);
-        }
-        let prepared = self.detector.prepare(frame)?;
-        let scene = self.detector.scene(&prepared);
-        let change = work.scene.as_ref().map_or(1.0, |before| scene.change(before));
-        let lively = match &mut self.pace {
-            Some(pace) => pace.saw(now, change, self.tracker.is_busy()),
-            None => true,
-        };
-        let dark = scene.highlights() < DARK;
-        let idle = self.pace.as_ref().is_some_and(|pace| pace.is_idle(now));
-        self.view.send_if_modified(|view| {
-            let before = *view;
-            (view.dark, view.idle) = (dark, idle);
-            *view != before
-        });
-        if step == Step::Glance && !lively {
-            return Ok(false);
-        }
-        let timing = self.detector.look(&prepared, &mut work.detections)?;
+        self.view.send_if_modified(|view| std::mem::replace(&mut view.light, light) != light);
+        let Some(inference) = inference else { return Ok(false) };
         let age = self.clock.now().monotonic.saturating_sub(frame.captured.monotonic);
-        self.counters.count_detected(timing.inference, age);
-        // Compared with what was last looked at, so that slow motion adds up.
-        work.scene = Some(scene);
-        if let Some(pace) = &mut self.pace {
-            pace.looked(now);
-        }
+        self.counters.count_detected(inference, age);
         Ok(true)
     }
 
@@ -188,7 +155,7 @@ impl Inference {
     /// What the camera sees now: the largest face that has an expression.
     fn camera_state(&self, at: Moment, faces: &[Snapshot]) -> CameraState {
         let shown = faces.iter().find_map(|face| Some((face, face.expression?)));
-        let classes = &self.detector.info().classes;
+        let classes = &self.lookout.detector.info().classes;
         CameraState {
             schema: SCHEMA_VERSION,
             time: rfc3339(at.wall),

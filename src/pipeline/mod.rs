@@ -6,6 +6,7 @@ pub mod counters;
 pub mod daemon;
 pub mod gallery;
 pub mod inference;
+pub mod lookout;
 pub mod mailbox;
 pub mod pace;
 pub mod plan;

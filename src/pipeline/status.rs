@@ -50,7 +50,7 @@ impl Observation {
             CaptureState::Paused => {
                 add(ReasonCode::Paused, true, "its owner has paused it; send resume");
             }
-            CaptureState::Running(_) if self.view.dark => {
+            CaptureState::Running(_) if self.view.light.dark => {
                 add(ReasonCode::Dark, true, "it is too dark to find a face: light, or a cover?");
             }
             CaptureState::Running(_) if self.view.faces == 0 => {
@@ -85,7 +85,7 @@ impl Observation {
             frames_per_second: self.frames_per_second,
             inference_ms: self.inference.map(|time| time.as_secs_f32() * 1e3),
             frame_age_ms: self.age.map(|time| time.as_secs_f32() * 1e3),
-            idle: self.view.idle,
+            idle: self.view.light.idle,
             temperature_c: self.temperature_c,
             frames: self.counts,
             mqtt: self.mqtt.clone(),
@@ -96,7 +96,7 @@ impl Observation {
     pub fn line(&self) -> String {
         let camera = match &self.capture {
             CaptureState::Opening => "opening the camera".to_owned(),
-            CaptureState::Running(_) if self.view.idle => "watching for motion".to_owned(),
+            CaptureState::Running(_) if self.view.light.idle => "watching for motion".to_owned(),
             CaptureState::Running(_) => format!("{:.0} frames/s", self.frames_per_second),
             CaptureState::Failed(why) => format!("no camera: {why}"),
             CaptureState::Paused => "paused, the camera is closed".to_owned(),
@@ -114,6 +114,7 @@ impl Observation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::lookout::Light;
 
     fn observation() -> Observation {
         Observation {
@@ -142,7 +143,7 @@ mod tests {
         assert_eq!(codes(&observation()), []);
         let nobody = Observation { view: View::default(), ..observation() };
         assert_eq!(codes(&nobody), [ReasonCode::NoFace]);
-        let night = View { dark: true, ..View::default() };
+        let night = View { light: Light { dark: true, idle: false }, ..View::default() };
         assert_eq!(codes(&Observation { view: night, ..observation() }), [ReasonCode::Dark]);
         let hot = Observation { strain: Some("hot".to_owned()), ..observation() };
         assert_eq!(codes(&hot), [ReasonCode::Throttled]);

@@ -1,6 +1,8 @@
 //! Letterboxing a frame of any format straight into the detector's input, in one
 //! pass: rows are summed, sampled, coloured, turned and quantized on the way.
 
+use std::time::{Duration, Instant};
+
 use super::PixelError;
 use super::frame::{Frame, Orientation, PixelFormat, Range};
 use super::jpeg::JpegDecoder;
@@ -18,15 +20,22 @@ pub struct Preprocessor {
     table: Table,
     jpeg: JpegDecoder,
     plan: Option<Plan>,
+    decoding: Duration,
 }
 
 impl Preprocessor {
     pub fn new(spec: InputSpec) -> Result<Self, PixelError> {
-        Ok(Self { spec, table: Table::new(spec.encoding), jpeg: JpegDecoder::new()?, plan: None })
+        let (table, jpeg) = (Table::new(spec.encoding), JpegDecoder::new()?);
+        Ok(Self { spec, table, jpeg, plan: None, decoding: Duration::ZERO })
     }
 
     pub fn spec(&self) -> &InputSpec {
         &self.spec
+    }
+
+    /// How long the last compressed picture took to become planes.
+    pub fn decoding(&self) -> Duration {
+        self.decoding
     }
 
     /// Fills `tensor`, of this preprocessor's spec, with the letterboxed upright
@@ -36,6 +45,7 @@ impl Preprocessor {
         frame: &Frame,
         tensor: &mut TensorBuffer,
     ) -> Result<Letterbox, PixelError> {
+        let start = Instant::now();
         let picture = self.picture_size(frame)?;
         let letterbox = Letterbox::new(frame.orientation.upright(picture), self.spec.size);
         let stored = frame.orientation.upright(letterbox.content);
@@ -44,6 +54,7 @@ impl Preprocessor {
         } else {
             (Planes::of(frame)?, frame.data.as_slice())
         };
+        self.decoding = start.elapsed();
         let plan = match &mut self.plan {
             Some(plan) if plan.serves(&planes, frame.orientation, &letterbox) => plan,
             other => other.insert(Plan::new(planes, frame.orientation, letterbox, self.spec.size)),

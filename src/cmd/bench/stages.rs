@@ -1,0 +1,144 @@
+//! The stages of one frame, one after the other on one thread.
+
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+use serde::Serialize;
+
+use crate::clock::{Clock, SystemClock};
+use crate::detector::{Detection, Detector};
+use crate::error::{Error, Kind, Result};
+use crate::events::{Origin, Recorder, system_randomness};
+use crate::pixels::frame::Frame;
+use crate::publish;
+use crate::publish::outbox::Outbox;
+use crate::publish::queue::Queue;
+use crate::tracks::{Change, ChangeKind, ExpressionSettings, Tracker, TrackingSettings};
+
+/// Frames before the clock counts: caches, clocks of the processor, lazy memory.
+const WARM_UP: usize = 5;
+const NAMES: [&str; 7] =
+    ["capture", "decode", "letterbox", "inference", "head", "tracking", "publish"];
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Run {
+    pub input: &'static str,
+    pub threads: usize,
+    pub fps: f64,
+    pub cpu_ms_per_frame: f64,
+    /// Share of the CPU time that is not the network's, 0 to 1.
+    pub overhead: f64,
+    pub stages: Vec<Stage>,
+}
+
+/// Milliseconds of one stage.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stage {
+    pub name: &'static str,
+    pub p50_ms: f64,
+    pub p95_ms: f64,
+}
+
+/// Where an event that this frame might cause goes: as far as the outbox.
+struct Publishing {
+    recorder: Recorder,
+    queue: Queue,
+}
+
+impl Publishing {
+    fn new(detector: &Detector) -> Self {
+        let info = detector.info();
+        let origin = Origin {
+            device: "bench".to_owned(),
+            camera: "bench".to_owned(),
+            model: info.id.clone(),
+            classes: info.classes.clone(),
+        };
+        let settings = publish::Settings::default();
+        let queue = Queue::new(&settings, Outbox::new(settings.outbox.clone()));
+        Self { recorder: Recorder::new(origin, system_randomness()), queue }
+    }
+
+    /// One event, though most frames cause none.
+    fn publish(&mut self, found: &[Detection], frame: &Frame) -> Result<()> {
+        let change = Change {
+            track: 1,
+            kind: ChangeKind::ExpressionStarted,
+            rect: found.first().map(|found| found.rect).unwrap_or_default(),
+            class: 0,
+            confidence: 1.0,
+            lasted: Duration::ZERO,
+        };
+        let event = self.recorder.record(&change, frame.captured, frame.size);
+        let payload = serde_json::to_vec(&event)
+            .map_err(|error| Error::caused(Kind::Internal, "cannot write an event", error))?;
+        self.queue
+            .push_event("bench/event".to_owned(), event.track, payload, frame.captured)
+            .map_err(|refused| Error::new(Kind::Internal, refused.to_string()))
+    }
+}
+
+pub fn measure(
+    input: &'static str,
+    frame: &Frame,
+    threads: usize,
+    detector: &mut Detector,
+    count: usize,
+) -> Result<Run> {
+    let (tracking, expression) = (TrackingSettings::default(), ExpressionSettings::default());
+    let mut tracker = Tracker::new(tracking, expression, detector.info().classes.len());
+    let mut copy = Frame::empty(SystemClock.now());
+    let (mut found, mut changes): (Vec<Detection>, Vec<_>) = (Vec::new(), Vec::new());
+    let mut times: [Vec<Duration>; 7] = Default::default();
+    let mut publishing = Publishing::new(detector);
+    let (mut begin, mut cpu, mut inference_cpu) = (Instant::now(), cpu_time(), Duration::ZERO);
+    for number in 0..WARM_UP + count {
+        if number == WARM_UP {
+            times.iter_mut().for_each(Vec::clear);
+            (begin, cpu, inference_cpu) = (Instant::now(), cpu_time(), Duration::ZERO);
+        }
+        let start = Instant::now();
+        copy.clone_from(frame); // what a source does with the driver's buffer
+        let captured = start.elapsed();
+        let before = cpu_time();
+        let timing = detector.detect(&copy, &mut found)?;
+        let detect_cpu = cpu_time() - before;
+        // all but the network runs on this thread alone: its wall time is CPU time
+        let around = timing.decode + timing.letterbox + timing.head;
+        inference_cpu += detect_cpu.saturating_sub(around);
+        let start = Instant::now();
+        let now = Duration::from_millis(66 * number as u64);
+        tracker.update(now, &found, &mut changes);
+        let tracked = start.elapsed();
+        publishing.publish(&found, &copy)?;
+        let published = start.elapsed() - tracked;
+        let detected = [timing.decode, timing.letterbox, timing.inference, timing.head];
+        let stages = [captured].into_iter().chain(detected).chain([tracked, published]);
+        times.iter_mut().zip(stages).for_each(|(times, time)| times.push(time));
+    }
+    let (wall, cpu) = (begin.elapsed().as_secs_f64(), (cpu_time() - cpu).as_secs_f64());
+    let stages = NAMES.into_iter().zip(&mut times).map(|(name, times)| stage(name, times));
+    Ok(Run {
+        input,
+        threads,
+        fps: count as f64 / wall,
+        cpu_ms_per_frame: cpu * 1e3 / count as f64,
+        overhead: 1.0 - (inference_cpu.as_secs_f64() / cpu.max(f64::MIN_POSITIVE)).min(1.0),
+        stages: stages.collect(),
+    })
+}
+
+fn stage(name: &'static str, times: &mut [Duration]) -> Stage {
+    times.sort_unstable();
+    let at = |share: f64| {
+        let index = ((times.len() - 1) as f64 * share).round() as usize;
+        times[index].as_secs_f64() * 1e3
+    };
+    Stage { name, p50_ms: at(0.5), p95_ms: at(0.95) }
+}
+
+/// CPU time of all threads of this process.
+pub fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}

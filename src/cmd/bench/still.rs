@@ -1,0 +1,49 @@
+//! What a room in which nothing happens costs, with and without the pace.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::stages::cpu_time;
+use crate::detector::Detector;
+use crate::error::Result;
+use crate::pipeline::lookout::Lookout;
+use crate::pipeline::pace::{Pace, Settings};
+use crate::pixels::frame::Frame;
+
+/// Played in this much time of the pace's clock, as fast as the board can.
+const SECONDS: u32 = 30;
+const FPS: u32 = 15;
+
+/// CPU time in milliseconds for a second of a camera's frames.
+#[derive(Clone, Debug, Serialize)]
+pub struct Still {
+    pub looking_cpu_ms_per_s: f64,
+    pub idle_cpu_ms_per_s: f64,
+    /// How many times less the second is than the first.
+    pub ratio: f64,
+}
+
+/// The same frame again and again, as if no face were followed.
+pub fn measure(frame: &Frame, detector: Detector) -> Result<Still> {
+    let mut lookout = Lookout::new(detector, Some(Pace::new(Settings::default())));
+    let rest = Settings::default().idle_after_s as u32;
+    let looking = play(&mut lookout, frame, 0, rest)?;
+    let idle = play(&mut lookout, frame, rest, rest + SECONDS)?;
+    Ok(Still {
+        looking_cpu_ms_per_s: looking,
+        idle_cpu_ms_per_s: idle,
+        ratio: looking / idle.max(f64::MIN_POSITIVE),
+    })
+}
+
+fn play(lookout: &mut Lookout, frame: &Frame, from: u32, to: u32) -> Result<f64> {
+    let (mut copy, mut found) = (frame.clone(), Vec::new());
+    let begin = cpu_time();
+    for number in from * FPS..to * FPS {
+        copy.clone_from(frame); // capture goes on
+        let now = Duration::from_secs(1) * number / FPS;
+        lookout.see(&copy, now, false, false, &mut found)?;
+    }
+    Ok((cpu_time() - begin).as_secs_f64() * 1e3 / f64::from(to - from))
+}
