@@ -47,6 +47,11 @@ lint: setup-build ## Clippy without mercy, with and without the broker inside
 deny: ## Check licences, sources, doubles and advisories of all dependencies
 	.ci/deny
 
+.PHONY: fuzz
+MINUTES ?= 10
+fuzz: setup-build ## Fuzz what reads outside bytes: make fuzz [MINUTES=10], for each target
+	fuzz/run $(MINUTES)
+
 ##@ Model
 VENV := .deps/venv
 TRAINING := models/training

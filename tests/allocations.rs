@@ -143,7 +143,8 @@ fn capturing_and_handing_over_allocate_nothing() {
         fps: 240,
         ..Settings::default()
     };
-    let mut source = open(&settings, std::sync::Arc::new(SystemClock)).unwrap();
+    let mut source =
+        open(&settings, Size::new(224, 224), std::sync::Arc::new(SystemClock)).unwrap();
     let now = SystemClock.now();
     let mailbox = Mailbox::new(Frame::empty(now));
     let (mut filled, mut taken) = (Frame::empty(now), Frame::empty(now));

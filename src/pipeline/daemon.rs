@@ -227,7 +227,7 @@ fn start(
         model: info.id.clone(),
         classes: info.classes.clone(),
     };
-    let class_count = info.classes.len();
+    let (class_count, input) = (info.classes.len(), info.input);
     let pace = (!config.camera.is_recorded()).then(|| Pace::new(config.pace.clone()));
     let inference = Inference {
         camera: camera.clone(),
@@ -245,7 +245,7 @@ fn start(
     let settings = config.camera.clone();
     let opening = Arc::clone(clock);
     let capture = Capture {
-        open: Box::new(move || source::open(&settings, Arc::clone(&opening))),
+        open: Box::new(move || source::open(&settings, input, Arc::clone(&opening))),
         delivery: if config.camera.is_recorded() { Delivery::Every } else { Delivery::Newest },
         mailbox: Arc::clone(&mailbox),
         counters: Arc::clone(&counters),

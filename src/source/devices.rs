@@ -114,7 +114,7 @@ fn judge(node: &Node, capabilities: Flags) -> Option<String> {
     Some("offers no pixel format that can be read".to_owned())
 }
 
-fn offers(device: &Device) -> Vec<Offer> {
+pub(super) fn offers(device: &Device) -> Vec<Offer> {
     let formats = device.enum_formats().unwrap_or_default();
     let offer = |format: v4l::format::Description| Offer {
         fourcc: format.fourcc.to_string(),
@@ -127,11 +127,7 @@ fn offers(device: &Device) -> Vec<Offer> {
 
 fn modes(device: &Device, fourcc: v4l::FourCC) -> Vec<Mode> {
     let sizes = device.enum_framesizes(fourcc).unwrap_or_default();
-    let mode = |size: v4l::framesize::FrameSize| {
-        let (width, height) = match size.size {
-            FrameSizeEnum::Discrete(size) => (size.width, size.height),
-            FrameSizeEnum::Stepwise(range) => (range.max_width, range.max_height),
-        };
+    let mode = |(width, height)| {
         let rates = device.enum_frameintervals(fourcc, width, height).unwrap_or_default();
         let fps = rates.iter().map(|rate| {
             let interval = match &rate.interval {
@@ -142,8 +138,28 @@ fn modes(device: &Device, fourcc: v4l::FourCC) -> Vec<Mode> {
         });
         Mode { width, height, fps: fps.max_by(f64::total_cmp) }
     };
-    sizes.into_iter().map(mode).collect()
+    sizes.into_iter().flat_map(|size| sizes_in(size.size)).map(mode).collect()
 }
+
+/// Of a driver that takes any size in a range: the usual ones, and the largest.
+fn sizes_in(sizes: FrameSizeEnum) -> Vec<(u32, u32)> {
+    let range = match sizes {
+        FrameSizeEnum::Discrete(size) => return vec![(size.width, size.height)],
+        FrameSizeEnum::Stepwise(range) => range,
+    };
+    let largest = (range.max_width, range.max_height);
+    let fits = |(width, height): &(u32, u32)| {
+        let on = |value: u32, least: u32, most: u32, step: u32| {
+            (least..=most).contains(&value) && (value - least).is_multiple_of(step.max(1))
+        };
+        (*width, *height) != largest
+            && on(*width, range.min_width, range.max_width, range.step_width)
+            && on(*height, range.min_height, range.max_height, range.step_height)
+    };
+    USUAL_SIZES.into_iter().filter(fits).chain([largest]).collect()
+}
+
+const USUAL_SIZES: [(u32, u32); 4] = [(320, 240), (640, 480), (1280, 720), (1920, 1080)];
 
 /// The link below `/dev/v4l/by-id` that leads to this node.
 fn stable_link(path: &Path) -> Option<PathBuf> {

@@ -1,7 +1,9 @@
 //! Where pictures come from: a camera, a Motion-JPEG file, a list of pictures.
 
+pub mod controls;
 pub mod devices;
 pub mod motion_jpeg;
+pub mod negotiate;
 pub mod picture;
 pub mod replay;
 pub mod settings;
@@ -14,6 +16,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::clock::Clock;
+use crate::geometry::Size;
 use crate::pixels::frame::Frame;
 pub use settings::Settings;
 
@@ -40,9 +43,10 @@ pub trait FrameSource: Send {
     fn describe(&self) -> String;
 }
 
-/// Opens what `camera.source` names.
+/// Opens what `camera.source` names, in the mode that suits a model of this input size.
 pub fn open(
     settings: &Settings,
+    model: Size,
     clock: Arc<dyn Clock>,
 ) -> Result<Box<dyn FrameSource>, SourceError> {
     let path = Path::new(&settings.source);
@@ -50,7 +54,7 @@ pub fn open(
         return Ok(Box::new(replay::Replay::open(path, settings, clock)?));
     }
     let device = if path.is_absolute() { path.to_owned() } else { find(&settings.source)? };
-    Ok(Box::new(v4l2::Camera::open(&device, settings, clock)?))
+    Ok(Box::new(v4l2::Camera::open(&device, settings, model, clock)?))
 }
 
 /// The first usable camera, or the first whose name, bus or link contains `pattern`.

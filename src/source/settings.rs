@@ -1,9 +1,11 @@
 //! The `[camera]` section.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::controls::Wanted;
 use crate::pixels::frame::Orientation;
 use crate::publish::topics::Name;
 
@@ -19,9 +21,10 @@ pub struct Settings {
     /// Pixel format by its four letters (`YUYV`, `MJPG`, `NV12`, ...); empty: the one that
     /// costs least. Default empty.
     pub format: String,
-    /// Wished width in pixels, 1 to 16384. Default 640.
+    /// Width in pixels, 1 to 16384; 0: the least that fills the model's input.
+    /// Default 0.
     pub width: u32,
-    /// Wished height in pixels, 1 to 16384. Default 480.
+    /// Height in pixels, 1 to 16384; 0 likewise. Default 0.
     pub height: u32,
     /// Frames per second to ask for, or to replay pictures at, 1 to 240. Default 15.
     pub fps: u32,
@@ -31,6 +34,9 @@ pub struct Settings {
     pub mirror: bool,
     /// Play pictures for ever instead of once. Default false.
     pub repeat: bool,
+    /// Controls of the camera by the names of `v4l2-ctl --list-ctrls`: a number, true or
+    /// false, or a menu's entry. Default none: the camera keeps what it has.
+    pub controls: BTreeMap<String, Wanted>,
 }
 
 impl Default for Settings {
@@ -39,12 +45,13 @@ impl Default for Settings {
             name: "camera".to_owned(),
             source: "auto".to_owned(),
             format: String::new(),
-            width: 640,
-            height: 480,
+            width: 0,
+            height: 0,
             fps: 15,
             rotate: 0,
             mirror: false,
             repeat: false,
+            controls: BTreeMap::new(),
         }
     }
 }
@@ -59,11 +66,13 @@ impl Settings {
         if !(self.format.is_empty() || (self.format.len() == 4 && self.format.is_ascii())) {
             return Err(("format", format!("is '{}', it must have four letters", self.format)));
         }
-        for (key, value, most) in
-            [("width", self.width, 16384), ("height", self.height, 16384), ("fps", self.fps, 240)]
-        {
-            if !(1..=most).contains(&value) {
-                return Err((key, format!("is {value}, it must be from 1 to {most}")));
+        for (key, value, least, most) in [
+            ("width", self.width, 0, 16384),
+            ("height", self.height, 0, 16384),
+            ("fps", self.fps, 1, 240),
+        ] {
+            if !(least..=most).contains(&value) {
+                return Err((key, format!("is {value}, it must be from {least} to {most}")));
             }
         }
         if ![0, 90, 180, 270].contains(&self.rotate) {

@@ -19,7 +19,9 @@ use v4l::video::Capture;
 use v4l::video::capture::Parameters;
 use v4l::{Format, FourCC};
 
-use super::{FrameSource, Settings, SourceError};
+use super::devices::offers;
+use super::negotiate::choose;
+use super::{FrameSource, Settings, SourceError, controls};
 use crate::clock::{Clock, Moment};
 use crate::geometry::Size;
 use crate::pixels::frame::{Frame, Orientation, PixelFormat, Range};
@@ -30,7 +32,7 @@ const BUFFERS: u32 = 4;
 /// `POLLIN` (poll(2)).
 const POLLIN: i16 = 1;
 
-/// Formats that can be read, the cheapest to read first: raw ones cost no decoding.
+/// Formats that can be read.
 pub const FORMATS: [(&[u8; 4], PixelFormat); 9] = [
     (b"YUYV", PixelFormat::Yuyv),
     (b"NV12", PixelFormat::Nv12),
@@ -60,6 +62,7 @@ impl Camera {
     pub fn open(
         path: &Path,
         settings: &Settings,
+        model: Size,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SourceError> {
         let lost = |what: &str, error: &io::Error| {
@@ -67,11 +70,13 @@ impl Camera {
         };
         let device = Device::with_path(path).map_err(|error| lost("cannot be opened", &error))?;
         let caps = device.query_caps().map_err(|error| lost("is no camera", &error))?;
-        let fourcc = choose_format(&device, settings)
-            .map_err(|reason| SourceError::Lost(format!("{}: {reason}", path.display())))?;
-        let wish = Format::new(settings.width, settings.height, fourcc);
+        let refused = |reason| SourceError::Lost(format!("{}: {reason}", path.display()));
+        let choice = choose(&offers(&device), settings, model).map_err(refused)?;
+        let fourcc = FourCC::new(&choice.fourcc);
+        let wish = Format::new(choice.size.width, choice.size.height, fourcc);
         let given = device.set_format(&wish).map_err(|error| lost("refuses the format", &error))?;
-        let rate = device.set_params(&Parameters::with_fps(settings.fps));
+        let rate = device.set_params(&Parameters::with_fps(choice.fps));
+        controls::apply(&device, &settings.controls).map_err(refused)?;
         let mut stream = Stream::with_buffers(&device, Type::VideoCapture, BUFFERS)
             .map_err(|error| lost("gives no buffers", &error))?;
         stream.set_timeout(Duration::from_secs(2));
@@ -173,25 +178,6 @@ impl Drop for Camera {
 /// How a format's four letters are read, if they can be.
 pub fn known(fourcc: FourCC) -> Option<PixelFormat> {
     FORMATS.iter().find(|(letters, _)| fourcc.repr == **letters).map(|(_, format)| *format)
-}
-
-fn choose_format(device: &Device, settings: &Settings) -> Result<FourCC, String> {
-    let offered = device.enum_formats().map_err(|error| explain(&error))?;
-    let has = |letters: &[u8; 4]| offered.iter().any(|format| format.fourcc.repr == *letters);
-    if !settings.format.is_empty() {
-        let wanted = settings.format.as_bytes().first_chunk().filter(|letters| has(letters));
-        return wanted.map(FourCC::new).ok_or_else(|| {
-            format!(
-                "does not offer camera.format {}; `expressiond cameras` lists what it does",
-                settings.format
-            )
-        });
-    }
-    let cheapest = FORMATS.iter().find(|(letters, _)| has(letters));
-    cheapest.map(|(letters, _)| FourCC::new(letters)).ok_or_else(|| {
-        let names: Vec<String> = offered.iter().map(|format| format.fourcc.to_string()).collect();
-        format!("offers only {}; `expressiond cameras` says what to do", names.join(", "))
-    })
 }
 
 /// An error of the kernel in an owner's words, with the remedy where there is one.

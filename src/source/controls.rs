@@ -1,0 +1,176 @@
+//! A camera's controls (exposure, gain, power-line frequency, ...) by name.
+//!
+//! Names are those of `v4l2-ctl --list-ctrls`: the driver's in lower case, with
+//! underscores (linux/Documentation/userspace-api/media/v4l/control.rst).
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde::{Deserialize, Serialize};
+use v4l::control::{Control, Description, Flags, Type, Value};
+use v4l::device::Device;
+
+/// What the owner wants of a control.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Wanted {
+    Switch(bool),
+    Number(i64),
+    /// One of a menu's entries.
+    Entry(String),
+}
+
+impl std::fmt::Display for Wanted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Switch(on) => write!(f, "{on}"),
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Entry(text) => write!(f, "{text}"),
+        }
+    }
+}
+
+/// The name in the settings.
+pub fn name_of(driver: &str) -> String {
+    let lower =
+        driver.chars().map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { ' ' });
+    lower.collect::<String>().split_whitespace().collect::<Vec<_>>().join("_")
+}
+
+/// Sets what is wanted.
+///
+/// # Errors
+///
+/// In words for the owner: which key, and what the camera takes.
+pub fn apply(device: &Device, wanted: &BTreeMap<String, Wanted>) -> Result<(), String> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let known = known(device)?;
+    let mut open: Vec<(&String, &Wanted)> = wanted.iter().collect();
+    // Some open only when another was set: an exposure, when it is not automatic. So
+    // once more for those that were refused.
+    for last in [false, true] {
+        let mut refused = Vec::new();
+        for (name, wish) in open {
+            match device.set_control(resolve(&known, name, wish)?) {
+                Ok(()) => {}
+                Err(_) if !last => refused.push((name, wish)),
+                Err(error) => {
+                    return Err(format!("camera.controls.{name}: it refuses {wish}: {error}"));
+                }
+            }
+        }
+        open = refused;
+    }
+    Ok(())
+}
+
+/// What the camera has. The crate panics on a kind of control that is younger than it.
+fn known(device: &Device) -> Result<Vec<Description>, String> {
+    match catch_unwind(AssertUnwindSafe(|| device.query_controls())) {
+        Ok(Ok(controls)) => Ok(controls),
+        Ok(Err(error)) => Err(format!("tells no controls: {error}; remove [camera.controls]")),
+        Err(_) => Err("has controls that cannot be read; remove [camera.controls]".to_owned()),
+    }
+}
+
+/// The driver's number and value for a wish, checked against what it says it takes.
+fn resolve(known: &[Description], name: &str, wish: &Wanted) -> Result<Control, String> {
+    let usable = |control: &&Description| {
+        !control.flags.intersects(Flags::DISABLED | Flags::READ_ONLY)
+            && control.typ != Type::CtrlClass
+    };
+    let Some(control) = known.iter().filter(usable).find(|c| name_of(&c.name) == name) else {
+        let names: Vec<String> = known.iter().filter(usable).map(|c| name_of(&c.name)).collect();
+        return Err(format!("has no camera.controls.{name}; it has {}", names.join(", ")));
+    };
+    let takes = |what: String| format!("camera.controls.{name} is {wish}, it takes {what}");
+    let value = match (control.typ, wish) {
+        (Type::Boolean, Wanted::Switch(on)) => Value::Boolean(*on),
+        (Type::Boolean, _) => return Err(takes("true or false".into())),
+        (Type::Menu | Type::IntegerMenu, wish) => {
+            let items = control.items.as_deref().unwrap_or_default();
+            let found = items.iter().find(|(index, item)| match wish {
+                Wanted::Number(number) => i64::from(*index) == *number,
+                Wanted::Entry(text) => item.to_string() == *text,
+                Wanted::Switch(_) => false,
+            });
+            let Some((index, _)) = found else {
+                let all = items.iter().map(|(index, item)| format!("{index} ({item})"));
+                return Err(takes(all.collect::<Vec<_>>().join(", ")));
+            };
+            Value::Integer(i64::from(*index))
+        }
+        (_, Wanted::Number(number)) => {
+            let (least, most) = (control.minimum, control.maximum);
+            if !(least..=most).contains(number) {
+                return Err(takes(format!("{least} to {most}")));
+            }
+            Value::Integer(*number)
+        }
+        _ => return Err(takes(format!("a number, {} to {}", control.minimum, control.maximum))),
+    };
+    Ok(Control { id: control.id, value })
+}
+
+#[cfg(test)]
+mod tests {
+    use v4l::control::MenuItem;
+
+    use super::*;
+
+    fn control(id: u32, name: &str, typ: Type, items: Option<Vec<(u32, MenuItem)>>) -> Description {
+        Description {
+            id,
+            typ,
+            name: name.into(),
+            minimum: 3,
+            maximum: 2047,
+            step: 1,
+            default: 250,
+            flags: Flags::empty(),
+            items,
+        }
+    }
+
+    fn known() -> Vec<Description> {
+        let line = MenuItem::Name("50 Hz".into());
+        vec![
+            control(1, "Exposure Time, Absolute", Type::Integer, None),
+            control(2, "Power Line Frequency", Type::Menu, Some(vec![(1, line)])),
+            control(3, "White Balance, Automatic", Type::Boolean, None),
+        ]
+    }
+
+    #[test]
+    fn names_are_those_of_v4l2_ctl() {
+        assert_eq!(name_of("Exposure Time, Absolute"), "exposure_time_absolute");
+        assert_eq!(name_of("White Balance, Automatic"), "white_balance_automatic");
+    }
+
+    #[test]
+    fn wishes_become_the_drivers_values() {
+        let value = |name: &str, wish| resolve(&known(), name, &wish).map(|control| control.value);
+        let exposure = value("exposure_time_absolute", Wanted::Number(300));
+        assert_eq!(exposure, Ok(Value::Integer(300)));
+        let line = value("power_line_frequency", Wanted::Entry("50 Hz".into()));
+        assert_eq!(line, Ok(Value::Integer(1)));
+        assert_eq!(value("power_line_frequency", Wanted::Number(1)), Ok(Value::Integer(1)));
+        let balance = value("white_balance_automatic", Wanted::Switch(false));
+        assert_eq!(balance, Ok(Value::Boolean(false)));
+    }
+
+    #[test]
+    fn what_cannot_be_names_the_key_and_what_is_taken() {
+        let refused = |name: &str, wish| resolve(&known(), name, &wish).map(|_| ()).unwrap_err();
+        let error = refused("exposure_time_absolute", Wanted::Number(5000));
+        assert_eq!(error, "camera.controls.exposure_time_absolute is 5000, it takes 3 to 2047");
+        let error = refused("power_line_frequency", Wanted::Entry("55 Hz".into()));
+        assert!(error.ends_with("it takes 1 (50 Hz)"), "{error}");
+        let error = refused("white_balance_automatic", Wanted::Number(1));
+        assert!(error.ends_with("true or false"), "{error}");
+        let error = refused("gain", Wanted::Number(1));
+        assert!(error.contains("power_line_frequency"), "{error}");
+    }
+}
