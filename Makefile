@@ -99,6 +99,11 @@ package-test: ## Check the packages in out/ and the units' sandbox; other boards
 		{ echo "make package first: the others are compared with it" >&2; exit 1; }; \
 	for package in out/expressiond_*.deb; do tests/package/check "$$package" "$$reference" || exit 1; done
 
+.PHONY: vm-test
+vm-test: ## Run the package in a virtual machine against real V4L2 drivers, a quarter of an hour
+	deploy/deb/build
+	tests/vm/run out/expressiond_*_amd64.deb
+
 .PHONY: help
 help: ## This
 	@awk 'BEGIN { FS = ":.*## " } \

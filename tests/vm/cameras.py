@@ -1,0 +1,253 @@
+"""Each row of docs/guide/cameras.md's promises, against vivid and v4l2loopback.
+
+A test takes the machine and what is heard outside of it; it leaves the daemon
+running on vivid. The daemon's process must be the same from the first to the last.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+from machine import Listener, Machine, until
+
+WRITER = (
+    "systemd-run --quiet --unit=writer ffmpeg -loglevel error -re -stream_loop -1 -framerate 6 "
+    "-i /root/frames/%03d.jpg {how} -f v4l2 /dev/video42"
+)
+
+
+def prepare(machine: Machine) -> None:
+    machine.run("cd /root && tar xf /dev/vdb && dpkg -i expressiond.deb")
+    machine.run("modprobe vivid n_devs=1 node_types=0x1")
+    machine.run("modprobe v4l2loopback video_nr=42 card_label=loop exclusive_caps=1")
+    machine.run("mkdir -p /etc/expressiond/conf.d")
+    settings(machine, "vivid")
+    machine.run("systemctl start expressiond")
+
+
+def settings(machine: Machine, source: str) -> None:
+    text = (
+        f'[device]\nid = "vm"\n[camera]\nname = "door"\nsource = "{source}"\n'
+        '[mqtt]\nurl = "mqtt://127.0.0.1:1883"\n'
+    )
+    machine.run(f"cat >/etc/expressiond/conf.d/test.toml <<'END'\n{text}END")
+
+
+def watch(machine: Machine, source: str) -> None:
+    settings(machine, source)
+    machine.run("systemctl reload expressiond")
+
+
+def order(machine: Machine, command: str) -> None:
+    subprocess.run(
+        ["mosquitto_pub", "-h", "127.0.0.1", "-p", str(machine.port), "-q", "1"]
+        + ["-t", "expressiond/vm/command", "-m", json.dumps({"command": command})],
+        check=True,
+    )
+
+
+def says(machine: Machine) -> str:
+    """The daemon's line in `systemctl status`."""
+    return machine.run("systemctl show --property StatusText --value expressiond")
+
+
+def pid(machine: Machine) -> str:
+    return machine.run("systemctl show --property MainPID --value expressiond")
+
+
+def press(machine: Machine, control: str, value: int = 1) -> None:
+    machine.run(f"v4l2-ctl -d {vivid(machine)} --set-ctrl {control}={value}")
+
+
+def vivid(machine: Machine) -> str:
+    return machine.run("grep -l vivid-000-vid-cap /sys/class/video4linux/*/name | cut -d / -f 5 | sed 's|^|/dev/|'")
+
+
+def lost(machine: Machine) -> int:
+    """How often the log says that the camera was lost."""
+    return int(machine.run("journalctl -u expressiond --no-pager | grep -c 'camera lost' || true"))
+
+
+def running(machine: Machine) -> None:
+    until(
+        "frames from the camera",
+        lambda: any(words in says(machine) for words in ("frames/s", "watching for motion")),
+    )
+
+
+def the_unit_runs_and_says_so(machine: Machine, outside: Listener) -> None:
+    running(machine)
+    until("online", lambda: ("expressiond/vm/availability", "online") in outside.heard)
+    until("the reason no_face", lambda: outside.reasons() == ["no_face"])
+    assert machine.run("systemctl is-active expressiond") == "active"
+
+
+def faces_through_mjpeg(machine: Machine, outside: Listener) -> None:
+    show_faces(machine, outside, "-c copy", "MJPG")
+
+
+def faces_through_yuyv(machine: Machine, outside: Listener) -> None:
+    show_faces(machine, outside, "-pix_fmt yuyv422", "YUYV")
+
+
+def show_faces(machine: Machine, outside: Listener, how: str, format: str) -> None:
+    since = outside.mark()
+    before = pid(machine)
+    machine.run(WRITER.format(how=how))
+    watch(machine, "loop")
+    until("an expression", lambda: "expression_started" in kinds(outside, since), 240)
+    machine.run("systemctl stop writer")
+    until("the face leaves", lambda: "face_left" in kinds(outside, since))
+    happy = [e for e in outside.events(since) if e["type"] == "expression_started"]
+    assert happy[0]["class"] == "happy" and happy[0]["camera"] == "door", happy[0]
+    log = machine.run("journalctl -u expressiond --no-pager | grep 'camera opened' | tail -n 1")
+    assert format in log, log
+    until("the writer's absence is told", lambda: "no_camera" in outside.reasons() or "not_a_camera" in outside.reasons())
+    watch(machine, "vivid")
+    running(machine)
+    assert pid(machine) == before
+
+
+def kinds(outside: Listener, since: int) -> list[str]:
+    return [event["type"] for event in outside.events(since)]
+
+
+def a_freeze_is_told_and_passes(machine: Machine, outside: Listener) -> None:
+    press(machine, "percentage_of_dropped_buffers", 100)
+    until("no_camera", lambda: "no_camera" in outside.reasons())
+    assert "no frames" in outside.message("no_camera"), outside.status()
+    press(machine, "percentage_of_dropped_buffers", 0)
+    running(machine)
+    until("all well", lambda: outside.reasons() == ["no_face"])
+
+
+def a_flagged_frame_is_counted_and_passed_over(machine: Machine, outside: Listener) -> None:
+    bad = outside.status()["frames"]["bad"]
+    times = lost(machine)
+    press(machine, "inject_v4l2_buf_flag_error")
+    until("one more bad frame", lambda: outside.status()["frames"]["bad"] > bad)
+    assert lost(machine) == times, "the stream went on"
+
+
+def recovers_from(fault: str, words: str = ""):
+    def test(machine: Machine, outside: Listener) -> None:
+        running(machine)
+        times = lost(machine)
+        for control in fault.split("+"):
+            press(machine, control)
+        until("the loss in the log", lambda: lost(machine) > times)
+        running(machine)
+        log = machine.run("journalctl -u expressiond --no-pager | grep 'camera lost' | tail -n 3")
+        assert words in log, log
+
+    test.__name__ = f"recovers_from_{fault.replace('+', '_and_')}"
+    return test
+
+
+def a_busy_camera_is_told_and_taken_when_free(machine: Machine, outside: Listener) -> None:
+    order(machine, "pause")
+    until("paused", lambda: "paused" in says(machine))
+    machine.run(f"systemd-run --quiet --unit=other v4l2-ctl -d {vivid(machine)} --stream-mmap --stream-count=0")
+    until("the other reader streams", lambda: machine.run("pgrep -c v4l2-ctl", check=False) == "1")
+    order(machine, "resume")
+    until("busy", lambda: "another program" in outside.message("no_camera"))
+    machine.run("systemctl stop other")
+    running(machine)
+
+
+def a_pause_closes_the_device(machine: Machine, outside: Listener) -> None:
+    device = vivid(machine)
+    open_files = f"ls -l /proc/$(systemctl show -P MainPID expressiond)/fd | grep -c {device} || true"
+    assert machine.run(open_files) != "0"
+    order(machine, "pause")
+    until("the reason paused", lambda: outside.reasons() == ["paused"])
+    until("the device is closed", lambda: machine.run(open_files) == "0")
+    order(machine, "resume")
+    running(machine)
+
+
+UNBIND = "echo vivid.0 >/sys/bus/platform/drivers/vivid/unbind"
+BIND = "echo vivid.0 >/sys/bus/platform/drivers/vivid/bind"
+
+
+def unplugged_and_plugged_in_again(machine: Machine, outside: Listener) -> None:
+    machine.run(UNBIND)
+    until("no_camera", lambda: "no_camera" in outside.reasons())
+    machine.run(BIND)
+    running(machine)
+
+
+def fifty_times_unplugged_leaks_nothing(machine: Machine, outside: Listener) -> None:
+    before = pid(machine)
+    held = resources(machine)
+    again = (
+        f"for i in $(seq 50); do {UNBIND}; sleep 0.2; {BIND}; "
+        "for j in $(seq 300); do systemctl show -P StatusText expressiond | "
+        "grep -qE 'frames/s|motion' && break; sleep 0.2; done; done"
+    )
+    machine.run(again, limit=900)
+    running(machine)
+    assert pid(machine) == before
+    now = resources(machine)
+    for name in ("files", "threads", "mappings"):
+        assert now[name] <= held[name] + 4, (held, now)
+    assert now["kilobytes"] <= held["kilobytes"] * 1.2 + 4096, (held, now)
+
+
+def resources(machine: Machine) -> dict[str, int]:
+    proc = f"/proc/{pid(machine)}"
+    numbers = machine.run(
+        f"ls {proc}/fd | wc -l; ls {proc}/task | wc -l; wc -l <{proc}/maps; "
+        f"awk '/VmRSS/ {{ print $2 }}' {proc}/status"
+    ).split()
+    return dict(zip(("files", "threads", "mappings", "kilobytes"), map(int, numbers)))
+
+
+def a_camera_that_comes_after_the_start(machine: Machine, outside: Listener) -> None:
+    machine.run(UNBIND)
+    machine.run("systemctl restart expressiond")
+    assert machine.run("systemctl is-active expressiond") == "active"
+    until("no_camera", lambda: "no_camera" in outside.reasons())
+    machine.run(BIND)
+    running(machine)
+
+
+def the_list_of_cameras_is_right(machine: Machine, outside: Listener) -> None:
+    nodes = json.loads(machine.run("expressiond cameras --json"))
+    by_card = {node["card"]: node for node in nodes}
+    assert by_card["vivid"]["unusable"] is None, by_card
+    assert any(offer["fourcc"] == "YUYV" for offer in by_card["vivid"]["formats"])
+    assert "writer" in by_card["loop"]["unusable"], by_card["loop"]
+
+
+def a_frozen_daemon_is_started_again(machine: Machine, outside: Listener) -> None:
+    before = pid(machine)
+    machine.run(f"kill -STOP {before}")
+    until("another process", lambda: pid(machine) not in (before, "0"), 180)
+    running(machine)
+
+
+def the_journal_has_fields(machine: Machine, outside: Listener) -> None:
+    machine.run("journalctl -u expressiond EVENT=expression_started CAMERA=door -n 1 -o json | grep -q TRACK_ID")
+
+
+TESTS = (
+    the_unit_runs_and_says_so,
+    the_list_of_cameras_is_right,
+    faces_through_mjpeg,
+    faces_through_yuyv,
+    the_journal_has_fields,
+    a_freeze_is_told_and_passes,
+    a_flagged_frame_is_counted_and_passed_over,
+    recovers_from("inject_fatal_streaming_error"),
+    recovers_from("inject_vidioc_reqbufs_error+inject_fatal_streaming_error"),
+    recovers_from("inject_vidioc_streamon_error+inject_fatal_streaming_error"),
+    recovers_from("disconnect"),
+    a_busy_camera_is_told_and_taken_when_free,
+    a_pause_closes_the_device,
+    unplugged_and_plugged_in_again,
+    fifty_times_unplugged_leaks_nothing,
+    a_camera_that_comes_after_the_start,
+    a_frozen_daemon_is_started_again,
+)
