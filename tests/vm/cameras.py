@@ -94,12 +94,13 @@ def faces_through_yuyv(machine: Machine, outside: Listener) -> None:
 def show_faces(machine: Machine, outside: Listener, how: str, format: str) -> None:
     since = outside.mark()
     before = pid(machine)
+    machine.run("systemctl stop writer 2>&1; systemctl reset-failed writer 2>&1; true")
     machine.run(WRITER.format(how=how))
     watch(machine, "loop")
     until("an expression", lambda: "expression_started" in kinds(outside, since), 240)
     machine.run("systemctl stop writer")
     until("the face leaves", lambda: "face_left" in kinds(outside, since))
-    happy = [e for e in outside.events(since) if e["type"] == "expression_started"]
+    happy = [e for e in outside.events(since) if e["event_type"] == "expression_started"]
     assert happy[0]["class"] == "happy" and happy[0]["camera"] == "door", happy[0]
     log = machine.run("journalctl -u expressiond --no-pager | grep 'camera opened' | tail -n 1")
     assert format in log, log
@@ -110,7 +111,7 @@ def show_faces(machine: Machine, outside: Listener, how: str, format: str) -> No
 
 
 def kinds(outside: Listener, since: int) -> list[str]:
-    return [event["type"] for event in outside.events(since)]
+    return [event["event_type"] for event in outside.events(since)]
 
 
 def a_freeze_is_told_and_passes(machine: Machine, outside: Listener) -> None:
