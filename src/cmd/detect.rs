@@ -88,13 +88,7 @@ pub fn run(args: &Args) -> Result<()> {
     settings.check().map_err(|(key, why)| Error::new(Kind::Config, format!("{key} {why}")))?;
     let mut detector = Detector::load(&settings)?;
     if let Some(folder) = &args.annotate {
-        std::fs::create_dir_all(folder).map_err(|error| {
-            Error::caused(
-                Kind::Output,
-                format!("cannot make the folder {}", folder.display()),
-                error,
-            )
-        })?;
+        annotate::make_folder(folder)?;
     }
     let mut refused = 0;
     let copies = copy_names(&args.pictures);
