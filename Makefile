@@ -100,7 +100,7 @@ package-test: ## Check the packages in out/ and the units' sandbox; other boards
 	for package in out/expressiond_*.deb; do tests/package/check "$$package" "$$reference" || exit 1; done
 
 .PHONY: vm-test
-vm-test: ## Run the package in a virtual machine against real V4L2 drivers, a quarter of an hour
+vm-test: ## Run the package in a virtual machine against real V4L2 drivers: five minutes, and seven for its disk once
 	deploy/deb/build
 	tests/vm/run out/expressiond_*_amd64.deb
 
