@@ -1,5 +1,7 @@
 //! Boxes and labels drawn on a picture, for people.
 
+use std::path::Path;
+
 use embedded_graphics::mono_font::ascii::{FONT_6X10, FONT_10X20};
 use embedded_graphics::mono_font::{MonoFont, MonoTextStyle};
 use embedded_graphics::pixelcolor::Rgb888;
@@ -10,7 +12,16 @@ use embedded_graphics::primitives::{
 use embedded_graphics::text::{Baseline, Text};
 use image::RgbImage;
 
+use crate::error::{self, Error, Kind};
 use crate::geometry::Rect;
+
+/// The folder that annotated copies go to.
+pub fn make_folder(folder: &Path) -> error::Result<()> {
+    std::fs::create_dir_all(folder).map_err(|error| {
+        let what = format!("cannot make the folder {}", folder.display());
+        Error::caused(Kind::Output, what, error)
+    })
+}
 
 /// One box to draw.
 #[derive(Clone, Debug)]

@@ -12,6 +12,8 @@ use crate::geometry::{Rect, Size};
 use crate::pixels::frame::Frame;
 use crate::pixels::rgb::to_rgb;
 use crate::source::picture;
+use crate::tracks::TrackingSettings;
+use crate::tracks::face::{Face as Followed, merge};
 
 /// Find faces and their expression in pictures.
 ///
@@ -32,7 +34,8 @@ pub struct Args {
     /// Write copies with the boxes drawn into this folder
     #[arg(long, value_name = "DIR")]
     annotate: Option<PathBuf>,
-    /// Show boxes from this confidence on, instead of the model's own thresholds
+    /// Show every box from this confidence on, instead of a box for each face that the
+    /// daemon would start to follow
     #[arg(long, value_name = "0..1", value_parser = share)]
     threshold: Option<f32>,
     /// The model to use (default: the one that came with the program)
@@ -85,13 +88,7 @@ pub fn run(args: &Args) -> Result<()> {
     settings.check().map_err(|(key, why)| Error::new(Kind::Config, format!("{key} {why}")))?;
     let mut detector = Detector::load(&settings)?;
     if let Some(folder) = &args.annotate {
-        std::fs::create_dir_all(folder).map_err(|error| {
-            Error::caused(
-                Kind::Output,
-                format!("cannot make the folder {}", folder.display()),
-                error,
-            )
-        })?;
+        annotate::make_folder(folder)?;
     }
     let mut refused = 0;
     let copies = copy_names(&args.pictures);
@@ -112,6 +109,17 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
+/// What the daemon would start to follow: a box for each face, with the class that leads.
+fn followed(found: &[Detection], classes: usize) -> Vec<Detection> {
+    let start = TrackingSettings::default().start_confidence;
+    let faces = merge(found, classes).into_iter().filter(|face| face.confidence() >= start);
+    let best = |face: Followed| {
+        let class = face.best_class();
+        Detection { class, confidence: face.scores[class], rect: face.rect }
+    };
+    faces.map(best).collect()
+}
+
 fn look(path: &Path, detector: &mut Detector, args: &Args, copy: Option<&Path>) -> Result<()> {
     let frame = picture::read(path).map_err(|error| Error::new(Kind::Input, error.to_string()))?;
     let mut found = Vec::new();
@@ -122,7 +130,10 @@ fn look(path: &Path, detector: &mut Detector, args: &Args, copy: Option<&Path>) 
         other => other.into(),
     })?;
     let info = detector.info();
-    found.retain(|d| d.confidence >= args.threshold.unwrap_or(info.thresholds[d.class]));
+    match args.threshold {
+        Some(threshold) => found.retain(|d| d.confidence >= threshold),
+        None => found = followed(&found, info.classes.len()),
+    }
     let report = Report {
         picture: path,
         frame: frame.upright_size(),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
+use crate::annotate;
 use crate::config::{self, ConfigArgs};
 use crate::error::{Error, Kind, Result};
 use crate::logging;
@@ -34,13 +35,7 @@ pub fn run(args: &Args) -> Result<()> {
         log::info!("settings: {}", file.display());
     }
     if let Some(folder) = &args.annotate {
-        std::fs::create_dir_all(folder).map_err(|error| {
-            Error::caused(
-                Kind::Output,
-                format!("cannot make the folder {}", folder.display()),
-                error,
-            )
-        })?;
+        annotate::make_folder(folder)?;
     }
     let plan = Plan::make(config)?;
     let info = plan.detector.info();

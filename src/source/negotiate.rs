@@ -15,9 +15,10 @@ pub struct Choice {
     pub fps: u32,
 }
 
-/// Of the modes that fit what the owner pinned: big enough for the model, fast enough
-/// for `camera.fps`, and then the cheapest. Where none is, as big and as fast as the
-/// camera can.
+/// Of the modes that fit what the owner pinned: big enough for the model, of the shape
+/// of the largest one (another is cut out of the sensor's picture), fast enough for
+/// `camera.fps`, and then the cheapest. Where none is, as big and as fast as the camera
+/// can.
 ///
 /// # Errors
 ///
@@ -29,8 +30,10 @@ pub fn choose(offers: &[Offer], settings: &Settings, model: Size) -> Result<Choi
         let names = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
         return Err(format!("offers only {names}; `expressiond cameras` says what to do"));
     }
+    let shape = all.iter().filter_map(|c| c.size).max_by_key(|size| size.area()).map(aspect);
     let pinned = all.iter().filter(|candidate| candidate.fits(settings));
-    let best = pinned.max_by(|a, b| a.worth(settings, model).total_cmp(&b.worth(settings, model)));
+    let worth = |candidate: &&Candidate| candidate.worth(settings, model, shape);
+    let best = pinned.max_by(|a, b| worth(a).total_cmp(&worth(b)));
     best.map(|candidate| candidate.choice(settings)).ok_or_else(|| {
         format!(
             "has no mode with {}; `expressiond cameras` lists what it has",
@@ -81,8 +84,8 @@ impl Candidate {
         Choice { fourcc: self.fourcc, size, fps }
     }
 
-    /// Higher is better: three wishes, each counting only where the ones before agree.
-    fn worth(&self, settings: &Settings, model: Size) -> f64 {
+    /// Higher is better: four wishes, each counting only where the ones before agree.
+    fn worth(&self, settings: &Settings, model: Size, shape: Option<f64>) -> f64 {
         let Choice { size, fps, .. } = self.choice(settings);
         // Whether the letterbox shrinks it: the model then sees all it can.
         let scale = f64::max(
@@ -91,8 +94,13 @@ impl Candidate {
         );
         let speed = f64::from(fps) / f64::from(settings.fps);
         let cost = size.area() as f64 * cost_per_pixel(self.format) / 1e9;
-        1e6 * scale.min(1.0) + 1e3 * speed.min(1.0) - cost
+        let whole = shape.is_none_or(|shape| (aspect(size) / shape - 1.0).abs() < 0.05);
+        1e6 * scale.min(1.0) + 1e4 * f64::from(u8::from(whole)) + 1e2 * speed.min(1.0) - cost
     }
+}
+
+fn aspect(size: Size) -> f64 {
+    f64::from(size.width) / f64::from(size.height.max(1))
 }
 
 /// Nanoseconds on the machine of `docs/design/performance.md`, for YUYV and MJPEG by
@@ -138,8 +146,8 @@ mod tests {
 
     /// As a usual USB camera lists itself.
     fn webcam() -> Vec<Offer> {
-        let yuyv = [(160, 120, 30.0), (320, 240, 30.0), (640, 480, 30.0), (1280, 720, 10.0)];
-        let mjpg = [(320, 240, 30.0), (640, 480, 30.0), (1280, 720, 30.0)];
+        let yuyv = [(160, 120, 30.0), (320, 180, 30.0), (320, 240, 30.0), (1280, 960, 7.5)];
+        let mjpg = [(320, 240, 30.0), (640, 480, 30.0), (1280, 960, 30.0)];
         vec![offer("MJPG", &mjpg), offer("YUYV", &yuyv), offer("H264", &mjpg)]
     }
 
@@ -157,9 +165,9 @@ mod tests {
     #[test]
     fn pins_hold_and_the_rest_is_chosen() {
         let wide = Settings { width: 1280, fps: 30, ..Settings::default() };
-        assert_eq!(chosen(&wide), ("MJPG".into(), 1280, 720, 30), "YUYV has only 10 there");
-        let slow = Settings { width: 1280, fps: 10, ..Settings::default() };
-        assert_eq!(chosen(&slow), ("YUYV".into(), 1280, 720, 10));
+        assert_eq!(chosen(&wide), ("MJPG".into(), 1280, 960, 30), "YUYV has only 7.5 there");
+        let slow = Settings { width: 1280, fps: 7, ..Settings::default() };
+        assert_eq!(chosen(&slow), ("YUYV".into(), 1280, 960, 7));
         let packed = Settings { format: "MJPG".into(), ..Settings::default() };
         assert_eq!(chosen(&packed), ("MJPG".into(), 320, 240, 15));
     }

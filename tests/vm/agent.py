@@ -2,9 +2,31 @@
 """Runs what the test says: one JSON line in, one JSON line out, on a virtio port."""
 
 import json
+import os
+import signal
 import subprocess
 
 PORT = "/dev/virtio-ports/agent"
+
+
+def answer(order: dict) -> dict:
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", order["run"]],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    try:
+        out, err = process.communicate(timeout=order["limit"])
+        return {"code": process.returncode, "out": out, "err": err}
+    except subprocess.TimeoutExpired:
+        # The shell and all that it started, or they would keep the pipes open.
+        os.killpg(process.pid, signal.SIGKILL)
+        out, err = process.communicate()
+        return {"code": 124, "out": out, "err": f"not done in {order['limit']} s: {err}"}
+
 
 with open(PORT, "r+b", buffering=0) as port:
     port.write(b'{"ready": true}\n')
@@ -13,16 +35,6 @@ with open(PORT, "r+b", buffering=0) as port:
         waiting += port.read(4096) or b""
         while b"\n" in waiting:
             line, waiting = waiting.split(b"\n", 1)
-            order = json.loads(line)
-            try:
-                done = subprocess.run(
-                    ["/bin/sh", "-c", order["run"]],
-                    capture_output=True,
-                    text=True,
-                    timeout=order["limit"],
-                    errors="replace",
-                )
-                answer = {"code": done.returncode, "out": done.stdout, "err": done.stderr}
-            except subprocess.TimeoutExpired:
-                answer = {"code": 124, "out": "", "err": f"not done in {order['limit']} s"}
-            port.write(json.dumps(answer).encode() + b"\n")
+            reply = json.dumps(answer(json.loads(line))).encode() + b"\n"
+            while reply:  # the port takes a part at a time
+                reply = reply[port.write(reply) :]

@@ -13,14 +13,17 @@ from machine import Listener, Machine, until
 
 WRITER = (
     "systemd-run --quiet --unit=writer ffmpeg -loglevel error -re -stream_loop -1 -framerate 6 "
-    "-i /root/frames/%03d.jpg {how} -f v4l2 /dev/video42"
+    "-i /root/frames/%03d.jpg {how} -f v4l2 {device}"
 )
 
 
 def prepare(machine: Machine) -> None:
     machine.run("cd /root && tar xf /dev/vdb && dpkg -i expressiond.deb")
     machine.run("modprobe vivid n_devs=1 node_types=0x1")
-    machine.run("modprobe v4l2loopback video_nr=42 card_label=loop exclusive_caps=1")
+    # One for each format: with a reader before, the module refuses a writer another one.
+    machine.run(
+        "modprobe v4l2loopback devices=2 video_nr=42,43 card_label=loop-mjpg,loop-yuyv exclusive_caps=1,1"
+    )
     machine.run("mkdir -p /etc/expressiond/conf.d")
     settings(machine, "vivid")
     machine.run("systemctl start expressiond")
@@ -84,22 +87,23 @@ def the_unit_runs_and_says_so(machine: Machine, outside: Listener) -> None:
 
 
 def faces_through_mjpeg(machine: Machine, outside: Listener) -> None:
-    show_faces(machine, outside, "-c copy", "MJPG")
+    show_faces(machine, outside, "-c copy", "MJPG", "/dev/video42")
 
 
 def faces_through_yuyv(machine: Machine, outside: Listener) -> None:
-    show_faces(machine, outside, "-pix_fmt yuyv422", "YUYV")
+    show_faces(machine, outside, "-pix_fmt yuyv422", "YUYV", "/dev/video43")
 
 
-def show_faces(machine: Machine, outside: Listener, how: str, format: str) -> None:
+def show_faces(machine: Machine, outside: Listener, how: str, format: str, device: str) -> None:
     since = outside.mark()
     before = pid(machine)
-    machine.run(WRITER.format(how=how))
-    watch(machine, "loop")
+    machine.run("systemctl stop writer 2>&1; systemctl reset-failed writer 2>&1; true")
+    machine.run(WRITER.format(how=how, device=device))
+    watch(machine, f"loop-{format.lower()}")
     until("an expression", lambda: "expression_started" in kinds(outside, since), 240)
     machine.run("systemctl stop writer")
     until("the face leaves", lambda: "face_left" in kinds(outside, since))
-    happy = [e for e in outside.events(since) if e["type"] == "expression_started"]
+    happy = [e for e in outside.events(since) if e["event_type"] == "expression_started"]
     assert happy[0]["class"] == "happy" and happy[0]["camera"] == "door", happy[0]
     log = machine.run("journalctl -u expressiond --no-pager | grep 'camera opened' | tail -n 1")
     assert format in log, log
@@ -110,7 +114,7 @@ def show_faces(machine: Machine, outside: Listener, how: str, format: str) -> No
 
 
 def kinds(outside: Listener, since: int) -> list[str]:
-    return [event["type"] for event in outside.events(since)]
+    return [event["event_type"] for event in outside.events(since)]
 
 
 def a_freeze_is_told_and_passes(machine: Machine, outside: Listener) -> None:
@@ -218,7 +222,7 @@ def the_list_of_cameras_is_right(machine: Machine, outside: Listener) -> None:
     by_card = {node["card"]: node for node in nodes}
     assert by_card["vivid"]["unusable"] is None, by_card
     assert any(offer["fourcc"] == "YUYV" for offer in by_card["vivid"]["formats"])
-    assert "writer" in by_card["loop"]["unusable"], by_card["loop"]
+    assert "writer" in by_card["loop-mjpg"]["unusable"], by_card["loop-mjpg"]
 
 
 def a_frozen_daemon_is_started_again(machine: Machine, outside: Listener) -> None:

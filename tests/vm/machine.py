@@ -40,9 +40,11 @@ class Machine:
         self.console = Path(self.work.name) / "console"
         socket_path = Path(self.work.name) / "agent"
         # Software emulation even where /dev/kvm exists: it is there on machines that
-        # cannot run a stock kernel with it.
+        # cannot run a stock kernel with it. Without la57: with five levels of paging the
+        # emulator makes Debian 12's kernel refuse to copy its own paths (d_path shows
+        # "xxx"), and systemd sees no mounts.
         self.process = subprocess.Popen(
-            ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-M", "q35", "-cpu", "max,-svm"]
+            ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-M", "q35", "-cpu", "max,-svm,-la57"]
             + ["-smp", "2", "-m", "1536", "-nographic", "-no-reboot", "-monitor", "none"]
             + ["-kernel", str(folder / "vmlinuz"), "-initrd", str(folder / "initrd")]
             + ["-append", "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=false"]
