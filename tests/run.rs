@@ -94,10 +94,12 @@ impl Broker {
             .stdout(Stdio::piped())
             .spawn()
             .expect("mosquitto_sub is installed by `make setup`");
-        let lines = BufReader::new(subscriber.stdout.take().unwrap()).lines();
+        let lines = BufReader::new(subscriber.stdout.take().unwrap()).split(b'\n');
         let (tell, heard) = channel();
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
+                // A picture is no text; what matters of it here is that it came.
+                let line = String::from_utf8_lossy(&line);
                 let (topic, payload) = line.split_once(' ').unwrap_or((&line, ""));
                 if tell.send((topic.to_owned(), payload.to_owned())).is_err() {
                     return;
@@ -220,31 +222,95 @@ fn a_broken_picture_among_good_ones_is_counted_and_passed_over() {
     assert!(!heard.is_empty());
 }
 
+fn tell(port: u16, command: &str) {
+    let port = port.to_string();
+    let status = Command::new("mosquitto_pub")
+        .args(["-h", "127.0.0.1", "-p", &port, "-q", "1"])
+        .args(["-t", "expressiond/test/command", "-m", command])
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn what_is_set_is_shown_and_survives_a_restart() {
+    let folder = temporary();
+    let broker = Broker::start(folder.path());
+    let settings = [DEMONSTRATION[0], DEMONSTRATION[1], ("camera.repeat", "true")];
+    let status = |words: &'static str| {
+        broker.until(|topic, text| topic.ends_with("test/status") && text.contains(words))
+    };
+    let mut first = daemon(folder.path(), broker.port, &settings);
+    status(r#""runtime":{"threshold":null,"max_fps":null}"#);
+    tell(broker.port, r#"{"command":"set","threshold":0.9}"#);
+    status(r#""runtime":{"threshold":0.9,"max_fps":null}"#);
+    tell(broker.port, r#"{"command":"set","max_fps":5}"#);
+    status(r#""runtime":{"threshold":0.9,"max_fps":5.0}"#);
+    tell(broker.port, r#"{"command":"identify"}"#);
+    status(r#""identifying":true"#);
+    // Nobody has allowed pictures.
+    tell(broker.port, r#"{"command":"snapshot"}"#);
+    status(r#""commands_refused":1"#);
+    first.terminate();
+    assert_eq!(first.code(), Some(0));
+    let _second = daemon(folder.path(), broker.port, &settings);
+    status(r#""uptime_s":0"#);
+    tell(broker.port, r#"{"command":"set","threshold":null}"#);
+    let heard = status(r#""runtime":{"threshold":null,"max_fps":5.0}"#);
+    assert!(heard.iter().all(|(topic, _)| !topic.ends_with("/snapshot")));
+}
+
+#[test]
+fn a_snapshot_is_one_picture_that_fits_and_is_not_kept() {
+    let folder = temporary();
+    let broker = Broker::start(folder.path());
+    let settings = [
+        DEMONSTRATION[0],
+        DEMONSTRATION[1],
+        ("camera.repeat", "true"),
+        ("snapshots.enabled", "true"),
+        ("mqtt.max_packet_bytes", "16384"),
+    ];
+    let _daemon = daemon(folder.path(), broker.port, &settings);
+    broker.until(|topic, text| topic == "expressiond/test/door/availability" && text == "online");
+    let port = broker.port.to_string();
+    let subscribe = |more: &[&str]| {
+        Command::new("mosquitto_sub")
+            .args(["-h", "127.0.0.1", "-p", &port, "-F", "%t %r %x"])
+            .args(["-t", "expressiond/test/status", "-t", "expressiond/test/door/snapshot"])
+            .args(more)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let mut subscriber = subscribe(&[]);
+    let mut lines = BufReader::new(subscriber.stdout.take().unwrap()).lines();
+    let _subscriber = Running(subscriber);
+    // The retained status: both subscriptions of the packet are in force.
+    assert!(lines.next().unwrap().unwrap().contains("/status 1 "));
+    tell(broker.port, r#"{"command":"snapshot"}"#);
+    let picture = lines.map(Result::unwrap).find(|line| line.contains("/snapshot ")).unwrap();
+    let digits = picture.strip_prefix("expressiond/test/door/snapshot 0 ").unwrap();
+    let bytes: Vec<u8> = digits
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect();
+    assert!(bytes.len() < 16384);
+    image::load_from_memory(&bytes).unwrap();
+    // Whoever comes later gets the status and no picture.
+    let later = subscribe(&["-W", "2"]).wait_with_output().unwrap();
+    let later = String::from_utf8(later.stdout).unwrap();
+    assert!(later.contains("/status 1 ") && !later.contains("/snapshot"), "{later}");
+}
+
 #[test]
 fn pausing_closes_the_camera_and_survives_a_restart() {
     let folder = temporary();
     let broker = Broker::start(folder.path());
     let settings =
         [DEMONSTRATION[0], DEMONSTRATION[1], ("camera.fps", "6"), ("camera.repeat", "true")];
-    let tell = |command: &str| {
-        let port = broker.port.to_string();
-        let status = Command::new("mosquitto_pub")
-            .args([
-                "-h",
-                "127.0.0.1",
-                "-p",
-                &port,
-                "-q",
-                "1",
-                "-t",
-                "expressiond/test/command",
-                "-m",
-                command,
-            ])
-            .status()
-            .unwrap();
-        assert!(status.success());
-    };
+    let tell = |command: &str| tell(broker.port, command);
     let mut first = daemon(folder.path(), broker.port, &settings);
     broker.until(|topic, text| topic == "expressiond/test/door/availability" && text == "online");
     tell(r#"{"command":"pause"}"#);

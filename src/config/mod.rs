@@ -29,6 +29,7 @@ pub struct Config {
     pub expression: tracks::ExpressionSettings,
     pub mqtt: publish::Settings,
     pub home_assistant: publish::discovery::Settings,
+    pub snapshots: pipeline::snapshot::Settings,
     pub log: logging::Settings,
 }
 

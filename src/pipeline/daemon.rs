@@ -11,7 +11,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::capture::{Capture, CaptureState, Delivery};
 use super::counters::Counters;
-use super::inference::{Inference, View};
+use super::inference::{Inference, Orders, View};
 use super::lookout::Lookout;
 use super::mailbox::Mailbox;
 use super::pace::Pace;
@@ -25,7 +25,7 @@ use crate::error::{Error, Kind, Result};
 use crate::events::{Origin, Recorder, system_randomness};
 use crate::pixels::frame::Frame;
 use crate::publish::command::Command;
-use crate::publish::runtime::Runtime;
+use crate::publish::runtime::{Runtime, Tuning};
 use crate::publish::topics::Name;
 use crate::publish::{Publisher, Start, inbox};
 use crate::source;
@@ -50,18 +50,21 @@ pub type Rehearsal = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 pub async fn daemon(plan: Plan, gallery: Option<PathBuf>, rehearse: Rehearsal) -> Result<Ending> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (publisher, commands) = connect(&plan, &clock)?;
-    let Plan { config, detector, camera, state_dir, .. } = plan;
+    let Plan { config, detector, about, camera, state_dir, .. } = plan;
     let (broker, device) = (publisher.broker(), publisher.topics().device());
     log::info!("broker: {broker}; mosquitto_sub -v -t '{}/{device}/#'", config.mqtt.base_topic);
     let signals = Signals::new()?;
     let model = detector.info().id.clone();
-    let paused = state_dir.as_deref().map(Runtime::load).unwrap_or_default().paused;
-    let threads = start(&config, detector, gallery.clone(), &publisher, &camera, &clock, paused)?;
+    let runtime = state_dir.as_deref().map(Runtime::load).unwrap_or_default();
+    let changes = Changes { runtime, settled: about.settled, state_dir };
+    let threads = start(&config, detector, gallery.clone(), &publisher, &camera, &clock, &changes)?;
     let counters = Arc::clone(&threads.counters);
-    let watcher =
+    let mut watcher =
         Watcher::new(publisher.clone(), counters, clock, camera, model, config.pace.hot_c);
+    watcher.tuning = changes.runtime.tuning;
     watcher.service.ready();
-    let mut program = Program { threads, watcher, commands, signals, state_dir, rehearse };
+    let snapshots = config.snapshots.enabled;
+    let mut program = Program { threads, watcher, commands, signals, changes, snapshots, rehearse };
     let wanted = program.attend().await;
     let ending = program.end(&publisher, wanted).await;
     farewell(&program.threads.counters, &publisher, gallery.as_deref());
@@ -76,6 +79,8 @@ struct Threads {
     paused: watch::Sender<bool>,
     /// Becomes true when the inference thread has told everything.
     done: watch::Receiver<bool>,
+    tuning: watch::Sender<Tuning>,
+    snapshot: watch::Sender<Option<Duration>>,
     view: watch::Receiver<View>,
     strained: watch::Sender<bool>,
 }
@@ -85,8 +90,28 @@ struct Program {
     watcher: Watcher,
     commands: mpsc::Receiver<Command>,
     signals: Signals,
-    state_dir: Option<PathBuf>,
+    changes: Changes,
+    /// Whether pictures may be asked for.
+    snapshots: bool,
     rehearse: Rehearsal,
+}
+
+/// What was changed while running.
+struct Changes {
+    runtime: Runtime,
+    /// What the settings file says.
+    settled: Tuning,
+    /// Where changes survive.
+    state_dir: Option<PathBuf>,
+}
+
+impl Changes {
+    fn keep(&self) {
+        let Some(folder) = &self.state_dir else { return };
+        if let Err(error) = self.runtime.save(folder) {
+            log::error!("cannot keep the change in {}: {error}", folder.display());
+        }
+    }
 }
 
 impl Program {
@@ -100,9 +125,8 @@ impl Program {
                 _ = look.tick() => self.look(),
                 _ = done.wait_for(|done| *done) => return Ending::Finished,
                 Some(command) = self.commands.recv() => match command {
-                    Command::Pause {} => self.pause(true),
-                    Command::Resume {} => self.pause(false),
                     Command::Restart {} => return Ending::Finished,
+                    other => self.obey(other),
                 },
                 _ = self.signals.reload.recv() => if self.may_reload().await {
                     return Ending::Reload;
@@ -141,13 +165,45 @@ impl Program {
         self.threads.strained.send_replace(strained);
     }
 
-    /// Closes or opens the camera, and keeps that for the next start.
-    fn pause(&self, paused: bool) {
-        self.threads.paused.send_replace(paused);
-        let Some(folder) = &self.state_dir else { return };
-        if let Err(error) = (Runtime { paused }).save(folder) {
-            log::error!("cannot keep the pause in {}: {error}", folder.display());
+    /// Carries out a command that does not end the program, and shows it at once.
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Pause {} => self.pause(true),
+            Command::Resume {} => self.pause(false),
+            Command::Set { threshold, max_fps } => {
+                let tuning = self.changes.runtime.tuning.changed(threshold, max_fps);
+                self.changes.runtime.tuning = tuning;
+                self.threads.tuning.send_replace(tuning.over(self.changes.settled));
+                self.watcher.tuning = tuning;
+                self.changes.keep();
+            }
+            Command::Identify {} => self.watcher.identify(),
+            Command::Snapshot {} => self.snapshot(),
+            Command::Restart {} => unreachable!("ends the program, in attend"),
         }
+        self.look();
+    }
+
+    /// Asks for the next picture, if its owner lets pictures out.
+    fn snapshot(&self) {
+        let refused = if !self.snapshots {
+            "snapshots.enabled is false in the settings file"
+        } else if *self.threads.paused.borrow() {
+            "paused, the camera is closed"
+        } else {
+            let now = self.watcher.clock.now().monotonic;
+            self.threads.snapshot.send_replace(Some(now));
+            return;
+        };
+        self.watcher.publisher.count_refused_command();
+        log::warn!("no snapshot: {refused}");
+    }
+
+    /// Closes or opens the camera, and keeps that for the next start.
+    fn pause(&mut self, paused: bool) {
+        self.threads.paused.send_replace(paused);
+        self.changes.runtime.paused = paused;
+        self.changes.keep();
     }
 
     /// Stops the threads, lets them tell what they know, says goodbye to the broker.
@@ -211,7 +267,7 @@ fn start(
     publisher: &Publisher,
     camera: &Name,
     clock: &Arc<dyn Clock>,
-    paused: bool,
+    changes: &Changes,
 ) -> Result<Threads> {
     let mailbox = Arc::new(Mailbox::new(Frame::empty(clock.now())));
     let (stop, counters) = (Arc::new(Stop::default()), Arc::new(Counters::default()));
@@ -219,7 +275,10 @@ fn start(
     let (finished, done) = watch::channel(false);
     let (view_in, view) = watch::channel(View::default());
     let (strain, strained) = watch::channel(false);
-    let (pause, paused) = watch::channel(paused);
+    let (pause, paused) = watch::channel(changes.runtime.paused);
+    let (tuning_in, tuning) = watch::channel(changes.runtime.tuning.over(changes.settled));
+    let (snapshot_in, snapshot) = watch::channel(None);
+    let orders = Orders { tuning, snapshot, largest_packet: config.mqtt.max_packet_bytes };
     let info = detector.info();
     let origin = Origin {
         device: publisher.topics().device().to_string(),
@@ -240,6 +299,7 @@ fn start(
         clock: Arc::clone(clock),
         view: view_in,
         strained,
+        orders,
         gallery,
     };
     let settings = config.camera.clone();
@@ -265,6 +325,8 @@ fn start(
         capture: capture_state,
         paused: pause,
         done,
+        tuning: tuning_in,
+        snapshot: snapshot_in,
         view,
         strained: strain,
     })

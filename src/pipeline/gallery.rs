@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::annotate::{self, Mark};
+use super::snapshot::annotated;
 use crate::events::Event;
 use crate::pixels::frame::Frame;
-use crate::pixels::rgb::to_rgb;
 use crate::tracks::Snapshot;
 
 /// Keeps a picture per event, numbered.
@@ -31,24 +30,7 @@ impl Gallery {
         if events.is_empty() {
             return;
         }
-        let Ok(mut picture) = to_rgb(frame) else { return };
-        let labels: Vec<String> = faces
-            .iter()
-            .map(|face| match face.expression {
-                Some((class, share)) => format!("{} {} {share:.2}", face.track, classes[class]),
-                None => format!("{} ?", face.track),
-            })
-            .collect();
-        let marks: Vec<Mark> = faces
-            .iter()
-            .zip(&labels)
-            .map(|(face, label)| {
-                // one colour more than classes: undecided
-                let class = face.expression.map_or(classes.len(), |(class, _)| class);
-                Mark { rect: face.rect, class, label }
-            })
-            .collect();
-        annotate::draw(&mut picture, &marks);
+        let Ok(picture) = annotated(frame, faces, classes) else { return };
         for event in events {
             self.kept += 1;
             let name = format!("{:04}-{}-{}.jpg", self.kept, event.event_type.name(), event.class);

@@ -10,13 +10,16 @@ use super::counters::Counters;
 use super::gallery::Gallery;
 use super::lookout::{Light, Lookout, Sight};
 use super::mailbox::{Mailbox, Taken};
+use super::snapshot::{annotated, jpeg};
 use crate::clock::{Clock, Moment};
 use crate::detector::{Detection, ModelError};
 use crate::events::{Event, Recorder};
 use crate::geometry::Size;
 use crate::pixels::frame::Frame;
 use crate::publish::Publisher;
+use crate::publish::message::packet_size;
 use crate::publish::payload::{CameraState, SCHEMA_VERSION, rfc3339};
+use crate::publish::runtime::Tuning;
 use crate::publish::topics::Name;
 use crate::tracks::{Change, Snapshot, Tracker};
 
@@ -37,9 +40,24 @@ pub struct Inference {
     pub view: watch::Sender<View>,
     /// Whether the board is hot or throttled.
     pub strained: watch::Receiver<bool>,
+    pub orders: Orders,
     /// Where pictures of events are kept, if their owner wants that.
     pub gallery: Option<PathBuf>,
 }
+
+/// What can be told to the inference thread while it runs.
+pub struct Orders {
+    /// The numbers in force.
+    pub tuning: watch::Receiver<Tuning>,
+    /// When a picture was asked for last, on the monotonic clock.
+    pub snapshot: watch::Receiver<Option<Duration>>,
+    /// Largest packet that may go to the broker, in bytes.
+    pub largest_packet: usize,
+}
+
+/// A picture that was asked for and did not come within this time is not sent any
+/// more: whoever asked has forgotten it.
+const SNAPSHOT_LIMIT: Duration = Duration::from_secs(10);
 
 /// What the picture is like, for the status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,9 +83,14 @@ impl Inference {
         let mut frame = Frame::empty(self.clock.now());
         let mut gallery = self.gallery.take().map(Gallery::new);
         let mut work = Work::default();
+        self.orders.tuning.mark_changed();
         loop {
             match self.mailbox.take(&mut frame, TICK) {
-                Taken::Frame => self.look(&frame, &mut work, gallery.as_mut()),
+                Taken::Frame => {
+                    self.tune();
+                    self.look(&frame, &mut work, gallery.as_mut());
+                    self.answer(&frame);
+                }
                 Taken::Nothing => {
                     let now = self.clock.now();
                     self.tracker.update(now.monotonic, &[], &mut work.changes);
@@ -79,6 +102,53 @@ impl Inference {
         }
         self.tracker.end_all(&mut work.changes);
         self.tell(self.clock.now(), &mut work);
+    }
+
+    /// Takes over numbers that were changed.
+    fn tune(&mut self) {
+        // An error means that the daemon is ending.
+        if !self.orders.tuning.has_changed().unwrap_or(false) {
+            return;
+        }
+        let tuning = *self.orders.tuning.borrow_and_update();
+        if let Some(threshold) = tuning.threshold {
+            self.tracker.set_start_confidence(threshold);
+        }
+        if let Some(max_fps) = tuning.max_fps {
+            self.lookout.set_max_fps(max_fps);
+        }
+    }
+
+    /// Publishes this frame if somebody has asked for one.
+    fn answer(&mut self, frame: &Frame) {
+        if !self.orders.snapshot.has_changed().unwrap_or(false) {
+            return;
+        }
+        let now = self.clock.now().monotonic;
+        let asked = *self.orders.snapshot.borrow_and_update();
+        if asked.is_none_or(|asked| now.saturating_sub(asked) > SNAPSHOT_LIMIT) {
+            self.refuse_snapshot(&"no picture came in time");
+            return;
+        }
+        let faces = self.tracker.tracks(frame.captured.monotonic);
+        let picture = match annotated(frame, &faces, &self.lookout.detector.info().classes) {
+            Ok(picture) => picture,
+            Err(reason) => return self.refuse_snapshot(&reason),
+        };
+        let around = packet_size(&self.publisher.topics().snapshot(&self.camera), &[]);
+        let Some(bytes) = jpeg(picture, self.orders.largest_packet.saturating_sub(around)) else {
+            return self.refuse_snapshot(&"no picture is as small as mqtt.max_packet_bytes");
+        };
+        let size = bytes.len();
+        match self.publisher.publish_snapshot(&self.camera, bytes) {
+            Ok(()) => log::info!("a picture of {size} bytes was published, as asked for"),
+            Err(reason) => self.refuse_snapshot(&reason),
+        }
+    }
+
+    fn refuse_snapshot(&self, why: &dyn std::fmt::Display) {
+        self.publisher.count_refused_command();
+        log::warn!("no snapshot: {why}");
     }
 
     fn look(&mut self, frame: &Frame, work: &mut Work, gallery: Option<&mut Gallery>) {

@@ -47,6 +47,13 @@ impl Lookout {
         Self { detector, pace, scene: None }
     }
 
+    /// Another limit while running; recorded pictures have none.
+    pub fn set_max_fps(&mut self, max_fps: f32) {
+        if let Some(pace) = &mut self.pace {
+            pace.set_max_fps(max_fps);
+        }
+    }
+
     /// For a frame that arrived at `now` on the monotonic clock. `busy` while a face is
     /// followed, `strained` while the board is hot. `out` is replaced only by a look.
     ///

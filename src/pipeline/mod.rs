@@ -10,6 +10,7 @@ pub mod lookout;
 pub mod mailbox;
 pub mod pace;
 pub mod plan;
+pub mod snapshot;
 pub mod status;
 pub mod stop;
 pub mod watcher;

@@ -100,7 +100,8 @@ impl Pace {
     /// For a frame taken at `now`; `strained` while the board is hot or throttled.
     pub fn step(&self, now: Duration, strained: bool) -> Step {
         let idle = self.is_idle(now);
-        let rate = if idle { self.settings.idle_fps } else { self.settings.max_fps };
+        let most = self.settings.max_fps;
+        let rate = if idle { self.settings.idle_fps.min(most) } else { most };
         let rate = if strained && !idle { rate / 2.0 } else { rate };
         if self.glanced.is_some_and(|last| since(now, last) < EARLY / rate) {
             return Step::Pass;
@@ -130,6 +131,11 @@ impl Pace {
     pub fn is_idle(&self, now: Duration) -> bool {
         self.settings.idle_fps > 0.0
             && self.lively.is_some_and(|last| since(now, last) >= self.settings.idle_after_s)
+    }
+
+    /// Another limit while running.
+    pub fn set_max_fps(&mut self, max_fps: f32) {
+        self.settings.max_fps = max_fps;
     }
 
     pub fn settings(&self) -> &Settings {

@@ -9,6 +9,7 @@ use crate::publish::access::Access;
 use crate::publish::credentials::Credentials;
 use crate::publish::discovery::About;
 use crate::publish::identity::MACHINE_ID;
+use crate::publish::runtime::Tuning;
 use crate::publish::topics::{Name, Topics};
 
 /// Settings whose every part has been tried: the model, names, passwords, keys.
@@ -48,6 +49,11 @@ impl Plan {
             topics,
             cameras: vec![camera.clone()],
             classes: detector.info().classes.clone(),
+            settled: Tuning {
+                threshold: Some(config.tracking.start_confidence),
+                max_fps: Some(config.pace.max_fps),
+            },
+            snapshots: config.snapshots.enabled,
         };
         Ok(Self { config, detector, about, camera, state_dir, credentials })
     }

@@ -9,6 +9,7 @@ use super::inference::View;
 use crate::clock::Moment;
 use crate::publish::payload::{DeviceStatus, Reason, ReasonCode, SCHEMA_VERSION, rfc3339};
 use crate::publish::queue::Stats;
+use crate::publish::runtime::Tuning;
 
 /// Before this the clock was certainly never set: 2024-01-01.
 const CLOCK_NEVER_SET: Duration = Duration::from_secs(1_704_067_200);
@@ -30,6 +31,9 @@ pub struct Observation {
     pub strain: Option<String>,
     pub mqtt: Stats,
     pub model: String,
+    /// Numbers that were changed while running.
+    pub tuning: Tuning,
+    pub identifying: bool,
 }
 
 impl Observation {
@@ -81,6 +85,8 @@ impl Observation {
             model: Some(self.model.clone()),
             uptime_s: self.at.monotonic.saturating_sub(self.started).as_secs(),
             paused: self.capture == CaptureState::Paused,
+            identifying: self.identifying,
+            runtime: self.tuning,
             reasons: self.reasons(),
             frames_per_second: self.frames_per_second,
             inference_ms: self.inference.map(|time| time.as_secs_f32() * 1e3),
@@ -107,7 +113,8 @@ impl Observation {
             (false, Some(why)) => format!("no broker: {why}; {} events wait", self.mqtt.waiting),
             (false, None) => "connecting to the broker".to_owned(),
         };
-        format!("{camera}; {broker}")
+        let here = if self.identifying { "here I am; " } else { "" };
+        format!("{here}{camera}; {broker}")
     }
 }
 
@@ -131,6 +138,8 @@ mod tests {
             strain: None,
             mqtt: Stats::default(),
             model: "m".to_owned(),
+            tuning: Tuning::default(),
+            identifying: false,
         }
     }
 

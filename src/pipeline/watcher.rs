@@ -12,12 +12,16 @@ use super::status::Observation;
 use crate::clock::Clock;
 use crate::publish::Publisher;
 use crate::publish::payload::Reason;
+use crate::publish::runtime::Tuning;
 use crate::publish::topics::Name;
 use crate::service::Service;
 
 /// A status that did not change is published again after this many looks, so that
 /// its numbers stay fresh.
 const REPEAT: u32 = 30;
+
+/// How long the device makes itself known when told to.
+const IDENTIFY: Duration = Duration::from_secs(10);
 
 /// What stays the same between looks.
 pub struct Watcher {
@@ -30,6 +34,10 @@ pub struct Watcher {
     pub started: Duration,
     /// From this temperature on the board counts as strained.
     hot_c: f32,
+    /// Numbers that were changed while running.
+    pub tuning: Tuning,
+    /// Until when the device makes itself known.
+    identify_until: Duration,
     last: Last,
 }
 
@@ -39,7 +47,7 @@ struct Last {
     at: Duration,
     counts: Counts,
     beats: (u64, u64),
-    reasons: Option<Vec<Reason>>,
+    said: Option<(Vec<Reason>, Tuning, bool)>,
     available: Option<bool>,
     looks: u32,
 }
@@ -56,7 +64,27 @@ impl Watcher {
         let started = clock.now().monotonic;
         let last = Last { at: started, ..Last::default() };
         let service = Service::default();
-        Self { publisher, service, counters, clock, camera, model, started, hot_c, last }
+        let (tuning, identify_until) = (Tuning::default(), Duration::ZERO);
+        Self {
+            publisher,
+            service,
+            counters,
+            clock,
+            camera,
+            model,
+            started,
+            hot_c,
+            tuning,
+            identify_until,
+            last,
+        }
+    }
+
+    /// Says for a while, in every status, that it is this device.
+    pub fn identify(&mut self) {
+        self.identify_until = self.clock.now().monotonic + IDENTIFY;
+        let device = self.publisher.topics().device();
+        log::warn!("identify: this is device {device}, camera {}", self.camera);
     }
 
     /// Says whether the board is strained.
@@ -67,9 +95,9 @@ impl Watcher {
         if self.last.available.replace(available) != Some(available) {
             self.publisher.set_camera_available(&self.camera, available);
         }
-        let reasons = Some(observation.reasons());
-        if self.last.reasons != reasons || self.last.looks.is_multiple_of(REPEAT) {
-            self.last.reasons = reasons;
+        let said = Some((observation.reasons(), self.tuning, observation.identifying));
+        if self.last.said != said || self.last.looks.is_multiple_of(REPEAT) {
+            self.last.said = said;
             if let Err(refused) = self.publisher.set_status(&observation.device_status()) {
                 log::error!("status: {refused}");
             }
@@ -104,6 +132,8 @@ impl Watcher {
             strain,
             mqtt: self.publisher.stats(),
             model: self.model.clone(),
+            tuning: self.tuning,
+            identifying: at.monotonic < self.identify_until,
         }
     }
 

@@ -1,15 +1,24 @@
 //! What the device can be told over MQTT. `docs/ref/command.schema.json` is the
 //! contract; what does not fit it is refused and counted.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+use super::runtime::Tuning;
 
 /// A command is never longer. Read before it is parsed.
 pub const LONGEST: usize = 256;
 
+/// Confidences that can be set.
+pub const THRESHOLD: RangeInclusive<f64> = 0.0..=1.0;
+/// Frames per second that can be set.
+pub const MAX_FPS: RangeInclusive<f64> = 0.1..=240.0;
+
 /// What a command asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Command {
     /// Close the camera and publish nothing until told otherwise, also after a
@@ -19,6 +28,78 @@ pub enum Command {
     Resume {},
     /// End in order; the service manager starts the daemon again.
     Restart {},
+    /// Change numbers until told otherwise, also after a restart.
+    Set {
+        #[serde(default, deserialize_with = "threshold")]
+        threshold: Option<Change>,
+        #[serde(default, deserialize_with = "max_fps")]
+        max_fps: Option<Change>,
+    },
+    /// Say for some seconds which device this is.
+    Identify {},
+    /// Publish the next picture, if the owner lets pictures out.
+    Snapshot {},
+}
+
+/// What becomes of a number that the settings file gives.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Change {
+    To(f32),
+    /// What the settings file says.
+    Reset,
+}
+
+fn threshold<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Change>, D::Error> {
+    change(from, "threshold", &THRESHOLD)
+}
+
+fn max_fps<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Change>, D::Error> {
+    change(from, "max_fps", &MAX_FPS)
+}
+
+fn change<'de, D: Deserializer<'de>>(
+    from: D,
+    key: &str,
+    range: &RangeInclusive<f64>,
+) -> Result<Option<Change>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Said {
+        Nothing(()),
+        Number(f64),
+        Word(String),
+    }
+    let words = || {
+        let (least, most) = (range.start(), range.end());
+        D::Error::custom(format!("{key} must be from {least} to {most}, null or \"reset\""))
+    };
+    match Said::deserialize(from).map_err(|_| words())? {
+        Said::Nothing(()) => Ok(Some(Change::Reset)),
+        Said::Word(word) if word == "reset" => Ok(Some(Change::Reset)),
+        Said::Number(number) if range.contains(&number) => Ok(Some(Change::To(number as f32))),
+        Said::Word(_) | Said::Number(_) => Err(words()),
+    }
+}
+
+impl Change {
+    fn apply(change: Option<Self>, now: Option<f32>) -> Option<f32> {
+        match change {
+            None => now,
+            Some(Self::Reset) => None,
+            Some(Self::To(value)) => Some(value),
+        }
+    }
+}
+
+impl Tuning {
+    /// With what a `set` command changes.
+    #[must_use]
+    pub fn changed(self, threshold: Option<Change>, max_fps: Option<Change>) -> Self {
+        Self {
+            threshold: Change::apply(threshold, self.threshold),
+            max_fps: Change::apply(max_fps, self.max_fps),
+        }
+    }
 }
 
 /// Why a command was refused.
@@ -28,6 +109,8 @@ pub enum Refused {
     Long(usize),
     #[error("not a command ({0}); docs/ref/mqtt.md lists them")]
     Unknown(String),
+    #[error("set changes nothing: it needs threshold or max_fps")]
+    Empty,
     #[error("retained: a command is for this moment only. Publish it without the retain flag")]
     Retained,
     #[error("too many commands: at most {} in {} s", Rate::MOST, Rate::PERIOD.as_secs())]
@@ -39,7 +122,12 @@ impl Command {
         if payload.len() > LONGEST {
             return Err(Refused::Long(payload.len()));
         }
-        serde_json::from_slice(payload).map_err(|error| Refused::Unknown(error.to_string()))
+        let command =
+            serde_json::from_slice(payload).map_err(|error| Refused::Unknown(error.to_string()))?;
+        if command == (Self::Set { threshold: None, max_fps: None }) {
+            return Err(Refused::Empty);
+        }
+        Ok(command)
     }
 }
 
@@ -87,11 +175,30 @@ mod tests {
         let schema = schema();
         let names = schema["properties"]["command"]["enum"].as_array().expect("a list");
         for name in names {
-            let payload = format!(r#"{{"command":{name}}}"#);
-            let command = Command::parse(payload.as_bytes()).expect("understood");
-            assert_eq!(serde_json::to_value(command).expect("JSON")["command"], *name);
+            let more = if name == "set" { r#","max_fps":5"# } else { "" };
+            let payload = format!(r#"{{"command":{name}{more}}}"#);
+            Command::parse(payload.as_bytes()).expect("understood");
         }
-        assert_eq!(names.len(), 3);
+        assert_eq!(names.len(), 6);
+    }
+
+    #[test]
+    fn numbers_are_set_kept_and_taken_back() {
+        let before = Tuning { threshold: None, max_fps: Some(2.0) };
+        let after = |text: &str| match Command::parse(text.as_bytes()) {
+            Ok(Command::Set { threshold, max_fps }) => Ok(before.changed(threshold, max_fps)),
+            other => Err(other),
+        };
+        let set = r#"{"command":"set","threshold":0.7}"#;
+        assert_eq!(after(set), Ok(Tuning { threshold: Some(0.7), ..before }));
+        for word in ["null", "\"reset\""] {
+            let reset = format!(r#"{{"command":"set","max_fps":{word}}}"#);
+            assert_eq!(after(&reset), Ok(Tuning::default()));
+        }
+        assert_eq!(after(r#"{"command":"set"}"#), Err(Err(Refused::Empty)));
+        let refused = after(r#"{"command":"set","max_fps":0}"#).expect_err("refused");
+        let words = refused.expect_err("refused").to_string();
+        assert!(words.contains("max_fps must be from 0.1 to 240"), "{words}");
     }
 
     #[test]
@@ -105,6 +212,10 @@ mod tests {
             r#"{"command":"pause","x":1}"#,
             r#"{"command":"format"}"#,
             r#"{"command":null}"#,
+            r#"{"command":"pause","threshold":0.5}"#,
+            r#"{"command":"set","threshold":1.01}"#,
+            r#"{"command":"set","threshold":"0.5"}"#,
+            r#"{"command":"set","max_fps":1e9}"#,
             "\u{0}",
         ] {
             let refused = Command::parse(text.as_bytes());
@@ -124,15 +235,37 @@ mod tests {
         }
     }
 
+    /// Numbers in and out of range, and what stands in for one.
+    fn number() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            (0.0..1.2).prop_map(Value::from),
+            (-1.0..500.0).prop_map(Value::from),
+            prop::sample::select(vec![
+                Value::Null,
+                "reset".into(),
+                "x".into(),
+                true.into(),
+                serde_json::json!([])
+            ]),
+        ]
+    }
+
     proptest! {
         /// The schema and the parser agree about everything.
         #[test]
         fn accepts_exactly_what_the_schema_does(
-            name in "pause|resume|restart|Pause|x|",
+            name in "pause|resume|restart|set|identify|snapshot|Pause|x|",
+            threshold in proptest::option::of(number()),
+            max_fps in proptest::option::of(number()),
             extra in proptest::option::of("[a-z]{1,3}"),
             bytes in prop::collection::vec(any::<u8>(), 0..40),
         ) {
             let mut value = serde_json::json!({ "command": name });
+            for (key, number) in [("threshold", threshold), ("max_fps", max_fps)] {
+                if let Some(number) = number {
+                    value[key] = number;
+                }
+            }
             if let Some(extra) = extra {
                 value[extra] = 1.into();
             }

@@ -47,12 +47,14 @@ pub enum Class {
     State,
     /// Something that happened; queued until acknowledged, never retained.
     Event,
+    /// A picture that was asked for: sent once or never, kept nowhere.
+    Snapshot,
 }
 
 impl Class {
     /// Whether the broker keeps the last message of this class for newcomers.
     pub const fn retained(self) -> bool {
-        !matches!(self, Class::Event)
+        !matches!(self, Class::Event | Class::Snapshot)
     }
 }
 

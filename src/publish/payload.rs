@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Serialize, Serializer};
 
 use super::queue::Stats;
+use super::runtime::Tuning;
 use crate::pipeline::counters::Counts;
 
 /// Version of the retained payloads; rises when a reader must change.
@@ -103,6 +104,10 @@ pub struct DeviceStatus {
     pub model: Option<String>,
     /// Whether its owner has paused it: the camera is closed.
     pub paused: bool,
+    /// Whether it was told to make itself known just now.
+    pub identifying: bool,
+    /// What was changed while running, instead of the settings file.
+    pub runtime: Tuning,
     /// Seconds since the start.
     pub uptime_s: u64,
     /// Why less happens than could, the most important first; empty when all is well.

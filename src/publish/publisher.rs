@@ -211,6 +211,13 @@ impl Publisher {
         self.set_retained(Class::State, self.topics.status(), json(status)?)
     }
 
+    /// Sends a picture of `camera` once, now or not at all.
+    pub fn publish_snapshot(&self, camera: &Name, jpeg: Vec<u8>) -> Result<(), Refused> {
+        let outcome = self.shared.queue().push_snapshot(self.topics.snapshot(camera), jpeg);
+        self.shared.wake.notify_one();
+        outcome
+    }
+
     /// Sets what a retained topic says; the latest wins, an empty payload removes it.
     pub fn set_retained(
         &self,
@@ -230,7 +237,7 @@ impl Publisher {
     }
 
     /// Counts a command that was refused, for the status.
-    pub(super) fn count_refused_command(&self) {
+    pub fn count_refused_command(&self) {
         self.shared.queue().count_refused_command();
     }
 

@@ -30,6 +30,7 @@ pub enum Ticket {
     Retained,
     /// The removal of a retained message.
     Removed(Class, String),
+    Snapshot,
 }
 
 /// Why a message was refused at the door.
@@ -42,6 +43,8 @@ pub enum Refused {
     Oversized { topic: String, size: usize, limit: usize },
     #[error("the topic '{0}' is empty or holds a wildcard or a control character")]
     Topic(String),
+    #[error("there is no connection to the broker, and a picture is not kept for later")]
+    NotConnected,
     #[error("the message cannot be written as JSON: {0}")]
     Json(String),
 }
@@ -75,6 +78,8 @@ pub struct Stats {
 pub struct Queue {
     outbox: Outbox,
     retained: BTreeMap<(Class, String), Slot>,
+    /// Topic and picture, for this connection only.
+    snapshot: Option<(String, Vec<u8>)>,
     max_packet: usize,
     event_qos: Qos,
     state_qos: Qos,
@@ -87,6 +92,7 @@ impl Queue {
         Self {
             outbox,
             retained: BTreeMap::new(),
+            snapshot: None,
             max_packet: settings.max_packet_bytes,
             event_qos: settings.event_qos,
             state_qos: settings.state_qos,
@@ -139,6 +145,16 @@ impl Queue {
         Ok(())
     }
 
+    /// Takes a picture to send once: not retained, not kept for another connection.
+    pub fn push_snapshot(&mut self, topic: String, jpeg: Vec<u8>) -> Result<(), Refused> {
+        self.admit(&topic, jpeg.len(), &jpeg)?;
+        if !self.stats.connected {
+            return Err(Refused::NotConnected);
+        }
+        self.snapshot = Some((topic, jpeg));
+        Ok(())
+    }
+
     fn admit(&self, topic: &str, payload_len: usize, payload: &[u8]) -> Result<(), Refused> {
         if topic.is_empty() || topic.contains(|c: char| c == '+' || c == '#' || c.is_control()) {
             return Err(Refused::Topic(topic.to_owned()));
@@ -176,12 +192,19 @@ impl Queue {
         self.stats.connected = false;
         self.stats.last_error = reason.or(self.stats.last_error.take());
         self.repeat_retained();
+        self.snapshot = None;
         self.outbox.lost();
     }
 
     /// The next message for this connection, or none until something changes.
     pub fn next(&mut self, now: Moment) -> Option<(Ticket, Message)> {
-        self.next_retained().or_else(|| self.next_event(now))
+        self.next_retained().or_else(|| self.next_snapshot()).or_else(|| self.next_event(now))
+    }
+
+    fn next_snapshot(&mut self) -> Option<(Ticket, Message)> {
+        let (topic, payload) = self.snapshot.take()?;
+        let (class, qos) = (Class::Snapshot, Qos::AtMostOnce);
+        Some((Ticket::Snapshot, Message { topic, payload, class, qos }))
     }
 
     fn next_retained(&mut self) -> Option<(Ticket, Message)> {
@@ -220,7 +243,7 @@ impl Queue {
         self.stats.delivered += 1;
         match ticket {
             Ticket::Event(sequence) => self.outbox.acknowledged(sequence),
-            Ticket::Retained => {}
+            Ticket::Retained | Ticket::Snapshot => {}
             Ticket::Removed(class, topic) => {
                 let key = (class, topic);
                 if self.retained.get(&key).is_some_and(|slot| slot.payload.is_empty()) {
@@ -354,6 +377,25 @@ mod tests {
         let (_, message) = queue.next(at(60)).expect("waiting");
         let value: serde_json::Value = serde_json::from_slice(&message.payload).expect("JSON");
         assert_eq!(value, serde_json::json!({"late": true, "a": 1}));
+    }
+
+    #[test]
+    fn a_picture_is_sent_once_or_never() {
+        let mut queue = queue();
+        let topic = || "d/snapshot".to_owned();
+        assert_eq!(queue.push_snapshot(topic(), vec![1]), Err(Refused::NotConnected));
+        queue.connected(false);
+        assert!(matches!(
+            queue.push_snapshot(topic(), vec![0; 4096]),
+            Err(Refused::Oversized { .. })
+        ));
+        queue.push_snapshot(topic(), vec![1]).expect("taken");
+        let (ticket, message) = queue.next(at(0)).expect("the picture");
+        assert_eq!((ticket, message.class.retained()), (Ticket::Snapshot, false));
+        queue.push_snapshot(topic(), vec![2]).expect("taken");
+        queue.lost(None);
+        queue.connected(false);
+        assert_eq!(queue.next(at(0)), None, "not kept for another connection");
     }
 
     #[test]

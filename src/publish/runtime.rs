@@ -7,12 +7,47 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::command::{MAX_FPS, THRESHOLD};
+
 /// Changes made over MQTT.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Runtime {
     /// Whether its owner has paused the device.
     pub paused: bool,
+    #[serde(flatten)]
+    pub tuning: Tuning,
+}
+
+/// Numbers that are in force instead of the settings file's; none leaves its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tuning {
+    /// Instead of `tracking.start_confidence`.
+    pub threshold: Option<f32>,
+    /// Instead of `pace.max_fps`.
+    pub max_fps: Option<f32>,
+}
+
+impl Tuning {
+    /// What is in force, the settings file saying `settled`.
+    #[must_use]
+    pub fn over(self, settled: Self) -> Self {
+        Self {
+            threshold: self.threshold.or(settled.threshold),
+            max_fps: self.max_fps.or(settled.max_fps),
+        }
+    }
+
+    /// Without numbers that no command could have set.
+    fn possible(self) -> Self {
+        Self {
+            threshold: self.threshold.filter(|value| THRESHOLD.contains(&f64::from(*value))),
+            max_fps: self
+                .max_fps
+                .filter(|value| (*MAX_FPS.start() as f32..=*MAX_FPS.end() as f32).contains(value)),
+        }
+    }
 }
 
 const FILE: &str = "runtime.json";
@@ -28,7 +63,9 @@ impl Runtime {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::default(),
             Err(error) => return Self::unknown(&path, &error),
         };
-        serde_json::from_slice(&text).unwrap_or_else(|error| Self::unknown(&path, &error))
+        let kept: Self =
+            serde_json::from_slice(&text).unwrap_or_else(|error| Self::unknown(&path, &error));
+        Self { tuning: kept.tuning.possible(), ..kept }
     }
 
     fn unknown(path: &Path, error: &dyn std::error::Error) -> Self {
@@ -37,7 +74,7 @@ impl Runtime {
              Send resume, or remove the file",
             path.display()
         );
-        Self { paused: true }
+        Self { paused: true, ..Self::default() }
     }
 
     /// Keeps it for the next run: written beside, forced to disk, renamed over.
@@ -58,14 +95,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pause_survives() {
+    fn changes_survive() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let state = folder.path().join("state");
         assert_eq!(Runtime::load(&state), Runtime::default());
-        Runtime { paused: true }.save(&state).expect("saved");
-        assert_eq!(Runtime::load(&state), Runtime { paused: true });
-        Runtime { paused: false }.save(&state).expect("saved");
-        assert_eq!(Runtime::load(&state), Runtime { paused: false });
+        let tuning = Tuning { threshold: Some(0.7), max_fps: Some(0.1) };
+        for changed in [Runtime { paused: true, tuning }, Runtime::default()] {
+            changed.save(&state).expect("saved");
+            assert_eq!(Runtime::load(&state), changed);
+        }
+    }
+
+    #[test]
+    fn impossible_numbers_are_left_out_and_older_files_are_read() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        for text in [r#"{"paused":true}"#, r#"{"paused":true,"threshold":7,"max_fps":-1}"#] {
+            fs::write(folder.path().join(FILE), text).expect("written");
+            let expected = Runtime { paused: true, ..Runtime::default() };
+            assert_eq!(Runtime::load(folder.path()), expected, "{text}");
+        }
     }
 
     #[test]

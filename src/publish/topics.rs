@@ -128,6 +128,11 @@ impl Topics {
         self.of_camera(camera, "state")
     }
 
+    /// One annotated picture, when its owner asked for it; never kept.
+    pub fn snapshot(&self, camera: &Name) -> String {
+        self.of_camera(camera, "snapshot")
+    }
+
     /// Every topic that a device with this camera writes, and its class.
     pub fn written(&self, camera: &Name) -> Vec<(String, Class)> {
         vec![
@@ -136,6 +141,7 @@ impl Topics {
             (self.camera_availability(camera), Class::Availability),
             (self.state(camera), Class::State),
             (self.event(camera), Class::Event),
+            (self.snapshot(camera), Class::Snapshot),
         ]
     }
 

@@ -138,6 +138,11 @@ impl Tracker {
         faces
     }
 
+    /// Another threshold for a face to start, while running.
+    pub fn set_start_confidence(&mut self, confidence: f32) {
+        self.tracking.start_confidence = confidence;
+    }
+
     /// Whether any face, confirmed or not, is being followed.
     pub fn is_busy(&self) -> bool {
         !self.tracks.is_empty()

@@ -74,6 +74,12 @@ async fn a_device_writes_its_own_topics_and_no_others() {
     first.publish_event(&camera(), "1", &event(1, 1)).expect("taken");
     second.publish_event(&camera(), "1", &event(2, 2)).expect("taken");
 
+    // A picture needs a connection; a state that arrived proves one.
+    watching
+        .until("a state of d1", |seen| seen.iter().any(|s| s.topic == "expressiond/d1/front/state"))
+        .await;
+    first.publish_snapshot(&camera(), vec![0xff, 0xd8]).expect("connected");
+
     let own = first.topics().written(&camera());
     let seen = watching
         .until("everything of d1 and the event of d2", |seen| {

@@ -7,6 +7,7 @@ use expressiond::publish::message::Class;
 use expressiond::publish::payload::{
     CameraState, DeviceStatus, Reason, ReasonCode, SCHEMA_VERSION, rfc3339,
 };
+use expressiond::publish::runtime::Tuning;
 use expressiond::publish::topics::{Name, Topics};
 use serde_json::Value;
 
@@ -48,6 +49,7 @@ fn every_topic_is_documented_with_its_quality_and_retention() {
                 Class::Availability | Class::Discovery => "1",
                 Class::State => "mqtt.state_qos",
                 Class::Event => "mqtt.event_qos",
+                Class::Snapshot => "0",
             };
             let retained = if class.retained() { "yes" } else { "no" };
             (topic, quality.to_owned(), retained.to_owned())
@@ -84,6 +86,9 @@ async fn what_is_sent_is_what_is_documented() {
         publisher.set_camera_state(&camera(), &state()).expect("taken");
         publisher.set_status(&status(publisher.stats())).expect("taken");
         publisher.publish_event(&camera(), "1", &event(1, 1)).expect("taken");
+        // A picture needs a connection; a state that arrived proves one.
+        observer.until("a state", |seen| seen.iter().any(|s| s.topic.ends_with("/state"))).await;
+        publisher.publish_snapshot(&camera(), vec![0xff, 0xd8]).expect("connected");
         let documented: BTreeSet<_> =
             table("## Topics").into_iter().map(|row| placed(&row[0])).collect();
         let sent = |seen: &[Seen]| seen.iter().map(|s| s.topic.clone()).collect::<BTreeSet<_>>();
@@ -136,6 +141,8 @@ pub fn status(mqtt: expressiond::publish::queue::Stats) -> DeviceStatus {
         version: env!("CARGO_PKG_VERSION").into(),
         model: Some("expressions-int8".into()),
         paused: false,
+        identifying: false,
+        runtime: Tuning { threshold: Some(0.75), max_fps: None },
         uptime_s: 12,
         reasons: vec![Reason {
             code: ReasonCode::NoFace,

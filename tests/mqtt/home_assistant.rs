@@ -8,6 +8,7 @@ use expressiond::clock::SystemClock;
 use expressiond::publish::command::Command;
 use expressiond::publish::discovery::{About, Settings};
 use expressiond::publish::message::Class;
+use expressiond::publish::runtime::Tuning;
 use expressiond::publish::topics::{Name, Topics};
 use expressiond::publish::{Publisher, inbox};
 use serde_json::{Value, json};
@@ -27,6 +28,8 @@ fn about(cameras: &[&str]) -> About {
         topics: Topics::new("expressiond", Name::new("d1").expect("valid")).expect("valid"),
         cameras: cameras.iter().map(|name| Name::camera(*name).expect("valid")).collect(),
         classes: vec!["happy".into(), "not_happy".into()],
+        settled: Tuning { threshold: Some(0.7), max_fps: Some(15.0) },
+        snapshots: true,
     }
 }
 
@@ -228,6 +231,8 @@ fn templates_understand_the_payloads() {
     assert_eq!(rendered("frames_per_second", &running), "4.5");
     assert_eq!(rendered("events_lost", &running), "0");
     assert_eq!(rendered("temperature", &running), "51.5");
+    assert_eq!(rendered("threshold", &running), "0.75", "set while running");
+    assert_eq!(rendered("max_fps", &running), "15", "as the file says");
     status.reasons.clear();
     status.paused = true;
     assert_eq!(rendered("reason", &json!(status)), "ok");
@@ -237,6 +242,27 @@ fn templates_understand_the_payloads() {
     assert_eq!(rendered("front_event", &event), event.to_string());
     let late = json!({ "late": true, "event_type": "face_appeared" });
     assert_eq!(rendered("front_event", &late), "", "an old event triggers nothing");
+}
+
+/// What Home Assistant sends when somebody turns a number is a command.
+#[test]
+fn numbers_send_commands_that_are_understood() {
+    let components = about(&["front"]).payload(None)["cmps"].clone();
+    for (key, value, expected) in [
+        ("threshold", "0.55", r#"{"command":"set","threshold":0.55}"#),
+        ("max_fps", "5", r#"{"command":"set","max_fps":5}"#),
+    ] {
+        let template = components[key]["cmd_tpl"].as_str().expect("a template");
+        let sent = minijinja::Environment::new()
+            .render_str(template, minijinja::context! { value => value })
+            .expect("renders");
+        assert_eq!(sent, expected);
+        Command::parse(sent.as_bytes()).expect("understood");
+    }
+    for key in ["identify", "take_snapshot", "restart"] {
+        let pressed = components[key]["pl_prs"].as_str().expect("a payload");
+        Command::parse(pressed.as_bytes()).expect("understood");
+    }
 }
 
 fn render(component: &Value, payload: &Value) -> String {

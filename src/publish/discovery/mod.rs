@@ -3,14 +3,16 @@
 //!
 //! <https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload>
 
+mod camera;
+mod device;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::payload::{ReasonCode, STATUS_INTERVAL};
+use super::runtime::Tuning;
 use super::topics::{Name, Topics};
-use crate::events::EventType;
 
 /// Section `[home_assistant]`: what Home Assistant is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,16 +76,11 @@ pub struct About {
     pub cameras: Vec<Name>,
     /// The expressions that the model knows.
     pub classes: Vec<String>,
+    /// What the settings file says where nothing was changed at run time.
+    pub settled: Tuning,
+    /// Whether the owner lets pictures out (`snapshots.enabled`).
+    pub snapshots: bool,
 }
-
-/// The class that gets a binary sensor of its own, when the model has it.
-const HAPPY: &str = "happy";
-
-/// The state of the enum sensor while there is no face.
-const NO_EXPRESSION: &str = "none";
-
-/// A value that is not repeated for this long is not known any more.
-const EXPIRES_AFTER_S: u64 = 3 * STATUS_INTERVAL.as_secs();
 
 type Components = BTreeMap<String, Value>;
 
@@ -141,187 +138,6 @@ impl About {
         device
     }
 
-    /// Entities that read the status topic, and the controls.
-    fn device_components(&self) -> Components {
-        let status = self.topics.status();
-        let mut reasons = vec!["ok".to_owned()];
-        reasons.extend(ReasonCode::ALL.map(|code| code.name().to_owned()));
-        let diagnostic = |platform: &str, name: &str, template: &str, more: Value| {
-            let base = json!({
-                "p": platform, "name": name, "stat_t": status, "val_tpl": template,
-                "ent_cat": "diagnostic", "exp_aft": EXPIRES_AFTER_S,
-            });
-            merge(base, more)
-        };
-        let measured = |unit: &str| json!({ "stat_cla": "measurement", "unit_of_meas": unit });
-        let components = [
-            (
-                "reason",
-                diagnostic(
-                    "sensor",
-                    "Reason",
-                    "{{ value_json.reasons[0].code if value_json.reasons else 'ok' }}",
-                    json!({
-                        "dev_cla": "enum", "ops": reasons,
-                        "json_attr_t": status,
-                        "json_attr_tpl": "{{ {'reasons': value_json.reasons} | tojson }}",
-                    }),
-                ),
-            ),
-            (
-                "frames_per_second",
-                diagnostic(
-                    "sensor",
-                    "Frames per second",
-                    "{{ value_json.frames_per_second }}",
-                    merge(measured("fps"), json!({ "sug_dsp_prc": 1 })),
-                ),
-            ),
-            (
-                "inference_time",
-                diagnostic(
-                    "sensor",
-                    "Inference time",
-                    "{{ value_json.inference_ms }}",
-                    merge(measured("ms"), json!({ "dev_cla": "duration", "sug_dsp_prc": 0 })),
-                ),
-            ),
-            (
-                "temperature",
-                diagnostic(
-                    "sensor",
-                    "Processor temperature",
-                    "{{ value_json.temperature_c }}",
-                    merge(measured("°C"), json!({ "dev_cla": "temperature" })),
-                ),
-            ),
-            (
-                "events_waiting",
-                diagnostic(
-                    "sensor",
-                    "Events waiting",
-                    "{{ value_json.mqtt.waiting }}",
-                    json!({ "stat_cla": "measurement" }),
-                ),
-            ),
-            (
-                "events_lost",
-                diagnostic(
-                    "sensor",
-                    "Events lost",
-                    "{{ value_json.mqtt.dropped.full + value_json.mqtt.dropped.expired \
-                     + value_json.mqtt.dropped.oversized }}",
-                    json!({ "stat_cla": "total_increasing" }),
-                ),
-            ),
-            ("active", self.active_switch(&status)),
-            (
-                "restart",
-                json!({
-                    "p": "button", "name": "Restart", "cmd_t": self.topics.command(),
-                    "pl_prs": r#"{"command":"restart"}"#,
-                    "dev_cla": "restart", "ent_cat": "config",
-                }),
-            ),
-        ];
-        components.into_iter().map(|(key, value)| self.identified(key, value)).collect()
-    }
-
-    fn active_switch(&self, status: &str) -> Value {
-        json!({
-            "p": "switch", "name": "Active", "ic": "mdi:eye",
-            "cmd_t": self.topics.command(),
-            "pl_on": r#"{"command":"resume"}"#, "pl_off": r#"{"command":"pause"}"#,
-            "stat_t": status,
-            "val_tpl": "{{ 'off' if value_json.paused else 'on' }}",
-            "stat_on": "on", "stat_off": "off",
-            "ent_cat": "config",
-        })
-    }
-
-    /// Entities of one camera. With several, each carries its camera's name.
-    fn camera_components(&self, camera: &Name) -> Components {
-        let state = self.topics.state(camera);
-        let named = |name: &str| {
-            if self.cameras.len() == 1 { name.to_owned() } else { format!("{camera} {name}") }
-        };
-        let event_types = EventType::ALL.map(EventType::name);
-        let mut expressions = self.classes.clone();
-        expressions.push(NO_EXPRESSION.into());
-        let mut components = vec![
-            (
-                "expression",
-                json!({
-                    "p": "sensor", "dev_cla": "enum", "ops": expressions, "ic": "mdi:emoticon",
-                    "name": named("Expression"), "stat_t": state,
-                    "val_tpl": format!("{{{{ value_json.expression or '{NO_EXPRESSION}' }}}}"),
-                }),
-            ),
-            (
-                "face",
-                json!({
-                    "p": "binary_sensor", "dev_cla": "occupancy", "name": named("Face"),
-                    "stat_t": state,
-                    "val_tpl": "{{ 'ON' if value_json.faces > 0 else 'OFF' }}",
-                }),
-            ),
-            (
-                "faces",
-                json!({
-                    "p": "sensor", "name": named("Faces"), "stat_cla": "measurement",
-                    "ic": "mdi:account-multiple", "stat_t": state,
-                    "val_tpl": "{{ value_json.faces }}",
-                }),
-            ),
-            (
-                "confidence",
-                json!({
-                    "p": "sensor", "name": named("Confidence"), "stat_cla": "measurement",
-                    "unit_of_meas": "%", "ic": "mdi:percent", "stat_t": state,
-                    "val_tpl": "{{ none if value_json.confidence is none \
-                                else (value_json.confidence * 100) | round(0) }}",
-                }),
-            ),
-            (
-                "last_change",
-                json!({
-                    "p": "sensor", "name": named("Last change"), "dev_cla": "timestamp",
-                    "stat_t": state, "val_tpl": "{{ value_json.time }}",
-                }),
-            ),
-            (
-                "event",
-                json!({
-                    "p": "event", "name": named("Event"), "evt_typ": event_types,
-                    "stat_t": self.topics.event(camera),
-                    // A late event has an old meaning: it triggers nothing.
-                    "val_tpl": "{% if not value_json.late %}{{ value }}{% endif %}",
-                }),
-            ),
-        ];
-        if self.classes.iter().any(|class| class == HAPPY) {
-            let happy = json!({
-                "p": "binary_sensor", "name": named("Happy"), "ic": "mdi:emoticon-happy",
-                "stat_t": state,
-                "val_tpl": format!("{{{{ 'ON' if value_json.expression == '{HAPPY}' else 'OFF' }}}}"),
-            });
-            components.push((HAPPY, happy));
-        }
-        let availability = json!({
-            "avty": [
-                { "t": self.topics.availability() },
-                { "t": self.topics.camera_availability(camera) },
-            ],
-            "avty_mode": "all",
-        });
-        components
-            .into_iter()
-            .map(|(key, value)| {
-                self.identified(&format!("{camera}_{key}"), merge(value, availability.clone()))
-            })
-            .collect()
-    }
-
     /// Adds the ids by which Home Assistant knows an entity for ever.
     fn identified(&self, key: &str, component: Value) -> (String, Value) {
         let unique = format!("{}_{key}", self.id());
@@ -367,6 +183,8 @@ mod tests {
             topics: Topics::new("expressiond", Name::new("d1").expect("valid")).expect("valid"),
             cameras: cameras.iter().map(|name| Name::camera(*name).expect("valid")).collect(),
             classes: vec!["happy".into(), "not_happy".into()],
+            settled: Tuning { threshold: Some(0.7), max_fps: Some(15.0) },
+            snapshots: false,
         }
     }
 
@@ -398,6 +216,21 @@ mod tests {
         let payload = about.payload(None);
         assert!(payload["cmps"].get("front_happy").is_none());
         assert_eq!(payload["cmps"]["front_expression"]["ops"], json!(["surprise", "none"]));
+    }
+
+    #[test]
+    fn pictures_are_only_offered_where_the_owner_lets_them_out() {
+        let mut about = about(&["front"]);
+        assert!(about.payload(None)["cmps"].get("front_snapshot").is_none());
+        about.snapshots = true;
+        let components = about.payload(None)["cmps"].clone();
+        assert_eq!(components["front_snapshot"]["image_topic"], "expressiond/d1/front/snapshot");
+        assert_eq!(components["take_snapshot"]["p"], "button");
+        // Switched off again, what an earlier run announced is taken back.
+        let before = about.payload(None).to_string();
+        about.snapshots = false;
+        let after = about.payload(Some(before.as_bytes()));
+        assert_eq!(after["cmps"]["front_snapshot"], json!({ "p": "image" }));
     }
 
     #[test]
