@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod alarm;
 pub mod annotate;
 pub mod backoff;
 pub mod clock;

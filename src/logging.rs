@@ -7,6 +7,9 @@ use log::kv::{Key, Value, VisitSource};
 use serde::{Deserialize, Serialize};
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
+use crate::alarm::Alarm;
+use crate::error::{Error, Kind};
+
 /// The `[log]` section.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -76,11 +79,31 @@ pub fn start(settings: &Settings) {
     }
 }
 
+/// The reason why the program ends, for a person at a terminal; where the log goes to
+/// the journal, with fields.
+pub fn last_words(error: &Error) {
+    let to_journal = log::max_level() != LevelFilter::Off && connected_to_journal();
+    let exit_code = error.kind().exit_code();
+    match error.kind() {
+        Kind::Model if to_journal => {
+            log::error!(message_id = Alarm::ModelRefused.id(), exit_code; "{error}");
+        }
+        _ if to_journal => log::error!(exit_code; "{error}"),
+        _ => eprintln!("expressiond: {error}"),
+    }
+}
+
+/// For the journal alone: nobody at a terminal wants 32 digits.
+const JOURNAL_ONLY: &str = "message_id";
+
 /// Writes the structured fields behind the words, as `key=value`.
 struct Pairs<'a, W: Write>(&'a mut W);
 
 impl<'kvs, W: Write> VisitSource<'kvs> for Pairs<'_, W> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), log::kv::Error> {
+        if key.as_str() == JOURNAL_ONLY {
+            return Ok(());
+        }
         write!(self.0, " {key}={value}").map_err(|_| log::kv::Error::msg("cannot write"))
     }
 }

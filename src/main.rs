@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use expressiond::cmd;
 use expressiond::error::Result;
+use expressiond::logging;
 
 /// Facial-expression events from a local camera over MQTT.
 ///
@@ -61,7 +62,7 @@ fn main() -> ExitCode {
     match dispatch(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("expressiond: {error}");
+            logging::last_words(&error);
             ExitCode::from(error.kind().exit_code())
         }
     }

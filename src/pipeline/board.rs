@@ -1,7 +1,8 @@
-//! How the board itself is doing: heat and power.
+//! How the board itself is doing: heat, power and its clock.
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 /// Temperature of the processor in °C, where the kernel tells it
 /// (linux/Documentation/ABI/testing/sysfs-class-thermal: millidegrees).
@@ -33,6 +34,27 @@ fn throttled_at(path: &Path) -> Option<&'static str> {
     now.iter().find(|(bit, _)| bits & bit != 0).map(|(_, words)| *words)
 }
 
+/// Before this the clock was certainly never set: 2024-01-01.
+const NEVER_SET: Duration = Duration::from_secs(1_704_067_200);
+
+/// Of systemd-timesyncd.service(8): there while it runs; `synchronized` appears in it
+/// when it has set the clock. adjtimex(2) would know more, but `ProtectClock=` takes
+/// it away from the service, also for reading.
+pub const TIMESYNC: &str = "/run/systemd/timesync";
+
+/// Why times of events are wrong, if they may be.
+pub fn clock_trouble(wall: SystemTime) -> Option<&'static str> {
+    clock_trouble_at(wall, Path::new(TIMESYNC))
+}
+
+fn clock_trouble_at(wall: SystemTime, timesync: &Path) -> Option<&'static str> {
+    if wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default() < NEVER_SET {
+        return Some("the wall clock was never set: check network and NTP");
+    }
+    let waits = timesync.is_dir() && !timesync.join("synchronized").exists();
+    waits.then_some("the wall clock is not synchronized: check network and NTP (timedatectl)")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,5 +72,18 @@ mod tests {
         assert!(says("0x4").is_some_and(|words| words.contains("throttles")));
         assert_eq!(says("nonsense"), None);
         assert_eq!(throttled_at(Path::new("/absent")), None);
+    }
+
+    #[test]
+    fn a_clock_that_nobody_has_set_is_told() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let (timesync, now) = (folder.path().join("timesync"), SystemTime::now());
+        let trouble = |wall| clock_trouble_at(wall, &timesync);
+        assert!(trouble(SystemTime::UNIX_EPOCH).is_some_and(|words| words.contains("never set")));
+        assert_eq!(trouble(now), None, "no timesyncd: nobody here knows better");
+        fs::create_dir(&timesync).expect("made");
+        assert!(trouble(now).is_some_and(|words| words.contains("not synchronized")));
+        fs::write(timesync.join("synchronized"), "").expect("written");
+        assert_eq!(trouble(now), None);
     }
 }

@@ -8,9 +8,11 @@ use tokio::sync::watch;
 use super::counters::Counters;
 use super::mailbox::Mailbox;
 use super::stop::Stop;
+use crate::alarm::Alarm;
 use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::pixels::frame::Frame;
+use crate::publish::topics::Name;
 use crate::source::{FrameSource, SourceError};
 
 /// How long one read may take before the source is asked whether it still lives.
@@ -50,6 +52,7 @@ pub type Opener = Box<dyn FnMut() -> Result<Box<dyn FrameSource>, SourceError> +
 
 /// Everything the capture thread owns or shares.
 pub struct Capture {
+    pub camera: Name,
     pub open: Opener,
     pub delivery: Delivery,
     pub mailbox: Arc<Mailbox<Frame>>,
@@ -78,7 +81,7 @@ impl Capture {
             let lost = match (self.open)() {
                 Ok(mut source) => {
                     let words = source.describe();
-                    log::info!("camera opened: {words}");
+                    log::info!(camera:% = self.camera; "camera opened: {words}");
                     told.clear();
                     self.state.send_replace(CaptureState::Running(words));
                     self.read(source.as_mut(), &mut frame, &mut backoff)
@@ -95,7 +98,8 @@ impl Capture {
             let reason = lost.to_string();
             if reason != told {
                 // Once per reason, not at every try: it may stay away all night.
-                log::warn!("camera lost: {reason}; trying again");
+                log::warn!(message_id = Alarm::CameraLost.id(), camera:% = self.camera;
+                    "camera lost: {reason}; trying again");
                 told.clone_from(&reason);
             }
             self.state.send_replace(CaptureState::Failed(reason));

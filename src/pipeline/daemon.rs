@@ -18,6 +18,7 @@ use super::pace::Pace;
 use super::plan::Plan;
 use super::stop::Stop;
 use super::watcher::Watcher;
+use crate::alarm::Alarm;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::detector::Detector;
@@ -153,7 +154,8 @@ impl Program {
             Ok(Err(error)) => error.to_string(),
             Err(error) => error.to_string(),
         };
-        log::error!("the new settings are refused, the old ones stay: {refused}");
+        log::error!(message_id = Alarm::SettingsRefused.id();
+            "the new settings are refused, the old ones stay: {refused}");
         self.watcher.service.ready();
         false
     }
@@ -305,6 +307,7 @@ fn start(
     let settings = config.camera.clone();
     let opening = Arc::clone(clock);
     let capture = Capture {
+        camera: camera.clone(),
         open: Box::new(move || source::open(&settings, input, Arc::clone(&opening))),
         delivery: if config.camera.is_recorded() { Delivery::Every } else { Delivery::Newest },
         mailbox: Arc::clone(&mailbox),

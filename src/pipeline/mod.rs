@@ -1,5 +1,6 @@
 //! The running daemon: threads, mailbox, counters.
 
+pub mod alarms;
 pub mod board;
 pub mod capture;
 pub mod counters;

@@ -1,7 +1,7 @@
 //! Why nothing is happening, and all the numbers: from the counters to the status
 //! topic and systemd's one line.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::capture::CaptureState;
 use super::counters::Counts;
@@ -10,9 +10,6 @@ use crate::clock::Moment;
 use crate::publish::payload::{DeviceStatus, Reason, ReasonCode, SCHEMA_VERSION, rfc3339};
 use crate::publish::queue::Stats;
 use crate::publish::runtime::Tuning;
-
-/// Before this the clock was certainly never set: 2024-01-01.
-const CLOCK_NEVER_SET: Duration = Duration::from_secs(1_704_067_200);
 
 /// What one look at the daemon finds.
 #[derive(Clone, Debug)]
@@ -29,6 +26,8 @@ pub struct Observation {
     pub temperature_c: Option<f32>,
     /// Why the board is slower than it could be, if it is.
     pub strain: Option<String>,
+    /// Why times are wrong, if they may be.
+    pub clock: Option<&'static str>,
     pub mqtt: Stats,
     pub model: String,
     /// Numbers that were changed while running.
@@ -66,13 +65,8 @@ impl Observation {
             let message = format!("{why}: fewer frames are looked at");
             add(ReasonCode::Throttled, false, &message);
         }
-        let since = self.at.wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        if since < CLOCK_NEVER_SET {
-            add(
-                ReasonCode::ClockNotSet,
-                false,
-                "the wall clock was never set: check network and NTP",
-            );
+        if let Some(why) = self.clock {
+            add(ReasonCode::ClockNotSet, false, why);
         }
         reasons
     }
@@ -120,6 +114,8 @@ impl Observation {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
     use crate::pipeline::lookout::Light;
 
@@ -136,6 +132,7 @@ mod tests {
             age: None,
             temperature_c: None,
             strain: None,
+            clock: None,
             mqtt: Stats::default(),
             model: "m".to_owned(),
             tuning: Tuning::default(),
@@ -157,11 +154,10 @@ mod tests {
         let hot = Observation { strain: Some("hot".to_owned()), ..observation() };
         assert_eq!(codes(&hot), [ReasonCode::Throttled]);
         let gone = CaptureState::Failed("it was unplugged".to_owned());
-        let wall = SystemTime::UNIX_EPOCH;
-        let at = Moment { wall, ..observation().at };
-        let both = Observation { capture: gone, at, ..observation() };
+        let both = Observation { capture: gone, clock: Some("not set"), ..observation() };
         assert_eq!(codes(&both), [ReasonCode::NoCamera, ReasonCode::ClockNotSet]);
-        assert!(both.line().contains("unplugged"));
+        // `doctor::camera` reads this line of a daemon that runs.
+        assert_eq!(both.line(), "no camera: it was unplugged; connecting to the broker");
         assert_eq!(both.device_status().uptime_s, 50);
     }
 }

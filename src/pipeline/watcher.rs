@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::alarms::Alarms;
 use super::board;
 use super::capture::CaptureState;
 use super::counters::{Counters, Counts};
@@ -38,6 +39,7 @@ pub struct Watcher {
     pub tuning: Tuning,
     /// Until when the device makes itself known.
     identify_until: Duration,
+    alarms: Alarms,
     last: Last,
 }
 
@@ -76,6 +78,7 @@ impl Watcher {
             hot_c,
             tuning,
             identify_until,
+            alarms: Alarms::default(),
             last,
         }
     }
@@ -103,6 +106,10 @@ impl Watcher {
             }
         }
         self.last.looks += 1;
+        let strain = observation.strain.as_deref();
+        for (alarm, words) in self.alarms.look(observation.at, &observation.mqtt, strain) {
+            log::error!(message_id = alarm.id(); "{words}");
+        }
         self.feed_watchdog();
         observation.strain.is_some()
     }
@@ -130,6 +137,7 @@ impl Watcher {
             age: self.counters.last_age(),
             temperature_c,
             strain,
+            clock: board::clock_trouble(at.wall),
             mqtt: self.publisher.stats(),
             model: self.model.clone(),
             tuning: self.tuning,

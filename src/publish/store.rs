@@ -6,6 +6,7 @@ use std::io;
 
 use super::journal::Journal;
 use super::outbox::{Entry, Sequence};
+use crate::alarm::Alarm;
 
 /// Keeps entries beyond this process. A full or broken disk must not stop
 /// delivery: it is counted, said once, and tried again with the next event.
@@ -52,7 +53,8 @@ impl Store {
             Err(error) => {
                 self.errors += 1;
                 if !self.failing {
-                    log::error!("events are kept in memory only, the outbox cannot write: {error}");
+                    log::error!(message_id = Alarm::StoreFailed.id();
+                        "events are kept in memory only, the outbox cannot write: {error}");
                 }
                 self.failing = true;
             }

@@ -1,0 +1,53 @@
+//! The few log lines that are worth waking somebody: each has an id of its own in
+//! systemd's journal (`MESSAGE_ID=`, systemd.journal-fields(7)), by which it is found
+//! whatever its words. `docs/ref/journal.md` and `deploy/systemd/expressiond.catalog`
+//! are tested against this.
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alarm {
+    CameraLost,
+    BrokerLost,
+    EventsLost,
+    StoreFailed,
+    ModelRefused,
+    SettingsRefused,
+    Strained,
+}
+
+impl Alarm {
+    pub const ALL: [Alarm; 7] = [
+        Alarm::CameraLost,
+        Alarm::BrokerLost,
+        Alarm::EventsLost,
+        Alarm::StoreFailed,
+        Alarm::ModelRefused,
+        Alarm::SettingsRefused,
+        Alarm::Strained,
+    ];
+
+    /// The name in `docs/ref/journal.md`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Alarm::CameraLost => "camera_lost",
+            Alarm::BrokerLost => "broker_lost",
+            Alarm::EventsLost => "events_lost",
+            Alarm::StoreFailed => "store_failed",
+            Alarm::ModelRefused => "model_refused",
+            Alarm::SettingsRefused => "settings_refused",
+            Alarm::Strained => "strained",
+        }
+    }
+
+    /// Never change one: somebody's rules match it.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Alarm::CameraLost => "7b1ae81e757649478e5ae64765d3d3f1",
+            Alarm::BrokerLost => "d7c0246ee6d44a1ca3a9ed8428d80462",
+            Alarm::EventsLost => "611d1fea848e435ab24607c4c72f1e38",
+            Alarm::StoreFailed => "beabd768934940edae9c5eb91ae31128",
+            Alarm::ModelRefused => "a7066a4335a44d1c8e032d6625a208a6",
+            Alarm::SettingsRefused => "2205f442dd4042fdb8e20bbde97068d3",
+            Alarm::Strained => "c797c8e59a7047abbbd878993fd48b47",
+        }
+    }
+}

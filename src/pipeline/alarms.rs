@@ -1,0 +1,126 @@
+//! When what the watcher sees is worth an alarm, and that each is raised once.
+
+use std::time::Duration;
+
+use crate::alarm::Alarm;
+use crate::clock::Moment;
+use crate::publish::queue::Stats;
+
+/// A broker that restarts or a router that reboots is back by then.
+const LONG: Duration = Duration::from_secs(300);
+
+/// What was raised already.
+#[derive(Debug, Default)]
+pub struct Alarms {
+    offline_since: Option<Duration>,
+    told_offline: bool,
+    /// Events lost when that was told last.
+    lost: u64,
+    told_lost: bool,
+    strained: bool,
+}
+
+impl Alarms {
+    /// What has to be raised now, with its words.
+    pub fn look(&mut self, at: Moment, mqtt: &Stats, strain: Option<&str>) -> Vec<(Alarm, String)> {
+        let mut raised = Vec::new();
+        raised.extend(self.broker(at.monotonic, mqtt).map(|words| (Alarm::BrokerLost, words)));
+        raised.extend(self.events(mqtt).map(|words| (Alarm::EventsLost, words)));
+        let strained = std::mem::replace(&mut self.strained, strain.is_some());
+        if let Some(why) = strain.filter(|_| !strained) {
+            raised.push((Alarm::Strained, format!("{why}: fewer frames are looked at")));
+        }
+        raised
+    }
+
+    fn broker(&mut self, now: Duration, mqtt: &Stats) -> Option<String> {
+        if mqtt.connected {
+            (self.offline_since, self.told_offline) = (None, false);
+            return None;
+        }
+        let away = now.saturating_sub(*self.offline_since.get_or_insert(now));
+        if away < LONG || std::mem::replace(&mut self.told_offline, true) {
+            return None;
+        }
+        let why = mqtt.last_error.as_deref().unwrap_or("no connection yet");
+        Some(format!(
+            "no broker for {} minutes: {why}; {} events wait",
+            away.as_secs() / 60,
+            mqtt.waiting
+        ))
+    }
+
+    /// Once per outage: a full outbox loses one with every new event.
+    fn events(&mut self, mqtt: &Stats) -> Option<String> {
+        let dropped = mqtt.dropped;
+        let lost = dropped.full + dropped.expired + dropped.oversized;
+        let more = lost > std::mem::replace(&mut self.lost, lost);
+        if !more {
+            self.told_lost &= !mqtt.connected;
+            return None;
+        }
+        if std::mem::replace(&mut self.told_lost, true) {
+            return None;
+        }
+        Some(format!(
+            "events are lost: {} since the start ({} outbox full, {} too old, {} too large)",
+            lost, dropped.full, dropped.expired, dropped.oversized
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::publish::outbox::Dropped;
+
+    fn at(seconds: u64) -> Moment {
+        Moment { monotonic: Duration::from_secs(seconds), wall: SystemTime::UNIX_EPOCH }
+    }
+
+    fn raised(alarms: &mut Alarms, seconds: u64, mqtt: &Stats, strain: Option<&str>) -> Vec<Alarm> {
+        alarms.look(at(seconds), mqtt, strain).into_iter().map(|(alarm, _)| alarm).collect()
+    }
+
+    #[test]
+    fn a_broker_that_stays_away_is_told_once_per_outage() {
+        let (away, there) = (Stats::default(), Stats { connected: true, ..Stats::default() });
+        let mut alarms = Alarms::default();
+        assert_eq!(raised(&mut alarms, 0, &away, None), []);
+        assert_eq!(raised(&mut alarms, 299, &away, None), []);
+        assert_eq!(raised(&mut alarms, 300, &away, None), [Alarm::BrokerLost]);
+        assert_eq!(raised(&mut alarms, 900, &away, None), []);
+        assert_eq!(raised(&mut alarms, 901, &there, None), []);
+        assert_eq!(raised(&mut alarms, 902, &away, None), []);
+        assert_eq!(raised(&mut alarms, 1202, &away, None), [Alarm::BrokerLost]);
+    }
+
+    #[test]
+    fn lost_events_are_told_once_until_the_broker_is_back() {
+        let losing = |full, connected| Stats {
+            connected,
+            dropped: Dropped { full, ..Dropped::default() },
+            ..Stats::default()
+        };
+        let mut alarms = Alarms::default();
+        assert_eq!(raised(&mut alarms, 1, &losing(0, false), None), []);
+        assert_eq!(raised(&mut alarms, 2, &losing(1, false), None), [Alarm::EventsLost]);
+        assert_eq!(raised(&mut alarms, 3, &losing(2, false), None), []);
+        assert_eq!(raised(&mut alarms, 4, &losing(2, false), None), []);
+        assert_eq!(raised(&mut alarms, 5, &losing(3, false), None), []);
+        assert_eq!(raised(&mut alarms, 6, &losing(3, true), None), []);
+        assert_eq!(raised(&mut alarms, 7, &losing(4, true), None), [Alarm::EventsLost]);
+    }
+
+    #[test]
+    fn heat_is_told_when_it_begins() {
+        let there = Stats { connected: true, ..Stats::default() };
+        let mut alarms = Alarms::default();
+        assert_eq!(raised(&mut alarms, 1, &there, Some("hot")), [Alarm::Strained]);
+        assert_eq!(raised(&mut alarms, 2, &there, Some("hot")), []);
+        assert_eq!(raised(&mut alarms, 3, &there, None), []);
+        assert_eq!(raised(&mut alarms, 4, &there, Some("hot")), [Alarm::Strained]);
+    }
+}
