@@ -12,12 +12,20 @@ pub enum Kind {
     Unavailable,
     Model,
     Output,
+    Permission,
     Config,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 6] =
-        [Kind::Internal, Kind::Input, Kind::Unavailable, Kind::Model, Kind::Output, Kind::Config];
+    pub const ALL: [Kind; 7] = [
+        Kind::Internal,
+        Kind::Input,
+        Kind::Unavailable,
+        Kind::Model,
+        Kind::Output,
+        Kind::Permission,
+        Kind::Config,
+    ];
 
     /// The process's exit code, as `sysexits.h` numbers it where it does.
     pub const fn exit_code(self) -> u8 {
@@ -27,6 +35,7 @@ impl Kind {
             Kind::Unavailable => 69,
             Kind::Model => 70,
             Kind::Output => 74,
+            Kind::Permission => 77,
             Kind::Config => 78,
         }
     }
@@ -39,6 +48,7 @@ impl Kind {
             Kind::Unavailable => "unavailable",
             Kind::Model => "model",
             Kind::Output => "output",
+            Kind::Permission => "permission",
             Kind::Config => "config",
         }
     }

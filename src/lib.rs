@@ -13,6 +13,7 @@ pub mod clock;
 pub mod cmd;
 pub mod config;
 pub mod detector;
+pub mod doctor;
 pub mod error;
 pub mod evaluate;
 pub mod events;

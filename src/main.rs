@@ -18,6 +18,7 @@ use expressiond::logging;
 ///   expressiond detect picture.jpg       try the detector on a picture
 ///   expressiond check-config             is the configuration right?
 ///   expressiond run                      the daemon
+///   expressiond doctor                   why is nothing happening?
 #[derive(Debug, Parser)]
 #[command(name = "expressiond", version, max_term_width = 100, verbatim_doc_comment)]
 struct Cli {
@@ -35,6 +36,7 @@ enum Command {
     CheckConfig(cmd::check_config::Args),
     Model(cmd::model::Args),
     Discovery(cmd::discovery::Args),
+    Doctor(cmd::doctor::Args),
     Completions(cmd::completions::Args),
 }
 
@@ -48,6 +50,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::CheckConfig(args) => cmd::check_config::run(&args),
         Command::Model(args) => cmd::model::run(&args),
         Command::Discovery(args) => cmd::discovery::run(&args),
+        Command::Doctor(args) => cmd::doctor::run(&args),
         Command::Completions(args) => cmd::completions::run(&args, Cli::command()),
     }
 }
@@ -67,6 +70,9 @@ fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod documents;
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@ pub mod check_config;
 pub mod completions;
 pub mod detect;
 pub mod discovery;
+pub mod doctor;
 pub mod evaluate;
 pub mod model;
 pub mod run;

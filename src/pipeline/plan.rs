@@ -1,6 +1,6 @@
 //! What the daemon will do, checked as far as that is possible before it does anything.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::detector::Detector;
@@ -33,29 +33,50 @@ impl Plan {
         let detector = Detector::load(&config.model)?;
         let environment = |name: &str| std::env::var(name).ok();
         let state_dir = config.device.state_dir(environment);
+        let Identity { topics, camera } = Identity::of(&config, state_dir.as_deref())?;
+        let credentials = Credentials::of_the_environment();
+        Access::read(&config.mqtt, &credentials)?;
+        let classes = detector.info().classes.clone();
+        let about = about(&config, topics, &camera, classes);
+        Ok(Self { config, detector, about, camera, state_dir, credentials })
+    }
+}
+
+/// Who we are to the broker.
+pub struct Identity {
+    pub topics: Topics,
+    pub camera: Name,
+}
+
+impl Identity {
+    /// # Errors
+    ///
+    /// Names that cannot be part of a topic, or a device without any.
+    pub fn of(config: &Config, state_dir: Option<&Path>) -> Result<Self> {
         let device = config
             .device
-            .resolve(MACHINE_ID.as_ref(), state_dir.as_deref())
+            .resolve(MACHINE_ID.as_ref(), state_dir)
             .map_err(|error| Error::caused(Kind::Config, "device.id", error))?;
         let topics = Topics::new(&config.mqtt.base_topic, device)
             .map_err(|error| wrong("mqtt.base_topic", &error))?;
         let camera =
             Name::camera(&*config.camera.name).map_err(|error| wrong("camera.name", &error))?;
-        let credentials =
-            Credentials { folder: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from) };
-        Access::read(&config.mqtt, &credentials)?;
-        let about = About {
-            settings: config.home_assistant.clone(),
-            topics,
-            cameras: vec![camera.clone()],
-            classes: detector.info().classes.clone(),
-            settled: Tuning {
-                threshold: Some(config.tracking.start_confidence),
-                max_fps: Some(config.pace.max_fps),
-            },
-            snapshots: config.snapshots.enabled,
-        };
-        Ok(Self { config, detector, about, camera, state_dir, credentials })
+        Ok(Self { topics, camera })
+    }
+}
+
+/// What is announced of a device with a model of these classes.
+pub fn about(config: &Config, topics: Topics, camera: &Name, classes: Vec<String>) -> About {
+    About {
+        settings: config.home_assistant.clone(),
+        topics,
+        cameras: vec![camera.clone()],
+        classes,
+        settled: Tuning {
+            threshold: Some(config.tracking.start_confidence),
+            max_fps: Some(config.pace.max_fps),
+        },
+        snapshots: config.snapshots.enabled,
     }
 }
 

@@ -22,6 +22,11 @@ pub struct Unreadable {
 }
 
 impl Credentials {
+    /// With the folder that systemd gave this process, if any.
+    pub fn of_the_environment() -> Self {
+        Self { folder: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from) }
+    }
+
     /// A relative name is taken from systemd's folder when it is there.
     pub fn path(&self, name: &str) -> PathBuf {
         let plain = Path::new(name);

@@ -16,7 +16,37 @@ pub(super) enum Lost {
     Queue,
 }
 
+/// What has to be mended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    Network,
+    Tls,
+    /// User, password or client id.
+    Login,
+}
+
 impl Lost {
+    pub fn trouble(&self) -> Trouble {
+        let Self::Connection(error) = self else { return Trouble::Network };
+        match &**error {
+            ConnectionError::ConnectionRefused(
+                ConnectReturnCode::BadUserNamePassword
+                | ConnectReturnCode::NotAuthorized
+                | ConnectReturnCode::BadClientId,
+            ) => Trouble::Login,
+            ConnectionError::Tls(TlsError::Io(error)) | ConnectionError::Io(error)
+                if tls_error(error).is_none() =>
+            {
+                Trouble::Network
+            }
+            ConnectionError::Tls(_) | ConnectionError::Io(_) => Trouble::Tls,
+            ConnectionError::MqttState(
+                StateError::Io(error) | StateError::Deserialization(mqttbytes::Error::Io(error)),
+            ) if tls_error(error).is_some() => Trouble::Tls,
+            _ => Trouble::Network,
+        }
+    }
+
     /// Whether somebody sent us more than we read: a subscription brought it, and
     /// would bring it again.
     pub fn by_oversized_message(&self) -> bool {
@@ -27,6 +57,12 @@ impl Lost {
                 mqttbytes::Error::PayloadSizeLimitExceeded(_)
             ))
         )
+    }
+}
+
+impl From<io::Error> for Lost {
+    fn from(error: io::Error) -> Self {
+        ConnectionError::Io(error).into()
     }
 }
 
@@ -73,8 +109,7 @@ const CUT: &str = "the broker cut the connection. If it always does: does one si
 /// rustls hides its reasons inside I/O errors, also long after the handshake: with
 /// TLS 1.3 a refused client certificate arrives as an alert with the first bytes.
 fn io_trouble(error: &io::Error) -> String {
-    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match (tls, error.kind()) {
+    match (tls_error(error), error.kind()) {
         (Some(tls), _) => tls_trouble(tls),
         (None, io::ErrorKind::ConnectionRefused) => {
             "nothing listens there: is the broker running, is the port in mqtt.url right?".into()
@@ -87,6 +122,10 @@ fn io_trouble(error: &io::Error) -> String {
         ) => CUT.into(),
         (None, _) => error.to_string(),
     }
+}
+
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())
 }
 
 fn tls_trouble(error: &rustls::Error) -> String {

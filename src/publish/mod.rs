@@ -20,6 +20,7 @@ mod lost;
 pub mod message;
 pub mod outbox;
 pub mod payload;
+pub mod probe;
 mod publisher;
 pub mod queue;
 pub mod reconnect;

@@ -28,7 +28,10 @@ pub enum NameError {
 const LONGEST_NAME: usize = 64;
 
 /// Levels below the device that are not cameras.
-const RESERVED: [&str; 3] = ["availability", "status", "command"];
+const RESERVED: [&str; 4] = ["availability", "status", "command", DOCTOR];
+
+/// A camera of this name is what `expressiond doctor` speaks for.
+pub(super) const DOCTOR: &str = "doctor";
 
 impl Name {
     pub fn new(text: impl Into<String>) -> Result<Self, NameError> {

@@ -4,6 +4,7 @@ mod access;
 mod certificates;
 mod contract;
 mod delivery;
+mod doctor;
 mod home_assistant;
 mod kills;
 mod mosquitto;

@@ -1,0 +1,47 @@
+//! `expressiond doctor`: why is nothing happening?
+
+use crate::config::ConfigArgs;
+use crate::doctor::examine;
+use crate::doctor::table::Table;
+use crate::error::{Error, Kind, Result};
+
+/// Find out why nothing happens, and what to do about it.
+///
+/// Checks settings, secrets, model, camera, permissions, state folder, broker, TLS, login,
+/// topics, Home Assistant, clock, heat and the service, in this order, and names a remedy
+/// for what it finds. A daemon that runs is not disturbed. With sudo it sees what the
+/// service sees. The exit code is that of the first problem (docs/ref/exit-codes.md).
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// One JSON object instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let cannot_write = |error| Error::caused(Kind::Output, "cannot write the report", error);
+    let mut table = Table::on_stdout();
+    let mut written = Ok(());
+    let report = examine(&args.config, |finding| {
+        if !args.json && written.is_ok() {
+            written = table.row(finding);
+        }
+    })?;
+    written.map_err(cannot_write)?;
+    if args.json {
+        let text = serde_json::to_string_pretty(&report)
+            .map_err(|error| Error::caused(Kind::Internal, "cannot write JSON", error))?;
+        println!("{text}");
+    } else {
+        table.end(&report).map_err(cannot_write)?;
+    }
+    match report.first_problem() {
+        None => Ok(()),
+        Some((finding, kind)) => {
+            Err(Error::new(kind, format!("{}: {}", finding.check.name(), finding.message)))
+        }
+    }
+}

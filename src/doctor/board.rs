@@ -1,0 +1,93 @@
+//! The board: its clock, its heat and its power.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::SystemTime;
+
+use super::finding::{Check, Finding};
+use crate::pipeline::board::{TIMESYNC, clock_trouble, temperature, throttled};
+use crate::publish::payload::{ReasonCode, rfc3339};
+
+const CLOCK_REMEDY: &str = "timedatectl status says who should set it; without network at boot a \
+                            board needs a clock of its own (RTC)";
+
+/// Whether the times of events can be right.
+pub fn clock() -> Finding {
+    let now = SystemTime::now();
+    let wrong = |words: &str| {
+        let message = format!("{words}; it says {}", rfc3339(now));
+        Finding::warning(Check::Clock, message, CLOCK_REMEDY).because(ReasonCode::ClockNotSet)
+    };
+    if let Some(trouble) = clock_trouble(now) {
+        return wrong(trouble);
+    }
+    if Path::new(TIMESYNC).is_dir() {
+        return Finding::ok(Check::Clock, "set by systemd-timesyncd");
+    }
+    match synchronized().as_deref() {
+        Some("yes") => Finding::ok(Check::Clock, "set and kept by NTP"),
+        Some("no") => wrong("no NTP keeps the wall clock"),
+        _ => Finding::skipped(
+            Check::Clock,
+            format!("it says {}; nothing here tells whether NTP keeps it", rfc3339(now)),
+        ),
+    }
+}
+
+/// What the kernel says of it, through systemd-timedated: whichever NTP client runs.
+fn synchronized() -> Option<String> {
+    let arguments = ["show", "--property=NTPSynchronized", "--value"];
+    let output = Command::new("timedatectl").args(arguments).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// Whether heat or the power supply slow it down.
+pub fn board(hot_c: f32) -> Finding {
+    judge(temperature(), throttled(), hot_c)
+}
+
+fn judge(degrees: Option<f32>, throttled: Option<&str>, hot_c: f32) -> Finding {
+    let slow = |message: String, remedy| {
+        Finding::warning(Check::Board, message, remedy).because(ReasonCode::Throttled)
+    };
+    match (throttled, degrees) {
+        (Some(why), _) => slow(
+            format!("{why}: it runs slowly"),
+            "use the power supply made for this board and a heat sink; `vcgencmd get_throttled` \
+             shows it",
+        ),
+        (None, Some(degrees)) if degrees >= hot_c => slow(
+            format!("the processor has {degrees:.0} °C, pace.hot_c is {hot_c:.0}: fewer frames"),
+            "a heat sink, air, or a lower pace.max_fps",
+        ),
+        (None, Some(degrees)) => Finding::ok(
+            Check::Board,
+            format!("{degrees:.0} °C, {} processors, not throttled", processors()),
+        ),
+        (None, None) => Finding::ok(
+            Check::Board,
+            format!("{} processors; it tells no temperature", processors()),
+        ),
+    }
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::finding::Verdict;
+
+    #[test]
+    fn heat_and_weak_power_are_warnings_with_the_status_topic_s_code() {
+        for (degrees, throttled) in [(Some(85.0), None), (Some(40.0), Some("under-voltage"))] {
+            let finding = judge(degrees, throttled, 80.0);
+            assert_eq!(finding.verdict, Verdict::Warning, "{finding:?}");
+            assert_eq!(finding.reason, Some(ReasonCode::Throttled));
+        }
+        assert_eq!(judge(Some(40.0), None, 80.0).verdict, Verdict::Ok);
+        assert_eq!(judge(None, None, 80.0).verdict, Verdict::Ok);
+    }
+}

@@ -1,0 +1,223 @@
+//! The broker, step by step: reached, encrypted, logged in, allowed; and whether Home
+//! Assistant is there.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+
+use super::finding::{Check, Finding};
+use crate::config::Config;
+use crate::error::Kind;
+use crate::publish::access::Access;
+use crate::publish::credentials::Credentials;
+use crate::publish::discovery::About;
+use crate::publish::payload::STATUS_INTERVAL;
+use crate::publish::probe::{Heard, Step, Stopped, reach, visit};
+use crate::publish::url::BrokerUrl;
+
+const STEPS: [Check; 5] =
+    [Check::Broker, Check::Tls, Check::Login, Check::Topics, Check::HomeAssistant];
+
+/// What the broker was asked, and the status that it keeps of this device.
+pub struct Visited {
+    pub findings: Vec<Finding>,
+    /// What a daemon said of itself within the last minutes.
+    pub status: Option<Value>,
+}
+
+/// Findings for each of [`STEPS`]. Without `credentials` the broker is only reached.
+pub async fn broker(config: &Config, credentials: Option<&Credentials>, about: &About) -> Visited {
+    let without = |findings| Visited { findings, status: None };
+    // Checked with the settings.
+    let Ok(Some(url)) = config.mqtt.broker() else {
+        return without(inside());
+    };
+    let address = match reach(&url).await {
+        Ok(address) => address,
+        Err(stopped) => return without(unreachable(&url, &stopped)),
+    };
+    let mut findings = vec![Finding::ok(Check::Broker, format!("{url} answers ({address})"))];
+    let Some(credentials) = credentials else {
+        return without(with_the_rest(findings, "the files with secrets come first"));
+    };
+    let access = match Access::read(&config.mqtt, credentials) {
+        Ok(access) => access,
+        Err(error) => {
+            let remedy = "mend the file that is named; docs/guide/secure.md";
+            let check = if url.tls { Check::Tls } else { Check::Login };
+            if check == Check::Login {
+                findings.push(no_tls(&config.mqtt.username, &url));
+            }
+            findings.push(Finding::problem(check, Kind::Config, error.to_string(), remedy));
+            return without(with_the_rest(findings, "without these files there is no login"));
+        }
+    };
+    match visit(&config.mqtt, &url, &access, about).await {
+        Ok(heard) => {
+            findings.push(encrypted(&config.mqtt.username, &url));
+            findings.push(Finding::ok(Check::Login, format!("accepted as {}", user(config))));
+            findings.push(topics(&heard, about));
+            findings.push(home_assistant(&heard, about));
+            Visited { findings, status: kept_status(&heard, about) }
+        }
+        Err(stopped) => without(turned_away(findings, config, &url, &stopped)),
+    }
+}
+
+fn inside() -> Vec<Finding> {
+    if !cfg!(feature = "embedded-broker") {
+        let message = "mqtt.url is empty, and this build has no broker inside";
+        let remedy = "set mqtt.url, for example mqtt://broker.lan";
+        let findings = vec![Finding::problem(Check::Broker, Kind::Config, message, remedy)];
+        return with_the_rest(findings, "a broker comes first");
+    }
+    let message = "mqtt.url is empty: a broker inside the daemon, on this machine only";
+    let remedy = "set mqtt.url to the broker of your home, for example mqtt://broker.lan";
+    let findings = vec![Finding::warning(Check::Broker, message, remedy)];
+    with_the_rest(findings, "the broker is inside")
+}
+
+fn unreachable(url: &BrokerUrl, stopped: &Stopped) -> Vec<Finding> {
+    let (message, remedy) = match stopped.step {
+        Step::Resolve => (
+            format!("the name {} is not known: {}", url.host, stopped.reason),
+            "check the name in mqtt.url and the network (`getent hosts NAME`)",
+        ),
+        _ => (
+            format!("{url}: {}", stopped.reason),
+            "start the broker, open its port, or correct mqtt.url",
+        ),
+    };
+    let findings = vec![Finding::problem(Check::Broker, Kind::Unavailable, message, remedy)];
+    with_the_rest(findings, "the broker must be reached first")
+}
+
+/// The TCP connection stood, and then it did not go on.
+fn turned_away(
+    mut findings: Vec<Finding>,
+    config: &Config,
+    url: &BrokerUrl,
+    stopped: &Stopped,
+) -> Vec<Finding> {
+    let reason = stopped.reason.clone();
+    match stopped.step {
+        Step::Tls => {
+            let remedy = "docs/guide/secure.md, \"TLS\"";
+            findings.push(Finding::problem(Check::Tls, Kind::Config, reason, remedy));
+        }
+        Step::Login => {
+            findings.push(encrypted(&config.mqtt.username, url));
+            let message = format!("as {}: {reason}", user(config));
+            let remedy = "docs/guide/secure.md, \"User and password\"";
+            findings.push(Finding::problem(Check::Login, Kind::Permission, message, remedy));
+        }
+        Step::Resolve | Step::Connect => {
+            let remedy = "is it an MQTT broker, and is TLS wanted there or not?";
+            findings[0] = Finding::problem(Check::Broker, Kind::Unavailable, reason, remedy);
+        }
+    }
+    with_the_rest(findings, "what comes before it must work first")
+}
+
+fn user(config: &Config) -> String {
+    match config.mqtt.username.as_str() {
+        "" => "anonymous".to_owned(),
+        name => format!("user {name}"),
+    }
+}
+
+fn encrypted(username: &str, url: &BrokerUrl) -> Finding {
+    if !url.tls {
+        return no_tls(username, url);
+    }
+    let message = format!(
+        "the broker's certificate is valid, for {}, and from an authority that \
+                           is trusted",
+        url.host
+    );
+    Finding::ok(Check::Tls, message)
+}
+
+fn no_tls(username: &str, url: &BrokerUrl) -> Finding {
+    if username.is_empty() || url.is_loopback() {
+        return Finding::skipped(Check::Tls, "mqtt.url does not ask for it");
+    }
+    let message = "the password goes over the network in plain text";
+    Finding::warning(Check::Tls, message, "mqtts:// in mqtt.url; docs/guide/secure.md, \"TLS\"")
+}
+
+/// MQTT 3.1.1 has no way to refuse a message, so a broker acknowledges what it throws
+/// away: only what comes back was allowed.
+fn topics(heard: &Heard, about: &About) -> Finding {
+    let remedy = "compare the broker's access list with `expressiond discovery` and \
+                  deploy/mosquitto/fleet.acl";
+    let problem = |message| Finding::problem(Check::Topics, Kind::Permission, message, remedy);
+    let command = about.topics.command();
+    if heard.refused.contains(&command) {
+        return problem(format!("the broker does not let this device read {command}"));
+    }
+    if !heard.echoed {
+        let [cameras, _] = about.topics.of_any_camera();
+        return problem(format!(
+            "what was written below {} did not come back: the broker does not let this device \
+             write there, or read {cameras}",
+            about.topics.availability().trim_end_matches("availability")
+        ));
+    }
+    let device = about.topics.device();
+    Finding::ok(Check::Topics, format!("device {device} may write its topics and read {command}"))
+}
+
+fn home_assistant(heard: &Heard, about: &About) -> Finding {
+    let settings = &about.settings;
+    if !settings.enabled {
+        return Finding::skipped(Check::HomeAssistant, "switched off (home_assistant.enabled)");
+    }
+    let message = |topic: &str| heard.messages.iter().rev().find(|heard| heard.topic == topic);
+    let birth = message(&settings.birth_topic).map(|birth| birth.payload == b"online");
+    let announced = message(&about.topic()).is_some_and(|kept| !kept.payload.is_empty());
+    let shown = &settings.birth_topic;
+    match (birth, announced) {
+        (Some(false), _) => Finding::warning(
+            Check::HomeAssistant,
+            format!("it says on {shown} that it is away"),
+            "start Home Assistant; the device is announced again by itself",
+        ),
+        (Some(true), true) => Finding::ok(
+            Check::HomeAssistant,
+            format!("it is there ({shown}); this device is announced"),
+        ),
+        (None, true) => Finding::ok(
+            Check::HomeAssistant,
+            format!(
+                "this device is announced; whether Home Assistant listens is not visible \
+                     ({shown} keeps no message, as is usual)"
+            ),
+        ),
+        (_, false) => Finding::warning(
+            Check::HomeAssistant,
+            format!("the broker keeps no announcement of this device on {}", about.topic()),
+            "the daemon announces it when it runs; if it does, the access list keeps it from that",
+        ),
+    }
+}
+
+/// The retained status, unless it is older than a daemon that runs would leave it.
+fn kept_status(heard: &Heard, about: &About) -> Option<Value> {
+    let topic = about.topics.status();
+    let kept = heard.messages.iter().rev().find(|heard| heard.topic == topic)?;
+    let status: Value = serde_json::from_slice(&kept.payload).ok()?;
+    let time = humantime::parse_rfc3339(status["time"].as_str()?).ok()?;
+    let age = SystemTime::now().duration_since(time).unwrap_or(Duration::ZERO);
+    (age <= 3 * STATUS_INTERVAL).then_some(status)
+}
+
+/// Steps that were not come to are named, too.
+pub fn with_the_rest(mut findings: Vec<Finding>, why: &str) -> Vec<Finding> {
+    for check in STEPS {
+        if findings.iter().all(|finding| finding.check != check) {
+            findings.push(Finding::skipped(check, why));
+        }
+    }
+    findings
+}

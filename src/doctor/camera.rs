@@ -1,0 +1,182 @@
+//! The camera: what has it, or what it shows.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::finding::{Check, Finding};
+use super::running::Running;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::detector::Detector;
+use crate::error::Kind;
+use crate::pipeline::lookout::{Lookout, Sight};
+use crate::pixels::frame::Frame;
+use crate::publish::payload::ReasonCode;
+use crate::publish::runtime::Runtime;
+use crate::source::{self, FrameSource, SourceError, devices};
+
+/// How long a camera is looked at: its exposure needs some frames to settle.
+const LOOK: Duration = Duration::from_millis(1500);
+/// How long its first frame may take.
+const FIRST: Duration = Duration::from_secs(5);
+
+/// Opens the camera as the daemon would. One that our own daemon has, or that its owner
+/// has closed, is left alone.
+pub fn camera(
+    config: &Config,
+    detector: Option<Detector>,
+    running: Option<&Running>,
+    state_dir: Option<&Path>,
+) -> Finding {
+    if let Some(running) = running {
+        return told(running);
+    }
+    if state_dir.is_some_and(hidden) {
+        let why = "only root may read whether its owner has paused it: run it with sudo";
+        return Finding::skipped(Check::Camera, why);
+    }
+    if state_dir.map(Runtime::load).unwrap_or_default().paused {
+        let message = "paused by its owner: it stays closed, also now";
+        let remedy = "send {\"command\":\"resume\"} to the device's command topic";
+        return Finding::warning(Check::Camera, message, remedy).because(ReasonCode::Paused);
+    }
+    let Some(detector) = detector else {
+        return Finding::skipped(Check::Camera, "without a model there is no size to ask it for");
+    };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    match source::open(&config.camera, detector.info().input, Arc::clone(&clock)) {
+        Ok(mut source) => look(source.as_mut(), Lookout::new(detector, None), clock.as_ref()),
+        Err(error) => lost(&config.camera.source, &error.to_string()),
+    }
+}
+
+/// A service's state folder, to anybody but root.
+fn hidden(state_dir: &Path) -> bool {
+    let error = std::fs::read_dir(state_dir).err();
+    error.is_some_and(|error| error.kind() == ErrorKind::PermissionDenied)
+}
+
+/// What the daemon that has the camera says of it: the first part of its status line.
+fn told(running: &Running) -> Finding {
+    let Some(status) = &running.status else {
+        let why = format!("{} has it; its status topic tells more", running.who);
+        return Finding::skipped(Check::Camera, why);
+    };
+    let words = status.strip_prefix("here I am; ").unwrap_or(status);
+    let about_broker = ["; connected to ", "; connecting to ", "; no broker: "];
+    let end = about_broker.iter().filter_map(|words| status.find(words)).min();
+    let words = words.strip_suffix(end.map_or("", |end| &status[end..])).unwrap_or(words);
+    if let Some(why) = words.strip_prefix("no camera: ") {
+        return lost("", why);
+    }
+    let message = format!("{} has it: {words}", running.who);
+    if words.starts_with("paused") {
+        let remedy = "send {\"command\":\"resume\"} to the device's command topic";
+        return Finding::warning(Check::Camera, message, remedy).because(ReasonCode::Paused);
+    }
+    Finding::ok(Check::Camera, message)
+}
+
+/// Not to be had: whether there is one at all, and who has it.
+fn lost(source: &str, why: &str) -> Finding {
+    let nodes = devices::list();
+    let there = nodes.iter().any(|node| why.contains(&*node.path.to_string_lossy()));
+    let useless = there
+        && nodes
+            .iter()
+            .any(|node| node.unusable.as_deref().is_some_and(|reason| why.contains(reason)));
+    let code = if useless { ReasonCode::NotACamera } else { ReasonCode::NoCamera };
+    let holder = nodes.iter().find_map(|node| {
+        let named = Path::new(source) == node.path || why.contains(&*node.path.to_string_lossy());
+        if named { holder(&node.path) } else { None }
+    });
+    let message = match holder {
+        Some(holder) => format!("{why} (it is {holder})"),
+        None => why.to_owned(),
+    };
+    let remedy = "`expressiond cameras` lists what is there; docs/guide/cameras.md";
+    Finding::problem(Check::Camera, Kind::Unavailable, message, remedy).because(code)
+}
+
+/// The program that has a device open, as far as this user may see.
+fn holder(device: &Path) -> Option<String> {
+    let processes = std::fs::read_dir("/proc").ok()?.flatten();
+    let has_it = |process: &PathBuf| {
+        let open = std::fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+        open.into_iter().any(|link| std::fs::read_link(link.path()).is_ok_and(|to| to == device))
+    };
+    let process = processes.map(|entry| entry.path()).find(|process| {
+        let id = process.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
+        id.is_some_and(|id| id != std::process::id()) && has_it(process)
+    })?;
+    let name = std::fs::read_to_string(process.join("comm")).ok()?;
+    Some(format!("{}, process {}", name.trim(), process.file_name()?.to_string_lossy()))
+}
+
+/// Reads some frames and tells what is in the last good one.
+fn look(source: &mut dyn FrameSource, mut lookout: Lookout, clock: &dyn Clock) -> Finding {
+    let words = source.describe();
+    let (mut frame, mut faces) = (Frame::empty(clock.now()), Vec::new());
+    let (begun, mut seen, mut bad) = (Instant::now(), None, 0);
+    while begun.elapsed() < if seen.is_some() { LOOK } else { FIRST } {
+        let at = clock.now().monotonic;
+        match source.next_frame(&mut frame, Duration::from_secs(2)) {
+            Ok(()) => match lookout.see(&frame, at, false, false, &mut faces) {
+                Ok(sight) => seen = Some(sight),
+                Err(_) => bad += 1,
+            },
+            Err(SourceError::BadFrame(_)) => bad += 1,
+            Err(SourceError::End) => break,
+            Err(SourceError::Lost(why)) => return lost("", &why),
+        }
+    }
+    match seen {
+        None => {
+            let message = format!("{words} opens, but no good picture came ({bad} broken)");
+            let remedy = "another cable, USB port or camera.format";
+            Finding::problem(Check::Camera, Kind::Unavailable, message, remedy)
+                .because(ReasonCode::NoCamera)
+        }
+        Some(Sight::Looked(light, _)) if light.dark => {
+            let message = format!("{words}; it is too dark to find a face");
+            let remedy = "light, or is there a cover on the lens?";
+            Finding::warning(Check::Camera, message, remedy).because(ReasonCode::Dark)
+        }
+        Some(Sight::Looked(_, inference)) => {
+            let (count, time) = (faces.len(), inference.as_secs_f32() * 1e3);
+            let message = format!("{words}; faces in the picture: {count}; inference {time:.0} ms");
+            let finding = Finding::ok(Check::Camera, message);
+            if count == 0 { finding.because(ReasonCode::NoFace) } else { finding }
+        }
+        // Without a pace every frame is looked at.
+        Some(Sight::Passed | Sight::Glanced(_)) => Finding::ok(Check::Camera, words),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::finding::Verdict;
+
+    fn says(status: &str) -> Finding {
+        told(&Running { who: "expressiond.service".into(), status: Some(status.into()) })
+    }
+
+    /// The words are those of `pipeline::status::Observation::line`.
+    #[test]
+    fn the_status_line_of_our_own_daemon_is_understood() {
+        let fine = says("14 frames/s; connected to the broker");
+        assert_eq!(
+            (fine.verdict, fine.message.as_str()),
+            (Verdict::Ok, "expressiond.service has it: 14 frames/s")
+        );
+        let paused = says("here I am; paused, the camera is closed; connecting to the broker");
+        assert_eq!(paused.reason, Some(ReasonCode::Paused));
+        let gone =
+            says("no camera: it is not there; is it plugged in?; no broker: none; 2 events wait");
+        assert_eq!((gone.reason, gone.kind), (Some(ReasonCode::NoCamera), Some(Kind::Unavailable)));
+        assert_eq!(gone.message, "it is not there; is it plugged in?");
+    }
+}

@@ -1,0 +1,214 @@
+//! What must be readable or writable: secrets, device nodes, the state folder.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::statvfs;
+
+use super::finding::{Check, Finding};
+use super::installed::Unit;
+use crate::config::Config;
+use crate::error::Kind;
+use crate::publish::credentials::Credentials;
+
+const SUDO: &str = "run it with sudo to see what the service sees";
+
+/// Whether the password, keys and certificates that the settings name can be read.
+pub fn credentials(config: &Config, credentials: &Credentials) -> Finding {
+    let mqtt = &config.mqtt;
+    let named = [
+        ("mqtt.password_file", &mqtt.password_file),
+        ("mqtt.tls.ca_file", &mqtt.tls.ca_file),
+        ("mqtt.tls.cert_file", &mqtt.tls.cert_file),
+        ("mqtt.tls.key_file", &mqtt.tls.key_file),
+    ];
+    let (mut read, mut open_to_all) = (Vec::new(), None);
+    for (key, name) in named.into_iter().filter(|(_, name)| !name.is_empty()) {
+        let path = credentials.path(name);
+        let secret = ["mqtt.password_file", "mqtt.tls.key_file"].contains(&key);
+        match File::open(&path).and_then(|file| file.metadata()) {
+            Ok(metadata) if secret && metadata.permissions().mode() & 0o004 != 0 => {
+                open_to_all = Some(path);
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                let why = format!("{key}: this user may not read {}; {SUDO}", path.display());
+                return Finding::skipped(Check::Credentials, why);
+            }
+            Err(error) => {
+                let message = format!("{key}: cannot read {}: {error}", path.display());
+                let remedy = "put the file there, or name another; docs/guide/secure.md shows how \
+                              to hand secrets to the service";
+                return Finding::problem(Check::Credentials, Kind::Config, message, remedy);
+            }
+        }
+        read.push(key);
+    }
+    if let Some(path) = open_to_all {
+        let path = path.display();
+        let message = format!("everybody on this machine may read {path}");
+        let remedy = format!("sudo chmod 600 {path}, and LoadCredential= in the unit");
+        return Finding::warning(Check::Credentials, message, remedy);
+    }
+    if read.is_empty() {
+        return Finding::ok(Check::Credentials, "none are needed: no user, no own certificates");
+    }
+    Finding::ok(Check::Credentials, format!("readable: {}", read.join(", ")))
+}
+
+/// Whether the nodes that may be the camera can be opened, by us and by the service.
+pub fn permissions(config: &Config, unit: Option<&Unit>) -> Finding {
+    let source = Path::new(&config.camera.source);
+    if config.camera.is_recorded() {
+        return Finding::skipped(Check::Permissions, "recorded pictures need no device");
+    }
+    let nodes = if source.is_absolute() { vec![source.to_owned()] } else { video_nodes() };
+    let nodes: Vec<PathBuf> = nodes.into_iter().filter(|node| node.exists()).collect();
+    if nodes.is_empty() {
+        return Finding::skipped(Check::Permissions, "there is no video device to open");
+    }
+    let group = group_id("video");
+    for node in &nodes {
+        let served = fs::metadata(node).is_ok_and(|node| {
+            Some(node.gid()) == group && node.permissions().mode() & 0o060 == 0o060
+        });
+        let (ours, shown) = (File::options().read(true).write(true).open(node), node.display());
+        match ours {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                if unit.is_some() && served {
+                    let why = format!("the service may open {shown}, this user may not; {SUDO}");
+                    return Finding::skipped(Check::Permissions, why);
+                }
+                let message = format!("this user may not open {shown}");
+                let remedy = "sudo usermod -aG video $USER, then log in again";
+                return Finding::problem(Check::Permissions, Kind::Permission, message, remedy);
+            }
+            _ if unit.is_some() && !served => {
+                let message =
+                    format!("{shown} is not open to the group video, which the service has");
+                let remedy = "a udev rule with GROUP=\"video\", MODE=\"0660\" for this device";
+                return Finding::warning(Check::Permissions, message, remedy);
+            }
+            _ => {}
+        }
+    }
+    let names: Vec<String> = nodes.iter().map(|node| node.display().to_string()).collect();
+    Finding::ok(Check::Permissions, format!("may be opened: {}", names.join(", ")))
+}
+
+fn video_nodes() -> Vec<PathBuf> {
+    let entries = fs::read_dir("/dev").into_iter().flatten().flatten();
+    let is_video = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("video"))
+    };
+    let mut nodes: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_video).collect();
+    nodes.sort();
+    nodes
+}
+
+/// Of group(5).
+fn group_id(name: &str) -> Option<u32> {
+    let text = fs::read_to_string("/etc/group").ok()?;
+    let fields = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    fields.into_iter().find(|fields| fields[0] == name)?.get(2)?.parse().ok()
+}
+
+/// Whether the outbox and changes made while running can be kept.
+pub fn state(config: &Config, folder: Option<&Path>) -> Finding {
+    let Some(folder) = folder else {
+        let message = "there is no folder for state: events that wait are lost with the process";
+        return Finding::warning(Check::State, message, "set device.state_dir");
+    };
+    let shown = folder.display();
+    if let Err(error) = try_to_write(folder) {
+        return match error.kind() {
+            ErrorKind::PermissionDenied => Finding::skipped(
+                Check::State,
+                format!("this user may not write in {shown}; {SUDO}"),
+            ),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                let message = format!("{shown} is full: {error}; events wait in memory only");
+                let remedy = "make room (`journalctl --vacuum-size=50M`, `apt clean`), or set \
+                              device.state_dir to another disk";
+                Finding::problem(Check::State, Kind::Output, message, remedy)
+            }
+            _ => {
+                let message = format!("cannot write in {shown}: {error}");
+                let remedy = "make the folder writable, or set device.state_dir to one that is";
+                Finding::problem(Check::State, Kind::Output, message, remedy)
+            }
+        };
+    }
+    let Ok(disk) = statvfs(existing(folder)) else {
+        return Finding::ok(Check::State, format!("{shown} can be written"));
+    };
+    judge_space(&shown.to_string(), disk.f_bavail * disk.f_frsize, config.mqtt.outbox.max_bytes)
+}
+
+/// The outbox is rewritten beside itself: twice its size, at most.
+fn judge_space(folder: &str, free: u64, outbox: usize) -> Finding {
+    let (needed, mib) = (2 * outbox as u64 + (1 << 20), |bytes: u64| bytes >> 20);
+    if free < needed {
+        let message = format!(
+            "{folder} has {} MiB free, a full outbox needs up to {}",
+            mib(free),
+            mib(needed)
+        );
+        return Finding::warning(
+            Check::State,
+            message,
+            "make room, or lower mqtt.outbox.max_bytes",
+        );
+    }
+    Finding::ok(Check::State, format!("{folder} can be written, {} MiB free", mib(free)))
+}
+
+/// Writes and removes a small file, or, where the folder is yet to be made, finds out
+/// whether it could be.
+fn try_to_write(folder: &Path) -> io::Result<()> {
+    let path = existing(folder).join(format!(".doctor-{}", std::process::id()));
+    let outcome = File::create(&path).and_then(|mut file| {
+        file.write_all(&[0; 4096])?;
+        file.sync_all()
+    });
+    // It may not have come into being.
+    let _ = fs::remove_file(&path);
+    outcome
+}
+
+/// The folder, or the nearest one above it that is there.
+fn existing(folder: &Path) -> &Path {
+    folder.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::finding::Verdict;
+
+    #[test]
+    fn little_room_is_told_before_it_hurts() {
+        assert_eq!(judge_space("/s", 8 << 20, 4 << 20).verdict, Verdict::Warning);
+        assert_eq!(judge_space("/s", 10 << 20, 4 << 20).verdict, Verdict::Ok);
+    }
+
+    #[test]
+    fn what_is_tried_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        for state in [folder.path().to_owned(), folder.path().join("yet/to/be/made")] {
+            let finding = state_of(&state);
+            assert_eq!(finding.verdict, Verdict::Ok, "{finding:?}");
+        }
+        assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 0);
+        let file = folder.path().join("file");
+        fs::write(&file, "").expect("written");
+        let finding = state_of(&file);
+        assert_eq!(finding.kind, Some(Kind::Output), "{finding:?}");
+    }
+
+    fn state_of(folder: &Path) -> Finding {
+        state(&Config::default(), Some(folder))
+    }
+}

@@ -1,0 +1,168 @@
+//! What systemd knows of the service that uses these settings: whether it runs, what
+//! it said last, where its state and its secrets are. Without systemd: nothing.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::publish::tls;
+
+/// The unit whose command line names the settings that are looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unit {
+    pub name: String,
+    /// `active`, `activating`, `failed`, `inactive` (systemctl(1)).
+    pub active: String,
+    /// `running`, `auto-restart`, `dead`, ...
+    pub sub: String,
+    /// The line that `systemctl status` shows.
+    pub status: String,
+    pub enabled: bool,
+    pub main_pid: Option<u32>,
+    pub restarts: u32,
+    /// What the last process ended with.
+    pub exit_code: u8,
+    pub state_dir: Option<PathBuf>,
+    /// `LoadCredential=`: the name inside and the file outside.
+    pub credentials: Vec<(String, PathBuf)>,
+}
+
+const PROPERTIES: &str = "Id,LoadState,ActiveState,SubState,StatusText,UnitFileState,MainPID,\
+                          NRestarts,ExecMainStatus,ExecStart,StateDirectory";
+
+impl Unit {
+    /// The unit that runs with `settings`; none where systemd does not run or knows none.
+    pub fn find(settings: &Path) -> Option<Self> {
+        let text = ask(&[
+            "show",
+            &format!("--property={PROPERTIES}"),
+            "expressiond.service",
+            "expressiond@*.service",
+        ])?;
+        let mut unit = Self::choose(&text, settings)?;
+        unit.credentials = credentials(&ask(&["cat", &unit.name]).unwrap_or_default());
+        Some(unit)
+    }
+
+    /// The one in `systemctl show`'s answer that is installed and names `settings`.
+    fn choose(text: &str, settings: &Path) -> Option<Self> {
+        text.split("\n\n").find_map(|block| {
+            let value = |key: &str| {
+                block
+                    .lines()
+                    .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+                    .unwrap_or("")
+            };
+            let names_it =
+                value("ExecStart").split_whitespace().any(|word| Path::new(word) == settings);
+            (value("LoadState") == "loaded" && names_it).then(|| Self {
+                name: value("Id").to_owned(),
+                active: value("ActiveState").to_owned(),
+                sub: value("SubState").to_owned(),
+                status: value("StatusText").to_owned(),
+                enabled: value("UnitFileState") == "enabled",
+                main_pid: value("MainPID").parse().ok().filter(|pid| *pid != 0),
+                restarts: value("NRestarts").parse().unwrap_or(0),
+                exit_code: value("ExecMainStatus").parse().unwrap_or(0),
+                state_dir: value("StateDirectory")
+                    .split_whitespace()
+                    .next()
+                    .map(|name| Path::new("/var/lib").join(name)),
+                credentials: Vec::new(),
+            })
+        })
+    }
+
+    pub fn runs(&self) -> bool {
+        self.active == "active"
+    }
+
+    /// What the daemon would find in `$CREDENTIALS_DIRECTORY` is named here by where it
+    /// comes from: that folder exists for the service alone.
+    pub fn place(&self, password_file: &mut String, tls: &mut tls::Settings) {
+        let names = [password_file, &mut tls.ca_file, &mut tls.cert_file, &mut tls.key_file];
+        for name in names {
+            if let Some((_, path)) = self.credentials.iter().find(|(id, _)| id == name) {
+                *name = path.display().to_string();
+            }
+        }
+    }
+}
+
+fn ask(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("systemctl").arg("--no-pager").args(arguments).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// `LoadCredential=` lines of a unit and its drop-ins (systemd.exec(5)): a name and a
+/// file, or a name alone, which is looked up in `/etc/credstore`.
+fn credentials(units: &str) -> Vec<(String, PathBuf)> {
+    let lines = units.lines().filter_map(|line| line.trim().strip_prefix("LoadCredential="));
+    lines
+        .filter(|value| !value.is_empty())
+        .map(|value| match value.split_once(':') {
+            Some((id, path)) => (id.to_owned(), Path::new("/etc/credstore").join(path)),
+            None => (value.to_owned(), Path::new("/etc/credstore").join(value)),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As systemd 252 prints it, shortened.
+    const SHOWN: &str = "\
+Id=expressiond@door.service
+LoadState=loaded
+ActiveState=failed
+SubState=failed
+ExecStart={ path=/usr/bin/expressiond ; argv[]=/usr/bin/expressiond run --config /etc/expressiond/door.toml ; ignore_errors=no }
+ExecMainStatus=78
+MainPID=0
+StateDirectory=expressiond/door
+
+Id=expressiond.service
+LoadState=loaded
+ActiveState=active
+SubState=running
+StatusText=14 frames/s; connected to the broker
+UnitFileState=enabled
+MainPID=812
+NRestarts=2
+ExecMainStatus=0
+ExecStart={ path=/usr/bin/expressiond ; argv[]=/usr/bin/expressiond run --config /etc/expressiond/expressiond.toml ; ignore_errors=no }
+StateDirectory=expressiond
+";
+
+    #[test]
+    fn the_unit_is_the_one_with_these_settings() {
+        let unit = |file: &str| Unit::choose(SHOWN, Path::new(file));
+        let usual = unit("/etc/expressiond/expressiond.toml").expect("found");
+        assert_eq!((usual.name.as_str(), usual.main_pid), ("expressiond.service", Some(812)));
+        assert_eq!(usual.state_dir.as_deref(), Some(Path::new("/var/lib/expressiond")));
+        assert!(usual.runs() && usual.enabled && usual.restarts == 2);
+        let door = unit("/etc/expressiond/door.toml").expect("found");
+        assert_eq!((door.exit_code, door.main_pid, door.runs()), (78, None, false));
+        assert_eq!(unit("/home/me/mine.toml"), None);
+    }
+
+    #[test]
+    fn secrets_are_named_by_where_they_come_from() {
+        let units = "# /etc/systemd/system/expressiond.service.d/override.conf\n[Service]\n\
+                     LoadCredential=mqtt-password:/etc/expressiond/mqtt-password\n\
+                     LoadCredential=device.key\n";
+        let unit = Unit { credentials: credentials(units), ..Unit::default() };
+        let mut password = "mqtt-password".to_owned();
+        let mut tls = tls::Settings {
+            key_file: "device.key".into(),
+            ca_file: "/ca".into(),
+            ..Default::default()
+        };
+        unit.place(&mut password, &mut tls);
+        assert_eq!(password, "/etc/expressiond/mqtt-password");
+        assert_eq!(
+            (tls.key_file.as_str(), tls.ca_file.as_str()),
+            ("/etc/credstore/device.key", "/ca")
+        );
+    }
+}

@@ -1,0 +1,184 @@
+//! Why is nothing happening? Everything that the daemon needs, checked one after the
+//! other as the daemon would meet it, without disturbing one that runs.
+//! `docs/ref/doctor.md` describes the checks.
+
+mod board;
+mod broker;
+mod camera;
+mod files;
+pub mod finding;
+mod installed;
+mod running;
+mod service;
+pub mod table;
+
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime};
+
+use crate::config::layers::Layers;
+use crate::config::{self, Config, ConfigArgs, DEFAULT_FILE};
+use crate::detector::Detector;
+use crate::error::{Error, Kind, Result};
+use crate::pipeline::plan::{Identity, about};
+use crate::publish::credentials::Credentials;
+use crate::publish::payload::{ReasonCode, rfc3339};
+use finding::{Check, Finding, Report, Verdict};
+use installed::Unit;
+use running::Running;
+
+/// Looks at everything and tells each finding as it is made.
+///
+/// # Errors
+///
+/// A fault of this program; what is wrong with the device is in the report.
+pub fn examine(args: &ConfigArgs, mut tell: impl FnMut(&Finding)) -> Result<Report> {
+    let file = args.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
+    let mut examination =
+        Examination { unit: Unit::find(file), findings: Vec::new(), tell: &mut tell };
+    let device = match config::load(args) {
+        Ok((config, layers)) => {
+            examination.add(settings(&layers));
+            examination.all(config)?
+        }
+        Err(error) => {
+            examination.without_settings(&error);
+            None
+        }
+    };
+    let Examination { findings, .. } = examination;
+    Ok(Report::new(rfc3339(SystemTime::now()), device, findings))
+}
+
+struct Examination<'a> {
+    unit: Option<Unit>,
+    findings: Vec<Finding>,
+    tell: &'a mut dyn FnMut(&Finding),
+}
+
+impl Examination<'_> {
+    fn add(&mut self, finding: Finding) {
+        (self.tell)(&finding);
+        self.findings.push(finding);
+    }
+
+    /// Everything after the settings; the device's id, if it has one.
+    fn all(&mut self, mut config: Config) -> Result<Option<String>> {
+        if let Some(unit) = &self.unit {
+            unit.place(&mut config.mqtt.password_file, &mut config.mqtt.tls);
+        }
+        let credentials = Credentials::of_the_environment();
+        let state_dir = self.state_dir(&config);
+        let running = Running::find(self.unit.as_ref(), state_dir.as_deref());
+        let secrets = files::credentials(&config, &credentials);
+        let readable = matches!(secrets.verdict, Verdict::Ok | Verdict::Warning);
+        self.add(secrets);
+        let detector = self.model(&config);
+        let classes = detector.as_ref().map(|detector| detector.info().classes.clone());
+        self.add(files::permissions(&config, self.unit.as_ref()));
+        self.add(camera::camera(&config, detector, running.as_ref(), state_dir.as_deref()));
+        self.add(files::state(&config, state_dir.as_deref()));
+        let (device, status) = match Identity::of(&config, state_dir.as_deref()) {
+            Ok(Identity { topics, camera }) => {
+                let about = about(&config, topics, &camera, classes.unwrap_or_default());
+                let runtime =
+                    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(
+                        |error| Error::caused(Kind::Internal, "cannot start the runtime", error),
+                    )?;
+                let visited = runtime.block_on(broker::broker(
+                    &config,
+                    readable.then_some(&credentials),
+                    &about,
+                ));
+                visited.findings.into_iter().for_each(|finding| self.add(finding));
+                (Some(about.topics.device().to_string()), visited.status)
+            }
+            Err(error) => {
+                let remedy = "set device.id";
+                let first =
+                    Finding::problem(Check::Broker, error.kind(), error.to_string(), remedy);
+                let rest = broker::with_the_rest(vec![first], "the device needs an id first");
+                rest.into_iter().for_each(|finding| self.add(finding));
+                (None, None)
+            }
+        };
+        self.add(board::clock());
+        self.add(board::board(config.pace.hot_c));
+        self.add(service::service(self.unit.as_ref(), running.as_ref(), status.as_ref()));
+        Ok(device)
+    }
+
+    /// What can be told without settings.
+    fn without_settings(&mut self, error: &Error) {
+        let remedy = "correct that line; `expressiond check-config` shows what is in force";
+        self.add(Finding::problem(Check::Settings, error.kind(), error.to_string(), remedy));
+        let later = Check::ALL.into_iter().skip(1);
+        for check in later.take_while(|check| *check != Check::Clock) {
+            self.add(Finding::skipped(check, "the settings must be right first"));
+        }
+        self.add(board::clock());
+        self.add(board::board(Config::default().pace.hot_c));
+        let running = Running::find(self.unit.as_ref(), None);
+        self.add(service::service(self.unit.as_ref(), running.as_ref(), None));
+    }
+
+    /// The folder that the daemon uses: the service's, when that is what is looked at.
+    fn state_dir(&self, config: &Config) -> Option<PathBuf> {
+        let of_service = self.unit.as_ref().and_then(|unit| unit.state_dir.clone());
+        match of_service {
+            Some(folder) if config.device.state_dir.is_empty() => Some(folder),
+            _ => config.device.state_dir(|name| std::env::var(name).ok()),
+        }
+    }
+
+    /// The library by the model that runs on it.
+    fn model(&mut self, config: &Config) -> Option<Detector> {
+        let begun = Instant::now();
+        let loaded = Detector::load(&config.model);
+        let took = begun.elapsed().as_secs_f32();
+        let version = tflitec::tf_lite_version();
+        let plain = loaded.as_ref().is_ok_and(|detector| !detector.info().xnnpack);
+        self.add(if plain && !cfg!(target_arch = "arm") {
+            let message =
+                format!("TensorFlow Lite {version} without XNNPACK: several times slower");
+            let remedy = "XNNPACK needs /sys/devices/system/cpu/{possible,present}: does a sandbox \
+                          or container hide them?";
+            Finding::warning(Check::Library, message, remedy)
+        } else if plain {
+            Finding::ok(
+                Check::Library,
+                format!("TensorFlow Lite {version} (this build has no XNNPACK)"),
+            )
+        } else {
+            Finding::ok(Check::Library, format!("TensorFlow Lite {version}"))
+        });
+        match loaded {
+            Ok(detector) => {
+                let info = detector.info();
+                let tested = if info.self_tested {
+                    "checksum right, self-test passed"
+                } else {
+                    "it brings no self-test"
+                };
+                let message = format!("{} ({}): {tested} in {took:.1} s", info.id, info.input);
+                self.add(Finding::ok(Check::Model, message));
+                Some(detector)
+            }
+            Err(error) => {
+                let remedy = "`expressiond model verify` shows each step; an empty model.path takes \
+                              the model that came with the program";
+                let finding =
+                    Finding::problem(Check::Model, Kind::Model, error.to_string(), remedy);
+                self.add(finding.because(ReasonCode::ModelRefused));
+                None
+            }
+        }
+    }
+}
+
+fn settings(layers: &Layers) -> Finding {
+    let files: Vec<String> = layers.files().map(|file| file.display().to_string()).collect();
+    if files.is_empty() {
+        return Finding::ok(Check::Settings, "no file: the built-in defaults are in force");
+    }
+    Finding::ok(Check::Settings, format!("right: {}", files.join(", ")))
+}

@@ -1,0 +1,61 @@
+//! Whether a daemon runs with these settings: as a service or started by hand.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustix::fs::{major, minor};
+
+use super::installed::Unit;
+
+/// A daemon that runs, seen from outside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Running {
+    /// `expressiond.service`, or the number of a process.
+    pub who: String,
+    /// What it told systemd last; none when it was started by hand.
+    pub status: Option<String>,
+}
+
+impl Running {
+    pub fn find(unit: Option<&Unit>, state_dir: Option<&Path>) -> Option<Self> {
+        if let Some(unit) = unit.filter(|unit| unit.runs()) {
+            let status = Some(unit.status.clone()).filter(|status| !status.is_empty());
+            return Some(Self { who: unit.name.clone(), status });
+        }
+        let locks = fs::read_to_string("/proc/locks").ok()?;
+        let pid = holder(&locks, &state_dir?.join("outbox.lock"))?;
+        Some(Self { who: format!("a daemon started by hand (process {pid})"), status: None })
+    }
+}
+
+/// Who holds the lock on the outbox (proc_locks(5)): asked of the kernel, since trying
+/// the lock could keep a daemon from starting just then.
+fn holder(locks: &str, lock: &Path) -> Option<u32> {
+    let file = fs::metadata(lock).ok()?;
+    let device = file.dev();
+    let wanted = format!("{:02x}:{:02x}:{}", major(device), minor(device), file.ino());
+    // 1: FLOCK ADVISORY WRITE <pid> <major:minor:inode> 0 EOF
+    let fields = locks.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    fields.into_iter().find_map(|fields| {
+        let ours = fields.get(1) == Some(&"FLOCK") && fields.get(5) == Some(&wanted.as_str());
+        ours.then(|| fields.get(4)?.parse().ok())?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publish::journal::Journal;
+
+    #[test]
+    fn a_daemon_started_by_hand_is_found_by_its_lock() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        assert_eq!(Running::find(None, Some(folder.path())), None);
+        let journal = Journal::open(folder.path()).expect("opens");
+        let found = Running::find(None, Some(folder.path())).expect("found");
+        assert!(found.who.contains(&std::process::id().to_string()), "{found:?}");
+        drop(journal);
+        assert_eq!(Running::find(None, Some(folder.path())), None);
+    }
+}

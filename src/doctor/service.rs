@@ -1,0 +1,111 @@
+//! The daemon itself: whether it runs, and what it says of itself.
+
+use serde_json::Value;
+
+use super::finding::{Check, Finding, Verdict};
+use super::installed::Unit;
+use super::running::Running;
+use crate::error::Kind;
+use crate::publish::payload::ReasonCode;
+
+/// `status` is what the broker keeps of a daemon that runs.
+pub fn service(unit: Option<&Unit>, running: Option<&Running>, status: Option<&Value>) -> Finding {
+    let finding = match (unit, running) {
+        (_, Some(running)) => alive(unit, running),
+        (Some(unit), None) => down(unit),
+        (None, None) if status.is_some() => {
+            Finding::skipped(Check::Service, "no service here has these settings")
+        }
+        (None, None) => Finding::skipped(
+            Check::Service,
+            "no service here has these settings, and no daemon runs with them",
+        ),
+    };
+    match status {
+        Some(status) => with_reasons(finding, status),
+        None => finding,
+    }
+}
+
+fn alive(unit: Option<&Unit>, running: &Running) -> Finding {
+    let restarts = unit.map_or(0, |unit| unit.restarts);
+    let status = running.status.as_deref().unwrap_or("it runs");
+    let message = format!("{}: {status}", running.who);
+    if restarts == 0 {
+        return Finding::ok(Check::Service, message);
+    }
+    let message = format!("{message}; systemd has restarted it {restarts} times");
+    let remedy = format!("journalctl -u {} says why it ended", running.who);
+    Finding::warning(Check::Service, message, remedy)
+}
+
+fn down(unit: &Unit) -> Finding {
+    let name = &unit.name;
+    if unit.active == "inactive" {
+        let (message, remedy) =
+            (format!("{name} does not run"), format!("sudo systemctl enable --now {name}"));
+        return Finding::warning(Check::Service, message, remedy);
+    }
+    let kind = Kind::ALL.into_iter().find(|kind| kind.exit_code() == unit.exit_code);
+    let why = kind.map_or(String::new(), |kind| format!(" ({})", kind.name()));
+    let message =
+        format!("{name} is {} ({}), it ended with {}{why}", unit.active, unit.sub, unit.exit_code);
+    let remedy = format!("journalctl -u {name} -n 20 says why");
+    Finding::problem(Check::Service, kind.unwrap_or(Kind::Internal), message, remedy)
+}
+
+/// What the daemon gives as reasons on its status topic, the first one's code with it.
+fn with_reasons(mut finding: Finding, status: &Value) -> Finding {
+    let reasons: Vec<&Value> = status["reasons"].as_array().into_iter().flatten().collect();
+    let words = |reason: &&Value| {
+        let (code, message) = (reason["code"].as_str()?, reason["message"].as_str()?);
+        Some(format!("{code} ({message})"))
+    };
+    let told: Vec<String> = reasons.iter().filter_map(words).collect();
+    if told.is_empty() {
+        finding.message += "; its status topic says that all is well";
+        return finding;
+    }
+    finding.message += &format!("; its status topic says {}", told.join(", "));
+    finding.reason = ReasonCode::ALL.into_iter().find(|code| reasons[0]["code"] == code.name());
+    // Nobody in the picture is not a fault.
+    if finding.verdict == Verdict::Ok && finding.reason != Some(ReasonCode::NoFace) {
+        finding.verdict = Verdict::Warning;
+        finding.remedy = Some("docs/guide/troubleshoot.md has a remedy for each reason".to_owned());
+    }
+    finding
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn unit(active: &str, exit_code: u8) -> Unit {
+        let (name, active) = ("expressiond.service".to_owned(), active.to_owned());
+        Unit { name, active, exit_code, ..Unit::default() }
+    }
+
+    #[test]
+    fn a_service_that_failed_ends_doctor_with_the_same_code() {
+        let failed = service(Some(&unit("failed", 78)), None, None);
+        assert_eq!(failed.kind, Some(Kind::Config));
+        assert!(failed.message.contains("(config)"), "{failed:?}");
+        let idle = service(Some(&unit("inactive", 0)), None, None);
+        assert_eq!((idle.verdict, idle.kind), (Verdict::Warning, None));
+    }
+
+    #[test]
+    fn what_the_status_topic_says_is_passed_on() {
+        let running = Running { who: "expressiond.service".into(), status: Some("fine".into()) };
+        let says = |reasons: Value| {
+            let status = json!({ "reasons": reasons });
+            service(Some(&unit("active", 0)), Some(&running), Some(&status))
+        };
+        assert_eq!(says(json!([])).verdict, Verdict::Ok);
+        let nobody = says(json!([{ "code": "no_face", "message": "nobody" }]));
+        assert_eq!((nobody.verdict, nobody.reason), (Verdict::Ok, Some(ReasonCode::NoFace)));
+        let dark = says(json!([{ "code": "dark", "message": "too dark" }]));
+        assert_eq!((dark.verdict, dark.reason), (Verdict::Warning, Some(ReasonCode::Dark)));
+    }
+}

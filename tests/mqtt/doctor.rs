@@ -1,0 +1,385 @@
+//! `expressiond doctor` as its users run it: with a real Mosquitto that refuses in
+//! every way there is, with wrong settings, without a camera, on a disk that is full;
+//! and its page and schema against what it prints.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use expressiond::doctor::finding::{Check, SCHEMA_VERSION, Verdict};
+use expressiond::error::Kind;
+use expressiond::publish::payload::ReasonCode;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::certificates::{Authority, Issued, text};
+use crate::mosquitto::{Mosquitto, free_port};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_expressiond");
+const PAGE: &str = include_str!("../../docs/ref/doctor.md");
+const SCHEMA: &str = include_str!("../../docs/ref/doctor.schema.json");
+
+/// Settings with a folder of their own, a face to look at, and a broker at `url`.
+struct Device {
+    folder: TempDir,
+}
+
+impl Device {
+    fn new(url: &str, more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        std::fs::create_dir(&state).unwrap();
+        let own = format!(
+            "[device]\nid = \"d1\"\nstate_dir = \"{}\"\n\
+             [camera]\nsource = \"models/self-test.jpg\"\n[mqtt]\nurl = \"{url}\"\n{more}",
+            state.display()
+        );
+        std::fs::write(folder.path().join("e.toml"), own).unwrap();
+        Self { folder }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, command: &str, more: &[&str]) -> Command {
+        let mut program = Command::new(PROGRAM);
+        program.current_dir(env!("CARGO_MANIFEST_DIR")).arg(command).arg("--config");
+        program.arg(self.file("e.toml")).args(more).stdin(Stdio::null());
+        program
+    }
+
+    fn examine(&self, more: &[&str]) -> Report {
+        Report::of(self.command("doctor", &[&["--json"], more].concat()).output().unwrap())
+    }
+}
+
+struct Report(Value);
+
+impl Report {
+    /// Checks what holds for every report.
+    fn of(output: Output) -> Self {
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        let report: Value = serde_json::from_slice(&output.stdout).expect(&words);
+        let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+        let validator = jsonschema::draft202012::new(&schema).unwrap();
+        let errors: Vec<_> = validator.iter_errors(&report).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:?} in {report:#}");
+        let checks = report["checks"].as_array().unwrap();
+        let order: Vec<_> = checks.iter().map(|check| check["check"].clone()).collect();
+        assert_eq!(order, Check::ALL.map(|check| json!(check.name())));
+        let code = report["exit_code"].as_i64().unwrap();
+        assert_eq!(output.status.code().map(i64::from), Some(code), "{words}");
+        assert_eq!(code == 0, report["verdict"] != "problem", "{report:#}");
+        Self(report)
+    }
+
+    fn check(&self, name: &str) -> &Value {
+        let checks = self.0["checks"].as_array().unwrap();
+        checks.iter().find(|check| check["check"] == name).unwrap()
+    }
+
+    /// The first problem is this one, with these words, and decides the exit code.
+    #[track_caller]
+    fn ends_with(&self, code: i64, check: &str, words: &str) {
+        let checks = self.0["checks"].as_array().unwrap();
+        let first = checks.iter().find(|check| check["verdict"] == "problem");
+        let first = first.unwrap_or_else(|| panic!("no problem in {:#}", self.0));
+        assert_eq!(first["check"], check, "{:#}", self.0);
+        assert!(first["message"].as_str().unwrap().contains(words), "{first:#}");
+        assert!(first["remedy"].is_string(), "{first:#}");
+        assert_eq!(self.0["exit_code"], code, "{:#}", self.0);
+    }
+
+    #[track_caller]
+    fn is(&self, check: &str, verdict: &str, words: &str) {
+        let found = self.check(check);
+        assert_eq!(found["verdict"], verdict, "{:#}", self.0);
+        assert!(found["message"].as_str().unwrap().contains(words), "{found:#}");
+    }
+}
+
+fn plain_url(port: u16) -> String {
+    format!("mqtt://127.0.0.1:{port}")
+}
+
+#[test]
+fn a_device_that_is_well_is_told_so() {
+    let broker = Mosquitto::start();
+    let report = Device::new(&plain_url(broker.port), "").examine(&[]);
+    assert_eq!(report.0["device"], "d1");
+    for (check, words) in [
+        ("settings", "e.toml"),
+        ("library", "TensorFlow Lite"),
+        ("model", "self-test passed"),
+        ("camera", "faces in the picture: 1"),
+        ("state", "can be written"),
+        ("broker", "answers"),
+        ("login", "anonymous"),
+        ("topics", "expressiond/d1/command"),
+    ] {
+        report.is(check, "ok", words);
+    }
+    report.is("tls", "skipped", "does not ask");
+    report.is("home_assistant", "warning", "homeassistant/device/expressiond_d1/config");
+    assert_eq!(report.0["exit_code"], 0);
+}
+
+#[test]
+fn people_and_scripts_get_lines() {
+    let device = Device::new(&plain_url(free_port()), "");
+    let output = device.command("doctor", &[]).output().unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let is_of = |(line, check): (&str, Check)| line[9..].starts_with(check.name());
+    assert!(lines.lines().zip(Check::ALL).all(is_of), "{lines}");
+    assert!(lines.lines().nth(7).unwrap().starts_with("problem  broker "), "{lines}");
+    assert!(lines.contains("; do: start the broker"), "{lines}");
+    assert!(!lines.contains('\u{1b}'), "{lines}");
+    assert_eq!(output.status.code(), Some(69));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("expressiond: broker: "));
+}
+
+#[test]
+fn wrong_settings_are_named_with_their_line() {
+    let device = Device::new("mqtt://127.0.0.1", "nonsense = 1\n");
+    let report = device.examine(&[]);
+    report.ends_with(78, "settings", "e.toml:8");
+    report.is("broker", "skipped", "settings must be right");
+    assert_eq!(report.0["device"], Value::Null);
+}
+
+#[test]
+fn a_broker_that_is_not_there() {
+    let port = free_port();
+    let device = Device::new(&plain_url(port), "");
+    device.examine(&[]).ends_with(69, "broker", "nothing listens there");
+    let unknown = device.examine(&["--set", "mqtt.url=mqtt://nowhere.invalid"]);
+    unknown.ends_with(69, "broker", "nowhere.invalid is not known");
+    let inside = device.examine(&["--set", "mqtt.url="]);
+    inside.is("broker", "warning", "inside the daemon");
+}
+
+#[test]
+fn a_missing_camera_and_a_refused_model() {
+    let broker = Mosquitto::start();
+    let device = Device::new(&plain_url(broker.port), "");
+    let report = device.examine(&["--set", "camera.source=/dev/video-none"]);
+    report.ends_with(69, "camera", "is it plugged in?");
+    assert_eq!(report.check("camera")["reason"], "no_camera");
+    report.is("permissions", "skipped", "no video device");
+
+    let broken = device.file("m.tflite");
+    std::fs::write(&broken, "nonsense").unwrap();
+    let report = device.examine(&["--set", &format!("model.path={}", text(&broken))]);
+    report.ends_with(70, "model", "not a TensorFlow Lite file");
+    assert_eq!(report.check("model")["reason"], "model_refused");
+    report.is("camera", "skipped", "without a model");
+    report.is("topics", "ok", "d1");
+}
+
+#[test]
+fn an_owner_who_has_paused_it_finds_the_camera_closed() {
+    let broker = Mosquitto::start();
+    let device = Device::new(&plain_url(broker.port), "");
+    std::fs::write(device.file("state").join("runtime.json"), r#"{"paused":true}"#).unwrap();
+    let report = device.examine(&[]);
+    report.is("camera", "warning", "paused");
+    assert_eq!(report.check("camera")["reason"], "paused");
+}
+
+#[test]
+fn a_password_that_is_wrong_or_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = folder.path().join("users");
+    passwords(&users, &["d1"]);
+    let lines = format!("allow_anonymous false\npassword_file {}\n", text(&users));
+    let broker = Mosquitto::with(&lines);
+    let device = Device::new(&plain_url(broker.port), "username = \"d1\"\npassword_file = \"p\"\n");
+    let with_password = |password: &str| {
+        std::fs::write(device.file("secret"), password).unwrap();
+        let file = format!("mqtt.password_file={}", text(&device.file("secret")));
+        device.examine(&["--set", &file])
+    };
+    with_password("wrong").ends_with(77, "login", "refused user or password");
+    with_password(PASSWORD).is("login", "ok", "user d1");
+    // Everybody may read what a test writes.
+    with_password(PASSWORD).is("credentials", "warning", "everybody");
+    let absent = device.examine(&["--set", "mqtt.password_file=/absent/password"]);
+    absent.ends_with(78, "credentials", "/absent/password");
+    absent.is("broker", "ok", "answers");
+}
+
+const PASSWORD: &str = "of-the-test";
+
+fn passwords(users: &Path, names: &[&str]) {
+    std::fs::write(users, "").unwrap();
+    for name in names {
+        let made = Command::new("mosquitto_passwd")
+            .args(["-b", &text(users), name, PASSWORD])
+            .status()
+            .expect("mosquitto_passwd comes with mosquitto");
+        assert!(made.success());
+    }
+}
+
+#[test]
+fn an_access_list_that_denies_is_seen_although_the_broker_keeps_silent() {
+    let folder = tempfile::tempdir().unwrap();
+    let (users, own) = (folder.path().join("users"), folder.path().join("acl"));
+    passwords(&users, &["d1"]);
+    std::fs::write(folder.path().join("password"), PASSWORD).unwrap();
+    let login = format!(
+        "username = \"d1\"\npassword_file = \"{}\"\n",
+        text(&folder.path().join("password"))
+    );
+    let with_list = |list: &Path| {
+        let lines = format!(
+            "allow_anonymous false\npassword_file {}\nacl_file {}\n",
+            text(&users),
+            text(list)
+        );
+        let broker = Mosquitto::with(&lines);
+        Device::new(&plain_url(broker.port), &login).examine(&[])
+    };
+    let fleet = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/mosquitto/fleet.acl");
+    with_list(&fleet).is("topics", "ok", "d1");
+    std::fs::write(&own, "user d1\ntopic read #\n").unwrap();
+    with_list(&own).ends_with(77, "topics", "did not come back");
+    std::fs::write(&own, "user d1\ntopic write #\n").unwrap();
+    with_list(&own).ends_with(77, "topics", "did not come back");
+}
+
+#[test]
+fn certificates_that_do_not_convince() {
+    let (ours, stranger) = (Authority::new("Our CA"), Authority::new("Somebody"));
+    let good = ours.issue("broker", "DNS:localhost");
+    let old = ours.issue_until("old", "DNS:localhost", "200201000000Z");
+    let elsewhere = ours.issue("elsewhere", "DNS:elsewhere.example");
+    let serve = |cert: &Issued| {
+        Mosquitto::with(&format!(
+            "cafile {}\ncertfile {}\nkeyfile {}\nallow_anonymous true\n",
+            text(&ours.ca()),
+            text(&cert.cert),
+            text(&cert.key)
+        ))
+    };
+    let examine = |broker: &Mosquitto, ca: &Authority| {
+        let tls = format!("[mqtt.tls]\nca_file = \"{}\"\n", text(&ca.ca()));
+        Device::new(&format!("mqtts://localhost:{}", broker.port), &tls).examine(&[])
+    };
+    let broker = serve(&good);
+    examine(&broker, &ours).is("tls", "ok", "for localhost");
+    examine(&broker, &ours).is("topics", "ok", "d1");
+    examine(&broker, &stranger).ends_with(78, "tls", "check mqtt.tls.ca_file");
+    examine(&serve(&old), &ours).ends_with(78, "tls", "has expired");
+    examine(&serve(&elsewhere), &ours).ends_with(78, "tls", "another name than mqtt.url");
+    // One that speaks no TLS.
+    let plain = Mosquitto::start();
+    let report = examine(&plain, &ours);
+    assert_eq!(report.0["verdict"], "problem", "{:#}", report.0);
+}
+
+#[test]
+fn a_disk_that_takes_nothing_more() {
+    let broker = Mosquitto::start();
+    let device = Device::new(&plain_url(broker.port), "");
+    // Writes fail as on a full disk, without one: no file may become larger than 0 blocks.
+    let script = "trap '' XFSZ; ulimit -f 0; exec \"$0\" doctor --json --config \"$1\"";
+    let output = Command::new("sh")
+        .args(["-c", script, PROGRAM])
+        .arg(device.file("e.toml"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    Report::of(output).ends_with(74, "state", "is full");
+    let file = device.file("e.toml").display().to_string();
+    device.examine(&["--set", &format!("device.state_dir={file}")]).ends_with(
+        74,
+        "state",
+        "cannot write",
+    );
+}
+
+/// A process that does not outlive its test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_daemon_that_runs_is_found_and_not_disturbed() {
+    let broker = Mosquitto::start();
+    let device = Device::new(&plain_url(broker.port), "");
+    let repeat = ["--set", "camera.repeat=true", "--set", "camera.fps=5"];
+    let mut run = device.command("run", &repeat);
+    let mut daemon = Running(run.stderr(Stdio::null()).spawn().unwrap());
+    let limit = Instant::now() + Duration::from_secs(60);
+    let report = loop {
+        let report = device.examine(&repeat);
+        // Announced, and its status is kept: everything has begun.
+        let message = report.check("service")["message"].as_str().unwrap().to_owned();
+        let announced = report.check("home_assistant")["verdict"] == "ok";
+        let found = report.check("camera")["verdict"] == "skipped";
+        if found && announced && message.contains("its status topic says") {
+            break report;
+        }
+        assert!(Instant::now() < limit, "{:#}", report.0);
+    };
+    let process = format!("process {}", daemon.0.id());
+    report.is("camera", "skipped", &process);
+    report.is("service", "ok", &process);
+    report.is("topics", "ok", "d1");
+    assert_eq!(report.0["exit_code"], 0, "{:#}", report.0);
+    assert!(daemon.0.try_wait().unwrap().is_none(), "it ended");
+    // One connection since the start: nobody took its client id.
+    let kept = Command::new("mosquitto_sub")
+        .args(["-p", &broker.port.to_string(), "-C", "1", "-W", "10"])
+        .args(["-t", "expressiond/d1/status"])
+        .output()
+        .unwrap();
+    let status: Value = serde_json::from_slice(&kept.stdout).unwrap();
+    assert_eq!(status["mqtt"]["connections"], 1, "{status:#}");
+    // And nothing of the visit is left.
+    let left = Command::new("mosquitto_sub")
+        .args(["-p", &broker.port.to_string(), "-W", "2", "-t", "expressiond/d1/doctor/#"])
+        .output()
+        .unwrap();
+    assert!(left.stdout.is_empty(), "{left:?}");
+}
+
+fn table(heading: &str) -> Vec<Vec<String>> {
+    let section = PAGE.split_once(heading).expect("the heading is in the page").1;
+    let rows = section.lines().skip_while(|line| !line.starts_with('|'));
+    rows.take_while(|line| line.starts_with('|'))
+        .skip(2)
+        .map(|row| row.trim_matches('|').split('|').map(|c| c.trim().replace('`', "")).collect())
+        .collect()
+}
+
+#[test]
+fn the_page_and_the_schema_name_what_there_is() {
+    let documented: Vec<_> = table("## Checks").into_iter().map(|row| row[0].clone()).collect();
+    assert_eq!(documented, Check::ALL.map(Check::name));
+    let verdicts: Vec<_> =
+        table("each with a verdict").into_iter().map(|row| row[0].clone()).collect();
+    assert_eq!(verdicts, Verdict::ALL.map(Verdict::name));
+    for code in table("## Checks").iter().filter_map(|row| row[3].parse::<u8>().ok()) {
+        assert!(Kind::ALL.iter().any(|kind| kind.exit_code() == code), "{code}");
+    }
+    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    assert_eq!(schema["properties"]["schema"]["const"], SCHEMA_VERSION);
+    let item = &schema["properties"]["checks"]["items"]["properties"];
+    assert_eq!(item["check"]["enum"], json!(Check::ALL));
+    assert_eq!(schema["$defs"]["verdict"]["enum"], json!(Verdict::ALL));
+    let mut reasons = vec![Value::Null];
+    reasons.extend(ReasonCode::ALL.map(|code| json!(code)));
+    assert_eq!(item["reason"]["enum"], Value::Array(reasons));
+    let mut codes = vec![0];
+    codes.extend(Kind::ALL.map(Kind::exit_code));
+    assert_eq!(schema["properties"]["exit_code"]["enum"], json!(codes));
+}
