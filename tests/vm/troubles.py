@@ -61,7 +61,8 @@ def a_full_disk(machine: Machine, outside: Listener) -> None:
     since = outside.mark()
     first_event(outside, since, PATIENCE)
     machine.run(f"dd if=/dev/zero of={STATE}/filler bs=4k 2>/dev/null; true")
-    outage(machine, outside)
+    full = "journalctl -u expressiond --no-pager | grep 'kept in memory only' || true"
+    outage(machine, outside, lambda: until("it says so", lambda: machine.run(full), PATIENCE))
     counted = until("the errors are counted", lambda: store_errors(outside))
     # Room again: what waits is on the disk, and a kill does not cost it.
     machine.run(f"rm {STATE}/filler")
