@@ -104,6 +104,13 @@ vm-test: ## Run the package in a virtual machine against real V4L2 drivers: five
 	deploy/deb/build
 	tests/vm/run out/expressiond_*_amd64.deb
 
+.PHONY: board-test
+board-test: ## From a blank machine to events, through outages, upgrade and purge, on Debian 12 and 13
+	deploy/deb/build
+	for release in bookworm trixie; do \
+		tests/vm/run --board --release $$release out/expressiond_*_amd64.deb || exit 1; \
+	done
+
 .PHONY: help
 help: ## This
 	@awk 'BEGIN { FS = ":.*## " } \

@@ -83,3 +83,22 @@ fn layers_are_shown_with_their_place() {
     assert!(text.contains("camera.name = \"door\"") && text.contains("door.toml:2"), "{text}");
     assert!(text.contains("camera.fps = 7  (--set camera.fps)"), "{text}");
 }
+
+#[test]
+fn an_instance_reads_the_shared_file_and_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("e.toml");
+    std::fs::write(&file, "[camera]\nfps = 7\n").unwrap();
+    std::fs::create_dir(folder.path().join("conf.d")).unwrap();
+    for name in ["door", "garage"] {
+        let text = format!("[camera]\nname = '{name}'\n");
+        std::fs::write(folder.path().join(format!("conf.d/{name}.toml")), text).unwrap();
+    }
+    let output = check(&file, &["--instance", "door"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("camera.fps = 7") && text.contains("camera.name = \"door\""), "{text}");
+    assert!(!text.contains("garage"), "{text}");
+    let output = check(&file, &["--instance", "attic"]);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("attic.toml"));
+}

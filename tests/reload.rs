@@ -1,6 +1,9 @@
-//! Signals as systemd sends them: SIGHUP takes new settings or refuses them, and
-//! what systemd is told meanwhile (sd_notify(3)), heard on a socket like its own.
+//! Signals as systemd sends them: SIGHUP takes new settings or refuses them, a second
+//! one to stop does not wait, and what systemd is told meanwhile (sd_notify(3)), heard
+//! on a socket like its own.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -30,6 +33,10 @@ impl Drop for Service {
 impl Service {
     /// Starts with a camera that is not there: what it waits for stands in the status.
     fn start() -> Self {
+        Self::start_with("1", Stdio::null())
+    }
+
+    fn start_with(port: &str, stderr: Stdio) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("notify");
         let manager = UnixDatagram::bind(&socket).unwrap();
@@ -41,7 +48,8 @@ impl Service {
             .args(["run", "--config"])
             .arg(&settings)
             .env("NOTIFY_SOCKET", &socket)
-            .stderr(Stdio::null())
+            .env("EXPRESSIOND__MQTT__URL", format!("mqtt://127.0.0.1:{port}"))
+            .stderr(stderr)
             .spawn()
             .unwrap();
         Self { child, manager, folder }
@@ -132,4 +140,32 @@ fn broken_settings_are_refused_and_the_old_ones_stay() {
     service.until("video-three");
     service.signal(Signal::TERM);
     assert_eq!(service.code(), Some(0));
+}
+
+/// Takes every connection and every packet, and answers nothing but the first.
+fn mute_broker() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        while let Ok((mut socket, _)) = listener.accept() {
+            // CONNACK, MQTT 3.1.1 section 3.2.
+            let accepted = socket.write_all(&[0x20, 2, 0, 0]).is_ok();
+            while accepted && socket.read(&mut [0; 4096]).is_ok_and(|size| size > 0) {}
+        }
+    });
+    port
+}
+
+#[test]
+fn a_second_signal_stops_at_once() {
+    let mut service = Service::start_with(&mute_broker().to_string(), Stdio::piped());
+    service.until("video-one");
+    // Both are there when it looks: the second comes while it says goodbye.
+    for signal in [Signal::STOP, Signal::TERM, Signal::INT, Signal::CONT] {
+        service.signal(signal);
+    }
+    assert_eq!(service.code(), Some(0));
+    let mut log = String::new();
+    service.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert!(log.contains("while ending: stopping at once"), "{log}");
 }

@@ -1,6 +1,7 @@
 //! The daemon as its users run it: committed photographs in, events out through a
 //! real Mosquitto; and what it does when something is wrong or missing.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -67,9 +68,10 @@ impl Broker {
         std::fs::write(&config, format!("listener {port} 127.0.0.1\nallow_anonymous true\n"))
             .unwrap();
         let process = Command::new(mosquitto())
+            .arg("-v")
             .arg("-c")
             .arg(&config)
-            .stderr(Stdio::null())
+            .stderr(File::create(folder.join("broker.log")).unwrap())
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
@@ -220,6 +222,28 @@ fn a_broken_picture_among_good_ones_is_counted_and_passed_over() {
         topic.ends_with("test/status") && bad.is_some_and(|bad| bad.as_u64() >= Some(2))
     });
     assert!(!heard.is_empty());
+}
+
+#[test]
+fn a_signal_ends_every_story_and_says_goodbye() {
+    let folder = temporary();
+    let broker = Broker::start(folder.path());
+    let settings = [DEMONSTRATION[0], DEMONSTRATION[1], ("camera.repeat", "true")];
+    let mut daemon = daemon(folder.path(), broker.port, &settings);
+    broker.until(|topic, text| topic.ends_with("/event") && text.contains("expression_started"));
+    daemon.terminate();
+    let heard =
+        broker.until(|topic, text| topic == "expressiond/test/availability" && text == "offline");
+    assert_eq!(daemon.code(), Some(0));
+    let last: Vec<Event> = heard
+        .iter()
+        .filter(|(topic, _)| topic.ends_with("/event"))
+        .map(|(_, payload)| serde_json::from_str(payload).unwrap())
+        .collect();
+    assert_eq!(last.last().unwrap().event_type.name(), "face_left");
+    // By ourselves, acknowledged: the last will would not be preceded by this.
+    let log = std::fs::read_to_string(folder.path().join("broker.log")).unwrap();
+    assert!(log.contains("Received DISCONNECT from expressiond-test"), "{log}");
 }
 
 fn tell(port: u16, command: &str) {

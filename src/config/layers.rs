@@ -1,8 +1,9 @@
 //! Layers of settings and the place each value came from.
 //!
 //! Later layers win: built-in defaults, the file, `conf.d/*.toml` beside it in
-//! order of name, the environment, the command line. Each file is also read
-//! alone, because only then can a mistake be told with its line.
+//! order of name (an instance takes only its own), the environment, the command
+//! line. Each file is also read alone, because only then can a mistake be told
+//! with its line.
 
 use std::path::{Path, PathBuf};
 
@@ -32,13 +33,19 @@ pub struct Layers {
 
 impl Layers {
     /// Reads `file` and the `conf.d` folder beside it. A file that is `required`
-    /// must exist; the default one may be absent.
-    pub fn read(file: &Path, required: bool) -> Result<Self> {
+    /// must exist; the default one may be absent. Of the folder an `instance`, one
+    /// of several daemons on this machine, takes the file of its name, which must
+    /// exist: the others belong to the others.
+    pub fn read(file: &Path, required: bool, instance: Option<&str>) -> Result<Self> {
         let mut layers = Self::default();
         if file.exists() || required {
             layers.push(file)?;
         }
         let folder = file.parent().unwrap_or(Path::new("")).join("conf.d");
+        if let Some(name) = instance {
+            layers.push(&folder.join(format!("{name}.toml")))?;
+            return Ok(layers);
+        }
         let mut parts: Vec<PathBuf> = match std::fs::read_dir(&folder) {
             Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
             Err(_) => Vec::new(),

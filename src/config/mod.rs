@@ -39,6 +39,9 @@ pub struct ConfigArgs {
     /// Settings file; conf.d/*.toml beside it is read too
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// One of several daemons here: of conf.d only NAME.toml is read
+    #[arg(long, value_name = "NAME")]
+    pub instance: Option<String>,
     /// Set one value, as in --set camera.source=/dev/video2 (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
@@ -71,7 +74,8 @@ impl Config {
 /// Reads, layers and checks the settings; with them, where each came from.
 pub fn load(args: &ConfigArgs) -> Result<(Config, Layers)> {
     let file = args.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
-    let mut layers = Layers::read(file, args.config.is_some())?.with_environment(std::env::vars());
+    let mut layers = Layers::read(file, args.config.is_some(), args.instance.as_deref())?
+        .with_environment(std::env::vars());
     for text in &args.overrides {
         let (key, value) = text.split_once('=').ok_or_else(|| {
             Error::new(Kind::Config, format!("--set {text}: it must be of the form key=value"))

@@ -75,6 +75,7 @@ pub async fn daemon(plan: Plan, gallery: Option<PathBuf>, rehearse: Rehearsal) -
 /// The threads and what is shared with them.
 struct Threads {
     stop: Arc<Stop>,
+    mailbox: Arc<Mailbox<Frame>>,
     counters: Arc<Counters>,
     capture: watch::Receiver<CaptureState>,
     paused: watch::Sender<bool>,
@@ -210,10 +211,13 @@ impl Program {
 
     /// Stops the threads, lets them tell what they know, says goodbye to the broker.
     async fn end(&mut self, publisher: &Publisher, wanted: Ending) -> Ending {
+        self.threads.stop.stop();
         if wanted == Ending::Finished {
             self.watcher.service.stopping();
+            // Not waiting for a capture thread that waits for a frame; its camera is
+            // closed with the process.
+            self.threads.mailbox.close();
         }
-        self.threads.stop.stop();
         let mut done = self.threads.done.clone();
         let finish = async {
             // An error means the thread is gone already.
@@ -324,6 +328,7 @@ fn start(
     spawn("capture", move || capture.run())?;
     Ok(Threads {
         stop,
+        mailbox,
         counters,
         capture: capture_state,
         paused: pause,

@@ -246,6 +246,7 @@ fn announce(event: &Event) {
     log::info!(
         camera = event.camera.as_str(),
         track_id = event.track.as_str(),
+        event_id = event.id.to_string().as_str(),
         event = event.event_type.name();
         "{:<18} {words} ({:.2})",
         event.event_type.name(),

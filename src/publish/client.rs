@@ -37,10 +37,10 @@ const WINDOW: usize = 32;
 const REQUESTS: usize = 2 * WINDOW;
 
 /// How long [`super::Publisher::shutdown`] takes at most.
-pub const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+pub const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Of that, how long the outbox may still be emptied.
-const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+const DRAIN_LIMIT: Duration = Duration::from_millis(500);
 
 /// A message that arrived on a subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -252,7 +252,7 @@ impl Publisher {
         self.shared.queue().stats()
     }
 
-    /// Delivers what it can in a few seconds, says `offline`, waits for the
+    /// Delivers what it can in half a second, says `offline`, waits for the
     /// broker to have that, and disconnects. Takes [`super::client::CLOSE_LIMIT`]
     /// at most.
     pub async fn shutdown(&self) {

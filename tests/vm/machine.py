@@ -32,7 +32,8 @@ def free_port() -> int:
 
 
 class Machine:
-    """Boots at once; `run` needs `wait` first. The disk is not changed (snapshot)."""
+    """Boots at once; `run` needs `wait` first. The disk is not changed (snapshot), but
+    what is written to it survives the machine's own reboots."""
 
     def __init__(self, folder: Path, payload: Path):
         self.port = free_port()
@@ -45,9 +46,9 @@ class Machine:
         # "xxx"), and systemd sees no mounts.
         self.process = subprocess.Popen(
             ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-M", "q35", "-cpu", "max,-svm,-la57"]
-            + ["-smp", "2", "-m", "1536", "-nographic", "-no-reboot", "-monitor", "none"]
+            + ["-smp", "2", "-m", "1536", "-nographic", "-monitor", "none"]
             + ["-kernel", str(folder / "vmlinuz"), "-initrd", str(folder / "initrd")]
-            + ["-append", "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=false"]
+            + ["-append", "root=/dev/vda rw console=ttyS0 quiet panic=-1 systemd.show_status=false"]
             + ["-drive", f"file={folder / 'disk.ext4'},format=raw,if=virtio,snapshot=on"]
             + ["-drive", f"file={payload},format=raw,if=virtio,readonly=on"]
             + ["-nic", f"user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{self.port}-:1883"]
@@ -71,7 +72,7 @@ class Machine:
         return True
 
     def wait(self) -> None:
-        self.socket.settimeout(300)
+        self.socket.settimeout(600)
         try:
             assert json.loads(self.lines.readline())["ready"]
         except TimeoutError:
@@ -89,6 +90,18 @@ class Machine:
             raise AssertionError(f"{command}: {answer['code']}\n{answer['out']}{answer['err']}")
         return answer["out"].strip()
 
+    def show(self, what: str, unit: str = "expressiond") -> str:
+        return self.run(f"systemctl show --property {what} --value {unit}")
+
+    def state(self, unit: str = "expressiond") -> str:
+        return self.run(f"systemctl is-active {unit}", check=False)
+
+    def reboot(self) -> None:
+        """In order, as `systemctl reboot` does it; returns when the machine is up again."""
+        order = {"run": "systemctl reboot --no-block; sleep 600", "limit": 600}
+        self.socket.sendall(json.dumps(order).encode() + b"\n")
+        self.wait()
+
     def close(self) -> None:
         self.process.kill()
         self.process.wait()
@@ -96,21 +109,26 @@ class Machine:
 
 
 class Listener:
-    """Everything that a stock mosquitto_sub outside hears, in order."""
+    """Everything that a stock mosquitto_sub outside hears, in order. The broker keeps
+    for it what comes while either of them is away (a persistent session)."""
 
     def __init__(self, port: int):
         self.heard: list[tuple[str, str]] = []
-        self.process = subprocess.Popen(
-            ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(port), "-v", "-t", "expressiond/#"],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self.command = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(port), "-v"]
+        self.command += ["-i", "outside", "-c", "-q", "1", "-k", "10", "-t", "expressiond/#"]
+        self.closed = False
+        self.process: subprocess.Popen | None = None
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
-        for line in self.process.stdout:
-            topic, _, payload = line.rstrip("\n").partition(" ")
-            self.heard.append((topic, payload))
+        while not self.closed:  # it gives up when the broker is not there at its start
+            self.process = subprocess.Popen(
+                self.command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace"
+            )
+            for line in self.process.stdout:
+                topic, _, payload = line.rstrip("\n").partition(" ")
+                self.heard.append((topic, payload))
+            time.sleep(0.5)
 
     def mark(self) -> int:
         """Where we are: what comes later is new."""
@@ -132,5 +150,7 @@ class Listener:
         return next((reason["message"] for reason in reasons if reason["code"] == code), "")
 
     def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        self.closed = True
+        if self.process:
+            self.process.kill()
+            self.process.wait()
