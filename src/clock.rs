@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// One instant, told by two clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
@@ -14,6 +16,12 @@ pub struct Moment {
 
 pub trait Clock: Send + Sync {
     fn now(&self) -> Moment;
+
+    /// How long the machine has slept since boot: what `CLOCK_BOOTTIME` is ahead of
+    /// `CLOCK_MONOTONIC`, which stands still meanwhile (clock_gettime(2)).
+    fn asleep(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// The machine's own clocks.
@@ -22,11 +30,15 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Moment {
-        let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        let monotonic = Duration::new(
-            u64::try_from(time.tv_sec).unwrap_or(0),
-            u32::try_from(time.tv_nsec).unwrap_or(0),
-        );
-        Moment { monotonic, wall: SystemTime::now() }
+        Moment { monotonic: read(ClockId::Monotonic), wall: SystemTime::now() }
     }
+
+    fn asleep(&self) -> Duration {
+        read(ClockId::Boottime).saturating_sub(read(ClockId::Monotonic))
+    }
+}
+
+fn read(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }

@@ -3,7 +3,7 @@
 
 use expressiond::clock::{Clock, SystemClock};
 use expressiond::geometry::Size;
-use expressiond::pixels::frame::{Frame, Orientation, PixelFormat, Range};
+use expressiond::pixels::frame::{Frame, Matrix, Orientation, PixelFormat, Range};
 use expressiond::pixels::letterbox::{Letterbox, PAD};
 use expressiond::pixels::preprocess::Preprocessor;
 use expressiond::pixels::rgb::to_rgb;
@@ -33,27 +33,38 @@ fn prepared(frame: &Frame, input: Size) -> (Letterbox, Vec<u8>) {
     (letterbox, values)
 }
 
-/// One stored sample of a component (0: Y or R, 1: U or G, 2: V or B) of a packed
-/// frame without padding, with the component's own resolution.
+/// Bytes from one row of the first plane to the next.
+fn stride(format: PixelFormat, width: usize, padding: usize) -> usize {
+    padding
+        + match format {
+            PixelFormat::Rgb24 | PixelFormat::Bgr24 => 3 * width,
+            PixelFormat::Yuyv | PixelFormat::Uyvy => 4 * width.div_ceil(2),
+            _ => width,
+        }
+}
+
+/// The samples of a component (0: Y or R, 1: U or G, 2: V or B), with the component's
+/// own resolution.
 fn stored(frame: &Frame, component: usize) -> (usize, usize, Vec<f64>) {
     let (w, h) = (frame.size.width as usize, frame.size.height as usize);
     let (hw, hh) = (w.div_ceil(2), h.div_ceil(2));
-    let chroma = component > 0;
+    let (s, chroma) = (frame.stride, component > 0);
     let at: Box<dyn Fn(usize, usize) -> usize> = match frame.format {
-        PixelFormat::Rgb24 => Box::new(move |x, y| (y * w + x) * 3 + component),
-        PixelFormat::Bgr24 => Box::new(move |x, y| (y * w + x) * 3 + 2 - component),
-        PixelFormat::Grey => Box::new(move |x, y| y * w + x),
-        PixelFormat::Yuyv if !chroma => Box::new(move |x, y| y * 4 * hw + 2 * x),
-        PixelFormat::Yuyv => Box::new(move |x, y| y * 4 * hw + 4 * x + 2 * component - 1),
-        PixelFormat::Uyvy if !chroma => Box::new(move |x, y| y * 4 * hw + 2 * x + 1),
-        PixelFormat::Uyvy => Box::new(move |x, y| y * 4 * hw + 4 * x + 2 * (component - 1)),
+        PixelFormat::Rgb24 => Box::new(move |x, y| y * s + 3 * x + component),
+        PixelFormat::Bgr24 => Box::new(move |x, y| y * s + 3 * x + 2 - component),
+        PixelFormat::Grey => Box::new(move |x, y| y * s + x),
+        PixelFormat::Yuyv if !chroma => Box::new(move |x, y| y * s + 2 * x),
+        PixelFormat::Yuyv => Box::new(move |x, y| y * s + 4 * x + 2 * component - 1),
+        PixelFormat::Uyvy if !chroma => Box::new(move |x, y| y * s + 2 * x + 1),
+        PixelFormat::Uyvy => Box::new(move |x, y| y * s + 4 * x + 2 * (component - 1)),
         PixelFormat::Nv12 if chroma => {
-            Box::new(move |x, y| w * h + y * w.max(2 * hw) + 2 * x + component - 1)
+            Box::new(move |x, y| s * h + y * s.max(2 * hw) + 2 * x + component - 1)
         }
         PixelFormat::I420 if chroma => {
-            Box::new(move |x, y| w * h + (component - 1) * hw * hh + y * hw + x)
+            let half = s.div_ceil(2);
+            Box::new(move |x, y| s * h + (component - 1) * half * hh + y * half + x)
         }
-        _ => Box::new(move |x, y| y * w + x),
+        _ => Box::new(move |x, y| y * s + x),
     };
     let (cw, ch) = match frame.format {
         PixelFormat::Yuyv | PixelFormat::Uyvy if chroma => (hw, h),
@@ -84,14 +95,20 @@ fn resampled(plane: &(usize, usize, Vec<f64>), ow: usize, oh: usize, x: usize, y
     rows.iter().flat_map(|(r, a)| columns.iter().map(move |(c, b)| values[r * w + c] * a * b)).sum()
 }
 
-fn colour(format: PixelFormat, range: Range, [a, b, c]: [f64; 3]) -> [f64; 3] {
+/// As the two recommendations define it: brightness is so much of red and of blue.
+fn colour(format: PixelFormat, range: Range, matrix: Matrix, [a, b, c]: [f64; 3]) -> [f64; 3] {
+    let (red, blue) = match matrix {
+        Matrix::Bt601 => (0.299, 0.114),
+        Matrix::Bt709 => (0.2126, 0.0722),
+    };
     let yuv = |y: f64, u: f64, v: f64| {
         let (y, s) = match range {
             Range::Full => (y, 1.0),
             Range::Limited => ((y - 16.0) * 255.0 / 219.0, 255.0 / 224.0),
         };
         let (u, v) = ((u - 128.0) * s, (v - 128.0) * s);
-        [y + 1.402 * v, y - 0.344136 * u - 0.714136 * v, y + 1.772 * u]
+        let (r, b) = (y + 2.0 * (1.0 - red) * v, y + 2.0 * (1.0 - blue) * u);
+        [r, (y - red * r - blue * b) / (1.0 - red - blue), b]
     };
     match format {
         PixelFormat::Rgb24 | PixelFormat::Bgr24 => [a, b, c],
@@ -112,16 +129,14 @@ fn turned(o: Orientation, w: usize, h: usize, x: usize, y: usize) -> (usize, usi
     }
 }
 
-fn packed_len(format: PixelFormat, size: Size) -> usize {
+fn length(format: PixelFormat, size: Size, stride: usize) -> usize {
     let (w, h) = (size.width as usize, size.height as usize);
     let (hw, hh) = (w.div_ceil(2), h.div_ceil(2));
     match format {
-        PixelFormat::Rgb24 | PixelFormat::Bgr24 => 3 * w * h,
-        PixelFormat::Grey => w * h,
-        PixelFormat::Yuyv | PixelFormat::Uyvy => 4 * hw * h,
-        PixelFormat::Nv12 => w * h + w.max(2 * hw) * hh,
-        PixelFormat::I420 => w * h + 2 * hw * hh,
+        PixelFormat::Nv12 => stride * h + stride.max(2 * hw) * hh,
+        PixelFormat::I420 => stride * h + 2 * stride.div_ceil(2) * hh,
         PixelFormat::Mjpeg => unreachable!("not raw"),
+        _ => stride * h,
     }
 }
 
@@ -131,17 +146,19 @@ proptest! {
     fn every_format_and_orientation_equals_the_reference(
         format in proptest::sample::select(&RAW[..]),
         w in 1u32..40, h in 1u32..40, iw in 1u32..24, ih in 1u32..24,
-        quarter_turns in 0u8..4, mirror: bool, full: bool, seed: u64,
+        padding in 0usize..9, quarter_turns in 0u8..4, mirror: bool, full: bool, wide: bool, seed: u64,
     ) {
         let size = Size::new(w, h);
         let mut state = seed | 1;
-        let data = (0..packed_len(format, size)).map(|_| {
+        let stride = stride(format, w as usize, padding);
+        let data = (0..length(format, size, stride)).map(|_| {
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             (state >> 56) as u8
         });
         let range = if full { Range::Full } else { Range::Limited };
         let orientation = Orientation { quarter_turns, mirror };
-        let frame = Frame { range, orientation, ..frame(format, size, data.collect()) };
+        let matrix = if wide { Matrix::Bt709 } else { Matrix::Bt601 };
+        let frame = Frame { range, matrix, stride, orientation, ..frame(format, size, data.collect()) };
         let (letterbox, values) = prepared(&frame, Size::new(iw, ih));
         let upright = letterbox.content;
         let content = orientation.upright(upright);
@@ -157,7 +174,7 @@ proptest! {
                 let (cw, ch) = (content.width as usize, content.height as usize);
                 let (sx, sy) = turned(orientation, cw, ch, cx as usize, cy as usize);
                 let sampled = [0, 1, 2].map(|c| resampled(&planes[c], cw, ch, sx, sy));
-                let wanted = colour(format, range, sampled);
+                let wanted = colour(format, range, matrix, sampled);
                 for (got, want) in pixel.iter().zip(wanted) {
                     // weights are rounded to 1/256 on both axes, and the colour matrix doubles it
                     prop_assert!((f64::from(*got) - want.clamp(0.0, 255.0)).abs() <= 6.0,
@@ -284,4 +301,30 @@ fn a_cut_jpeg_is_an_error_wherever_it_is_cut() {
         let result = preprocessor.prepare(&mjpeg(ended, 160, 120), &mut tensor);
         assert!(result.is_err(), "cut at {length} of {}", whole.len());
     }
+}
+
+/// Of the picture that the model's self-test uses (public domain): 97x65, a restart
+/// marker behind every row of blocks, as cameras set them.
+const RESTART: &[u8] = include_bytes!("pictures/restart.jpg");
+
+#[test]
+fn restart_markers_are_followed_and_what_is_lost_between_them_is_noticed() {
+    let marks: Vec<usize> = (0..RESTART.len() - 1)
+        .filter(|at| RESTART[*at] == 0xFF && (0xD0..=0xD7).contains(&RESTART[at + 1]))
+        .collect();
+    assert!(marks.len() >= 4, "{} restart markers", marks.len());
+    let other = image::load_from_memory(RESTART).unwrap().into_rgb8();
+    let ours = to_rgb(&mjpeg(RESTART.to_vec(), 97, 65)).unwrap();
+    assert_eq!(ours.dimensions(), (97, 65));
+    // decoders enlarge colour differently: compare the mean
+    let differences =
+        ours.as_raw().iter().zip(other.as_raw()).map(|(a, b)| u64::from(a.abs_diff(*b)));
+    let mean = differences.sum::<u64>() as f64 / ours.as_raw().len() as f64;
+    assert!(mean < 3.0, "{mean}");
+    // the blocks between two markers are gone, the markers are not
+    let lossy = [&RESTART[..marks[1] + 2], &RESTART[marks[2]..]].concat();
+    let spec = InputSpec { size: Size::new(96, 96), encoding: RGB };
+    let mut tensor = TensorBuffer::new(&spec);
+    let result = Preprocessor::new(spec).unwrap().prepare(&mjpeg(lossy, 97, 65), &mut tensor);
+    assert!(result.is_err(), "a grey stripe");
 }

@@ -48,7 +48,7 @@ pub fn camera(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     match source::open(&config.camera, detector.info().input, Arc::clone(&clock)) {
         Ok(mut source) => look(source.as_mut(), Lookout::new(detector, None), clock.as_ref()),
-        Err(error) => lost(&config.camera.source, &error.to_string()),
+        Err(error) => lost(&config.camera.source, &error),
     }
 }
 
@@ -69,7 +69,7 @@ fn told(running: &Running) -> Finding {
     let end = about_broker.iter().filter_map(|words| status.find(words)).min();
     let words = words.strip_suffix(end.map_or("", |end| &status[end..])).unwrap_or(words);
     if let Some(why) = words.strip_prefix("no camera: ") {
-        return lost("", why);
+        return lost("", &SourceError::Lost(why.to_owned()));
     }
     let message = format!("{} has it: {words}", running.who);
     if words.starts_with("paused") {
@@ -79,22 +79,21 @@ fn told(running: &Running) -> Finding {
     Finding::ok(Check::Camera, message)
 }
 
-/// Not to be had: whether there is one at all, and who has it.
-fn lost(source: &str, why: &str) -> Finding {
+/// Not to be had: whether it is a camera at all, and who has it.
+fn lost(source: &str, error: &SourceError) -> Finding {
+    let code = match error {
+        SourceError::NotACamera(_) => ReasonCode::NotACamera,
+        _ => ReasonCode::NoCamera,
+    };
+    let why = error.to_string();
     let nodes = devices::list();
-    let there = nodes.iter().any(|node| why.contains(&*node.path.to_string_lossy()));
-    let useless = there
-        && nodes
-            .iter()
-            .any(|node| node.unusable.as_deref().is_some_and(|reason| why.contains(reason)));
-    let code = if useless { ReasonCode::NotACamera } else { ReasonCode::NoCamera };
     let holder = nodes.iter().find_map(|node| {
         let named = Path::new(source) == node.path || why.contains(&*node.path.to_string_lossy());
         if named { holder(&node.path) } else { None }
     });
     let message = match holder {
         Some(holder) => format!("{why} (it is {holder})"),
-        None => why.to_owned(),
+        None => why,
     };
     let remedy = "`expressiond cameras` lists what is there; docs/guide/cameras.md";
     Finding::problem(Check::Camera, Kind::Unavailable, message, remedy).because(code)
@@ -129,7 +128,7 @@ fn look(source: &mut dyn FrameSource, mut lookout: Lookout, clock: &dyn Clock) -
             },
             Err(SourceError::BadFrame(_)) => bad += 1,
             Err(SourceError::End) => break,
-            Err(SourceError::Lost(why)) => return lost("", &why),
+            Err(error) => return lost("", &error),
         }
     }
     match seen {

@@ -6,7 +6,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::counters::Counters;
+use super::inference::View;
 use super::mailbox::Mailbox;
+use super::slumber::Slumber;
 use super::stop::Stop;
 use crate::alarm::Alarm;
 use crate::backoff::Backoff;
@@ -21,6 +23,10 @@ const READ_LIMIT: Duration = Duration::from_secs(2);
 /// for the night costs one open(2) every half minute.
 const REOPEN: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(30));
 
+/// So many broken frames one after the other are no accident: something about the
+/// stream has changed, and opening it again is the cure.
+const BROKEN_IN_A_ROW: u32 = 30;
+
 /// While paused, how soon a resumption is noticed.
 const PAUSE_LOOK: Duration = Duration::from_millis(200);
 
@@ -28,14 +34,24 @@ const PAUSE_LOOK: Duration = Duration::from_millis(200);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CaptureState {
     Opening,
-    /// Open; in words: device, format, size, rate.
-    Running(String),
+    Running(Open),
     /// Not to be had just now; why, and it is tried again.
     Failed(String),
+    /// What is there is no camera; why, and it is tried again.
+    NotACamera(String),
     /// Closed, because its owner said so.
     Paused,
     /// A list of pictures was played to its end.
     Ended,
+}
+
+/// What is open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Open {
+    /// Device, format, size, rate.
+    pub words: String,
+    /// Whether longer exposures are asked for because it is dark.
+    pub low_light: bool,
 }
 
 /// Whether a frame that nobody took is replaced.
@@ -58,6 +74,8 @@ pub struct Capture {
     pub mailbox: Arc<Mailbox<Frame>>,
     pub counters: Arc<Counters>,
     pub state: watch::Sender<CaptureState>,
+    /// What the pictures are like: in the dark, longer exposures are asked for.
+    pub view: watch::Receiver<View>,
     /// While true the camera is closed.
     pub paused: watch::Receiver<bool>,
     pub stop: Arc<Stop>,
@@ -83,7 +101,8 @@ impl Capture {
                     let words = source.describe();
                     log::info!(camera:% = self.camera; "camera opened: {words}");
                     told.clear();
-                    self.state.send_replace(CaptureState::Running(words));
+                    let open = Open { words, low_light: false };
+                    self.state.send_replace(CaptureState::Running(open));
                     self.read(source.as_mut(), &mut frame, &mut backoff)
                 }
                 Err(error) => error,
@@ -102,7 +121,10 @@ impl Capture {
                     "camera lost: {reason}; trying again");
                 told.clone_from(&reason);
             }
-            self.state.send_replace(CaptureState::Failed(reason));
+            self.state.send_replace(match lost {
+                SourceError::NotACamera(_) => CaptureState::NotACamera(reason),
+                _ => CaptureState::Failed(reason),
+            });
             if self.stop.wait(backoff.next_delay(0.0)) {
                 break;
             }
@@ -118,10 +140,19 @@ impl Capture {
         frame: &mut Frame,
         backoff: &mut Backoff,
     ) -> SourceError {
+        let mut slumber = Slumber::new(self.clock.asleep());
+        let (mut broken, mut low_light) = (0, false);
         while !self.stop.is_stopped() && !*self.paused.borrow() {
             self.counters.beat_capture();
+            if let Some(slept) = slumber.woke(self.clock.asleep()) {
+                // Its buffers are as old as the sleep, and many a camera starts anew.
+                let slept = slept.as_secs();
+                return SourceError::Lost(format!("the machine slept for {slept} s"));
+            }
+            self.follow_light(source, &mut low_light);
             match source.next_frame(frame, READ_LIMIT) {
                 Ok(()) => {
+                    broken = 0;
                     backoff.reset();
                     self.counters.count_captured();
                     let open = match self.delivery {
@@ -135,10 +166,35 @@ impl Capture {
                 Err(SourceError::BadFrame(reason)) => {
                     self.counters.count_bad();
                     log::debug!("frame dropped: {reason}");
+                    broken += 1;
+                    if broken >= BROKEN_IN_A_ROW && self.delivery == Delivery::Newest {
+                        let reason = format!("{broken} broken frames in a row, last {reason}");
+                        return SourceError::Lost(reason);
+                    }
                 }
                 Err(error) => return error,
             }
         }
         SourceError::End
+    }
+
+    /// Asks for longer exposures when it has become dark, and takes that back.
+    fn follow_light(&self, source: &mut dyn FrameSource, low_light: &mut bool) {
+        let wanted = self.view.borrow().light.low;
+        if std::mem::replace(low_light, wanted) == wanted {
+            return;
+        }
+        let in_force = source.set_low_light(wanted);
+        let changed = self.state.send_if_modified(|state| match state {
+            CaptureState::Running(open) => {
+                std::mem::replace(&mut open.low_light, in_force) != in_force
+            }
+            _ => false,
+        });
+        if changed && in_force {
+            log::info!("it is dark: longer exposures are asked for (camera.low_light)");
+        } else if changed {
+            log::info!("light again: camera.low_light is taken back");
+        }
     }
 }

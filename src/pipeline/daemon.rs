@@ -317,6 +317,7 @@ fn start(
         mailbox: Arc::clone(&mailbox),
         counters: Arc::clone(&counters),
         state,
+        view: view.clone(),
         paused,
         stop: Arc::clone(&stop),
         clock: Arc::clone(clock),

@@ -10,6 +10,7 @@ use super::counters::Counters;
 use super::gallery::Gallery;
 use super::lookout::{Light, Lookout, Sight};
 use super::mailbox::{Mailbox, Taken};
+use super::slumber::Slumber;
 use super::snapshot::{annotated, jpeg};
 use crate::clock::{Clock, Moment};
 use crate::detector::{Detection, ModelError};
@@ -84,8 +85,15 @@ impl Inference {
         let mut gallery = self.gallery.take().map(Gallery::new);
         let mut work = Work::default();
         self.orders.tuning.mark_changed();
+        let mut slumber = Slumber::new(self.clock.asleep());
         loop {
-            match self.mailbox.take(&mut frame, TICK) {
+            let taken = self.mailbox.take(&mut frame, TICK);
+            if let Some(slept) = slumber.woke(self.clock.asleep()) {
+                log::info!("the machine slept for {} s: no face is followed", slept.as_secs());
+                self.tracker.end_all(&mut work.changes);
+                self.tell(self.clock.now(), &mut work);
+            }
+            match taken {
                 Taken::Frame => {
                     self.tune();
                     self.look(&frame, &mut work, gallery.as_mut());

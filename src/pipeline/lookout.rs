@@ -3,14 +3,11 @@
 
 use std::time::Duration;
 
+use super::dusk::{DARK, Dusk};
 use super::pace::{Pace, Step};
 use crate::detector::{Detection, Detector, ModelError};
 use crate::pixels::frame::Frame;
 use crate::pixels::scene::Scene;
-
-/// Pictures whose brightest tenth is darker than this share of full scale show hardly
-/// anything to a person either.
-const DARK: f32 = 0.1;
 
 /// What was done with a frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,6 +25,8 @@ pub enum Sight {
 pub struct Light {
     /// Too dark to find a face.
     pub dark: bool,
+    /// Dark for a while: longer exposures are wanted.
+    pub low: bool,
     /// Nothing has happened for a while: frames are only glanced at.
     pub idle: bool,
 }
@@ -39,12 +38,13 @@ pub struct Lookout {
     pace: Option<Pace>,
     /// The picture that was last looked at: slow motion adds up against it.
     scene: Option<Scene>,
+    dusk: Dusk,
 }
 
 impl Lookout {
     /// Without a pace every frame is looked at, as recorded pictures want it.
     pub fn new(detector: Detector, pace: Option<Pace>) -> Self {
-        Self { detector, pace, scene: None }
+        Self { detector, pace, scene: None, dusk: Dusk::default() }
     }
 
     /// Another limit while running; recorded pictures have none.
@@ -77,7 +77,9 @@ impl Lookout {
         let change = self.scene.as_ref().map_or(1.0, |before| scene.change(before));
         let lively = self.pace.as_mut().is_none_or(|pace| pace.saw(now, change, busy));
         let idle = self.pace.as_ref().is_some_and(|pace| pace.is_idle(now));
-        let light = Light { dark: scene.highlights() < DARK, idle };
+        let highlights = scene.highlights();
+        let low = self.dusk.saw(now, highlights);
+        let light = Light { dark: highlights < DARK, low, idle };
         if step == Step::Glance && !lively {
             return Ok(Sight::Glanced(light));
         }

@@ -44,17 +44,15 @@ impl Observation {
             reasons.push(Reason { code, camera, message: message.to_owned() });
         };
         match &self.capture {
-            CaptureState::Failed(why)
-                if why.contains("not a camera") || why.contains("no usable") =>
-            {
-                add(ReasonCode::NotACamera, true, why);
-            }
+            CaptureState::NotACamera(why) => add(ReasonCode::NotACamera, true, why),
             CaptureState::Failed(why) => add(ReasonCode::NoCamera, true, why),
             CaptureState::Paused => {
                 add(ReasonCode::Paused, true, "its owner has paused it; send resume");
             }
-            CaptureState::Running(_) if self.view.light.dark => {
-                add(ReasonCode::Dark, true, "it is too dark to find a face: light, or a cover?");
+            CaptureState::Running(open) if self.view.light.dark => {
+                let asked = if open.low_light { ", even with longer exposures" } else { "" };
+                let message = format!("it is too dark to find a face{asked}: light, or a cover?");
+                add(ReasonCode::Dark, true, &message);
             }
             CaptureState::Running(_) if self.view.faces == 0 => {
                 add(ReasonCode::NoFace, true, "nobody is in the picture");
@@ -86,6 +84,7 @@ impl Observation {
             inference_ms: self.inference.map(|time| time.as_secs_f32() * 1e3),
             frame_age_ms: self.age.map(|time| time.as_secs_f32() * 1e3),
             idle: self.view.light.idle,
+            low_light: self.asks_for_light(),
             temperature_c: self.temperature_c,
             frames: self.counts,
             mqtt: self.mqtt.clone(),
@@ -99,6 +98,7 @@ impl Observation {
             CaptureState::Running(_) if self.view.light.idle => "watching for motion".to_owned(),
             CaptureState::Running(_) => format!("{:.0} frames/s", self.frames_per_second),
             CaptureState::Failed(why) => format!("no camera: {why}"),
+            CaptureState::NotACamera(why) => format!("not a camera: {why}"),
             CaptureState::Paused => "paused, the camera is closed".to_owned(),
             CaptureState::Ended => "all pictures were played".to_owned(),
         };
@@ -108,7 +108,12 @@ impl Observation {
             (false, None) => "connecting to the broker".to_owned(),
         };
         let here = if self.identifying { "here I am; " } else { "" };
-        format!("{here}{camera}; {broker}")
+        let light = if self.asks_for_light() { ", longer exposures in low light" } else { "" };
+        format!("{here}{camera}{light}; {broker}")
+    }
+
+    fn asks_for_light(&self) -> bool {
+        matches!(&self.capture, CaptureState::Running(open) if open.low_light)
     }
 }
 
@@ -117,6 +122,7 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
+    use crate::pipeline::capture::Open;
     use crate::pipeline::lookout::Light;
 
     fn observation() -> Observation {
@@ -124,7 +130,7 @@ mod tests {
             at: Moment { monotonic: Duration::from_secs(60), wall: SystemTime::now() },
             started: Duration::from_secs(10),
             camera: "door".to_owned(),
-            capture: CaptureState::Running("/dev/video0".to_owned()),
+            capture: CaptureState::Running(Open::default()),
             view: View { faces: 1, ..View::default() },
             counts: Counts::default(),
             frames_per_second: 14.6,
@@ -149,8 +155,14 @@ mod tests {
         assert_eq!(codes(&observation()), []);
         let nobody = Observation { view: View::default(), ..observation() };
         assert_eq!(codes(&nobody), [ReasonCode::NoFace]);
-        let night = View { light: Light { dark: true, idle: false }, ..View::default() };
+        let night = View { light: Light { dark: true, ..Light::default() }, ..View::default() };
         assert_eq!(codes(&Observation { view: night, ..observation() }), [ReasonCode::Dark]);
+        let receiver = CaptureState::NotACamera("a CSI camera's receiver".to_owned());
+        let wrong = Observation { capture: receiver, ..observation() };
+        assert_eq!(codes(&wrong), [ReasonCode::NotACamera]);
+        let open = CaptureState::Running(Open { low_light: true, ..Open::default() });
+        let evening = Observation { capture: open, ..observation() };
+        assert!(evening.device_status().low_light && evening.line().contains("low light"));
         let hot = Observation { strain: Some("hot".to_owned()), ..observation() };
         assert_eq!(codes(&hot), [ReasonCode::Throttled]);
         let gone = CaptureState::Failed("it was unplugged".to_owned());

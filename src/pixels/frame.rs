@@ -38,6 +38,18 @@ pub enum Range {
     Full,
 }
 
+/// How red, green and blue were made into brightness and colour differences
+/// (`V4L2_YCBCR_ENC_*`). JPEG is always BT.601.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Matrix {
+    /// What cameras mean unless the driver says otherwise.
+    #[default]
+    Bt601,
+    /// High-definition television.
+    Bt709,
+}
+
 /// How a stored picture is turned to stand upright: the eight values of EXIF's
 /// orientation tag, which also serve a camera that hangs upside down or mirrors.
 #[derive(
@@ -77,6 +89,7 @@ pub struct Frame {
     /// Bytes from one row of the first plane to the next; 0 for compressed pictures.
     pub stride: usize,
     pub range: Range,
+    pub matrix: Matrix,
     pub orientation: Orientation,
     /// When the sensor took it (the driver's timestamp), else when it was read.
     pub captured: Moment,
@@ -93,6 +106,7 @@ impl Frame {
             size: Size::default(),
             stride: 0,
             range: Range::default(),
+            matrix: Matrix::default(),
             orientation: Orientation::default(),
             captured: now,
             sequence: 0,

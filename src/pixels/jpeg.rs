@@ -8,7 +8,7 @@
 use turbojpeg::{Colorspace, Decompressor, ScalingFactor, Subsamp, YuvImage};
 
 use super::PixelError;
-use super::frame::Range;
+use super::frame::{Matrix, Range};
 use super::planes::{Colours, Component, MAX_SIDE, Planes, Strip};
 use crate::geometry::Size;
 
@@ -119,7 +119,7 @@ impl JpegDecoder {
         let y = Strip { rows: h, ..y };
         let (u, v) = (Strip { rows, ..u }, Strip { rows, ..v });
         let components = [part(0, w), part(1, samples), part(2, samples)];
-        Ok(Planes::new(size, &[y, u, v], components, 3, Colours::Yuv(Range::Full)))
+        Ok(Planes::new(size, &[y, u, v], components, 3, Colours::Yuv(Range::Full, Matrix::Bt601)))
     }
 
     /// The rare JPEG that stores red, green and blue. (The library refuses CMYK.)

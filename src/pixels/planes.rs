@@ -1,7 +1,7 @@
 //! Where the samples of a raw picture lie in its bytes.
 
 use super::PixelError;
-use super::frame::{Frame, PixelFormat, Range};
+use super::frame::{Frame, Matrix, PixelFormat, Range};
 use crate::geometry::Size;
 
 /// Larger than any sensor; bounds every computed offset.
@@ -31,7 +31,7 @@ pub struct Component {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Colours {
     Rgb,
-    Yuv(Range),
+    Yuv(Range, Matrix),
     Grey(Range),
 }
 
@@ -50,7 +50,7 @@ pub struct Planes {
 impl Planes {
     /// The layout of a raw frame, checked against its bytes. `Mjpeg` has none.
     pub fn of(frame: &Frame) -> Result<Self, PixelError> {
-        let planes = Self::describe(frame.format, frame.size, frame.stride, frame.range)?;
+        let planes = Self::describe(frame)?;
         let needed = planes.needed();
         if frame.data.len() < needed {
             return Err(PixelError::Short {
@@ -63,12 +63,8 @@ impl Planes {
         Ok(planes)
     }
 
-    fn describe(
-        format: PixelFormat,
-        size: Size,
-        stride: usize,
-        range: Range,
-    ) -> Result<Self, PixelError> {
+    fn describe(frame: &Frame) -> Result<Self, PixelError> {
+        let Frame { format, size, stride, range, matrix, .. } = *frame;
         let fits = |side: u32| (1..=MAX_SIDE).contains(&side);
         if !fits(size.width) || !fits(size.height) || stride > 4 * MAX_SIDE as usize {
             return Err(PixelError::Size(size));
@@ -96,27 +92,27 @@ impl Planes {
                 4 * half_w,
                 [part(0, 0, 2, w), part(0, 1, 4, half_w), part(0, 3, 4, half_w)],
                 3,
-                Colours::Yuv(range),
+                Colours::Yuv(range, matrix),
             ),
             PixelFormat::Uyvy => interleaved(
                 4 * half_w,
                 [part(0, 1, 2, w), part(0, 0, 4, half_w), part(0, 2, 4, half_w)],
                 3,
-                Colours::Yuv(range),
+                Colours::Yuv(range, matrix),
             ),
             PixelFormat::Nv12 => {
                 let row = 2 * half_w;
                 let stride = luma_stride.max(row);
                 let chroma = Strip { offset: chroma_offset, stride, row, rows: half_h };
                 let components = [part(0, 0, 1, w), part(1, 0, 2, half_w), part(1, 1, 2, half_w)];
-                Self::new(size, &[luma, chroma], components, 3, Colours::Yuv(range))
+                Self::new(size, &[luma, chroma], components, 3, Colours::Yuv(range, matrix))
             }
             PixelFormat::I420 => {
                 let stride = luma_stride.div_ceil(2);
                 let u = Strip { offset: chroma_offset, stride, row: half_w, rows: half_h };
                 let v = Strip { offset: chroma_offset + stride * half_h, ..u };
                 let components = [part(0, 0, 1, w), part(1, 0, 1, half_w), part(2, 0, 1, half_w)];
-                Self::new(size, &[luma, u, v], components, 3, Colours::Yuv(range))
+                Self::new(size, &[luma, u, v], components, 3, Colours::Yuv(range, matrix))
             }
             PixelFormat::Mjpeg => {
                 return Err(PixelError::Jpeg("not decoded yet".to_owned()));

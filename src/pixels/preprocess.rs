@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::PixelError;
-use super::frame::{Frame, Orientation, PixelFormat, Range};
+use super::frame::{Frame, Matrix, Orientation, PixelFormat, Range};
 use super::jpeg::JpegDecoder;
 use super::letterbox::{Letterbox, PAD};
 use super::planes::{Colours, MAX_SIDE, Planes};
@@ -149,9 +149,9 @@ impl Plan {
             Colours::Grey(range) => {
                 b.fill(128);
                 c.fill(128);
-                YuvMatrix::of(range)
+                YuvMatrix::of(range, Matrix::Bt601)
             }
-            Colours::Yuv(range) => YuvMatrix::of(range),
+            Colours::Yuv(range, matrix) => YuvMatrix::of(range, matrix),
         };
         for ((a, b), c) in a.iter_mut().zip(b).zip(c) {
             [*a, *b, *c] = matrix.rgb(*a, *b, *c);
@@ -208,7 +208,7 @@ impl Walk {
     }
 }
 
-/// BT.601, in 1/65536, as cameras and JPEG (JFIF) use it.
+/// Brightness and colour differences to red, green and blue, in 1/65536.
 struct YuvMatrix {
     black: i32,
     luma: i32,
@@ -219,24 +219,24 @@ struct YuvMatrix {
 }
 
 impl YuvMatrix {
-    const fn of(range: Range) -> Self {
-        match range {
-            Range::Full => Self {
-                black: 0,
-                luma: 65536,
-                red_v: 91881,
-                green_u: -22554,
-                green_v: -46802,
-                blue_u: 116130,
-            },
-            Range::Limited => Self {
-                black: 16,
-                luma: 76309,
-                red_v: 104597,
-                green_u: -25675,
-                green_v: -53279,
-                blue_u: 132201,
-            },
+    /// From the shares of red and blue in brightness (ITU-R BT.601 and BT.709).
+    const fn of(range: Range, matrix: Matrix) -> Self {
+        let (red, blue) = match matrix {
+            Matrix::Bt601 => (0.299, 0.114),
+            Matrix::Bt709 => (0.2126, 0.0722),
+        };
+        let (black, luma, chroma) = match range {
+            Range::Full => (0, 1.0, 1.0),
+            Range::Limited => (16, 255.0 / 219.0, 255.0 / 224.0),
+        };
+        let green = 1.0 - red - blue;
+        Self {
+            black,
+            luma: fixed(luma),
+            red_v: fixed(chroma * 2.0 * (1.0 - red)),
+            green_u: fixed(-chroma * 2.0 * (1.0 - blue) * blue / green),
+            green_v: fixed(-chroma * 2.0 * (1.0 - red) * red / green),
+            blue_u: fixed(chroma * 2.0 * (1.0 - blue)),
         }
     }
 
@@ -251,4 +251,9 @@ impl YuvMatrix {
             byte(y + u * self.blue_u),
         ]
     }
+}
+
+/// In 1/65536, rounded.
+const fn fixed(value: f64) -> i32 {
+    (value * 65536.0 + if value < 0.0 { -0.5 } else { 0.5 }) as i32
 }

@@ -121,6 +121,8 @@ pub struct DeviceStatus {
     pub frame_age_ms: Option<f32>,
     /// Whether nothing has happened for a while, so that frames are only glanced at.
     pub idle: bool,
+    /// Whether longer exposures are asked for because it is dark.
+    pub low_light: bool,
     /// Temperature of the processor in °C; none where the board does not tell.
     pub temperature_c: Option<f32>,
     pub frames: Counts,

@@ -4,11 +4,13 @@
 //! underscores (linux/Documentation/userspace-api/media/v4l/control.rst).
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::{Deserialize, Serialize};
 use v4l::control::{Control, Description, Flags, Type, Value};
 use v4l::device::Device;
+
+use super::Settings;
+use super::guard::guarded;
 
 /// What the owner wants of a control.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +21,9 @@ pub enum Wanted {
     /// One of a menu's entries.
     Entry(String),
 }
+
+/// By the controls' names.
+pub type Wishes = BTreeMap<String, Wanted>;
 
 impl std::fmt::Display for Wanted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -42,7 +47,7 @@ pub fn name_of(driver: &str) -> String {
 /// # Errors
 ///
 /// In words for the owner: which key, and what the camera takes.
-pub fn apply(device: &Device, wanted: &BTreeMap<String, Wanted>) -> Result<(), String> {
+pub fn apply(device: &Device, table: &str, wanted: &Wishes) -> Result<(), String> {
     if wanted.is_empty() {
         return Ok(());
     }
@@ -53,11 +58,11 @@ pub fn apply(device: &Device, wanted: &BTreeMap<String, Wanted>) -> Result<(), S
     for last in [false, true] {
         let mut refused = Vec::new();
         for (name, wish) in open {
-            match device.set_control(resolve(&known, name, wish)?) {
+            match device.set_control(resolve(&known, table, name, wish)?) {
                 Ok(()) => {}
                 Err(_) if !last => refused.push((name, wish)),
                 Err(error) => {
-                    return Err(format!("camera.controls.{name}: it refuses {wish}: {error}"));
+                    return Err(format!("{table}.{name}: it refuses {wish}: {error}"));
                 }
             }
         }
@@ -66,26 +71,87 @@ pub fn apply(device: &Device, wanted: &BTreeMap<String, Wanted>) -> Result<(), S
     Ok(())
 }
 
+/// What is asked for while it is dark, and what it is taken back to.
+///
+/// That is what `[camera.controls]` says, else the driver's default: not what the
+/// camera had before, which after a crash in the dark would be darkness's own values.
+pub struct LowLight {
+    dark: Wishes,
+    light: Wishes,
+}
+
+const LOW_LIGHT: &str = "camera.low_light";
+
+impl LowLight {
+    /// Checks the wishes against what the camera has, and begins with light.
+    ///
+    /// # Errors
+    ///
+    /// In words for the owner: which key, and what the camera takes.
+    pub fn prepare(device: &Device, settings: &Settings) -> Result<Self, String> {
+        let dark = settings.low_light.clone();
+        if dark.is_empty() {
+            return Ok(Self { light: Wishes::new(), dark });
+        }
+        let light = without(&known(device)?, &dark, &settings.controls)?;
+        apply(device, LOW_LIGHT, &light)?;
+        Ok(Self { dark, light })
+    }
+
+    /// Whether longer exposures are now asked for.
+    ///
+    /// # Errors
+    ///
+    /// The control that the camera refuses.
+    pub fn set(&self, device: &Device, on: bool) -> Result<bool, String> {
+        let wishes = if on { &self.dark } else { &self.light };
+        apply(device, LOW_LIGHT, wishes).map(|()| on && !wishes.is_empty())
+    }
+}
+
+/// The values to go back to.
+fn without(known: &[Description], dark: &Wishes, controls: &Wishes) -> Result<Wishes, String> {
+    let back = |(name, wish): (&String, &Wanted)| {
+        resolve(known, LOW_LIGHT, name, wish)?;
+        let control = find(known, LOW_LIGHT, name)?;
+        let default = match control.typ {
+            Type::Boolean => Wanted::Switch(control.default != 0),
+            _ => Wanted::Number(control.default),
+        };
+        Ok((name.clone(), controls.get(name).cloned().unwrap_or(default)))
+    };
+    dark.iter().map(back).collect()
+}
+
 /// What the camera has. The crate panics on a kind of control that is younger than it.
 fn known(device: &Device) -> Result<Vec<Description>, String> {
-    match catch_unwind(AssertUnwindSafe(|| device.query_controls())) {
+    match guarded(|| device.query_controls()) {
         Ok(Ok(controls)) => Ok(controls),
         Ok(Err(error)) => Err(format!("tells no controls: {error}; remove [camera.controls]")),
         Err(_) => Err("has controls that cannot be read; remove [camera.controls]".to_owned()),
     }
 }
 
-/// The driver's number and value for a wish, checked against what it says it takes.
-fn resolve(known: &[Description], name: &str, wish: &Wanted) -> Result<Control, String> {
+fn find<'a>(known: &'a [Description], table: &str, name: &str) -> Result<&'a Description, String> {
     let usable = |control: &&Description| {
         !control.flags.intersects(Flags::DISABLED | Flags::READ_ONLY)
             && control.typ != Type::CtrlClass
     };
-    let Some(control) = known.iter().filter(usable).find(|c| name_of(&c.name) == name) else {
+    known.iter().filter(usable).find(|control| name_of(&control.name) == name).ok_or_else(|| {
         let names: Vec<String> = known.iter().filter(usable).map(|c| name_of(&c.name)).collect();
-        return Err(format!("has no camera.controls.{name}; it has {}", names.join(", ")));
-    };
-    let takes = |what: String| format!("camera.controls.{name} is {wish}, it takes {what}");
+        format!("has no {table}.{name}; it has {}", names.join(", "))
+    })
+}
+
+/// The driver's number and value for a wish, checked against what it says it takes.
+fn resolve(
+    known: &[Description],
+    table: &str,
+    name: &str,
+    wish: &Wanted,
+) -> Result<Control, String> {
+    let control = find(known, table, name)?;
+    let takes = |what: String| format!("{table}.{name} is {wish}, it takes {what}");
     let value = match (control.typ, wish) {
         (Type::Boolean, Wanted::Switch(on)) => Value::Boolean(*on),
         (Type::Boolean, _) => return Err(takes("true or false".into())),
@@ -151,7 +217,9 @@ mod tests {
 
     #[test]
     fn wishes_become_the_drivers_values() {
-        let value = |name: &str, wish| resolve(&known(), name, &wish).map(|control| control.value);
+        let value = |name: &str, wish| {
+            resolve(&known(), "camera.controls", name, &wish).map(|control| control.value)
+        };
         let exposure = value("exposure_time_absolute", Wanted::Number(300));
         assert_eq!(exposure, Ok(Value::Integer(300)));
         let line = value("power_line_frequency", Wanted::Entry("50 Hz".into()));
@@ -163,7 +231,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_names_the_key_and_what_is_taken() {
-        let refused = |name: &str, wish| resolve(&known(), name, &wish).map(|_| ()).unwrap_err();
+        let refused = |name: &str, wish| {
+            resolve(&known(), "camera.controls", name, &wish).map(|_| ()).unwrap_err()
+        };
         let error = refused("exposure_time_absolute", Wanted::Number(5000));
         assert_eq!(error, "camera.controls.exposure_time_absolute is 5000, it takes 3 to 2047");
         let error = refused("power_line_frequency", Wanted::Entry("55 Hz".into()));
@@ -172,5 +242,26 @@ mod tests {
         assert!(error.ends_with("true or false"), "{error}");
         let error = refused("gain", Wanted::Number(1));
         assert!(error.contains("power_line_frequency"), "{error}");
+    }
+
+    #[test]
+    fn low_light_goes_back_to_the_settings_or_the_default() {
+        let wishes = |pairs: &[(&str, Wanted)]| -> Wishes {
+            pairs.iter().map(|(name, wish)| ((*name).to_owned(), wish.clone())).collect()
+        };
+        let exposure = "exposure_time_absolute";
+        let balance = "white_balance_automatic";
+        let dark = wishes(&[(exposure, Wanted::Number(1000)), (balance, Wanted::Switch(false))]);
+        let light = without(&known(), &dark, &Wishes::new()).unwrap();
+        assert_eq!(
+            light,
+            wishes(&[(exposure, Wanted::Number(250)), (balance, Wanted::Switch(true))])
+        );
+        let settings = wishes(&[(exposure, Wanted::Number(300))]);
+        let light = without(&known(), &dark, &settings).unwrap();
+        assert_eq!(light[exposure], Wanted::Number(300));
+        let impossible = wishes(&[(exposure, Wanted::Number(9999))]);
+        let error = without(&known(), &impossible, &settings).unwrap_err();
+        assert!(error.starts_with("camera.low_light.exposure_time_absolute is 9999"), "{error}");
     }
 }

@@ -1,29 +1,46 @@
 //! Which cameras there are, what they offer, and why one cannot be used.
 
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use serde::Serialize;
 use v4l::capability::Flags;
-use v4l::context::enum_devices;
 use v4l::device::Device;
 use v4l::frameinterval::FrameIntervalEnum;
 use v4l::framesize::FrameSizeEnum;
 use v4l::video::Capture;
 
-use super::v4l2::{explain, known};
+use super::formats::known;
+use super::guard::guarded;
+use super::v4l2::explain;
 
 /// One `/dev/video*` node.
 #[derive(Clone, Debug, Serialize)]
 pub struct Node {
     pub path: PathBuf,
-    /// A name that stays when numbers move (`/dev/v4l/by-id`).
+    /// A name that stays when numbers move: below `/dev/v4l/by-id`, else by-path.
     pub link: Option<PathBuf>,
     pub driver: String,
     pub card: String,
     pub bus: String,
     pub formats: Vec<Offer>,
+    pub state: State,
     /// Why it cannot be used, and what to do; none where it can.
     pub unusable: Option<String>,
+}
+
+/// Whether a node can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    Usable,
+    /// It is a camera, and not to be had just now: no permission, no writer.
+    Unavailable,
+    /// It is a camera, and somebody streams from it: perhaps this daemon.
+    Busy,
+    NotACamera,
 }
 
 /// A pixel format with its sizes.
@@ -48,70 +65,131 @@ pub struct Mode {
 /// Drivers of camera receivers on boards: they deliver what the sensor sees, not
 /// pictures.
 const RECEIVERS: [&str; 3] = ["unicam", "rp1-cfe", "bcm2835-unicam"];
+/// What boards have besides: codecs and image processors, which give back the pictures
+/// that they are given.
+const PROCESSORS: [&str; 5] = ["bcm2835-codec", "bcm2835-isp", "pispbe", "rpi-hevc-dec", "rpivid"];
+const LOOPBACK: &str = "v4l2 loopback";
 const BRIDGE: &str = "a CSI camera's receiver gives raw sensor data; bring it through libcamera and v4l2loopback: docs/guide/cameras.md";
 
 /// All nodes, in order of their numbers.
 pub fn list() -> Vec<Node> {
-    let mut nodes = enum_devices();
-    nodes.sort_by_key(v4l::context::Node::index);
-    nodes.iter().map(|node| examine(node.path())).collect()
+    let mut numbers: Vec<u32> = fs::read_dir("/dev")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.strip_prefix("video")?.parse().ok())
+        .collect();
+    numbers.sort_unstable();
+    numbers.iter().map(|number| examine(Path::new(&format!("/dev/video{number}")))).collect()
 }
 
 fn examine(path: &Path) -> Node {
-    let mut node = Node {
+    let look = || {
+        let device = Device::with_path(path)?;
+        let mut node = describe(&device, path)?;
+        if node.state == State::Usable && is_busy(&device) {
+            node.state = State::Busy;
+            node.unusable = Some(explain(&Errno::BUSY.into()));
+        }
+        Ok(node)
+    };
+    guarded(look).flatten().unwrap_or_else(|error| Node {
+        state: State::Unavailable,
+        unusable: Some(explain(&error)),
+        ..unknown(path)
+    })
+}
+
+fn unknown(path: &Path) -> Node {
+    Node {
         path: path.to_owned(),
-        link: stable_link(path),
+        link: links(path).into_iter().next(),
         driver: String::new(),
         card: String::new(),
         bus: String::new(),
         formats: Vec::new(),
+        state: State::Usable,
         unusable: None,
-    };
-    let device = match Device::with_path(path) {
-        Ok(device) => device,
-        Err(error) => {
-            node.unusable = Some(explain(&error));
-            return node;
-        }
-    };
-    match device.query_caps() {
-        Ok(caps) => {
-            (node.driver, node.card, node.bus) = (caps.driver, caps.card, caps.bus);
-            node.formats = offers(&device);
-            node.unusable = judge(&node, caps.capabilities);
-        }
-        Err(error) => node.unusable = Some(explain(&error)),
     }
-    node
 }
 
-fn judge(node: &Node, capabilities: Flags) -> Option<String> {
+/// What an open device says of itself, and what that means.
+///
+/// # Errors
+///
+/// The kernel's, when it is no video device or gone.
+pub(super) fn describe(device: &Device, path: &Path) -> io::Result<Node> {
+    let caps = device.query_caps()?;
+    let formats = offers(device);
+    let mut node =
+        Node { driver: caps.driver, card: caps.card, bus: caps.bus, formats, ..unknown(path) };
+    let verdict = judge(&node, caps.capabilities, has_subdevices(path));
+    (node.state, node.unusable) = match verdict {
+        Ok(()) => (State::Usable, None),
+        Err((state, reason)) => (state, Some(reason.to_owned())),
+    };
+    Ok(node)
+}
+
+fn judge(
+    node: &Node,
+    capabilities: Flags,
+    has_subdevices: bool,
+) -> Result<(), (State, &'static str)> {
+    let not_a_camera = |reason| Err((State::NotACamera, reason));
     if RECEIVERS.contains(&node.driver.as_str()) {
-        return Some(BRIDGE.to_owned());
+        return not_a_camera(BRIDGE);
+    }
+    if PROCESSORS.contains(&node.driver.as_str()) {
+        return not_a_camera("a codec or image processor of the board, not a camera");
     }
     if !capabilities.contains(Flags::VIDEO_CAPTURE) {
-        let kind = if capabilities.contains(Flags::META_CAPTURE) {
+        if node.driver == LOOPBACK {
+            return Err((State::Unavailable, "its writer is not running (v4l2loopback)"));
+        }
+        return not_a_camera(if capabilities.contains(Flags::META_CAPTURE) {
             "carries a camera's metadata; use its other node"
+        } else if capabilities.intersects(Flags::VIDEO_M2M | Flags::VIDEO_M2M_MPLANE) {
+            "a codec or scaler, not a camera"
         } else if capabilities.contains(Flags::VIDEO_CAPTURE_MPLANE) {
-            "a multi-planar device (a codec or scaler), not a camera"
+            "a multi-planar receiver or decoder; if a camera is behind it, bring it through \
+             libcamera and v4l2loopback: docs/guide/cameras.md"
         } else if capabilities.intersects(Flags::VIDEO_OUTPUT | Flags::VIDEO_OVERLAY) {
-            "takes pictures, it gives none; if it is v4l2loopback, its writer is not running"
+            "takes pictures, it gives none"
         } else {
             "no video capture device"
-        };
-        return Some(kind.to_owned());
-    }
-    if !capabilities.contains(Flags::STREAMING) {
-        return Some("its driver does not stream".to_owned());
-    }
-    if node.formats.iter().any(|offer| offer.readable) {
-        return None;
+        });
     }
     let bayer = |offer: &Offer| offer.description.contains("Bayer");
-    if !node.formats.is_empty() && node.formats.iter().all(bayer) {
-        return Some(BRIDGE.to_owned());
+    if has_subdevices || (!node.formats.is_empty() && node.formats.iter().all(bayer)) {
+        return not_a_camera(BRIDGE);
     }
-    Some("offers no pixel format that can be read".to_owned())
+    if !capabilities.contains(Flags::STREAMING) {
+        return not_a_camera("its driver does not stream");
+    }
+    if !node.formats.iter().any(|offer| offer.readable) {
+        return not_a_camera("offers no pixel format that can be read");
+    }
+    Ok(())
+}
+
+/// Whether the device behind a node has subdevices that programs set up: then it is one
+/// end of a pipeline that libcamera knows to configure, and gives nothing by itself.
+/// (What `V4L2_CAP_IO_MC` says, a flag that the v4l crate drops.)
+fn has_subdevices(path: &Path) -> bool {
+    let class = Path::new("/sys/class/video4linux");
+    let device = |name: &std::ffi::OsStr| fs::canonicalize(class.join(name).join("device")).ok();
+    let Some(own) = path.file_name().and_then(device) else { return false };
+    let names = fs::read_dir(class).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    names
+        .filter(|name| name.to_string_lossy().starts_with("v4l-subdev"))
+        .any(|name| device(&name).as_ref() == Some(&own))
+}
+
+/// Whether somebody streams from it: then a driver refuses even the format that it has.
+fn is_busy(device: &Device) -> bool {
+    let same = device.format().and_then(|format| device.set_format(&format));
+    same.is_err_and(|error| error.raw_os_error() == Some(Errno::BUSY.raw_os_error()))
 }
 
 pub(super) fn offers(device: &Device) -> Vec<Offer> {
@@ -161,11 +239,61 @@ fn sizes_in(sizes: FrameSizeEnum) -> Vec<(u32, u32)> {
 
 const USUAL_SIZES: [(u32, u32); 4] = [(320, 240), (640, 480), (1280, 720), (1920, 1080)];
 
-/// The link below `/dev/v4l/by-id` that leads to this node.
-fn stable_link(path: &Path) -> Option<PathBuf> {
-    let links = std::fs::read_dir("/dev/v4l/by-id").ok()?;
-    links
+/// The links that lead to this node, those by the camera's own name first.
+pub(super) fn links(path: &Path) -> Vec<PathBuf> {
+    let folders = ["/dev/v4l/by-id", "/dev/v4l/by-path"];
+    let entries = folders.into_iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten();
+    entries
         .flatten()
         .map(|entry| entry.path())
-        .find(|link| std::fs::canonicalize(link).is_ok_and(|target| target == path))
+        .filter(|link| fs::canonicalize(link).is_ok_and(|target| target == path))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(driver: &str, formats: &[(&str, bool)]) -> Node {
+        let offer = |(description, readable): &(&str, bool)| Offer {
+            fourcc: "XXXX".into(),
+            description: (*description).into(),
+            readable: *readable,
+            sizes: Vec::new(),
+        };
+        let formats = formats.iter().map(offer).collect();
+        Node { driver: driver.into(), formats, ..unknown(Path::new("/dev/video99")) }
+    }
+
+    /// The capabilities are those that these drivers report.
+    #[test]
+    fn what_is_no_camera_is_told_from_what_is_not_ready() {
+        let camera = Flags::VIDEO_CAPTURE | Flags::STREAMING;
+        let colour = [("YUYV 4:2:2", true)];
+        let bayer = [("10-bit Bayer GRGR", false)];
+        let says = |driver: &str, formats: &[(&str, bool)], capabilities, subdevices| {
+            judge(&node(driver, formats), capabilities, subdevices)
+        };
+        assert_eq!(says("uvcvideo", &colour, camera, false), Ok(()));
+        for (driver, formats, capabilities, subdevices, words) in [
+            ("uvcvideo", &[][..], Flags::META_CAPTURE | Flags::STREAMING, false, "metadata"),
+            ("unicam", &bayer, camera, false, "CSI"),
+            ("rp1-cfe", &colour, camera, true, "CSI"),
+            ("some-isi", &bayer, camera, false, "CSI"),
+            ("vimc", &colour, camera, true, "CSI"),
+            ("bcm2835-isp", &colour, camera, false, "image processor"),
+            ("some-codec", &colour, Flags::VIDEO_M2M_MPLANE, false, "codec"),
+            ("some-isp", &colour, Flags::VIDEO_CAPTURE_MPLANE, false, "multi-planar"),
+            ("some-output", &[], Flags::VIDEO_OUTPUT, false, "gives none"),
+            ("some-radio", &[], Flags::RADIO, false, "no video capture"),
+            ("old", &colour, Flags::VIDEO_CAPTURE, false, "does not stream"),
+            ("uvcvideo", &[("H.264", false)], camera, false, "no pixel format"),
+        ] {
+            let (state, reason) = says(driver, formats, capabilities, subdevices).unwrap_err();
+            assert_eq!(state, State::NotACamera, "{driver}");
+            assert!(reason.contains(words), "{driver}: {reason}");
+        }
+        let (state, reason) = says(LOOPBACK, &[], Flags::VIDEO_OUTPUT, false).unwrap_err();
+        assert_eq!((state, reason.contains("writer")), (State::Unavailable, true), "{reason}");
+    }
 }

@@ -2,6 +2,8 @@
 
 pub mod controls;
 pub mod devices;
+pub mod formats;
+mod guard;
 pub mod motion_jpeg;
 pub mod negotiate;
 pub mod picture;
@@ -18,6 +20,7 @@ use thiserror::Error;
 use crate::clock::Clock;
 use crate::geometry::Size;
 use crate::pixels::frame::Frame;
+use devices::{Node, State};
 pub use settings::Settings;
 
 /// Why a source gave no frame.
@@ -32,6 +35,10 @@ pub enum SourceError {
     /// The source must be opened again. Names the thing and the remedy.
     #[error("{0}")]
     Lost(String),
+    /// What is there is no camera: somebody must name another. It is tried again all
+    /// the same, as something else may come under that name.
+    #[error("{0}")]
+    NotACamera(String),
 }
 
 /// A source of frames, owned by the capture thread; `next_frame` blocks.
@@ -41,6 +48,12 @@ pub trait FrameSource: Send {
 
     /// What is open, in words a log line can hold: "/dev/video0 (UVC camera), MJPG 640x480 at 30/s".
     fn describe(&self) -> String;
+
+    /// Asks for longer exposures while it is dark, or takes that back. Says whether
+    /// that is in force; a source that has no such thing does nothing.
+    fn set_low_light(&mut self, _on: bool) -> bool {
+        false
+    }
 }
 
 /// Opens what `camera.source` names, in the mode that suits a model of this input size.
@@ -59,24 +72,32 @@ pub fn open(
 
 /// The first usable camera, or the first whose name, bus or link contains `pattern`.
 fn find(pattern: &str) -> Result<PathBuf, SourceError> {
-    let nodes = devices::list();
     let wanted = pattern.to_lowercase();
-    let named = |node: &&devices::Node| {
-        let link = node.link.as_deref().unwrap_or(Path::new("")).to_string_lossy().into_owned();
-        let names = [node.card.as_str(), node.bus.as_str(), link.as_str()];
-        wanted == "auto" || names.iter().any(|name| name.to_lowercase().contains(&wanted))
-    };
-    let mut candidates = nodes.iter().filter(named).peekable();
-    let first = candidates.peek().copied();
-    if let Some(node) = candidates.find(|node| node.unusable.is_none()) {
+    let nodes = devices::list();
+    let named: Vec<&Node> = nodes.iter().filter(|node| answers_to(node, &wanted)).collect();
+    if let Some(node) = named.iter().find(|node| node.state == State::Usable) {
         return Ok(node.path.clone());
     }
-    Err(SourceError::Lost(match first {
-        None if wanted == "auto" => "no camera is plugged in".to_owned(),
-        None => format!("no camera's name, bus or link contains '{pattern}' (camera.source)"),
-        Some(node) => {
-            let reason = node.unusable.as_deref().unwrap_or_default();
-            format!("no usable camera; {}: {reason}", node.path.display())
-        }
-    }))
+    // What may become usable says more than what never will.
+    let telling = named.iter().min_by_key(|node| node.state == State::NotACamera);
+    let Some(node) = telling else {
+        return Err(SourceError::Lost(if wanted == "auto" {
+            "no camera is plugged in".to_owned()
+        } else {
+            format!("no camera's name, bus or link contains '{pattern}' (camera.source)")
+        }));
+    };
+    let reason = node.unusable.as_deref().unwrap_or_default();
+    let reason = format!("{}: {reason}", node.path.display());
+    Err(match node.state {
+        State::NotACamera => SourceError::NotACamera(reason),
+        _ => SourceError::Lost(reason),
+    })
+}
+
+fn answers_to(node: &Node, wanted: &str) -> bool {
+    let links = devices::links(&node.path);
+    let links = links.iter().map(|link| link.to_string_lossy().into_owned());
+    let names = [node.card.clone(), node.bus.clone()].into_iter().chain(links);
+    wanted == "auto" || names.into_iter().any(|name| name.to_lowercase().contains(wanted))
 }

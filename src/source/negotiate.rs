@@ -2,8 +2,8 @@
 //! Pure: what the driver lists comes in, the mode to ask for comes out.
 
 use super::devices::{Mode, Offer};
+use super::formats::FORMATS;
 use super::settings::Settings;
-use super::v4l2::FORMATS;
 use crate::geometry::Size;
 use crate::pixels::frame::PixelFormat;
 

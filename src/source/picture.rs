@@ -35,11 +35,20 @@ pub fn read_into(path: &Path, frame: &mut Frame) -> Result<(), PictureError> {
     std::fs::File::open(path)
         .and_then(|mut file| file.read_to_end(&mut frame.data))
         .map_err(|error| refused(error.to_string()))?;
+    recognise(frame).map_err(refused)
+}
+
+/// Makes a frame of what a picture file holds, which stands in `frame.data`.
+///
+/// # Errors
+///
+/// Why it is no picture, in words.
+pub fn recognise(frame: &mut Frame) -> Result<(), String> {
     let format = image::guess_format(&frame.data)
         .ok()
         .filter(|format| [ImageFormat::Jpeg, ImageFormat::Png].contains(format))
-        .ok_or_else(|| refused("neither JPEG nor PNG".to_owned()))?;
-    let broken = |error: image::ImageError| refused(error.to_string());
+        .ok_or_else(|| "neither JPEG nor PNG".to_owned())?;
+    let broken = |error: image::ImageError| error.to_string();
     let mut reader = ImageReader::with_format(Cursor::new(&frame.data), format);
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);

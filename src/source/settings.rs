@@ -1,11 +1,10 @@
 //! The `[camera]` section.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::controls::Wanted;
+use super::controls::Wishes;
 use crate::pixels::frame::Orientation;
 use crate::publish::topics::Name;
 
@@ -15,8 +14,8 @@ pub struct Settings {
     /// Name in topics and events: letters, digits, `_` and `-`. Default `camera`.
     pub name: String,
     /// `auto` (the first usable camera), a device (`/dev/video0`, or better a link below
-    /// `/dev/v4l/by-id`), a part of a camera's name, a folder of pictures, a picture, or
-    /// a Motion-JPEG file (`.mjpeg`). Default `auto`.
+    /// `/dev/v4l/by-id`), a part of a camera's name, bus or link, a folder of pictures, a
+    /// picture, or a Motion-JPEG file (`.mjpeg`). Default `auto`.
     pub source: String,
     /// Pixel format by its four letters (`YUYV`, `MJPG`, `NV12`, ...); empty: the one that
     /// costs least. Default empty.
@@ -36,7 +35,10 @@ pub struct Settings {
     pub repeat: bool,
     /// Controls of the camera by the names of `v4l2-ctl --list-ctrls`: a number, true or
     /// false, or a menu's entry. Default none: the camera keeps what it has.
-    pub controls: BTreeMap<String, Wanted>,
+    pub controls: Wishes,
+    /// Controls that are set while it is too dark to find a face, and taken back when
+    /// light returns: a longer exposure, a lower frame rate. Default none.
+    pub low_light: Wishes,
 }
 
 impl Default for Settings {
@@ -51,7 +53,8 @@ impl Default for Settings {
             rotate: 0,
             mirror: false,
             repeat: false,
-            controls: BTreeMap::new(),
+            controls: Wishes::new(),
+            low_light: Wishes::new(),
         }
     }
 }

@@ -5,162 +5,223 @@
 //! again.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use rustix::io::Errno;
 use v4l::buffer::{Flags, Metadata, Type};
 use v4l::device::Device;
-use v4l::format::Quantization;
 use v4l::io::mmap::Stream;
 use v4l::io::traits::CaptureStream;
 use v4l::video::Capture;
 use v4l::video::capture::Parameters;
 use v4l::{Format, FourCC};
 
-use super::devices::offers;
+use super::controls::LowLight;
+use super::devices::{State, describe};
+use super::formats::{known, matrix, range};
+use super::guard::guarded;
 use super::negotiate::choose;
 use super::{FrameSource, Settings, SourceError, controls};
 use crate::clock::{Clock, Moment};
 use crate::geometry::Size;
-use crate::pixels::frame::{Frame, Orientation, PixelFormat, Range};
+use crate::pixels::frame::{Frame, Orientation, PixelFormat};
+use crate::pixels::jpeg::trim;
+use crate::pixels::planes::Planes;
 
 /// Buffers in the kernel: enough that the sensor never waits, few enough that the
 /// oldest is young.
 const BUFFERS: u32 = 4;
 /// `POLLIN` (poll(2)).
 const POLLIN: i16 = 1;
-
-/// Formats that can be read.
-pub const FORMATS: [(&[u8; 4], PixelFormat); 9] = [
-    (b"YUYV", PixelFormat::Yuyv),
-    (b"NV12", PixelFormat::Nv12),
-    (b"YU12", PixelFormat::I420),
-    (b"UYVY", PixelFormat::Uyvy),
-    (b"GREY", PixelFormat::Grey),
-    (b"RGB3", PixelFormat::Rgb24),
-    (b"BGR3", PixelFormat::Bgr24),
-    (b"MJPG", PixelFormat::Mjpeg),
-    (b"JPEG", PixelFormat::Mjpeg),
-];
+/// How often the driver is asked whether the format still holds.
+const FORMAT_CHECK: Duration = Duration::from_secs(2);
+/// A driver's time that is further back than this is wrong: no buffer waits so long.
+const CREDIBLE_AGE: Duration = Duration::from_secs(10);
 
 /// An open, streaming camera.
 pub struct Camera {
     /// `None` only while being dropped.
     stream: Option<Stream<'static>>,
+    device: Device,
+    given: Format,
     format: PixelFormat,
-    size: Size,
-    stride: usize,
-    range: Range,
     orientation: Orientation,
+    low_light: LowLight,
     words: String,
     clock: Arc<dyn Clock>,
+    /// On the monotonic clock.
+    opened: Duration,
+    format_checked: Duration,
+    /// Whether a frame has come that was taken after the opening.
+    fresh: bool,
 }
 
 impl Camera {
+    /// # Errors
+    ///
+    /// In words for the owner: which device, what is wrong, what to do.
     pub fn open(
         path: &Path,
         settings: &Settings,
         model: Size,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SourceError> {
+        guarded(|| Self::negotiate(path, settings, model, clock))
+            .unwrap_or_else(|error| Err(SourceError::Lost(format!("{}: {error}", path.display()))))
+    }
+
+    fn negotiate(
+        path: &Path,
+        settings: &Settings,
+        model: Size,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, SourceError> {
+        let opened = clock.now().monotonic;
         let lost = |what: &str, error: &io::Error| {
             SourceError::Lost(format!("{}: {what}: {}", path.display(), explain(error)))
         };
+        let refused = |reason: String| SourceError::Lost(format!("{}: {reason}", path.display()));
         let device = Device::with_path(path).map_err(|error| lost("cannot be opened", &error))?;
-        let caps = device.query_caps().map_err(|error| lost("is no camera", &error))?;
-        let refused = |reason| SourceError::Lost(format!("{}: {reason}", path.display()));
-        let choice = choose(&offers(&device), settings, model).map_err(refused)?;
+        let node = describe(&device, path).map_err(|error| no_video_device(path, &error))?;
+        if let Some(reason) = node.unusable {
+            let reason = format!("{}: {reason}", path.display());
+            return Err(match node.state {
+                State::NotACamera => SourceError::NotACamera(reason),
+                _ => SourceError::Lost(reason),
+            });
+        }
+        let choice = choose(&node.formats, settings, model).map_err(refused)?;
         let fourcc = FourCC::new(&choice.fourcc);
         let wish = Format::new(choice.size.width, choice.size.height, fourcc);
         let given = device.set_format(&wish).map_err(|error| lost("refuses the format", &error))?;
         let rate = device.set_params(&Parameters::with_fps(choice.fps));
-        controls::apply(&device, &settings.controls).map_err(refused)?;
+        controls::apply(&device, "camera.controls", &settings.controls).map_err(refused)?;
+        let low_light = LowLight::prepare(&device, settings).map_err(refused)?;
         let mut stream = Stream::with_buffers(&device, Type::VideoCapture, BUFFERS)
             .map_err(|error| lost("gives no buffers", &error))?;
         stream.set_timeout(Duration::from_secs(2));
         // Another program may have changed the format before the buffers were ours.
         let now = device.format().map_err(|error| lost("tells no format", &error))?;
-        let same = (now.width, now.height, now.fourcc) == (given.width, given.height, given.fourcc);
-        let format = known(now.fourcc).filter(|_| same).ok_or_else(|| {
-            let reason = format!("gives {} instead of {fourcc}", now.fourcc);
-            SourceError::Lost(format!("{}: {reason}; set camera.format", path.display()))
+        let format = known(now.fourcc).filter(|_| is_same(&now, &given)).ok_or_else(|| {
+            refused(format!("gives {} instead of {fourcc}; set camera.format", now.fourcc))
         })?;
-        let size = Size::new(now.width, now.height);
         let fps = rate.map_or(0.0, |rate| {
             f64::from(rate.interval.denominator) / f64::from(rate.interval.numerator.max(1))
         });
-        let words =
-            format!("{} ({}), {} {size} at {fps:.0}/s", path.display(), caps.card, now.fourcc);
+        let words = format!(
+            "{} ({}), {} {}x{} at {fps:.0}/s",
+            path.display(),
+            node.card,
+            now.fourcc,
+            now.width,
+            now.height
+        );
         Ok(Self {
             stream: Some(stream),
+            device,
+            given: now,
             format,
-            size,
-            stride: if format == PixelFormat::Mjpeg { 0 } else { now.stride as usize },
-            range: match now.quantization {
-                Quantization::FullRange => Range::Full,
-                _ if format == PixelFormat::Grey => Range::Full,
-                _ => Range::Limited,
-            },
             orientation: settings.orientation(),
+            low_light,
             words,
             clock,
+            opened,
+            format_checked: opened,
+            fresh: false,
         })
     }
 
-    /// The driver's time of the frame where it is on our clock, else now.
+    /// The driver's time of the frame where it is on our clock and credible, else now.
     fn captured(&self, meta: &Metadata) -> Moment {
         let now = self.clock.now();
-        if !meta.flags.contains(Flags::TIMESTAMP_MONOTONIC) {
+        let Some(monotonic) = stamp(meta) else { return now };
+        let age = now.monotonic.saturating_sub(monotonic);
+        if age > CREDIBLE_AGE {
             return now;
         }
-        let seconds = u64::try_from(meta.timestamp.sec).unwrap_or(0);
-        let micros = u64::try_from(meta.timestamp.usec).unwrap_or(0);
-        let monotonic = Duration::from_secs(seconds) + Duration::from_micros(micros);
-        let age = now.monotonic.saturating_sub(monotonic);
         Moment { monotonic, wall: now.wall.checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH) }
+    }
+
+    /// The newest frame that waits, or the next one to come, into `data`.
+    fn read(&mut self, data: &mut Vec<u8>, limit: Duration) -> io::Result<Metadata> {
+        let stream = self.stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        stream.set_timeout(limit);
+        let handle = stream.handle();
+        let mut meta = Metadata::default();
+        // Buffers come first in, first out: pass over those that a newer one follows.
+        for _ in 0..=BUFFERS {
+            let (bytes, of) = stream.next()?;
+            meta = *of;
+            // A loopback device keeps its last picture for the next reader.
+            let stale = !self.fresh && stamp(&meta).is_some_and(|taken| taken < self.opened);
+            if !stale && !handle.poll(POLLIN, 0).is_ok_and(|ready| ready > 0) {
+                let used = (meta.bytesused as usize).min(bytes.len());
+                data.clear();
+                data.extend_from_slice(&bytes[..used]);
+                break;
+            }
+        }
+        self.fresh = true;
+        Ok(meta)
+    }
+
+    /// # Errors
+    ///
+    /// When another program has changed the format: the bytes would be read wrongly.
+    fn check_format(&mut self) -> Result<(), SourceError> {
+        let now = self.clock.now().monotonic;
+        if now.saturating_sub(self.format_checked) < FORMAT_CHECK {
+            return Ok(());
+        }
+        self.format_checked = now;
+        // A device that is gone says so at the next frame.
+        match self.device.format() {
+            Ok(format) if !is_same(&format, &self.given) => Err(SourceError::Lost(format!(
+                "{}: another program has changed its format to {} {}x{}",
+                self.words, format.fourcc, format.width, format.height
+            ))),
+            _ => Ok(()),
+        }
     }
 }
 
 impl FrameSource for Camera {
     fn next_frame(&mut self, frame: &mut Frame, limit: Duration) -> Result<(), SourceError> {
-        let Some(stream) = &mut self.stream else { return Err(SourceError::End) };
-        stream.set_timeout(limit);
-        let handle = stream.handle();
-        let (mut meta, mut waiting) = (Metadata::default(), true);
-        // Buffers come first in, first out: pass over those that a newer one follows.
-        for _ in 0..=BUFFERS {
-            if !waiting {
-                break;
-            }
-            let (bytes, of) = stream.next().map_err(|error| {
-                SourceError::Lost(format!("{}: {}", self.words, explain(&error)))
-            })?;
-            meta = *of;
-            let used = (meta.bytesused as usize).min(bytes.len());
-            frame.data.clear();
-            frame.data.extend_from_slice(&bytes[..used]);
-            waiting = handle.poll(POLLIN, 0).is_ok_and(|ready| ready > 0);
-        }
+        let meta = self
+            .read(&mut frame.data, limit)
+            .map_err(|error| SourceError::Lost(format!("{}: {}", self.words, explain(&error))))?;
+        self.check_format()?;
         frame.format = self.format;
-        frame.size = self.size;
-        frame.stride = self.stride;
-        frame.range = self.range;
+        frame.size = Size::new(self.given.width, self.given.height);
+        let packed = self.format == PixelFormat::Mjpeg;
+        frame.stride = if packed { 0 } else { self.given.stride as usize };
+        frame.range = range(&self.given);
+        frame.matrix = matrix(&self.given);
         frame.orientation = self.orientation;
         frame.captured = self.captured(&meta);
         frame.sequence = u64::from(meta.sequence);
+        let bad = |reason: &dyn std::fmt::Display| {
+            SourceError::BadFrame(format!("{}: {reason}", self.words))
+        };
         if meta.flags.contains(Flags::ERROR) {
-            return Err(SourceError::BadFrame(format!("{}: flagged by the driver", self.words)));
+            return Err(bad(&"flagged by the driver"));
         }
-        if frame.data.is_empty() {
-            return Err(SourceError::BadFrame(format!("{}: an empty frame", self.words)));
-        }
-        Ok(())
+        // Here and not where it is decoded: frames that are passed over count too.
+        let whole = if packed { trim(&frame.data).map(drop) } else { Planes::of(frame).map(drop) };
+        whole.map_err(|reason| bad(&reason))
     }
 
     fn describe(&self) -> String {
         self.words.clone()
+    }
+
+    fn set_low_light(&mut self, on: bool) -> bool {
+        self.low_light.set(&self.device, on).unwrap_or_else(|reason| {
+            log::warn!("{}: {reason}", self.words);
+            false
+        })
     }
 }
 
@@ -169,27 +230,46 @@ impl Drop for Camera {
         let stream = self.stream.take();
         // The crate's destructor panics when the driver refuses to stop, as a camera
         // does that was just unplugged; the kernel cleans up at close all the same.
-        if catch_unwind(AssertUnwindSafe(|| drop(stream))).is_err() {
+        if guarded(|| drop(stream)).is_err() {
             log::debug!("{}: the driver refused to stop streaming", self.words);
         }
     }
 }
 
-/// How a format's four letters are read, if they can be.
-pub fn known(fourcc: FourCC) -> Option<PixelFormat> {
-    FORMATS.iter().find(|(letters, _)| fourcc.repr == **letters).map(|(_, format)| *format)
+/// When the driver took the frame, if it says so by our clock.
+fn stamp(meta: &Metadata) -> Option<Duration> {
+    let seconds = u64::try_from(meta.timestamp.sec).ok()?;
+    let micros = u64::try_from(meta.timestamp.usec).ok()?;
+    let monotonic = meta.flags.contains(Flags::TIMESTAMP_MONOTONIC);
+    monotonic.then(|| Duration::from_secs(seconds) + Duration::from_micros(micros))
+}
+
+fn is_same(a: &Format, b: &Format) -> bool {
+    (a.width, a.height, a.fourcc, a.stride) == (b.width, b.height, b.fourcc, b.stride)
+}
+
+fn no_video_device(path: &Path, error: &io::Error) -> SourceError {
+    let reason = format!("{}: is no video device: {}", path.display(), explain(error));
+    if error.raw_os_error() == Some(Errno::NOTTY.raw_os_error()) {
+        SourceError::NotACamera(reason)
+    } else {
+        SourceError::Lost(reason)
+    }
 }
 
 /// An error of the kernel in an owner's words, with the remedy where there is one.
 pub fn explain(error: &io::Error) -> String {
-    use rustix::io::Errno;
     let known = [
         (Errno::BUSY, "another program uses it; close that one"),
         (Errno::ACCESS, "no permission; add the user to the group video"),
         (Errno::PERM, "no permission; the service needs DeviceAllow=char-video4linux"),
         (Errno::NODEV, "it was unplugged"),
+        (Errno::NXIO, "it was unplugged"),
         (Errno::NOENT, "it is not there; is it plugged in?"),
         (Errno::IO, "the driver reports an input/output error"),
+        (Errno::NOSPC, "its USB bus is full; another port, or a smaller size"),
+        (Errno::PIPE, "nothing is connected to it; a CSI camera goes through libcamera"),
+        (Errno::NOTTY, "it knows nothing of cameras"),
     ];
     if error.kind() == io::ErrorKind::TimedOut {
         return "it delivers no frames".to_owned();

@@ -153,6 +153,7 @@ pub fn status(mqtt: expressiond::publish::queue::Stats) -> DeviceStatus {
         inference_ms: Some(180.0),
         frame_age_ms: Some(190.0),
         idle: false,
+        low_light: false,
         temperature_c: Some(51.5),
         frames: Counts::default(),
         mqtt,
