@@ -76,7 +76,7 @@ pub fn run(args: &Args) -> Result<()> {
         settings.check().map_err(|(key, why)| Error::new(Kind::Config, format!("{key} {why}")))?;
         let mut detector = Detector::load(&settings)?;
         model.clone_from(&detector.info().id);
-        for (input, frame) in frames(args, &settings)? {
+        for (input, frame) in frames(args, &detector)? {
             runs.push(stages::measure(input, &frame, *threads, &mut detector, args.frames.max(1))?);
         }
     }
@@ -88,8 +88,9 @@ pub fn run(args: &Args) -> Result<()> {
         .ok_or_else(|| Error::new(Kind::Config, "--threads names no number to try"))?;
     let path = args.model.clone().unwrap_or_default();
     let settings = Settings { path, ..Settings::default() };
-    let [_, (_, raw)] = frames(args, &settings)?;
-    let still = still::measure(&raw, Detector::load(&settings)?)?;
+    let detector = Detector::load(&settings)?;
+    let [_, (_, raw)] = frames(args, &detector)?;
+    let still = still::measure(&raw, detector)?;
     let report = Report {
         model,
         fps: best.fps,
@@ -111,8 +112,8 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// The picture as a camera would send it.
-fn frames(args: &Args, settings: &Settings) -> Result<[(&'static str, Frame); 2]> {
-    let own = settings.resolve().with_file_name("self-test.jpg");
+fn frames(args: &Args, detector: &Detector) -> Result<[(&'static str, Frame); 2]> {
+    let own = detector.info().path.with_file_name("self-test.jpg");
     let path = args.source.as_ref().unwrap_or(&own);
     let input = |error: String| Error::new(Kind::Input, error);
     let read = picture::read(path).map_err(|error| input(error.to_string()))?;

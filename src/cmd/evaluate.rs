@@ -58,6 +58,7 @@ pub fn run(args: &Args) -> Result<()> {
         path: args.model.clone().unwrap_or_default(),
         threads: args.threads,
         floor: FLOOR,
+        ..Settings::default()
     };
     settings.check().map_err(|(key, why)| Error::new(Kind::Config, format!("{key} {why}")))?;
     let mut detector = Detector::load(&settings)?;

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::config::{self, ConfigArgs};
 use crate::detector::sidecar::SideCar;
 use crate::detector::tflite::{Dtype, TensorInfo};
-use crate::detector::{Detector, ModelInfo, Seen, Settings};
+use crate::detector::{Detector, ModelInfo, Seen};
 use crate::error::{Error, Kind, Result};
 
 /// Show or verify a model.
@@ -16,6 +17,9 @@ use crate::error::{Error, Kind, Result};
 ///
 ///   expressiond model show                    the one that `run` would use
 ///   expressiond model verify mine.tflite      would `run` accept this one?
+///
+/// Models from packages must be signed besides (docs/guide/upgrade.md); one that is
+/// refused is passed over for the next older one, and `show` says so.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -33,14 +37,16 @@ enum Action {
 
 #[derive(Debug, clap::Args)]
 struct File {
-    /// The .tflite file (default: the model that came with the program)
+    /// The .tflite file (default: the one that the settings name)
     path: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArgs,
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
-    /// Threads for inference
-    #[arg(long, default_value_t = Settings::default().threads)]
-    threads: usize,
+    /// Threads for inference (default: those of the settings)
+    #[arg(long)]
+    threads: Option<usize>,
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -51,8 +57,10 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn load(file: &File) -> Result<Detector> {
-    let path = file.path.clone().unwrap_or_default();
-    let settings = Settings { path, threads: file.threads, ..Settings::default() };
+    let (config, _layers) = config::load(&file.config)?;
+    let mut settings = config.model;
+    settings.path = file.path.clone().unwrap_or(settings.path);
+    settings.threads = file.threads.unwrap_or(settings.threads);
     settings.check().map_err(|(key, why)| Error::new(Kind::Config, format!("{key} {why}")))?;
     Ok(Detector::load(&settings)?)
 }
@@ -61,6 +69,8 @@ fn load(file: &File) -> Result<Detector> {
 #[derive(Debug, Serialize)]
 struct Card<'a> {
     model: &'a ModelInfo,
+    /// Newer models of this name that were refused, and why.
+    refused: &'a [String],
     input: &'a TensorInfo,
     outputs: &'a [TensorInfo],
     /// What the side-car tells people: training, data, metrics, licence.
@@ -75,7 +85,8 @@ fn show(file: &File) -> Result<()> {
     let side_car = std::fs::read_to_string(SideCar::path_of(&info.path));
     let about = side_car.ok().and_then(|text| SideCar::parse(&text).ok());
     let about = about.map(|card| card.about).unwrap_or_default();
-    let card = Card { model: info, input, outputs, about };
+    let refused = detector.refused();
+    let card = Card { model: info, refused, input, outputs, about };
     if file.json {
         return print_json(&card);
     }
@@ -91,7 +102,7 @@ fn print_json(value: &impl Serialize) -> Result<()> {
 }
 
 fn print_card(card: &Card) {
-    let Card { model, input, outputs, about } = card;
+    let Card { model, refused, input, outputs, about } = card;
     let row = |key: &str, value: &dyn std::fmt::Display| println!("  {key:<11} {value}");
     println!("{} {}  ({})", model.name, model.version, model.path.display());
     row("id", &model.id);
@@ -110,6 +121,9 @@ fn print_card(card: &Card) {
     let kernels = if model.xnnpack { "XNNPACK" } else { "plain kernels" };
     row("inference", &format!("{kernels}, {} threads", model.threads));
     row("self-test", &if model.self_tested { "passed" } else { "none in the side-car" });
+    for reason in *refused {
+        row("refused", reason);
+    }
     for (key, value) in about {
         match value {
             serde_json::Value::String(text) => row(key, text),
@@ -145,6 +159,8 @@ struct Verdict<'a> {
     checksum: bool,
     /// What was seen in the known picture; empty where the side-car has none.
     self_test: &'a [Seen],
+    /// Newer models of this name that were refused, and why.
+    refused: &'a [String],
 }
 
 fn verify(file: &File) -> Result<()> {
@@ -153,7 +169,9 @@ fn verify(file: &File) -> Result<()> {
             let info = detector.info();
             let checksum = SideCar::path_of(&info.path).exists();
             let (id, self_test) = (Some(info.id.as_str()), detector.self_test());
-            let verdict = Verdict { accepted: true, reason: None, id, checksum, self_test };
+            let refused = detector.refused();
+            let verdict =
+                Verdict { accepted: true, reason: None, id, checksum, self_test, refused };
             if file.json {
                 return print_json(&verdict);
             }
@@ -163,8 +181,14 @@ fn verify(file: &File) -> Result<()> {
         Err(error) => {
             if file.json && error.kind() == Kind::Model {
                 let reason = Some(error.to_string());
-                let (id, self_test) = (None, [].as_slice());
-                print_json(&Verdict { accepted: false, reason, id, checksum: false, self_test })?;
+                print_json(&Verdict {
+                    accepted: false,
+                    reason,
+                    id: None,
+                    checksum: false,
+                    self_test: &[],
+                    refused: &[],
+                })?;
             }
             Err(error)
         }
@@ -193,6 +217,9 @@ fn print_verdict(detector: &Detector, checksum: bool) {
     }
     if !info.self_tested {
         println!("  unknown  no self-test: whether it sees anything was not checked");
+    }
+    for reason in detector.refused() {
+        println!("  refused  {reason}");
     }
     println!("accepted: {}", info.id);
 }

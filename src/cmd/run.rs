@@ -39,6 +39,9 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let plan = Plan::make(config)?;
     let info = plan.detector.info();
+    for refused in plan.detector.refused() {
+        log::error!("model refused, {} runs instead: {refused}", info.id);
+    }
     log::info!(
         "model: {} ({}), {} threads, XNNPACK {}",
         info.id,

@@ -1,16 +1,20 @@
 //! What a model must pass before it looks at a frame.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use super::catalogue::{self, Entry, Origin};
 use super::flat_head::largest_side;
 use super::layout::{input_size, recognise};
 use super::sample::Output;
 use super::sidecar::{SelfTest, SideCar, check_classes};
 use super::tflite::{Dtype, Engine};
-use super::{Detection, Detector, ModelError, ModelInfo, Seen, Settings, layout, tflite, zip_tail};
+use super::{
+    Detection, Detector, ModelError, ModelInfo, Seen, Settings, layout, signature, tflite, trial,
+    zip_tail,
+};
 use crate::geometry::Rect;
 use crate::pixels::preprocess::Preprocessor;
 use crate::pixels::tensor::{Encoding, InputSpec, TensorBuffer};
@@ -26,22 +30,66 @@ const SELF_TEST_IOU: f32 = 0.5;
 const LARGEST_SHARE: f32 = 4.0;
 
 pub(super) fn load(settings: &Settings) -> Result<Detector, ModelError> {
-    let path = settings.resolve();
-    open(settings, path.clone()).map_err(|reason| {
+    if !settings.path.as_os_str().is_empty() {
+        return open(settings, &Entry::named(&settings.path));
+    }
+    let mut refused = Vec::new();
+    for entry in catalogue::entries(settings) {
+        match open(settings, &entry) {
+            Ok(detector) => return Ok(Detector { refused, ..detector }),
+            Err(reason) => refused.push(reason.to_string()),
+        }
+    }
+    if refused.is_empty() {
+        let mut places = catalogue::folders().map(|folder| folder.display().to_string()).to_vec();
+        places.push(settings.packages.display().to_string());
+        let (name, places) = (settings.name.clone(), places.join(", "));
+        return Err(ModelError::Unknown { name, places });
+    }
+    Err(ModelError::All(refused))
+}
+
+fn open(settings: &Settings, entry: &Entry) -> Result<Detector, ModelError> {
+    admit(settings, entry).map_err(|reason| {
         // a side-car's error names its own path
         if matches!(reason, ModelError::SideCar { .. }) {
             return reason;
         }
-        ModelError::File { path, reason: Box::new(reason) }
+        ModelError::File { path: entry.path.clone(), reason: Box::new(reason) }
     })
 }
 
-fn open(settings: &Settings, path: PathBuf) -> Result<Detector, ModelError> {
-    let bytes = std::fs::read(&path).map_err(ModelError::Read)?;
+/// A model's files as read, their signature and checksums compared.
+struct Files {
+    bytes: Vec<u8>,
+    sha256: String,
+    card: Option<SideCar>,
+}
+
+fn read(settings: &Settings, entry: &Entry) -> Result<Files, ModelError> {
+    let Entry { path, origin, .. } = entry;
+    let side_car = read_side_car(path)?;
+    if *origin == Origin::Package {
+        // Before anything in it is believed.
+        signature::check(path, side_car.as_deref().unwrap_or_default(), &settings.keys)?;
+    }
+    let card = side_car.map(|bytes| parse_side_car(path, &bytes)).transpose()?;
+    if *origin == Origin::Package {
+        check_package(path, card.as_ref())?;
+    }
+    let bytes = std::fs::read(path).map_err(ModelError::Read)?;
     let sha256 = hex(&Sha256::digest(&bytes));
-    let card = read_side_car(&path)?;
     if let Some(card) = card.as_ref().filter(|card| !card.sha256.eq_ignore_ascii_case(&sha256)) {
         return Err(ModelError::Checksum { found: sha256, expected: card.sha256.clone() });
+    }
+    Ok(Files { bytes, sha256, card })
+}
+
+fn admit(settings: &Settings, entry: &Entry) -> Result<Detector, ModelError> {
+    let path = entry.path.clone();
+    let Files { bytes, sha256, card } = read(settings, entry)?;
+    if entry.origin == Origin::Package {
+        trial::run(&path, settings.threads)?;
     }
     tflite::check_mark(&bytes)?;
     let classes = match &card {
@@ -90,6 +138,7 @@ fn open(settings: &Settings, path: PathBuf) -> Result<Detector, ModelError> {
         floor: settings.floor,
         candidates: Vec::new(),
         self_test: Vec::new(),
+        refused: Vec::new(),
     };
     refuse_pixels(&mut detector)?;
     match card.and_then(|card| card.self_test) {
@@ -107,12 +156,27 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn read_side_car(model: &Path) -> Result<Option<SideCar>, ModelError> {
-    match std::fs::read_to_string(SideCar::path_of(model)) {
-        Ok(text) => SideCar::parse(&text).map(Some).map_err(|reason| side_car_error(model, reason)),
+fn read_side_car(model: &Path) -> Result<Option<Vec<u8>>, ModelError> {
+    match std::fs::read(SideCar::path_of(model)) {
+        Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(side_car_error(model, error.to_string())),
     }
+}
+
+fn parse_side_car(model: &Path, bytes: &[u8]) -> Result<SideCar, ModelError> {
+    let text = std::str::from_utf8(bytes).map_err(|error| error.to_string());
+    text.and_then(SideCar::parse).map_err(|reason| side_car_error(model, reason))
+}
+
+/// What a package promises besides its signature: to be the version that its folder is
+/// called after, and to have a self-test, without which nothing would ever roll it back.
+fn check_package(model: &Path, card: Option<&SideCar>) -> Result<(), ModelError> {
+    let card = card.filter(|card| card.self_test.is_some()).ok_or(ModelError::NoSelfTest)?;
+    let found = format!("{}-{}", card.name, card.version);
+    let folder = model.parent().and_then(Path::file_name).unwrap_or_default();
+    let expected = folder.to_string_lossy().into_owned();
+    if found == expected { Ok(()) } else { Err(ModelError::Misplaced { found, expected }) }
 }
 
 fn side_car_error(model: &Path, reason: String) -> ModelError {

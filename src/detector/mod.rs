@@ -3,6 +3,7 @@
 //! [`Detector::load`] is the gatekeeper: a model that is broken, foreign or blind is
 //! refused there, with the reason and the remedy, and never later.
 
+mod catalogue;
 pub mod flat_head;
 mod gatekeeper;
 pub mod layout;
@@ -11,7 +12,9 @@ pub mod raw_head;
 pub mod sample;
 pub mod settings;
 pub mod sidecar;
+pub mod signature;
 pub mod tflite;
+mod trial;
 pub mod zip_tail;
 
 use std::cmp::Ordering;
@@ -84,6 +87,11 @@ pub enum ModelError {
     /// Any of the others, met while loading.
     #[error("{}: {reason}", path.display())]
     File { path: PathBuf, reason: Box<ModelError> },
+    #[error("none is called {name} in {places}; `model.name` or `model.path` says which to take")]
+    Unknown { name: String, places: String },
+    /// Every model of the name was refused: the newest first.
+    #[error("{}", .0.join("; "))]
+    All(Vec<String>),
     #[error("cannot be read: {0}; set model.path to a .tflite file")]
     Read(std::io::Error),
     #[error("not a TensorFlow Lite file (no TFL3 mark): is it another format, or cut off?")]
@@ -101,6 +109,27 @@ pub enum ModelError {
          another side-car; copy both again"
     )]
     Checksum { found: String, expected: String },
+    #[error(
+        "a model from a package needs a signature, {} is not there; docs/guide/upgrade.md tells \
+         how to sign", .0.display()
+    )]
+    Unsigned(PathBuf),
+    #[error(
+        "its signature is of none of the {known} public keys in {}: damaged, or signed by somebody \
+         unknown here", keys.display()
+    )]
+    Signature { keys: PathBuf, known: usize },
+    #[error(
+        "no signature can be checked, since {} {reason}; put an Ed25519 public key in PEM there",
+        path.display()
+    )]
+    Key { path: PathBuf, reason: String },
+    #[error("it is {found} inside a folder for {expected}: the package was put together wrongly")]
+    Misplaced { found: String, expected: String },
+    #[error("a model from a package needs a self-test in its side-car, it has none")]
+    NoSelfTest,
+    #[error("it takes a process down: tried in one of its own, {0}")]
+    Trial(String),
     #[error("self-test failed: {0}; the file loads but does not see: export it again")]
     SelfTest(String),
     #[error("self-test: {0}; copy the picture that came with the model beside it")]
@@ -183,17 +212,24 @@ pub struct Detector {
     floor: f32,
     candidates: Vec<Candidate>,
     self_test: Vec<Seen>,
+    refused: Vec<String>,
 }
 
 impl Detector {
     /// Loads the model that `settings` name, checked from its checksum to its
-    /// self-test.
+    /// self-test. Where they only say what it is called, one that is refused is passed
+    /// over for the next older one: [`refused`](Self::refused).
     pub fn load(settings: &Settings) -> Result<Self, ModelError> {
         gatekeeper::load(settings)
     }
 
     pub fn info(&self) -> &ModelInfo {
         &self.info
+    }
+
+    /// Newer models that were refused, each with its path and the reason.
+    pub fn refused(&self) -> &[String] {
+        &self.refused
     }
 
     /// The file's input and output tensors.

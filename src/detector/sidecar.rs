@@ -136,9 +136,7 @@ impl SideCar {
         }
         for (key, value) in [("name", &self.name), ("version", &self.version)] {
             if !plain(value) {
-                return Err(format!(
-                    "{key} is {value:?}, it must be 1 to 64 of letters, digits, '.', '_', '-'"
-                ));
+                return Err(format!("{key} is {value:?}, it must be {PLAIN}"));
             }
         }
         check_classes(&self.classes)?;
@@ -240,7 +238,11 @@ pub fn check_classes(classes: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-fn plain(value: &str) -> bool {
+/// What [`plain`] demands, for people.
+pub const PLAIN: &str = "1 to 64 of letters, digits, '.', '_', '-'";
+
+/// Names and versions are parts of file names and of the model id in events.
+pub fn plain(value: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     (1..=64).contains(&value.len()) && value.bytes().all(fits)
 }

@@ -55,7 +55,7 @@ pub async fn daemon(plan: Plan, gallery: Option<PathBuf>, rehearse: Rehearsal) -
     let (broker, device) = (publisher.broker(), publisher.topics().device());
     log::info!("broker: {broker}; mosquitto_sub -v -t '{}/{device}/#'", config.mqtt.base_topic);
     let signals = Signals::new()?;
-    let model = detector.info().id.clone();
+    let (model, refused) = (detector.info().id.clone(), detector.refused().to_vec());
     let runtime = state_dir.as_deref().map(Runtime::load).unwrap_or_default();
     let changes = Changes { runtime, settled: about.settled, state_dir };
     let threads = start(&config, detector, gallery.clone(), &publisher, &camera, &clock, &changes)?;
@@ -63,6 +63,7 @@ pub async fn daemon(plan: Plan, gallery: Option<PathBuf>, rehearse: Rehearsal) -
     let mut watcher =
         Watcher::new(publisher.clone(), counters, clock, camera, model, config.pace.hot_c);
     watcher.tuning = changes.runtime.tuning;
+    watcher.refused_models = refused;
     watcher.service.ready();
     let snapshots = config.snapshots.enabled;
     let mut program = Program { threads, watcher, commands, signals, changes, snapshots, rehearse };

@@ -30,6 +30,8 @@ pub struct Observation {
     pub clock: Option<&'static str>,
     pub mqtt: Stats,
     pub model: String,
+    /// Newer models that were refused, and why.
+    pub refused_models: Vec<String>,
     /// Numbers that were changed while running.
     pub tuning: Tuning,
     pub identifying: bool,
@@ -58,6 +60,10 @@ impl Observation {
                 add(ReasonCode::NoFace, true, "nobody is in the picture");
             }
             _ => {}
+        }
+        for why in &self.refused_models {
+            let message = format!("{why}; {} runs instead", self.model);
+            add(ReasonCode::ModelRefused, false, &message);
         }
         if let Some(why) = &self.strain {
             let message = format!("{why}: fewer frames are looked at");
@@ -141,6 +147,7 @@ mod tests {
             clock: None,
             mqtt: Stats::default(),
             model: "m".to_owned(),
+            refused_models: Vec::new(),
             tuning: Tuning::default(),
             identifying: false,
         }
@@ -165,6 +172,9 @@ mod tests {
         assert!(evening.device_status().low_light && evening.line().contains("low light"));
         let hot = Observation { strain: Some("hot".to_owned()), ..observation() };
         assert_eq!(codes(&hot), [ReasonCode::Throttled]);
+        let blind = Observation { refused_models: vec!["n: blind".to_owned()], ..observation() };
+        assert_eq!(codes(&blind), [ReasonCode::ModelRefused]);
+        assert_eq!(blind.reasons()[0].message, "n: blind; m runs instead");
         let gone = CaptureState::Failed("it was unplugged".to_owned());
         let both = Observation { capture: gone, clock: Some("not set"), ..observation() };
         assert_eq!(codes(&both), [ReasonCode::NoCamera, ReasonCode::ClockNotSet]);

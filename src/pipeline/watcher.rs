@@ -32,6 +32,8 @@ pub struct Watcher {
     pub clock: Arc<dyn Clock>,
     pub camera: Name,
     pub model: String,
+    /// Newer models that were refused, and why.
+    pub refused_models: Vec<String>,
     pub started: Duration,
     /// From this temperature on the board counts as strained.
     hot_c: f32,
@@ -74,6 +76,7 @@ impl Watcher {
             clock,
             camera,
             model,
+            refused_models: Vec::new(),
             started,
             hot_c,
             tuning,
@@ -140,6 +143,7 @@ impl Watcher {
             clock: board::clock_trouble(at.wall),
             mqtt: self.publisher.stats(),
             model: self.model.clone(),
+            refused_models: self.refused_models.clone(),
             tuning: self.tuning,
             identifying: at.monotonic < self.identify_until,
         }

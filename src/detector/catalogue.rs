@@ -1,0 +1,108 @@
+//! Which model is used where none is named: the newest of its name, among the one
+//! that came with the program and those that packages brought.
+
+use std::cmp::Reverse;
+use std::path::{Path, PathBuf};
+
+use semver::Version;
+
+use super::Settings;
+use super::sidecar::SideCar;
+
+/// Where a model may come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// With the program, or named by its owner.
+    Own,
+    /// From a package of its own, which has to be signed.
+    Package,
+}
+
+/// A model that may be taken; nothing of it is checked yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub path: PathBuf,
+    pub origin: Origin,
+    /// Unknown where the side-car cannot be read.
+    version: Option<Version>,
+}
+
+impl Entry {
+    /// The one that `model.path` names.
+    pub fn named(path: &Path) -> Self {
+        Self { path: path.to_owned(), origin: Origin::Own, version: None }
+    }
+}
+
+/// The models called `settings.name`, newest first; of equal versions the program's own.
+pub fn entries(settings: &Settings) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = own(&settings.name).into_iter().collect();
+    entries.extend(packaged(settings));
+    entries.sort_by_key(|entry| Reverse(entry.version.clone()));
+    entries
+}
+
+/// Where models that come with the program stand: the working directory's `models`,
+/// beside the program, or where packages put it.
+pub fn folders() -> [PathBuf; 3] {
+    let program = std::env::current_exe().unwrap_or_default();
+    let installed = program.parent().unwrap_or(Path::new("")).join("../share/expressiond/models");
+    ["models".into(), installed, "/usr/share/expressiond/models".into()]
+}
+
+fn own(name: &str) -> Option<Entry> {
+    let files = folders().map(|folder| folder.join(format!("{name}.tflite")));
+    let path = files.into_iter().find(|file| file.exists())?;
+    let text = std::fs::read_to_string(SideCar::path_of(&path)).ok();
+    let card = text.and_then(|text| SideCar::parse(&text).ok());
+    let version = card.and_then(|card| Version::parse(&card.version).ok());
+    Some(Entry { path, origin: Origin::Own, version })
+}
+
+/// `<packages>/<name>-<version>/<name>.tflite`. The version is that of the folder, which
+/// the side-car must repeat: nothing inside is read before its signature is checked.
+fn packaged(settings: &Settings) -> impl Iterator<Item = Entry> {
+    let folders = std::fs::read_dir(&settings.packages).into_iter().flatten().flatten();
+    folders.filter_map(|folder| {
+        let version = folder.file_name();
+        let version = version.to_str()?.strip_prefix(&settings.name)?.strip_prefix('-')?;
+        // what follows is the rest of a longer name: a-lite-1.0.0 is no version of a
+        let version = Some(Version::parse(version).ok()?);
+        let path = folder.path().join(format!("{}.tflite", settings.name));
+        Some(Entry { path, origin: Origin::Package, version })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_comes_first_and_other_names_do_not_come() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["m-0.9.0", "m-0.10.0", "m-0.10.0-rc.1", "m-lite-3.0.0", "m", "m-x", "n-9.0.0"]
+        {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let packages = folder.path().to_owned();
+        let settings = Settings { name: "m".to_owned(), packages, ..Settings::default() };
+        let found = entries(&settings).into_iter().map(|entry| entry.path);
+        let wanted = ["m-0.10.0", "m-0.10.0-rc.1", "m-0.9.0"];
+        let wanted = wanted.map(|name| folder.path().join(name).join("m.tflite"));
+        assert_eq!(found.collect::<Vec<_>>(), wanted);
+    }
+
+    #[test]
+    fn of_equal_versions_the_own_comes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let card = std::fs::read_to_string("models/expression-yolo12n.json").unwrap();
+        let version = SideCar::parse(&card).unwrap().version;
+        for version in [&*version, "99.0.0", "0.0.1"] {
+            let name = format!("expression-yolo12n-{version}");
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let settings = Settings { packages: folder.path().to_owned(), ..Settings::default() };
+        let found: Vec<Origin> = entries(&settings).iter().map(|entry| entry.origin).collect();
+        assert_eq!(found, [Origin::Package, Origin::Own, Origin::Package, Origin::Package]);
+    }
+}

@@ -1,0 +1,299 @@
+//! Models from packages: the newest that passes every check runs, one that fails is
+//! passed over with its reason, and a running daemon takes a new one on SIGHUP. Keys
+//! and signatures are openssl's, made as docs/guide/upgrade.md says.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Longest wait for anything; nothing here takes a tenth of it on an idle machine.
+const LIMIT: Duration = Duration::from_secs(60);
+const NAME: &str = "expression-yolo12n";
+
+/// A board: its packages, the keys that it trusts, and somebody who signs.
+struct Board {
+    folder: TempDir,
+}
+
+impl Board {
+    fn new() -> Self {
+        let board = Self { folder: tempfile::tempdir().unwrap() };
+        for name in ["models.d", "keys"] {
+            fs::create_dir(board.path(name)).unwrap();
+        }
+        fs::write(board.path("settings.toml"), board.settings()).unwrap();
+        board.make_key("signer", "ed25519");
+        fs::copy(board.path("signer.pub"), board.path("keys/signer.pem")).unwrap();
+        board
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn settings(&self) -> String {
+        let folder = self.folder.path().display();
+        format!(
+            "[model]\npackages = \"{folder}/models.d\"\nkeys = \"{folder}/keys\"\n\
+             [device]\nid = \"test\"\nstate_dir = \"{folder}/state\"\n\
+             [camera]\nsource = \"/dev/video-none\"\n"
+        )
+    }
+
+    fn make_key(&self, name: &str, algorithm: &str) {
+        let (private, public) = (format!("{name}.key"), format!("{name}.pub"));
+        self.openssl(&["genpkey", "-algorithm", algorithm, "-out", &private]);
+        self.openssl(&["pkey", "-in", &private, "-pubout", "-out", &public]);
+    }
+
+    fn openssl(&self, arguments: &[&str]) {
+        let mut command = Command::new("openssl");
+        let output = command.args(arguments).current_dir(self.folder.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// The committed model as a package of that version, signed; what is special about
+    /// it is done before that.
+    fn install(&self, version: &str, spoil: impl Fn(&mut Value, &Path)) -> PathBuf {
+        let folder = self.path("models.d").join(format!("{NAME}-{version}"));
+        fs::create_dir(&folder).unwrap();
+        for file in [&format!("{NAME}.tflite"), "self-test.jpg"] {
+            fs::copy(Path::new("models").join(file), folder.join(file)).unwrap();
+        }
+        let text = fs::read_to_string(format!("models/{NAME}.json")).unwrap();
+        let mut card: Value = serde_json::from_str(&text).unwrap();
+        card["version"] = version.into();
+        spoil(&mut card, &folder);
+        fs::write(folder.join(format!("{NAME}.json")), card.to_string()).unwrap();
+        self.sign(&folder, "signer");
+        folder
+    }
+
+    fn sign(&self, folder: &Path, signer: &str) {
+        let file = |ending: &str| format!("{}/{NAME}.{ending}", folder.display());
+        let key = format!("{signer}.key");
+        let (card, signature) = (file("json"), file("sig"));
+        let what = ["-in", &card, "-out", &signature];
+        self.openssl(&[["pkeyutl", "-sign", "-rawin", "-inkey", &*key].as_slice(), &what].concat());
+    }
+
+    fn show(&self, more: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_expressiond"))
+            .args(["model", "show", "--json", "--config"])
+            .arg(self.path("settings.toml"))
+            .args(more)
+            .output()
+            .unwrap()
+    }
+
+    /// The version that runs, and why newer ones do not.
+    fn chosen(&self) -> (String, Vec<String>) {
+        let output = self.show(&[]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let version = shown["model"]["version"].as_str().unwrap().to_owned();
+        (version, serde_json::from_value(shown["refused"].clone()).unwrap())
+    }
+}
+
+fn own_version() -> String {
+    let text = fs::read_to_string(format!("models/{NAME}.json")).unwrap();
+    let card: Value = serde_json::from_str(&text).unwrap();
+    card["version"].as_str().unwrap().to_owned()
+}
+
+fn flip_a_byte(file: &Path) {
+    let mut bytes = fs::read(file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    fs::write(file, bytes).unwrap();
+}
+
+#[test]
+fn the_newest_signed_model_runs_and_without_it_the_own() {
+    let board = Board::new();
+    board.install("90.0.0", |_, _| {});
+    let newest = board.install("90.1.0", |_, _| {});
+    assert_eq!(board.chosen(), ("90.1.0".to_owned(), vec![]));
+    fs::remove_dir_all(newest).unwrap();
+    assert_eq!(board.chosen(), ("90.0.0".to_owned(), vec![]));
+    // `model.path` is the owner's own word: no signature is asked for
+    let own = format!("models/{NAME}.tflite");
+    let output = board.show(&["--set", &format!("model.path={own}")]);
+    let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(shown["model"]["version"], own_version());
+}
+
+/// Each way to be wrong, its words, and that the own model runs then.
+#[test]
+fn what_fails_a_check_is_passed_over_with_its_reason() {
+    type Spoil = fn(&Board, &Path);
+    type SpoilCard = fn(&mut Value, &Path);
+    let after_signing: [(&str, Spoil); 7] = [
+        ("needs a signature", |_, folder| {
+            fs::remove_file(folder.join(format!("{NAME}.sig"))).unwrap();
+        }),
+        ("none of the 1 public keys", |board, folder| {
+            board.make_key("stranger", "ed25519");
+            board.sign(folder, "stranger");
+        }),
+        ("none of the 1 public keys", |_, folder| {
+            flip_a_byte(&folder.join(format!("{NAME}.json")));
+        }),
+        ("none of the 1 public keys", |_, folder| {
+            fs::write(folder.join(format!("{NAME}.sig")), "not a signature").unwrap();
+        }),
+        ("none of the 0 public keys", |board, _| {
+            fs::remove_dir_all(board.path("keys")).unwrap();
+        }),
+        ("another kind than Ed25519", |board, _| {
+            board.make_key("other", "x25519");
+            fs::copy(board.path("other.pub"), board.path("keys/other.pem")).unwrap();
+        }),
+        ("its side-car says", |_, folder| flip_a_byte(&folder.join(format!("{NAME}.tflite")))),
+    ];
+    for (words, spoil) in after_signing {
+        let board = Board::new();
+        let folder = board.install("90.0.0", |_, _| {});
+        spoil(&board, &folder);
+        expect_own(&board, words);
+    }
+    let before_signing: [(&str, SpoilCard); 4] = [
+        ("self-test failed", |card, _| {
+            card["self_test"]["expect"][0]["class"] = "not_happy".into();
+        }),
+        ("needs a self-test", |card, _| {
+            card.as_object_mut().unwrap().remove("self_test");
+        }),
+        ("a folder for expression-yolo12n-90.0.0", |card, _| card["version"] = "91.0.0".into()),
+        ("TensorFlow Lite refuses it", |card, folder| {
+            // The checksum and the signature are right, the file is not.
+            let file = folder.join(format!("{NAME}.tflite"));
+            let bytes = fs::read(&file).unwrap();
+            fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
+            card["sha256"] = sha256(&file).into();
+        }),
+    ];
+    for (words, spoil) in before_signing {
+        let board = Board::new();
+        board.install("90.0.0", spoil);
+        expect_own(&board, words);
+    }
+}
+
+fn expect_own(board: &Board, words: &str) {
+    let (version, refused) = board.chosen();
+    assert_eq!(version, own_version(), "{words}");
+    assert_eq!(refused.len(), 1, "{words}: {refused:?}");
+    assert!(refused[0].contains(words) && refused[0].contains("90.0.0"), "{words}: {refused:?}");
+}
+
+fn sha256(file: &Path) -> String {
+    let output = Command::new("sha256sum").arg(file).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()[..64].to_owned()
+}
+
+#[test]
+fn where_none_works_the_exit_code_is_70_and_every_reason_is_told() {
+    let board = Board::new();
+    let output = board.show(&["--set", "model.name=nobody"]);
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(70), "{message}");
+    assert!(message.contains("none is called nobody"), "{message}");
+    for version in ["1.0.0", "2.0.0"] {
+        fs::create_dir(board.path(&format!("models.d/nobody-{version}"))).unwrap();
+    }
+    let output = board.show(&["--set", "model.name=nobody"]);
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(70), "{message}");
+    let place = |version| message.find(&format!("nobody-{version}/nobody.tflite")).unwrap();
+    assert!(place("2.0.0") < place("1.0.0"), "{message}");
+}
+
+/// The daemon and the lines of its log.
+struct Daemon {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Daemon {
+    fn start(board: &Board) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_expressiond"))
+            .args(["run", "--config"])
+            .arg(board.path("settings.toml"))
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let (tell, lines) = channel();
+        std::thread::spawn(move || {
+            log.lines().map_while(Result::ok).try_for_each(|line| tell.send(line))
+        });
+        Self { child, lines }
+    }
+
+    /// The first line from now on that has `text` in it.
+    fn until(&self, text: &str) -> String {
+        let end = Instant::now() + LIMIT;
+        let mut all = Vec::new();
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(left) else {
+                panic!("not told '{text}' within {LIMIT:?}, but {all:#?}");
+            };
+            if line.contains(text) {
+                return line;
+            }
+            all.push(line);
+        }
+    }
+}
+
+/// What a subscriber of the daemon's own broker is told as status.
+fn status(port: &str) -> Value {
+    let output = Command::new("mosquitto_sub")
+        .args(["-h", "127.0.0.1", "-p", port, "-t", "expressiond/test/status", "-C", "1"])
+        .args(["-W", &LIMIT.as_secs().to_string()])
+        .output()
+        .expect("mosquitto_sub is installed by `make setup`");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn a_running_daemon_takes_a_new_model_and_says_which_it_refused() {
+    let board = Board::new();
+    let daemon = Daemon::start(&board);
+    daemon.until(&format!("model: {NAME}@{}", own_version()));
+    daemon.until("broker: ");
+    board.install("90.0.0", |_, _| {});
+    kill_process(Pid::from_child(&daemon.child), Signal::HUP).unwrap();
+    daemon.until(&format!("model: {NAME}@90.0.0"));
+    let broker = daemon.until("broker: ");
+    board.install("90.1.0", |card, _| card["self_test"]["expect"][0]["box"] = json!([0, 0, 9, 9]));
+    kill_process(Pid::from_child(&daemon.child), Signal::HUP).unwrap();
+    let told = daemon.until("model refused");
+    assert!(told.contains("90.1.0") && told.contains("self-test failed"), "{told} after {broker}");
+    daemon.until(&format!("model: {NAME}@90.0.0"));
+    let broker = daemon.until("broker: ");
+    let port = broker.split("127.0.0.1:").nth(1).unwrap().split(|c: char| !c.is_ascii_digit());
+    let status = status(port.clone().next().unwrap());
+    assert!(status["model"].as_str().unwrap().starts_with(&format!("{NAME}@90.0.0")), "{status}");
+    let reasons = status["reasons"].as_array().unwrap();
+    let refused = reasons.iter().find(|reason| reason["code"] == "model_refused").unwrap();
+    assert!(refused["message"].as_str().unwrap().contains("90.1.0"), "{status}");
+}
