@@ -99,6 +99,27 @@ package-test: ## Check the packages in out/ and the units' sandbox; other boards
 		{ echo "make package first: the others are compared with it" >&2; exit 1; }; \
 	for package in out/expressiond_*.deb; do tests/package/check "$$package" "$$reference" || exit 1; done
 
+.PHONY: reproducible-test
+reproducible-test: ## Build the package of this machine twice and compare the bytes
+	tests/package/twice
+
+.PHONY: model-package
+model-package: build ## Make a signed package of a model: make model-package MODEL=x.tflite KEY=signer.key
+	@test -n "$(MODEL)" -a -n "$(KEY)" || { echo "usage: make model-package MODEL=x.tflite KEY=signer.key" >&2; exit 2; }
+	deploy/model-package/build "$(MODEL)" "$(KEY)"
+
+.PHONY: repo
+SUITE ?= stable
+repo: ## Publish the packages in out/ in a signed apt repository: make repo KEY=fingerprint [SUITE=stable]
+	KEY="$(KEY)" deploy/apt/publish $(SUITE) out/*.deb
+
+.PHONY: repo-test
+repo-test: ## Install, upgrade, roll back and purge from a repository, and run the Ansible role, in Debian 12 and 13
+	@ls out/expressiond_*_amd64.deb >/dev/null 2>&1 || { echo "make package first" >&2; exit 1; }
+	tests/repo/run out/expressiond_*_amd64.deb
+	@for package in out/expressiond_*_arm64.deb out/expressiond_*_armhf.deb; do \
+		if [ -e "$$package" ]; then tests/repo/emulated "$$package" || exit 1; fi; done
+
 .PHONY: vm-test
 vm-test: ## Run the package in a virtual machine against real V4L2 drivers: five minutes, and seven for its disk once
 	deploy/deb/build
@@ -115,4 +136,4 @@ board-test: ## From a blank machine to events, through outages, upgrade and purg
 help: ## This
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+		/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

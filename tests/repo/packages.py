@@ -1,0 +1,145 @@
+"""Installing, upgrading, going back and removing, from a repository of our own."""
+
+from __future__ import annotations
+
+import json
+
+from board import MODEL, ROOT, Board, Failed, Workshop, replace, run
+
+SETTINGS = "etc/expressiond/expressiond.toml"
+MODEL_PACKAGE = f"expressiond-model-{MODEL}"
+
+
+def install(board: Board, workshop: Workshop) -> None:
+    """The guide's way to the program alone."""
+    workshop.publish("repo", [workshop.package])
+    board.follow(workshop, "repo", workshop.keyring(workshop.key))
+    board.run("apt-get", "update")
+    board.run("apt-get", "install", "--yes", "expressiond")
+
+
+def installs_and_purges_without_leftovers(board: Board, workshop: Workshop) -> None:
+    before = board.files()
+    install(board, workshop)
+    assert board.installed("expressiond") == workshop.version
+    assert workshop.version in board.run("expressiond", "--version")
+    board.write("root/picture.jpg", "")
+    (board.folder / "root/picture.jpg").write_bytes((ROOT / "models/self-test.jpg").read_bytes())
+    seen = json.loads(board.run("expressiond", "detect", "--json", "/root/picture.jpg", result=True))
+    assert [face["class"] for face in seen["faces"]] == ["happy"], seen
+    board.run("systemctl", "enable", "expressiond")
+    board.write("var/lib/private/expressiond/outbox", "x")
+    board.write("etc/expressiond/conf.d/50-site.toml", "")
+    board.run("apt-get", "purge", "--yes", "expressiond")
+    left = board.files() - before
+    assert not left, f"left after purge: {sorted(left)}"
+
+
+def a_repository_with_another_key_is_refused(board: Board, workshop: Workshop) -> None:
+    workshop.publish("repo", [workshop.package])
+    board.follow(workshop, "repo", workshop.keyring(workshop.make_archive_key(f"stranger-{board.suite}")))
+    told = board.run("apt-get", "update", "--error-on=any", ok=False)
+    assert "signature" in told.lower() or "sqv" in told.lower() or "NO_PUBKEY" in told, told
+    board.run("apt-get", "install", "--yes", "expressiond", ok=False)
+
+
+def a_repository_that_was_tampered_with_is_refused(board: Board, workshop: Workshop) -> None:
+    repo = f"tampered-{board.suite}"
+    workshop.publish(repo, [workshop.package])
+    board.follow(workshop, repo, workshop.keyring(workshop.key))
+    board.run("apt-get", "update", "--error-on=any")
+    # The package, under lists that are right.
+    package = next((workshop.folder / repo / "pool/stable").glob("expressiond_*_amd64.deb"))
+    content = bytearray(package.read_bytes())
+    content[len(content) // 2] ^= 1
+    package.write_bytes(content)
+    told = board.run("apt-get", "install", "--yes", "expressiond", ok=False)
+    assert "Hash Sum mismatch" in told or "unexpected" in told, told
+    # The lists, under a signature that is right.
+    replace(workshop.folder / repo / "dists/stable/InRelease", "Suite: stable", "Suite: stabler")
+    board.run("apt-get", "update", "--error-on=any", ok=False)
+
+
+def unattended_upgrades_keep_changed_settings_and_can_be_taken_back(board: Board, workshop: Workshop) -> None:
+    install(board, workshop)
+    board.write("etc/apt/apt.conf.d/50unattended-upgrades-expressiond",
+                (ROOT / "deploy/apt/50unattended-upgrades-expressiond").read_text())
+    changed = board.read(SETTINGS).replace('name = "camera"', 'name = "hall"')
+    board.write(SETTINGS, changed)
+    package, version = workshop.next_version()
+    repo = f"upgrade-{board.suite}"
+    workshop.publish(repo, [workshop.package], suite="stable")
+    workshop.publish(repo, [workshop.package, package], suite="canary")
+    keyring = workshop.keyring(workshop.key)
+    # A board of the outer ring sees nothing of what the inner one tries.
+    board.follow(workshop, repo, keyring, suite="stable")
+    board.run("apt-get", "update")
+    told = board.run("unattended-upgrade", "--dry-run", "--verbose")
+    assert "No packages found that can be upgraded" in told, told
+    # What proved itself is promoted.
+    canary = (workshop.folder / repo / "pool/canary").glob("*.deb")
+    workshop.publish(repo, sorted(canary), suite="stable")
+    board.run("apt-get", "update")
+    told = board.run("unattended-upgrade", "--dry-run", "--verbose")
+    assert "Packages that will be upgraded: expressiond" in told, told
+    board.run("unattended-upgrade", "--verbose")
+    assert board.installed("expressiond") == version
+    assert board.read(SETTINGS) == changed
+    assert "# a new default" in board.read(f"{SETTINGS}.dpkg-dist")
+    board.run("apt-get", "install", "--yes", "--allow-downgrades", f"expressiond={workshop.version}")
+    assert board.installed("expressiond") == workshop.version
+    assert board.read(SETTINGS) == changed
+
+
+def a_published_version_never_changes(board: Board, workshop: Workshop) -> None:
+    workshop.publish("repo", [workshop.package])
+    other = workshop.folder / f"other-{board.suite}" / workshop.package.name
+    other.parent.mkdir()
+    other.write_bytes(workshop.package.read_bytes() + b"\n")
+    try:
+        workshop.publish("repo", [other])
+    except Failed as refused:
+        assert "raise its version" in str(refused)
+    else:
+        raise AssertionError("other bytes under a published version were taken")
+
+
+def model_packages_run_once_trusted_and_roll_back(board: Board, workshop: Workshop) -> None:
+    install(board, workshop)
+    own, refused = board.model()
+    assert not refused
+    older, newer = workshop.model_package("90.0.0"), workshop.model_package("90.1.0")
+    run(["lintian", "--allow-root", "--fail-on", "error,warning", newer])
+    repo = f"models-{board.suite}"
+    workshop.publish(repo, [workshop.package, older, newer])
+    board.follow(workshop, repo, workshop.keyring(workshop.key))
+    board.run("apt-get", "update")
+    board.run("apt-get", "install", "--yes", MODEL_PACKAGE)
+    # Signed by somebody whom this board does not know yet.
+    version, refused = board.model()
+    assert version == own and "none of the 0 public keys" in refused[0], (version, refused)
+    board.write("etc/expressiond/model-keys.d/signer.pem", (workshop.folder / "signer.pem").read_text())
+    assert board.model() == ("90.1.0", [])
+    # The card went bad.
+    model = board.folder / f"usr/share/expressiond/models.d/{MODEL}-90.1.0/{MODEL}.tflite"
+    content = bytearray(model.read_bytes())
+    content[len(content) // 2] ^= 1
+    model.write_bytes(content)
+    version, refused = board.model()
+    assert version == own and "its side-car says" in refused[0], (version, refused)
+    # Back to the version before, then back to the program's own.
+    board.run("apt-get", "install", "--yes", "--allow-downgrades", f"{MODEL_PACKAGE}=90.0.0")
+    assert board.model() == ("90.0.0", [])
+    board.run("apt-get", "remove", "--yes", MODEL_PACKAGE)
+    assert board.model() == (own, [])
+    assert not (board.folder / "usr/share/expressiond/models.d").exists()
+
+
+TESTS = [
+    installs_and_purges_without_leftovers,
+    a_repository_with_another_key_is_refused,
+    a_repository_that_was_tampered_with_is_refused,
+    unattended_upgrades_keep_changed_settings_and_can_be_taken_back,
+    a_published_version_never_changes,
+    model_packages_run_once_trusted_and_roll_back,
+]

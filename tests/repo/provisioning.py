@@ -1,0 +1,148 @@
+"""The Ansible role: from a board that knows nothing of us to the first event."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from board import MODEL, ROOT, Board, Workshop, run
+from packages import SETTINGS
+
+ANSIBLE = ROOT / "deploy/ansible"
+PASSWORD = "pass\"word # of a test"
+LIMIT = 120.0  # seconds
+
+
+def ansible() -> dict:
+    """The environment in which ansible-playbook runs, installed when first needed."""
+    folder = ROOT / ".deps/ansible"
+    run(["sh", ROOT / "tests/repo/ansible", folder])
+    return {
+        "PATH": f"{folder}/bin:{os.environ['PATH']}",
+        "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections"),
+        "ANSIBLE_ROLES_PATH": str(ANSIBLE / "roles"),
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+        "ANSIBLE_NOCOLOR": "true",
+    }
+
+
+def inventory(board: Board, workshop: Workshop, port: int) -> Path:
+    keys = workshop.folder / f"{board.suite}-keys"
+    keys.mkdir(exist_ok=True)
+    (keys / "archive.asc").write_text(workshop.keyring(workshop.key))
+    shutil.copy(workshop.folder / "signer.pem", keys / "fleet.pem")
+    path = workshop.folder / f"{board.suite}-inventory.json"
+    path.write_text(json.dumps({"boards": {"hosts": {str(board.folder): {
+        "ansible_connection": "community.general.chroot",
+        "ansible_become": False,
+        "ansible_python_interpreter": "/usr/bin/python3",
+        "expressiond_repository": workshop.url(f"ansible-{board.suite}"),
+        "expressiond_archive_keyring": str(keys / "archive.asc"),
+        "expressiond_models": [MODEL],
+        "expressiond_model_keys": [str(keys / "fleet.pem")],
+        "expressiond_settings": {"mqtt": {
+            "url": f"mqtt://127.0.0.1:{port}", "username": "boards", "outbox": {"max_events": 500},
+        }},
+        "expressiond_device_settings": {
+            "device": {"id": "hall"}, "camera": {"name": "door", "mirror": True, "fps": 5},
+        },
+        "expressiond_mqtt_password": PASSWORD,
+    }}}}))
+    return path
+
+
+def from_nothing_to_the_first_event(board: Board, workshop: Workshop) -> None:
+    workshop.publish(f"ansible-{board.suite}", [workshop.package, workshop.model_package("90.0.0")])
+    env, port = ansible(), free_port()
+    play = ["ansible-playbook", "-i", inventory(board, workshop, port), ANSIBLE / "site.yml"]
+    told = run(play, env=env)
+    assert "failed=0" in told, told
+    again = run(play, env=env)
+    assert "changed=0" in again and "failed=0" in again, f"the second run changes something:\n{again}"
+    assert board.model() == ("90.0.0", [])
+    assert (board.folder / "etc/systemd/system/multi-user.target.wants/expressiond.service").is_symlink()
+    secret = board.folder / "etc/expressiond/mqtt-password"
+    assert secret.read_text() == PASSWORD and secret.stat().st_mode & 0o777 == 0o600
+    # apt never asks about a settings file that nobody touched.
+    assert not [path for path in board.files() if path.endswith((".dpkg-dist", ".dpkg-new"))]
+    hears_an_event(board, workshop, port)
+
+
+def a_mistake_in_the_settings_stops_before_the_board_has_it(board: Board, workshop: Workshop) -> None:
+    workshop.publish(f"ansible-{board.suite}", [workshop.package, workshop.model_package("90.0.0")])
+    play = ["ansible-playbook", "-i", inventory(board, workshop, 1883), ANSIBLE / "site.yml"]
+    wrong = json.dumps({"expressiond_settings": {"camera": {"fsp": 5}}})
+    told = run([*play, "--extra-vars", wrong], env=ansible(), ok=False)
+    assert "fsp" in told, told
+    assert not (board.folder / "etc/expressiond/conf.d/50-fleet.toml").exists()
+
+
+def the_role_is_clean(board: Board, workshop: Workshop) -> None:
+    """Once is enough, whichever board it is."""
+    run(["ansible-lint", "--offline", "--strict", "site.yml"], env=ansible(), cwd=ANSIBLE)
+
+
+def hears_an_event(board: Board, workshop: Workshop, port: int) -> None:
+    """Starts the daemon as its unit does, pictures instead of a camera."""
+    folder = workshop.folder / f"{board.suite}-broker"
+    folder.mkdir()
+    folder.chmod(0o755)
+    run(["mosquitto_passwd", "-c", "-b", folder / "passwords", "boards", PASSWORD])
+    (folder / "passwords").chmod(0o644)
+    (folder / "conf").write_text(f"listener {port} 127.0.0.1\npassword_file {folder}/passwords\n")
+    shutil.copytree(ROOT / "tests/demo/frames", board.folder / "root/frames")
+    broker = subprocess.Popen([find_mosquitto(), "-c", folder / "conf"], stderr=subprocess.DEVNULL)
+    daemon = listener = None
+    try:
+        wait_for(port)
+        listener = subprocess.Popen(
+            ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(port), "-u", "boards", "-P", PASSWORD]
+            + ["-t", "expressiond/hall/door/event", "-C", "1", "-W", str(int(LIMIT))],
+            stdout=subprocess.PIPE, text=True,
+        )
+        daemon = subprocess.Popen(
+            ["chroot", board.folder, "/usr/bin/expressiond", "run", "--config", f"/{SETTINGS}"]
+            + ["--set", "camera.source=/root/frames", "--set", "camera.repeat=true"],
+            env=os.environ | {"CREDENTIALS_DIRECTORY": "/etc/expressiond", "STATE_DIRECTORY": "/var/lib/expressiond"},
+            stderr=subprocess.PIPE, text=True,
+        )
+        heard, _ = listener.communicate(timeout=LIMIT + 10)
+        assert json.loads(heard)["model"].startswith(f"{MODEL}@90.0.0+"), heard
+    finally:
+        for process in (daemon, listener, broker):
+            if process and process.poll() is None:
+                process.terminate()
+                process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def find_mosquitto() -> str:
+    return next(path for path in ("/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto") if Path(path).exists())
+
+
+def wait_for(port: int) -> None:
+    end = time.monotonic() + LIMIT
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except OSError:
+            assert time.monotonic() < end, "mosquitto did not start"
+            time.sleep(0.05)
+
+
+TESTS = [
+    from_nothing_to_the_first_event,
+    a_mistake_in_the_settings_stops_before_the_board_has_it,
+    the_role_is_clean,
+]
