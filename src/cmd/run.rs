@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
+use crate::alarm::Alarm;
 use crate::annotate;
 use crate::config::{self, ConfigArgs};
 use crate::error::{Error, Kind, Result};
@@ -40,7 +41,8 @@ pub fn run(args: &Args) -> Result<()> {
     let plan = Plan::make(config)?;
     let info = plan.detector.info();
     for refused in plan.detector.refused() {
-        log::error!("model refused, {} runs instead: {refused}", info.id);
+        log::error!(message_id = Alarm::ModelRefused.id();
+            "model refused, {} runs instead: {refused}", info.id);
     }
     log::info!(
         "model: {} ({}), {} threads, XNNPACK {}",

@@ -160,7 +160,18 @@ impl Examination<'_> {
                     "it brings no self-test"
                 };
                 let message = format!("{} ({}): {tested} in {took:.1} s", info.id, info.input);
-                self.add(Finding::ok(Check::Model, message));
+                self.add(if detector.refused().is_empty() {
+                    Finding::ok(Check::Model, message)
+                } else {
+                    let refused = detector.refused().join("; ");
+                    let remedy = "docs/guide/upgrade.md tells how models are signed and replaced";
+                    Finding::warning(
+                        Check::Model,
+                        format!("{message}, instead of {refused}"),
+                        remedy,
+                    )
+                    .because(ReasonCode::ModelRefused)
+                });
                 Some(detector)
             }
             Err(error) => {
