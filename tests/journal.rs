@@ -1,29 +1,22 @@
 //! `docs/ref/journal.md` and the catalog against the code, and the log of a real run.
 
+mod page;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use expressiond::alarm::Alarm;
+use page::table;
 
 const PAGE: &str = include_str!("../docs/ref/journal.md");
 const CATALOG: &str = include_str!("../deploy/systemd/expressiond.catalog");
-
-/// Cells of the rows of the table under `heading`, without backquotes.
-fn table(heading: &str) -> Vec<Vec<String>> {
-    let section = PAGE.split_once(heading).expect("the heading is in the page").1;
-    let rows = section.lines().skip_while(|line| !line.starts_with('|'));
-    rows.take_while(|line| line.starts_with('|'))
-        .skip(2)
-        .map(|row| row.trim_matches('|').split('|').map(|c| c.trim().replace('`', "")).collect())
-        .collect()
-}
 
 #[test]
 fn every_alarm_is_documented_and_explained() {
     let coded: Vec<_> = Alarm::ALL.iter().map(|alarm| [alarm.name(), alarm.id()]).collect();
     let documented: Vec<_> =
-        table("## Alarms").iter().map(|row| [row[0].clone(), row[1].clone()]).collect();
+        table(PAGE, "## Alarms").iter().map(|row| [row[0].clone(), row[1].clone()]).collect();
     assert_eq!(documented, coded);
     let explained: Vec<_> = CATALOG.lines().filter_map(|line| line.strip_prefix("-- ")).collect();
     assert_eq!(explained, coded.iter().map(|[_, id]| *id).collect::<Vec<_>>());
@@ -60,7 +53,7 @@ fn every_field_is_documented() {
     let coded: BTreeSet<_> =
         files.iter().flat_map(|file| keys(&std::fs::read_to_string(file).unwrap())).collect();
     let documented: BTreeSet<_> =
-        table("## Fields").into_iter().map(|row| row[0].clone()).collect();
+        table(PAGE, "## Fields").into_iter().map(|row| row[0].clone()).collect();
     assert_eq!(documented, coded);
 }
 

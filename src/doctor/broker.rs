@@ -173,6 +173,11 @@ fn home_assistant(heard: &Heard, about: &About) -> Finding {
     if !settings.enabled {
         return Finding::skipped(Check::HomeAssistant, "switched off (home_assistant.enabled)");
     }
+    if heard.refused.contains(&settings.birth_topic) {
+        let message = format!("the broker does not let this device read {}", settings.birth_topic);
+        let remedy = "allow it, or Home Assistant hears nothing after a restart of its own";
+        return Finding::warning(Check::HomeAssistant, message, remedy);
+    }
     let message = |topic: &str| heard.messages.iter().rev().find(|heard| heard.topic == topic);
     let birth = message(&settings.birth_topic).map(|birth| birth.payload == b"online");
     let announced = message(&about.topic()).is_some_and(|kept| !kept.payload.is_empty());

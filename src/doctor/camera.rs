@@ -71,6 +71,9 @@ fn told(running: &Running) -> Finding {
     if let Some(why) = words.strip_prefix("no camera: ") {
         return lost("", &SourceError::Lost(why.to_owned()));
     }
+    if let Some(why) = words.strip_prefix("not a camera: ") {
+        return lost("", &SourceError::NotACamera(why.to_owned()));
+    }
     let message = format!("{} has it: {words}", running.who);
     if words.starts_with("paused") {
         let remedy = "send {\"command\":\"resume\"} to the device's command topic";
@@ -177,5 +180,7 @@ mod tests {
             says("no camera: it is not there; is it plugged in?; no broker: none; 2 events wait");
         assert_eq!((gone.reason, gone.kind), (Some(ReasonCode::NoCamera), Some(Kind::Unavailable)));
         assert_eq!(gone.message, "it is not there; is it plugged in?");
+        let codec = says("not a camera: a codec; connected to the broker");
+        assert_eq!(codec.reason, Some(ReasonCode::NotACamera));
     }
 }

@@ -16,7 +16,9 @@ pub struct Unit {
     pub sub: String,
     /// The line that `systemctl status` shows.
     pub status: String,
-    pub enabled: bool,
+    /// Enabled, or started by udev when its camera is plugged in (`expressiond@`).
+    pub starts_at_boot: bool,
+    /// Also while it starts; none while it waits for a restart.
     pub main_pid: Option<u32>,
     pub restarts: u32,
     /// What the last process ended with.
@@ -59,7 +61,8 @@ impl Unit {
                 active: value("ActiveState").to_owned(),
                 sub: value("SubState").to_owned(),
                 status: value("StatusText").to_owned(),
-                enabled: value("UnitFileState") == "enabled",
+                starts_at_boot: value("UnitFileState") == "enabled"
+                    || value("Id").starts_with("expressiond@"),
                 main_pid: value("MainPID").parse().ok().filter(|pid| *pid != 0),
                 restarts: value("NRestarts").parse().unwrap_or(0),
                 exit_code: value("ExecMainStatus").parse().unwrap_or(0),
@@ -70,10 +73,6 @@ impl Unit {
                 credentials: Vec::new(),
             })
         })
-    }
-
-    pub fn runs(&self) -> bool {
-        self.active == "active"
     }
 
     /// What the daemon would find in `$CREDENTIALS_DIRECTORY` is named here by where it
@@ -140,9 +139,9 @@ StateDirectory=expressiond
         let usual = unit("/etc/expressiond/expressiond.toml").expect("found");
         assert_eq!((usual.name.as_str(), usual.main_pid), ("expressiond.service", Some(812)));
         assert_eq!(usual.state_dir.as_deref(), Some(Path::new("/var/lib/expressiond")));
-        assert!(usual.runs() && usual.enabled && usual.restarts == 2);
+        assert!(usual.starts_at_boot && usual.restarts == 2);
         let door = unit("/etc/expressiond/door.toml").expect("found");
-        assert_eq!((door.exit_code, door.main_pid, door.runs()), (78, None, false));
+        assert_eq!((door.exit_code, door.main_pid, &*door.active), (78, None, "failed"));
         assert_eq!(unit("/home/me/mine.toml"), None);
     }
 

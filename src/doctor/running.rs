@@ -19,7 +19,7 @@ pub struct Running {
 
 impl Running {
     pub fn find(unit: Option<&Unit>, state_dir: Option<&Path>) -> Option<Self> {
-        if let Some(unit) = unit.filter(|unit| unit.runs()) {
+        if let Some(unit) = unit.filter(|unit| unit.main_pid.is_some()) {
             let status = Some(unit.status.clone()).filter(|status| !status.is_empty());
             return Some(Self { who: unit.name.clone(), status });
         }

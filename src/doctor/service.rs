@@ -31,6 +31,11 @@ fn alive(unit: Option<&Unit>, running: &Running) -> Finding {
     let restarts = unit.map_or(0, |unit| unit.restarts);
     let status = running.status.as_deref().unwrap_or("it runs");
     let message = format!("{}: {status}", running.who);
+    if let Some(unit) = unit.filter(|unit| !unit.starts_at_boot) {
+        let remedy = format!("sudo systemctl enable {}", unit.name);
+        let message = format!("{message}; it will not run after a restart of the machine");
+        return Finding::warning(Check::Service, message, remedy);
+    }
     if restarts == 0 {
         return Finding::ok(Check::Service, message);
     }
@@ -83,7 +88,7 @@ mod tests {
 
     fn unit(active: &str, exit_code: u8) -> Unit {
         let (name, active) = ("expressiond.service".to_owned(), active.to_owned());
-        Unit { name, active, exit_code, ..Unit::default() }
+        Unit { name, active, exit_code, starts_at_boot: true, ..Unit::default() }
     }
 
     #[test]
@@ -103,6 +108,8 @@ mod tests {
             service(Some(&unit("active", 0)), Some(&running), Some(&status))
         };
         assert_eq!(says(json!([])).verdict, Verdict::Ok);
+        let once = Unit { starts_at_boot: false, ..unit("active", 0) };
+        assert_eq!(service(Some(&once), Some(&running), None).verdict, Verdict::Warning);
         let nobody = says(json!([{ "code": "no_face", "message": "nobody" }]));
         assert_eq!((nobody.verdict, nobody.reason), (Verdict::Ok, Some(ReasonCode::NoFace)));
         let dark = says(json!([{ "code": "dark", "message": "too dark" }]));

@@ -12,22 +12,13 @@ use expressiond::publish::topics::{Name, Topics};
 use serde_json::Value;
 
 use crate::observer::{Observer, Seen};
+use crate::page;
 use crate::support::{AnyBroker, camera, event, publisher, settings};
 
 const DOCUMENT: &str = include_str!("../../docs/ref/mqtt.md");
 
-/// Cells of the rows of the table under `heading`.
 fn table(heading: &str) -> Vec<Vec<String>> {
-    let section = DOCUMENT.split_once(heading).expect("the heading is in the document").1;
-    section
-        .lines()
-        .skip_while(|line| !line.starts_with('|'))
-        .take_while(|line| line.starts_with('|'))
-        .skip(2)
-        .map(|line| {
-            line.trim_matches('|').split('|').map(|cell| cell.trim().replace('`', "")).collect()
-        })
-        .collect()
+    page::table(DOCUMENT, heading)
 }
 
 fn placed(topic: &str) -> String {

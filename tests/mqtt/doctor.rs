@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::certificates::{Authority, Issued, text};
 use crate::mosquitto::{Mosquitto, free_port};
+use crate::page::table;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_expressiond");
 const PAGE: &str = include_str!("../../docs/ref/doctor.md");
@@ -352,23 +353,15 @@ fn a_daemon_that_runs_is_found_and_not_disturbed() {
     assert!(left.stdout.is_empty(), "{left:?}");
 }
 
-fn table(heading: &str) -> Vec<Vec<String>> {
-    let section = PAGE.split_once(heading).expect("the heading is in the page").1;
-    let rows = section.lines().skip_while(|line| !line.starts_with('|'));
-    rows.take_while(|line| line.starts_with('|'))
-        .skip(2)
-        .map(|row| row.trim_matches('|').split('|').map(|c| c.trim().replace('`', "")).collect())
-        .collect()
-}
-
 #[test]
 fn the_page_and_the_schema_name_what_there_is() {
-    let documented: Vec<_> = table("## Checks").into_iter().map(|row| row[0].clone()).collect();
+    let documented: Vec<_> =
+        table(PAGE, "## Checks").into_iter().map(|row| row[0].clone()).collect();
     assert_eq!(documented, Check::ALL.map(Check::name));
     let verdicts: Vec<_> =
-        table("each with a verdict").into_iter().map(|row| row[0].clone()).collect();
+        table(PAGE, "each with a verdict").into_iter().map(|row| row[0].clone()).collect();
     assert_eq!(verdicts, Verdict::ALL.map(Verdict::name));
-    for code in table("## Checks").iter().filter_map(|row| row[3].parse::<u8>().ok()) {
+    for code in table(PAGE, "## Checks").iter().filter_map(|row| row[3].parse::<u8>().ok()) {
         assert!(Kind::ALL.iter().any(|kind| kind.exit_code() == code), "{code}");
     }
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();

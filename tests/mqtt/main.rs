@@ -9,5 +9,7 @@ mod home_assistant;
 mod kills;
 mod mosquitto;
 mod observer;
+#[path = "../page/mod.rs"]
+mod page;
 mod support;
 mod tls;
