@@ -74,6 +74,8 @@ struct Work {
     detections: Vec<Detection>,
     changes: Vec<Change>,
     size: Size,
+    /// The detector fails; told once.
+    failing: bool,
     /// Faces, and class and track of the one shown, as last published.
     state: Option<(usize, Option<(usize, u64)>)>,
 }
@@ -106,7 +108,9 @@ impl Inference {
                 }
                 Taken::Closed => break,
             }
-            self.counters.beat_inference();
+            if !work.failing {
+                self.counters.beat_inference();
+            }
         }
         self.tracker.end_all(&mut work.changes);
         self.tell(self.clock.now(), &mut work);
@@ -161,7 +165,7 @@ impl Inference {
 
     fn look(&mut self, frame: &Frame, work: &mut Work, gallery: Option<&mut Gallery>) {
         match self.detect(frame, work) {
-            Ok(true) => {}
+            Ok(true) => work.failing = false,
             Ok(false) => {
                 self.counters.count_rested();
                 return;
@@ -172,9 +176,11 @@ impl Inference {
                 return;
             }
             Err(error) => {
-                // It worked at start: not the picture's fault. The watchdog sees that
-                // nothing is detected any more.
-                log::error!("detector: {error}");
+                // It worked at start: not the picture's fault. Until it works again
+                // the watchdog is not fed.
+                if !std::mem::replace(&mut work.failing, true) {
+                    log::error!("detector: {error}");
+                }
                 return;
             }
         }
