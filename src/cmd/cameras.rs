@@ -1,7 +1,7 @@
 //! `expressiond cameras`: what can be used here, and why not.
 
 use crate::error::{Error, Kind, Result};
-use crate::source::devices::{self, Node};
+use crate::source::devices::{self, Node, State};
 
 /// List cameras: driver, formats, sizes, and whether each can be used.
 ///
@@ -33,8 +33,12 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn print(node: &Node) {
-    let verdict =
-        node.unusable.as_deref().map_or("usable".to_owned(), |why| format!("not usable: {why}"));
+    let why = node.unusable.as_deref().unwrap_or_default();
+    let verdict = match node.state {
+        State::Usable => "usable".to_owned(),
+        State::Busy => "in use just now; by the expressiond service, if that runs".to_owned(),
+        State::Unavailable | State::NotACamera => format!("not usable: {why}"),
+    };
     println!("{}  {}  [{}; {}]", node.path.display(), node.card, node.driver, node.bus);
     println!("  {verdict}");
     if let Some(link) = &node.link {

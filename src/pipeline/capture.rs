@@ -198,3 +198,109 @@ impl Capture {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::pipeline::lookout::Light;
+
+    type Read = Result<(), SourceError>;
+
+    /// Gives what is written, then always the same; longer exposures can be had.
+    struct Script {
+        reads: VecDeque<Read>,
+        then: fn() -> Read,
+    }
+
+    /// Gives what is written, then ends.
+    fn script(reads: impl IntoIterator<Item = Read>) -> Script {
+        Script { reads: reads.into_iter().collect(), then: || Err(SourceError::End) }
+    }
+
+    impl FrameSource for Script {
+        fn next_frame(&mut self, _: &mut Frame, _: Duration) -> Read {
+            self.reads.pop_front().unwrap_or_else(self.then)
+        }
+
+        fn describe(&self) -> String {
+            "script".to_owned()
+        }
+
+        fn set_low_light(&mut self, on: bool) -> bool {
+            on
+        }
+    }
+
+    /// Runs until `wanted` was the state, with what each opening brings.
+    fn run(
+        mut openings: VecDeque<Result<Script, SourceError>>,
+        low: bool,
+        wanted: fn(&CaptureState) -> bool,
+    ) -> Arc<Counters> {
+        let clock = Arc::new(SystemClock);
+        let (state, mut states) = watch::channel(CaptureState::Opening);
+        let light = Light { low, ..Light::default() };
+        let (_view, view) = watch::channel(View { light, ..View::default() });
+        let (_pause, paused) = watch::channel(false);
+        let (stop, counters) = (Arc::new(Stop::default()), Arc::new(Counters::default()));
+        let capture = Capture {
+            open: Box::new(move || {
+                let next = openings.pop_front().unwrap_or(Err(SourceError::End));
+                next.map(|script| Box::new(script) as Box<dyn FrameSource>)
+            }),
+            delivery: Delivery::Newest,
+            mailbox: Arc::new(Mailbox::new(Frame::empty(clock.now()))),
+            counters: Arc::clone(&counters),
+            state,
+            view,
+            paused,
+            stop: Arc::clone(&stop),
+            clock,
+        };
+        let thread = std::thread::spawn(move || capture.run());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let reached = states.wait_for(wanted);
+            tokio::time::timeout(Duration::from_secs(60), reached).await.unwrap().unwrap();
+        });
+        stop.stop();
+        thread.join().unwrap();
+        counters
+    }
+
+    fn broken(count: u32) -> impl Iterator<Item = Read> {
+        (0..count).map(|_| Err(SourceError::BadFrame("cut off".to_owned())))
+    }
+
+    #[test]
+    fn many_broken_frames_in_a_row_open_it_again_and_a_good_one_between_does_not() {
+        let patient = broken(29).chain([Ok(())]).chain(broken(29)).chain([Ok(())]);
+        let one = VecDeque::from([Ok(script(patient))]);
+        let counters = run(one, false, |state| *state == CaptureState::Ended).read();
+        assert_eq!((counters.bad, counters.captured, counters.reopened), (58, 2, 0));
+        let two = VecDeque::from([Ok(script(broken(31))), Ok(script([Ok(())]))]);
+        let counters = run(two, false, |state| *state == CaptureState::Ended).read();
+        assert_eq!((counters.bad, counters.captured, counters.reopened), (30, 1, 1));
+    }
+
+    #[test]
+    fn what_is_no_camera_is_its_own_state() {
+        let wrong = || Err(SourceError::NotACamera("a codec".to_owned()));
+        run(VecDeque::from([wrong(), wrong()]), false, |state| {
+            *state == CaptureState::NotACamera("a codec".to_owned())
+        });
+    }
+
+    #[test]
+    fn in_the_dark_longer_exposures_are_asked_for() {
+        let endless = Script { then: || Ok(()), ..script([]) };
+        run(
+            VecDeque::from([Ok(endless)]),
+            true,
+            |state| matches!(state, CaptureState::Running(open) if open.low_light),
+        );
+    }
+}

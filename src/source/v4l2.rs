@@ -43,8 +43,7 @@ const CREDIBLE_AGE: Duration = Duration::from_secs(10);
 /// An open, streaming camera.
 pub struct Camera {
     /// `None` only while being dropped.
-    stream: Option<Stream<'static>>,
-    device: Device,
+    io: Option<(Device, Stream<'static>)>,
     given: Format,
     format: PixelFormat,
     orientation: Orientation,
@@ -119,8 +118,7 @@ impl Camera {
             now.height
         );
         Ok(Self {
-            stream: Some(stream),
-            device,
+            io: Some((device, stream)),
             given: now,
             format,
             orientation: settings.orientation(),
@@ -146,17 +144,18 @@ impl Camera {
 
     /// The newest frame that waits, or the next one to come, into `data`.
     fn read(&mut self, data: &mut Vec<u8>, limit: Duration) -> io::Result<Metadata> {
-        let stream = self.stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        let (_, stream) = self.io.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         stream.set_timeout(limit);
         let handle = stream.handle();
         let mut meta = Metadata::default();
         // Buffers come first in, first out: pass over those that a newer one follows.
-        for _ in 0..=BUFFERS {
+        for more in (0..=BUFFERS).rev() {
             let (bytes, of) = stream.next()?;
             meta = *of;
-            // A loopback device keeps its last picture for the next reader.
+            // A loopback device keeps its last picture for the next reader. (Or its writer
+            // counts from zero: then all look stale, and the last is taken.)
             let stale = !self.fresh && stamp(&meta).is_some_and(|taken| taken < self.opened);
-            if !stale && !handle.poll(POLLIN, 0).is_ok_and(|ready| ready > 0) {
+            if more == 0 || !(stale || handle.poll(POLLIN, 0).is_ok_and(|ready| ready > 0)) {
                 let used = (meta.bytesused as usize).min(bytes.len());
                 data.clear();
                 data.extend_from_slice(&bytes[..used]);
@@ -177,12 +176,13 @@ impl Camera {
         }
         self.format_checked = now;
         // A device that is gone says so at the next frame.
-        match self.device.format() {
-            Ok(format) if !is_same(&format, &self.given) => Err(SourceError::Lost(format!(
-                "{}: another program has changed its format to {} {}x{}",
-                self.words, format.fourcc, format.width, format.height
+        let format = self.io.as_ref().and_then(|(device, _)| device.format().ok());
+        match format.filter(|format| !is_same(format, &self.given)) {
+            None => Ok(()),
+            Some(Format { fourcc, width, height, .. }) => Err(SourceError::Lost(format!(
+                "{}: another program has changed its format to {fourcc} {width}x{height}",
+                self.words
             ))),
-            _ => Ok(()),
         }
     }
 }
@@ -218,7 +218,8 @@ impl FrameSource for Camera {
     }
 
     fn set_low_light(&mut self, on: bool) -> bool {
-        self.low_light.set(&self.device, on).unwrap_or_else(|reason| {
+        let Some((device, _)) = &self.io else { return false };
+        self.low_light.set(device, on).unwrap_or_else(|reason| {
             log::warn!("{}: {reason}", self.words);
             false
         })
@@ -227,10 +228,10 @@ impl FrameSource for Camera {
 
 impl Drop for Camera {
     fn drop(&mut self) {
-        let stream = self.stream.take();
-        // The crate's destructor panics when the driver refuses to stop, as a camera
+        let io = self.io.take();
+        // The crate's destructors panic when the driver refuses to stop, as a camera
         // does that was just unplugged; the kernel cleans up at close all the same.
-        if guarded(|| drop(stream)).is_err() {
+        if guarded(|| drop(io)).is_err() {
             log::debug!("{}: the driver refused to stop streaming", self.words);
         }
     }

@@ -1,0 +1,63 @@
+//! A face that comes into a room where nothing happened, seen by the committed model: in
+//! the time of the frames, so that no machine's speed counts.
+
+use std::path::Path;
+use std::time::Duration;
+
+use expressiond::detector::{Detection, Detector, Settings};
+use expressiond::pipeline::lookout::{Lookout, Sight};
+use expressiond::pipeline::pace::{self, Pace};
+use expressiond::pixels::frame::Frame;
+use expressiond::source::picture;
+
+/// Between two frames of a camera at the default `camera.fps`.
+const FRAME: Duration = Duration::from_micros(66_667);
+const PHASES: u32 = 8;
+
+fn frame(name: &str) -> Frame {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    picture::read(&root.join("tests/demo/frames").join(name)).unwrap()
+}
+
+/// Shows `frame` from `now` on until `done`, at most for a minute; says when that was.
+fn show(
+    lookout: &mut Lookout,
+    frame: &Frame,
+    mut now: Duration,
+    mut done: impl FnMut(Sight, &[Detection]) -> bool,
+) -> Duration {
+    let (mut found, end) = (Vec::new(), now + Duration::from_secs(60));
+    while now < end {
+        let sight = lookout.see(frame, now, false, false, &mut found).unwrap();
+        if done(sight, &found) {
+            return now;
+        }
+        now += FRAME;
+    }
+    panic!("not within a minute of frames");
+}
+
+#[test]
+fn a_face_is_seen_within_half_a_second_after_stillness() {
+    let detector = Detector::load(&Settings::default()).unwrap();
+    let settings = pace::Settings { idle_after_s: 0.5, ..pace::Settings::default() };
+    let mut lookout = Lookout::new(detector, Some(Pace::new(settings)));
+    let (nobody, somebody) = (frame("000.jpg"), frame("030.jpg"));
+    let mut now = Duration::from_secs(1);
+    for phase in 0..PHASES {
+        // Until it only glances, and then a little longer: the face comes between two
+        // glances, at another place each time.
+        let mut glances = 0;
+        now = show(&mut lookout, &nobody, now, |sight, _| {
+            glances += u32::from(matches!(sight, Sight::Glanced(light) if light.idle));
+            glances > 3
+        });
+        let came = now + FRAME * 3 / 4 + FRAME * phase / 2;
+        now = show(&mut lookout, &somebody, came, |sight, found| {
+            matches!(sight, Sight::Looked(..)) && found.iter().any(|face| face.confidence >= 0.7)
+        });
+        let took = now - came;
+        assert!(took <= Duration::from_millis(400), "{took:?} in phase {phase}");
+        now += FRAME;
+    }
+}

@@ -1,0 +1,83 @@
+"""The daemon in the machine and its camera: orders to both, and what they tell."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+from machine import Listener, Machine, until
+
+UNBIND = "echo vivid.0 >/sys/bus/platform/drivers/vivid/unbind"
+BIND = "echo vivid.0 >/sys/bus/platform/drivers/vivid/bind"
+
+
+def settings(machine: Machine, source: str, more: str = "") -> None:
+    text = (
+        f'[device]\nid = "vm"\n[mqtt]\nurl = "mqtt://127.0.0.1:1883"\n'
+        f'[camera]\nname = "door"\nsource = "{source}"\n{more}'
+    )
+    machine.run(f"cat >/etc/expressiond/conf.d/test.toml <<'END'\n{text}END")
+
+
+def watch(machine: Machine, source: str, more: str = "") -> None:
+    """Returns when the daemon has tried to open it."""
+    tried = "journalctl -u expressiond --no-pager | grep -cE 'camera (opened|lost)' || true"
+    before = int(machine.run(tried))
+    settings(machine, source, more)
+    machine.run("systemctl reload expressiond")
+    until(f"a try to open {source}", lambda: int(machine.run(tried)) > before)
+
+
+def order(machine: Machine, command: str) -> None:
+    subprocess.run(
+        ["mosquitto_pub", "-h", "127.0.0.1", "-p", str(machine.port), "-q", "1"]
+        + ["-t", "expressiond/vm/command", "-m", json.dumps({"command": command})],
+        check=True,
+    )
+
+
+def says(machine: Machine) -> str:
+    """The daemon's line in `systemctl status`."""
+    return machine.run("systemctl show --property StatusText --value expressiond")
+
+
+def pid(machine: Machine) -> str:
+    return machine.run("systemctl show --property MainPID --value expressiond")
+
+
+def press(machine: Machine, control: str, value: int = 1) -> None:
+    machine.run(f"v4l2-ctl -d {vivid(machine)} --set-ctrl {control}={value}")
+
+
+def vivid(machine: Machine) -> str:
+    return machine.run("grep -l vivid-000-vid-cap /sys/class/video4linux/*/name | cut -d / -f 5 | sed 's|^|/dev/|'")
+
+
+def lost(machine: Machine) -> int:
+    """How often the log says that the camera was lost."""
+    return int(machine.run("journalctl -u expressiond --no-pager | grep -c 'camera lost' || true"))
+
+
+def running(machine: Machine) -> None:
+    until(
+        "frames from the camera",
+        lambda: any(words in says(machine) for words in ("frames/s", "watching for motion")),
+    )
+
+
+def opened(machine: Machine) -> str:
+    """The log's last line about an open camera: device, format, size, rate."""
+    return machine.run("journalctl -u expressiond --no-pager | grep 'camera opened' | tail -n 1")
+
+
+def kinds(outside: Listener, since: int) -> list[str]:
+    return [event["event_type"] for event in outside.events(since)]
+
+
+def resources(machine: Machine) -> dict[str, int]:
+    proc = f"/proc/{pid(machine)}"
+    numbers = machine.run(
+        f"ls {proc}/fd | wc -l; ls {proc}/task | wc -l; wc -l <{proc}/maps; "
+        f"awk '/VmRSS/ {{ print $2 }}' {proc}/status"
+    ).split()
+    return dict(zip(("files", "threads", "mappings", "kilobytes"), map(int, numbers)))
