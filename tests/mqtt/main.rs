@@ -11,3 +11,4 @@ mod mosquitto;
 mod observer;
 mod support;
 mod tls;
+mod version;
