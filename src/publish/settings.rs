@@ -157,8 +157,8 @@ pub struct OutboxSettings {
     /// Seconds after which an undelivered event is worth nothing, at least 1.
     /// Default: 604800 (a week).
     pub max_age_s: u64,
-    /// Seconds from acceptance to delivery after which an event is marked late.
-    /// Default: 10.
+    /// Seconds from acceptance to delivery after which an event is marked late; one
+    /// that waited through a restart always is. Default: 10.
     pub late_after_s: u64,
     /// Seconds after which a waiting event is forced to the disk: what a power
     /// cut may cost. 0 to 3600. Default: 5.

@@ -244,7 +244,6 @@ async fn events_of_an_earlier_run_are_delivered_late_and_say_so() {
     broker.resume();
     let mut start = begin(settings(broker.port));
     start.state_dir = Some(state.path().to_owned());
-    start.settings.outbox.late_after_s = 0;
     let (publisher, _received) = Publisher::start(start).expect("starts");
     let seen = observer.until("the old event", |seen| !first_sightings(seen, 0).is_empty()).await;
     let late = seen.iter().find(|seen| seen.topic.ends_with("/event")).expect("just seen");

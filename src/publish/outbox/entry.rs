@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::clock::Moment;
+use crate::clock::{Moment, never_set};
 
 /// Number of an entry, rising; also its place in the order.
 pub type Sequence = u64;
@@ -35,10 +35,22 @@ pub enum Accepted {
 }
 
 impl Accepted {
-    /// Age at `now`; zero when the wall clock went backwards meanwhile.
+    /// Whether it waited for `limit` or through a restart. The clock that could tell
+    /// how long that took may be wrong: boards without one of their own wake up in the
+    /// past, and an old smile must not switch a lamp on.
+    pub(super) fn is_late(self, now: Moment, limit: Duration) -> bool {
+        match self {
+            Accepted::Now(_) => self.age(now) >= limit,
+            Accepted::Before(_) => true,
+        }
+    }
+
+    /// Age at `now`; zero when the wall clock went backwards meanwhile, or was not set
+    /// yet when the entry was accepted.
     pub(super) fn age(self, now: Moment) -> Duration {
         match self {
             Accepted::Now(moment) => now.monotonic.saturating_sub(moment.monotonic),
+            Accepted::Before(wall) if never_set(wall) => Duration::ZERO,
             Accepted::Before(wall) => now.wall.duration_since(wall).unwrap_or_default(),
         }
     }
@@ -48,12 +60,28 @@ impl Accepted {
 mod tests {
     use super::*;
 
+    const SET: u64 = 1_800_000_000;
+
+    fn wall(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
     #[test]
     fn an_entry_of_an_earlier_run_tells_its_age_by_the_wall_clock() {
-        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-        let now = |seconds| Moment { monotonic: Duration::ZERO, wall: at(seconds) };
-        let accepted = Accepted::Before(at(50));
-        assert_eq!(accepted.age(now(80)), Duration::from_secs(30));
-        assert_eq!(accepted.age(now(20)), Duration::ZERO, "the clock went back");
+        let age = |accepted, now| {
+            let now = Moment { monotonic: Duration::ZERO, wall: wall(now) };
+            Accepted::Before(wall(accepted)).age(now)
+        };
+        assert_eq!(age(SET, SET + 30), Duration::from_secs(30));
+        assert_eq!(age(SET, SET - 30), Duration::ZERO, "the clock went back");
+        assert_eq!(age(50, SET), Duration::ZERO, "then, the clock was not set");
+    }
+
+    #[test]
+    fn what_waited_through_a_restart_is_late_whatever_the_clock_says() {
+        let now = Moment { monotonic: Duration::from_secs(5), wall: wall(SET) };
+        let limit = Duration::from_secs(10);
+        assert!(!Accepted::Now(Moment { monotonic: Duration::ZERO, ..now }).is_late(now, limit));
+        assert!(Accepted::Before(wall(SET + 60)).is_late(now, limit));
     }
 }

@@ -135,7 +135,7 @@ impl Outbox {
     }
 
     /// The next event to send; it stays here until [`Self::acknowledged`].
-    /// `late` tells that it waited longer than `late_after_s`.
+    /// `late` tells that it waited for `late_after_s` or through a restart.
     pub fn take(&mut self, now: Moment) -> Option<Outgoing<'_>> {
         self.expire(now);
         if self.held {
@@ -143,9 +143,9 @@ impl Outbox {
         }
         let sequence = self.lanes.take(&self.entries)?;
         let entry = &self.entries[&sequence];
-        let age = entry.accepted.age(now);
-        let late = age >= Duration::from_secs(self.settings.late_after_s);
-        let left = Duration::from_secs(self.settings.max_age_s).saturating_sub(age);
+        let seconds = Duration::from_secs;
+        let late = entry.accepted.is_late(now, seconds(self.settings.late_after_s));
+        let left = seconds(self.settings.max_age_s).saturating_sub(entry.accepted.age(now));
         Some(Outgoing { sequence, entry, late, left })
     }
 
@@ -319,6 +319,21 @@ mod tests {
 
     fn sequences(outbox: &Outbox) -> Vec<Sequence> {
         outbox.entries.keys().copied().collect()
+    }
+
+    #[test]
+    fn the_card_is_forced_only_for_what_really_waits() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let mut outbox = Outbox::open(Settings::default(), folder.path()).expect("opens");
+        outbox.connected();
+        outbox.push(entry("a", "1"));
+        assert!(outbox.to_sync(at(4)).is_none(), "it may still be acknowledged");
+        assert!(outbox.to_sync(at(5)).is_some());
+        let (sequence, ..) = take(&mut outbox, 5).expect("waiting");
+        outbox.acknowledged(sequence);
+        assert!(outbox.to_sync(at(9)).is_none());
+        let journal = std::fs::metadata(folder.path().join("outbox.journal")).expect("there");
+        assert_eq!(journal.len(), 0, "nothing is left to write");
     }
 
     proptest! {
