@@ -14,6 +14,14 @@ pub struct Moment {
     pub wall: SystemTime,
 }
 
+/// Before this the clock was certainly never set: 2024-01-01.
+const NEVER_SET: Duration = Duration::from_secs(1_704_067_200);
+
+/// Whether `wall` was told by a clock that nobody had set.
+pub fn never_set(wall: SystemTime) -> bool {
+    wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default() < NEVER_SET
+}
+
 pub trait Clock: Send + Sync {
     fn now(&self) -> Moment;
 

@@ -152,14 +152,38 @@ fn temporary() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
+/// What the daemon says fits the schema that `docs/ref/mqtt.md` names for its topic.
+fn assert_documented(topic: &str, text: &str) {
+    let schema = match topic.rsplit('/').next() {
+        Some("event") => include_str!("../docs/ref/event.schema.json"),
+        Some("state") => include_str!("../docs/ref/camera-state.schema.json"),
+        Some("status") => include_str!("../docs/ref/status.schema.json"),
+        Some("availability") => return assert!(["online", "offline"].contains(&text), "{text}"),
+        _ => panic!("{topic} is not documented"),
+    };
+    let payload = serde_json::from_str(text).unwrap();
+    let outcome = jsonschema::validate(&serde_json::from_str(schema).unwrap(), &payload);
+    assert!(outcome.is_ok(), "{topic}: {outcome:?} in {text}");
+}
+
 #[test]
 fn a_visit_is_told_over_mosquitto_from_the_first_event_to_offline() {
+    for version in ["5", "3.1.1"] {
+        tell_a_visit(version);
+    }
+}
+
+fn tell_a_visit(version: &str) {
     let folder = temporary();
     let broker = Broker::start(folder.path());
-    let mut daemon = daemon(folder.path(), broker.port, &DEMONSTRATION);
+    let settings = [&DEMONSTRATION[..], &[("mqtt.version", version)]].concat();
+    let mut daemon = daemon(folder.path(), broker.port, &settings);
     let heard =
         broker.until(|topic, text| topic == "expressiond/test/availability" && text == "offline");
     assert_eq!(daemon.code(), Some(0));
+    heard.iter().for_each(|(topic, text)| assert_documented(topic, text));
+    let spoken = format!("\"protocol\":\"{version}\"");
+    assert!(heard.iter().any(|(topic, text)| topic.ends_with("/status") && text.contains(&spoken)));
     let events: Vec<Event> = heard
         .iter()
         .filter(|(topic, _)| topic == "expressiond/test/door/event")

@@ -46,16 +46,17 @@ fn holder(locks: &str, lock: &Path) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::publish::journal::Journal;
+    use crate::publish::outbox::Outbox;
+    use crate::publish::settings::OutboxSettings;
 
     #[test]
     fn a_daemon_started_by_hand_is_found_by_its_lock() {
         let folder = tempfile::tempdir().expect("temporary folder");
         assert_eq!(Running::find(None, Some(folder.path())), None);
-        let journal = Journal::open(folder.path()).expect("opens");
+        let outbox = Outbox::open(OutboxSettings::default(), folder.path()).expect("opens");
         let found = Running::find(None, Some(folder.path())).expect("found");
         assert!(found.who.contains(&std::process::id().to_string()), "{found:?}");
-        drop(journal);
+        drop(outbox);
         assert_eq!(Running::find(None, Some(folder.path())), None);
     }
 }

@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
+
+use crate::clock::never_set;
 
 /// Temperature of the processor in °C, where the kernel tells it
 /// (linux/Documentation/ABI/testing/sysfs-class-thermal: millidegrees).
@@ -34,9 +36,6 @@ fn throttled_at(path: &Path) -> Option<&'static str> {
     now.iter().find(|(bit, _)| bits & bit != 0).map(|(_, words)| *words)
 }
 
-/// Before this the clock was certainly never set: 2024-01-01.
-const NEVER_SET: Duration = Duration::from_secs(1_704_067_200);
-
 /// Of systemd-timesyncd.service(8): there while it runs; `synchronized` appears in it
 /// when it has set the clock. adjtimex(2) would know more, but `ProtectClock=` takes
 /// it away from the service, also for reading.
@@ -48,7 +47,7 @@ pub fn clock_trouble(wall: SystemTime) -> Option<&'static str> {
 }
 
 fn clock_trouble_at(wall: SystemTime, timesync: &Path) -> Option<&'static str> {
-    if wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default() < NEVER_SET {
+    if never_set(wall) {
         return Some("the wall clock was never set: check network and NTP");
     }
     let waits = timesync.is_dir() && !timesync.join("synchronized").exists();

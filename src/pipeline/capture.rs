@@ -247,6 +247,7 @@ mod tests {
         let (_pause, paused) = watch::channel(false);
         let (stop, counters) = (Arc::new(Stop::default()), Arc::new(Counters::default()));
         let capture = Capture {
+            camera: Name::camera("front").unwrap(),
             open: Box::new(move || {
                 let next = openings.pop_front().unwrap_or(Err(SourceError::End));
                 next.map(|script| Box::new(script) as Box<dyn FrameSource>)

@@ -147,7 +147,7 @@ impl Inference {
             Ok(picture) => picture,
             Err(reason) => return self.refuse_snapshot(&reason),
         };
-        let around = packet_size(&self.publisher.topics().snapshot(&self.camera), &[]);
+        let around = packet_size(&self.publisher.topics().snapshot(&self.camera), 0);
         let Some(bytes) = jpeg(picture, self.orders.largest_packet.saturating_sub(around)) else {
             return self.refuse_snapshot(&"no picture is as small as mqtt.max_packet_bytes");
         };

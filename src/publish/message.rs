@@ -1,6 +1,11 @@
 //! One message on its way to the broker.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+
+use super::payload;
+use crate::events;
 
 /// MQTT's promise of delivery. 2 is left out: an event has an id by which a
 /// reader can drop the double, and the extra round trip buys nothing.
@@ -56,6 +61,24 @@ impl Class {
     pub const fn retained(self) -> bool {
         !matches!(self, Class::Event | Class::Snapshot)
     }
+
+    /// Version of the payload's schema, where it has one of ours.
+    pub const fn schema(self) -> Option<u32> {
+        match self {
+            Class::Event => Some(events::SCHEMA),
+            Class::State => Some(payload::SCHEMA_VERSION),
+            Class::Availability | Class::Discovery | Class::Snapshot => None,
+        }
+    }
+
+    /// What the payload is, as MIME names it.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Class::Availability => "text/plain",
+            Class::Discovery | Class::State | Class::Event => "application/json",
+            Class::Snapshot => "image/jpeg",
+        }
+    }
 }
 
 /// A message as it goes out.
@@ -65,22 +88,26 @@ pub struct Message {
     pub payload: Vec<u8>,
     pub class: Class,
     pub qos: Qos,
+    /// After this the broker need not deliver it any more (MQTT 5).
+    pub expiry: Option<Duration>,
 }
 
 impl Message {
     /// `online` or `offline`: always acknowledged.
     pub fn availability(topic: &str, payload: &[u8]) -> Self {
         let (topic, payload) = (topic.to_owned(), payload.to_vec());
-        Self { topic, payload, class: Class::Availability, qos: Qos::AtLeastOnce }
+        Self { topic, payload, class: Class::Availability, qos: Qos::AtLeastOnce, expiry: None }
     }
 }
 
 /// Bytes of the PUBLISH packet around topic and payload at most: one byte of
 /// header, four of remaining length, two of topic length, two of packet id
-/// (MQTT 3.1.1, 2.2 and 3.3).
-const PACKET_OVERHEAD: usize = 9;
+/// (MQTT 3.1.1, 2.2 and 3.3), and the properties of MQTT 5 (3.3.2.3): two of their
+/// length, two of payload format, five of expiry, 19 of content type, and user
+/// properties of 22 (schema) and 75 (device, at most 64 long).
+pub const PACKET_OVERHEAD: usize = 9 + 2 + 2 + 5 + 19 + 22 + 75;
 
-/// Size of the packet that `topic` and `payload` make, at most.
-pub fn packet_size(topic: &str, payload: &[u8]) -> usize {
-    PACKET_OVERHEAD + topic.len() + payload.len()
+/// Size of the packet that `topic` and a payload of `size` bytes make, at most.
+pub const fn packet_size(topic: &str, size: usize) -> usize {
+    PACKET_OVERHEAD + topic.len() + size
 }

@@ -12,9 +12,8 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::access::Access;
-use super::client::{Received, random};
+use super::client::{Lost, Received, Trouble, random};
 use super::discovery::About;
-use super::lost::{Lost, Trouble};
 use super::payload::OFFLINE;
 use super::settings::Settings;
 use super::topics::{Name, Topics};

@@ -8,14 +8,13 @@ use serde::Serialize;
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::access::Access;
-use super::client::{Client, Connection, Received, Subscriptions};
+use super::client::{Client, Received, Subscriptions, Way};
 use super::credentials::{Credentials, Unreadable};
-use super::journal::JournalError;
 use super::message::Class;
-use super::outbox::Outbox;
+use super::outbox::{JournalError, Outbox};
 use super::payload::{CameraState, DeviceStatus, OFFLINE, ONLINE};
 use super::queue::{Queue, Refused, Stats};
-use super::settings::Settings;
+use super::settings::{Settings, Version};
 use super::tls::TlsError;
 use super::topics::{Name, NameError, Topics};
 use super::url::{BrokerUrl, UrlError};
@@ -111,20 +110,21 @@ impl Publisher {
         let topics = Topics::new(&settings.base_topic, device)?;
         let Access { broker, password, tls } = Access::read(&settings, &credentials)?;
         #[cfg(feature = "embedded-broker")]
-        let (broker, embedded) = match broker {
-            Some(url) => (url, None),
+        let (broker, version, embedded) = match broker {
+            Some(url) => (url, settings.version, None),
             None => {
                 let broker = super::broker::Broker::start(settings.embedded_port)?;
-                (broker.url(), Some(Arc::new(broker)))
+                // It would hang up on MQTT 5: do not try.
+                (broker.url(), Version::V311, Some(Arc::new(broker)))
             }
         };
         #[cfg(not(feature = "embedded-broker"))]
-        let broker = broker.ok_or(StartError::NoBroker)?;
+        let (broker, version) = (broker.ok_or(StartError::NoBroker)?, settings.version);
 
         if !broker.tls && password.is_some() && !broker.is_loopback() {
             log::warn!(broker:%; "the password goes over the network in plain text: use mqtts://");
         }
-        let connection = Connection::new(&settings, broker.clone(), &topics, password, tls);
+        let way = Way::new(&settings, broker.clone(), version, &topics, password, tls);
         let outbox = match &state_dir {
             Some(folder) => Outbox::open(settings.outbox.clone(), folder)?,
             None => Outbox::new(settings.outbox.clone()),
@@ -139,7 +139,7 @@ impl Publisher {
         let (received_in, received) = mpsc::channel(RECEIVED_WAITING);
         let client = Client {
             shared: Arc::clone(&shared),
-            connection,
+            way,
             subscriptions,
             received: received_in,
             stop: stopping,

@@ -1,27 +1,19 @@
 //! What goes to the broker next: pure state, shared by callers and the client.
 //!
-//! Retained messages are latest-wins: one slot per topic, sent again whenever it
-//! changed or a connection is new. Their class gives the order after a connect:
-//! availability, discovery, states; only then events.
+//! [`Retained`] messages first, only then events from the [`Outbox`].
 
-use std::collections::BTreeMap;
 use std::fs::File;
+use std::time::Duration;
 
-use serde::Serialize;
-
-use super::message::{Class, Message, Qos, packet_size};
-use super::outbox::{Accepted, Dropped, Entry, Outbox, Sequence};
+use super::client::Protocol;
+use super::door;
+pub use super::door::Refused;
+use super::message::{Class, Message, Qos};
+use super::outbox::{Accepted, Entry, Outbox, Sequence};
+use super::retained::Retained;
 use super::settings::Settings;
+pub use super::stats::Stats;
 use crate::clock::Moment;
-
-/// A retained message and how much of it the broker has been told.
-#[derive(Debug)]
-struct Slot {
-    payload: Vec<u8>,
-    version: u64,
-    /// Version that was handed to this connection; 0 is none.
-    sent: u64,
-}
 
 /// Says which message an acknowledgement is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,57 +25,15 @@ pub enum Ticket {
     Snapshot,
 }
 
-/// Why a message was refused at the door.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    #[error(
-        "a message of {size} bytes for {topic} exceeds mqtt.max_packet_bytes = {limit}: \
-         it would break the connection"
-    )]
-    Oversized { topic: String, size: usize, limit: usize },
-    #[error("the topic '{0}' is empty or holds a wildcard or a control character")]
-    Topic(String),
-    #[error("there is no connection to the broker, and a picture is not kept for later")]
-    NotConnected,
-    #[error("the message cannot be written as JSON: {0}")]
-    Json(String),
-}
-
-/// Numbers for the status topic.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Stats {
-    /// Whether the broker has accepted us now.
-    pub connected: bool,
-    /// Connections since the start.
-    pub connections: u64,
-    /// Why the last connection broke or failed; none if none did.
-    pub last_error: Option<String>,
-    /// Messages that the broker has (acknowledged, or sent at QoS 0).
-    pub delivered: u64,
-    /// Events that wait for an acknowledgement.
-    pub waiting: usize,
-    /// Events lost, by cause.
-    pub dropped: Dropped,
-    /// Writes of the outbox to the disk that failed.
-    pub store_errors: u64,
-    /// Retained messages refused because of their size.
-    pub states_refused: u64,
-    /// Messages that arrived and could not be taken in.
-    pub commands_dropped: u64,
-    /// Commands that were refused: not understood, too large, too many.
-    pub commands_refused: u64,
-}
-
 #[derive(Debug)]
 pub struct Queue {
     outbox: Outbox,
-    retained: BTreeMap<(Class, String), Slot>,
+    retained: Retained,
     /// Topic and picture, for this connection only.
     snapshot: Option<(String, Vec<u8>)>,
     max_packet: usize,
     event_qos: Qos,
     state_qos: Qos,
-    hold_discovery: bool,
     stats: Stats,
 }
 
@@ -91,12 +41,11 @@ impl Queue {
     pub fn new(settings: &Settings, outbox: Outbox) -> Self {
         Self {
             outbox,
-            retained: BTreeMap::new(),
+            retained: Retained::default(),
             snapshot: None,
             max_packet: settings.max_packet_bytes,
             event_qos: settings.event_qos,
             state_qos: settings.state_qos,
-            hold_discovery: false,
             stats: Stats::default(),
         }
     }
@@ -110,7 +59,7 @@ impl Queue {
         now: Moment,
     ) -> Result<(), Refused> {
         // Room for the mark that a late event gets.
-        if let Err(refused) = self.admit(&topic, payload.len() + LATE.len(), &payload) {
+        if let Err(refused) = self.admit(&topic, payload.len() + LATE.len()) {
             if matches!(refused, Refused::Oversized { .. }) {
                 self.outbox.count_oversized();
             }
@@ -129,25 +78,17 @@ impl Queue {
         payload: Vec<u8>,
     ) -> Result<(), Refused> {
         debug_assert!(class.retained(), "events are not retained");
-        if let Err(refused) = self.admit(&topic, payload.len(), &payload) {
+        if let Err(refused) = self.admit(&topic, payload.len()) {
             self.stats.states_refused += 1;
             return Err(refused);
         }
-        let slot = self.retained.entry((class, topic)).or_insert_with(|| Slot {
-            payload: Vec::new(),
-            version: 0,
-            sent: 0,
-        });
-        if slot.version == 0 || slot.payload != payload {
-            slot.payload = payload;
-            slot.version += 1;
-        }
+        self.retained.set(class, topic, payload);
         Ok(())
     }
 
     /// Takes a picture to send once: not retained, not kept for another connection.
     pub fn push_snapshot(&mut self, topic: String, jpeg: Vec<u8>) -> Result<(), Refused> {
-        self.admit(&topic, jpeg.len(), &jpeg)?;
+        self.admit(&topic, jpeg.len())?;
         if !self.stats.connected {
             return Err(Refused::NotConnected);
         }
@@ -155,41 +96,33 @@ impl Queue {
         Ok(())
     }
 
-    fn admit(&self, topic: &str, payload_len: usize, payload: &[u8]) -> Result<(), Refused> {
-        if topic.is_empty() || topic.contains(|c: char| c == '+' || c == '#' || c.is_control()) {
-            return Err(Refused::Topic(topic.to_owned()));
-        }
-        let size = packet_size(topic, payload) + payload_len - payload.len();
-        if size > self.max_packet {
-            let limit = self.max_packet;
-            return Err(Refused::Oversized { topic: topic.to_owned(), size, limit });
-        }
-        Ok(())
+    fn admit(&self, topic: &str, payload_size: usize) -> Result<(), Refused> {
+        door::admit(topic, payload_size, self.max_packet)
     }
 
     /// A new connection: it has been told nothing yet. With `hold_discovery` it
     /// is not told of discovery before [`Self::release_discovery`].
-    pub fn connected(&mut self, hold_discovery: bool) {
-        self.hold_discovery = hold_discovery;
+    pub fn connected(&mut self, protocol: Protocol, hold_discovery: bool) {
+        self.retained.hold_discovery(hold_discovery);
         self.stats.connected = true;
+        self.stats.protocol = Some(protocol);
         self.stats.connections += 1;
         self.outbox.connected();
     }
 
     pub fn release_discovery(&mut self) {
-        self.hold_discovery = false;
+        self.retained.hold_discovery(false);
     }
 
     /// Says every retained message again: somebody who forgot them has come back.
     pub fn repeat_retained(&mut self) {
-        for slot in self.retained.values_mut() {
-            slot.sent = 0;
-        }
+        self.retained.repeat();
     }
 
     /// The connection broke or a try failed, for this reason unless we ended it.
     pub fn lost(&mut self, reason: Option<String>) {
         self.stats.connected = false;
+        self.stats.protocol = None;
         self.stats.last_error = reason.or(self.stats.last_error.take());
         self.repeat_retained();
         self.snapshot = None;
@@ -203,26 +136,20 @@ impl Queue {
 
     fn next_snapshot(&mut self) -> Option<(Ticket, Message)> {
         let (topic, payload) = self.snapshot.take()?;
-        let (class, qos) = (Class::Snapshot, Qos::AtMostOnce);
-        Some((Ticket::Snapshot, Message { topic, payload, class, qos }))
+        let (class, qos, expiry) = (Class::Snapshot, Qos::AtMostOnce, Some(SNAPSHOT_EXPIRY));
+        Some((Ticket::Snapshot, Message { topic, payload, class, qos, expiry }))
     }
 
     fn next_retained(&mut self) -> Option<(Ticket, Message)> {
-        let held = self.hold_discovery;
-        let ((class, topic), slot) = self.retained.iter_mut().find(|((class, _), slot)| {
-            slot.sent != slot.version && !(held && *class == Class::Discovery)
-        })?;
-        slot.sent = slot.version;
-        let ticket = if slot.payload.is_empty() {
-            Ticket::Removed(*class, topic.clone())
+        let (class, topic, payload) = self.retained.next()?;
+        let ticket = if payload.is_empty() {
+            Ticket::Removed(class, topic.clone())
         } else {
             Ticket::Retained
         };
         // A device that is silently not there is worse than one more round trip.
-        let qos = if *class == Class::State { self.state_qos } else { Qos::AtLeastOnce };
-        let message =
-            Message { topic: topic.clone(), payload: slot.payload.clone(), class: *class, qos };
-        Some((ticket, message))
+        let qos = if class == Class::State { self.state_qos } else { Qos::AtLeastOnce };
+        Some((ticket, Message { topic, payload, class, qos, expiry: None }))
     }
 
     fn next_event(&mut self, now: Moment) -> Option<(Ticket, Message)> {
@@ -234,6 +161,7 @@ impl Queue {
             payload,
             class: Class::Event,
             qos: self.event_qos,
+            expiry: Some(outgoing.left),
         };
         Some((Ticket::Event(outgoing.sequence), message))
     }
@@ -244,12 +172,31 @@ impl Queue {
         match ticket {
             Ticket::Event(sequence) => self.outbox.acknowledged(sequence),
             Ticket::Retained | Ticket::Snapshot => {}
-            Ticket::Removed(class, topic) => {
-                let key = (class, topic);
-                if self.retained.get(&key).is_some_and(|slot| slot.payload.is_empty()) {
-                    self.retained.remove(&key);
-                }
-            }
+            Ticket::Removed(class, topic) => self.retained.removed(class, topic),
+        }
+    }
+
+    /// The broker does not want the message, and says so for this reason. An event
+    /// stays where it is: see [`Outbox::hold`].
+    pub fn refused(&mut self, ticket: &Ticket, reason: String) {
+        self.stats.refused_by_broker += 1;
+        self.stats.last_error = Some(reason);
+        if matches!(ticket, Ticket::Event(_)) {
+            self.outbox.hold();
+        }
+    }
+
+    /// Offers events again after the broker has refused some.
+    pub fn offer_again(&mut self) {
+        self.outbox.release();
+    }
+
+    /// The broker takes no packet of that size: it would end every connection.
+    pub fn too_large(&mut self, ticket: &Ticket) {
+        match ticket {
+            Ticket::Event(sequence) => self.outbox.drop_oversized(*sequence),
+            Ticket::Retained | Ticket::Removed(..) => self.stats.states_refused += 1,
+            Ticket::Snapshot => {}
         }
     }
 
@@ -267,9 +214,18 @@ impl Queue {
     }
 
     pub fn stats(&self) -> Stats {
-        Stats { waiting: self.outbox.len(), dropped: self.outbox.dropped(), ..self.stats.clone() }
+        Stats {
+            waiting: self.outbox.len(),
+            dropped: self.outbox.dropped(),
+            store_errors: self.outbox.store_errors(),
+            ..self.stats.clone()
+        }
     }
 }
+
+/// A picture shows a moment; a broker that keeps messages for absent clients may
+/// drop it after this (MQTT 5).
+const SNAPSHOT_EXPIRY: Duration = Duration::from_secs(60);
 
 const LATE: &str = r#""late":true,"#;
 
@@ -284,7 +240,7 @@ fn mark_late(payload: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
+    use std::time::SystemTime;
 
     use super::*;
 
@@ -318,13 +274,13 @@ mod tests {
         queue.set_retained(Class::State, "s".into(), b"new".to_vec()).expect("taken");
         queue.set_retained(Class::Discovery, "d".into(), b"{}".to_vec()).expect("taken");
         queue.set_retained(Class::Availability, "z".into(), b"online".to_vec()).expect("taken");
-        queue.connected(false);
+        queue.connected(Protocol::V5, false);
         let expected =
             [pair("z", "online"), pair("d", "{}"), pair("s", "new"), pair("e", "{\"a\":1}")];
         assert_eq!(drain(&mut queue, 1), expected);
         assert_eq!(drain(&mut queue, 1), [], "nothing is sent twice");
         queue.lost(None);
-        queue.connected(false);
+        queue.connected(Protocol::V5, false);
         assert_eq!(drain(&mut queue, 1), expected, "a new connection hears all of it");
     }
 
@@ -333,7 +289,7 @@ mod tests {
         let mut queue = queue();
         queue.set_retained(Class::Discovery, "d".into(), b"{}".to_vec()).expect("taken");
         queue.set_retained(Class::State, "s".into(), b"1".to_vec()).expect("taken");
-        queue.connected(true);
+        queue.connected(Protocol::V5, true);
         assert_eq!(drain(&mut queue, 0), [pair("s", "1")]);
         queue.release_discovery();
         assert_eq!(drain(&mut queue, 0), [pair("d", "{}")]);
@@ -343,7 +299,7 @@ mod tests {
     fn an_unchanged_state_is_not_sent_again() {
         let mut queue = queue();
         queue.set_retained(Class::State, "s".into(), b"1".to_vec()).expect("taken");
-        queue.connected(false);
+        queue.connected(Protocol::V5, false);
         drain(&mut queue, 0);
         queue.set_retained(Class::State, "s".into(), b"1".to_vec()).expect("taken");
         assert_eq!(queue.next(at(0)), None);
@@ -363,14 +319,6 @@ mod tests {
     }
 
     #[test]
-    fn a_wildcard_is_never_published_to() {
-        for topic in ["", "a/+", "a/#", "a\0"] {
-            let refused = queue().set_retained(Class::State, topic.into(), vec![]);
-            assert_eq!(refused, Err(Refused::Topic(topic.into())));
-        }
-    }
-
-    #[test]
     fn a_late_event_says_so() {
         let mut queue = queue();
         queue.push_event("e".into(), "1".into(), b"{\"a\":1}".to_vec(), at(0)).expect("taken");
@@ -380,11 +328,44 @@ mod tests {
     }
 
     #[test]
+    fn what_the_broker_refuses_is_not_delivered() {
+        let mut queue = queue();
+        queue.connected(Protocol::V5, false);
+        for number in 1..=2 {
+            let payload = format!("{{\"n\":{number}}}").into_bytes();
+            queue.push_event("e".into(), "1".into(), payload, at(0)).expect("taken");
+        }
+        let (ticket, message) = queue.next(at(1)).expect("an event");
+        assert_eq!(message.expiry, Some(Duration::from_secs(7 * 86_400 - 1)));
+        queue.refused(&ticket, "not authorized".into());
+        queue.set_retained(Class::State, "s".into(), b"1".to_vec()).expect("taken");
+        assert_eq!(drain(&mut queue, 1), [pair("s", "1")], "events wait, states do not");
+        let stats = queue.stats();
+        assert_eq!((stats.waiting, stats.delivered, stats.refused_by_broker), (2, 0, 1));
+        assert_eq!(stats.last_error.as_deref(), Some("not authorized"));
+        queue.offer_again();
+        assert_eq!(drain(&mut queue, 1), [pair("e", "{\"n\":1}"), pair("e", "{\"n\":2}")]);
+    }
+
+    #[test]
+    fn what_the_broker_is_too_small_for_is_dropped_and_counted() {
+        let mut queue = queue();
+        queue.connected(Protocol::V5, false);
+        queue.set_retained(Class::State, "s".into(), b"1".to_vec()).expect("taken");
+        queue.push_event("e".into(), "1".into(), b"{}".to_vec(), at(0)).expect("taken");
+        while let Some((ticket, _)) = queue.next(at(0)) {
+            queue.too_large(&ticket);
+        }
+        let stats = queue.stats();
+        assert_eq!((stats.dropped.oversized, stats.states_refused, stats.waiting), (1, 1, 0));
+    }
+
+    #[test]
     fn a_picture_is_sent_once_or_never() {
         let mut queue = queue();
         let topic = || "d/snapshot".to_owned();
         assert_eq!(queue.push_snapshot(topic(), vec![1]), Err(Refused::NotConnected));
-        queue.connected(false);
+        queue.connected(Protocol::V5, false);
         assert!(matches!(
             queue.push_snapshot(topic(), vec![0; 4096]),
             Err(Refused::Oversized { .. })
@@ -394,7 +375,7 @@ mod tests {
         assert_eq!((ticket, message.class.retained()), (Ticket::Snapshot, false));
         queue.push_snapshot(topic(), vec![2]).expect("taken");
         queue.lost(None);
-        queue.connected(false);
+        queue.connected(Protocol::V5, false);
         assert_eq!(queue.next(at(0)), None, "not kept for another connection");
     }
 

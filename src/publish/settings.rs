@@ -7,6 +7,50 @@ use super::tls;
 use super::topics::{Name, NameError};
 use super::url::{BrokerUrl, UrlError};
 
+/// Which MQTT is spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Written", into = "&str")]
+pub enum Version {
+    /// 5 where the broker takes it, else 3.1.1.
+    #[default]
+    Auto,
+    V311,
+    V5,
+}
+
+/// Without quotes, in an environment variable or after `--set`, 5 is a number.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Number(u8),
+    Text(String),
+}
+
+impl TryFrom<Written> for Version {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        let text = match written {
+            Written::Number(number) => number.to_string(),
+            Written::Text(text) => text,
+        };
+        [Self::Auto, Self::V311, Self::V5]
+            .into_iter()
+            .find(|version| <&str>::from(*version) == text)
+            .ok_or_else(|| format!("MQTT \"{text}\": \"auto\", \"3.1.1\" or \"5\" is needed"))
+    }
+}
+
+impl From<Version> for &str {
+    fn from(version: Version) -> Self {
+        match version {
+            Version::Auto => "auto",
+            Version::V311 => "3.1.1",
+            Version::V5 => "5",
+        }
+    }
+}
+
 /// Section `[mqtt]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -14,6 +58,10 @@ pub struct Settings {
     /// The broker, `mqtt://host[:port]` or `mqtts://host[:port]` for TLS. Default: empty, which starts one inside
     /// this process, on 127.0.0.1 only.
     pub url: String,
+    /// Version of the protocol: `"auto"`, `"3.1.1"` or `"5"`. Default: `"auto"`, which
+    /// takes 5 where the broker does and 3.1.1 otherwise; the broker inside speaks
+    /// 3.1.1 only.
+    pub version: Version,
     /// Port of the broker inside this process, 0 to 65535. Default: 0, which
     /// takes 1883 when it is free and any other port otherwise.
     pub embedded_port: u16,
@@ -51,6 +99,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             url: String::new(),
+            version: Version::Auto,
             embedded_port: 0,
             base_topic: "expressiond".into(),
             client_id: String::new(),
@@ -71,6 +120,11 @@ impl Settings {
     /// Impossible values: the key and what to do.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
         let broker = self.broker().map_err(|error| ("mqtt.url", error.to_string()))?;
+        if broker.is_none() && self.version == Version::V5 {
+            let remedy =
+                "is \"5\", which the broker inside does not speak: set mqtt.url, or \"auto\"";
+            return Err(("mqtt.version", remedy.into()));
+        }
         self.tls.check(broker.is_some_and(|broker| broker.tls))?;
         self.base_topic
             .split('/')
@@ -103,8 +157,8 @@ pub struct OutboxSettings {
     /// Seconds after which an undelivered event is worth nothing, at least 1.
     /// Default: 604800 (a week).
     pub max_age_s: u64,
-    /// Seconds from acceptance to delivery after which an event is marked late.
-    /// Default: 10.
+    /// Seconds from acceptance to delivery after which an event is marked late; one
+    /// that waited through a restart always is. Default: 10.
     pub late_after_s: u64,
     /// Seconds after which a waiting event is forced to the disk: what a power
     /// cut may cost. 0 to 3600. Default: 5.
@@ -166,12 +220,22 @@ mod tests {
             settings.check().expect_err("refused").0
         };
         assert_eq!(wrong(|s| s.url = "broker".into()), "mqtt.url");
+        assert_eq!(wrong(|s| s.version = Version::V5), "mqtt.version");
         assert_eq!(wrong(|s| s.base_topic = "a/#".into()), "mqtt.base_topic");
         assert_eq!(wrong(|s| s.password_file = "p".into()), "mqtt.username");
         assert_eq!(wrong(|s| s.tls.ca_file = "ca.crt".into()), "mqtt.tls");
         assert_eq!(wrong(|s| s.keep_alive_s = 0), "mqtt.keep_alive_s");
         assert_eq!(wrong(|s| s.max_packet_bytes = 1), "mqtt.max_packet_bytes");
         assert_eq!(wrong(|s| s.outbox.max_events = 0), "mqtt.outbox.max_events");
+    }
+
+    #[test]
+    fn a_version_may_be_written_as_a_number() {
+        let read = |text| serde_json::from_str::<Settings>(text).map(|settings| settings.version);
+        assert_eq!(read(r#"{"version":5}"#).expect("read"), Version::V5);
+        assert_eq!(read(r#"{"version":"3.1.1"}"#).expect("read"), Version::V311);
+        let error = read(r#"{"version":"3"}"#).expect_err("refused").to_string();
+        assert!(error.contains(r#""auto", "3.1.1" or "5""#), "{error}");
     }
 
     #[test]

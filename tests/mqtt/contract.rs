@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::observer::{Observer, Seen};
 use crate::page;
-use crate::support::{AnyBroker, camera, event, publisher, settings};
+use crate::support::{AnyBroker, camera, event, publisher, speaking};
 
 const DOCUMENT: &str = include_str!("../../docs/ref/mqtt.md");
 
@@ -70,9 +70,9 @@ fn every_reason_is_documented() {
 
 #[tokio::test]
 async fn what_is_sent_is_what_is_documented() {
-    for broker in AnyBroker::both() {
+    for (broker, version) in AnyBroker::each() {
         let observer = Observer::at(broker.port()).await;
-        let (publisher, _received) = publisher(settings(broker.port()));
+        let (publisher, _received) = publisher(speaking(version, broker.port()));
         publisher.set_camera_available(&camera(), true);
         publisher.set_camera_state(&camera(), &state()).expect("taken");
         publisher.set_status(&status(publisher.stats())).expect("taken");

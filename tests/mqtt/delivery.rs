@@ -1,18 +1,22 @@
 //! Events arrive, states stay, availability tells the truth.
 
-use expressiond::publish::message::Class;
+use expressiond::publish::message::{Class, PACKET_OVERHEAD};
+use expressiond::publish::settings::Version;
 
 use crate::mosquitto::{Mosquitto, free_port};
 use crate::observer::Observer;
-use crate::support::{AnyBroker, begin, camera, event, first_sightings, publisher, settings};
+use crate::support::{
+    AnyBroker, VERSIONS, begin, camera, event, first_sightings, publisher, settings, speaking,
+    until,
+};
 
 const AVAILABILITY: &str = "expressiond/d1/availability";
 
 #[tokio::test]
 async fn events_and_states_arrive() {
-    for broker in AnyBroker::both() {
+    for (broker, version) in AnyBroker::each() {
         let observer = Observer::at(broker.port()).await;
-        let (publisher, _received) = publisher(settings(broker.port()));
+        let (publisher, _received) = publisher(speaking(version, broker.port()));
         for number in 0..100 {
             publisher.publish_event(&camera(), "1", &event(1, number)).expect("taken");
         }
@@ -39,9 +43,9 @@ async fn events_and_states_arrive() {
 
 #[tokio::test]
 async fn a_clean_shutdown_delivers_the_rest_and_says_offline() {
-    for broker in AnyBroker::both() {
+    for (broker, version) in AnyBroker::each() {
         let observer = Observer::at(broker.port()).await;
-        let (publisher, _received) = publisher(settings(broker.port()));
+        let (publisher, _received) = publisher(speaking(version, broker.port()));
         observer.latest(AVAILABILITY, "online").await;
         for number in 0..50 {
             publisher.publish_event(&camera(), "1", &event(1, number)).expect("taken");
@@ -57,7 +61,7 @@ async fn a_clean_shutdown_delivers_the_rest_and_says_offline() {
 
 #[tokio::test]
 async fn a_killed_daemon_is_declared_offline_by_its_last_will() {
-    for broker in AnyBroker::both() {
+    for (broker, version) in AnyBroker::each() {
         let observer = Observer::at(broker.port()).await;
         let (kill, killed) = tokio::sync::oneshot::channel::<()>();
         let port = broker.port();
@@ -65,7 +69,7 @@ async fn a_killed_daemon_is_declared_offline_by_its_last_will() {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.expect("runtime");
             let publisher = runtime.block_on(async {
-                let publisher = publisher(settings(port));
+                let publisher = publisher(speaking(version, port));
                 killed.await.expect("the test goes on");
                 publisher
             });
@@ -84,9 +88,15 @@ async fn a_killed_daemon_is_declared_offline_by_its_last_will() {
 
 #[tokio::test]
 async fn a_broker_that_comes_back_hears_everything_in_order() {
+    for version in VERSIONS {
+        come_back_three_times(version).await;
+    }
+}
+
+async fn come_back_three_times(version: Version) {
     let mut broker = Mosquitto::start();
     let observer = Observer::at(broker.port).await;
-    let (publisher, _received) = publisher(settings(broker.port));
+    let (publisher, _received) = publisher(speaking(version, broker.port));
     let state = publisher.topics().state(&camera());
     let mut number = 0;
     let mut burst = |count| {
@@ -128,9 +138,9 @@ async fn a_broker_that_comes_back_hears_everything_in_order() {
 
 #[tokio::test]
 async fn a_message_that_is_too_large_is_refused_and_harms_nothing() {
-    for broker in AnyBroker::both() {
+    for (broker, version) in AnyBroker::each() {
         let observer = Observer::at(broker.port()).await;
-        let mut small = settings(broker.port());
+        let mut small = speaking(version, broker.port());
         small.max_packet_bytes = 8192;
         let (publisher, _received) = publisher(small);
         publisher.publish_event(&camera(), "1", &event(1, 0)).expect("taken");
@@ -139,7 +149,7 @@ async fn a_message_that_is_too_large_is_refused_and_harms_nothing() {
         assert!(refused.to_string().contains("mqtt.max_packet_bytes"), "{refused}");
         // The largest that is taken must also pass: the limit is exact enough.
         let topic = publisher.topics().state(&camera());
-        let fits = vec![b'x'; 8192 - topic.len() - 9];
+        let fits = vec![b'x'; 8192 - topic.len() - PACKET_OVERHEAD];
         publisher.set_retained(Class::State, topic.clone(), fits.clone()).expect("just fits");
         publisher.publish_event(&camera(), "1", &event(1, 1)).expect("taken");
         let seen = observer.until("both events", |seen| first_sightings(seen, 1).len() == 2).await;
@@ -176,12 +186,18 @@ async fn with_nothing_configured_a_broker_is_inside() {
 
 #[tokio::test]
 async fn subscriptions_are_restored_after_an_outage() {
+    for version in VERSIONS {
+        hear_before_and_after(version).await;
+    }
+}
+
+async fn hear_before_and_after(version: Version) {
     let mut broker = Mosquitto::start();
-    let mut start = begin(settings(broker.port));
+    let mut start = begin(speaking(version, broker.port));
     start.subscriptions.lasting = vec!["homeassistant/status".into()];
     let (publisher, mut received) = expressiond::publish::Publisher::start(start).expect("starts");
     let (other, _none) = expressiond::publish::Publisher::start({
-        let mut start = begin(settings(broker.port));
+        let mut start = begin(speaking(version, broker.port));
         start.device = expressiond::publish::topics::Name::new("other").expect("valid");
         start
     })
@@ -211,7 +227,7 @@ async fn a_huge_message_that_waits_for_us_does_not_keep_us_away() {
     let observer = Observer::at(broker.port).await;
     observer.until("the huge message", |seen| seen.iter().any(|s| s.payload == huge)).await;
 
-    let mut start = begin(settings(broker.port));
+    let mut start = begin(speaking(Version::V311, broker.port));
     start.settings.max_packet_bytes = 8192;
     start.subscriptions.lasting = vec![topic.into()];
     let (publisher, _received) = expressiond::publish::Publisher::start(start).expect("starts");
@@ -224,4 +240,52 @@ async fn a_huge_message_that_waits_for_us_does_not_keep_us_away() {
     assert!(reason.contains("mqtt.max_packet_bytes"), "{reason}");
     publisher.shutdown().await;
     other.shutdown().await;
+}
+
+/// MQTT 5 tells the broker what is too large, and it is left out.
+#[tokio::test]
+async fn with_mqtt_5_a_huge_message_does_not_even_arrive() {
+    let broker = Mosquitto::start();
+    let topic = "expressiond/d1/command";
+    let (other, _none) = publisher(settings(broker.port));
+    other.set_retained(Class::State, topic.into(), vec![b'x'; 100_000]).expect("taken");
+    until(&other, "the huge message is there", |stats| stats.delivered >= 2).await;
+
+    let mut start = begin(speaking(Version::V5, broker.port));
+    start.device = expressiond::publish::topics::Name::new("d2").expect("valid");
+    start.settings.max_packet_bytes = 8192;
+    start.subscriptions.lasting = vec![topic.into()];
+    let (publisher, mut received) = expressiond::publish::Publisher::start(start).expect("starts");
+    until(&publisher, "online", |stats| stats.delivered >= 1).await;
+    other.set_retained(Class::State, topic.into(), b"small".to_vec()).expect("taken");
+    let heard = tokio::time::timeout(crate::observer::LIMIT, received.recv()).await;
+    assert_eq!(heard.expect("in time").expect("running").payload, b"small");
+    assert_eq!(publisher.stats().connections, 1);
+    publisher.shutdown().await;
+    other.shutdown().await;
+}
+
+/// A link over which nothing goes any more, not even out: both sides of the socket
+/// are full. The keep-alive of the library does not see that.
+#[tokio::test]
+async fn a_broker_that_freezes_is_noticed_and_nothing_is_lost() {
+    for version in VERSIONS {
+        let broker = Mosquitto::start();
+        let mut large = speaking(version, broker.port);
+        large.outbox.max_bytes = 64 << 20;
+        let (publisher, _received) = publisher(large);
+        until(&publisher, "online", |stats| stats.delivered >= 1).await;
+        broker.freeze();
+        let filling = "x".repeat(200_000);
+        for number in 0..100 {
+            let event = serde_json::json!({ "track": 1, "number": number, "filling": filling });
+            publisher.publish_event(&camera(), "1", &event).expect("taken");
+        }
+        let stats = until(&publisher, "the loss", |stats| !stats.connected).await;
+        assert_eq!(stats.waiting, 100);
+        broker.thaw();
+        let stats = until(&publisher, "all delivered", |stats| stats.waiting == 0).await;
+        assert_eq!(stats.dropped, Default::default());
+        publisher.shutdown().await;
+    }
 }

@@ -201,7 +201,7 @@ fn a_password_that_is_wrong_or_missing() {
         let file = format!("mqtt.password_file={}", text(&device.file("secret")));
         device.examine(&["--set", &file])
     };
-    with_password("wrong").ends_with(77, "login", "refused user or password");
+    with_password("wrong").ends_with(77, "login", "user or password are not accepted");
     with_password(PASSWORD).is("login", "ok", "user d1");
     // Everybody may read what a test writes.
     with_password(PASSWORD).is("credentials", "warning", "everybody");

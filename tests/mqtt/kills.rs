@@ -1,17 +1,20 @@
 //! A daemon that is killed and a broker that comes and goes lose nothing.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use expressiond::publish::Publisher;
+use expressiond::publish::settings::Version;
 
 use crate::mosquitto::Mosquitto;
 use crate::observer::{Observer, Seen};
-use crate::support::{begin, camera, event, first_sightings, settings};
+use crate::support::{begin, camera, event, first_sightings, settings, speaking};
 
 const PORT: &str = "EXPRESSIOND_TEST_PORT";
 const STATE: &str = "EXPRESSIOND_TEST_STATE";
+const VERSION: &str = "EXPRESSIOND_TEST_VERSION";
 const TRACKS: u64 = 3;
 
 /// What a killed process is: it publishes each number it is told on its standard
@@ -20,7 +23,11 @@ const TRACKS: u64 = 3;
 #[ignore = "the child process of the tests below"]
 async fn child() {
     let port = std::env::var(PORT).expect("set by the parent").parse().expect("a number");
-    let mut start = begin(settings(port));
+    let version = match std::env::var(VERSION).expect("set by the parent").as_str() {
+        "5" => Version::V5,
+        _ => Version::V311,
+    };
+    let mut start = begin(speaking(version, port));
     start.state_dir = Some(std::env::var_os(STATE).expect("set by the parent").into());
     let (publisher, _received) = Publisher::start(start).expect("starts");
     // The runtime has one thread: reading stands on another.
@@ -41,6 +48,7 @@ async fn child() {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     publisher.shutdown().await;
+    println!("failed writes: {}", publisher.stats().store_errors);
 }
 
 struct Daemon {
@@ -50,11 +58,17 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start(port: u16, state: &Path) -> Self {
-        let mut process = Command::new(std::env::current_exe().expect("this test"))
+    fn start(version: Version, port: u16, state: &Path) -> Self {
+        Self::from(Command::new(std::env::current_exe().expect("this test")), version, port, state)
+    }
+
+    /// `command` is to run this test's binary with the arguments that it gets.
+    fn from(mut command: Command, version: Version, port: u16, state: &Path) -> Self {
+        let mut process = command
             .args(["--exact", "kills::child", "--ignored", "--nocapture"])
             .env(PORT, port.to_string())
             .env(STATE, state)
+            .env(VERSION, if version == Version::V5 { "5" } else { "3.1.1" })
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -81,15 +95,40 @@ impl Daemon {
     /// SIGKILL, with one more event handed over and not confirmed.
     fn kill(mut self, unconfirmed: u64) {
         writeln!(self.input, "{unconfirmed}").expect("it listens");
+        self.end();
+    }
+
+    fn end(&mut self) {
         self.process.kill().expect("signal");
         self.process.wait().expect("ended");
     }
 
-    fn finish(self) {
+    /// SIGKILL in the middle of these, after `confirmed` of them. Returns how many it
+    /// had confirmed when it was dead.
+    fn kill_within(mut self, numbers: std::ops::Range<u64>, confirmed: u64) -> u64 {
+        let lines: String = numbers.map(|number| format!("{number}\n")).collect();
+        self.input.write_all(lines.as_bytes()).expect("a pipe holds more");
+        for _ in 0..confirmed {
+            self.wait_for_any();
+        }
+        self.end();
+        confirmed
+            + self.output.map_while(Result::ok).filter(|line| line.contains("taken")).count() as u64
+    }
+
+    fn wait_for_any(&mut self) {
+        let found = self.output.by_ref().any(|line| line.expect("text").contains("taken"));
+        assert!(found, "the child ended too early");
+    }
+
+    /// Lets it end in order. Returns how many of its writes had failed.
+    fn finish(self) -> u64 {
         let Self { mut process, input, output } = self;
         drop(input);
+        let lines: Vec<String> = output.map(|line| line.expect("text")).collect();
         assert!(process.wait().expect("ended").success());
-        drop(output);
+        let failed = lines.iter().find_map(|line| line.strip_prefix("failed writes: "));
+        failed.expect("it says so at the end").parse().expect("a number")
     }
 }
 
@@ -99,11 +138,20 @@ fn complete(seen: &[Seen], total: u64) -> bool {
 
 #[tokio::test]
 async fn a_thousand_events_survive_ten_outages_and_five_kills() {
+    survive_ten_outages_and_five_kills(Version::V5).await;
+}
+
+#[tokio::test]
+async fn so_they_do_in_the_old_protocol() {
+    survive_ten_outages_and_five_kills(Version::V311).await;
+}
+
+async fn survive_ten_outages_and_five_kills(version: Version) {
     const EVENTS: u64 = 1000;
     let state = tempfile::tempdir().expect("temporary folder");
     let mut broker = Mosquitto::start();
     let observer = Observer::at(broker.port).await;
-    let mut daemon = Daemon::start(broker.port, state.path());
+    let mut daemon = Daemon::start(version, broker.port, state.path());
     for number in 0..EVENTS {
         // Outages and kills overlap differently each time: 10 outages of 45 events,
         // 5 kills, some while the broker is there and some while it is not.
@@ -118,7 +166,7 @@ async fn a_thousand_events_survive_ten_outages_and_five_kills() {
         }
         if number % 170 == 160 {
             daemon.kill(number);
-            daemon = Daemon::start(broker.port, state.path());
+            daemon = Daemon::start(version, broker.port, state.path());
         }
         daemon.publish(number);
     }
@@ -131,18 +179,71 @@ async fn a_thousand_events_survive_ten_outages_and_five_kills() {
 }
 
 #[tokio::test]
+async fn a_kill_at_any_moment_costs_nothing_that_was_taken() {
+    const BURST: u64 = 300;
+    let state = tempfile::tempdir().expect("temporary folder");
+    let mut broker = Mosquitto::start();
+    let observer = Observer::at(broker.port).await;
+    broker.stop();
+    let mut taken = Vec::new();
+    for round in 0..8 {
+        let daemon = Daemon::start(Version::V5, broker.port, state.path());
+        let first = round * BURST;
+        // Where the child stands when the signal comes, the machine decides; that it
+        // is not always at the same place, this number.
+        let confirmed = (round * 37) % BURST;
+        let confirmed = daemon.kill_within(first..first + BURST, confirmed);
+        taken.extend(first..first + confirmed);
+    }
+    broker.resume();
+    let daemon = Daemon::start(Version::V5, broker.port, state.path());
+    let has_all = |seen: &[Seen]| {
+        let found: BTreeSet<u64> = (0..TRACKS).flat_map(|t| first_sightings(seen, t)).collect();
+        taken.iter().all(|number| found.contains(number))
+    };
+    let seen = observer.until("every event that was taken", has_all).await;
+    for track in 0..TRACKS {
+        assert!(first_sightings(&seen, track).is_sorted(), "track {track} is out of order");
+    }
+    daemon.finish();
+}
+
+/// A limit on the size of files stands for a disk that is full: a write ends half way,
+/// then fails (setrlimit(2), RLIMIT_FSIZE).
+#[tokio::test]
+async fn a_full_disk_is_counted_and_stops_no_delivery() {
+    let state = tempfile::tempdir().expect("temporary folder");
+    let mut broker = Mosquitto::start();
+    let observer = Observer::at(broker.port).await;
+    broker.stop();
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", r#"trap "" XFSZ; ulimit -f 8; exec "$0" "$@""#])
+        .arg(std::env::current_exe().expect("this test"));
+    let mut daemon = Daemon::from(limited, Version::V5, broker.port, state.path());
+    for number in 0..200 {
+        daemon.publish(number);
+    }
+    broker.resume();
+    let seen = observer.until("every event", |seen| complete(seen, 200)).await;
+    for track in 0..TRACKS {
+        assert!(first_sightings(&seen, track).is_sorted(), "track {track} is out of order");
+    }
+    assert!(daemon.finish() > 0, "the disk was never full");
+}
+
+#[tokio::test]
 async fn events_of_an_earlier_run_are_delivered_late_and_say_so() {
     let state = tempfile::tempdir().expect("temporary folder");
     let mut broker = Mosquitto::start();
     let observer = Observer::at(broker.port).await;
     broker.stop();
-    let mut daemon = Daemon::start(broker.port, state.path());
+    let mut daemon = Daemon::start(Version::V5, broker.port, state.path());
     daemon.publish(0);
     daemon.kill(3);
     broker.resume();
     let mut start = begin(settings(broker.port));
     start.state_dir = Some(state.path().to_owned());
-    start.settings.outbox.late_after_s = 0;
     let (publisher, _received) = Publisher::start(start).expect("starts");
     let seen = observer.until("the old event", |seen| !first_sightings(seen, 0).is_empty()).await;
     let late = seen.iter().find(|seen| seen.topic.ends_with("/event")).expect("just seen");

@@ -13,3 +13,4 @@ mod observer;
 mod page;
 mod support;
 mod tls;
+mod version;

@@ -2,15 +2,17 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 pub struct Mosquitto {
     pub port: u16,
     folder: TempDir,
+    environment: Vec<(&'static str, PathBuf)>,
     child: Option<Child>,
 }
 
@@ -20,20 +22,26 @@ impl Mosquitto {
         Self::with("allow_anonymous true\n")
     }
 
-    /// A listener on a free loopback port with these further lines.
+    /// A listener on a free loopback port with these further lines, which win.
     pub fn with(lines: &str) -> Self {
+        Self::in_environment(lines, &[])
+    }
+
+    /// As [`Self::with`], with environment variables.
+    pub fn in_environment(lines: &str, environment: &[(&'static str, &Path)]) -> Self {
         let folder = tempfile::tempdir().expect("temporary folder");
         let port = free_port();
         let state = folder.path().display();
         // Started by root it would become a user who cannot write in our folder.
         let text = format!(
-            "user root\nlistener {port} 127.0.0.1\n{lines}\n\
-             persistence true\npersistence_location {state}/\n\
+            "user root\npersistence true\npersistence_location {state}/\n\
              autosave_on_changes true\nautosave_interval 1\n\
-             log_type all\nmax_queued_messages 100000\nmax_inflight_messages 1000\n"
+             log_type all\nmax_queued_messages 100000\nmax_inflight_messages 1000\n\
+             listener {port} 127.0.0.1\n{lines}\n"
         );
         fs::write(folder.path().join("mosquitto.conf"), text).expect("configuration");
-        let mut broker = Self { port, folder, child: None };
+        let environment = environment.iter().map(|(k, v)| (*k, v.to_path_buf())).collect();
+        let mut broker = Self { port, folder, environment, child: None };
         broker.resume();
         broker
     }
@@ -45,6 +53,7 @@ impl Mosquitto {
         let child = Command::new(binary())
             .arg("-c")
             .arg(self.folder.path().join("mosquitto.conf"))
+            .envs(self.environment.iter().cloned())
             .stdout(Stdio::null())
             .stderr(log.expect("log file"))
             .spawn()
@@ -62,10 +71,22 @@ impl Mosquitto {
 
     /// Ends it as a service manager does: it keeps its sessions on disk.
     pub fn stop(&mut self) {
-        let child = self.child.as_ref().expect("running");
-        let id = rustix::process::Pid::from_child(child);
-        rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("signal");
+        self.signal(Signal::TERM);
         self.wait();
+    }
+
+    /// Stops it from running, with all its connections open; `thaw` lets it go on.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let child = self.child.as_ref().expect("running");
+        kill_process(Pid::from_child(child), signal).expect("signal");
     }
 
     /// Ends it without a word.

@@ -1,17 +1,20 @@
 //! What every test here needs.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use expressiond::clock::SystemClock;
 use expressiond::publish::broker::Broker;
 use expressiond::publish::credentials::Credentials;
+use expressiond::publish::queue::Stats;
+use expressiond::publish::settings::Version;
 use expressiond::publish::topics::Name;
 use expressiond::publish::{Publisher, Received, Settings, Start, Subscriptions};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::mosquitto::Mosquitto;
-use crate::observer::Seen;
+use crate::observer::{LIMIT, Seen};
 
 /// Either broker; both must serve.
 pub enum AnyBroker {
@@ -21,8 +24,17 @@ pub enum AnyBroker {
 
 impl AnyBroker {
     pub fn both() -> [Self; 2] {
-        let embedded = Broker::start(crate::mosquitto::free_port()).expect("a free port");
-        [Self::Mosquitto(Mosquitto::start()), Self::Embedded(embedded)]
+        [Self::Mosquitto(Mosquitto::start()), Self::embedded()]
+    }
+
+    pub fn embedded() -> Self {
+        Self::Embedded(Broker::start(crate::mosquitto::free_port()).expect("a free port"))
+    }
+
+    /// Mosquitto in both protocols, and the one inside in the protocol that is found.
+    pub fn each() -> [(Self, Version); 3] {
+        let [five, old] = VERSIONS.map(|version| (Self::Mosquitto(Mosquitto::start()), version));
+        [five, old, (Self::embedded(), Version::Auto)]
     }
 
     pub fn port(&self) -> u16 {
@@ -35,6 +47,14 @@ impl AnyBroker {
 
 pub fn camera() -> Name {
     Name::camera("front").expect("valid")
+}
+
+/// Both protocols.
+pub const VERSIONS: [Version; 2] = [Version::V5, Version::V311];
+
+/// As [`settings`], in this protocol.
+pub fn speaking(version: Version, port: u16) -> Settings {
+    Settings { version, ..settings(port) }
 }
 
 /// Quick to notice and to come back, otherwise as by default.
@@ -60,6 +80,19 @@ pub fn begin(settings: Settings) -> Start {
 
 pub fn publisher(settings: Settings) -> (Publisher, mpsc::Receiver<Received>) {
     Publisher::start(begin(settings)).expect("starts")
+}
+
+/// Waits until `done` holds for the numbers of the publisher.
+pub async fn until(publisher: &Publisher, what: &str, done: impl Fn(&Stats) -> bool) -> Stats {
+    let limit = Instant::now() + LIMIT;
+    loop {
+        let stats = publisher.stats();
+        if done(&stats) {
+            return stats;
+        }
+        assert!(Instant::now() < limit, "not in time: {what}: {stats:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// An event as the daemon would send it, as far as delivery is concerned.

@@ -2,16 +2,18 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
-use std::time::{Duration, Instant};
 
+use expressiond::publish::settings::Version;
 use expressiond::publish::tls::MinimumVersion;
 use expressiond::publish::{Publisher, Settings};
 use rumqttc::{MqttOptions, TlsConfiguration, Transport};
 
 use crate::certificates::{Authority, Issued, text};
 use crate::mosquitto::Mosquitto;
-use crate::observer::{LIMIT, Observer};
-use crate::support::{begin, camera, event, first_sightings, publisher, settings};
+use crate::observer::Observer;
+use crate::support::{
+    VERSIONS, begin, camera, event, first_sightings, publisher, settings, speaking, until,
+};
 
 fn listener(authority: &Authority, server: &Issued, more: &str) -> String {
     let (ca, cert, key) = (text(&authority.ca()), text(&server.cert), text(&server.key));
@@ -19,7 +21,11 @@ fn listener(authority: &Authority, server: &Issued, more: &str) -> String {
 }
 
 fn tls_settings(port: u16, authority: &Authority) -> Settings {
-    let mut settings = settings(port);
+    tls_settings_in(Version::Auto, port, authority)
+}
+
+fn tls_settings_in(version: Version, port: u16, authority: &Authority) -> Settings {
+    let mut settings = speaking(version, port);
     settings.url = format!("mqtts://localhost:{port}");
     settings.tls.ca_file = text(&authority.ca());
     settings
@@ -28,27 +34,16 @@ fn tls_settings(port: u16, authority: &Authority) -> Settings {
 /// Why there is no connection.
 async fn refusal(settings: Settings) -> String {
     let (publisher, _received) = publisher(settings);
-    let limit = Instant::now() + LIMIT;
-    loop {
-        let stats = publisher.stats();
-        if let Some(reason) = stats.last_error {
-            assert_eq!(stats.delivered, 0, "something got through");
-            publisher.shutdown().await;
-            return reason;
-        }
-        assert!(Instant::now() < limit, "neither refused nor connected: {stats:?}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let stats = until(&publisher, "a refusal", |stats| stats.last_error.is_some()).await;
+    assert_eq!(stats.delivered, 0, "something got through");
+    publisher.shutdown().await;
+    stats.last_error.expect("just seen")
 }
 
 async fn assert_delivers(settings: Settings) {
     let (publisher, _received) = publisher(settings);
     publisher.publish_event(&camera(), "1", &event(1, 1)).expect("taken");
-    let limit = Instant::now() + LIMIT;
-    while publisher.stats().waiting > 0 {
-        assert!(Instant::now() < limit, "not delivered: {:?}", publisher.stats());
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until(&publisher, "delivery", |stats| stats.waiting == 0).await;
     publisher.shutdown().await;
 }
 
@@ -57,10 +52,12 @@ async fn a_private_authority_is_enough() {
     let authority = Authority::new("Our CA");
     let server = authority.issue("broker", "DNS:localhost,IP:127.0.0.1");
     let broker = Mosquitto::with(&listener(&authority, &server, ""));
-    for minimum in [MinimumVersion::Tls12, MinimumVersion::Tls13] {
-        let mut settings = tls_settings(broker.port, &authority);
-        settings.tls.min_version = minimum;
-        assert_delivers(settings).await;
+    for version in VERSIONS {
+        for minimum in [MinimumVersion::Tls12, MinimumVersion::Tls13] {
+            let mut settings = tls_settings_in(version, broker.port, &authority);
+            settings.tls.min_version = minimum;
+            assert_delivers(settings).await;
+        }
     }
     let mut by_address = tls_settings(broker.port, &authority);
     by_address.url = format!("mqtts://127.0.0.1:{}", broker.port);
@@ -99,8 +96,10 @@ async fn a_broker_that_cannot_prove_itself_is_refused_with_the_reason() {
         (&foreign, "check mqtt.tls.ca_file"),
     ] {
         let broker = Mosquitto::with(&listener(&authority, server, ""));
-        let reason = refusal(tls_settings(broker.port, &authority)).await;
-        assert!(reason.contains(expected), "{reason}");
+        for version in VERSIONS {
+            let reason = refusal(tls_settings_in(version, broker.port, &authority)).await;
+            assert!(reason.contains(expected), "{reason}");
+        }
     }
     // The system's authorities do not know ours.
     let server = authority.issue("broker", "DNS:localhost");
@@ -141,17 +140,93 @@ async fn a_client_certificate_opens_and_its_lack_is_named() {
     let device = authority.issue("d1", "DNS:d1");
     let foreign = stranger.issue("d1", "DNS:d1");
     let broker = Mosquitto::with(&listener(&authority, &server, "require_certificate true\n"));
-    let with = |client: &Issued| {
-        let mut settings = tls_settings(broker.port, &authority);
-        settings.tls.cert_file = text(&client.cert);
-        settings.tls.key_file = text(&client.key);
-        settings
-    };
-    assert_delivers(with(&device)).await;
-    for settings in [tls_settings(broker.port, &authority), with(&foreign)] {
-        let reason = refusal(settings).await;
-        assert!(reason.contains("mqtt.tls.cert_file"), "{reason}");
+    for version in VERSIONS {
+        let without = tls_settings_in(version, broker.port, &authority);
+        let with = |client: &Issued| {
+            let mut settings = without.clone();
+            settings.tls.cert_file = text(&client.cert);
+            settings.tls.key_file = text(&client.key);
+            settings
+        };
+        assert_delivers(with(&device)).await;
+        for settings in [without.clone(), with(&foreign)] {
+            let reason = refusal(settings).await;
+            assert!(reason.contains("mqtt.tls.cert_file"), "{reason}");
+        }
     }
+}
+
+/// OpenSSL's own configuration keeps this Mosquitto from TLS 1.3.
+#[tokio::test]
+async fn a_broker_with_old_tls_only_is_refused_where_new_is_wanted() {
+    let authority = Authority::new("Our CA");
+    let server = authority.issue("broker", "DNS:localhost");
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let limit = folder.path().join("openssl.cnf");
+    fs::write(
+        &limit,
+        "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = tls\n\
+         [tls]\nMaxProtocol = TLSv1.2\n",
+    )
+    .expect("write");
+    let lines = listener(&authority, &server, "");
+    let broker = Mosquitto::in_environment(&lines, &[("OPENSSL_CONF", &limit)]);
+    let mut settings = tls_settings(broker.port, &authority);
+    assert_delivers(settings.clone()).await;
+    settings.tls.min_version = MinimumVersion::Tls13;
+    let reason = refusal(settings).await;
+    assert!(reason.contains("mqtt.tls.min_version"), "{reason}");
+}
+
+/// A broker behind a shared address needs the name to choose its certificate by.
+#[tokio::test]
+async fn the_broker_is_told_which_name_is_meant() {
+    let authority = Authority::new("Our CA");
+    let listening = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let port = listening.local_addr().expect("bound").port();
+    let name = std::thread::spawn(move || {
+        let (mut peer, _) = listening.accept().expect("a client");
+        let mut acceptor = rustls::server::Acceptor::default();
+        loop {
+            acceptor.read_tls(&mut peer).expect("its first bytes");
+            if let Some(accepted) = acceptor.accept().map_err(|(error, _)| error).expect("TLS") {
+                return accepted.client_hello().server_name().map(str::to_owned);
+            }
+        }
+    });
+    let (publisher, _received) = publisher(tls_settings(port, &authority));
+    let name = tokio::task::spawn_blocking(|| name.join().expect("read")).await.expect("joined");
+    assert_eq!(name.as_deref(), Some("localhost"));
+    publisher.shutdown().await;
+}
+
+const SYSTEM_PORT: &str = "EXPRESSIOND_TEST_SYSTEM_PORT";
+
+#[tokio::test]
+#[ignore = "the child process of the test below"]
+async fn child_that_trusts_the_system() {
+    let port: u16 = std::env::var(SYSTEM_PORT).expect("set").parse().expect("a number");
+    let mut settings = settings(port);
+    settings.url = format!("mqtts://localhost:{port}");
+    assert_delivers(settings).await;
+}
+
+/// With no `ca_file`, whom the system trusts is trusted; here OpenSSL's variable says
+/// whom that is.
+#[tokio::test]
+async fn an_authority_of_the_system_is_enough() {
+    let authority = Authority::new("A public CA");
+    let server = authority.issue("broker", "DNS:localhost");
+    let broker = Mosquitto::with(&listener(&authority, &server, ""));
+    let child = std::process::Command::new(std::env::current_exe().expect("this test"))
+        .args(["--exact", "tls::child_that_trusts_the_system", "--ignored", "--nocapture"])
+        .env(SYSTEM_PORT, broker.port.to_string())
+        .env("SSL_CERT_FILE", authority.ca())
+        .env_remove("SSL_CERT_DIR")
+        .output()
+        .expect("runs");
+    let words = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && words.contains("1 passed"), "{words}");
 }
 
 #[tokio::test]
@@ -199,7 +274,8 @@ async fn a_user_and_a_password_from_a_file() {
         settings
     };
     assert_delivers(with("right")).await;
-    for settings in [with("wrong"), settings(broker.port)] {
+    let old = Settings { version: Version::V311, ..with("wrong") };
+    for settings in [with("wrong"), old, settings(broker.port)] {
         let reason = refusal(settings).await;
         assert!(reason.contains("check mqtt.username and mqtt.password_file"), "{reason}");
         assert!(!reason.contains("wrong"), "the secret is in the reason: {reason}");

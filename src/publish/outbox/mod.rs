@@ -1,66 +1,32 @@
 //! Events on their way: kept until the broker has acknowledged them.
 //!
-//! Two lanes. *Live* holds what happened while connected; *backlog* what waited
-//! for a connection. Live goes first, so that a light still follows a smile while
-//! an hour of outage is being caught up; but an event whose track still has
-//! something in the backlog queues behind it, so that the order within a track
-//! never breaks. After a lost connection all unacknowledged events are backlog
-//! again, in their old order.
+//! The [`lanes`] say which goes next. After a lost connection all unacknowledged
+//! events wait again, in their old order. The [`journal`] keeps them beyond this
+//! process.
 //!
 //! The outbox is bounded in number, bytes and age. What has to go is always the
 //! oldest, and every loss is counted by its cause.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod entry;
+mod journal;
+mod lanes;
+mod record;
+mod store;
+
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::journal::{Journal, JournalError};
+pub use self::entry::{Accepted, Entry, Sequence};
+use self::journal::Journal;
+pub use self::journal::JournalError;
+use self::lanes::Lanes;
+use self::store::Store;
 use super::settings::OutboxSettings;
-use super::store::Store;
 use crate::clock::Moment;
-
-/// One event as it waits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    pub topic: String,
-    /// Events of one track stay in order; tracks pass each other.
-    pub track: String,
-    pub payload: Vec<u8>,
-    /// When it was accepted.
-    pub accepted: Accepted,
-}
-
-/// When an entry was accepted, on the clock that can still tell its age.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Accepted {
-    /// In this run: the monotonic clock knows, whatever the wall clock does.
-    Now(Moment),
-    /// In an earlier run: only the wall clock is left.
-    Before(std::time::SystemTime),
-}
-
-impl Accepted {
-    /// Age at `now`; zero when the wall clock went backwards meanwhile.
-    fn age(self, now: Moment) -> Duration {
-        match self {
-            Accepted::Now(moment) => now.monotonic.saturating_sub(moment.monotonic),
-            Accepted::Before(wall) => now.wall.duration_since(wall).unwrap_or_default(),
-        }
-    }
-}
-
-impl Entry {
-    /// What it counts for against `max_bytes`.
-    fn bytes(&self) -> usize {
-        self.topic.len() + self.track.len() + self.payload.len()
-    }
-}
-
-/// Number of an entry, rising; also its place in the order.
-pub type Sequence = u64;
 
 /// Losses since the start, by cause.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -79,11 +45,10 @@ pub struct Outbox {
     entries: BTreeMap<Sequence, Entry>,
     bytes: usize,
     next: Sequence,
-    live: VecDeque<Sequence>,
-    backlog: VecDeque<Sequence>,
-    /// How many entries of a track wait in the backlog; absent means none.
-    backlog_of: HashMap<String, usize>,
+    lanes: Lanes,
     connected: bool,
+    /// The broker refuses events: none is handed out.
+    held: bool,
     dropped: Dropped,
     store: Option<Store>,
 }
@@ -96,10 +61,9 @@ impl Outbox {
             entries: BTreeMap::new(),
             bytes: 0,
             next: 1,
-            live: VecDeque::new(),
-            backlog: VecDeque::new(),
-            backlog_of: HashMap::new(),
+            lanes: Lanes::default(),
             connected: false,
+            held: false,
             dropped: Dropped::default(),
             store: None,
         }
@@ -131,11 +95,7 @@ impl Outbox {
         if let Some(store) = &mut self.store {
             store.append(sequence, &entry);
         }
-        if self.connected && !self.backlog_of.contains_key(&entry.track) {
-            self.live.push_back(sequence);
-        } else {
-            self.enqueue_backlog(sequence, &entry.track);
-        }
+        self.lanes.push(sequence, &entry.track, self.connected);
         self.entries.insert(sequence, entry);
     }
 
@@ -150,11 +110,6 @@ impl Outbox {
         }
     }
 
-    fn enqueue_backlog(&mut self, sequence: Sequence, track: &str) {
-        self.backlog.push_back(sequence);
-        *self.backlog_of.entry(track.to_owned()).or_default() += 1;
-    }
-
     /// A connection stands: what comes now is live.
     pub fn connected(&mut self) {
         self.connected = true;
@@ -163,47 +118,52 @@ impl Outbox {
     /// The connection is gone: everything unacknowledged must go again.
     pub fn lost(&mut self) {
         self.connected = false;
-        self.live.clear();
-        self.backlog = self.entries.keys().copied().collect();
-        self.backlog_of.clear();
-        for entry in self.entries.values() {
-            *self.backlog_of.entry(entry.track.clone()).or_default() += 1;
-        }
+        self.release();
+    }
+
+    /// The broker did not take an event. That is not delivery, and not the event's
+    /// fault: it stays, and nothing is handed out until [`Self::release`], as in an
+    /// outage.
+    pub fn hold(&mut self) {
+        self.held = true;
+    }
+
+    /// Everything that waits is handed out (again), in its order.
+    pub fn release(&mut self) {
+        self.held = false;
+        self.lanes.rewind(&self.entries);
     }
 
     /// The next event to send; it stays here until [`Self::acknowledged`].
-    /// `late` tells that it waited longer than `late_after_s`.
+    /// `late` tells that it waited for `late_after_s` or through a restart.
     pub fn take(&mut self, now: Moment) -> Option<Outgoing<'_>> {
         self.expire(now);
-        let sequence = loop {
-            // Entries that were dropped meanwhile are still named in their lane.
-            if let Some(sequence) = self.live.pop_front() {
-                if self.entries.contains_key(&sequence) {
-                    break sequence;
-                }
-                continue;
-            }
-            let sequence = self.backlog.pop_front()?;
-            if let Some(entry) = self.entries.get(&sequence) {
-                forget_waiting(&mut self.backlog_of, &entry.track);
-                break sequence;
-            }
-        };
+        if self.held {
+            return None;
+        }
+        let sequence = self.lanes.take(&self.entries)?;
         let entry = &self.entries[&sequence];
-        let late = entry.accepted.age(now) >= Duration::from_secs(self.settings.late_after_s);
-        Some(Outgoing { sequence, entry, late })
+        let seconds = Duration::from_secs;
+        let late = entry.accepted.is_late(now, seconds(self.settings.late_after_s));
+        let left = seconds(self.settings.max_age_s).saturating_sub(entry.accepted.age(now));
+        Some(Outgoing { sequence, entry, late, left })
     }
 
     /// The broker has it.
     pub fn acknowledged(&mut self, sequence: Sequence) {
-        if let Some(entry) = self.entries.remove(&sequence) {
-            self.bytes -= entry.bytes();
-            self.unstore(sequence);
-        }
+        self.remove(sequence);
     }
 
-    /// Notes in the journal that an entry is gone.
-    fn unstore(&mut self, sequence: Sequence) {
+    /// Drops an event that is too large for this broker, and counts it.
+    pub fn drop_oversized(&mut self, sequence: Sequence) {
+        self.remove(sequence);
+        self.count_oversized();
+    }
+
+    fn remove(&mut self, sequence: Sequence) {
+        let Some(entry) = self.entries.remove(&sequence) else { return };
+        self.bytes -= entry.bytes();
+        self.lanes.gone(sequence, &entry.track);
         if let Some(store) = &mut self.store {
             store.remove(sequence, &self.entries, self.bytes);
         }
@@ -236,14 +196,10 @@ impl Outbox {
     }
 
     /// Drops the oldest entry, also one in flight: its acknowledgement will find
-    /// nothing. Its number stays in its lane and is passed over there.
+    /// nothing.
     fn drop_oldest(&mut self) {
-        let Some((sequence, entry)) = self.entries.pop_first() else { return };
-        self.bytes -= entry.bytes();
-        self.unstore(sequence);
-        // Lanes are ordered: what the backlog names at or after this number waits there.
-        if self.backlog.binary_search(&sequence).is_ok() {
-            forget_waiting(&mut self.backlog_of, &entry.track);
+        if let Some(sequence) = self.entries.first_key_value().map(|(sequence, _)| *sequence) {
+            self.remove(sequence);
         }
     }
 
@@ -261,25 +217,19 @@ impl Outbox {
     }
 }
 
-fn forget_waiting(backlog_of: &mut HashMap<String, usize>, track: &str) {
-    if let Some(count) = backlog_of.get_mut(track) {
-        *count -= 1;
-        if *count == 0 {
-            backlog_of.remove(track);
-        }
-    }
-}
-
 /// An event that is to be sent now.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Outgoing<'a> {
     pub sequence: Sequence,
     pub entry: &'a Entry,
     pub late: bool,
+    /// What is left of `max_age_s`.
+    pub left: Duration,
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{HashMap, VecDeque};
     use std::time::SystemTime;
 
     use proptest::prelude::*;
@@ -367,15 +317,23 @@ mod tests {
         assert!(outbox.take(now).is_some_and(|out| !out.late));
     }
 
-    #[test]
-    fn an_entry_of_an_earlier_run_tells_its_age_by_the_wall_clock() {
-        let accepted = Accepted::Before(at(50).wall);
-        assert_eq!(accepted.age(at(80)), Duration::from_secs(30));
-        assert_eq!(accepted.age(at(20)), Duration::ZERO, "the clock went back");
-    }
-
     fn sequences(outbox: &Outbox) -> Vec<Sequence> {
         outbox.entries.keys().copied().collect()
+    }
+
+    #[test]
+    fn the_card_is_forced_only_for_what_really_waits() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let mut outbox = Outbox::open(Settings::default(), folder.path()).expect("opens");
+        outbox.connected();
+        outbox.push(entry("a", "1"));
+        assert!(outbox.to_sync(at(4)).is_none(), "it may still be acknowledged");
+        assert!(outbox.to_sync(at(5)).is_some());
+        let (sequence, ..) = take(&mut outbox, 5).expect("waiting");
+        outbox.acknowledged(sequence);
+        assert!(outbox.to_sync(at(9)).is_none());
+        let journal = std::fs::metadata(folder.path().join("outbox.journal")).expect("there");
+        assert_eq!(journal.len(), 0, "nothing is left to write");
     }
 
     proptest! {
@@ -458,7 +416,7 @@ mod tests {
                 left += 1;
             }
             prop_assert_eq!(left, outbox.len());
-            prop_assert!(outbox.backlog_of.is_empty());
+            prop_assert!(outbox.lanes.is_clear());
         }
     }
 }

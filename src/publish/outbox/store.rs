@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 
+use super::entry::{Entry, Sequence};
 use super::journal::Journal;
-use super::outbox::{Entry, Sequence};
 use crate::alarm::Alarm;
 
 /// Keeps entries beyond this process. A full or broken disk must not stop

@@ -1,0 +1,245 @@
+//! A connection that the broker has accepted, until it ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::super::message::Message;
+use super::super::payload::OFFLINE;
+use super::super::queue::Ticket;
+use super::flight::Flight;
+use super::lost::Lost;
+use super::refusal::Refusal;
+use super::wire::{Event, Events, Link, NotSent, Requests};
+use super::{Client, stopped};
+
+/// How long [`crate::publish::Publisher::shutdown`] takes at most.
+pub const CLOSE_LIMIT: Duration = Duration::from_secs(1);
+
+/// Of that, how long the outbox may still be emptied.
+const DRAIN_LIMIT: Duration = Duration::from_millis(500);
+
+/// How long the broker has to tell what it keeps. Until then discovery is held
+/// back: a broker may answer a subscription after the publish that followed it,
+/// and what is swept would be overwritten before it was read.
+const SWEEP: Duration = Duration::from_secs(2);
+
+/// After the broker refused an event, all events wait this long before they are
+/// offered again: an owner mends an access list in minutes, and a tight loop would
+/// only fill two logs.
+const REFUSED_PAUSE: Duration = Duration::from_secs(60);
+
+pub(super) struct Serving {
+    requests: Requests,
+    window: usize,
+    keep_alive: Duration,
+    flight: Flight<Sent>,
+    closing: Option<Closing>,
+    sweep: Vec<String>,
+    sweep_ends: Option<Instant>,
+    /// When refused events are offered again.
+    offer_again: Option<Instant>,
+    /// When silence means that the connection is dead.
+    silent_at: Instant,
+    last_complaint: Option<String>,
+}
+
+/// What an acknowledgement is for.
+enum Sent {
+    /// A message and its topic.
+    Message(Ticket, String),
+    /// Our own `offline`.
+    Farewell,
+}
+
+/// Shutting down: what is left to do and until when.
+struct Closing {
+    drain_until: Instant,
+    limit: Instant,
+    farewell_sent: bool,
+}
+
+impl Serving {
+    /// Subscribes, tells the queue, and serves until the end. `Ok` means that we were
+    /// told to stop.
+    pub async fn run(link: Link, client: &mut Client, sweep: Vec<String>) -> Result<(), Lost> {
+        // Subscriptions do not outlive a clean session: every time, and first.
+        let lasting: &[_] = if client.deaf { &[] } else { &client.subscriptions.lasting };
+        for filter in lasting.iter().chain(&sweep) {
+            link.requests.subscribe(filter)?;
+        }
+        let now = Instant::now();
+        let sweep_ends = (!sweep.is_empty()).then(|| now + SWEEP);
+        client.shared.queue().connected(link.protocol, sweep_ends.is_some());
+        let mut serving = Self {
+            requests: link.requests,
+            window: link.window,
+            keep_alive: link.keep_alive,
+            flight: Flight::default(),
+            closing: None,
+            sweep,
+            sweep_ends,
+            offer_again: None,
+            silent_at: now + 2 * link.keep_alive,
+            last_complaint: None,
+        };
+        serving.serve(link.events, client).await
+    }
+
+    async fn serve(&mut self, mut events: Events, client: &mut Client) -> Result<(), Lost> {
+        let shared = Arc::clone(&client.shared);
+        loop {
+            self.fill(client)?;
+            // `poll` must not be dropped half way: it stays pinned while the others
+            // wake us.
+            let poll = events.poll();
+            tokio::pin!(poll);
+            let event = loop {
+                tokio::select! {
+                    event = &mut poll => break event?,
+                    () = shared.wake.notified() => self.fill(client)?,
+                    () = stopped(&mut client.stop), if self.closing.is_none() => {
+                        self.closing = Some(Closing::begin());
+                        self.fill(client)?;
+                    }
+                    () = sleep_until(self.next_deadline()) => {
+                        if self.closing.as_ref().is_some_and(Closing::is_over) {
+                            return Ok(());
+                        }
+                        self.keep_deadlines(client)?;
+                        self.fill(client)?;
+                    }
+                }
+            };
+            self.silent_at = Instant::now() + 2 * self.keep_alive;
+            match event {
+                Event::Left(id) => {
+                    let sent = self.flight.left(id);
+                    self.settle(sent, Ok(()), client)?;
+                }
+                Event::Acknowledged(id, outcome) => {
+                    let sent = self.flight.acknowledged(id);
+                    self.settle(sent, outcome, client)?;
+                }
+                Event::Received(received) => client.deliver(received),
+                Event::NotSubscribed(refusal) => {
+                    log::warn!("the broker refused a subscription: {refusal}");
+                }
+                Event::Disconnected => return Ok(()),
+                Event::Other => {}
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Instant {
+        let closing = self.closing.as_ref().map(Closing::next_deadline);
+        let others = [closing, self.sweep_ends, self.offer_again];
+        others.into_iter().flatten().fold(self.silent_at, Instant::min)
+    }
+
+    fn keep_deadlines(&mut self, client: &Client) -> Result<(), Lost> {
+        let now = Instant::now();
+        // Probes leave at every keep-alive, so a healthy connection is never silent
+        // for long. rumqttc notices a probe without an answer; it does not notice
+        // that it cannot even write.
+        if now >= self.silent_at {
+            return Err(Lost::Silent);
+        }
+        if self.offer_again.is_some_and(|end| now >= end) {
+            self.offer_again = None;
+            client.shared.queue().offer_again();
+        }
+        if self.sweep_ends.is_some_and(|end| now >= end) {
+            self.sweep_ends = None;
+            client.shared.queue().release_discovery();
+            for filter in self.sweep.drain(..) {
+                self.requests.unsubscribe(filter)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands messages over as long as the window has room.
+    fn fill(&mut self, client: &Client) -> Result<(), Lost> {
+        let drained = self.closing.as_ref().is_some_and(|c| Instant::now() >= c.drain_until);
+        while !drained && !self.farewell_sent() && self.flight.len() < self.window {
+            let Some((ticket, message)) = client.shared.queue().next(client.clock.now()) else {
+                break;
+            };
+            let topic = message.topic.clone();
+            match self.requests.publish(message) {
+                Ok(()) => self.flight.handed_over(Sent::Message(ticket, topic)),
+                Err(NotSent::Full) => return Err(Lost::Queue),
+                Err(NotSent::TooLarge { size, limit }) => {
+                    client.shared.queue().too_large(&ticket);
+                    self.complain(format!(
+                        "a message of {size} bytes for {topic} is not sent, the broker takes \
+                         {limit} at most: raise its limit or lower mqtt.max_packet_bytes"
+                    ));
+                }
+            }
+        }
+        let idle = drained || self.flight.len() == 0;
+        if let Some(closing) = self.closing.as_mut().filter(|c| idle && !c.farewell_sent) {
+            closing.farewell_sent = true;
+            let message = Message::availability(&client.way.will_topic, OFFLINE);
+            self.requests.publish(message).map_err(|_| Lost::Queue)?;
+            self.flight.handed_over(Sent::Farewell);
+        }
+        Ok(())
+    }
+
+    fn farewell_sent(&self) -> bool {
+        self.closing.as_ref().is_some_and(|closing| closing.farewell_sent)
+    }
+
+    fn settle(
+        &mut self,
+        sent: Option<Sent>,
+        outcome: Result<(), Refusal>,
+        client: &Client,
+    ) -> Result<(), Lost> {
+        match (sent, outcome) {
+            (Some(Sent::Message(ticket, _)), Ok(())) => {
+                client.shared.queue().acknowledged(ticket);
+            }
+            (Some(Sent::Message(ticket, topic)), Err(refusal)) => {
+                if matches!(ticket, Ticket::Event(_)) {
+                    self.offer_again.get_or_insert_with(|| Instant::now() + REFUSED_PAUSE);
+                }
+                let reason = format!("the broker refused a message for {topic}: {refusal}");
+                client.shared.queue().refused(&ticket, reason.clone());
+                self.complain(reason);
+            }
+            // MQTT 3.1.1, 3.14.4: a DISCONNECT makes the broker discard the will,
+            // so it must have our own word before.
+            (Some(Sent::Farewell), _) => self.requests.disconnect()?,
+            (None, _) => {}
+        }
+        Ok(())
+    }
+
+    /// Says it once, not for each message of a window.
+    fn complain(&mut self, reason: String) {
+        if self.last_complaint.as_ref() != Some(&reason) {
+            log::warn!("{reason}");
+            self.last_complaint = Some(reason);
+        }
+    }
+}
+
+impl Closing {
+    fn begin() -> Self {
+        let now = Instant::now();
+        Self { drain_until: now + DRAIN_LIMIT, limit: now + CLOSE_LIMIT, farewell_sent: false }
+    }
+
+    fn next_deadline(&self) -> Instant {
+        if self.farewell_sent { self.limit } else { self.drain_until }
+    }
+
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.limit
+    }
+}

@@ -1,0 +1,62 @@
+//! What retained topics say: latest-wins, one slot per topic, said again whenever
+//! it changed or a connection is new. The class gives the order after a connect:
+//! availability, discovery, states.
+
+use std::collections::BTreeMap;
+
+use super::message::Class;
+
+/// A topic's payload and how much of it the broker has been told.
+#[derive(Debug, Default)]
+struct Slot {
+    payload: Vec<u8>,
+    version: u64,
+    /// Version that was handed to this connection; 0 is none.
+    sent: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Retained {
+    slots: BTreeMap<(Class, String), Slot>,
+    hold_discovery: bool,
+}
+
+impl Retained {
+    pub fn set(&mut self, class: Class, topic: String, payload: Vec<u8>) {
+        let slot = self.slots.entry((class, topic)).or_default();
+        if slot.version == 0 || slot.payload != payload {
+            slot.payload = payload;
+            slot.version += 1;
+        }
+    }
+
+    /// Whether discovery waits while all else is said.
+    pub fn hold_discovery(&mut self, hold: bool) {
+        self.hold_discovery = hold;
+    }
+
+    /// Says everything again.
+    pub fn repeat(&mut self) {
+        for slot in self.slots.values_mut() {
+            slot.sent = 0;
+        }
+    }
+
+    /// The next to be said: class, topic and payload.
+    pub fn next(&mut self) -> Option<(Class, String, Vec<u8>)> {
+        let held = self.hold_discovery;
+        let ((class, topic), slot) = self.slots.iter_mut().find(|((class, _), slot)| {
+            slot.sent != slot.version && !(held && *class == Class::Discovery)
+        })?;
+        slot.sent = slot.version;
+        Some((*class, topic.clone(), slot.payload.clone()))
+    }
+
+    /// The broker knows that this topic is gone: forget it, unless it is back.
+    pub fn removed(&mut self, class: Class, topic: String) {
+        let key = (class, topic);
+        if self.slots.get(&key).is_some_and(|slot| slot.payload.is_empty()) {
+            self.slots.remove(&key);
+        }
+    }
+}
