@@ -102,3 +102,24 @@ fn an_instance_reads_the_shared_file_and_its_own() {
     assert_eq!(output.status.code(), Some(78));
     assert!(String::from_utf8_lossy(&output.stderr).contains("attic.toml"));
 }
+
+#[test]
+fn groups_can_come_from_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("e.toml");
+    std::fs::write(&file, "").unwrap();
+    let check = |groups: &str| {
+        Command::new(env!("CARGO_BIN_EXE_expressiond"))
+            .args(["check-config", "--config"])
+            .arg(&file)
+            .env("EXPRESSIOND__DEVICE__GROUPS", groups)
+            .output()
+            .unwrap()
+    };
+    let text = String::from_utf8(check("hall,floor2").stdout).unwrap();
+    assert!(text.contains(r#"device.groups = ["hall", "floor2"]"#), "{text}");
+    let refused = check("hall,a/b");
+    let message = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(78));
+    assert!(message.contains("EXPRESSIOND__DEVICE__GROUPS: device.groups"), "{message}");
+}

@@ -270,14 +270,66 @@ fn a_signal_ends_every_story_and_says_goodbye() {
     assert!(log.contains("Received DISCONNECT from expressiond-test"), "{log}");
 }
 
-fn tell(port: u16, command: &str) {
+fn publish(port: u16, topic: &str, more: &[&str]) {
     let port = port.to_string();
     let status = Command::new("mosquitto_pub")
-        .args(["-h", "127.0.0.1", "-p", &port, "-q", "1"])
-        .args(["-t", "expressiond/test/command", "-m", command])
+        .args(["-h", "127.0.0.1", "-p", &port, "-q", "1", "-t", topic])
+        .args(more)
         .status()
         .unwrap();
     assert!(status.success());
+}
+
+fn tell(port: u16, command: &str) {
+    publish(port, "expressiond/test/command", &["-m", command]);
+}
+
+#[test]
+fn groups_have_their_say_between_the_file_and_a_command() {
+    let folder = temporary();
+    let broker = Broker::start(folder.path());
+    let settings = [
+        DEMONSTRATION[0],
+        DEMONSTRATION[1],
+        ("camera.repeat", "true"),
+        ("device.groups", r#"["building", "hall"]"#),
+    ];
+    let status = |words: &'static str| {
+        broker.until(|topic, text| topic.ends_with("test/status") && text.contains(words))
+    };
+    let group = |group: &str, payload: &str| {
+        let topic = format!("expressiond/groups/{group}/settings");
+        publish(broker.port, &topic, &["-r", "-m", payload]);
+    };
+    // Stands there before the device has ever been heard of.
+    group("building", r#"{"threshold":0.5,"paused":true}"#);
+    let mut first = daemon(folder.path(), broker.port, &settings);
+    status(r#""threshold":{"value":0.5,"from":"group:building"}"#);
+    status(r#""code":"paused","camera":"door","message":"its group building is paused""#);
+    group("hall", r#"{"threshold":0.6,"paused":false}"#);
+    status(r#""threshold":{"value":0.6,"from":"group:hall"}"#);
+    tell(broker.port, r#"{"command":"set","threshold":0.9}"#);
+    status(r#""threshold":{"value":0.9,"from":"command"}"#);
+    group("hall", r#"{"threshold":2}"#);
+    status(r#""commands_refused":1"#);
+    first.terminate();
+    assert_eq!(first.code(), Some(0));
+    drop(broker);
+
+    // A broker that knows nothing opens no camera, and resuming is not for the device.
+    let broker = Broker::start(folder.path());
+    let _second = daemon(folder.path(), broker.port, &settings);
+    let status = |words: &'static str| {
+        broker.until(|topic, text| topic.ends_with("test/status") && text.contains(words))
+    };
+    let closed = r#""paused":{"value":true,"from":"group:building"}"#;
+    status(closed);
+    tell(broker.port, r#"{"command":"resume"}"#);
+    tell(broker.port, r#"{"command":"set","threshold":null}"#);
+    let heard = status(r#""threshold":{"value":0.6,"from":"group:hall"}"#);
+    assert!(heard.last().unwrap().1.contains(closed), "{heard:?}");
+    publish(broker.port, "expressiond/groups/building/settings", &["-r", "-n"]);
+    broker.until(|topic, text| topic == "expressiond/test/door/availability" && text == "online");
 }
 
 #[test]

@@ -39,6 +39,9 @@ fn table(about: &About) -> String {
         }
     }
     text += &format!("reads       {}\n", about.topics.command());
+    for group in about.topics.groups() {
+        text += &format!("reads       {}\n", about.topics.group_settings(group));
+    }
     if !about.settings.enabled {
         return text + "discovery   off (home_assistant.enabled)\n";
     }

@@ -99,6 +99,8 @@ impl Layers {
                 .prefix_separator("__")
                 .separator("__")
                 .try_parsing(true)
+                .list_separator(",")
+                .with_list_parse_key("device.groups")
                 .source(Some(variables)),
         );
         for (key, value) in &self.overrides {

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use super::capture::{Capture, CaptureState, Delivery};
+use super::changes::Changes;
 use super::counters::Counters;
 use super::inference::{Inference, Orders, View};
 use super::lookout::Lookout;
@@ -17,7 +18,8 @@ use super::mailbox::Mailbox;
 use super::pace::Pace;
 use super::plan::Plan;
 use super::stop::Stop;
-use super::watcher::Watcher;
+use super::teller::Teller;
+use super::watcher::{Numbers, Watcher};
 use crate::alarm::Alarm;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -26,9 +28,10 @@ use crate::error::{Error, Kind, Result};
 use crate::events::{Origin, Recorder, system_randomness};
 use crate::pixels::frame::Frame;
 use crate::publish::command::Command;
-use crate::publish::runtime::{Runtime, Tuning};
+use crate::publish::inbox::{self, Understood};
+use crate::publish::runtime::Tuning;
 use crate::publish::topics::Name;
-use crate::publish::{Publisher, Start, inbox};
+use crate::publish::{Publisher, Start};
 use crate::source;
 use crate::tracks::Tracker;
 
@@ -50,23 +53,24 @@ pub type Rehearsal = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 /// Runs until a signal, a command, or the end of recorded pictures.
 pub async fn daemon(plan: Plan, gallery: Option<PathBuf>, rehearse: Rehearsal) -> Result<Ending> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let (publisher, commands) = connect(&plan, &clock)?;
+    let (publisher, understood) = connect(&plan, &clock)?;
     let Plan { config, detector, about, camera, state_dir, .. } = plan;
     let (broker, device) = (publisher.broker(), publisher.topics().device());
     log::info!("broker: {broker}; mosquitto_sub -v -t '{}/{device}/#'", config.mqtt.base_topic);
     let signals = Signals::new()?;
     let (model, refused) = (detector.info().id.clone(), detector.refused().to_vec());
-    let runtime = state_dir.as_deref().map(Runtime::load).unwrap_or_default();
-    let changes = Changes { runtime, settled: about.settled, state_dir };
+    let changes = Changes::load(about.settled, about.topics.groups().to_vec(), state_dir);
     let threads = start(&config, detector, gallery.clone(), &publisher, &camera, &clock, &changes)?;
     let counters = Arc::clone(&threads.counters);
+    let hot_c = config.pace.hot_c;
+    let numbers = numbers(&changes);
     let mut watcher =
-        Watcher::new(publisher.clone(), counters, clock, camera, model, config.pace.hot_c);
-    watcher.tuning = changes.runtime.tuning;
+        Watcher::new(publisher.clone(), counters, clock, camera, model, hot_c, numbers);
     watcher.refused_models = refused;
     watcher.service.ready();
     let snapshots = config.snapshots.enabled;
-    let mut program = Program { threads, watcher, commands, signals, changes, snapshots, rehearse };
+    let mut program =
+        Program { threads, watcher, understood, signals, changes, snapshots, rehearse };
     let wanted = program.attend().await;
     let ending = program.end(&publisher, wanted).await;
     farewell(&program.threads.counters, &publisher, gallery.as_deref());
@@ -91,7 +95,7 @@ struct Threads {
 struct Program {
     threads: Threads,
     watcher: Watcher,
-    commands: mpsc::Receiver<Command>,
+    understood: Understood,
     signals: Signals,
     changes: Changes,
     /// Whether pictures may be asked for.
@@ -99,22 +103,10 @@ struct Program {
     rehearse: Rehearsal,
 }
 
-/// What was changed while running.
-struct Changes {
-    runtime: Runtime,
-    /// What the settings file says.
-    settled: Tuning,
-    /// Where changes survive.
-    state_dir: Option<PathBuf>,
-}
-
-impl Changes {
-    fn keep(&self) {
-        let Some(folder) = &self.state_dir else { return };
-        if let Err(error) = self.runtime.save(folder) {
-            log::error!("cannot keep the change in {}: {error}", folder.display());
-        }
-    }
+/// What was changed, for the status.
+fn numbers(changes: &Changes) -> Numbers {
+    let groups = changes.groups().iter().map(Name::to_string).collect();
+    Numbers { groups, runtime: changes.tuning(), in_force: changes.in_force() }
 }
 
 impl Program {
@@ -127,7 +119,7 @@ impl Program {
             tokio::select! {
                 _ = look.tick() => self.look(),
                 _ = done.wait_for(|done| *done) => return Ending::Finished,
-                Some(command) = self.commands.recv() => match command {
+                Some(command) = self.understood.commands.recv() => match command {
                     Command::Restart {} => return Ending::Finished,
                     other => self.obey(other),
                 },
@@ -163,6 +155,7 @@ impl Program {
     }
 
     fn look(&mut self) {
+        self.hear_groups();
         let capture = self.threads.capture.borrow().clone();
         let view = *self.threads.view.borrow();
         let strained = self.watcher.look(&capture, view);
@@ -172,20 +165,37 @@ impl Program {
     /// Carries out a command that does not end the program, and shows it at once.
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Pause {} => self.pause(true),
-            Command::Resume {} => self.pause(false),
-            Command::Set { threshold, max_fps } => {
-                let tuning = self.changes.runtime.tuning.changed(threshold, max_fps);
-                self.changes.runtime.tuning = tuning;
-                self.threads.tuning.send_replace(tuning.over(self.changes.settled));
-                self.watcher.tuning = tuning;
-                self.changes.keep();
-            }
+            Command::Pause {} => self.changes.pause(true),
+            Command::Resume {} => self.changes.pause(false),
+            Command::Set { threshold, max_fps } => self.changes.set(threshold, max_fps),
             Command::Identify {} => self.watcher.identify(),
             Command::Snapshot {} => self.snapshot(),
             Command::Restart {} => unreachable!("ends the program, in attend"),
         }
+        self.enforce();
         self.look();
+    }
+
+    /// Takes over what groups have said since the last look: once a second at most,
+    /// however often they say it, because each change is a write to the card.
+    fn hear_groups(&mut self) {
+        // An error means that the inbox is gone: the program is ending.
+        if !self.understood.groups.has_changed().unwrap_or(false) {
+            return;
+        }
+        let heard = self.understood.groups.borrow_and_update().clone();
+        if self.changes.hear(heard) {
+            log::info!("settings of a group: {:?}", self.changes.in_force());
+            self.enforce();
+        }
+    }
+
+    /// Tells everybody what counts now.
+    fn enforce(&mut self) {
+        self.watcher.numbers = numbers(&self.changes);
+        let in_force = &self.watcher.numbers.in_force;
+        self.threads.tuning.send_replace(in_force.tuning());
+        self.threads.paused.send_replace(in_force.paused.value);
     }
 
     /// Asks for the next picture, if its owner lets pictures out.
@@ -201,13 +211,6 @@ impl Program {
         };
         self.watcher.publisher.count_refused_command();
         log::warn!("no snapshot: {refused}");
-    }
-
-    /// Closes or opens the camera, and keeps that for the next start.
-    fn pause(&mut self, paused: bool) {
-        self.threads.paused.send_replace(paused);
-        self.changes.runtime.paused = paused;
-        self.changes.keep();
     }
 
     /// Stops the threads, lets them tell what they know, says goodbye to the broker.
@@ -252,7 +255,7 @@ fn farewell(counters: &Counters, publisher: &Publisher, gallery: Option<&Path>) 
 }
 
 /// Starts the publisher and announces the device.
-fn connect(plan: &Plan, clock: &Arc<dyn Clock>) -> Result<(Publisher, mpsc::Receiver<Command>)> {
+fn connect(plan: &Plan, clock: &Arc<dyn Clock>) -> Result<(Publisher, Understood)> {
     let about = plan.about.clone();
     let start = Start {
         settings: plan.config.mqtt.clone(),
@@ -263,8 +266,8 @@ fn connect(plan: &Plan, clock: &Arc<dyn Clock>) -> Result<(Publisher, mpsc::Rece
         clock: Arc::clone(clock),
     };
     let (publisher, received) = Publisher::start(start)?;
-    let commands = inbox::start(publisher.clone(), received, about, Arc::clone(clock));
-    Ok((publisher, commands))
+    let understood = inbox::start(publisher.clone(), received, about, Arc::clone(clock));
+    Ok((publisher, understood))
 }
 
 fn start(
@@ -282,8 +285,9 @@ fn start(
     let (finished, done) = watch::channel(false);
     let (view_in, view) = watch::channel(View::default());
     let (strain, strained) = watch::channel(false);
-    let (pause, paused) = watch::channel(changes.runtime.paused);
-    let (tuning_in, tuning) = watch::channel(changes.runtime.tuning.over(changes.settled));
+    let in_force = changes.in_force();
+    let (pause, paused) = watch::channel(in_force.paused.value);
+    let (tuning_in, tuning) = watch::channel(in_force.tuning());
     let (snapshot_in, snapshot) = watch::channel(None);
     let orders = Orders { tuning, snapshot, largest_packet: config.mqtt.max_packet_bytes };
     let info = detector.info();
@@ -293,14 +297,18 @@ fn start(
         model: info.id.clone(),
         classes: info.classes.clone(),
     };
-    let (class_count, input) = (info.classes.len(), info.input);
+    let input = info.input;
     let pace = (!config.camera.is_recorded()).then(|| Pace::new(config.pace.clone()));
+    let teller = Teller::new(
+        camera.clone(),
+        info.classes.clone(),
+        Tracker::new(config.tracking.clone(), config.expression.clone(), info.classes.len()),
+        Recorder::new(origin, system_randomness()),
+        publisher.clone(),
+    );
     let inference = Inference {
-        camera: camera.clone(),
         lookout: Lookout::new(detector, pace),
-        tracker: Tracker::new(config.tracking.clone(), config.expression.clone(), class_count),
-        recorder: Recorder::new(origin, system_randomness()),
-        publisher: publisher.clone(),
+        teller,
         mailbox: Arc::clone(&mailbox),
         counters: Arc::clone(&counters),
         clock: Arc::clone(clock),

@@ -12,28 +12,20 @@ use super::lookout::{Light, Lookout, Sight};
 use super::mailbox::{Mailbox, Taken};
 use super::slumber::Slumber;
 use super::snapshot::{annotated, jpeg};
-use crate::clock::{Clock, Moment};
+use super::teller::Teller;
+use crate::clock::Clock;
 use crate::detector::{Detection, ModelError};
-use crate::events::{Event, Recorder};
-use crate::geometry::Size;
 use crate::pixels::frame::Frame;
-use crate::publish::Publisher;
 use crate::publish::message::packet_size;
-use crate::publish::payload::{CameraState, SCHEMA_VERSION, rfc3339};
 use crate::publish::runtime::Tuning;
-use crate::publish::topics::Name;
-use crate::tracks::{Change, Snapshot, Tracker};
 
 /// Without frames, faces are let go and the watchdog fed this often.
 const TICK: Duration = Duration::from_millis(500);
 
 /// Everything the inference thread owns or shares.
 pub struct Inference {
-    pub camera: Name,
     pub lookout: Lookout,
-    pub tracker: Tracker,
-    pub recorder: Recorder,
-    pub publisher: Publisher,
+    pub teller: Teller,
     pub mailbox: Arc<Mailbox<Frame>>,
     pub counters: Arc<Counters>,
     pub clock: Arc<dyn Clock>,
@@ -72,12 +64,8 @@ pub struct View {
 #[derive(Default)]
 struct Work {
     detections: Vec<Detection>,
-    changes: Vec<Change>,
-    size: Size,
     /// The detector fails; told once.
     failing: bool,
-    /// Faces, and class and track of the one shown, as last published.
-    state: Option<(usize, Option<(usize, u64)>)>,
 }
 
 impl Inference {
@@ -92,8 +80,7 @@ impl Inference {
             let taken = self.mailbox.take(&mut frame, TICK);
             if let Some(slept) = slumber.woke(self.clock.asleep()) {
                 log::info!("the machine slept for {} s: no face is followed", slept.as_secs());
-                self.tracker.end_all(&mut work.changes);
-                self.tell(self.clock.now(), &mut work);
+                self.teller.end(self.clock.now());
             }
             match taken {
                 Taken::Frame => {
@@ -102,9 +89,8 @@ impl Inference {
                     self.answer(&frame);
                 }
                 Taken::Nothing => {
-                    let now = self.clock.now();
-                    self.tracker.update(now.monotonic, &[], &mut work.changes);
-                    self.tell(now, &mut work);
+                    self.teller.wait(self.clock.now());
+                    self.show_faces();
                 }
                 Taken::Closed => break,
             }
@@ -112,8 +98,12 @@ impl Inference {
                 self.counters.beat_inference();
             }
         }
-        self.tracker.end_all(&mut work.changes);
-        self.tell(self.clock.now(), &mut work);
+        self.teller.end(self.clock.now());
+    }
+
+    fn show_faces(&self) {
+        let faces = self.teller.faces();
+        self.view.send_if_modified(|view| std::mem::replace(&mut view.faces, faces) != faces);
     }
 
     /// Takes over numbers that were changed.
@@ -124,7 +114,7 @@ impl Inference {
         }
         let tuning = *self.orders.tuning.borrow_and_update();
         if let Some(threshold) = tuning.threshold {
-            self.tracker.set_start_confidence(threshold);
+            self.teller.tracker.set_start_confidence(threshold);
         }
         if let Some(max_fps) = tuning.max_fps {
             self.lookout.set_max_fps(max_fps);
@@ -142,29 +132,30 @@ impl Inference {
             self.refuse_snapshot(&"no picture came in time");
             return;
         }
-        let faces = self.tracker.tracks(frame.captured.monotonic);
-        let picture = match annotated(frame, &faces, &self.lookout.detector.info().classes) {
+        let faces = self.teller.tracker.tracks(frame.captured.monotonic);
+        let picture = match annotated(frame, &faces, self.teller.classes()) {
             Ok(picture) => picture,
             Err(reason) => return self.refuse_snapshot(&reason),
         };
-        let around = packet_size(&self.publisher.topics().snapshot(&self.camera), 0);
+        let (publisher, camera) = (self.teller.publisher(), &self.teller.camera);
+        let around = packet_size(&publisher.topics().snapshot(camera), 0);
         let Some(bytes) = jpeg(picture, self.orders.largest_packet.saturating_sub(around)) else {
             return self.refuse_snapshot(&"no picture is as small as mqtt.max_packet_bytes");
         };
         let size = bytes.len();
-        match self.publisher.publish_snapshot(&self.camera, bytes) {
+        match publisher.publish_snapshot(camera, bytes) {
             Ok(()) => log::info!("a picture of {size} bytes was published, as asked for"),
             Err(reason) => self.refuse_snapshot(&reason),
         }
     }
 
     fn refuse_snapshot(&self, why: &dyn std::fmt::Display) {
-        self.publisher.count_refused_command();
+        self.teller.publisher().count_refused_command();
         log::warn!("no snapshot: {why}");
     }
 
     fn look(&mut self, frame: &Frame, work: &mut Work, gallery: Option<&mut Gallery>) {
-        match self.detect(frame, work) {
+        match self.detect(frame, &mut work.detections) {
             Ok(true) => work.failing = false,
             Ok(false) => {
                 self.counters.count_rested();
@@ -184,21 +175,23 @@ impl Inference {
                 return;
             }
         }
-        work.size = frame.upright_size();
-        let at = frame.captured;
-        self.tracker.update(at.monotonic, &work.detections, &mut work.changes);
-        let events = self.tell(at, work);
+        let events = self.teller.see(frame.captured, frame.upright_size(), &work.detections);
+        self.show_faces();
         if let Some(gallery) = gallery {
-            let classes = &self.lookout.detector.info().classes;
-            gallery.keep(frame, &events, &self.tracker.tracks(at.monotonic), classes);
+            let faces = self.teller.tracker.tracks(frame.captured.monotonic);
+            gallery.keep(frame, &events, &faces, self.teller.classes());
         }
     }
 
-    /// Fills `work.detections`; false when the frame was passed over.
-    fn detect(&mut self, frame: &Frame, work: &mut Work) -> Result<bool, ModelError> {
-        let (now, busy) = (self.clock.now().monotonic, self.tracker.is_busy());
+    /// Fills `detections`; false when the frame was passed over.
+    fn detect(
+        &mut self,
+        frame: &Frame,
+        detections: &mut Vec<Detection>,
+    ) -> Result<bool, ModelError> {
+        let (now, busy) = (self.clock.now().monotonic, self.teller.tracker.is_busy());
         let strained = *self.strained.borrow();
-        let sight = self.lookout.see(frame, now, busy, strained, &mut work.detections)?;
+        let sight = self.lookout.see(frame, now, busy, strained, detections)?;
         let (light, inference) = match sight {
             Sight::Passed => return Ok(false),
             Sight::Glanced(light) => (light, None),
@@ -210,60 +203,4 @@ impl Inference {
         self.counters.count_detected(inference, age);
         Ok(true)
     }
-
-    /// Publishes the changes, and the camera's state if it is another now.
-    fn tell(&mut self, at: Moment, work: &mut Work) -> Vec<Event> {
-        let mut events = Vec::new();
-        for change in work.changes.drain(..) {
-            let event = self.recorder.record(&change, at, work.size);
-            announce(&event);
-            if let Err(refused) = self.publisher.publish_event(&self.camera, &event.track, &event) {
-                log::error!("event {}: {refused}", event.id);
-            }
-            events.push(event);
-        }
-        let faces = self.tracker.tracks(at.monotonic);
-        let shown = faces.iter().find_map(|face| Some((face.expression?.0, face.track)));
-        let state = Some((faces.len(), shown));
-        if work.state != state {
-            work.state = state;
-            self.view.send_modify(|view| view.faces = faces.len());
-            let payload = self.camera_state(at, &faces);
-            if let Err(refused) = self.publisher.set_camera_state(&self.camera, &payload) {
-                log::error!("state of {}: {refused}", self.camera);
-            }
-        }
-        events
-    }
-
-    /// What the camera sees now: the largest face that has an expression.
-    fn camera_state(&self, at: Moment, faces: &[Snapshot]) -> CameraState {
-        let shown = faces.iter().find_map(|face| Some((face, face.expression?)));
-        let classes = &self.lookout.detector.info().classes;
-        CameraState {
-            schema: SCHEMA_VERSION,
-            time: rfc3339(at.wall),
-            faces: faces.len(),
-            expression: shown.map(|(_, (class, _))| classes[class].clone()),
-            confidence: shown.map(|(_, (_, share))| share.clamp(0.0, 1.0)),
-            track: shown.map(|(face, _)| self.recorder.track(face.track)),
-        }
-    }
-}
-
-/// A line for a person, with fields for the journal.
-fn announce(event: &Event) {
-    let words = match &event.previous_class {
-        Some(previous) => format!("{previous} -> {}", event.class),
-        None => event.class.clone(),
-    };
-    log::info!(
-        camera = event.camera.as_str(),
-        track_id = event.track.as_str(),
-        event_id = event.id.to_string().as_str(),
-        event = event.event_type.name();
-        "{:<18} {words} ({:.2})",
-        event.event_type.name(),
-        event.confidence
-    );
 }

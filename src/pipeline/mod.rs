@@ -3,6 +3,7 @@
 pub mod alarms;
 pub mod board;
 pub mod capture;
+mod changes;
 pub mod counters;
 pub mod daemon;
 pub mod dusk;
@@ -16,4 +17,5 @@ pub mod slumber;
 pub mod snapshot;
 pub mod status;
 pub mod stop;
+pub mod teller;
 pub mod watcher;

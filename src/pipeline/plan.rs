@@ -57,8 +57,10 @@ impl Identity {
             .device
             .resolve(MACHINE_ID.as_ref(), state_dir)
             .map_err(|error| Error::caused(Kind::Config, "device.id", error))?;
+        let groups = config.device.groups().map_err(|error| wrong("device.groups", &error))?;
         let topics = Topics::new(&config.mqtt.base_topic, device)
-            .map_err(|error| wrong("mqtt.base_topic", &error))?;
+            .map_err(|error| wrong("mqtt.base_topic", &error))?
+            .with_groups(groups);
         let camera =
             Name::camera(&*config.camera.name).map_err(|error| wrong("camera.name", &error))?;
         Ok(Self { topics, camera })

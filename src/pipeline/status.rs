@@ -6,10 +6,11 @@ use std::time::Duration;
 use super::capture::CaptureState;
 use super::counters::Counts;
 use super::inference::View;
+use super::watcher::Numbers;
 use crate::clock::Moment;
+use crate::publish::groups::Author;
 use crate::publish::payload::{DeviceStatus, Reason, ReasonCode, SCHEMA_VERSION, rfc3339};
 use crate::publish::queue::Stats;
-use crate::publish::runtime::Tuning;
 
 /// What one look at the daemon finds.
 #[derive(Clone, Debug)]
@@ -32,8 +33,8 @@ pub struct Observation {
     pub model: String,
     /// Newer models that were refused, and why.
     pub refused_models: Vec<String>,
-    /// Numbers that were changed while running.
-    pub tuning: Tuning,
+    /// What was changed while running.
+    pub numbers: Numbers,
     pub identifying: bool,
 }
 
@@ -49,7 +50,11 @@ impl Observation {
             CaptureState::NotACamera(why) => add(ReasonCode::NotACamera, true, why),
             CaptureState::Failed(why) => add(ReasonCode::NoCamera, true, why),
             CaptureState::Paused => {
-                add(ReasonCode::Paused, true, "its owner has paused it; send resume");
+                let why = match &self.numbers.in_force.paused.from {
+                    Author::Group(group) => format!("its group {group} is paused"),
+                    _ => "its owner has paused it; send resume".to_owned(),
+                };
+                add(ReasonCode::Paused, true, &why);
             }
             CaptureState::Running(open) if self.view.light.dark => {
                 let asked = if open.low_light { ", even with longer exposures" } else { "" };
@@ -84,7 +89,9 @@ impl Observation {
             uptime_s: self.at.monotonic.saturating_sub(self.started).as_secs(),
             paused: self.capture == CaptureState::Paused,
             identifying: self.identifying,
-            runtime: self.tuning,
+            runtime: self.numbers.runtime,
+            groups: self.numbers.groups.clone(),
+            in_force: self.numbers.in_force.clone(),
             reasons: self.reasons(),
             frames_per_second: self.frames_per_second,
             inference_ms: self.inference.map(|time| time.as_secs_f32() * 1e3),
@@ -130,6 +137,18 @@ mod tests {
     use super::*;
     use crate::pipeline::capture::Open;
     use crate::pipeline::lookout::Light;
+    use crate::publish::groups::{Heard, InForce, Said};
+    use crate::publish::runtime::{Runtime, Tuning};
+    use crate::publish::topics::Name;
+
+    fn numbers(runtime: &Runtime) -> Numbers {
+        let groups = [Name::new("hall").expect("valid")];
+        Numbers {
+            groups: vec!["hall".to_owned()],
+            runtime: runtime.tuning,
+            in_force: InForce::of(Tuning::default(), &groups, runtime),
+        }
+    }
 
     fn observation() -> Observation {
         Observation {
@@ -148,7 +167,7 @@ mod tests {
             mqtt: Stats::default(),
             model: "m".to_owned(),
             refused_models: Vec::new(),
-            tuning: Tuning::default(),
+            numbers: numbers(&Runtime::default()),
             identifying: false,
         }
     }
@@ -170,6 +189,12 @@ mod tests {
         let open = CaptureState::Running(Open { low_light: true, ..Open::default() });
         let evening = Observation { capture: open, ..observation() };
         assert!(evening.device_status().low_light && evening.line().contains("low light"));
+        let closed = Said { paused: true, ..Said::default() };
+        let groups = Heard::from([("hall".to_owned(), closed)]);
+        let numbers = numbers(&Runtime { groups, ..Runtime::default() });
+        let by_group = Observation { capture: CaptureState::Paused, numbers, ..observation() };
+        assert_eq!(codes(&by_group), [ReasonCode::Paused]);
+        assert!(by_group.reasons()[0].message.contains("group hall"));
         let hot = Observation { strain: Some("hot".to_owned()), ..observation() };
         assert_eq!(codes(&hot), [ReasonCode::Throttled]);
         let blind = Observation { refused_models: vec!["n: blind".to_owned()], ..observation() };

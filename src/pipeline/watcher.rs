@@ -12,6 +12,7 @@ use super::inference::View;
 use super::status::Observation;
 use crate::clock::Clock;
 use crate::publish::Publisher;
+use crate::publish::groups::InForce;
 use crate::publish::payload::Reason;
 use crate::publish::runtime::Tuning;
 use crate::publish::topics::Name;
@@ -37,12 +38,22 @@ pub struct Watcher {
     pub started: Duration,
     /// From this temperature on the board counts as strained.
     hot_c: f32,
-    /// Numbers that were changed while running.
-    pub tuning: Tuning,
+    /// What was changed while running.
+    pub numbers: Numbers,
     /// Until when the device makes itself known.
     identify_until: Duration,
     alarms: Alarms,
     last: Last,
+}
+
+/// What was changed while running.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Numbers {
+    /// The groups that the device belongs to.
+    pub groups: Vec<String>,
+    /// Numbers set by a command.
+    pub runtime: Tuning,
+    pub in_force: InForce,
 }
 
 /// What the last look saw.
@@ -51,7 +62,7 @@ struct Last {
     at: Duration,
     counts: Counts,
     beats: (u64, u64),
-    said: Option<(Vec<Reason>, Tuning, bool)>,
+    said: Option<(Vec<Reason>, Numbers, bool)>,
     available: Option<bool>,
     looks: u32,
 }
@@ -64,11 +75,11 @@ impl Watcher {
         camera: Name,
         model: String,
         hot_c: f32,
+        numbers: Numbers,
     ) -> Self {
         let started = clock.now().monotonic;
         let last = Last { at: started, ..Last::default() };
         let service = Service::default();
-        let (tuning, identify_until) = (Tuning::default(), Duration::ZERO);
         Self {
             publisher,
             service,
@@ -79,8 +90,8 @@ impl Watcher {
             refused_models: Vec::new(),
             started,
             hot_c,
-            tuning,
-            identify_until,
+            numbers,
+            identify_until: Duration::ZERO,
             alarms: Alarms::default(),
             last,
         }
@@ -101,7 +112,7 @@ impl Watcher {
         if self.last.available.replace(available) != Some(available) {
             self.publisher.set_camera_available(&self.camera, available);
         }
-        let said = Some((observation.reasons(), self.tuning, observation.identifying));
+        let said = Some((observation.reasons(), self.numbers.clone(), observation.identifying));
         if self.last.said != said || self.last.looks.is_multiple_of(REPEAT) {
             self.last.said = said;
             if let Err(refused) = self.publisher.set_status(&observation.device_status()) {
@@ -144,7 +155,7 @@ impl Watcher {
             mqtt: self.publisher.stats(),
             model: self.model.clone(),
             refused_models: self.refused_models.clone(),
-            tuning: self.tuning,
+            numbers: self.numbers.clone(),
             identifying: at.monotonic < self.identify_until,
         }
     }

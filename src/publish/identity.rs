@@ -14,6 +14,7 @@ use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
+use super::groups;
 use super::topics::{Name, NameError};
 
 /// Section `[device]`: who we are.
@@ -27,15 +28,30 @@ pub struct Settings {
     /// Default: empty, which takes systemd's `$STATE_DIRECTORY`, else
     /// `$XDG_STATE_HOME/expressiond`, else `~/.local/state/expressiond`.
     pub state_dir: String,
+    /// Groups that it belongs to, at most 8, each named like an id: their settings
+    /// at the broker hold here, a later one's over an earlier one's. Default: none.
+    pub groups: Vec<String>,
 }
 
 impl Settings {
     /// Impossible values: the key and what to do.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
-        if self.id.is_empty() {
-            return Ok(());
+        if !self.id.is_empty() {
+            Name::device(&*self.id).map_err(|error| ("device.id", error.to_string()))?;
         }
-        Name::new(&*self.id).map(drop).map_err(|error| ("device.id", error.to_string()))
+        let groups = self.groups().map_err(|error| ("device.groups", error.to_string()))?;
+        if groups.len() > groups::MOST {
+            return Err(("device.groups", format!("lists more than {} groups", groups::MOST)));
+        }
+        match groups.iter().enumerate().find(|(index, group)| groups[..*index].contains(group)) {
+            Some((_, twice)) => Err(("device.groups", format!("lists '{twice}' twice"))),
+            None => Ok(()),
+        }
+    }
+
+    /// The groups, the one whose word counts most last.
+    pub fn groups(&self) -> Result<Vec<Name>, NameError> {
+        self.groups.iter().map(|group| Name::new(&**group)).collect()
     }
 
     /// The folder for state, `variable` being the environment.
@@ -58,7 +74,7 @@ impl Settings {
     /// once and kept in `state_dir`.
     pub fn resolve(&self, machine_id: &Path, state_dir: Option<&Path>) -> Result<Name, Error> {
         if !self.id.is_empty() {
-            return Ok(Name::new(&*self.id)?);
+            return Ok(Name::device(&*self.id)?);
         }
         if let Some(id) = fs::read_to_string(machine_id).ok().as_deref().and_then(derive) {
             return Ok(id);
@@ -170,6 +186,21 @@ mod tests {
         assert_eq!(id.as_str(), "hall");
         let settings = Settings { id: "a/b".into(), ..Settings::default() };
         assert_eq!(settings.check().expect_err("refused").0, "device.id");
+    }
+
+    #[test]
+    fn groups_are_names_and_stand_once() {
+        let wrong = |settings: Settings| settings.check().expect_err("refused");
+        let of = |groups: &[&str]| Settings {
+            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+            ..Settings::default()
+        };
+        assert_eq!(of(&["hall", "floor2"]).check(), Ok(()));
+        assert!(wrong(of(&["hall", "a+"])).1.contains("'+'"));
+        assert_eq!(wrong(of(&["hall", "hall"])), ("device.groups", "lists 'hall' twice".into()));
+        assert!(wrong(of(&["a", "b", "c", "d", "e", "f", "g", "h", "i"])).1.contains('8'));
+        let reserved = Settings { id: "groups".into(), ..Settings::default() };
+        assert_eq!(wrong(reserved).0, "device.id");
     }
 
     #[test]

@@ -1,16 +1,18 @@
-//! What arrives: commands, Home Assistant's birth, and what the broker keeps of
-//! an earlier run.
+//! What arrives: commands, settings of the device's groups, Home Assistant's birth,
+//! and what the broker keeps of an earlier run.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::client::{Received, Subscriptions, random};
 use super::command::{Command, Rate, Refused};
 use super::discovery::About;
+use super::groups::{Heard, Said};
 use super::message::Class;
 use super::publisher::Publisher;
+use super::topics::Name;
 use crate::clock::Clock;
 
 /// Commands that wait to be carried out.
@@ -21,6 +23,7 @@ pub fn subscriptions(about: &About) -> Subscriptions {
     let topics = &about.topics;
     let mut subscriptions =
         Subscriptions { lasting: vec![topics.command()], sweep: topics.of_any_camera().to_vec() };
+    subscriptions.lasting.extend(topics.groups().iter().map(|group| topics.group_settings(group)));
     if about.settings.enabled {
         subscriptions.lasting.push(about.settings.birth_topic.clone());
     }
@@ -29,26 +32,35 @@ pub fn subscriptions(about: &About) -> Subscriptions {
     subscriptions
 }
 
-/// Announces the device and listens for it, on the current runtime. Commands that
-/// are understood come out of the receiver.
+/// What was understood.
+pub struct Understood {
+    /// One after the other.
+    pub commands: mpsc::Receiver<Command>,
+    /// What groups have said since the start, the latest word of each.
+    pub groups: watch::Receiver<Heard>,
+}
+
+/// Announces the device and listens for it, on the current runtime.
 pub fn start(
     publisher: Publisher,
     received: mpsc::Receiver<Received>,
     about: About,
     clock: Arc<dyn Clock>,
-) -> mpsc::Receiver<Command> {
+) -> Understood {
     let (commands, waiting) = mpsc::channel(WAITING);
+    let (groups, heard) = watch::channel(Heard::new());
     let rate = Rate::new(clock.now().monotonic);
-    let inbox = Inbox { publisher, about, commands, rate, clock };
+    let inbox = Inbox { publisher, about, commands, groups, rate, clock };
     inbox.announce(None);
     tokio::spawn(inbox.run(received));
-    waiting
+    Understood { commands: waiting, groups: heard }
 }
 
 struct Inbox {
     publisher: Publisher,
     about: About,
     commands: mpsc::Sender<Command>,
+    groups: watch::Sender<Heard>,
     rate: Rate,
     clock: Arc<dyn Clock>,
 }
@@ -59,6 +71,8 @@ impl Inbox {
             let topic = &message.topic;
             if *topic == self.about.topics.command() {
                 self.command(&message);
+            } else if let Some(group) = self.about.topics.group_of(topic) {
+                self.group(group, &message.payload);
             } else if *topic == self.about.settings.birth_topic {
                 self.birth(&message);
             } else if *topic == self.about.topic() {
@@ -95,6 +109,21 @@ impl Inbox {
             Err(refused) => {
                 self.publisher.count_refused_command();
                 log::warn!("refused a command: {refused}");
+            }
+        }
+    }
+
+    /// A state, so the latest word replaces the one before, which may not even have
+    /// been looked at: a flood costs no more than that.
+    fn group(&self, group: &Name, payload: &[u8]) {
+        match Said::parse(payload) {
+            Ok(said) => {
+                self.groups
+                    .send_if_modified(|heard| heard.insert(group.to_string(), said) != Some(said));
+            }
+            Err(refused) => {
+                self.publisher.count_refused_command();
+                log::warn!("refused settings of group {group}: {refused}");
             }
         }
     }

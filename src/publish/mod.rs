@@ -14,6 +14,7 @@ pub mod command;
 pub mod credentials;
 pub mod discovery;
 mod door;
+pub mod groups;
 pub mod identity;
 pub mod inbox;
 pub mod message;

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
 
+use super::groups::InForce;
 use super::queue::Stats;
 use super::runtime::Tuning;
 use crate::pipeline::counters::Counts;
@@ -106,8 +107,12 @@ pub struct DeviceStatus {
     pub paused: bool,
     /// Whether it was told to make itself known just now.
     pub identifying: bool,
-    /// What was changed while running, instead of the settings file.
+    /// What was set by a command, instead of what groups and the settings file say.
     pub runtime: Tuning,
+    /// The groups that it belongs to, the one whose word counts most last.
+    pub groups: Vec<String>,
+    /// What counts now of all that, and who said it.
+    pub in_force: InForce,
     /// Seconds since the start.
     pub uptime_s: u64,
     /// Why less happens than could, the most important first; empty when all is well.

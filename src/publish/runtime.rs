@@ -8,15 +8,20 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::command::{MAX_FPS, THRESHOLD};
+use super::groups::{Heard, Said};
 
 /// Changes made over MQTT.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Runtime {
     /// Whether its owner has paused the device.
     pub paused: bool,
     #[serde(flatten)]
     pub tuning: Tuning,
+    /// What the device's groups said last, so that a restart without a broker goes on
+    /// as before.
+    #[serde(skip_serializing_if = "Heard::is_empty")]
+    pub groups: Heard,
 }
 
 /// Numbers that are in force instead of the settings file's; none leaves its own.
@@ -30,15 +35,6 @@ pub struct Tuning {
 }
 
 impl Tuning {
-    /// What is in force, the settings file saying `settled`.
-    #[must_use]
-    pub fn over(self, settled: Self) -> Self {
-        Self {
-            threshold: self.threshold.or(settled.threshold),
-            max_fps: self.max_fps.or(settled.max_fps),
-        }
-    }
-
     /// Without numbers that no command could have set.
     fn possible(self) -> Self {
         Self {
@@ -65,7 +61,9 @@ impl Runtime {
         };
         let kept: Self =
             serde_json::from_slice(&text).unwrap_or_else(|error| Self::unknown(&path, &error));
-        Self { tuning: kept.tuning.possible(), ..kept }
+        let possible = |said: Said| Said { tuning: said.tuning.possible(), ..said };
+        let groups = kept.groups.into_iter().map(|(group, said)| (group, possible(said)));
+        Self { tuning: kept.tuning.possible(), groups: groups.collect(), paused: kept.paused }
     }
 
     fn unknown(path: &Path, error: &dyn std::error::Error) -> Self {
@@ -100,7 +98,9 @@ mod tests {
         let state = folder.path().join("state");
         assert_eq!(Runtime::load(&state), Runtime::default());
         let tuning = Tuning { threshold: Some(0.7), max_fps: Some(0.1) };
-        for changed in [Runtime { paused: true, tuning }, Runtime::default()] {
+        let said = Said { tuning: Tuning { threshold: None, ..tuning }, paused: true };
+        let groups = Heard::from([("hall".to_owned(), said)]);
+        for changed in [Runtime { paused: true, tuning, groups }, Runtime::default()] {
             changed.save(&state).expect("saved");
             assert_eq!(Runtime::load(&state), changed);
         }
@@ -114,6 +114,10 @@ mod tests {
             let expected = Runtime { paused: true, ..Runtime::default() };
             assert_eq!(Runtime::load(folder.path()), expected, "{text}");
         }
+        let text = r#"{"groups":{"hall":{"threshold":7,"paused":true}}}"#;
+        fs::write(folder.path().join(FILE), text).expect("written");
+        let said = Runtime::load(folder.path()).groups["hall"];
+        assert_eq!(said, Said { paused: true, ..Said::default() });
     }
 
     #[test]

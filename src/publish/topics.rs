@@ -21,7 +21,7 @@ pub enum NameError {
     Long,
     #[error("holds {0:?}: only letters, digits, '_' and '-' may stand in a topic")]
     Character(char),
-    #[error("is '{0}', which the device itself uses as a topic: choose another name")]
+    #[error("is '{0}', which is a topic with another meaning: choose another name")]
     Reserved(String),
 }
 
@@ -32,6 +32,9 @@ const RESERVED: [&str; 4] = ["availability", "status", "command", DOCTOR];
 
 /// A camera of this name is what `expressiond doctor` speaks for.
 pub(super) const DOCTOR: &str = "doctor";
+
+/// The level beside the devices below which groups have their settings.
+const GROUPS: &str = "groups";
 
 impl Name {
     pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
@@ -58,6 +61,15 @@ impl Name {
         Ok(name)
     }
 
+    /// A device stands beside the groups and may not be called so.
+    pub fn device(text: impl Into<String>) -> Result<Self, NameError> {
+        let name = Self::new(text)?;
+        if name.0 == GROUPS {
+            return Err(NameError::Reserved(name.0));
+        }
+        Ok(name)
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -74,6 +86,7 @@ impl fmt::Display for Name {
 pub struct Topics {
     base: String,
     device: Name,
+    groups: Vec<Name>,
 }
 
 impl Topics {
@@ -82,7 +95,13 @@ impl Topics {
         for level in base.split('/') {
             Name::new(level)?;
         }
-        Ok(Self { base: base.to_owned(), device })
+        Ok(Self { base: base.to_owned(), device, groups: Vec::new() })
+    }
+
+    /// The device belongs to these groups.
+    #[must_use]
+    pub fn with_groups(self, groups: Vec<Name>) -> Self {
+        Self { groups, ..self }
     }
 
     pub fn device(&self) -> &Name {
@@ -102,6 +121,21 @@ impl Topics {
     /// Where the device is told what to do.
     pub fn command(&self) -> String {
         self.of_device("command")
+    }
+
+    /// The device's groups, the one whose word counts most last.
+    pub fn groups(&self) -> &[Name] {
+        &self.groups
+    }
+
+    /// Where a group's settings stand, for every device in it.
+    pub fn group_settings(&self, group: &Name) -> String {
+        format!("{}/{GROUPS}/{group}/settings", self.base)
+    }
+
+    /// The group of the device whose settings stand on `topic`.
+    pub fn group_of(&self, topic: &str) -> Option<&Name> {
+        self.groups.iter().find(|group| self.group_settings(group) == topic)
     }
 
     /// Retained topics of every camera there is or was, as filters.
@@ -176,6 +210,7 @@ mod tests {
         }
         assert_eq!(Name::new("x".repeat(65)), Err(NameError::Long));
         assert_eq!(Name::camera("status"), Err(NameError::Reserved("status".into())));
+        assert_eq!(Name::device("groups"), Err(NameError::Reserved("groups".into())));
     }
 
     #[test]
@@ -184,6 +219,17 @@ mod tests {
         assert_eq!(topics.camera_of("b/d1/back/state"), Some("back"));
         for other in ["b/d1/status", "b/d1/back/event", "b/d2/back/state", "b/d1/back/state/x"] {
             assert_eq!(topics.camera_of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn finds_the_group_in_a_topic() {
+        let names = ["hall", "floor2"].map(|group| Name::new(group).expect("valid"));
+        let topics = Topics::new("b/c", Name::new("d1").expect("valid")).expect("valid");
+        let topics = topics.with_groups(names.to_vec());
+        assert_eq!(topics.group_of("b/c/groups/floor2/settings"), Some(&names[1]));
+        for other in ["b/c/groups/floor3/settings", "b/c/groups/hall/status", "b/c/hall"] {
+            assert_eq!(topics.group_of(other), None, "{other}");
         }
     }
 

@@ -13,7 +13,7 @@ use crate::mosquitto::Mosquitto;
 use crate::observer::Observer;
 use crate::support::{begin, camera, event, settings};
 
-const USERS: [&str; 4] = ["d1", "d2", "homeassistant", "observer"];
+const USERS: [&str; 5] = ["d1", "d2", "homeassistant", "admin", "observer"];
 const PASSWORD: &str = "of-the-test";
 
 /// A broker with the committed access list and a password per user.
@@ -110,4 +110,26 @@ async fn a_device_reads_its_own_commands_and_no_others() {
     thief.latest("homeassistant/status", "say").await;
     assert!(thief.seen().iter().all(|seen| seen.topic != "expressiond/d1/command"));
     home.shutdown().await;
+}
+
+#[tokio::test]
+async fn settings_of_groups_are_read_by_devices_and_written_by_the_admin_alone() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let broker = broker(folder.path());
+    let reading = observer(&broker, "d2").await;
+    let topic = "expressiond/groups/hall/settings";
+    let others = ["d1", "homeassistant"].map(|name| device(&broker, folder.path(), name));
+    for publisher in &others {
+        publisher.set_retained(Class::State, topic.into(), b"forged".to_vec()).expect("queued");
+        // Acknowledged after the forgery, whose fate is settled then.
+        publisher.shutdown().await;
+    }
+    let admin = device(&broker, folder.path(), "admin");
+    let real = br#"{"paused":true}"#;
+    admin.set_retained(Class::State, topic.into(), real.to_vec()).expect("queued");
+    reading.latest(topic, r#"{"paused":true}"#).await;
+    assert!(reading.seen().iter().all(|seen| seen.payload != b"forged"));
+    let newcomer = observer(&broker, "d1").await;
+    assert!(newcomer.latest(topic, r#"{"paused":true}"#).await.retained);
+    admin.shutdown().await;
 }

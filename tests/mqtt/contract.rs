@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use expressiond::pipeline::counters::Counts;
+use expressiond::publish::groups::{Heard, InForce, Said};
 use expressiond::publish::message::Class;
 use expressiond::publish::payload::{
     CameraState, DeviceStatus, Reason, ReasonCode, SCHEMA_VERSION, rfc3339,
 };
-use expressiond::publish::runtime::Tuning;
+use expressiond::publish::runtime::{Runtime, Tuning};
 use expressiond::publish::topics::{Name, Topics};
 use serde_json::Value;
 
@@ -55,6 +56,22 @@ fn every_command_is_documented() {
         serde_json::from_str(include_str!("../../docs/ref/command.schema.json")).expect("JSON");
     let documented: Vec<_> = table("## Commands").into_iter().map(|row| row[0].clone()).collect();
     assert_eq!(serde_json::json!(documented), schema["properties"]["command"]["enum"]);
+}
+
+#[test]
+fn everything_that_a_group_can_say_is_documented() {
+    let schema: Value =
+        serde_json::from_str(include_str!("../../docs/ref/group-settings.schema.json"))
+            .expect("JSON");
+    let documented: BTreeSet<_> =
+        table("## Groups").into_iter().map(|row| row[0].clone()).collect();
+    let known = schema["properties"].as_object().expect("an object").keys().cloned().collect();
+    assert_eq!(documented, known);
+    let topics = Topics::new("expressiond", Name::new("d1").expect("valid")).expect("valid");
+    let topic = topics.group_settings(&Name::new("hall").expect("valid"));
+    let described = DOCUMENT.split_once("## Groups").expect("the heading is there").1;
+    let pattern = topic.replace("expressiond/", "<base>/").replace("hall", "<group>");
+    assert!(described.contains(&format!("`{pattern}`")), "{pattern}");
 }
 
 #[test]
@@ -126,6 +143,11 @@ pub fn state() -> CameraState {
 }
 
 pub fn status(mqtt: expressiond::publish::queue::Stats) -> DeviceStatus {
+    let runtime = Runtime {
+        tuning: Tuning { threshold: Some(0.75), max_fps: None },
+        groups: Heard::from([("hall".into(), Said { paused: true, ..Said::default() })]),
+        ..Runtime::default()
+    };
     DeviceStatus {
         schema: SCHEMA_VERSION,
         time: now(),
@@ -133,7 +155,13 @@ pub fn status(mqtt: expressiond::publish::queue::Stats) -> DeviceStatus {
         model: Some("expressions-int8".into()),
         paused: false,
         identifying: false,
-        runtime: Tuning { threshold: Some(0.75), max_fps: None },
+        runtime: runtime.tuning,
+        groups: vec!["hall".into()],
+        in_force: InForce::of(
+            Tuning { threshold: Some(0.7), max_fps: Some(15.0) },
+            &[Name::new("hall").expect("valid")],
+            &runtime,
+        ),
         uptime_s: 12,
         reasons: vec![Reason {
             code: ReasonCode::NoFace,

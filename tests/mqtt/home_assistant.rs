@@ -38,8 +38,8 @@ fn device(port: u16, about: About) -> (Publisher, mpsc::Receiver<Command>) {
     let mut start = begin(settings(port));
     start.subscriptions = inbox::subscriptions(&about);
     let (publisher, received) = Publisher::start(start).expect("starts");
-    let commands = inbox::start(publisher.clone(), received, about, Arc::new(SystemClock));
-    (publisher, commands)
+    let heard = inbox::start(publisher.clone(), received, about, Arc::new(SystemClock));
+    (publisher, heard.commands)
 }
 
 /// Somebody else at the broker, who only writes.

@@ -1,0 +1,93 @@
+//! What was changed while running: by commands to this device and by its groups.
+
+use std::path::PathBuf;
+
+use crate::publish::command::Change;
+use crate::publish::groups::{Heard, InForce};
+use crate::publish::runtime::{Runtime, Tuning};
+use crate::publish::topics::Name;
+
+/// Every change is kept for the next start.
+pub struct Changes {
+    runtime: Runtime,
+    /// What the settings file says.
+    settled: Tuning,
+    /// The one whose word counts most last.
+    groups: Vec<Name>,
+    /// Where changes survive; `None` where there is no such place.
+    state_dir: Option<PathBuf>,
+}
+
+impl Changes {
+    /// With what an earlier run kept, except of groups that the device has left.
+    pub fn load(settled: Tuning, groups: Vec<Name>, state_dir: Option<PathBuf>) -> Self {
+        let mut runtime = state_dir.as_deref().map(Runtime::load).unwrap_or_default();
+        runtime.groups.retain(|known, _| groups.iter().any(|group| group.as_str() == known));
+        Self { runtime, settled, groups, state_dir }
+    }
+
+    pub fn in_force(&self) -> InForce {
+        InForce::of(self.settled, &self.groups, &self.runtime)
+    }
+
+    /// Numbers set by a command.
+    pub fn tuning(&self) -> Tuning {
+        self.runtime.tuning
+    }
+
+    pub fn groups(&self) -> &[Name] {
+        &self.groups
+    }
+
+    pub fn pause(&mut self, paused: bool) {
+        self.runtime.paused = paused;
+        self.keep();
+    }
+
+    pub fn set(&mut self, threshold: Option<Change>, max_fps: Option<Change>) {
+        self.runtime.tuning = self.runtime.tuning.changed(threshold, max_fps);
+        self.keep();
+    }
+
+    /// Takes over what groups said; true when that is news.
+    pub fn hear(&mut self, heard: Heard) -> bool {
+        let before = self.runtime.groups.clone();
+        self.runtime.groups.extend(heard);
+        let news = self.runtime.groups != before;
+        if news {
+            self.keep();
+        }
+        news
+    }
+
+    fn keep(&self) {
+        let Some(folder) = &self.state_dir else { return };
+        if let Err(error) = self.runtime.save(folder) {
+            log::error!("cannot keep the change in {}: {error}", folder.display());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publish::groups::{Author, Said};
+
+    fn changes(groups: &[&str], folder: &std::path::Path) -> Changes {
+        let settled = Tuning { threshold: Some(0.7), max_fps: Some(15.0) };
+        let groups = groups.iter().map(|group| Name::new(*group).expect("valid"));
+        Changes::load(settled, groups.collect(), Some(folder.to_owned()))
+    }
+
+    #[test]
+    fn what_a_group_said_survives_until_the_device_leaves_it() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let closed = Said { paused: true, ..Said::default() };
+        let mut first = changes(&["hall"], folder.path());
+        assert!(first.hear(Heard::from([("hall".to_owned(), closed)])));
+        assert!(!first.hear(Heard::from([("hall".to_owned(), closed)])), "no news, no write");
+        let again = changes(&["hall"], folder.path()).in_force().paused;
+        assert_eq!((again.value, again.from), (true, Author::Group("hall".to_owned())));
+        assert!(!changes(&["floor2"], folder.path()).in_force().paused.value);
+    }
+}
