@@ -30,7 +30,7 @@ build: setup-build ## Build the release binary
 
 .PHONY: cargo-test
 cargo-test: setup
-	cargo test --locked
+	cargo test --locked --features simulate
 
 .PHONY: format format-check
 format: ## Format the sources
@@ -40,12 +40,23 @@ format-check:
 
 .PHONY: lint
 lint: setup-build ## Clippy without mercy, with and without the broker inside
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --features simulate -- -D warnings
 	cargo clippy --locked --all-targets --no-default-features -- -D warnings
 
 .PHONY: deny
 deny: ## Check licences, sources, doubles and advisories of all dependencies
 	.ci/deny
+
+.PHONY: fleet-test
+DEVICES ?= 1000
+fleet-test: setup ## Simulate a fleet against a Mosquitto on this machine: make fleet-test [DEVICES=1000]
+	cargo run --release --locked --features simulate -- simulate --devices $(DEVICES)
+
+.PHONY: monitoring-test
+monitoring-test: setup ## Run the examples in deploy/monitoring: a real InfluxDB, Prometheus and exporter
+	tests/monitoring/fetch
+	PATH="$(CURDIR)/.deps/monitoring/usr/bin:$$PATH" \
+		cargo test --locked --features simulate --test mqtt -- --ignored monitoring
 
 .PHONY: fuzz
 MINUTES ?= 10

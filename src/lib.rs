@@ -21,7 +21,10 @@ pub mod geometry;
 pub mod logging;
 pub mod pipeline;
 pub mod pixels;
+pub mod process;
 pub mod publish;
 pub mod service;
+#[cfg(feature = "simulate")]
+pub mod simulate;
 pub mod source;
 pub mod tracks;

@@ -38,6 +38,8 @@ enum Command {
     Discovery(cmd::discovery::Args),
     Doctor(cmd::doctor::Args),
     Completions(cmd::completions::Args),
+    #[cfg(feature = "simulate")]
+    Simulate(cmd::simulate::Args),
 }
 
 fn dispatch(command: Command) -> Result<()> {
@@ -52,6 +54,8 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Discovery(args) => cmd::discovery::run(&args),
         Command::Doctor(args) => cmd::doctor::run(&args),
         Command::Completions(args) => cmd::completions::run(&args, Cli::command()),
+        #[cfg(feature = "simulate")]
+        Command::Simulate(args) => cmd::simulate::run(&args),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::geometry::Size;
 use crate::pixels::frame::{Frame, PixelFormat};
 use crate::pixels::rgb::to_rgb;
+use crate::process;
 use crate::source::picture;
 use stages::{Run, Stage};
 use still::Still;
@@ -95,7 +96,7 @@ pub fn run(args: &Args) -> Result<()> {
         model,
         fps: best.fps,
         cpu_ms_per_frame: best.cpu_ms_per_frame,
-        peak_rss_mb: peak_rss_mb(),
+        peak_rss_mb: process::peak_rss_mb("self"),
         stages: best.stages,
         threads: Threads { tried: args.threads.clone(), best: best.threads },
         runs,
@@ -160,14 +161,6 @@ fn to_yuyv(picture: &image::RgbImage) -> Vec<u8> {
         [y0, u, y1, v]
     };
     pairs.flat_map(pair).collect()
-}
-
-/// `VmHWM` of proc_pid_status(5); 0 where it cannot be read.
-fn peak_rss_mb() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-    kilobytes.unwrap_or(0.0) / 1024.0
 }
 
 fn print(report: &Report) {

@@ -10,3 +10,5 @@ pub mod doctor;
 pub mod evaluate;
 pub mod model;
 pub mod run;
+#[cfg(feature = "simulate")]
+pub mod simulate;

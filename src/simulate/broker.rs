@@ -1,0 +1,203 @@
+//! The broker that a simulated fleet talks to: on this machine and nowhere else.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::sleep;
+
+use crate::error::{Error, Kind, Result};
+use crate::process;
+use crate::publish::url::BrokerUrl;
+
+/// How long a broker may take to listen, or to keep its sessions and end.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// One that runs already, or a Mosquitto of our own.
+pub struct Broker {
+    pub url: BrokerUrl,
+    pid: Option<u32>,
+    own: Option<Own>,
+}
+
+struct Own {
+    program: PathBuf,
+    folder: PathBuf,
+    child: Option<Child>,
+}
+
+impl Broker {
+    /// A broker that runs already; with its process id its processor time is measured.
+    ///
+    /// # Errors
+    ///
+    /// An address that is not on this machine's loopback interface: a thousand devices
+    /// are a load test, and nobody tests a machine that is not theirs. There TLS would
+    /// protect nothing.
+    pub fn at(url: &str, pid: Option<u32>) -> Result<Self> {
+        let url: BrokerUrl = url
+            .parse()
+            .map_err(|error| Error::new(Kind::Config, format!("--url {url}: it {error}")))?;
+        if !url.is_loopback() || url.tls {
+            return Err(Error::new(
+                Kind::Config,
+                format!(
+                    "--url {url}: a fleet is only simulated against a broker on this machine \
+                     (127.0.0.1, ::1 or localhost), without TLS"
+                ),
+            ));
+        }
+        Ok(Self { url, pid, own: None })
+    }
+
+    /// A Mosquitto of our own, in a temporary folder, on a free port.
+    pub fn own(program: Option<&Path>) -> Result<Self> {
+        let cannot = |what: &str, error| Error::caused(Kind::Unavailable, what, error);
+        let program = match program {
+            Some(program) => program.to_owned(),
+            None => find()?,
+        };
+        let folder =
+            std::env::temp_dir().join(format!("expressiond-simulate-{}", std::process::id()));
+        fs::create_dir_all(&folder).map_err(|error| {
+            Error::caused(Kind::Output, format!("cannot make {}", folder.display()), error)
+        })?;
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .and_then(|listener| listener.local_addr())
+            .map_err(|error| cannot("no free port", error))?
+            .port();
+        // As root it would become a user who cannot write in our folder. Queues have no
+        // bound: the only one who can fall behind is the listener that counts.
+        let text = format!(
+            "user root\nlistener {port} 127.0.0.1\nallow_anonymous true\n\
+             persistence true\npersistence_location {}/\n\
+             max_queued_messages 0\nlog_type error\nlog_type warning\n",
+            folder.display()
+        );
+        fs::write(folder.join("mosquitto.conf"), text)
+            .map_err(|error| Error::caused(Kind::Output, "cannot configure mosquitto", error))?;
+        let url = BrokerUrl { host: Ipv4Addr::LOCALHOST.to_string(), port, tls: false };
+        Ok(Self { url, pid: None, own: Some(Own { program, folder, child: None }) })
+    }
+
+    /// Starts our own (again) and waits until the broker listens.
+    pub async fn start(&mut self) -> Result<()> {
+        if let Some(own) = &mut self.own {
+            let child = own.spawn()?;
+            self.pid = Some(child.id());
+            own.child = Some(child);
+        }
+        let limit = Instant::now() + LIMIT;
+        while TcpStream::connect((self.url.host.as_str(), self.url.port)).is_err() {
+            let ended = match self.own.as_mut().and_then(|own| own.child.as_mut()) {
+                Some(child) => child.try_wait().is_ok_and(|status| status.is_some()),
+                None => true,
+            };
+            if ended || Instant::now() > limit {
+                let log = self.own.as_ref().map(Own::log).unwrap_or_default();
+                return Err(Error::new(
+                    Kind::Unavailable,
+                    format!("nothing listens at {}: is the broker running? {log}", self.url),
+                ));
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+
+    /// Ends our own as a service manager does: it keeps its sessions on disk.
+    pub async fn stop(&mut self) -> Result<()> {
+        let Some(mut child) = self.own.as_mut().and_then(|own| own.child.take()) else {
+            return Ok(());
+        };
+        self.pid = None;
+        kill_process(Pid::from_child(&child), Signal::TERM)
+            .map_err(|error| Error::caused(Kind::Unavailable, "cannot stop mosquitto", error))?;
+        let limit = Instant::now() + LIMIT;
+        while child.try_wait().is_ok_and(|status| status.is_none()) {
+            if Instant::now() > limit {
+                return Err(Error::new(Kind::Unavailable, "mosquitto does not end"));
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+
+    /// Time on a processor since it started; none when its process is not known.
+    pub fn cpu_time(&self) -> Option<Duration> {
+        self.pid.map(|pid| process::cpu_time(&pid.to_string()))
+    }
+
+    pub fn peak_rss_mb(&self) -> Option<f64> {
+        self.pid.map(|pid| process::peak_rss_mb(&pid.to_string()))
+    }
+}
+
+impl Own {
+    fn spawn(&self) -> Result<Child> {
+        let log = File::options().create(true).append(true).open(self.folder.join("log"));
+        let spawned = log.and_then(|log| {
+            Command::new(&self.program)
+                .arg("-c")
+                .arg(self.folder.join("mosquitto.conf"))
+                .stdout(Stdio::null())
+                .stderr(log)
+                .spawn()
+        });
+        spawned.map_err(|error| {
+            let program = self.program.display();
+            Error::caused(Kind::Unavailable, format!("cannot start {program}"), error)
+        })
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        // What stays is a few files in the temporary folder.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Debian installs it where only root's PATH looks.
+fn find() -> Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain([PathBuf::from("/usr/sbin")])
+        .map(|folder| folder.join("mosquitto"))
+        .find(|file| file.exists())
+        .ok_or_else(|| {
+            let remedy = "no mosquitto here: apt-get install mosquitto, or name it (--mosquitto), \
+                          or a broker that runs already (--url)";
+            Error::new(Kind::Unavailable, remedy)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_loaded() {
+        for url in ["mqtt://127.0.0.1:1883", "mqtt://[::1]", "mqtt://localhost"] {
+            assert!(Broker::at(url, None).is_ok(), "{url}");
+        }
+        for url in
+            ["mqtt://broker.example", "mqtt://192.0.2.1", "mqtt://0.0.0.0", "mqtts://[::1]", "x"]
+        {
+            let refused = Broker::at(url, None).err().expect(url);
+            assert_eq!(refused.kind(), Kind::Config, "{url}");
+        }
+    }
+}

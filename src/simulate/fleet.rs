@@ -1,0 +1,227 @@
+//! The devices: each is what a board runs, except for its camera.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+
+use super::broker::Broker;
+use super::ledger::Ledger;
+use super::visits::{CLASSES, FRAME, Visits};
+use super::{BASE, LIMIT, Options};
+use crate::clock::{Clock, SystemClock};
+use crate::error::{Error, Kind, Result};
+use crate::events::{Event, Origin, Recorder, system_randomness};
+use crate::pipeline::capture::CaptureState;
+use crate::pipeline::counters::Counters;
+use crate::pipeline::inference::View;
+use crate::pipeline::pace;
+use crate::pipeline::teller::Teller;
+use crate::pipeline::watcher::{Numbers, Watcher};
+use crate::publish::credentials::Credentials;
+use crate::publish::discovery::{self, About};
+use crate::publish::groups::InForce;
+use crate::publish::inbox::{self, Understood};
+use crate::publish::runtime::{Runtime, Tuning};
+use crate::publish::topics::{Name, Topics};
+use crate::publish::{Publisher, Settings, Start};
+use crate::tracks::{ExpressionSettings, Tracker, TrackingSettings};
+
+/// Frames that are looked at while something happens: five a second.
+const FRAME_TIME: Duration = Duration::from_millis(200);
+
+/// How often a device looks at itself, as the daemon does.
+const LOOK: Duration = Duration::from_secs(1);
+
+const MODEL: &str = "simulated@0+0";
+
+pub struct Fleet {
+    publishers: Vec<Publisher>,
+    stop: watch::Sender<bool>,
+    devices: JoinSet<()>,
+}
+
+impl Fleet {
+    /// Every device at once, as after a power cut.
+    pub fn start(options: &Options, broker: &Broker, ledger: &Arc<Ledger>) -> Result<Self> {
+        let (stop, stopping) = watch::channel(false);
+        let (mut publishers, mut devices) = (Vec::new(), JoinSet::new());
+        for number in 0..options.devices {
+            let device = Device::start(number, options, broker, Arc::clone(ledger))?;
+            publishers.push(device.teller.publisher().clone());
+            devices.spawn(device.live(stopping.clone()));
+        }
+        Ok(Self { publishers, stop, devices })
+    }
+
+    /// When each device had its `nth` connection, counted from `since`.
+    pub async fn connected(&self, nth: u64, since: Instant) -> Result<Vec<Duration>> {
+        let mut missing: Vec<&Publisher> = self.publishers.iter().collect();
+        let mut times = Vec::with_capacity(missing.len());
+        loop {
+            missing.retain(|publisher| {
+                let stats = publisher.stats();
+                let there = stats.connected && stats.connections >= nth;
+                times.extend(there.then(|| since.elapsed()));
+                !there
+            });
+            let Some(first) = missing.first() else { return Ok(times) };
+            if since.elapsed() > LIMIT {
+                let why = first.stats().last_error.unwrap_or_else(|| "no answer".to_owned());
+                let text = format!("{} devices do not connect: {why}", missing.len());
+                return Err(Error::new(Kind::Unavailable, text));
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Events that wait in all outboxes.
+    pub fn waiting(&self) -> usize {
+        self.publishers.iter().map(|publisher| publisher.stats().waiting).sum()
+    }
+
+    /// Nobody is seen any more: the last faces leave.
+    pub async fn rest(&mut self) {
+        self.stop.send_replace(true);
+        while self.devices.join_next().await.is_some() {}
+    }
+
+    /// Says goodbye to the broker.
+    pub async fn shutdown(self) {
+        let mut ending = JoinSet::new();
+        for publisher in self.publishers {
+            ending.spawn(async move { publisher.shutdown().await });
+        }
+        while ending.join_next().await.is_some() {}
+    }
+}
+
+struct Device {
+    teller: Teller,
+    watcher: Watcher,
+    visits: Visits,
+    clock: Arc<dyn Clock>,
+    ledger: Arc<Ledger>,
+    /// The device listens as a real one does; there is nothing here to command.
+    _understood: Understood,
+}
+
+impl Device {
+    fn start(
+        number: usize,
+        options: &Options,
+        broker: &Broker,
+        ledger: Arc<Ledger>,
+    ) -> Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let about = about(number).map_err(|error| Error::caused(Kind::Internal, BASE, error))?;
+        let camera = about.cameras[0].clone();
+        let settings = Settings {
+            url: broker.url.to_string(),
+            base_topic: BASE.to_owned(),
+            ..Settings::default()
+        };
+        let device = about.topics.device().clone();
+        let start = Start {
+            settings,
+            device: device.clone(),
+            state_dir: options.state_dir.as_deref().map(|folder| state(folder, &device)),
+            credentials: Credentials::default(),
+            subscriptions: inbox::subscriptions(&about),
+            clock: Arc::clone(&clock),
+        };
+        let (publisher, received) = Publisher::start(start)?;
+        let settled = about.settled;
+        let understood = inbox::start(publisher.clone(), received, about, Arc::clone(&clock));
+        let origin = Origin {
+            device: device.to_string(),
+            camera: camera.to_string(),
+            model: MODEL.to_owned(),
+            classes: CLASSES.map(str::to_owned).to_vec(),
+        };
+        let teller = Teller::new(
+            camera.clone(),
+            origin.classes.clone(),
+            Tracker::new(TrackingSettings::default(), ExpressionSettings::default(), CLASSES.len()),
+            Recorder::new(origin, system_randomness()),
+            publisher.clone(),
+        );
+        let watcher = Watcher::new(
+            publisher,
+            Arc::new(Counters::default()),
+            Arc::clone(&clock),
+            camera,
+            MODEL.to_owned(),
+            pace::Settings::default().hot_c,
+            Numbers {
+                groups: Vec::new(),
+                runtime: Tuning::default(),
+                in_force: InForce::of(settled, &[], &Runtime::default()),
+            },
+        );
+        let visits = Visits::new(number as u64, options.every, clock.now().monotonic);
+        Ok(Self { teller, watcher, visits, clock, ledger, _understood: understood })
+    }
+
+    async fn live(mut self, mut stop: watch::Receiver<bool>) {
+        // Boards do not look at themselves in step.
+        let offset = self.visits.begins().subsec_nanos();
+        let mut look = interval_at(Instant::now() + Duration::from_nanos(offset.into()), LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                // An error means that the fleet is gone.
+                _ = stop.wait_for(|stop| *stop) => break,
+                _ = look.tick() => self.look(),
+                () = sleep(self.until_next_frame()) => {
+                    let now = self.clock.now();
+                    let faces = self.visits.faces(now.monotonic);
+                    let events = self.teller.see(now, FRAME, &faces);
+                    self.enter(&events);
+                }
+            }
+        }
+        let events = self.teller.end(self.clock.now());
+        self.enter(&events);
+    }
+
+    /// Nothing is looked at while nobody is there.
+    fn until_next_frame(&self) -> Duration {
+        let until_visit = self.visits.begins().saturating_sub(self.clock.now().monotonic);
+        if self.teller.tracker.is_busy() { FRAME_TIME } else { until_visit.max(FRAME_TIME) }
+    }
+
+    fn look(&mut self) {
+        let view = View { faces: self.teller.faces(), ..View::default() };
+        self.watcher.look(&CaptureState::Running(BASE.to_owned()), view);
+    }
+
+    fn enter(&self, events: &[Event]) {
+        events.iter().for_each(|event| self.ledger.made(event));
+    }
+}
+
+fn state(folder: &Path, device: &Name) -> std::path::PathBuf {
+    folder.join(device.as_str())
+}
+
+/// As a board with the default settings describes itself, below a prefix of its own.
+fn about(number: usize) -> std::result::Result<About, crate::publish::topics::NameError> {
+    let prefix = format!("{BASE}/homeassistant");
+    let (tracking, pace) = (TrackingSettings::default(), pace::Settings::default());
+    Ok(About {
+        settings: discovery::Settings {
+            birth_topic: format!("{prefix}/status"),
+            discovery_prefix: prefix,
+            ..discovery::Settings::default()
+        },
+        topics: Topics::new(BASE, Name::device(format!("device-{number:04}"))?)?,
+        cameras: vec![Name::camera("camera")?],
+        classes: CLASSES.map(str::to_owned).to_vec(),
+        settled: Tuning { threshold: Some(tracking.start_confidence), max_fps: Some(pace.max_fps) },
+        snapshots: false,
+    })
+}

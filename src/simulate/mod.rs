@@ -1,0 +1,139 @@
+//! A fleet in one process against one broker on this machine.
+//!
+//! Everything between a face and the broker is what boards run: tracker, recorder,
+//! publisher with its outbox, discovery, status. Only the camera is missing: faces are
+//! [made up](visits). A [listener] hears every event and the [ledger] knows which are
+//! owed, so that "nothing lost" is counted and not believed.
+//! `docs/design/fleet.md` has the numbers.
+
+pub mod broker;
+mod fleet;
+mod ledger;
+mod listener;
+pub mod report;
+mod visits;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::time::{Instant, sleep};
+
+use crate::error::{Error, Kind, Result};
+use broker::Broker;
+use fleet::Fleet;
+use ledger::Ledger;
+use listener::Listener;
+use report::{Lap, Meter, Report, Restart, Spread};
+
+/// First level of all topics: the simulated devices must not be taken for real ones.
+pub const BASE: &str = "simulation";
+
+/// How long anything may take before the simulation gives up.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// What to simulate.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub devices: usize,
+    /// How long the connected fleet is measured; after a restart, once more.
+    pub steady: Duration,
+    /// How long the broker is away; nothing restarts it when none.
+    pub outage: Option<Duration>,
+    /// A face visits each device this often, on average.
+    pub every: Duration,
+    /// Where outboxes are kept; in memory when none.
+    pub state_dir: Option<PathBuf>,
+}
+
+/// Connects a fleet, lets it work, takes the broker away and gives it back, and counts.
+///
+/// # Errors
+///
+/// Too few open files, a broker that does not start or is not here, a fleet that does
+/// not connect. Lost events are no error here: the report tells them.
+pub async fn run(
+    options: &Options,
+    mut broker: Broker,
+    say: &mut dyn FnMut(&str),
+) -> Result<Report> {
+    allow_files(options)?;
+    broker.start().await?;
+    let ledger = Arc::new(Ledger::default());
+    let listener = Listener::start(&broker, Arc::clone(&ledger)).await?;
+    let mut report = Report::of(options, &broker);
+
+    say(&format!("connecting {} devices, all at once", options.devices));
+    let meter = Meter::start(&broker, &ledger);
+    let mut fleet = Fleet::start(options, &broker, &ledger)?;
+    report.connecting = Spread::of(&fleet.connected(1, Instant::now()).await?);
+    report.laps.push(meter.stop("connecting", &broker));
+    let mut steady = vec![work(options, &broker, &ledger, &mut report, say).await];
+
+    if let Some(outage) = options.outage {
+        say(&format!("the broker is away for {} s", outage.as_secs_f32()));
+        let meter = Meter::start(&broker, &ledger);
+        broker.stop().await?;
+        sleep(outage).await;
+        let waiting = fleet.waiting();
+        report.laps.push(meter.stop("broker away", &broker));
+        broker.start().await?;
+        let (back, meter) = (Instant::now(), Meter::start(&broker, &ledger));
+        let spread = Spread::of(&fleet.connected(2, back).await?);
+        ledger.caught_up(Instant::now(), LIMIT).await;
+        let caught_up_s = back.elapsed().as_secs_f64();
+        let outage_s = outage.as_secs_f64();
+        report.restart = Some(Restart { outage_s, waiting, back: spread, caught_up_s });
+        report.laps.push(meter.stop("returning", &broker));
+        steady.push(work(options, &broker, &ledger, &mut report, say).await);
+    }
+
+    say("everybody leaves; waiting for what is on its way");
+    fleet.rest().await;
+    ledger.caught_up(Instant::now(), LIMIT).await;
+    report.account(&ledger, &steady);
+    fleet.shutdown().await;
+    drop(listener);
+    broker.stop().await?;
+    Ok(report)
+}
+
+/// The connected fleet at work.
+async fn work(
+    options: &Options,
+    broker: &Broker,
+    ledger: &Arc<Ledger>,
+    report: &mut Report,
+    say: &mut dyn FnMut(&str),
+) -> Lap {
+    say(&format!("measuring for {} s", options.steady.as_secs_f32()));
+    let meter = Meter::start(broker, ledger);
+    sleep(options.steady).await;
+    let lap = meter.stop("steady", broker);
+    report.laps.push(lap.clone());
+    lap
+}
+
+/// A connection is an open file, here and at the broker, which inherits our limit; an
+/// outbox on disk is another.
+fn allow_files(options: &Options) -> Result<()> {
+    let each = if options.state_dir.is_some() { 3 } else { 1 };
+    let needed = (each * options.devices + 100) as u64;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.maximum.is_some_and(|most| most < needed) {
+        let most = limit.maximum.unwrap_or_default();
+        return Err(Error::new(
+            Kind::Config,
+            format!(
+                "{} devices need {needed} open files and {most} are allowed here: raise the \
+                 hard limit (`ulimit -Hn` as root, nofile in /etc/security/limits.conf, \
+                 LimitNOFILE= of a unit) or simulate fewer",
+                options.devices
+            ),
+        ));
+    }
+    let current = limit.current.map(|now| now.max(needed));
+    setrlimit(Resource::Nofile, Rlimit { current, maximum: limit.maximum })
+        .map_err(|error| Error::caused(Kind::Unavailable, "cannot raise the open files", error))
+}
