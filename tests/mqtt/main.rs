@@ -1,12 +1,14 @@
 //! The publisher against real brokers: Mosquitto and the one inside.
 
 mod access;
+mod bridge;
 mod certificates;
 mod contract;
 mod delivery;
 mod doctor;
 mod home_assistant;
 mod kills;
+mod monitoring;
 mod mosquitto;
 mod observer;
 #[path = "../page/mod.rs"]
