@@ -13,8 +13,10 @@ use crate::detector::Detector;
 use crate::error::Kind;
 use crate::pipeline::lookout::{Lookout, Sight};
 use crate::pixels::frame::Frame;
+use crate::publish::groups::{Author, InForce};
 use crate::publish::payload::ReasonCode;
-use crate::publish::runtime::Runtime;
+use crate::publish::runtime::{Runtime, Tuning};
+use crate::publish::topics::Name;
 use crate::source::{self, FrameSource, SourceError, devices};
 
 /// How long a camera is looked at: its exposure needs some frames to settle.
@@ -37,10 +39,9 @@ pub fn camera(
         let why = "only root may read whether its owner has paused it: run it with sudo";
         return Finding::skipped(Check::Camera, why);
     }
-    if state_dir.map(Runtime::load).unwrap_or_default().paused {
-        let message = "paused by its owner: it stays closed, also now";
-        let remedy = "send {\"command\":\"resume\"} to the device's command topic";
-        return Finding::warning(Check::Camera, message, remedy).because(ReasonCode::Paused);
+    let runtime = state_dir.map(Runtime::load).unwrap_or_default();
+    if let Some(closed) = closed(&config.device.groups().unwrap_or_default(), &runtime) {
+        return closed;
     }
     let Some(detector) = detector else {
         return Finding::skipped(Check::Camera, "without a model there is no size to ask it for");
@@ -50,6 +51,24 @@ pub fn camera(
         Ok(mut source) => look(source.as_mut(), Lookout::new(detector, None), clock.as_ref()),
         Err(error) => lost(&config.camera.source, &error),
     }
+}
+
+/// A camera that its owner or one of its groups has paused.
+fn closed(groups: &[Name], runtime: &Runtime) -> Option<Finding> {
+    let paused = InForce::of(Tuning::default(), groups, runtime).paused;
+    let (by, remedy) = match paused.from {
+        _ if !paused.value => return None,
+        Author::Group(group) => {
+            let remedy = format!("take \"paused\" out of the settings of the group {group}");
+            (format!("its group {group}"), remedy)
+        }
+        _ => {
+            let remedy = "send {\"command\":\"resume\"} to the device's command topic";
+            ("its owner".to_owned(), remedy.to_owned())
+        }
+    };
+    let message = format!("paused by {by}: it stays closed, also now");
+    Some(Finding::warning(Check::Camera, message, remedy).because(ReasonCode::Paused))
 }
 
 /// A service's state folder, to anybody but root.
@@ -161,9 +180,23 @@ fn look(source: &mut dyn FrameSource, mut lookout: Lookout, clock: &dyn Clock) -
 mod tests {
     use super::*;
     use crate::doctor::finding::Verdict;
+    use crate::publish::groups::Said;
 
     fn says(status: &str) -> Finding {
         told(&Running { who: "expressiond.service".into(), status: Some(status.into()) })
+    }
+
+    #[test]
+    fn a_camera_that_a_group_has_closed_stays_closed() {
+        let groups = [Name::new("hall").expect("valid")];
+        let mut runtime = Runtime::default();
+        assert!(closed(&groups, &runtime).is_none());
+        let said = Said { paused: true, ..Said::default() };
+        runtime.groups.insert("hall".into(), said);
+        let finding = closed(&groups, &runtime).expect("closed");
+        assert_eq!(finding.reason, Some(ReasonCode::Paused));
+        assert!(finding.message.contains("group hall"), "{}", finding.message);
+        assert!(closed(&[], &runtime).is_none(), "a group that it has left");
     }
 
     /// The words are those of `pipeline::status::Observation::line`.

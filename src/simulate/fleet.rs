@@ -1,6 +1,5 @@
 //! The devices: each is what a board runs, except for its camera.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,22 +12,21 @@ use super::ledger::Ledger;
 use super::visits::{CLASSES, FRAME, Visits};
 use super::{BASE, LIMIT, Options};
 use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Origin, Recorder, system_randomness};
 use crate::pipeline::capture::CaptureState;
 use crate::pipeline::counters::Counters;
 use crate::pipeline::inference::View;
-use crate::pipeline::pace;
+use crate::pipeline::plan::{Identity, about};
 use crate::pipeline::teller::Teller;
 use crate::pipeline::watcher::{Numbers, Watcher};
 use crate::publish::credentials::Credentials;
-use crate::publish::discovery::{self, About};
 use crate::publish::groups::InForce;
 use crate::publish::inbox::{self, Understood};
 use crate::publish::runtime::{Runtime, Tuning};
-use crate::publish::topics::{Name, Topics};
-use crate::publish::{Publisher, Settings, Start};
-use crate::tracks::{ExpressionSettings, Tracker, TrackingSettings};
+use crate::publish::{Publisher, Start};
+use crate::tracks::Tracker;
 
 /// Frames that are looked at while something happens: five a second.
 const FRAME_TIME: Duration = Duration::from_millis(200);
@@ -117,35 +115,31 @@ impl Device {
         ledger: Arc<Ledger>,
     ) -> Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let about = about(number).map_err(|error| Error::caused(Kind::Internal, BASE, error))?;
-        let camera = about.cameras[0].clone();
-        let settings = Settings {
-            url: broker.url.to_string(),
-            base_topic: BASE.to_owned(),
-            ..Settings::default()
-        };
-        let device = about.topics.device().clone();
+        let config = config(number, broker);
+        let Identity { topics, camera } = Identity::of(&config, None)?;
+        let (device, classes) = (topics.device().clone(), CLASSES.map(str::to_owned).to_vec());
+        let about = about(&config, topics, &camera, classes);
         let start = Start {
-            settings,
+            settings: config.mqtt.clone(),
             device: device.clone(),
-            state_dir: options.state_dir.as_deref().map(|folder| state(folder, &device)),
+            state_dir: options.state_dir.as_ref().map(|folder| folder.join(device.as_str())),
             credentials: Credentials::default(),
             subscriptions: inbox::subscriptions(&about),
             clock: Arc::clone(&clock),
         };
         let (publisher, received) = Publisher::start(start)?;
         let settled = about.settled;
-        let understood = inbox::start(publisher.clone(), received, about, Arc::clone(&clock));
         let origin = Origin {
             device: device.to_string(),
             camera: camera.to_string(),
             model: MODEL.to_owned(),
-            classes: CLASSES.map(str::to_owned).to_vec(),
+            classes: about.classes.clone(),
         };
+        let understood = inbox::start(publisher.clone(), received, about, Arc::clone(&clock));
         let teller = Teller::new(
             camera.clone(),
             origin.classes.clone(),
-            Tracker::new(TrackingSettings::default(), ExpressionSettings::default(), CLASSES.len()),
+            Tracker::new(config.tracking.clone(), config.expression.clone(), CLASSES.len()),
             Recorder::new(origin, system_randomness()),
             publisher.clone(),
         );
@@ -155,7 +149,7 @@ impl Device {
             Arc::clone(&clock),
             camera,
             MODEL.to_owned(),
-            pace::Settings::default().hot_c,
+            config.pace.hot_c,
             Numbers {
                 groups: Vec::new(),
                 runtime: Tuning::default(),
@@ -204,24 +198,13 @@ impl Device {
     }
 }
 
-fn state(folder: &Path, device: &Name) -> std::path::PathBuf {
-    folder.join(device.as_str())
-}
-
-/// As a board with the default settings describes itself, below a prefix of its own.
-fn about(number: usize) -> std::result::Result<About, crate::publish::topics::NameError> {
-    let prefix = format!("{BASE}/homeassistant");
-    let (tracking, pace) = (TrackingSettings::default(), pace::Settings::default());
-    Ok(About {
-        settings: discovery::Settings {
-            birth_topic: format!("{prefix}/status"),
-            discovery_prefix: prefix,
-            ..discovery::Settings::default()
-        },
-        topics: Topics::new(BASE, Name::device(format!("device-{number:04}"))?)?,
-        cameras: vec![Name::camera("camera")?],
-        classes: CLASSES.map(str::to_owned).to_vec(),
-        settled: Tuning { threshold: Some(tracking.start_confidence), max_fps: Some(pace.max_fps) },
-        snapshots: false,
-    })
+/// The default settings, below topics of their own.
+fn config(number: usize, broker: &Broker) -> Config {
+    let mut config = Config::default();
+    config.device.id = format!("device-{number:04}");
+    config.mqtt.url = broker.url.to_string();
+    config.mqtt.base_topic = BASE.to_owned();
+    config.home_assistant.discovery_prefix = format!("{BASE}/homeassistant");
+    config.home_assistant.birth_topic = format!("{BASE}/homeassistant/status");
+    config
 }
