@@ -58,6 +58,11 @@ monitoring-test: setup ## Run the examples in deploy/monitoring: a real InfluxDB
 	PATH="$(CURDIR)/.deps/monitoring/usr/bin:$$PATH" \
 		cargo test --locked --features simulate --test mqtt -- --ignored monitoring
 
+.PHONY: guide-test
+guide-test: setup ## Run the commands of docs/guide/fleet.md as they stand (as root, in namespaces)
+	cargo test --locked --features simulate --test simulate --no-run
+	tests/guide/fleet target/debug/expressiond
+
 .PHONY: fuzz
 MINUTES ?= 10
 fuzz: setup-build ## Fuzz what reads outside bytes: make fuzz [MINUTES=10], for each target

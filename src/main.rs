@@ -42,6 +42,18 @@ enum Command {
     Simulate(cmd::simulate::Args),
 }
 
+impl Command {
+    /// The daemon outlives whoever read its log, and a broker that goes away while it
+    /// is written to (SIGPIPE as well).
+    fn outlives_its_readers(&self) -> bool {
+        #[cfg(feature = "simulate")]
+        if matches!(self, Command::Simulate(_)) {
+            return true;
+        }
+        matches!(self, Command::Run(_))
+    }
+}
+
 fn dispatch(command: Command) -> Result<()> {
     match command {
         Command::Run(args) => cmd::run::run(&args),
@@ -61,9 +73,9 @@ fn dispatch(command: Command) -> Result<()> {
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
-    if !matches!(command, Command::Run(_)) {
+    if !command.outlives_its_readers() {
         // A reader that has seen enough (`| head`) ends a command quietly, as it ends
-        // any other program. The daemon outlives whoever read its log.
+        // any other program.
         sigpipe::reset();
     }
     match dispatch(command) {

@@ -185,7 +185,7 @@ impl Program {
         }
         let heard = self.understood.groups.borrow_and_update().clone();
         if self.changes.hear(heard) {
-            log::info!("settings of a group: {:?}", self.changes.in_force());
+            log::info!("a group said something else; now in force: {}", self.changes.in_force());
             self.enforce();
         }
     }

@@ -169,6 +169,18 @@ impl InForce {
     }
 }
 
+impl fmt::Display for InForce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, given) in [("threshold", &self.threshold), ("max_fps", &self.max_fps)] {
+            if let Some(value) = given.value {
+                write!(f, "{name} {value} ({}), ", given.from)?;
+            }
+        }
+        let state = if self.paused.value { "paused" } else { "not paused" };
+        write!(f, "{state} ({})", self.paused.from)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -201,16 +213,14 @@ mod tests {
             ]),
             ..Runtime::default()
         };
-        let shown = |runtime: &Runtime| {
-            let now = InForce::of(FILE, &groups, runtime);
-            [now.threshold, now.max_fps]
-                .map(|given| format!("{} {}", given.value.expect("a number"), given.from))
-        };
-        assert_eq!(shown(&runtime), ["0.6 group:hall", "5 group:building"]);
+        let shown = |runtime: &Runtime| InForce::of(FILE, &groups, runtime).to_string();
+        let five = "max_fps 5 (group:building), not paused (file)";
+        assert_eq!(shown(&runtime), format!("threshold 0.6 (group:hall), {five}"));
         runtime.tuning.threshold = Some(0.9);
-        assert_eq!(shown(&runtime), ["0.9 command", "5 group:building"]);
+        assert_eq!(shown(&runtime), format!("threshold 0.9 (command), {five}"));
         runtime.groups.clear();
-        assert_eq!(shown(&runtime), ["0.9 command", "15 file"]);
+        let file = "threshold 0.9 (command), max_fps 15 (file), not paused (file)";
+        assert_eq!(shown(&runtime), file);
     }
 
     #[test]
