@@ -81,6 +81,7 @@ impl Inference {
             if let Some(slept) = slumber.woke(self.clock.asleep()) {
                 log::info!("the machine slept for {} s: no face is followed", slept.as_secs());
                 self.teller.end(self.clock.now());
+                self.show_faces();
             }
             match taken {
                 Taken::Frame => {

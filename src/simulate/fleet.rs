@@ -15,7 +15,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Origin, Recorder, system_randomness};
-use crate::pipeline::capture::CaptureState;
+use crate::pipeline::capture::{CaptureState, Open};
 use crate::pipeline::counters::Counters;
 use crate::pipeline::inference::View;
 use crate::pipeline::plan::{Identity, about};
@@ -190,7 +190,7 @@ impl Device {
 
     fn look(&mut self) {
         let view = View { faces: self.teller.faces(), ..View::default() };
-        self.watcher.look(&CaptureState::Running(BASE.to_owned()), view);
+        self.watcher.look(&CaptureState::Running(Open::default()), view);
     }
 
     fn enter(&self, events: &[Event]) {
