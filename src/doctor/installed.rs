@@ -26,37 +26,46 @@ pub struct Unit {
     pub state_dir: Option<PathBuf>,
     /// `LoadCredential=`: the name inside and the file outside.
     pub credentials: Vec<(String, PathBuf)>,
+    /// Instances that run beside it (`expressiond@door.service`).
+    pub others: Vec<String>,
 }
 
 const PROPERTIES: &str = "Id,LoadState,ActiveState,SubState,StatusText,UnitFileState,MainPID,\
                           NRestarts,ExecMainStatus,ExecStart,StateDirectory";
 
 impl Unit {
-    /// The unit that runs with `settings`; none where systemd does not run or knows none.
-    pub fn find(settings: &Path) -> Option<Self> {
+    /// The unit that runs with these settings; none where systemd does not run or knows
+    /// none.
+    pub fn find(settings: &Path, instance: Option<&str>) -> Option<Self> {
         let text = ask(&[
             "show",
             &format!("--property={PROPERTIES}"),
             "expressiond.service",
             "expressiond@*.service",
         ])?;
-        let mut unit = Self::choose(&text, settings)?;
+        let mut unit = Self::choose(&text, settings, instance)?;
         unit.credentials = credentials(&ask(&["cat", &unit.name]).unwrap_or_default());
         Some(unit)
     }
 
-    /// The one in `systemctl show`'s answer that is installed and names `settings`.
-    fn choose(text: &str, settings: &Path) -> Option<Self> {
-        text.split("\n\n").find_map(|block| {
+    /// The one in `systemctl show`'s answer that is installed and names these settings.
+    fn choose(text: &str, settings: &Path, instance: Option<&str>) -> Option<Self> {
+        let mut others = Vec::new();
+        let found = text.split("\n\n").filter_map(|block| {
             let value = |key: &str| {
                 block
                     .lines()
                     .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
                     .unwrap_or("")
             };
-            let names_it =
-                value("ExecStart").split_whitespace().any(|word| Path::new(word) == settings);
-            (value("LoadState") == "loaded" && names_it).then(|| Self {
+            let words: Vec<&str> = value("ExecStart").split_whitespace().collect();
+            let of = words.iter().position(|word| *word == "--instance");
+            let ours = words.iter().any(|word| Path::new(word) == settings)
+                && of.and_then(|at| words.get(at + 1)).copied() == instance;
+            if !ours && value("ActiveState") == "active" {
+                others.push(value("Id").to_owned());
+            }
+            (value("LoadState") == "loaded" && ours).then(|| Self {
                 name: value("Id").to_owned(),
                 active: value("ActiveState").to_owned(),
                 sub: value("SubState").to_owned(),
@@ -71,8 +80,11 @@ impl Unit {
                     .next()
                     .map(|name| Path::new("/var/lib").join(name)),
                 credentials: Vec::new(),
+                others: Vec::new(),
             })
-        })
+        });
+        let chosen = found.reduce(|first, _| first)?;
+        Some(Self { others, ..chosen })
     }
 
     /// What the daemon would find in `$CREDENTIALS_DIRECTORY` is named here by where it
@@ -93,16 +105,18 @@ fn ask(arguments: &[&str]) -> Option<String> {
 }
 
 /// `LoadCredential=` lines of a unit and its drop-ins (systemd.exec(5)): a name and a
-/// file, or a name alone, which is looked up in `/etc/credstore`.
+/// file, or a name alone; relative ones lie in `/etc/credstore`. An empty line takes
+/// back those before, of two with one name the later counts.
 fn credentials(units: &str) -> Vec<(String, PathBuf)> {
-    let lines = units.lines().filter_map(|line| line.trim().strip_prefix("LoadCredential="));
-    lines
-        .filter(|value| !value.is_empty())
-        .map(|value| match value.split_once(':') {
-            Some((id, path)) => (id.to_owned(), Path::new("/etc/credstore").join(path)),
-            None => (value.to_owned(), Path::new("/etc/credstore").join(value)),
-        })
-        .collect()
+    let mut found: Vec<(String, PathBuf)> = Vec::new();
+    for value in units.lines().filter_map(|line| line.trim().strip_prefix("LoadCredential=")) {
+        let (id, path) = value.split_once(':').unwrap_or((value, value));
+        found.retain(|(known, _)| known != id && !value.is_empty());
+        if !value.is_empty() {
+            found.push((id.to_owned(), Path::new("/etc/credstore").join(path)));
+        }
+    }
+    found
 }
 
 #[cfg(test)]
@@ -115,7 +129,7 @@ Id=expressiond@door.service
 LoadState=loaded
 ActiveState=failed
 SubState=failed
-ExecStart={ path=/usr/bin/expressiond ; argv[]=/usr/bin/expressiond run --config /etc/expressiond/door.toml ; ignore_errors=no }
+ExecStart={ path=/usr/bin/expressiond ; argv[]=/usr/bin/expressiond run --config /etc/expressiond/expressiond.toml --instance door ; ignore_errors=no }
 ExecMainStatus=78
 MainPID=0
 StateDirectory=expressiond/door
@@ -135,22 +149,31 @@ StateDirectory=expressiond
 
     #[test]
     fn the_unit_is_the_one_with_these_settings() {
-        let unit = |file: &str| Unit::choose(SHOWN, Path::new(file));
-        let usual = unit("/etc/expressiond/expressiond.toml").expect("found");
+        let unit = |file: &str, instance| Unit::choose(SHOWN, Path::new(file), instance);
+        let settings = "/etc/expressiond/expressiond.toml";
+        let usual = unit(settings, None).expect("found");
         assert_eq!((usual.name.as_str(), usual.main_pid), ("expressiond.service", Some(812)));
         assert_eq!(usual.state_dir.as_deref(), Some(Path::new("/var/lib/expressiond")));
         assert!(usual.starts_at_boot && usual.restarts == 2);
-        let door = unit("/etc/expressiond/door.toml").expect("found");
+        let door = unit(settings, Some("door")).expect("found");
+        assert_eq!(
+            (&*door.name, &door.others[..]),
+            ("expressiond@door.service", &[usual.name][..])
+        );
         assert_eq!((door.exit_code, door.main_pid, &*door.active), (78, None, "failed"));
-        assert_eq!(unit("/home/me/mine.toml"), None);
+        assert_eq!((unit("/home/me/mine.toml", None), unit(settings, Some("hall"))), (None, None));
     }
 
     #[test]
     fn secrets_are_named_by_where_they_come_from() {
-        let units = "# /etc/systemd/system/expressiond.service.d/override.conf\n[Service]\n\
+        let units = "[Service]\nLoadCredential=mqtt-password:expressiond-mqtt-password\n\
+                     # /etc/systemd/system/expressiond.service.d/override.conf\n[Service]\n\
                      LoadCredential=mqtt-password:/etc/expressiond/mqtt-password\n\
                      LoadCredential=device.key\n";
         let unit = Unit { credentials: credentials(units), ..Unit::default() };
+        assert_eq!(unit.credentials.len(), 2);
+        let emptied = "LoadCredential=a:/a\nLoadCredential=\nLoadCredential=b:c\n";
+        assert_eq!(credentials(emptied), [("b".to_owned(), "/etc/credstore/c".into())]);
         let mut password = "mqtt-password".to_owned();
         let mut tls = tls::Settings {
             key_file: "device.key".into(),

@@ -33,8 +33,11 @@ use running::Running;
 /// A fault of this program; what is wrong with the device is in the report.
 pub fn examine(args: &ConfigArgs, mut tell: impl FnMut(&Finding)) -> Result<Report> {
     let file = args.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
-    let mut examination =
-        Examination { unit: Unit::find(file), findings: Vec::new(), tell: &mut tell };
+    let mut examination = Examination {
+        unit: Unit::find(file, args.instance.as_deref()),
+        findings: Vec::new(),
+        tell: &mut tell,
+    };
     let device = match config::load(args) {
         Ok((config, layers)) => {
             examination.add(settings(&layers));

@@ -46,6 +46,14 @@ fn alive(unit: Option<&Unit>, running: &Running) -> Finding {
 
 fn down(unit: &Unit) -> Finding {
     let name = &unit.name;
+    if let (true, Some(other)) = (unit.active == "inactive", unit.others.first()) {
+        let message = format!("{name} does not run; {} does", unit.others.join(", "));
+        let remedy = match other.strip_prefix("expressiond@") {
+            Some(other) => format!("add --instance {}", other.trim_end_matches(".service")),
+            None => "leave out --instance".to_owned(),
+        };
+        return Finding::warning(Check::Service, message, remedy);
+    }
     if unit.active == "inactive" {
         let (message, remedy) =
             (format!("{name} does not run"), format!("sudo systemctl enable --now {name}"));
@@ -98,6 +106,9 @@ mod tests {
         assert!(failed.message.contains("(config)"), "{failed:?}");
         let idle = service(Some(&unit("inactive", 0)), None, None);
         assert_eq!((idle.verdict, idle.kind), (Verdict::Warning, None));
+        let others = vec!["expressiond@door.service".to_owned()];
+        let beside = service(Some(&Unit { others, ..unit("inactive", 0) }), None, None);
+        assert_eq!(beside.remedy.as_deref(), Some("add --instance door"));
     }
 
     #[test]
