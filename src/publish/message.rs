@@ -54,12 +54,14 @@ pub enum Class {
     Event,
     /// A picture that was asked for: sent once or never, kept nowhere.
     Snapshot,
+    /// Something short that `doctor` sends to see whether it comes back.
+    Trial,
 }
 
 impl Class {
     /// Whether the broker keeps the last message of this class for newcomers.
     pub const fn retained(self) -> bool {
-        !matches!(self, Class::Event | Class::Snapshot)
+        !matches!(self, Class::Event | Class::Snapshot | Class::Trial)
     }
 
     /// Version of the payload's schema, where it has one of ours.
@@ -67,14 +69,14 @@ impl Class {
         match self {
             Class::Event => Some(events::SCHEMA),
             Class::State => Some(payload::SCHEMA_VERSION),
-            Class::Availability | Class::Discovery | Class::Snapshot => None,
+            Class::Availability | Class::Discovery | Class::Snapshot | Class::Trial => None,
         }
     }
 
     /// What the payload is, as MIME names it.
     pub const fn content_type(self) -> &'static str {
         match self {
-            Class::Availability => "text/plain",
+            Class::Availability | Class::Trial => "text/plain",
             Class::Discovery | Class::State | Class::Event => "application/json",
             Class::Snapshot => "image/jpeg",
         }

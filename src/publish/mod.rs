@@ -20,7 +20,6 @@ pub mod inbox;
 pub mod message;
 pub mod outbox;
 pub mod payload;
-pub mod probe;
 mod publisher;
 pub mod queue;
 mod retained;
@@ -31,6 +30,6 @@ pub mod tls;
 pub mod topics;
 pub mod url;
 
-pub use client::{Received, Subscriptions};
+pub use client::{Received, Subscriptions, probe};
 pub use publisher::{Publisher, Start, StartError};
 pub use settings::Settings;

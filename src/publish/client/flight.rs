@@ -1,4 +1,4 @@
-//! Which message each acknowledgement is for. rumqttc chooses the packet id and
+//! Which request each acknowledgement is for. rumqttc chooses the packet id and
 //! tells it when the packet leaves, in the order of the requests.
 
 use std::collections::{HashMap, VecDeque};

@@ -9,7 +9,7 @@ use super::refusal::{Refusal, Why};
 
 /// Why a connection failed or broke, whichever protocol it spoke.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::publish) enum Lost {
+pub(super) enum Lost {
     #[error("{}", io_trouble(.0))]
     Io(io::Error),
     #[error("TLS: {0}")]
@@ -42,7 +42,7 @@ pub(in crate::publish) enum Lost {
 
 /// What has to be mended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::publish) enum Trouble {
+pub(super) enum Trouble {
     Network,
     Tls,
     /// User, password or client id.

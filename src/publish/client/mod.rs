@@ -9,6 +9,7 @@
 
 mod flight;
 mod lost;
+pub mod probe;
 mod reconnect;
 mod refusal;
 mod serving;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
-pub(super) use self::lost::{Lost, Trouble};
+use self::lost::Lost;
 use self::reconnect::Reconnect;
 pub use self::serving::CLOSE_LIMIT;
 use self::serving::Serving;

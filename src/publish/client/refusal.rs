@@ -5,14 +5,14 @@ use std::fmt;
 
 /// A refusal and what the broker said about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::publish) struct Refusal {
+pub(super) struct Refusal {
     pub why: Why,
     /// The broker's own words, or the name of the broker it sends us to.
     said: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(in crate::publish) enum Why {
+pub(super) enum Why {
     #[error("user or password are not accepted: check mqtt.username and mqtt.password_file")]
     Login,
     #[error("not authorized: check the broker's access list")]

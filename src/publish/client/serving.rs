@@ -35,6 +35,8 @@ pub(super) struct Serving {
     window: usize,
     keep_alive: Duration,
     flight: Flight<Sent>,
+    /// Filters whose answer is due.
+    asked: Flight<String>,
     closing: Option<Closing>,
     sweep: Vec<String>,
     sweep_ends: Option<Instant>,
@@ -66,8 +68,10 @@ impl Serving {
     pub async fn run(link: Link, client: &mut Client, sweep: Vec<String>) -> Result<(), Lost> {
         // Subscriptions do not outlive a clean session: every time, and first.
         let lasting: &[_] = if client.deaf { &[] } else { &client.subscriptions.lasting };
+        let mut asked = Flight::default();
         for filter in lasting.iter().chain(&sweep) {
             link.requests.subscribe(filter)?;
+            asked.handed_over(filter.clone());
         }
         let now = Instant::now();
         let sweep_ends = (!sweep.is_empty()).then(|| now + SWEEP);
@@ -77,6 +81,7 @@ impl Serving {
             window: link.window,
             keep_alive: link.keep_alive,
             flight: Flight::default(),
+            asked,
             closing: None,
             sweep,
             sweep_ends,
@@ -123,9 +128,8 @@ impl Serving {
                     self.settle(sent, outcome, client)?;
                 }
                 Event::Received(received) => client.deliver(received),
-                Event::NotSubscribed(refusal) => {
-                    log::warn!("the broker refused a subscription: {refusal}");
-                }
+                Event::Asked(id) => drop(self.asked.left(id)),
+                Event::Subscribed(id, outcome) => self.heard(id, outcome),
                 Event::Disconnected => return Ok(()),
                 Event::Other => {}
             }
@@ -183,7 +187,8 @@ impl Serving {
         let idle = drained || self.flight.len() == 0;
         if let Some(closing) = self.closing.as_mut().filter(|c| idle && !c.farewell_sent) {
             closing.farewell_sent = true;
-            let message = Message::availability(&client.way.will_topic, OFFLINE);
+            let Some(topic) = &client.way.last_will else { return self.requests.disconnect() };
+            let message = Message::availability(topic, OFFLINE);
             self.requests.publish(message).map_err(|_| Lost::Queue)?;
             self.flight.handed_over(Sent::Farewell);
         }
@@ -218,6 +223,13 @@ impl Serving {
             (None, _) => {}
         }
         Ok(())
+    }
+
+    fn heard(&mut self, id: u16, outcome: Result<(), Refusal>) {
+        let filter = self.asked.acknowledged(id).unwrap_or_default();
+        if let Err(refusal) = outcome {
+            log::warn!("the broker refused the subscription to {filter}: {refusal}");
+        }
     }
 
     /// Says it once, not for each message of a window.

@@ -20,7 +20,8 @@ pub(in crate::publish) struct Way {
     tls: Option<Arc<rustls::ClientConfig>>,
     pub(super) keep_alive: Duration,
     pub(super) max_packet: usize,
-    pub(super) will_topic: String,
+    /// Topic of the last will, on which we also say `offline` before we leave.
+    pub(super) last_will: Option<String>,
     pub(super) reconnect_max: Duration,
 }
 
@@ -50,9 +51,14 @@ impl Way {
             tls,
             keep_alive: Duration::from_secs(u64::from(settings.keep_alive_s)),
             max_packet: settings.max_packet_bytes,
-            will_topic: topics.availability(),
+            last_will: Some(topics.availability()),
             reconnect_max: Duration::from_secs(settings.reconnect_max_s),
         }
+    }
+
+    /// For somebody who only looks: the device must not seem gone when he leaves.
+    pub(super) fn of_a_visitor(self, client_id: String) -> Self {
+        Self { client_id, last_will: None, ..self }
     }
 
     /// Plain only when nothing else was asked for.

@@ -67,7 +67,10 @@ pub(super) enum Event {
     /// The broker has that packet, or does not want it.
     Acknowledged(u16, Result<(), Refusal>),
     Received(Received),
-    NotSubscribed(Refusal),
+    /// A SUBSCRIBE of ours left with this packet id.
+    Asked(u16),
+    /// The broker's answer to that packet.
+    Subscribed(u16, Result<(), Refusal>),
     /// Our DISCONNECT has left.
     Disconnected,
     /// A sign of life.

@@ -32,8 +32,10 @@ fn options(way: &Way) -> MqttOptions {
         .set_clean_session(true)
         .set_inflight(NUMBERS)
         .set_max_packet_size(way.max_packet, way.max_packet)
-        .set_last_will(LastWill::new(&way.will_topic, OFFLINE, QoS::AtLeastOnce, true))
         .set_transport(way.transport());
+    if let Some(topic) = &way.last_will {
+        options.set_last_will(LastWill::new(topic, OFFLINE, QoS::AtLeastOnce, true));
+    }
     if let Some((user, password)) = &way.login {
         options.set_credentials(user, password);
     }
@@ -54,6 +56,7 @@ pub(super) fn translate(event: rumqttc::Event) -> Event {
     use rumqttc::Event::{Incoming, Outgoing as Gone};
     match event {
         Gone(Outgoing::Publish(id)) => Event::Left(id),
+        Gone(Outgoing::Subscribe(id)) => Event::Asked(id),
         Gone(Outgoing::Disconnect) => Event::Disconnected,
         Incoming(Packet::PubAck(ack)) => Event::Acknowledged(ack.pkid, Ok(())),
         Incoming(Packet::Publish(publish)) => Event::Received(Received {
@@ -61,10 +64,10 @@ pub(super) fn translate(event: rumqttc::Event) -> Event {
             payload: publish.payload.to_vec(),
             retained: publish.retain,
         }),
-        Incoming(Packet::SubAck(ack))
-            if ack.return_codes.contains(&SubscribeReasonCode::Failure) =>
-        {
-            Event::NotSubscribed(Refusal::new(Why::Forbidden, None))
+        Incoming(Packet::SubAck(ack)) => {
+            let failed = ack.return_codes.contains(&SubscribeReasonCode::Failure);
+            let refusal = failed.then(|| Refusal::new(Why::Forbidden, None));
+            Event::Subscribed(ack.pkid, refusal.map_or(Ok(()), Err))
         }
         _ => Event::Other,
     }

@@ -66,27 +66,36 @@ fn window(limits: Option<&ConnAckProperties>) -> usize {
 /// Interval that is absent is 0 (3.1.2.11.2).
 fn options(way: &Way) -> MqttOptions {
     let mut options = MqttOptions::new(&way.client_id, &way.url.host, way.url.port);
-    let will = LastWillProperties {
-        delay_interval: None,
-        payload_format_indicator: Some(TEXT),
-        message_expiry_interval: None,
-        content_type: Some(Class::Availability.content_type().to_owned()),
-        response_topic: None,
-        correlation_data: None,
-        user_properties: user_properties(&way.device, Class::Availability),
-    };
     options
         .set_keep_alive(way.keep_alive)
         .set_clean_start(true)
         .set_outgoing_inflight_upper_limit(NUMBERS)
         // At most 16 MiB, says the settings' check.
         .set_max_packet_size(Some(way.max_packet as u32))
-        .set_last_will(LastWill::new(&way.will_topic, OFFLINE, QoS::AtLeastOnce, true, Some(will)))
         .set_transport(way.transport());
+    if let Some(topic) = &way.last_will {
+        let properties = Some(will_properties(&way.device));
+        let will = LastWill::new(topic, OFFLINE, QoS::AtLeastOnce, true, properties);
+        options.set_last_will(will);
+    }
     if let Some((user, password)) = &way.login {
         options.set_credentials(user, password);
     }
     options
+}
+
+/// As those of our own `offline`; no delay, which a session without expiry would cut
+/// short anyway (3.1.3.2.2).
+fn will_properties(device: &str) -> LastWillProperties {
+    LastWillProperties {
+        delay_interval: None,
+        payload_format_indicator: Some(TEXT),
+        message_expiry_interval: None,
+        content_type: Some(Class::Availability.content_type().to_owned()),
+        response_topic: None,
+        correlation_data: None,
+        user_properties: user_properties(device, Class::Availability),
+    }
 }
 
 fn user_properties(device: &str, class: Class) -> Vec<(String, String)> {
@@ -172,6 +181,7 @@ fn translate(event: rumqttc::v5::Event) -> Event {
     use rumqttc::v5::Event::{Incoming, Outgoing as Gone};
     match event {
         Gone(Outgoing::Publish(id)) => Event::Left(id),
+        Gone(Outgoing::Subscribe(id)) => Event::Asked(id),
         Gone(Outgoing::Disconnect) => Event::Disconnected,
         Incoming(Packet::PubAck(ack)) => Event::Acknowledged(ack.pkid, acknowledged(ack)),
         Incoming(Packet::Publish(publish)) => Event::Received(Received {
@@ -179,7 +189,7 @@ fn translate(event: rumqttc::v5::Event) -> Event {
             payload: publish.payload.to_vec(),
             retained: publish.retain,
         }),
-        Incoming(Packet::SubAck(ack)) => subscribed(ack).map_or(Event::Other, Event::NotSubscribed),
+        Incoming(Packet::SubAck(ack)) => Event::Subscribed(ack.pkid, subscribed(ack)),
         _ => Event::Other,
     }
 }
@@ -196,15 +206,16 @@ fn acknowledged(ack: PubAck) -> Result<(), Refusal> {
     Err(Refusal::new(why, ack.properties.and_then(|properties| properties.reason_string)))
 }
 
-fn subscribed(ack: SubAck) -> Option<Refusal> {
-    let why = ack.return_codes.iter().find_map(|code| match code {
+fn subscribed(ack: SubAck) -> Result<(), Refusal> {
+    let refused = ack.return_codes.iter().find_map(|code| match code {
         SubscribeReasonCode::Success(_) => None,
         SubscribeReasonCode::NotAuthorized | SubscribeReasonCode::Failure => Some(Why::Forbidden),
         SubscribeReasonCode::TopicFilterInvalid => Some(Why::Topic),
         SubscribeReasonCode::QuotaExceeded => Some(Why::Quota),
         other => Some(Why::Other(format!("{other:?}"))),
-    })?;
-    Some(Refusal::new(why, ack.properties.and_then(|properties| properties.reason_string)))
+    });
+    let Some(why) = refused else { return Ok(()) };
+    Err(Refusal::new(why, ack.properties.and_then(|properties| properties.reason_string)))
 }
 
 impl From<ConnectionError> for Lost {

@@ -4,20 +4,20 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rumqttc::mqttbytes::v4::SubscribeReasonCode;
-use rumqttc::{
-    AsyncClient, Event, EventLoop, MqttOptions, Outgoing, Packet, QoS, TlsConfiguration, Transport,
-};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::access::Access;
-use super::client::{Lost, Received, Trouble, random};
-use super::discovery::About;
-use super::payload::OFFLINE;
-use super::settings::Settings;
-use super::topics::{Name, Topics};
-use super::url::BrokerUrl;
+use super::super::access::Access;
+use super::super::discovery::About;
+use super::super::message::{Class, Message, Qos};
+use super::super::payload::OFFLINE;
+use super::super::settings::Settings;
+use super::super::topics::{self, Name, Topics};
+use super::super::url::BrokerUrl;
+use super::flight::Flight;
+use super::lost::{Lost, Trouble};
+use super::wire::{Event, Events, Link, Requests};
+use super::{Received, Way, connect, random};
 
 /// For each step: a broker across the world answers within a second.
 const STEP: Duration = Duration::from_secs(5);
@@ -83,37 +83,24 @@ pub async fn visit(
     access: &Access,
     about: &About,
 ) -> Result<Heard, Stopped> {
-    let (requests, mut eventloop) = AsyncClient::new(options(settings, broker, access), 32);
-    let accepted = timeout(STEP, eventloop.poll()).await;
+    // At most 23 characters, which every broker must take (MQTT 3.1.1, 3.1.3.1).
+    let id = format!("doctor-{:08x}", (random() * f64::from(u32::MAX)) as u32);
+    let (password, tls) = (access.password.clone(), access.tls.clone());
+    let way = Way::new(settings, broker.clone(), settings.version, &about.topics, password, tls)
+        .of_a_visitor(id);
+    let accepted = timeout(STEP, connect(&way)).await;
     let silent = "the broker does not answer: is it one?".to_owned();
-    accepted.map_err(|_| Stopped { step: Step::Login, reason: silent })?.map_err(stopped)?;
-    let mut visit = Visit { requests, heard: Heard::default(), asked: Vec::new(), answered: 0 };
-    visit.listen(&mut eventloop, about).await?;
+    let Link { requests, events, .. } =
+        accepted.map_err(|_| Stopped { step: Step::Login, reason: silent })?.map_err(stopped)?;
+    let mut visit = Visit { requests, events, heard: Heard::default(), asked: Flight::default() };
+    visit.listen(about).await?;
     // A courtesy: without it the broker logs an error.
-    let _ = visit.requests.try_disconnect();
-    let _ = timeout(STEP, async { while eventloop.poll().await.is_ok() {} }).await;
+    let _ = visit.requests.disconnect();
+    let _ = timeout(STEP, async { while visit.events.poll().await.is_ok() {} }).await;
     Ok(visit.heard)
 }
 
-fn options(settings: &Settings, broker: &BrokerUrl, access: &Access) -> MqttOptions {
-    // At most 23 characters, which every broker must take (MQTT 3.1.1, 3.1.3.1).
-    let id = format!("doctor-{:08x}", (random() * f64::from(u32::MAX)) as u32);
-    let mut options = MqttOptions::new(id, broker.host.clone(), broker.port);
-    let largest = settings.max_packet_bytes;
-    options.set_clean_session(true).set_max_packet_size(largest, largest);
-    if !settings.username.is_empty() {
-        let password = access.password.clone().unwrap_or_default();
-        options.set_credentials(&settings.username, password);
-    }
-    if let Some(tls) = &access.tls {
-        let tls = TlsConfiguration::Rustls(tls.clone());
-        options.set_transport(Transport::tls_with_config(tls));
-    }
-    options
-}
-
-fn stopped(error: rumqttc::ConnectionError) -> Stopped {
-    let lost = Lost::from(error);
+fn stopped(lost: Lost) -> Stopped {
     let step = match lost.trouble() {
         Trouble::Tls => Step::Tls,
         Trouble::Login => Step::Login,
@@ -125,20 +112,20 @@ fn stopped(error: rumqttc::ConnectionError) -> Stopped {
 /// What is written to see whether it comes back: that a camera which does not exist is
 /// not available. It is not retained, and nobody waits for that camera.
 fn echo_topic(topics: &Topics) -> String {
-    let camera = Name::new(super::topics::DOCTOR).expect("letters");
+    let camera = Name::new(topics::DOCTOR).expect("letters");
     topics.camera_availability(&camera)
 }
 
 struct Visit {
-    requests: AsyncClient,
+    requests: Requests,
+    events: Events,
     heard: Heard,
-    /// Filters in the order of their requests, with the packet id once it has left.
-    asked: Vec<(String, Option<u16>)>,
-    answered: usize,
+    /// Filters whose answer is due.
+    asked: Flight<String>,
 }
 
 impl Visit {
-    async fn listen(&mut self, eventloop: &mut EventLoop, about: &About) -> Result<(), Stopped> {
+    async fn listen(&mut self, about: &About) -> Result<(), Stopped> {
         let topics = &about.topics;
         let [cameras, _] = topics.of_any_camera();
         let mut filters = vec![topics.command(), topics.status(), cameras];
@@ -146,19 +133,28 @@ impl Visit {
             filters.extend([about.settings.birth_topic.clone(), about.topic()]);
         }
         for filter in filters {
-            // The queue holds all of them.
-            let _ = self.requests.try_subscribe(&filter, QoS::AtLeastOnce);
-            self.asked.push((filter, None));
+            self.requests.subscribe(&filter).map_err(stopped)?;
+            self.asked.handed_over(filter);
         }
-        let echo = echo_topic(topics);
+        let echo = Message {
+            topic: echo_topic(topics),
+            payload: OFFLINE.to_vec(),
+            class: Class::Trial,
+            qos: Qos::AtLeastOnce,
+            expiry: None,
+        };
+        let topic = echo.topic.clone();
+        let mut unwritten = Some(echo);
         let mut end = Instant::now() + STEP;
-        let mut written = false;
-        while let Ok(event) = timeout_at(end, eventloop.poll()).await {
-            self.note(event.map_err(stopped)?, &echo);
-            if !written && self.answered == self.asked.len() {
-                // Only now: else the answer might be missed.
-                let _ = self.requests.try_publish(&echo, QoS::AtLeastOnce, false, OFFLINE);
-                (written, end) = (true, Instant::now() + LISTEN);
+        while let Ok(event) = timeout_at(end, self.events.poll()).await {
+            self.note(event.map_err(stopped)?, &topic);
+            // Only when all is answered: else the echo might be missed.
+            if self.asked.len() == 0
+                && let Some(echo) = unwritten.take()
+            {
+                // A broker that takes no packet of this size is of no use anyway.
+                let _ = self.requests.publish(echo);
+                end = Instant::now() + LISTEN;
             }
         }
         Ok(())
@@ -166,26 +162,13 @@ impl Visit {
 
     fn note(&mut self, event: Event, echo: &str) {
         match event {
-            Event::Outgoing(Outgoing::Subscribe(id)) => {
-                if let Some(next) = self.asked.iter_mut().find(|(_, sent)| sent.is_none()) {
-                    next.1 = Some(id);
-                }
+            Event::Asked(id) => drop(self.asked.left(id)),
+            Event::Subscribed(id, outcome) => {
+                let filter = self.asked.acknowledged(id);
+                self.heard.refused.extend(filter.filter(|_| outcome.is_err()));
             }
-            Event::Incoming(Packet::SubAck(ack)) => {
-                self.answered += 1;
-                let asked = self.asked.iter().find(|(_, sent)| *sent == Some(ack.pkid));
-                if ack.return_codes.contains(&SubscribeReasonCode::Failure) {
-                    self.heard.refused.extend(asked.map(|(filter, _)| filter.clone()));
-                }
-            }
-            Event::Incoming(Packet::Publish(publish)) if publish.topic == echo => {
-                self.heard.echoed = true;
-            }
-            Event::Incoming(Packet::Publish(publish)) => self.heard.messages.push(Received {
-                topic: publish.topic,
-                payload: publish.payload.to_vec(),
-                retained: publish.retain,
-            }),
+            Event::Received(received) if received.topic == echo => self.heard.echoed = true,
+            Event::Received(received) => self.heard.messages.push(received),
             _ => {}
         }
     }
