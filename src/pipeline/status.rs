@@ -125,7 +125,8 @@ impl Observation {
         format!("{here}{camera}{light}; {broker}")
     }
 
-    fn asks_for_light(&self) -> bool {
+    /// Whether longer exposures are asked for.
+    pub fn asks_for_light(&self) -> bool {
         matches!(&self.capture, CaptureState::Running(open) if open.low_light)
     }
 }

@@ -56,13 +56,17 @@ pub struct Numbers {
     pub in_force: InForce,
 }
 
+/// What is published at once when it changes: reasons, numbers that were changed, whether
+/// the device makes itself known and whether longer exposures are asked for.
+type Said = (Vec<Reason>, Numbers, bool, bool);
+
 /// What the last look saw.
 #[derive(Default)]
 struct Last {
     at: Duration,
     counts: Counts,
     beats: (u64, u64),
-    said: Option<(Vec<Reason>, Numbers, bool)>,
+    said: Option<Said>,
     available: Option<bool>,
     looks: u32,
 }
@@ -112,7 +116,8 @@ impl Watcher {
         if self.last.available.replace(available) != Some(available) {
             self.publisher.set_camera_available(&self.camera, available);
         }
-        let said = Some((observation.reasons(), self.numbers.clone(), observation.identifying));
+        let (identifying, low_light) = (observation.identifying, observation.asks_for_light());
+        let said = Some((observation.reasons(), self.numbers.clone(), identifying, low_light));
         if self.last.said != said || self.last.looks.is_multiple_of(REPEAT) {
             self.last.said = said;
             if let Err(refused) = self.publisher.set_status(&observation.device_status()) {
