@@ -196,6 +196,10 @@ impl Program {
         let in_force = &self.watcher.numbers.in_force;
         self.threads.tuning.send_replace(in_force.tuning());
         self.threads.paused.send_replace(in_force.paused.value);
+        if !in_force.snapshots.value {
+            // Also the picture that was asked for just before.
+            self.threads.snapshot.send_if_modified(|asked| asked.take().is_some());
+        }
     }
 
     /// Asks for the next picture, if its owner lets pictures out.
