@@ -148,6 +148,11 @@ board-test: ## From a blank machine to events, through outages, upgrade and purg
 		tests/vm/run --board --release $$release out/expressiond_*_amd64.deb || exit 1; \
 	done
 
+.PHONY: ha-test
+ha-test: setup ## Show the daemon to real Home Assistants: ten minutes, and as many for their root once
+	cargo build --locked
+	tests/home-assistant/run target/debug/expressiond
+
 .PHONY: help
 help: ## This
 	@awk 'BEGIN { FS = ":.*## " } \

@@ -12,8 +12,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     }
     let Ok(command) = Command::parse(data) else { return };
     assert!(data.len() <= LONGEST);
-    if let Command::Set { threshold, max_fps } = command {
-        assert!(threshold.is_some() || max_fps.is_some());
+    if let Command::Set { threshold, max_fps, snapshots } = command {
+        assert!(threshold.is_some() || max_fps.is_some() || snapshots.is_some());
         let tuning = Tuning::default().changed(threshold, max_fps);
         survives(Runtime { tuning, ..Runtime::default() });
     }

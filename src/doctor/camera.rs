@@ -55,7 +55,7 @@ pub fn camera(
 
 /// A camera that its owner or one of its groups has paused.
 fn closed(groups: &[Name], runtime: &Runtime) -> Option<Finding> {
-    let paused = InForce::of(Tuning::default(), groups, runtime).paused;
+    let paused = InForce::of(Tuning::default(), false, groups, runtime).paused;
     let (by, remedy) = match paused.from {
         _ if !paused.value => return None,
         Author::Group(group) => {

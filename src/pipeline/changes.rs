@@ -10,8 +10,9 @@ use crate::publish::topics::Name;
 /// Every change is kept for the next start.
 pub struct Changes {
     runtime: Runtime,
-    /// What the settings file says.
+    /// What the settings file says: numbers, and whether pictures may leave.
     settled: Tuning,
+    snapshots: bool,
     /// The one whose word counts most last.
     groups: Vec<Name>,
     /// Where changes survive; `None` where there is no such place.
@@ -20,14 +21,19 @@ pub struct Changes {
 
 impl Changes {
     /// With what an earlier run kept, except of groups that the device has left.
-    pub fn load(settled: Tuning, groups: Vec<Name>, state_dir: Option<PathBuf>) -> Self {
+    pub fn load(
+        settled: Tuning,
+        snapshots: bool,
+        groups: Vec<Name>,
+        state_dir: Option<PathBuf>,
+    ) -> Self {
         let mut runtime = state_dir.as_deref().map(Runtime::load).unwrap_or_default();
         runtime.groups.retain(|known, _| groups.iter().any(|group| group.as_str() == known));
-        Self { runtime, settled, groups, state_dir }
+        Self { runtime, settled, snapshots, groups, state_dir }
     }
 
     pub fn in_force(&self) -> InForce {
-        InForce::of(self.settled, &self.groups, &self.runtime)
+        InForce::of(self.settled, self.snapshots, &self.groups, &self.runtime)
     }
 
     /// Numbers set by a command.
@@ -44,8 +50,17 @@ impl Changes {
         self.keep();
     }
 
-    pub fn set(&mut self, threshold: Option<Change>, max_fps: Option<Change>) {
+    /// `snapshots` as the settings file says, or (false) none.
+    pub fn set(
+        &mut self,
+        threshold: Option<Change>,
+        max_fps: Option<Change>,
+        snapshots: Option<bool>,
+    ) {
         self.runtime.tuning = self.runtime.tuning.changed(threshold, max_fps);
+        if let Some(snapshots) = snapshots {
+            self.runtime.snapshots_withheld = !snapshots;
+        }
         self.keep();
     }
 
@@ -76,7 +91,7 @@ mod tests {
     fn changes(groups: &[&str], folder: &std::path::Path) -> Changes {
         let settled = Tuning { threshold: Some(0.7), max_fps: Some(15.0) };
         let groups = groups.iter().map(|group| Name::new(*group).expect("valid"));
-        Changes::load(settled, groups.collect(), Some(folder.to_owned()))
+        Changes::load(settled, false, groups.collect(), Some(folder.to_owned()))
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::inference::{Inference, Orders, View};
 use super::lookout::Lookout;
 use super::mailbox::Mailbox;
 use super::pace::Pace;
-use super::plan::Plan;
+use super::plan::{Plan, settled};
 use super::stop::Stop;
 use super::teller::Teller;
 use super::watcher::{Numbers, Watcher};
@@ -28,6 +28,7 @@ use crate::error::{Error, Kind, Result};
 use crate::events::{Origin, Recorder, system_randomness};
 use crate::pixels::frame::Frame;
 use crate::publish::command::Command;
+use crate::publish::groups::Author;
 use crate::publish::inbox::{self, Understood};
 use crate::publish::runtime::Tuning;
 use crate::publish::topics::Name;
@@ -59,7 +60,8 @@ pub async fn daemon(plan: Plan, gallery: Option<PathBuf>, rehearse: Rehearsal) -
     log::info!("broker: {broker}; mosquitto_sub -v -t '{}/{device}/#'", config.mqtt.base_topic);
     let signals = Signals::new()?;
     let (model, refused) = (detector.info().id.clone(), detector.refused().to_vec());
-    let changes = Changes::load(about.settled, about.topics.groups().to_vec(), state_dir);
+    let groups = about.topics.groups().to_vec();
+    let changes = Changes::load(settled(&config), config.snapshots.enabled, groups, state_dir);
     let threads = start(&config, detector, gallery.clone(), &publisher, &camera, &clock, &changes)?;
     let counters = Arc::clone(&threads.counters);
     let hot_c = config.pace.hot_c;
@@ -68,9 +70,7 @@ pub async fn daemon(plan: Plan, gallery: Option<PathBuf>, rehearse: Rehearsal) -
         Watcher::new(publisher.clone(), counters, clock, camera, model, hot_c, numbers);
     watcher.refused_models = refused;
     watcher.service.ready();
-    let snapshots = config.snapshots.enabled;
-    let mut program =
-        Program { threads, watcher, understood, signals, changes, snapshots, rehearse };
+    let mut program = Program { threads, watcher, understood, signals, changes, rehearse };
     let wanted = program.attend().await;
     let ending = program.end(&publisher, wanted).await;
     farewell(&program.threads.counters, &publisher, gallery.as_deref());
@@ -98,8 +98,6 @@ struct Program {
     understood: Understood,
     signals: Signals,
     changes: Changes,
-    /// Whether pictures may be asked for.
-    snapshots: bool,
     rehearse: Rehearsal,
 }
 
@@ -167,7 +165,9 @@ impl Program {
         match command {
             Command::Pause {} => self.changes.pause(true),
             Command::Resume {} => self.changes.pause(false),
-            Command::Set { threshold, max_fps } => self.changes.set(threshold, max_fps),
+            Command::Set { threshold, max_fps, snapshots } => {
+                self.changes.set(threshold, max_fps, snapshots);
+            }
             Command::Identify {} => self.watcher.identify(),
             Command::Snapshot {} => self.snapshot(),
             Command::Restart {} => unreachable!("ends the program, in attend"),
@@ -196,12 +196,19 @@ impl Program {
         let in_force = &self.watcher.numbers.in_force;
         self.threads.tuning.send_replace(in_force.tuning());
         self.threads.paused.send_replace(in_force.paused.value);
+        if !in_force.snapshots.value {
+            // Also the picture that was asked for just before.
+            self.threads.snapshot.send_if_modified(|asked| asked.take().is_some());
+        }
     }
 
     /// Asks for the next picture, if its owner lets pictures out.
     fn snapshot(&self) {
-        let refused = if !self.snapshots {
+        let snapshots = self.changes.in_force().snapshots;
+        let refused = if !snapshots.value && snapshots.from == Author::File {
             "snapshots.enabled is false in the settings file"
+        } else if !snapshots.value {
+            "a command holds pictures back; set snapshots to true"
         } else if *self.threads.paused.borrow() {
             "paused, the camera is closed"
         } else {

@@ -42,7 +42,8 @@ pub struct Inference {
 pub struct Orders {
     /// The numbers in force.
     pub tuning: watch::Receiver<Tuning>,
-    /// When a picture was asked for last, on the monotonic clock.
+    /// When a picture was asked for last, on the monotonic clock; none when it may not
+    /// leave any more.
     pub snapshot: watch::Receiver<Option<Duration>>,
     /// Largest packet that may go to the broker, in bytes.
     pub largest_packet: usize,
@@ -128,8 +129,8 @@ impl Inference {
             return;
         }
         let now = self.clock.now().monotonic;
-        let asked = *self.orders.snapshot.borrow_and_update();
-        if asked.is_none_or(|asked| now.saturating_sub(asked) > SNAPSHOT_LIMIT) {
+        let Some(asked) = *self.orders.snapshot.borrow_and_update() else { return };
+        if now.saturating_sub(asked) > SNAPSHOT_LIMIT {
             self.refuse_snapshot(&"no picture came in time");
             return;
         }

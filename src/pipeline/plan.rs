@@ -74,12 +74,13 @@ pub fn about(config: &Config, topics: Topics, camera: &Name, classes: Vec<String
         topics,
         cameras: vec![camera.clone()],
         classes,
-        settled: Tuning {
-            threshold: Some(config.tracking.start_confidence),
-            max_fps: Some(config.pace.max_fps),
-        },
         snapshots: config.snapshots.enabled,
     }
+}
+
+/// What the settings file says where nothing was changed at run time.
+pub fn settled(config: &Config) -> Tuning {
+    Tuning { threshold: Some(config.tracking.start_confidence), max_fps: Some(config.pace.max_fps) }
 }
 
 fn wrong(key: &str, why: &dyn std::fmt::Display) -> Error {

@@ -147,7 +147,7 @@ mod tests {
         Numbers {
             groups: vec!["hall".to_owned()],
             runtime: runtime.tuning,
-            in_force: InForce::of(Tuning::default(), &groups, runtime),
+            in_force: InForce::of(Tuning::default(), false, &groups, runtime),
         }
     }
 

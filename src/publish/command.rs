@@ -34,6 +34,9 @@ pub enum Command {
         threshold: Option<Change>,
         #[serde(default, deserialize_with = "max_fps")]
         max_fps: Option<Change>,
+        /// False holds pictures back; true does so no more.
+        #[serde(default, deserialize_with = "snapshots")]
+        snapshots: Option<bool>,
     },
     /// Say for some seconds which device this is.
     Identify {},
@@ -62,13 +65,6 @@ fn change<'de, D: Deserializer<'de>>(
     key: &str,
     range: &RangeInclusive<f64>,
 ) -> Result<Option<Change>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Said {
-        Nothing(()),
-        Number(f64),
-        Word(String),
-    }
     let words = || {
         let (least, most) = (range.start(), range.end());
         D::Error::custom(format!("{key} must be from {least} to {most}, null or \"reset\""))
@@ -77,8 +73,27 @@ fn change<'de, D: Deserializer<'de>>(
         Said::Nothing(()) => Ok(Some(Change::Reset)),
         Said::Word(word) if word == "reset" => Ok(Some(Change::Reset)),
         Said::Number(number) if range.contains(&number) => Ok(Some(Change::To(number as f32))),
-        Said::Word(_) | Said::Number(_) => Err(words()),
+        Said::Word(_) | Said::Number(_) | Said::Flag(_) => Err(words()),
     }
+}
+
+fn snapshots<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
+    match Said::deserialize(from) {
+        Ok(Said::Nothing(())) => Ok(Some(true)),
+        Ok(Said::Word(word)) if word == "reset" => Ok(Some(true)),
+        Ok(Said::Flag(flag)) => Ok(Some(flag)),
+        _ => Err(D::Error::custom("snapshots must be true, false, null or \"reset\"")),
+    }
+}
+
+/// What may stand where something is set.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Said {
+    Nothing(()),
+    Flag(bool),
+    Number(f64),
+    Word(String),
 }
 
 impl Change {
@@ -109,7 +124,7 @@ pub enum Refused {
     Long(usize),
     #[error("not a command ({0}); docs/ref/mqtt.md lists them")]
     Unknown(String),
-    #[error("set changes nothing: it needs threshold or max_fps")]
+    #[error("set changes nothing: it needs threshold, max_fps or snapshots")]
     Empty,
     #[error("retained: a command is for this moment only. Publish it without the retain flag")]
     Retained,
@@ -124,7 +139,7 @@ impl Command {
         }
         let command =
             serde_json::from_slice(payload).map_err(|error| Refused::Unknown(error.to_string()))?;
-        if command == (Self::Set { threshold: None, max_fps: None }) {
+        if command == (Self::Set { threshold: None, max_fps: None, snapshots: None }) {
             return Err(Refused::Empty);
         }
         Ok(command)
@@ -186,7 +201,7 @@ mod tests {
     fn numbers_are_set_kept_and_taken_back() {
         let before = Tuning { threshold: None, max_fps: Some(2.0) };
         let after = |text: &str| match Command::parse(text.as_bytes()) {
-            Ok(Command::Set { threshold, max_fps }) => Ok(before.changed(threshold, max_fps)),
+            Ok(Command::Set { threshold, max_fps, .. }) => Ok(before.changed(threshold, max_fps)),
             other => Err(other),
         };
         let set = r#"{"command":"set","threshold":0.7}"#;
@@ -199,6 +214,17 @@ mod tests {
         let refused = after(r#"{"command":"set","max_fps":0}"#).expect_err("refused");
         let words = refused.expect_err("refused").to_string();
         assert!(words.contains("max_fps must be from 0.1 to 240"), "{words}");
+    }
+
+    #[test]
+    fn pictures_are_held_back_and_let_out_again() {
+        for (word, expected) in
+            [("false", false), ("true", true), ("null", true), ("\"reset\"", true)]
+        {
+            let text = format!(r#"{{"command":"set","snapshots":{word}}}"#);
+            let set = Command::Set { threshold: None, max_fps: None, snapshots: Some(expected) };
+            assert_eq!(Command::parse(text.as_bytes()), Ok(set), "{text}");
+        }
     }
 
     #[test]
@@ -216,6 +242,8 @@ mod tests {
             r#"{"command":"set","threshold":1.01}"#,
             r#"{"command":"set","threshold":"0.5"}"#,
             r#"{"command":"set","max_fps":1e9}"#,
+            r#"{"command":"set","max_fps":true}"#,
+            r#"{"command":"set","snapshots":1}"#,
             "\u{0}",
         ] {
             let refused = Command::parse(text.as_bytes());
@@ -257,11 +285,12 @@ mod tests {
             name in "pause|resume|restart|set|identify|snapshot|Pause|x|",
             threshold in proptest::option::of(number()),
             max_fps in proptest::option::of(number()),
+            snapshots in proptest::option::of(number()),
             extra in proptest::option::of("[a-z]{1,3}"),
             bytes in prop::collection::vec(any::<u8>(), 0..40),
         ) {
             let mut value = serde_json::json!({ "command": name });
-            for (key, number) in [("threshold", threshold), ("max_fps", max_fps)] {
+            for (key, number) in [("threshold", threshold), ("max_fps", max_fps), ("snapshots", snapshots)] {
                 if let Some(number) = number {
                     value[key] = number;
                 }

@@ -127,14 +127,17 @@ pub struct InForce {
     pub threshold: Given<Option<f32>>,
     pub max_fps: Given<Option<f32>>,
     pub paused: Given<bool>,
+    /// Whether pictures may leave the device when somebody asks for one.
+    pub snapshots: Given<bool>,
 }
 
 impl InForce {
     /// The later one wins: what the settings file says (`settled`), `groups` in the
     /// order in which the device lists them, a command to this device. A pause only
     /// adds up: the camera is open while neither its owner nor any group wants it
-    /// closed.
-    pub fn of(settled: Tuning, groups: &[Name], runtime: &Runtime) -> Self {
+    /// closed. Pictures leave only where the file lets them (`snapshots`) and no
+    /// command holds them back.
+    pub fn of(settled: Tuning, snapshots: bool, groups: &[Name], runtime: &Runtime) -> Self {
         let said: Vec<(&str, &Said)> = groups
             .iter()
             .filter_map(|group| Some((group.as_str(), runtime.groups.get(group.as_str())?)))
@@ -157,10 +160,16 @@ impl InForce {
             Some((group, _)) => Given { value: true, from: author(group) },
             None => Given { value: false, from: Author::File },
         };
+        let snapshots = if snapshots && runtime.snapshots_withheld {
+            Given { value: false, from: Author::Command }
+        } else {
+            Given { value: snapshots, from: Author::File }
+        };
         Self {
             threshold: choose(|tuning| tuning.threshold),
             max_fps: choose(|tuning| tuning.max_fps),
             paused,
+            snapshots,
         }
     }
 
@@ -213,7 +222,7 @@ mod tests {
             ]),
             ..Runtime::default()
         };
-        let shown = |runtime: &Runtime| InForce::of(FILE, &groups, runtime).to_string();
+        let shown = |runtime: &Runtime| InForce::of(FILE, false, &groups, runtime).to_string();
         let five = "max_fps 5 (group:building), not paused (file)";
         assert_eq!(shown(&runtime), format!("threshold 0.6 (group:hall), {five}"));
         runtime.tuning.threshold = Some(0.9);
@@ -228,7 +237,7 @@ mod tests {
         let groups = names(&["building", "hall"]);
         let paused = |owner: bool, pairs: &[(&str, &str)]| {
             let runtime = Runtime { paused: owner, groups: heard(pairs), ..Runtime::default() };
-            let paused = InForce::of(FILE, &groups, &runtime).paused;
+            let paused = InForce::of(FILE, false, &groups, &runtime).paused;
             (paused.value, paused.from.to_string())
         };
         let word = |author: &str| author.to_owned();
@@ -237,6 +246,19 @@ mod tests {
         assert_eq!(paused(false, &[("hall", r#"{"paused":true}"#)]), (true, word("group:hall")));
         let both = [("building", r#"{"paused":true}"#), ("hall", r#"{"paused":false}"#)];
         assert_eq!(paused(false, &both), (true, word("group:building")));
+    }
+
+    #[test]
+    fn a_command_holds_pictures_back_and_lets_out_none() {
+        let snapshots = |allowed: bool, snapshots_withheld: bool| {
+            let runtime = Runtime { snapshots_withheld, ..Runtime::default() };
+            let snapshots = InForce::of(FILE, allowed, &[], &runtime).snapshots;
+            (snapshots.value, snapshots.from)
+        };
+        assert_eq!(snapshots(true, false), (true, Author::File));
+        assert_eq!(snapshots(true, true), (false, Author::Command));
+        assert_eq!(snapshots(false, false), (false, Author::File));
+        assert_eq!(snapshots(false, true), (false, Author::File));
     }
 
     #[test]

@@ -18,6 +18,11 @@ use crate::clock::Clock;
 /// Commands that wait to be carried out.
 const WAITING: usize = 8;
 
+/// How long topics of a camera that is gone outlive it in a run. Its entities are taken
+/// back two seconds after the start; while they are there, Home Assistant complains of
+/// a topic that says nothing.
+const LINGER: Duration = Duration::from_secs(5);
+
 /// What must be heard for [`start`] to do its work.
 pub fn subscriptions(about: &About) -> Subscriptions {
     let topics = &about.topics;
@@ -88,7 +93,7 @@ impl Inbox {
             return;
         }
         let payload = self.about.payload(before).to_string().into_bytes();
-        self.retain(Class::Discovery, self.about.topic(), payload);
+        self.retain(payload);
     }
 
     fn command(&mut self, message: &Received) {
@@ -151,7 +156,7 @@ impl Inbox {
         if self.about.settings.enabled {
             self.announce(Some(&message.payload));
         } else {
-            self.retain(Class::Discovery, self.about.topic(), Vec::new());
+            self.retain(Vec::new());
         }
     }
 
@@ -159,14 +164,23 @@ impl Inbox {
     fn earlier_camera(&self, message: &Received) {
         let Some(camera) = self.about.topics.camera_of(&message.topic) else { return };
         let known = self.about.cameras.iter().any(|known| known.as_str() == camera);
-        if message.retained && !message.payload.is_empty() && !known {
-            self.retain(Class::State, message.topic.clone(), Vec::new());
+        if !message.retained || message.payload.is_empty() || known {
+            return;
         }
+        let (publisher, topic) = (self.publisher.clone(), message.topic.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(LINGER).await;
+            retain(&publisher, Class::State, topic, Vec::new());
+        });
     }
 
-    fn retain(&self, class: Class, topic: String, payload: Vec<u8>) {
-        if let Err(refused) = self.publisher.set_retained(class, topic, payload) {
-            log::error!("{refused}");
-        }
+    fn retain(&self, payload: Vec<u8>) {
+        retain(&self.publisher, Class::Discovery, self.about.topic(), payload);
+    }
+}
+
+fn retain(publisher: &Publisher, class: Class, topic: String, payload: Vec<u8>) {
+    if let Err(refused) = publisher.set_retained(class, topic, payload) {
+        log::error!("{refused}");
     }
 }

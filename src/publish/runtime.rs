@@ -16,6 +16,8 @@ use super::groups::{Heard, Said};
 pub struct Runtime {
     /// Whether its owner has paused the device.
     pub paused: bool,
+    /// Whether a command holds back the pictures that the settings file lets out.
+    pub snapshots_withheld: bool,
     #[serde(flatten)]
     pub tuning: Tuning,
     /// What the device's groups said last, so that a restart without a broker goes on
@@ -50,8 +52,8 @@ const FILE: &str = "runtime.json";
 
 impl Runtime {
     /// What an earlier run kept in `state_dir`; the default when it kept nothing.
-    /// A file that cannot be understood counts as paused: a camera that its owner
-    /// may have closed is not opened by accident.
+    /// A file that cannot be understood counts as paused, and pictures as withheld: a
+    /// camera that its owner may have closed is not opened by accident.
     pub fn load(state_dir: &Path) -> Self {
         let path = state_dir.join(FILE);
         let text = match fs::read(&path) {
@@ -63,7 +65,7 @@ impl Runtime {
             serde_json::from_slice(&text).unwrap_or_else(|error| Self::unknown(&path, &error));
         let possible = |said: Said| Said { tuning: said.tuning.possible(), ..said };
         let groups = kept.groups.into_iter().map(|(group, said)| (group, possible(said)));
-        Self { tuning: kept.tuning.possible(), groups: groups.collect(), paused: kept.paused }
+        Self { tuning: kept.tuning.possible(), groups: groups.collect(), ..kept }
     }
 
     fn unknown(path: &Path, error: &dyn std::error::Error) -> Self {
@@ -72,7 +74,7 @@ impl Runtime {
              Send resume, or remove the file",
             path.display()
         );
-        Self { paused: true, ..Self::default() }
+        Self { paused: true, snapshots_withheld: true, ..Self::default() }
     }
 
     /// Keeps it for the next run: written beside, forced to disk, renamed over.
@@ -100,7 +102,9 @@ mod tests {
         let tuning = Tuning { threshold: Some(0.7), max_fps: Some(0.1) };
         let said = Said { tuning: Tuning { threshold: None, ..tuning }, paused: true };
         let groups = Heard::from([("hall".to_owned(), said)]);
-        for changed in [Runtime { paused: true, tuning, groups }, Runtime::default()] {
+        for changed in
+            [Runtime { paused: true, snapshots_withheld: true, tuning, groups }, Runtime::default()]
+        {
             changed.save(&state).expect("saved");
             assert_eq!(Runtime::load(&state), changed);
         }
@@ -125,7 +129,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         for text in ["", "{", "\"paused\"", r#"{"paused":1}"#] {
             fs::write(folder.path().join(FILE), text).expect("written");
-            assert!(Runtime::load(folder.path()).paused, "{text}");
+            let kept = Runtime::load(folder.path());
+            assert!(kept.paused && kept.snapshots_withheld, "{text}");
         }
     }
 }

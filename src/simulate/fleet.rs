@@ -18,7 +18,7 @@ use crate::events::{Event, Origin, Recorder, system_randomness};
 use crate::pipeline::capture::{CaptureState, Open};
 use crate::pipeline::counters::Counters;
 use crate::pipeline::inference::View;
-use crate::pipeline::plan::{Identity, about};
+use crate::pipeline::plan::{Identity, about, settled};
 use crate::pipeline::teller::Teller;
 use crate::pipeline::watcher::{Numbers, Watcher};
 use crate::publish::credentials::Credentials;
@@ -128,7 +128,6 @@ impl Device {
             clock: Arc::clone(&clock),
         };
         let (publisher, received) = Publisher::start(start)?;
-        let settled = about.settled;
         let origin = Origin {
             device: device.to_string(),
             camera: camera.to_string(),
@@ -153,7 +152,7 @@ impl Device {
             Numbers {
                 groups: Vec::new(),
                 runtime: Tuning::default(),
-                in_force: InForce::of(settled, &[], &Runtime::default()),
+                in_force: InForce::of(settled(&config), false, &[], &Runtime::default()),
             },
         );
         let visits = Visits::new(number as u64, options.every, clock.now().monotonic);

@@ -18,11 +18,11 @@ use crate::support::{AnyBroker, camera, event, publisher, speaking};
 
 const DOCUMENT: &str = include_str!("../../docs/ref/mqtt.md");
 
-fn table(heading: &str) -> Vec<Vec<String>> {
+pub fn table(heading: &str) -> Vec<Vec<String>> {
     page::table(DOCUMENT, heading)
 }
 
-fn placed(topic: &str) -> String {
+pub fn placed(topic: &str) -> String {
     topic.replace("<base>", "expressiond").replace("<device>", "d1").replace("<camera>", "front")
 }
 
@@ -160,6 +160,7 @@ pub fn status(mqtt: expressiond::publish::queue::Stats) -> DeviceStatus {
         groups: vec!["hall".into()],
         in_force: InForce::of(
             Tuning { threshold: Some(0.7), max_fps: Some(15.0) },
+            true,
             &[Name::new("hall").expect("valid")],
             &runtime,
         ),

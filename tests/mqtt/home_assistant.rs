@@ -8,7 +8,6 @@ use expressiond::clock::SystemClock;
 use expressiond::publish::command::Command;
 use expressiond::publish::discovery::{About, Settings};
 use expressiond::publish::message::Class;
-use expressiond::publish::runtime::Tuning;
 use expressiond::publish::topics::{Name, Topics};
 use expressiond::publish::{Publisher, inbox};
 use serde_json::{Value, json};
@@ -28,7 +27,6 @@ fn about(cameras: &[&str]) -> About {
         topics: Topics::new("expressiond", Name::new("d1").expect("valid")).expect("valid"),
         cameras: cameras.iter().map(|name| Name::camera(*name).expect("valid")).collect(),
         classes: vec!["happy".into(), "not_happy".into()],
-        settled: Tuning { threshold: Some(0.7), max_fps: Some(15.0) },
         snapshots: true,
     }
 }
@@ -199,6 +197,27 @@ async fn refused(publisher: &Publisher, count: u64) {
     }
 }
 
+/// The document's table has what is announced, and nothing else.
+#[test]
+fn every_entity_is_documented() {
+    let documented: BTreeSet<_> = contract::table("## Home Assistant")
+        .into_iter()
+        .map(|row| (contract::placed(&row[0]), row[1].clone(), row[2].clone(), row[3].clone()))
+        .collect();
+    let payload = about(&["front"]).payload(None);
+    let components = payload["cmps"].as_object().expect("an object");
+    let announced: BTreeSet<_> = components
+        .iter()
+        .map(|(key, component)| {
+            let field = |name: &str| component[name].as_str().map(str::to_owned);
+            let category = field("ent_cat").unwrap_or("–".into());
+            let text = |name| field(name).expect("text");
+            (key.clone(), text("p"), text("name"), category)
+        })
+        .collect();
+    assert_eq!(documented, announced);
+}
+
 /// Every template, fed with what really goes over its topic, says something that
 /// Home Assistant takes.
 #[test]
@@ -232,7 +251,20 @@ fn templates_understand_the_payloads() {
     assert_eq!(rendered("events_lost", &running), "0");
     assert_eq!(rendered("temperature", &running), "51.5");
     assert_eq!(rendered("threshold", &running), "0.75", "set while running");
-    assert_eq!(rendered("max_fps", &running), "15", "as the file says");
+    assert_eq!(rendered("max_fps", &running), "15.0", "as the file says");
+    assert_eq!(rendered("snapshots", &running), "on", "as the file says");
+    assert_eq!(rendered("frames_broken", &running), "0");
+    let button = |status: &Value| {
+        let template = &components["take_snapshot"]["avty"][1]["val_tpl"];
+        render_text(template.as_str().expect("a template"), status)
+    };
+    assert_eq!(button(&running), "online");
+    let mut withheld = running.clone();
+    withheld["in_force"]["snapshots"]["value"] = false.into();
+    assert_eq!(
+        (rendered("snapshots", &withheld), button(&withheld)),
+        ("off".into(), "offline".into())
+    );
     status.reasons.clear();
     status.paused = true;
     assert_eq!(rendered("reason", &json!(status)), "ok");
@@ -259,14 +291,25 @@ fn numbers_send_commands_that_are_understood() {
         assert_eq!(sent, expected);
         Command::parse(sent.as_bytes()).expect("understood");
     }
-    for key in ["identify", "take_snapshot", "restart"] {
-        let pressed = components[key]["pl_prs"].as_str().expect("a payload");
-        Command::parse(pressed.as_bytes()).expect("understood");
+    for (key, fields) in [
+        ("identify", &["pl_prs"][..]),
+        ("take_snapshot", &["pl_prs"]),
+        ("restart", &["pl_prs"]),
+        ("active", &["pl_on", "pl_off"]),
+        ("snapshots", &["pl_on", "pl_off"]),
+    ] {
+        for field in fields {
+            let sent = components[key][field].as_str().expect("a payload");
+            Command::parse(sent.as_bytes()).expect("understood");
+        }
     }
 }
 
 fn render(component: &Value, payload: &Value) -> String {
-    let template = component["val_tpl"].as_str().expect("a template");
+    render_text(component["val_tpl"].as_str().expect("a template"), payload)
+}
+
+fn render_text(template: &str, payload: &Value) -> String {
     let mut environment = minijinja::Environment::new();
     environment.set_undefined_behavior(minijinja::UndefinedBehavior::Lenient);
     let context = minijinja::Value::from_serialize(

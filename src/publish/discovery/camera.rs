@@ -68,8 +68,9 @@ impl About {
                 json!({
                     "p": "event", "name": named("Event"), "evt_typ": event_types,
                     "stat_t": self.topics.event(camera),
-                    // A late event has an old meaning: it triggers nothing.
-                    "val_tpl": "{% if not value_json.late %}{{ value }}{% endif %}",
+                    // A late event has an old meaning: it triggers nothing. Others have no
+                    // such field, which Home Assistant would warn of at each.
+                    "val_tpl": "{% if not value_json.late | default(false) %}{{ value }}{% endif %}",
                 }),
             ),
         ];

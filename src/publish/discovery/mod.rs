@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::runtime::Tuning;
 use super::topics::{Name, Topics};
 
 /// Section `[home_assistant]`: what Home Assistant is told.
@@ -76,8 +75,6 @@ pub struct About {
     pub cameras: Vec<Name>,
     /// The expressions that the model knows.
     pub classes: Vec<String>,
-    /// What the settings file says where nothing was changed at run time.
-    pub settled: Tuning,
     /// Whether the owner lets pictures out (`snapshots.enabled`).
     pub snapshots: bool,
 }
@@ -183,7 +180,6 @@ mod tests {
             topics: Topics::new("expressiond", Name::new("d1").expect("valid")).expect("valid"),
             cameras: cameras.iter().map(|name| Name::camera(*name).expect("valid")).collect(),
             classes: vec!["happy".into(), "not_happy".into()],
-            settled: Tuning { threshold: Some(0.7), max_fps: Some(15.0) },
             snapshots: false,
         }
     }
