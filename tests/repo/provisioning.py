@@ -79,7 +79,7 @@ def a_mistake_in_the_settings_stops_before_the_board_has_it(board: Board, worksh
     wrong = json.dumps({"expressiond_settings": {"camera": {"fsp": 5}}})
     told = run([*play, "--extra-vars", wrong], env=ansible(), ok=False)
     assert "fsp" in told, told
-    assert not (board.folder / "etc/expressiond/conf.d/50-fleet.toml").exists()
+    assert not (board.folder / "etc/expressiond/conf.d/50-ansible.toml").exists()
 
 
 def the_role_is_clean(board: Board, workshop: Workshop) -> None:
