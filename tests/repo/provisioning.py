@@ -94,7 +94,7 @@ def hears_an_event(board: Board, workshop: Workshop, port: int) -> None:
     folder.chmod(0o755)
     run(["mosquitto_passwd", "-c", "-b", folder / "passwords", "boards", PASSWORD])
     (folder / "passwords").chmod(0o644)
-    (folder / "conf").write_text(f"listener {port} 127.0.0.1\npassword_file {folder}/passwords\n")
+    (folder / "conf").write_text(f"user root\nlistener {port} 127.0.0.1\npassword_file {folder}/passwords\n")
     shutil.copytree(ROOT / "tests/demo/frames", board.folder / "root/frames")
     broker = subprocess.Popen([find_mosquitto(), "-c", folder / "conf"], stderr=subprocess.DEVNULL)
     daemon = listener = None
