@@ -65,8 +65,8 @@ class Workshop:
         listed = run(["gpg", "--batch", "--with-colons", "--list-keys", name], env=self.gpg_home)
         return next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr"))
 
-    def keyring(self, key: str) -> str:
-        return run(["gpg", "--batch", "--armor", "--export", key], env=self.gpg_home)
+    def keyring(self, *keys: str) -> str:
+        return run(["gpg", "--batch", "--armor", "--export", *keys], env=self.gpg_home)
 
     def make_model_key(self, name: str) -> None:
         private, public = self.folder / f"{name}.key", self.folder / f"{name}.pem"

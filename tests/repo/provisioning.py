@@ -79,7 +79,7 @@ def a_mistake_in_the_settings_stops_before_the_board_has_it(board: Board, worksh
     wrong = json.dumps({"expressiond_settings": {"camera": {"fsp": 5}}})
     told = run([*play, "--extra-vars", wrong], env=ansible(), ok=False)
     assert "fsp" in told, told
-    assert not (board.folder / "etc/expressiond/conf.d/50-fleet.toml").exists()
+    assert not (board.folder / "etc/expressiond/conf.d/50-ansible.toml").exists()
 
 
 def the_role_is_clean(board: Board, workshop: Workshop) -> None:
@@ -94,7 +94,7 @@ def hears_an_event(board: Board, workshop: Workshop, port: int) -> None:
     folder.chmod(0o755)
     run(["mosquitto_passwd", "-c", "-b", folder / "passwords", "boards", PASSWORD])
     (folder / "passwords").chmod(0o644)
-    (folder / "conf").write_text(f"listener {port} 127.0.0.1\npassword_file {folder}/passwords\n")
+    (folder / "conf").write_text(f"user root\nlistener {port} 127.0.0.1\npassword_file {folder}/passwords\n")
     shutil.copytree(ROOT / "tests/demo/frames", board.folder / "root/frames")
     broker = subprocess.Popen([find_mosquitto(), "-c", folder / "conf"], stderr=subprocess.DEVNULL)
     daemon = listener = None
