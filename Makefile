@@ -39,7 +39,7 @@ format-check:
 	cargo fmt --check
 
 .PHONY: lint
-lint: setup-build ## Clippy without mercy, with and without the broker inside
+lint: setup-build ## Clippy without mercy, with everything and with nothing that is optional
 	cargo clippy --locked --all-targets --features simulate -- -D warnings
 	cargo clippy --locked --all-targets --no-default-features -- -D warnings
 

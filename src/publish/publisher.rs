@@ -14,7 +14,7 @@ use super::message::Class;
 use super::outbox::{JournalError, Outbox};
 use super::payload::{CameraState, DeviceStatus, OFFLINE, ONLINE};
 use super::queue::{Queue, Refused, Stats};
-use super::settings::{Settings, Version};
+use super::settings::Settings;
 use super::tls::TlsError;
 use super::topics::{Name, NameError, Topics};
 use super::url::{BrokerUrl, UrlError};
@@ -115,7 +115,7 @@ impl Publisher {
             None => {
                 let broker = super::broker::Broker::start(settings.embedded_port)?;
                 // It would hang up on MQTT 5: do not try.
-                (broker.url(), Version::V311, Some(Arc::new(broker)))
+                (broker.url(), super::settings::Version::V311, Some(Arc::new(broker)))
             }
         };
         #[cfg(not(feature = "embedded-broker"))]
