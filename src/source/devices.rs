@@ -68,6 +68,7 @@ const RECEIVERS: [&str; 3] = ["unicam", "rp1-cfe", "bcm2835-unicam"];
 /// What boards have besides: codecs and image processors, which give back the pictures
 /// that they are given.
 const PROCESSORS: [&str; 5] = ["bcm2835-codec", "bcm2835-isp", "pispbe", "rpi-hevc-dec", "rpivid"];
+const CLASS: &str = "/sys/class/video4linux";
 const LOOPBACK: &str = "v4l2 loopback";
 const BRIDGE: &str = "a CSI camera's receiver gives raw sensor data; bring it through libcamera and v4l2loopback: docs/guide/cameras.md";
 
@@ -100,12 +101,17 @@ fn examine(path: &Path) -> Node {
     })
 }
 
+/// What is known of a node that cannot be opened: the kernel's name for it, by which a
+/// pattern finds it all the same.
 fn unknown(path: &Path) -> Node {
+    let name = path
+        .file_name()
+        .and_then(|name| fs::read_to_string(Path::new(CLASS).join(name).join("name")).ok());
     Node {
         path: path.to_owned(),
         link: links(path).into_iter().next(),
         driver: String::new(),
-        card: String::new(),
+        card: name.unwrap_or_default().trim().to_owned(),
         bus: String::new(),
         formats: Vec::new(),
         state: State::Usable,
@@ -177,7 +183,7 @@ fn judge(
 /// end of a pipeline that libcamera knows to configure, and gives nothing by itself.
 /// (What `V4L2_CAP_IO_MC` says, a flag that the v4l crate drops.)
 fn has_subdevices(path: &Path) -> bool {
-    let class = Path::new("/sys/class/video4linux");
+    let class = Path::new(CLASS);
     let device = |name: &std::ffi::OsStr| fs::canonicalize(class.join(name).join("device")).ok();
     let Some(own) = path.file_name().and_then(device) else { return false };
     let names = fs::read_dir(class).into_iter().flatten().flatten().map(|entry| entry.file_name());

@@ -47,7 +47,7 @@ def a_lost_permission_is_told_and_passes(machine: Machine, outside: Listener) ->
 
 
 def what_is_no_camera_is_told_and_passed_over(machine: Machine, outside: Listener) -> None:
-    """vivid's second instance is an output and a metadata node."""
+    """vivid brings a metadata node and an output besides its camera."""
     nodes = {node["path"]: node for node in json.loads(machine.run("expressiond cameras --json"))}
     wrong = {path: node for path, node in nodes.items() if node["state"] == "not_a_camera"}
     assert len(wrong) == 2, nodes
@@ -166,5 +166,4 @@ TESTS = (
     a_camera_that_comes_back_under_another_number_is_found,
     a_wall_clock_that_jumps_changes_nothing,
     a_machine_that_stands_still_goes_on,
-    a_suspension_opens_the_camera_again,
 )
