@@ -50,3 +50,10 @@ fn read(clock: ClockId) -> Duration {
     let time = clock_gettime(clock);
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
+
+/// Both clocks so many seconds after their beginning.
+#[cfg(test)]
+pub fn at(seconds: u64) -> Moment {
+    let since = Duration::from_secs(seconds);
+    Moment { monotonic: since, wall: SystemTime::UNIX_EPOCH + since }
+}

@@ -240,16 +240,8 @@ fn mark_late(payload: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
     use super::*;
-
-    fn at(seconds: u64) -> Moment {
-        Moment {
-            monotonic: Duration::from_secs(seconds),
-            wall: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds),
-        }
-    }
+    use crate::clock::at;
 
     fn queue() -> Queue {
         let settings = Settings { max_packet_bytes: 4096, ..Settings::default() };
