@@ -13,10 +13,9 @@ from pathlib import Path
 
 import troubles
 from guide import Owner
-from ledger import events_lost, first_event, nothing_lost, told
+from ledger import PATIENCE, events_lost, first_event, nothing_lost, told
 from machine import Listener, Machine, until
 
-PATIENCE = 300.0  # seconds for anything that needs faces; emulation is slow
 SETTINGS = "/etc/expressiond/expressiond.toml"
 
 

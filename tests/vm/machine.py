@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-LIMIT = 120.0  # seconds; emulated processors are slow
+LIMIT = 300.0  # seconds; emulated processors are slow
 
 
 def until(what: str, condition: Callable[[], object], limit: float = LIMIT):
@@ -53,6 +53,7 @@ class Machine:
             + ["-drive", f"file={folder / 'disk.ext4'},format=raw,if=virtio,snapshot=on"]
             + ["-drive", f"file={payload},format=raw,if=virtio,readonly=on"]
             + ["-nic", f"user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{self.port}-:1883"]
+            + ["-global", "virtio-net-pci.romfile="]  # nothing to boot from there
             + ["-device", "virtio-serial", "-chardev", f"socket,id=a,path={socket_path},server=on,wait=off"]
             + ["-device", "virtserialport,chardev=a,name=agent"]
             + ["-serial", f"file:{self.console}"],

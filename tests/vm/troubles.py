@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import time
 
-from ledger import first_event, nothing_lost, told
+from ledger import PATIENCE, first_event, nothing_lost, told
 from machine import Listener, Machine, until
 
-PATIENCE = 300.0
 STATE = "/var/lib/private/expressiond"
 
 

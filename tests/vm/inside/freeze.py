@@ -2,7 +2,7 @@
 """Stops one thread of a process and leaves the others running: freeze.py PID THREAD-NAME
 
 As a debugger does it (ptrace(2)): a signal would stop the whole process. The thread
-stays stopped until the process is gone.
+stays stopped until the process dies; a tracer that stayed would keep it a zombie.
 """
 
 import ctypes
@@ -19,5 +19,5 @@ libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_
 for request in (SEIZE, INTERRUPT):
     if libc.ptrace(request, thread, None, None) != 0:
         sys.exit(f"ptrace {request:#x}: errno {ctypes.get_errno()}")
-while process.exists():
+while process.exists() and (process / "stat").read_text().rpartition(") ")[2][0] not in "ZX":
     time.sleep(0.2)
