@@ -35,6 +35,12 @@ pub struct Args {
     /// Numbers of threads to try
     #[arg(long, value_delimiter = ',', default_values_t = [1, 2])]
     threads: Vec<usize>,
+    /// What the camera sends
+    #[arg(long, value_delimiter = ',', default_values = INPUTS, value_parser = INPUTS)]
+    inputs: Vec<String>,
+    /// Leave out the still room, the longest part
+    #[arg(long)]
+    no_still: bool,
     /// The picture to make frames from
     #[arg(long, value_name = "PICTURE")]
     source: Option<PathBuf>,
@@ -42,6 +48,9 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
 }
+
+/// Those of `frames`.
+const INPUTS: [&str; 2] = ["mjpeg", "yuyv"];
 
 /// The frame that cameras give most.
 const FRAME: Size = Size::new(640, 480);
@@ -59,7 +68,8 @@ struct Report {
     stages: Vec<Stage>,
     threads: Threads,
     /// Of raw frames on one thread.
-    still: Still,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    still: Option<Still>,
 }
 
 #[derive(Debug, Serialize)]
@@ -77,7 +87,8 @@ pub fn run(args: &Args) -> Result<()> {
         settings.check().map_err(|(key, why)| Error::new(Kind::Config, format!("{key} {why}")))?;
         let mut detector = Detector::load(&settings)?;
         model.clone_from(&detector.info().id);
-        for (input, frame) in frames(args, &detector)? {
+        let wanted = |(input, _): &(&str, Frame)| args.inputs.iter().any(|name| name == input);
+        for (input, frame) in frames(args, &detector)?.into_iter().filter(wanted) {
             runs.push(stages::measure(input, &frame, *threads, &mut detector, args.frames.max(1))?);
         }
     }
@@ -86,12 +97,8 @@ pub fn run(args: &Args) -> Result<()> {
         .iter()
         .max_by(faster)
         .cloned()
-        .ok_or_else(|| Error::new(Kind::Config, "--threads names no number to try"))?;
-    let path = args.model.clone().unwrap_or_default();
-    let settings = Settings { path, ..Settings::default() };
-    let detector = Detector::load(&settings)?;
-    let [_, (_, raw)] = frames(args, &detector)?;
-    let still = still::measure(&raw, detector)?;
+        .ok_or_else(|| Error::new(Kind::Config, "--threads or --inputs is empty"))?;
+    let still = if args.no_still { None } else { Some(still_room(args)?) };
     let report = Report {
         model,
         fps: best.fps,
@@ -110,6 +117,14 @@ pub fn run(args: &Args) -> Result<()> {
         print(&report);
     }
     Ok(())
+}
+
+fn still_room(args: &Args) -> Result<Still> {
+    let path = args.model.clone().unwrap_or_default();
+    let settings = Settings { path, ..Settings::default() };
+    let detector = Detector::load(&settings)?;
+    let [_, (_, raw)] = frames(args, &detector)?;
+    still::measure(&raw, detector)
 }
 
 /// The picture as a camera would send it.
@@ -140,9 +155,10 @@ fn frames(args: &Args, detector: &Detector) -> Result<[(&'static str, Frame); 2]
         turbojpeg::Subsamp::Sub2x1,
     );
     let jpeg = jpeg.map_err(|error| Error::caused(Kind::Internal, "cannot make a JPEG", error))?;
+    let [mjpeg, yuyv] = INPUTS;
     Ok([
-        ("mjpeg", frame(PixelFormat::Mjpeg, jpeg.to_vec(), 0)),
-        ("yuyv", frame(PixelFormat::Yuyv, to_yuyv(&picture), 2 * FRAME.width as usize)),
+        (mjpeg, frame(PixelFormat::Mjpeg, jpeg.to_vec(), 0)),
+        (yuyv, frame(PixelFormat::Yuyv, to_yuyv(&picture), 2 * FRAME.width as usize)),
     ])
 }
 
@@ -185,10 +201,12 @@ fn print(report: &Report) {
             stages.join(", ")
         );
     }
-    println!(
-        "a still room: {:.1} ms of CPU a second instead of {:.1} ({:.0} times less)",
-        report.still.idle_cpu_ms_per_s, report.still.looking_cpu_ms_per_s, report.still.ratio
-    );
+    if let Some(still) = &report.still {
+        println!(
+            "a still room: {:.1} ms of CPU a second instead of {:.1} ({:.0} times less)",
+            still.idle_cpu_ms_per_s, still.looking_cpu_ms_per_s, still.ratio
+        );
+    }
     println!(
         "best: {} threads, {:.1} frames/s; peak memory {:.0} MB",
         report.threads.best, report.fps, report.peak_rss_mb

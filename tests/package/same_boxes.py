@@ -16,7 +16,8 @@ THRESHOLD_MARGIN = 0.1  # this close to the least confidence found, a face may b
 
 def read(name):
     lines = Path(name).read_text(encoding="utf-8").splitlines()
-    return {line["picture"]: line["faces"] for line in map(json.loads, filter(None, lines))}
+    found = map(json.loads, filter(None, lines))
+    return {(line["model"], line["picture"]): line["faces"] for line in found}
 
 
 def same(one, other):
@@ -34,16 +35,17 @@ def missing(faces, others, least):
 def main():
     reference, measured = read(sys.argv[1]), read(sys.argv[2])
     if reference.keys() != measured.keys():
-        sys.exit("the two looked at different pictures")
+        sys.exit("the two looked at different pictures or with different models")
     found = [face["confidence"] for faces in reference.values() for face in faces]
     if not found:
         sys.exit("no face in any picture: nothing was compared")
-    for picture, faces in reference.items():
-        others = measured[picture]
+    for (model, picture), faces in reference.items():
+        others = measured[model, picture]
         strays = missing(faces, others, min(found)) + missing(others, faces, min(found))
         if strays:
-            sys.exit(f"{picture}: not in both: {json.dumps(strays)}\n{faces}\n{others}")
-    print(f"same faces in {len(reference)} pictures ({len(found)} faces)")
+            sys.exit(f"{picture}, {model}: not in both: {json.dumps(strays)}\n{faces}\n{others}")
+    apart = sum(faces != measured[key] for key, faces in reference.items())
+    print(f"same faces in {len(reference)} looks ({len(found)} faces), {apart} not to the last digit")
 
 
 if __name__ == "__main__":
