@@ -180,7 +180,7 @@ async fn survive_ten_outages_and_five_kills(version: Version) {
 
 #[tokio::test]
 async fn a_kill_at_any_moment_costs_nothing_that_was_taken() {
-    const BURST: u64 = 300;
+    const BURST: u64 = 100;
     let state = tempfile::tempdir().expect("temporary folder");
     let mut broker = Mosquitto::start();
     let observer = Observer::at(broker.port).await;
@@ -198,6 +198,10 @@ async fn a_kill_at_any_moment_costs_nothing_that_was_taken() {
     broker.resume();
     let daemon = Daemon::start(Version::V5, broker.port, state.path());
     let has_all = |seen: &[Seen]| {
+        // The look at each of them is for the end.
+        if seen.len() < taken.len() {
+            return false;
+        }
         let found: BTreeSet<u64> = (0..TRACKS).flat_map(|t| first_sightings(seen, t)).collect();
         taken.iter().all(|number| found.contains(number))
     };
