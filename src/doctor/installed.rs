@@ -37,12 +37,14 @@ impl Unit {
     /// The unit that runs with these settings; none where systemd does not run or knows
     /// none.
     pub fn find(settings: &Path, instance: Option<&str>) -> Option<Self> {
-        let text = ask(&[
-            "show",
-            &format!("--property={PROPERTIES}"),
-            "expressiond.service",
-            "expressiond@*.service",
-        ])?;
+        // The pattern finds only what is loaded; an instance that was stopped is not.
+        let ours = match instance {
+            Some(instance) => format!("expressiond@{instance}.service"),
+            None => "expressiond.service".to_owned(),
+        };
+        let properties = format!("--property={PROPERTIES}");
+        let text =
+            ask(&["show", &properties, &ours, "expressiond.service", "expressiond@*.service"])?;
         let mut unit = Self::choose(&text, settings, instance)?;
         unit.credentials = credentials(&ask(&["cat", &unit.name]).unwrap_or_default());
         Some(unit)
@@ -62,8 +64,9 @@ impl Unit {
             let of = words.iter().position(|word| *word == "--instance");
             let ours = words.iter().any(|word| Path::new(word) == settings)
                 && of.and_then(|at| words.get(at + 1)).copied() == instance;
-            if !ours && value("ActiveState") == "active" {
-                others.push(value("Id").to_owned());
+            let (id, runs) = (value("Id"), value("ActiveState") == "active");
+            if !ours && runs && !others.iter().any(|other| other == id) {
+                others.push(id.to_owned());
             }
             (value("LoadState") == "loaded" && ours).then(|| Self {
                 name: value("Id").to_owned(),
