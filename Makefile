@@ -34,7 +34,7 @@ cargo-test: setup
 
 .PHONY: arm-test arm-count
 BOARD := aarch64-unknown-linux-gnu
-# Emulated, a program is some ten times slower; unoptimised, ten times more.
+# Optimised, since the emulator makes it slow enough.
 arm-test: ## Run the tests on aarch64 under qemu-user [BOARD=armv7-unknown-linux-gnueabihf]
 	.ci/setup test $(BOARD)
 	deploy/cross/standard-library $(BOARD)
