@@ -32,6 +32,16 @@ build: setup-build ## Build the release binary
 cargo-test: setup
 	cargo test --locked --features simulate
 
+.PHONY: arm-test arm-count
+BOARD := aarch64-unknown-linux-gnu
+# Optimised, since the emulator makes it slow enough.
+arm-test: ## Run the tests on aarch64 under qemu-user [BOARD=armv7-unknown-linux-gnueabihf]
+	.ci/setup test $(BOARD)
+	deploy/cross/standard-library $(BOARD)
+	CARGO_PROFILE_DEV_OPT_LEVEL=2 tests/arm/emulate $(BOARD) cargo test --locked --target $(BOARD)
+arm-count: ## Count a frame's instructions on aarch64 [BOARD=...]
+	tests/arm/instructions $(BOARD)
+
 .PHONY: format format-check
 format: ## Format the sources
 	cargo fmt
@@ -109,6 +119,7 @@ package: ## Make a Debian package: make package [TARGET=aarch64-unknown-linux-gn
 
 .PHONY: package-test
 package-test: ## Check the packages in out/ and the units' sandbox; other boards' run under qemu
+	.ci/setup package
 	deploy/systemd/check
 	@ls out/expressiond_*.deb >/dev/null 2>&1 || { echo "make package first" >&2; exit 1; }
 	@reference=$$(ls out/expressiond_*_amd64.deb) || \
