@@ -76,7 +76,9 @@ class Machine:
     def wait(self) -> None:
         self.socket.settimeout(600)
         try:
-            assert json.loads(self.lines.readline())["ready"]
+            # Before a reboot the agent may still answer that its order was cut short.
+            while "ready" not in json.loads(self.lines.readline()):
+                pass
         except TimeoutError:
             tail = self.console.read_text(errors="replace")[-2000:]
             raise AssertionError(f"it does not boot; the end of its console:\n{tail}") from None
