@@ -13,6 +13,7 @@ import faults
 import pace
 from daemon import (
     BIND,
+    LOOPBACKS,
     UNBIND,
     kinds,
     lost,
@@ -39,10 +40,7 @@ def prepare(machine: Machine) -> None:
     machine.run("apt-get install --yes -qq mosquitto /root/expressiond.deb", limit=600)
     # A camera with a metadata node, as webcams have it, and an instance that is an output.
     machine.run("modprobe vivid n_devs=2 node_types=0x20001,0x100")
-    # One for each format: with a reader before, the module refuses a writer another one.
-    machine.run(
-        "modprobe v4l2loopback devices=3 video_nr=42,43,44 card_label=loop-mjpg,loop-yuyv,csi exclusive_caps=1,1,1"
-    )
+    machine.run(LOOPBACKS)
     machine.run("mkdir -p /etc/expressiond/conf.d")
     settings(machine, "vivid")
     machine.run("systemctl start expressiond")

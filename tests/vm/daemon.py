@@ -9,6 +9,8 @@ from machine import Listener, Machine, until
 
 UNBIND = "echo vivid.0 >/sys/bus/platform/drivers/vivid/unbind"
 BIND = "echo vivid.0 >/sys/bus/platform/drivers/vivid/bind"
+# One for each format: with a reader before, the module refuses a writer another one.
+LOOPBACKS = "modprobe v4l2loopback devices=3 video_nr=42,43,44 card_label=loop-mjpg,loop-yuyv,csi exclusive_caps=1,1,1"
 
 
 def settings(machine: Machine, source: str, more: str = "") -> None:
