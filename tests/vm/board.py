@@ -36,6 +36,7 @@ def prepare(machine: Machine) -> None:
     """The camera is plugged in; the owner has copied the package."""
     machine.run("cp /root/inside/camera.service /etc/systemd/system/ && systemctl enable --now camera")
     machine.run("cp /root/expressiond.deb /home/owner/expressiond_0_amd64.deb && chown owner: /home/owner/*.deb")
+    machine.run("echo 127.0.1.1 vm >>/etc/hosts")  # as Debian's installer does; sudo looks for it
     # What an owner answers at the terminal.
     machine.run("echo 'APT::Get::Assume-Yes \"true\";' >/etc/apt/apt.conf.d/owner")
     until("the camera", lambda: "done" in machine.run("test -c /dev/video42 && echo done", check=False))
