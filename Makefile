@@ -148,7 +148,7 @@ repo-test: ## Install, upgrade, roll back and purge from a repository, and run t
 		if [ -e "$$package" ]; then tests/repo/emulated "$$package" || exit 1; fi; done
 
 .PHONY: vm-test
-vm-test: ## Run the package in a virtual machine against real V4L2 drivers, and seven minutes for its disk once
+vm-test: ## Run the package in a virtual machine against real V4L2 drivers: 18 minutes, and seven for its disk once
 	deploy/deb/build
 	tests/vm/run out/expressiond_*_amd64.deb
 
