@@ -23,6 +23,8 @@ use crate::source::{self, FrameSource, SourceError, devices};
 const LOOK: Duration = Duration::from_millis(1500);
 /// How long its first frame may take.
 const FIRST: Duration = Duration::from_secs(5);
+/// What opens a camera that its owner has paused.
+const RESUME: &str = r#"send {"command":"resume"} to the device's command topic"#;
 
 /// Opens the camera as the daemon would. One that our own daemon has, or that its owner
 /// has closed, is left alone.
@@ -62,10 +64,7 @@ fn closed(groups: &[Name], runtime: &Runtime) -> Option<Finding> {
             let remedy = format!("take \"paused\" out of the settings of the group {group}");
             (format!("its group {group}"), remedy)
         }
-        _ => {
-            let remedy = "send {\"command\":\"resume\"} to the device's command topic";
-            ("its owner".to_owned(), remedy.to_owned())
-        }
+        _ => ("its owner".to_owned(), RESUME.to_owned()),
     };
     let message = format!("paused by {by}: it stays closed, also now");
     Some(Finding::warning(Check::Camera, message, remedy).because(ReasonCode::Paused))
@@ -95,8 +94,7 @@ fn told(running: &Running) -> Finding {
     }
     let message = format!("{} has it: {words}", running.who);
     if words.starts_with("paused") {
-        let remedy = "send {\"command\":\"resume\"} to the device's command topic";
-        return Finding::warning(Check::Camera, message, remedy).because(ReasonCode::Paused);
+        return Finding::warning(Check::Camera, message, RESUME).because(ReasonCode::Paused);
     }
     Finding::ok(Check::Camera, message)
 }
