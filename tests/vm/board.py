@@ -1,6 +1,6 @@
 """A board from blank to events, and through what befalls it in its life.
 
-What an owner types comes from docs/guide/install.md itself. Steps build on each other
+What an owner types comes from docs/guide itself. Steps build on each other
 and stand in their order at the end; each leaves the daemon running on a camera that
 shows faces, and nothing that the daemon's journal says it told may be missing outside.
 """
@@ -65,6 +65,20 @@ def the_sandbox_is_as_promised(machine: Machine, outside: Listener) -> None:
     assert int(facts["CapEff"], 16) == 0 and int(facts["CapBnd"], 16) == 0, facts
     assert facts["Uid"].split()[0] != "0", facts
     assert machine.show("MemoryDenyWriteExecute") == "yes"
+
+
+def the_doctor_finds_nothing(machine: Machine, outside: Listener) -> None:
+    owner = Owner(machine)
+    assert "problems: 0" in owner.types("doctor")
+    nothing_lost(machine, outside)
+    # With nobody at the camera it opens it itself, as the service would.
+    machine.run("systemctl stop expressiond")
+    alone, since = owner.types("doctor"), outside.mark()
+    camera = next(line for line in alone.splitlines() if line.split()[1:2] == ["camera"])
+    assert "problems: 0" in alone and camera.startswith("ok"), alone
+    print(f"  doctor: {camera}")
+    machine.run("systemctl start expressiond")
+    first_event(outside, since, PATIENCE)
 
 
 def a_password_is_a_credential(machine: Machine, outside: Listener) -> None:
@@ -156,6 +170,7 @@ def a_purge_leaves_nothing(machine: Machine, outside: Listener) -> None:
 TESTS = [
     from_apt_install_to_the_first_event,
     the_sandbox_is_as_promised,
+    the_doctor_finds_nothing,
     a_password_is_a_credential,
     wrong_settings_are_refused,
     several_cameras_have_a_daemon_each,

@@ -1,4 +1,4 @@
-"""An owner who types what docs/guide/install.md says."""
+"""An owner who types what docs/guide says."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from pathlib import Path
 
 from machine import Machine
 
-GUIDE = Path(__file__).resolve().parents[2] / "docs/guide/install.md"
+GUIDES = Path(__file__).resolve().parents[2] / "docs/guide"
 
 
 def commands(name: str) -> str:
     """The block below `<!-- board-test: NAME -->`."""
-    found = re.search(rf"<!-- board-test: {name} -->\n+```sh\n(.*?)```", GUIDE.read_text(), re.DOTALL)
-    assert found, f"{GUIDE.name} has no commands {name!r}"
-    return found.group(1)
+    pattern = rf"<!-- board-test: {name} -->\n+```sh\n(.*?)```"
+    found = [block for guide in GUIDES.glob("*.md") for block in re.findall(pattern, guide.read_text(), re.DOTALL)]
+    assert len(found) == 1, f"{len(found)} blocks {name!r} in docs/guide"
+    return found[0]
 
 
 class Owner:
