@@ -132,7 +132,7 @@ def a_camera_plugged_in_starts_its_own_daemon(machine: Machine, outside: Listene
     unit = "expressiond@platform-vivid.0"
     until("the instance", lambda: machine.state(unit) == "active")
     until("its camera", lambda: ("expressiond/third/garage/availability", "online") in outside.heard)
-    machine.run(f"systemctl stop {unit} && rmmod vivid && rm /etc/expressiond/conf.d/*")
+    machine.run(f"systemctl stop {unit} && modprobe -r vivid && rm /etc/expressiond/conf.d/*")
     machine.run("systemctl start expressiond")
     nothing_lost(machine, outside)
 

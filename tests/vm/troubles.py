@@ -50,6 +50,18 @@ def an_unplugged_camera(machine: Machine, outside: Listener) -> None:
     nothing_lost(machine, outside)
 
 
+def a_start_before_any_camera(machine: Machine, outside: Listener) -> None:
+    """As after power-on: the kernel has not even the class of devices yet."""
+    machine.run("systemctl stop camera expressiond && modprobe -r v4l2loopback")
+    assert machine.run("grep video4linux /proc/devices", check=False) == "", machine.run("lsmod")
+    machine.run("systemctl start expressiond")
+    until("no_camera", lambda: "no_camera" in outside.reasons())
+    since = outside.mark()
+    machine.run("systemctl start camera")
+    first_event(outside, since, PATIENCE)
+    nothing_lost(machine, outside)
+
+
 def store_errors(outside: Listener) -> int:
     return outside.status()["mqtt"]["store_errors"]
 
@@ -119,6 +131,7 @@ def a_reboot_while_the_broker_is_away(machine: Machine, outside: Listener) -> No
 TESTS = [
     a_broker_outage,
     an_unplugged_camera,
+    a_start_before_any_camera,
     a_full_disk,
     a_clock_that_jumps,
     a_frozen_inference,
