@@ -53,6 +53,8 @@ def an_unplugged_camera(machine: Machine, outside: Listener) -> None:
 def a_start_before_any_camera(machine: Machine, outside: Listener) -> None:
     """As after power-on: the kernel has not even the class of devices yet."""
     machine.run("systemctl stop camera expressiond && modprobe -r v4l2loopback")
+    # What vivid left behind, where kmod did not take it along.
+    machine.run("rmmod videobuf2_memops videobuf2_common videodev", check=False)
     assert machine.run("grep video4linux /proc/devices", check=False) == "", machine.run("lsmod")
     machine.run("systemctl start expressiond")
     until("no_camera", lambda: "no_camera" in outside.reasons())
