@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use expressiond::cmd::check_config::flatten;
 use expressiond::config::Config;
+use expressiond::config::keys::flatten;
 
 const REFERENCE: &str = include_str!("../config/expressiond.toml");
 const PAGE: &str = include_str!("../docs/ref/config.md");

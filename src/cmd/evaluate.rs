@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::detector::{Detector, Settings};
-use crate::error::{Error, Kind, Result};
-use crate::evaluate::average_precision::Sheet;
-use crate::evaluate::dataset::{DataError, DataSet};
-use crate::evaluate::report;
-use crate::evaluate::summary::{Summary, summarize};
-use crate::source::picture;
+use expressiond::detector::{Detector, Settings};
+use expressiond::error::{Error, Kind, Result};
+use expressiond::evaluate::average_precision::Sheet;
+use expressiond::evaluate::dataset::DataSet;
+use expressiond::evaluate::report;
+use expressiond::evaluate::summary::{Summary, summarize};
+use expressiond::source::picture;
 
 /// Measure a model on a labelled set, with COCO's definitions.
 ///
@@ -45,12 +45,6 @@ pub struct Args {
 
 /// Average precision needs the whole curve, down to boxes nobody would believe.
 const FLOOR: f32 = 0.005;
-
-impl From<DataError> for Error {
-    fn from(error: DataError) -> Self {
-        Error::new(Kind::Input, error.to_string())
-    }
-}
 
 pub fn run(args: &Args) -> Result<()> {
     let data = DataSet::open(&args.data, &args.split)?;

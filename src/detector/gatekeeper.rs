@@ -5,7 +5,8 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::catalogue::{self, Entry, Origin};
+use super::catalogue;
+use super::catalogue::{Entry, Origin};
 use super::flat_head::largest_side;
 use super::layout::{input_size, recognise};
 use super::sample::Output;

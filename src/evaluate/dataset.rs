@@ -7,6 +7,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::Truth;
+use crate::error::{Error, Kind};
 use crate::geometry::{Rect, Size};
 
 /// A set that cannot be used: the file, the line and what is wrong.
@@ -36,6 +37,12 @@ struct DataYaml {
 enum Names {
     List(Vec<String>),
     Map(BTreeMap<usize, String>),
+}
+
+impl From<DataError> for Error {
+    fn from(error: DataError) -> Self {
+        Error::new(Kind::Input, error.to_string())
+    }
 }
 
 /// An opened set.
