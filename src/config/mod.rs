@@ -5,6 +5,7 @@
 //! this.
 
 pub mod layers;
+mod typed;
 
 use std::path::{Path, PathBuf};
 
@@ -75,7 +76,7 @@ impl Config {
 pub fn load(args: &ConfigArgs) -> Result<(Config, Layers)> {
     let file = args.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
     let mut layers = Layers::read(file, args.config.is_some(), args.instance.as_deref())?
-        .with_environment(std::env::vars());
+        .with_environment(std::env::vars_os());
     for text in &args.overrides {
         let (key, value) = text.split_once('=').ok_or_else(|| {
             Error::new(Kind::Config, format!("--set {text}: it must be of the form key=value"))
