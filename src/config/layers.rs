@@ -114,13 +114,15 @@ impl Layers {
             builder = builder.add_source(config::File::from_str(&layer.text, FileFormat::Toml));
         }
         for Assignment { place, key, value } in self.assignments(&defaults)? {
-            let wrong = |reason: String| Error::new(Kind::Config, format!("{place}: {reason}"));
-            alone(&key, &value)
-                .try_into::<T>()
-                .map_err(|error| wrong(error.to_string().trim().replace('\n', " ")))?;
-            builder = builder
-                .set_override(&key, from_toml(value))
-                .map_err(|error| wrong(error.to_string()))?;
+            // Some of these errors are drawn over several lines.
+            let wrong = |error: &dyn std::fmt::Display| {
+                let reason = error.to_string();
+                let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+                Error::new(Kind::Config, format!("{place}: {reason}"))
+            };
+            alone(&key, &value).try_into::<T>().map_err(|error| wrong(&error))?;
+            builder =
+                builder.set_override(&key, from_toml(value)).map_err(|error| wrong(&error))?;
         }
         let merged = builder.build().and_then(Merger::try_deserialize);
         merged.map_err(|error| Error::caused(Kind::Config, "the layers of settings", error))
@@ -159,11 +161,15 @@ impl Layers {
 
     /// Where `key` (dotted) got its value: "file:line", a variable, an option.
     pub fn origin(&self, key: &str) -> String {
-        if self.overrides.iter().any(|(name, _)| name == key) {
-            return format!("--set {key}");
+        // A whole table may have been set at once.
+        let sets = |name: &str| {
+            key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        if let Some((name, _)) = self.overrides.iter().find(|(name, _)| sets(name)) {
+            return format!("--set {name}");
         }
         let mut variables = self.environment.iter().map(|(name, _)| name);
-        if let Some(variable) = variables.find(|name| key_of(name).as_deref() == Some(key)) {
+        if let Some(variable) = variables.find(|name| key_of(name).is_some_and(|key| sets(&key))) {
             return format!("environment variable {variable}");
         }
         let found =

@@ -4,9 +4,11 @@
 //! refused there, with the reason and the remedy, and never later.
 
 mod catalogue;
+pub mod end_to_end;
 pub mod flat_head;
 mod gatekeeper;
 pub mod layout;
+pub mod metadata;
 pub mod nms;
 pub mod raw_head;
 pub mod sample;
@@ -15,7 +17,6 @@ pub mod sidecar;
 pub mod signature;
 pub mod tflite;
 mod trial;
-pub mod zip_tail;
 
 use std::cmp::Ordering;
 use std::path::PathBuf;
@@ -310,6 +311,19 @@ impl Detector {
                         flat_head::decode(flat, v, count, input, floor, candidates);
                     }
                 }
+            }
+            Head::EndToEnd(rows) => {
+                let tensor = engine.output(0)?;
+                let (rows, input) = (*rows, info.input);
+                match Output::of(&tensor, &engine.outputs[0]) {
+                    Output::Int8(v) => end_to_end::decode(rows, v, count, input, floor, candidates),
+                    Output::UInt8(v) => {
+                        end_to_end::decode(rows, v, count, input, floor, candidates)
+                    }
+                    Output::Float32(v) => {
+                        end_to_end::decode(rows, v, count, input, floor, candidates)
+                    }
+                }?;
             }
             Head::Raw { levels, bins } => {
                 for level in levels.iter() {
