@@ -19,6 +19,7 @@ pub mod evaluate;
 pub mod events;
 pub mod geometry;
 pub mod logging;
+pub mod paths;
 pub mod pipeline;
 pub mod pixels;
 pub mod process;

@@ -156,6 +156,7 @@ pub struct ModelInfo {
     pub id: String,
     pub name: String,
     pub version: String,
+    #[serde(serialize_with = "crate::paths::as_text")]
     pub path: PathBuf,
     pub sha256: String,
     pub layout: Layout,
