@@ -12,7 +12,7 @@ const MOST: u64 = 1 << 20;
 
 /// Names of the archive's entry that describes the model: today's, which is JSON, and
 /// those of older exports, which are a Python dictionary as Python prints it.
-const ENTRIES: [&str; 3] = ["metadata.json", "temp_meta.txt", "meta.txt"];
+pub const ENTRIES: [&str; 3] = ["metadata.json", "temp_meta.txt", "meta.txt"];
 
 /// What a file says about itself.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -50,7 +50,12 @@ pub fn read(model: &[u8]) -> Result<Option<Metadata>, String> {
     describe(entry, &bytes).map(Some).map_err(wrong)
 }
 
-fn describe(entry: &str, bytes: &[u8]) -> Result<Metadata, String> {
+/// Reads one entry of the archive, which is called `entry`.
+///
+/// # Errors
+///
+/// As those of [`read`], without the entry's name.
+pub fn describe(entry: &str, bytes: &[u8]) -> Result<Metadata, String> {
     let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
     let about: Value = if entry.ends_with(".json") {
         serde_json::from_str(text).map_err(|error| error.to_string())?
