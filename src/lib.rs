@@ -29,6 +29,7 @@ pub mod logging;
 pub mod mqtt;
 pub mod name;
 pub mod panics;
+pub mod paths;
 pub mod pipeline;
 pub mod pixels;
 pub mod process;

@@ -5,10 +5,12 @@
 
 mod candidate;
 mod catalogue;
+pub mod end_to_end;
 mod error;
 pub mod flat_head;
 mod gatekeeper;
 pub mod layout;
+pub mod metadata;
 pub mod nms;
 pub mod raw_head;
 pub mod sample;
@@ -17,7 +19,6 @@ pub mod sidecar;
 pub mod signature;
 pub mod tflite;
 mod trial;
-pub mod zip_tail;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -56,6 +57,7 @@ pub struct ModelInfo {
     pub id: String,
     pub name: String,
     pub version: String,
+    #[serde(serialize_with = "crate::paths::as_text")]
     pub path: PathBuf,
     pub sha256: String,
     pub layout: Layout,
@@ -211,6 +213,19 @@ impl Detector {
                         flat_head::decode(flat, v, count, input, floor, candidates);
                     }
                 }
+            }
+            Head::EndToEnd(rows) => {
+                let tensor = engine.output(0)?;
+                let (rows, input) = (*rows, info.input);
+                match Output::of(&tensor, &engine.outputs[0]) {
+                    Output::Int8(v) => end_to_end::decode(rows, v, count, input, floor, candidates),
+                    Output::UInt8(v) => {
+                        end_to_end::decode(rows, v, count, input, floor, candidates)
+                    }
+                    Output::Float32(v) => {
+                        end_to_end::decode(rows, v, count, input, floor, candidates)
+                    }
+                }?;
             }
             Head::Raw { levels, bins } => {
                 for level in levels.iter() {

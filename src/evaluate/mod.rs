@@ -2,8 +2,10 @@
 
 pub mod average_precision;
 pub mod dataset;
+pub mod labels;
 pub mod report;
 pub mod summary;
+pub mod text;
 
 use crate::geometry::Rect;
 
