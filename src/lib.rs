@@ -1,24 +1,33 @@
 //! Facial-expression events from a local camera over MQTT.
 //!
 //! One direction of flow: [`source`] → [`pixels`] → [`detector`] → [`tracks`] →
-//! [`events`] → [`publish`]; [`pipeline`] runs it, [`cmd`] is the command line.
+//! [`events`] → [`publish`]; [`attention`] says which frames are looked at, [`mqtt`]
+//! carries what is published, [`control`] is what the daemon is told, and [`pipeline`]
+//! runs it all. The command line is in the binary.
 //! `docs/design/architecture.md` follows one frame all the way.
 
 #![forbid(unsafe_code)]
 
 pub mod alarm;
 pub mod annotate;
+pub mod attention;
 pub mod backoff;
+pub mod board;
 pub mod clock;
-pub mod cmd;
 pub mod config;
+pub mod contract;
+pub mod control;
 pub mod detector;
 pub mod doctor;
 pub mod error;
 pub mod evaluate;
 pub mod events;
 pub mod geometry;
+pub mod home_assistant;
+pub mod identity;
 pub mod logging;
+pub mod mqtt;
+pub mod name;
 pub mod paths;
 pub mod pipeline;
 pub mod pixels;

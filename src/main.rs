@@ -1,9 +1,10 @@
 //! The command line: one variant per subcommand, each in its own file in `cmd`.
 
+mod cmd;
+
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use expressiond::cmd;
 use expressiond::error::Result;
 use expressiond::logging;
 

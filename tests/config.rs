@@ -8,8 +8,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use expressiond::cmd::check_config::flatten;
 use expressiond::config::Config;
+use expressiond::config::keys::flatten;
 
 const REFERENCE: &str = include_str!("../config/expressiond.toml");
 const PAGE: &str = include_str!("../docs/ref/config.md");

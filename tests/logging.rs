@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use expressiond::logging::Filter;
-use expressiond::publish::broker::Broker;
+use expressiond::mqtt::embedded::EmbeddedBroker;
 use log::{LevelFilter, Log, Metadata, Record};
 
 /// Longest wait for the broker to tell something.
@@ -69,7 +69,7 @@ fn no_record_of_the_broker_inside_reaches_the_log() {
     log::set_max_level(LevelFilter::Info);
     log::info!(target: "expressiond", "the filter lets our own records through");
 
-    let broker = Broker::start(0).unwrap();
+    let broker = EmbeddedBroker::start(0).unwrap();
     let mut client = TcpStream::connect(("127.0.0.1", broker.url().port)).unwrap();
     // MQTT 3.1.1, 3.1 CONNECT: a clean session of the client "x" that is kept for 60 s
     client.write_all(b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01x").unwrap();

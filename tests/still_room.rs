@@ -4,9 +4,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use expressiond::attention::pace;
+use expressiond::attention::pace::Pace;
+use expressiond::attention::{Attention, Sight};
 use expressiond::detector::{Detection, Detector, Settings};
-use expressiond::pipeline::lookout::{Lookout, Sight};
-use expressiond::pipeline::pace::{self, Pace};
 use expressiond::pixels::frame::Frame;
 use expressiond::source::picture;
 
@@ -21,14 +22,14 @@ fn frame(name: &str) -> Frame {
 
 /// Shows `frame` from `now` on until `done`, at most for a minute; says when that was.
 fn show(
-    lookout: &mut Lookout,
+    attention: &mut Attention,
     frame: &Frame,
     mut now: Duration,
     mut done: impl FnMut(Sight, &[Detection]) -> bool,
 ) -> Duration {
     let (mut found, end) = (Vec::new(), now + Duration::from_secs(60));
     while now < end {
-        let sight = lookout.see(frame, now, false, false, &mut found).unwrap();
+        let sight = attention.see(frame, now, false, false, &mut found).unwrap();
         if done(sight, &found) {
             return now;
         }
@@ -41,19 +42,19 @@ fn show(
 fn a_face_is_seen_within_half_a_second_after_stillness() {
     let detector = Detector::load(&Settings::default()).unwrap();
     let settings = pace::Settings { idle_after_s: 0.5, ..pace::Settings::default() };
-    let mut lookout = Lookout::new(detector, Some(Pace::new(settings)));
+    let mut attention = Attention::new(detector, Some(Pace::new(settings)));
     let (nobody, somebody) = (frame("000.jpg"), frame("030.jpg"));
     let mut now = Duration::from_secs(1);
     for phase in 0..PHASES {
         // Until it only glances, and then a little longer: the face comes between two
         // glances, at another place each time.
         let mut glances = 0;
-        now = show(&mut lookout, &nobody, now, |sight, _| {
+        now = show(&mut attention, &nobody, now, |sight, _| {
             glances += u32::from(matches!(sight, Sight::Glanced(light) if light.idle));
             glances > 3
         });
         let came = now + FRAME * 3 / 4 + FRAME * phase / 2;
-        now = show(&mut lookout, &somebody, came, |sight, found| {
+        now = show(&mut attention, &somebody, came, |sight, found| {
             matches!(sight, Sight::Looked(..)) && found.iter().any(|face| face.confidence >= 0.7)
         });
         let took = now - came;

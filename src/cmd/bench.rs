@@ -7,14 +7,14 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::clock::{Clock, SystemClock};
-use crate::detector::{Detector, Settings};
-use crate::error::{Error, Kind, Result};
-use crate::geometry::Size;
-use crate::pixels::frame::{Frame, PixelFormat};
-use crate::pixels::rgb::to_rgb;
-use crate::process;
-use crate::source::picture;
+use expressiond::clock::{Clock, SystemClock};
+use expressiond::detector::{Detector, Settings};
+use expressiond::error::{Error, Kind, Result};
+use expressiond::geometry::Size;
+use expressiond::pixels::frame::{Frame, PixelFormat};
+use expressiond::pixels::rgb::to_rgb;
+use expressiond::process;
+use expressiond::source::picture;
 use stages::{Run, Stage};
 use still::Still;
 

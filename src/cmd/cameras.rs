@@ -1,7 +1,8 @@
 //! `expressiond cameras`: what can be used here, and why not.
 
-use crate::error::{Error, Kind, Result};
-use crate::source::devices::{self, Node, State};
+use expressiond::error::{Error, Kind, Result};
+use expressiond::source::devices;
+use expressiond::source::devices::{Node, State};
 
 /// List cameras: driver, formats, sizes, and whether each can be used.
 ///

@@ -1,7 +1,9 @@
 //! `expressiond check-config`: is the configuration right, and where does it come from?
 
-use crate::config::{self, ConfigArgs};
-use crate::error::{Error, Kind, Result};
+use super::ConfigArgs;
+use expressiond::config;
+use expressiond::config::keys::flatten;
+use expressiond::error::{Error, Kind, Result};
 
 /// Check the configuration and show what is in force.
 ///
@@ -18,7 +20,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let (config, layers) = config::load(&args.config)?;
+    let (config, layers) = config::load(&args.config.sources())?;
     let table = to_table(&config)?;
     if args.all {
         let text = toml::to_string_pretty(&table)
@@ -55,17 +57,4 @@ fn shortened(table: toml::Table) -> toml::Table {
         other => other,
     };
     table.into_iter().map(|(key, value)| (key, shorten(value))).collect()
-}
-
-/// Dotted keys with their values.
-pub fn flatten(table: &toml::Table, prefix: &str) -> Vec<(String, toml::Value)> {
-    let mut rows = Vec::new();
-    for (name, value) in table {
-        let key = format!("{prefix}{name}");
-        match value {
-            toml::Value::Table(inner) => rows.extend(flatten(inner, &format!("{key}."))),
-            other => rows.push((key, other.clone())),
-        }
-    }
-    rows
 }

@@ -2,7 +2,7 @@
 
 use clap_complete::{Shell, generate};
 
-use crate::error::Result;
+use expressiond::error::Result;
 
 /// Print the completion script of a shell.
 ///

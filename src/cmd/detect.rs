@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::annotate::{self, Mark};
-use crate::detector::{Detection, Detector, ModelError, Settings};
-use crate::error::{Error, Kind, Result};
-use crate::geometry::{Rect, Size};
-use crate::pixels::frame::Frame;
-use crate::pixels::rgb::to_rgb;
-use crate::source::picture;
-use crate::tracks::TrackingSettings;
-use crate::tracks::face::{Face as Followed, merge};
+use expressiond::annotate::{self, Mark};
+use expressiond::detector::{Detection, Detector, ModelError, Settings};
+use expressiond::error::{Error, Kind, Result};
+use expressiond::geometry::{Rect, Size};
+use expressiond::pixels::frame::Frame;
+use expressiond::pixels::rgb::to_rgb;
+use expressiond::source::picture;
+use expressiond::tracks::TrackingSettings;
+use expressiond::tracks::face::{Face as Followed, merge};
 
 /// Find faces and their expression in pictures.
 ///
@@ -56,7 +56,7 @@ fn share(text: &str) -> std::result::Result<f32, String> {
 /// A picture's result, as `--json` prints it.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
-    #[serde(serialize_with = "crate::paths::as_text")]
+    #[serde(serialize_with = "expressiond::paths::as_text")]
     picture: &'a Path,
     frame: Size,
     model: &'a str,
@@ -69,15 +69,6 @@ struct Face<'a> {
     confidence: f32,
     #[serde(rename = "box")]
     rect: Rect,
-}
-
-impl From<ModelError> for Error {
-    fn from(error: ModelError) -> Self {
-        match error {
-            ModelError::Pixels(reason) => Error::new(Kind::Input, reason.to_string()),
-            other => Error::new(Kind::Model, format!("model refused: {other}")),
-        }
-    }
 }
 
 pub fn run(args: &Args) -> Result<()> {

@@ -2,10 +2,11 @@
 
 use std::io::Write;
 
-use crate::config::{self, ConfigArgs};
-use crate::error::{Error, Kind, Result};
-use crate::pipeline::plan::Plan;
-use crate::publish::discovery::About;
+use super::ConfigArgs;
+use expressiond::config;
+use expressiond::error::{Error, Kind, Result};
+use expressiond::home_assistant::About;
+use expressiond::pipeline::plan::Plan;
 
 /// Print the device's id, its topics and what Home Assistant is told, without
 /// connecting to a broker.
@@ -23,7 +24,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let (config, _layers) = config::load(&args.config)?;
+    let (config, _layers) = config::load(&args.config.sources())?;
     let about = Plan::make(config)?.about;
     let text = if args.json { format!("{:#}\n", about.payload(None)) } else { table(&about) };
     std::io::stdout()

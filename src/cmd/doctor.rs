@@ -1,9 +1,9 @@
 //! `expressiond doctor`: why is nothing happening?
 
-use crate::config::ConfigArgs;
-use crate::doctor::examine;
-use crate::doctor::table::Table;
-use crate::error::{Error, Kind, Result};
+use super::ConfigArgs;
+use expressiond::doctor::examine;
+use expressiond::doctor::table::Table;
+use expressiond::error::{Error, Kind, Result};
 
 /// Find out why nothing happens, and what to do about it.
 ///
@@ -25,7 +25,7 @@ pub fn run(args: &Args) -> Result<()> {
     let cannot_write = |error| Error::caused(Kind::Output, "cannot write the report", error);
     let mut table = Table::on_stdout();
     let mut written = Ok(());
-    let report = examine(&args.config, |finding| {
+    let report = examine(&args.config.sources(), |finding| {
         if !args.json && written.is_ok() {
             written = table.row(finding);
         }

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::detector::{Detector, ModelError, Settings};
-use crate::error::{Error, Kind, Result};
-use crate::evaluate::average_precision::Sheet;
-use crate::evaluate::dataset::{DataError, DataSet, LeftOut};
-use crate::evaluate::report::{self, number};
-use crate::evaluate::summary::{Summary, summarize};
-use crate::source::picture;
+use expressiond::detector::{Detector, ModelError, Settings};
+use expressiond::error::{Error, Kind, Result};
+use expressiond::evaluate::average_precision::Sheet;
+use expressiond::evaluate::dataset::{DataSet, LeftOut};
+use expressiond::evaluate::report::{self, number};
+use expressiond::evaluate::summary::{Summary, summarize};
+use expressiond::source::picture;
 
 /// Measure a model on a labelled set, with COCO's definitions.
 ///
@@ -46,12 +46,6 @@ pub struct Args {
 
 /// Average precision needs the whole curve, down to boxes nobody would believe.
 const FLOOR: f32 = 0.005;
-
-impl From<DataError> for Error {
-    fn from(error: DataError) -> Self {
-        Error::new(Kind::Input, error.to_string())
-    }
-}
 
 pub fn run(args: &Args) -> Result<()> {
     let settings = Settings {

@@ -1,4 +1,4 @@
-//! The subcommands, one file each.
+//! The subcommands, one file each, and the options that several of them have.
 
 pub mod bench;
 pub mod cameras;
@@ -12,3 +12,29 @@ pub mod model;
 pub mod run;
 #[cfg(feature = "simulate")]
 pub mod simulate;
+
+use std::path::PathBuf;
+
+use expressiond::config::Sources;
+
+/// The options that every command with settings has.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ConfigArgs {
+    /// Settings file; conf.d/*.toml beside it is read too
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One of several daemons here: of conf.d only NAME.toml is read
+    #[arg(long, value_name = "NAME")]
+    instance: Option<String>,
+    /// Set one value, as in --set camera.source=/dev/video2 (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+}
+
+impl ConfigArgs {
+    /// Where the settings come from.
+    pub fn sources(&self) -> Sources {
+        let Self { config, instance, overrides } = self.clone();
+        Sources { file: config, instance, overrides }
+    }
+}

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::config::{self, ConfigArgs};
-use crate::detector::sidecar::SideCar;
-use crate::detector::tflite::{Dtype, TensorInfo};
-use crate::detector::{Detector, ModelInfo, Seen};
-use crate::error::{Error, Kind, Result};
+use super::ConfigArgs;
+use expressiond::config;
+use expressiond::detector::sidecar::SideCar;
+use expressiond::detector::tflite::{Dtype, TensorInfo};
+use expressiond::detector::{Detector, ModelInfo, Seen};
+use expressiond::error::{Error, Kind, Result};
 
 /// Show or verify a model.
 ///
@@ -57,7 +58,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn load(file: &File) -> Result<Detector> {
-    let (config, _layers) = config::load(&file.config)?;
+    let (config, _layers) = config::load(&file.config.sources())?;
     let mut settings = config.model;
     settings.path = file.path.clone().unwrap_or(settings.path);
     settings.threads = file.threads.unwrap_or(settings.threads);

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
-use crate::alarm::Alarm;
-use crate::annotate;
-use crate::config::{self, ConfigArgs};
-use crate::error::{Error, Kind, Result};
-use crate::logging;
-use crate::pipeline::daemon::{Ending, daemon};
-use crate::pipeline::plan::Plan;
+use super::ConfigArgs;
+use expressiond::alarm::Alarm;
+use expressiond::annotate;
+use expressiond::config;
+use expressiond::error::{Error, Kind, Result};
+use expressiond::logging;
+use expressiond::pipeline::daemon::{Ending, daemon};
+use expressiond::pipeline::plan::Plan;
 
 /// Watch the camera and publish expression events until stopped.
 ///
@@ -30,7 +31,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let (config, layers) = config::load(&args.config)?;
+    let (config, layers) = config::load(&args.config.sources())?;
     logging::start(&config.log);
     for file in layers.files() {
         log::info!("settings: {}", file.display());
@@ -55,7 +56,7 @@ pub fn run(args: &Args) -> Result<()> {
         .enable_all()
         .build()
         .map_err(|error| Error::caused(Kind::Internal, "cannot start the runtime", error))?;
-    let files = args.config.clone();
+    let files = args.config.sources();
     let rehearse = Arc::new(move || {
         let (config, _) = config::load(&files)?;
         Plan::make(config).map(drop)

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::error::{Error, Kind, Result};
-use crate::simulate::broker::Broker;
-use crate::simulate::{self, Options};
+use expressiond::error::{Error, Kind, Result};
+use expressiond::simulate;
+use expressiond::simulate::Options;
+use expressiond::simulate::broker::Broker;
 
 /// Simulate a fleet against one broker on this machine, and count what it loses.
 ///

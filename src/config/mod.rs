@@ -4,6 +4,7 @@
 //! collected. `config/expressiond.toml` and `docs/ref/config.md` are tested against
 //! this.
 
+pub mod keys;
 pub mod layers;
 mod typed;
 
@@ -12,7 +13,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
-use crate::{detector, logging, pipeline, publish, source, tracks};
+use crate::{
+    annotate, attention, detector, home_assistant, identity, logging, mqtt, source, tracks,
+};
 use layers::Layers;
 
 /// Where packages put the settings.
@@ -22,29 +25,27 @@ pub const DEFAULT_FILE: &str = "/etc/expressiond/expressiond.toml";
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    pub device: publish::identity::Settings,
+    pub device: identity::Settings,
     pub camera: source::Settings,
-    pub pace: pipeline::pace::Settings,
+    pub pace: attention::pace::Settings,
     pub model: detector::Settings,
     pub tracking: tracks::TrackingSettings,
     pub expression: tracks::ExpressionSettings,
-    pub mqtt: publish::Settings,
-    pub home_assistant: publish::discovery::Settings,
-    pub snapshots: pipeline::snapshot::Settings,
+    pub mqtt: mqtt::Settings,
+    pub home_assistant: home_assistant::Settings,
+    pub snapshots: annotate::snapshot::Settings,
     pub log: logging::Settings,
 }
 
-/// The options that every command with settings has.
-#[derive(Clone, Debug, Default, clap::Args)]
-pub struct ConfigArgs {
-    /// Settings file; conf.d/*.toml beside it is read too
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// One of several daemons here: of conf.d only NAME.toml is read
-    #[arg(long, value_name = "NAME")]
+/// Where settings come from.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The settings file; `conf.d/*.toml` beside it is read too. `None` takes
+    /// [`DEFAULT_FILE`] if it is there.
+    pub file: Option<PathBuf>,
+    /// One of several daemons here: of `conf.d` only the file of this name is read.
     pub instance: Option<String>,
-    /// Set one value, as in --set camera.source=/dev/video2 (repeatable)
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    /// Single values, each `key=value` with a dotted key; they win over all files.
     pub overrides: Vec<String>,
 }
 
@@ -73,11 +74,11 @@ impl Config {
 }
 
 /// Reads, layers and checks the settings; with them, where each came from.
-pub fn load(args: &ConfigArgs) -> Result<(Config, Layers)> {
-    let file = args.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
-    let mut layers = Layers::read(file, args.config.is_some(), args.instance.as_deref())?
+pub fn load(sources: &Sources) -> Result<(Config, Layers)> {
+    let file = sources.file.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
+    let mut layers = Layers::read(file, sources.file.is_some(), sources.instance.as_deref())?
         .with_environment(std::env::vars_os());
-    for text in &args.overrides {
+    for text in &sources.overrides {
         let (key, value) = text.split_once('=').ok_or_else(|| {
             Error::new(Kind::Config, format!("--set {text}: it must be of the form key=value"))
         })?;

@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use thiserror::Error;
 
+use crate::error::{Error, Kind};
 use crate::geometry::{Rect, Size};
 use crate::pixels::PixelError;
 use crate::pixels::frame::Frame;
@@ -146,6 +147,15 @@ pub enum ModelError {
 impl ModelError {
     fn refused(error: tflitec::Error) -> Self {
         Self::Refused(error.to_string())
+    }
+}
+
+impl From<ModelError> for Error {
+    fn from(error: ModelError) -> Self {
+        match error {
+            ModelError::Pixels(reason) => Error::new(Kind::Input, reason.to_string()),
+            other => Error::new(Kind::Model, format!("model refused: {other}")),
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use std::process::Command;
 use std::time::SystemTime;
 
 use super::finding::{Check, Finding};
-use crate::pipeline::board::{TIMESYNC, clock_trouble, temperature, throttled};
-use crate::publish::payload::{ReasonCode, rfc3339};
+use crate::board::{TIMESYNC, clock_trouble, temperature, throttled};
+use crate::contract::payload::{ReasonCode, rfc3339};
 
 const CLOCK_REMEDY: &str = "timedatectl status says who should set it; without network at boot a \
                             board needs a clock of its own (RTC)";

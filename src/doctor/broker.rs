@@ -6,14 +6,16 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 
 use super::finding::{Check, Finding};
+use crate::backoff::jitter;
 use crate::config::Config;
+use crate::contract::payload::{OFFLINE, STATUS_INTERVAL};
 use crate::error::Kind;
-use crate::publish::access::Access;
-use crate::publish::credentials::Credentials;
-use crate::publish::discovery::About;
-use crate::publish::payload::STATUS_INTERVAL;
-use crate::publish::probe::{Heard, Step, Stopped, reach, visit};
-use crate::publish::url::BrokerUrl;
+use crate::home_assistant::About;
+use crate::mqtt::access::Access;
+use crate::mqtt::client::probe::{Heard, Step, Stopped, Visitor, reach, visit};
+use crate::mqtt::credentials::Credentials;
+use crate::mqtt::url::BrokerUrl;
+use crate::name::{DOCTOR, Name};
 
 const STEPS: [Check; 5] =
     [Check::Broker, Check::Tls, Check::Login, Check::Topics, Check::HomeAssistant];
@@ -52,7 +54,7 @@ pub async fn broker(config: &Config, credentials: Option<&Credentials>, about: &
             return without(with_the_rest(findings, "without these files there is no login"));
         }
     };
-    match visit(&config.mqtt, &url, &access, about).await {
+    match visit(&config.mqtt, &url, &access, visitor(about)).await {
         Ok(heard) => {
             findings.push(encrypted(&config.mqtt.username, &url));
             findings.push(Finding::ok(Check::Login, format!("accepted as {}", user(config))));
@@ -61,6 +63,24 @@ pub async fn broker(config: &Config, credentials: Option<&Credentials>, about: &
             Visited { findings, status: kept_status(&heard, about) }
         }
         Err(stopped) => without(turned_away(findings, config, &url, &stopped)),
+    }
+}
+
+/// Listens where the device listens, and writes what does no harm: that a camera which
+/// does not exist is not available. It is not retained, and nobody waits for that camera.
+fn visitor(about: &About) -> Visitor {
+    let topics = &about.topics;
+    let [cameras, _] = topics.of_any_camera();
+    let mut filters = vec![topics.command(), topics.status(), cameras];
+    if about.settings.enabled {
+        filters.extend([about.settings.birth_topic.clone(), about.topic()]);
+    }
+    let camera = Name::new(DOCTOR).expect("letters");
+    Visitor {
+        client_id: format!("doctor-{:08x}", (jitter() * f64::from(u32::MAX)) as u32),
+        labels: topics.labels(),
+        filters,
+        echo: (topics.camera_availability(&camera), OFFLINE.to_vec()),
     }
 }
 

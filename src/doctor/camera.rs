@@ -7,17 +7,19 @@ use std::time::{Duration, Instant};
 
 use super::finding::{Check, Finding};
 use super::running::Running;
+use crate::attention::{Attention, Sight};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::contract::in_force::{Author, InForce};
+use crate::contract::payload::ReasonCode;
+use crate::contract::tuning::Tuning;
+use crate::control::overrides::Overrides;
 use crate::detector::Detector;
 use crate::error::Kind;
-use crate::pipeline::lookout::{Lookout, Sight};
+use crate::name::Name;
 use crate::pixels::frame::Frame;
-use crate::publish::groups::{Author, InForce};
-use crate::publish::payload::ReasonCode;
-use crate::publish::runtime::{Runtime, Tuning};
-use crate::publish::topics::Name;
-use crate::source::{self, FrameSource, SourceError, devices};
+use crate::source;
+use crate::source::{FrameSource, SourceError, devices};
 
 /// How long a camera is looked at: its exposure needs some frames to settle.
 const LOOK: Duration = Duration::from_millis(1500);
@@ -41,7 +43,7 @@ pub fn camera(
         let why = "only root may read whether its owner has paused it: run it with sudo";
         return Finding::skipped(Check::Camera, why);
     }
-    let runtime = state_dir.map(Runtime::load).unwrap_or_default();
+    let runtime = state_dir.map(Overrides::load).unwrap_or_default();
     if let Some(closed) = closed(&config.device.groups().unwrap_or_default(), &runtime) {
         return closed;
     }
@@ -50,13 +52,13 @@ pub fn camera(
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     match source::open(&config.camera, detector.info().input, Arc::clone(&clock)) {
-        Ok(mut source) => look(source.as_mut(), Lookout::new(detector, None), clock.as_ref()),
+        Ok(mut source) => look(source.as_mut(), Attention::new(detector, None), clock.as_ref()),
         Err(error) => lost(&config.camera.source, &error),
     }
 }
 
 /// A camera that its owner or one of its groups has paused.
-fn closed(groups: &[Name], runtime: &Runtime) -> Option<Finding> {
+fn closed(groups: &[Name], runtime: &Overrides) -> Option<Finding> {
     let paused = InForce::of(Tuning::default(), false, groups, runtime).paused;
     let (by, remedy) = match paused.from {
         _ if !paused.value => return None,
@@ -135,14 +137,14 @@ fn holder(device: &Path) -> Option<String> {
 }
 
 /// Reads some frames and tells what is in the last good one.
-fn look(source: &mut dyn FrameSource, mut lookout: Lookout, clock: &dyn Clock) -> Finding {
+fn look(source: &mut dyn FrameSource, mut attention: Attention, clock: &dyn Clock) -> Finding {
     let words = source.describe();
     let (mut frame, mut faces) = (Frame::empty(clock.now()), Vec::new());
     let (begun, mut seen, mut bad) = (Instant::now(), None, 0);
     while begun.elapsed() < if seen.is_some() { LOOK } else { FIRST } {
         let at = clock.now().monotonic;
         match source.next_frame(&mut frame, Duration::from_secs(2)) {
-            Ok(()) => match lookout.see(&frame, at, false, false, &mut faces) {
+            Ok(()) => match attention.see(&frame, at, false, false, &mut faces) {
                 Ok(sight) => seen = Some(sight),
                 Err(_) => bad += 1,
             },
@@ -177,8 +179,8 @@ fn look(source: &mut dyn FrameSource, mut lookout: Lookout, clock: &dyn Clock) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::groups::GroupSettings;
     use crate::doctor::finding::Verdict;
-    use crate::publish::groups::Said;
 
     fn says(status: &str) -> Finding {
         told(&Running { who: "expressiond.service".into(), status: Some(status.into()) })
@@ -187,9 +189,9 @@ mod tests {
     #[test]
     fn a_camera_that_a_group_has_closed_stays_closed() {
         let groups = [Name::new("hall").expect("valid")];
-        let mut runtime = Runtime::default();
+        let mut runtime = Overrides::default();
         assert!(closed(&groups, &runtime).is_none());
-        let said = Said { paused: true, ..Said::default() };
+        let said = GroupSettings { paused: true, ..GroupSettings::default() };
         runtime.groups.insert("hall".into(), said);
         let finding = closed(&groups, &runtime).expect("closed");
         assert_eq!(finding.reason, Some(ReasonCode::Paused));

@@ -11,7 +11,7 @@ use super::finding::{Check, Finding};
 use super::installed::Unit;
 use crate::config::Config;
 use crate::error::Kind;
-use crate::publish::credentials::Credentials;
+use crate::mqtt::credentials::Credentials;
 
 const SUDO: &str = "run it with sudo to see what the service sees";
 

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
+use crate::contract::payload::ReasonCode;
 use crate::error::Kind;
-use crate::publish::payload::ReasonCode;
 
 /// Version of the report; rises when a reader must change.
 pub const SCHEMA_VERSION: u32 = 1;

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::publish::tls;
+use crate::mqtt::tls;
 
 /// The unit whose command line names the settings that are looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

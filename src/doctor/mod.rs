@@ -15,13 +15,14 @@ pub mod table;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
+use crate::config;
 use crate::config::layers::Layers;
-use crate::config::{self, Config, ConfigArgs, DEFAULT_FILE};
+use crate::config::{Config, DEFAULT_FILE, Sources};
+use crate::contract::payload::{ReasonCode, rfc3339};
 use crate::detector::Detector;
 use crate::error::{Error, Kind, Result};
+use crate::mqtt::credentials::Credentials;
 use crate::pipeline::plan::{Identity, about};
-use crate::publish::credentials::Credentials;
-use crate::publish::payload::{ReasonCode, rfc3339};
 use finding::{Check, Finding, Report, Verdict};
 use installed::Unit;
 use running::Running;
@@ -31,14 +32,14 @@ use running::Running;
 /// # Errors
 ///
 /// A fault of this program; what is wrong with the device is in the report.
-pub fn examine(args: &ConfigArgs, mut tell: impl FnMut(&Finding)) -> Result<Report> {
-    let file = args.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
+pub fn examine(sources: &Sources, mut tell: impl FnMut(&Finding)) -> Result<Report> {
+    let file = sources.file.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
     let mut examination = Examination {
-        unit: Unit::find(file, args.instance.as_deref()),
+        unit: Unit::find(file, sources.instance.as_deref()),
         findings: Vec::new(),
         tell: &mut tell,
     };
-    let device = match config::load(args) {
+    let device = match config::load(sources) {
         Ok((config, layers)) => {
             examination.add(settings(&layers));
             examination.all(config)?
@@ -129,7 +130,7 @@ impl Examination<'_> {
         let of_service = self.unit.as_ref().and_then(|unit| unit.state_dir.clone());
         match of_service {
             Some(folder) if config.device.state_dir.is_empty() => Some(folder),
-            _ => config.device.state_dir(|name| std::env::var(name).ok()),
+            _ => config.device.state_dir(|name| std::env::var_os(name)),
         }
     }
 

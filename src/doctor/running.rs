@@ -46,8 +46,8 @@ fn holder(locks: &str, lock: &Path) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::publish::outbox::Outbox;
-    use crate::publish::settings::OutboxSettings;
+    use crate::mqtt::outbox::Outbox;
+    use crate::mqtt::settings::OutboxSettings;
 
     #[test]
     fn a_daemon_started_by_hand_is_found_by_its_lock() {

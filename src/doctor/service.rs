@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::finding::{Check, Finding, Verdict};
 use super::installed::Unit;
 use super::running::Running;
+use crate::contract::payload::ReasonCode;
 use crate::error::Kind;
-use crate::publish::payload::ReasonCode;
 
 /// `status` is what the broker keeps of a daemon that runs.
 pub fn service(unit: Option<&Unit>, running: Option<&Running>, status: Option<&Value>) -> Finding {

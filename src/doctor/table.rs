@@ -98,7 +98,7 @@ fn lines(text: &str, width: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::publish::payload::ReasonCode;
+    use crate::contract::payload::ReasonCode;
 
     fn finding() -> Finding {
         let message = "it is too dark to find a face in the picture of this camera";

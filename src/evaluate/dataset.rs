@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use super::labels::{self, KeyPoints};
 use super::{Truth, text};
+use crate::error::{Error, Kind};
 use crate::geometry::Size;
 
 /// A set that cannot be used: the file, the line and what is wrong.
@@ -107,6 +108,12 @@ fn names(names: &Value) -> Result<Vec<String>, String> {
         }
         Value::Null => Err("names no classes".to_owned()),
         _ => Err("names is neither a list nor a map".to_owned()),
+    }
+}
+
+impl From<DataError> for Error {
+    fn from(error: DataError) -> Self {
+        Error::new(Kind::Input, error.to_string())
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::alarm::Alarm;
 use crate::clock::Moment;
-use crate::publish::queue::Stats;
+use crate::mqtt::stats::Stats;
 
 /// A broker that restarts or a router that reboots is back by then.
 const LONG: Duration = Duration::from_secs(300);
@@ -74,7 +74,7 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::publish::outbox::Dropped;
+    use crate::mqtt::outbox::Dropped;
 
     fn at(seconds: u64) -> Moment {
         Moment { monotonic: Duration::from_secs(seconds), wall: SystemTime::UNIX_EPOCH }

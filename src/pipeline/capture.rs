@@ -8,13 +8,13 @@ use tokio::sync::watch;
 use super::counters::Counters;
 use super::inference::View;
 use super::mailbox::Mailbox;
-use super::slumber::Slumber;
 use super::stop::Stop;
+use super::suspend::SuspendMonitor;
 use crate::alarm::Alarm;
 use crate::backoff::Backoff;
 use crate::clock::Clock;
+use crate::name::Name;
 use crate::pixels::frame::Frame;
-use crate::publish::topics::Name;
 use crate::source::{FrameSource, SourceError};
 
 /// How long one read may take before the source is asked whether it still lives.
@@ -140,11 +140,11 @@ impl Capture {
         frame: &mut Frame,
         backoff: &mut Backoff,
     ) -> SourceError {
-        let mut slumber = Slumber::new(self.clock.asleep());
+        let mut suspend = SuspendMonitor::new(self.clock.asleep());
         let (mut broken, mut low_light) = (0, false);
         while !self.stop.is_stopped() && !*self.paused.borrow() {
             self.counters.beat_capture();
-            if let Some(slept) = slumber.woke(self.clock.asleep()) {
+            if let Some(slept) = suspend.woke(self.clock.asleep()) {
                 // Its buffers are as old as the sleep, and many a camera starts anew.
                 let slept = slept.as_secs();
                 return SourceError::Lost(format!("the machine slept for {slept} s"));
@@ -204,8 +204,8 @@ mod tests {
     use std::collections::VecDeque;
 
     use super::*;
+    use crate::attention::Light;
     use crate::clock::SystemClock;
-    use crate::pipeline::lookout::Light;
 
     type Read = Result<(), SourceError>;
 

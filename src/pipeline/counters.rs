@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde::Serialize;
+use crate::contract::payload::Counts;
 
 /// Counts since the start. Relaxed ordering: each is a number of its own.
 #[derive(Debug, Default)]
@@ -17,21 +17,6 @@ pub struct Counters {
     inference_us: AtomicU64,
     capture_beats: AtomicU64,
     inference_beats: AtomicU64,
-}
-
-/// One reading of [`Counters`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// Frames that the source delivered.
-    pub captured: u64,
-    /// Frames that were truncated, corrupt or flagged by the driver.
-    pub bad: u64,
-    /// Frames that the detector looked at.
-    pub detected: u64,
-    /// Frames that were passed over because nothing happened or enough had been seen.
-    pub rested: u64,
-    /// How often the source had to be opened again.
-    pub reopened: u64,
 }
 
 fn count(counter: &AtomicU64) {

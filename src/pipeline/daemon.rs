@@ -10,28 +10,29 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use super::capture::{Capture, CaptureState, Delivery};
-use super::changes::Changes;
 use super::counters::Counters;
 use super::inference::{Inference, Orders, View};
-use super::lookout::Lookout;
 use super::mailbox::Mailbox;
-use super::pace::Pace;
 use super::plan::{Plan, settled};
+use super::reporter::Reporter;
 use super::stop::Stop;
-use super::teller::Teller;
 use super::watcher::{Numbers, Watcher};
 use crate::alarm::Alarm;
+use crate::attention::Attention;
+use crate::attention::pace::Pace;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::contract::in_force::Author;
+use crate::contract::tuning::Tuning;
+use crate::control::changes::Changes;
+use crate::control::command::Command;
+use crate::control::inbox;
+use crate::control::inbox::ControlMessages;
 use crate::detector::Detector;
 use crate::error::{Error, Kind, Result};
 use crate::events::{Origin, Recorder, system_randomness};
+use crate::name::Name;
 use crate::pixels::frame::Frame;
-use crate::publish::command::Command;
-use crate::publish::groups::Author;
-use crate::publish::inbox::{self, Understood};
-use crate::publish::runtime::Tuning;
-use crate::publish::topics::Name;
 use crate::publish::{Publisher, Start};
 use crate::source;
 use crate::tracks::Tracker;
@@ -54,7 +55,7 @@ pub type Rehearsal = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 /// Runs until a signal, a command, or the end of recorded pictures.
 pub async fn daemon(plan: Plan, gallery: Option<PathBuf>, rehearse: Rehearsal) -> Result<Ending> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let (publisher, understood) = connect(&plan, &clock)?;
+    let (publisher, control) = connect(&plan, &clock)?;
     let Plan { config, detector, about, camera, state_dir, .. } = plan;
     let (broker, device) = (publisher.broker(), publisher.topics().device());
     log::info!("broker: {broker}; mosquitto_sub -v -t '{}/{device}/#'", config.mqtt.base_topic);
@@ -70,7 +71,7 @@ pub async fn daemon(plan: Plan, gallery: Option<PathBuf>, rehearse: Rehearsal) -
         Watcher::new(publisher.clone(), counters, clock, camera, model, hot_c, numbers);
     watcher.refused_models = refused;
     watcher.service.ready();
-    let mut program = Program { threads, watcher, understood, signals, changes, rehearse };
+    let mut program = Program { threads, watcher, control, signals, changes, rehearse };
     let wanted = program.attend().await;
     let ending = program.end(&publisher, wanted).await;
     farewell(&program.threads.counters, &publisher, gallery.as_deref());
@@ -95,7 +96,7 @@ struct Threads {
 struct Program {
     threads: Threads,
     watcher: Watcher,
-    understood: Understood,
+    control: ControlMessages,
     signals: Signals,
     changes: Changes,
     rehearse: Rehearsal,
@@ -117,7 +118,7 @@ impl Program {
             tokio::select! {
                 _ = look.tick() => self.look(),
                 _ = done.wait_for(|done| *done) => return Ending::Finished,
-                Some(command) = self.understood.commands.recv() => match command {
+                Some(command) = self.control.commands.recv() => match command {
                     Command::Restart {} => return Ending::Finished,
                     other => self.obey(other),
                 },
@@ -180,10 +181,10 @@ impl Program {
     /// however often they say it, because each change is a write to the card.
     fn hear_groups(&mut self) {
         // An error means that the inbox is gone: the program is ending.
-        if !self.understood.groups.has_changed().unwrap_or(false) {
+        if !self.control.groups.has_changed().unwrap_or(false) {
             return;
         }
-        let heard = self.understood.groups.borrow_and_update().clone();
+        let heard = self.control.groups.borrow_and_update().clone();
         if self.changes.hear(heard) {
             log::info!("a group said something else; now in force: {}", self.changes.in_force());
             self.enforce();
@@ -262,7 +263,7 @@ fn farewell(counters: &Counters, publisher: &Publisher, gallery: Option<&Path>) 
 }
 
 /// Starts the publisher and announces the device.
-fn connect(plan: &Plan, clock: &Arc<dyn Clock>) -> Result<(Publisher, Understood)> {
+fn connect(plan: &Plan, clock: &Arc<dyn Clock>) -> Result<(Publisher, ControlMessages)> {
     let about = plan.about.clone();
     let start = Start {
         settings: plan.config.mqtt.clone(),
@@ -273,8 +274,8 @@ fn connect(plan: &Plan, clock: &Arc<dyn Clock>) -> Result<(Publisher, Understood
         clock: Arc::clone(clock),
     };
     let (publisher, received) = Publisher::start(start)?;
-    let understood = inbox::start(publisher.clone(), received, about, Arc::clone(clock));
-    Ok((publisher, understood))
+    let control = inbox::start(publisher.clone(), received, about, Arc::clone(clock));
+    Ok((publisher, control))
 }
 
 fn start(
@@ -306,7 +307,7 @@ fn start(
     };
     let input = info.input;
     let pace = (!config.camera.is_recorded()).then(|| Pace::new(config.pace.clone()));
-    let teller = Teller::new(
+    let reporter = Reporter::new(
         camera.clone(),
         info.classes.clone(),
         Tracker::new(config.tracking.clone(), config.expression.clone(), info.classes.len()),
@@ -314,8 +315,8 @@ fn start(
         publisher.clone(),
     );
     let inference = Inference {
-        lookout: Lookout::new(detector, pace),
-        teller,
+        attention: Attention::new(detector, pace),
+        reporter,
         mailbox: Arc::clone(&mailbox),
         counters: Arc::clone(&counters),
         clock: Arc::clone(clock),

@@ -7,25 +7,25 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::counters::Counters;
-use super::gallery::Gallery;
-use super::lookout::{Light, Lookout, Sight};
 use super::mailbox::{Mailbox, Taken};
-use super::slumber::Slumber;
-use super::snapshot::{annotated, jpeg};
-use super::teller::Teller;
+use super::reporter::Reporter;
+use super::suspend::SuspendMonitor;
+use crate::annotate::gallery::Gallery;
+use crate::annotate::snapshot::{annotated, jpeg};
+use crate::attention::{Attention, Light, Sight};
 use crate::clock::Clock;
+use crate::contract::tuning::Tuning;
 use crate::detector::{Detection, ModelError};
+use crate::mqtt::message::packet_size;
 use crate::pixels::frame::Frame;
-use crate::publish::message::packet_size;
-use crate::publish::runtime::Tuning;
 
 /// Without frames, faces are let go and the watchdog fed this often.
 const TICK: Duration = Duration::from_millis(500);
 
 /// Everything the inference thread owns or shares.
 pub struct Inference {
-    pub lookout: Lookout,
-    pub teller: Teller,
+    pub attention: Attention,
+    pub reporter: Reporter,
     pub mailbox: Arc<Mailbox<Frame>>,
     pub counters: Arc<Counters>,
     pub clock: Arc<dyn Clock>,
@@ -76,12 +76,12 @@ impl Inference {
         let mut gallery = self.gallery.take().map(Gallery::new);
         let mut work = Work::default();
         self.orders.tuning.mark_changed();
-        let mut slumber = Slumber::new(self.clock.asleep());
+        let mut suspend = SuspendMonitor::new(self.clock.asleep());
         loop {
             let taken = self.mailbox.take(&mut frame, TICK);
-            if let Some(slept) = slumber.woke(self.clock.asleep()) {
+            if let Some(slept) = suspend.woke(self.clock.asleep()) {
                 log::info!("the machine slept for {} s: no face is followed", slept.as_secs());
-                self.teller.end(self.clock.now());
+                self.reporter.end(self.clock.now());
                 self.show_faces();
             }
             match taken {
@@ -91,7 +91,7 @@ impl Inference {
                     self.answer(&frame);
                 }
                 Taken::Nothing => {
-                    self.teller.wait(self.clock.now());
+                    self.reporter.wait(self.clock.now());
                     self.show_faces();
                 }
                 Taken::Closed => break,
@@ -100,11 +100,11 @@ impl Inference {
                 self.counters.beat_inference();
             }
         }
-        self.teller.end(self.clock.now());
+        self.reporter.end(self.clock.now());
     }
 
     fn show_faces(&self) {
-        let faces = self.teller.faces();
+        let faces = self.reporter.faces();
         self.view.send_if_modified(|view| std::mem::replace(&mut view.faces, faces) != faces);
     }
 
@@ -116,10 +116,10 @@ impl Inference {
         }
         let tuning = *self.orders.tuning.borrow_and_update();
         if let Some(threshold) = tuning.threshold {
-            self.teller.tracker.set_start_confidence(threshold);
+            self.reporter.tracker.set_start_confidence(threshold);
         }
         if let Some(max_fps) = tuning.max_fps {
-            self.lookout.set_max_fps(max_fps);
+            self.attention.set_max_fps(max_fps);
         }
     }
 
@@ -134,12 +134,12 @@ impl Inference {
             self.refuse_snapshot(&"no picture came in time");
             return;
         }
-        let faces = self.teller.tracker.tracks(frame.captured.monotonic);
-        let picture = match annotated(frame, &faces, self.teller.classes()) {
+        let faces = self.reporter.tracker.tracks(frame.captured.monotonic);
+        let picture = match annotated(frame, &faces, self.reporter.classes()) {
             Ok(picture) => picture,
             Err(reason) => return self.refuse_snapshot(&reason),
         };
-        let (publisher, camera) = (self.teller.publisher(), &self.teller.camera);
+        let (publisher, camera) = (self.reporter.publisher(), &self.reporter.camera);
         let around = packet_size(&publisher.topics().snapshot(camera), 0);
         let Some(bytes) = jpeg(picture, self.orders.largest_packet.saturating_sub(around)) else {
             return self.refuse_snapshot(&"no picture is as small as mqtt.max_packet_bytes");
@@ -152,7 +152,7 @@ impl Inference {
     }
 
     fn refuse_snapshot(&self, why: &dyn std::fmt::Display) {
-        self.teller.publisher().count_refused_command();
+        self.reporter.publisher().count_refused_command();
         log::warn!("no snapshot: {why}");
     }
 
@@ -177,11 +177,11 @@ impl Inference {
                 return;
             }
         }
-        let events = self.teller.see(frame.captured, frame.upright_size(), &work.detections);
+        let events = self.reporter.see(frame.captured, frame.upright_size(), &work.detections);
         self.show_faces();
         if let Some(gallery) = gallery {
-            let faces = self.teller.tracker.tracks(frame.captured.monotonic);
-            gallery.keep(frame, &events, &faces, self.teller.classes());
+            let faces = self.reporter.tracker.tracks(frame.captured.monotonic);
+            gallery.keep(frame, &events, &faces, self.reporter.classes());
         }
     }
 
@@ -191,9 +191,9 @@ impl Inference {
         frame: &Frame,
         detections: &mut Vec<Detection>,
     ) -> Result<bool, ModelError> {
-        let (now, busy) = (self.clock.now().monotonic, self.teller.tracker.is_busy());
+        let (now, busy) = (self.clock.now().monotonic, self.reporter.tracker.is_busy());
         let strained = *self.strained.borrow();
-        let sight = self.lookout.see(frame, now, busy, strained, detections)?;
+        let sight = self.attention.see(frame, now, busy, strained, detections)?;
         let (light, inference) = match sight {
             Sight::Passed => return Ok(false),
             Sight::Glanced(light) => (light, None),

@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
+use crate::contract::topics::Topics;
+use crate::contract::tuning::Tuning;
 use crate::detector::Detector;
 use crate::error::{Error, Kind, Result};
-use crate::publish::access::Access;
-use crate::publish::credentials::Credentials;
-use crate::publish::discovery::About;
-use crate::publish::identity::MACHINE_ID;
-use crate::publish::runtime::Tuning;
-use crate::publish::topics::{Name, Topics};
+use crate::home_assistant::About;
+use crate::identity::MACHINE_ID;
+use crate::mqtt::access::Access;
+use crate::mqtt::credentials::Credentials;
+use crate::name::Name;
 
 /// Settings whose every part has been tried: the model, names, passwords, keys.
 pub struct Plan {
@@ -31,8 +32,7 @@ impl Plan {
     /// or certificate that cannot be read. A missing camera or broker is none.
     pub fn make(config: Config) -> Result<Self> {
         let detector = Detector::load(&config.model)?;
-        let environment = |name: &str| std::env::var(name).ok();
-        let state_dir = config.device.state_dir(environment);
+        let state_dir = config.device.state_dir(|name| std::env::var_os(name));
         let Identity { topics, camera } = Identity::of(&config, state_dir.as_deref())?;
         let credentials = Credentials::of_the_environment();
         Access::read(&config.mqtt, &credentials)?;

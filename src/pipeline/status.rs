@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use super::capture::CaptureState;
-use super::counters::Counts;
 use super::inference::View;
 use super::watcher::Numbers;
 use crate::clock::Moment;
-use crate::publish::groups::Author;
-use crate::publish::payload::{DeviceStatus, Reason, ReasonCode, SCHEMA_VERSION, rfc3339};
-use crate::publish::queue::Stats;
+use crate::contract::in_force::Author;
+use crate::contract::payload::Counts;
+use crate::contract::payload::{DeviceStatus, Reason, ReasonCode, SCHEMA_VERSION, rfc3339};
+use crate::mqtt::stats::Stats;
 
 /// What one look at the daemon finds.
 #[derive(Clone, Debug)]
@@ -136,13 +136,15 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
+    use crate::attention::Light;
+    use crate::contract::in_force::InForce;
+    use crate::contract::tuning::Tuning;
+    use crate::control::groups::{GroupSettings, SettingsByGroup};
+    use crate::control::overrides::Overrides;
+    use crate::name::Name;
     use crate::pipeline::capture::Open;
-    use crate::pipeline::lookout::Light;
-    use crate::publish::groups::{Heard, InForce, Said};
-    use crate::publish::runtime::{Runtime, Tuning};
-    use crate::publish::topics::Name;
 
-    fn numbers(runtime: &Runtime) -> Numbers {
+    fn numbers(runtime: &Overrides) -> Numbers {
         let groups = [Name::new("hall").expect("valid")];
         Numbers {
             groups: vec!["hall".to_owned()],
@@ -168,7 +170,7 @@ mod tests {
             mqtt: Stats::default(),
             model: "m".to_owned(),
             refused_models: Vec::new(),
-            numbers: numbers(&Runtime::default()),
+            numbers: numbers(&Overrides::default()),
             identifying: false,
         }
     }
@@ -190,9 +192,9 @@ mod tests {
         let open = CaptureState::Running(Open { low_light: true, ..Open::default() });
         let evening = Observation { capture: open, ..observation() };
         assert!(evening.device_status().low_light && evening.line().contains("low light"));
-        let closed = Said { paused: true, ..Said::default() };
-        let groups = Heard::from([("hall".to_owned(), closed)]);
-        let numbers = numbers(&Runtime { groups, ..Runtime::default() });
+        let closed = GroupSettings { paused: true, ..GroupSettings::default() };
+        let groups = SettingsByGroup::from([("hall".to_owned(), closed)]);
+        let numbers = numbers(&Overrides { groups, ..Overrides::default() });
         let by_group = Observation { capture: CaptureState::Paused, numbers, ..observation() };
         assert_eq!(codes(&by_group), [ReasonCode::Paused]);
         assert!(by_group.reasons()[0].message.contains("group hall"));

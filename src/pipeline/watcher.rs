@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::alarms::Alarms;
-use super::board;
 use super::capture::CaptureState;
-use super::counters::{Counters, Counts};
+use super::counters::Counters;
 use super::inference::View;
 use super::status::Observation;
+use crate::board;
 use crate::clock::Clock;
+use crate::contract::in_force::InForce;
+use crate::contract::payload::Counts;
+use crate::contract::payload::Reason;
+use crate::contract::tuning::Tuning;
+use crate::name::Name;
 use crate::publish::Publisher;
-use crate::publish::groups::InForce;
-use crate::publish::payload::Reason;
-use crate::publish::runtime::Tuning;
-use crate::publish::topics::Name;
 use crate::service::Service;
 
 /// A status that did not change is published again after this many looks, so that

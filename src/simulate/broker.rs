@@ -10,8 +10,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::sleep;
 
 use crate::error::{Error, Kind, Result};
+use crate::mqtt::url::BrokerUrl;
 use crate::process;
-use crate::publish::url::BrokerUrl;
 
 /// How long a broker may take to listen, or to keep its sessions and end.
 const LIMIT: Duration = Duration::from_secs(60);

@@ -13,18 +13,20 @@ use super::visits::{CLASSES, FRAME, Visits};
 use super::{BASE, LIMIT, Options};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::contract::in_force::InForce;
+use crate::contract::tuning::Tuning;
+use crate::control::inbox;
+use crate::control::inbox::ControlMessages;
+use crate::control::overrides::Overrides;
 use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Origin, Recorder, system_randomness};
+use crate::mqtt::credentials::Credentials;
 use crate::pipeline::capture::{CaptureState, Open};
 use crate::pipeline::counters::Counters;
 use crate::pipeline::inference::View;
 use crate::pipeline::plan::{Identity, about, settled};
-use crate::pipeline::teller::Teller;
+use crate::pipeline::reporter::Reporter;
 use crate::pipeline::watcher::{Numbers, Watcher};
-use crate::publish::credentials::Credentials;
-use crate::publish::groups::InForce;
-use crate::publish::inbox::{self, Understood};
-use crate::publish::runtime::{Runtime, Tuning};
 use crate::publish::{Publisher, Start};
 use crate::tracks::Tracker;
 
@@ -49,7 +51,7 @@ impl Fleet {
         let (mut publishers, mut devices) = (Vec::new(), JoinSet::new());
         for number in 0..options.devices {
             let device = Device::start(number, options, broker, Arc::clone(ledger))?;
-            publishers.push(device.teller.publisher().clone());
+            publishers.push(device.reporter.publisher().clone());
             devices.spawn(device.live(stopping.clone()));
         }
         Ok(Self { publishers, stop, devices })
@@ -98,13 +100,13 @@ impl Fleet {
 }
 
 struct Device {
-    teller: Teller,
+    reporter: Reporter,
     watcher: Watcher,
     visits: Visits,
     clock: Arc<dyn Clock>,
     ledger: Arc<Ledger>,
     /// The device listens as a real one does; there is nothing here to command.
-    _understood: Understood,
+    _control: ControlMessages,
 }
 
 impl Device {
@@ -134,8 +136,8 @@ impl Device {
             model: MODEL.to_owned(),
             classes: about.classes.clone(),
         };
-        let understood = inbox::start(publisher.clone(), received, about, Arc::clone(&clock));
-        let teller = Teller::new(
+        let control = inbox::start(publisher.clone(), received, about, Arc::clone(&clock));
+        let reporter = Reporter::new(
             camera.clone(),
             origin.classes.clone(),
             Tracker::new(config.tracking.clone(), config.expression.clone(), CLASSES.len()),
@@ -152,11 +154,11 @@ impl Device {
             Numbers {
                 groups: Vec::new(),
                 runtime: Tuning::default(),
-                in_force: InForce::of(settled(&config), false, &[], &Runtime::default()),
+                in_force: InForce::of(settled(&config), false, &[], &Overrides::default()),
             },
         );
         let visits = Visits::new(number as u64, options.every, clock.now().monotonic);
-        Ok(Self { teller, watcher, visits, clock, ledger, _understood: understood })
+        Ok(Self { reporter, watcher, visits, clock, ledger, _control: control })
     }
 
     async fn live(mut self, mut stop: watch::Receiver<bool>) {
@@ -172,23 +174,23 @@ impl Device {
                 () = sleep(self.until_next_frame()) => {
                     let now = self.clock.now();
                     let faces = self.visits.faces(now.monotonic);
-                    let events = self.teller.see(now, FRAME, &faces);
+                    let events = self.reporter.see(now, FRAME, &faces);
                     self.enter(&events);
                 }
             }
         }
-        let events = self.teller.end(self.clock.now());
+        let events = self.reporter.end(self.clock.now());
         self.enter(&events);
     }
 
     /// Nothing is looked at while nobody is there.
     fn until_next_frame(&self) -> Duration {
         let until_visit = self.visits.begins().saturating_sub(self.clock.now().monotonic);
-        if self.teller.tracker.is_busy() { FRAME_TIME } else { until_visit.max(FRAME_TIME) }
+        if self.reporter.tracker.is_busy() { FRAME_TIME } else { until_visit.max(FRAME_TIME) }
     }
 
     fn look(&mut self) {
-        let view = View { faces: self.teller.faces(), ..View::default() };
+        let view = View { faces: self.reporter.faces(), ..View::default() };
         self.watcher.look(&CaptureState::Running(Open::default()), view);
     }
 

@@ -8,8 +8,9 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::broker::Broker;
 use super::ledger::Ledger;
-use super::{BASE, LIMIT, broker::Broker};
+use super::{BASE, LIMIT};
 use crate::error::{Error, Kind, Result};
 use crate::events;
 

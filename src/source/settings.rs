@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::controls::Wishes;
+use crate::name::Name;
 use crate::pixels::frame::Orientation;
-use crate::publish::topics::Name;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use expressiond::publish::message::Class;
-use expressiond::publish::topics::Name;
-use expressiond::publish::{Publisher, Settings};
+use expressiond::mqtt::message::Class;
+use expressiond::mqtt::settings::Settings;
+use expressiond::name::Name;
+use expressiond::publish::Publisher;
 use rumqttc::MqttOptions;
 
 use crate::certificates::text;

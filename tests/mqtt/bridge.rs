@@ -1,6 +1,6 @@
 //! `deploy/mosquitto/bridge.conf`: a site's broker joined to a central one.
 
-use expressiond::publish::message::Class;
+use expressiond::mqtt::message::Class;
 
 use crate::mosquitto::Mosquitto;
 use crate::observer::Observer;

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use expressiond::pipeline::counters::Counts;
-use expressiond::publish::groups::{Heard, InForce, Said};
-use expressiond::publish::message::Class;
-use expressiond::publish::payload::{
+use expressiond::contract::in_force::InForce;
+use expressiond::contract::payload::Counts;
+use expressiond::contract::payload::{
     CameraState, DeviceStatus, Reason, ReasonCode, SCHEMA_VERSION, rfc3339,
 };
-use expressiond::publish::runtime::{Runtime, Tuning};
-use expressiond::publish::topics::{Name, Topics};
+use expressiond::contract::topics::Topics;
+use expressiond::contract::tuning::Tuning;
+use expressiond::control::groups::{GroupSettings, SettingsByGroup};
+use expressiond::control::overrides::Overrides;
+use expressiond::mqtt::message::Class;
+use expressiond::name::Name;
 use serde_json::Value;
 
 use crate::observer::{Observer, Seen};
@@ -143,11 +146,14 @@ pub fn state() -> CameraState {
     }
 }
 
-pub fn status(mqtt: expressiond::publish::queue::Stats) -> DeviceStatus {
-    let runtime = Runtime {
+pub fn status(mqtt: expressiond::mqtt::stats::Stats) -> DeviceStatus {
+    let runtime = Overrides {
         tuning: Tuning { threshold: Some(0.75), max_fps: None },
-        groups: Heard::from([("hall".into(), Said { paused: true, ..Said::default() })]),
-        ..Runtime::default()
+        groups: SettingsByGroup::from([(
+            "hall".into(),
+            GroupSettings { paused: true, ..GroupSettings::default() },
+        )]),
+        ..Overrides::default()
     };
     DeviceStatus {
         schema: SCHEMA_VERSION,

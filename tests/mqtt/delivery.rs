@@ -1,7 +1,7 @@
 //! Events arrive, states stay, availability tells the truth.
 
-use expressiond::publish::message::{Class, PACKET_OVERHEAD};
-use expressiond::publish::settings::Version;
+use expressiond::mqtt::message::{Class, PACKET_OVERHEAD};
+use expressiond::mqtt::protocol::Version;
 
 use crate::mosquitto::{Mosquitto, free_port};
 use crate::observer::Observer;
@@ -198,7 +198,7 @@ async fn hear_before_and_after(version: Version) {
     let (publisher, mut received) = expressiond::publish::Publisher::start(start).expect("starts");
     let (other, _none) = expressiond::publish::Publisher::start({
         let mut start = begin(speaking(version, broker.port));
-        start.device = expressiond::publish::topics::Name::new("other").expect("valid");
+        start.device = expressiond::name::Name::new("other").expect("valid");
         start
     })
     .expect("starts");
@@ -220,7 +220,7 @@ async fn a_huge_message_that_waits_for_us_does_not_keep_us_away() {
     let broker = Mosquitto::start();
     let topic = "expressiond/d1/command";
     let mut generous = begin(settings(broker.port));
-    generous.device = expressiond::publish::topics::Name::new("other").expect("valid");
+    generous.device = expressiond::name::Name::new("other").expect("valid");
     let (other, _none) = expressiond::publish::Publisher::start(generous).expect("starts");
     let huge = vec![b'x'; 100_000];
     other.set_retained(Class::State, topic.into(), huge.clone()).expect("taken");
@@ -252,7 +252,7 @@ async fn with_mqtt_5_a_huge_message_does_not_even_arrive() {
     until(&other, "the huge message is there", |stats| stats.delivered >= 2).await;
 
     let mut start = begin(speaking(Version::V5, broker.port));
-    start.device = expressiond::publish::topics::Name::new("d2").expect("valid");
+    start.device = expressiond::name::Name::new("d2").expect("valid");
     start.settings.max_packet_bytes = 8192;
     start.subscriptions.lasting = vec![topic.into()];
     let (publisher, mut received) = expressiond::publish::Publisher::start(start).expect("starts");

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use expressiond::contract::payload::ReasonCode;
 use expressiond::doctor::finding::{Check, SCHEMA_VERSION, Verdict};
 use expressiond::error::Kind;
-use expressiond::publish::payload::ReasonCode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use expressiond::clock::SystemClock;
-use expressiond::publish::command::Command;
-use expressiond::publish::discovery::{About, Settings};
-use expressiond::publish::message::Class;
-use expressiond::publish::topics::{Name, Topics};
-use expressiond::publish::{Publisher, inbox};
+use expressiond::contract::topics::Topics;
+use expressiond::control::command::Command;
+use expressiond::control::inbox;
+use expressiond::home_assistant::{About, Settings};
+use expressiond::mqtt::message::Class;
+use expressiond::name::Name;
+use expressiond::publish::Publisher;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -222,7 +224,7 @@ fn every_entity_is_documented() {
 /// Home Assistant takes.
 #[test]
 fn templates_understand_the_payloads() {
-    let publisher_stats = expressiond::publish::queue::Stats::default();
+    let publisher_stats = expressiond::mqtt::stats::Stats::default();
     let mut status = contract::status(publisher_stats);
     let state = contract::state();
     let components = about(&["front"]).payload(None)["cmps"].clone();

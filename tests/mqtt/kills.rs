@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use expressiond::mqtt::protocol::Version;
 use expressiond::publish::Publisher;
-use expressiond::publish::settings::Version;
 
 use crate::mosquitto::Mosquitto;
 use crate::observer::{Observer, Seen};

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use expressiond::events::{Event, EventType, SCHEMA};
 use expressiond::geometry::{Rect, Size};
-use expressiond::publish::queue::Stats;
+use expressiond::mqtt::stats::Stats;
 use serde_json::{Value, json};
 
 use crate::contract;

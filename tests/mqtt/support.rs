@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use expressiond::clock::SystemClock;
-use expressiond::publish::broker::Broker;
-use expressiond::publish::credentials::Credentials;
-use expressiond::publish::queue::Stats;
-use expressiond::publish::settings::Version;
-use expressiond::publish::topics::Name;
-use expressiond::publish::{Publisher, Received, Settings, Start, Subscriptions};
+use expressiond::mqtt::credentials::Credentials;
+use expressiond::mqtt::embedded::EmbeddedBroker;
+use expressiond::mqtt::message::{Received, Subscriptions};
+use expressiond::mqtt::protocol::Version;
+use expressiond::mqtt::settings::Settings;
+use expressiond::mqtt::stats::Stats;
+use expressiond::name::Name;
+use expressiond::publish::{Publisher, Start};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -19,7 +21,7 @@ use crate::observer::{LIMIT, Seen};
 /// Either broker; both must serve.
 pub enum AnyBroker {
     Mosquitto(Mosquitto),
-    Embedded(Broker),
+    Embedded(EmbeddedBroker),
 }
 
 impl AnyBroker {
@@ -28,7 +30,7 @@ impl AnyBroker {
     }
 
     pub fn embedded() -> Self {
-        Self::Embedded(Broker::start(crate::mosquitto::free_port()).expect("a free port"))
+        Self::Embedded(EmbeddedBroker::start(crate::mosquitto::free_port()).expect("a free port"))
     }
 
     /// Mosquitto in both protocols, and the one inside in the protocol that is found.

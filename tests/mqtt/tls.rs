@@ -3,9 +3,10 @@
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 
-use expressiond::publish::settings::Version;
-use expressiond::publish::tls::MinimumVersion;
-use expressiond::publish::{Publisher, Settings};
+use expressiond::mqtt::protocol::Version;
+use expressiond::mqtt::settings::Settings;
+use expressiond::mqtt::tls::MinimumVersion;
+use expressiond::publish::Publisher;
 use rumqttc::{MqttOptions, TlsConfiguration, Transport};
 
 use crate::certificates::{Authority, Issued, text};

@@ -4,9 +4,9 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use expressiond::publish::client::Protocol;
-use expressiond::publish::message::Class;
-use expressiond::publish::settings::Version;
+use expressiond::mqtt::message::Class;
+use expressiond::mqtt::protocol::Protocol;
+use expressiond::mqtt::protocol::Version;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Packet, Publish};
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};

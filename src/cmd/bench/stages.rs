@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
-use crate::clock::{Clock, SystemClock};
-use crate::detector::{Detection, Detector};
-use crate::error::{Error, Kind, Result};
-use crate::events::{Origin, Recorder, system_randomness};
-use crate::pixels::frame::Frame;
-use crate::publish;
-use crate::publish::outbox::Outbox;
-use crate::publish::queue::Queue;
-use crate::tracks::{Change, ChangeKind, ExpressionSettings, Tracker, TrackingSettings};
+use expressiond::clock::{Clock, SystemClock};
+use expressiond::detector::{Detection, Detector};
+use expressiond::error::{Error, Kind, Result};
+use expressiond::events::{Origin, Recorder, system_randomness};
+use expressiond::mqtt;
+use expressiond::mqtt::outbox::Outbox;
+use expressiond::mqtt::queue::Queue;
+use expressiond::pixels::frame::Frame;
+use expressiond::tracks::{Change, ChangeKind, ExpressionSettings, Tracker, TrackingSettings};
 
 /// Frames before the clock counts: caches, clocks of the processor, lazy memory.
 const WARM_UP: usize = 5;
@@ -54,7 +54,7 @@ impl Publishing {
             model: info.id.clone(),
             classes: info.classes.clone(),
         };
-        let settings = publish::Settings::default();
+        let settings = mqtt::Settings::default();
         let queue = Queue::new(&settings, Outbox::new(settings.outbox.clone()));
         Self { recorder: Recorder::new(origin, system_randomness()), queue }
     }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::stages::cpu_time;
-use crate::detector::Detector;
-use crate::error::Result;
-use crate::pipeline::lookout::Lookout;
-use crate::pipeline::pace::{Pace, Settings};
-use crate::pixels::frame::Frame;
+use expressiond::attention::Attention;
+use expressiond::attention::pace::{Pace, Settings};
+use expressiond::detector::Detector;
+use expressiond::error::Result;
+use expressiond::pixels::frame::Frame;
 
 /// Played in this much time of the pace's clock, as fast as the board can.
 const SECONDS: u32 = 30;
@@ -26,10 +26,10 @@ pub struct Still {
 
 /// The same frame again and again, as if no face were followed.
 pub fn measure(frame: &Frame, detector: Detector) -> Result<Still> {
-    let mut lookout = Lookout::new(detector, Some(Pace::new(Settings::default())));
+    let mut attention = Attention::new(detector, Some(Pace::new(Settings::default())));
     let rest = Settings::default().idle_after_s as u32;
-    let looking = play(&mut lookout, frame, 0, rest)?;
-    let idle = play(&mut lookout, frame, rest, rest + SECONDS)?;
+    let looking = play(&mut attention, frame, 0, rest)?;
+    let idle = play(&mut attention, frame, rest, rest + SECONDS)?;
     Ok(Still {
         looking_cpu_ms_per_s: looking,
         idle_cpu_ms_per_s: idle,
@@ -37,13 +37,13 @@ pub fn measure(frame: &Frame, detector: Detector) -> Result<Still> {
     })
 }
 
-fn play(lookout: &mut Lookout, frame: &Frame, from: u32, to: u32) -> Result<f64> {
+fn play(attention: &mut Attention, frame: &Frame, from: u32, to: u32) -> Result<f64> {
     let (mut copy, mut found) = (frame.clone(), Vec::new());
     let begin = cpu_time();
     for number in from * FPS..to * FPS {
         copy.clone_from(frame); // capture goes on
         let now = Duration::from_secs(1) * number / FPS;
-        lookout.see(&copy, now, false, false, &mut found)?;
+        attention.see(&copy, now, false, false, &mut found)?;
     }
     Ok((cpu_time() - begin).as_secs_f64() * 1e3 / f64::from(to - from))
 }

@@ -1,0 +1,95 @@
+//! Pictures with the faces drawn on them, for an owner who asked for them.
+
+use image::RgbImage;
+use image::codecs::jpeg::JpegEncoder;
+use image::imageops::{FilterType, resize};
+use serde::{Deserialize, Serialize};
+
+use super::drawing::{Mark, draw};
+use crate::pixels::PixelError;
+use crate::pixels::frame::Frame;
+use crate::pixels::rgb::to_rgb;
+use crate::tracks::Snapshot;
+
+/// Section `[snapshots]`: whether pictures may leave the device.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Whether the command `snapshot` publishes a picture. Default: false.
+    pub enabled: bool,
+}
+
+/// The frame, upright, with the faces and their expressions on it.
+pub fn annotated(
+    frame: &Frame,
+    faces: &[Snapshot],
+    classes: &[String],
+) -> Result<RgbImage, PixelError> {
+    let mut picture = to_rgb(frame)?;
+    let labels: Vec<String> = faces
+        .iter()
+        .map(|face| match face.expression {
+            Some((class, share)) => format!("{} {} {share:.2}", face.track, classes[class]),
+            None => format!("{} ?", face.track),
+        })
+        .collect();
+    let marks: Vec<Mark> = faces
+        .iter()
+        .zip(&labels)
+        .map(|(face, label)| {
+            // one colour more than classes: undecided
+            let class = face.expression.map_or(classes.len(), |(class, _)| class);
+            Mark { rect: face.rect, class, label }
+        })
+        .collect();
+    draw(&mut picture, &marks);
+    Ok(picture)
+}
+
+/// From good to just recognisable; below that a smaller picture shows more.
+const QUALITIES: [u8; 4] = [85, 70, 50, 30];
+/// A picture whose sides are smaller shows nothing.
+const LEAST_SIDE: u32 = 32;
+
+/// A JPEG of at most `limit` bytes: coarser first, then half as large, until it fits.
+/// None when nothing does.
+pub fn jpeg(mut picture: RgbImage, limit: usize) -> Option<Vec<u8>> {
+    loop {
+        for quality in QUALITIES {
+            let mut bytes = Vec::new();
+            // Writing to memory fails for impossible sizes only: then nothing fits.
+            JpegEncoder::new_with_quality(&mut bytes, quality).encode_image(&picture).ok()?;
+            if bytes.len() <= limit {
+                return Some(bytes);
+            }
+        }
+        let (width, height) = (picture.width() / 2, picture.height() / 2);
+        if width.min(height) < LEAST_SIDE {
+            return None;
+        }
+        picture = resize(&picture, width, height, FilterType::Triangle);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_fits_its_limit_or_is_not_sent() {
+        // Noise is what JPEG packs worst.
+        let mut seed = 1u32;
+        let picture = RgbImage::from_fn(640, 480, |_, _| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            image::Rgb(seed.to_be_bytes()[..3].try_into().expect("three of four bytes"))
+        });
+        let mut last = usize::MAX;
+        for limit in [1 << 20, 100_000, 4000] {
+            let bytes = jpeg(picture.clone(), limit).expect("fits");
+            assert!(bytes.len() <= limit && bytes.len() < last, "{} of {limit}", bytes.len());
+            last = bytes.len();
+            image::load_from_memory(&bytes).expect("a picture");
+        }
+        assert_eq!(jpeg(picture, 100), None);
+    }
+}

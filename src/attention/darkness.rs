@@ -1,0 +1,104 @@
+//! When a camera is asked for longer exposures, and when that is taken back.
+//!
+//! Pure: the clock and the picture's brightness come in. A longer exposure makes the
+//! same room brighter, so light must be well above darkness before it counts, and a
+//! return that was a mistake is tried later and later.
+
+use std::time::Duration;
+
+/// Pictures whose brightest tenth is darker than this share of full scale show hardly
+/// anything to a person either.
+pub const DARK: f32 = 0.1;
+/// From here on a room is lit: twice what an exposure four times as long makes of the
+/// darkest picture that is not dark (brightness goes with the power 1/2.2).
+const LIT: f32 = 0.4;
+/// A hand before the lens is not the evening.
+const DARK_FOR: Duration = Duration::from_secs(5);
+/// Light that lasts less long is a passing car.
+const LIT_FOR: Duration = Duration::from_secs(20);
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// Follows the light, frame by frame. All times are on the monotonic clock.
+#[derive(Clone, Debug)]
+pub struct Darkness {
+    low: bool,
+    /// Since when the picture has been what would change that.
+    since: Option<Duration>,
+    /// How long light must last.
+    lit_for: Duration,
+    /// When it was taken back last.
+    returned: Option<Duration>,
+}
+
+impl Default for Darkness {
+    fn default() -> Self {
+        Self { low: false, since: None, lit_for: LIT_FOR, returned: None }
+    }
+}
+
+impl Darkness {
+    /// Whether longer exposures are wanted after a frame of `now`, of which only a tenth
+    /// is brighter than `highlights`, 0 to 1.
+    pub fn saw(&mut self, now: Duration, highlights: f32) -> bool {
+        let against = if self.low { highlights >= LIT } else { highlights < DARK };
+        if !against {
+            self.since = None;
+            return self.low;
+        }
+        let lasted = now.saturating_sub(*self.since.get_or_insert(now));
+        if self.low && lasted >= self.lit_for {
+            (self.low, self.since, self.returned) = (false, None, Some(now));
+        } else if !self.low && lasted >= DARK_FOR {
+            // It was the exposure that had made the room bright.
+            let mistaken = self.returned.is_some_and(|then| now - then < 3 * DARK_FOR);
+            self.lit_for = if mistaken { (self.lit_for * 2).min(LONGEST) } else { LIT_FOR };
+            (self.low, self.since) = (true, None);
+        }
+        self.low
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Plays four frames a second; `scene` gives the brightness from the time in
+    /// seconds and whether exposures are long. Returns when that changed.
+    fn play(seconds: u32, scene: impl Fn(u32, bool) -> f32) -> Vec<u32> {
+        let (mut darkness, mut low, mut changes) = (Darkness::default(), false, Vec::new());
+        for frame in 0..seconds * 4 {
+            let now = Duration::from_millis(u64::from(frame) * 250);
+            let wanted = darkness.saw(now, scene(frame / 4, low));
+            if wanted != low {
+                changes.push(frame / 4);
+                low = wanted;
+            }
+        }
+        changes
+    }
+
+    #[test]
+    fn evening_and_morning_change_it_once_each() {
+        let day = |at, _| if (100..1000).contains(&at) { 0.05 } else { 0.7 };
+        assert_eq!(play(2000, day), [105, 1020]);
+    }
+
+    #[test]
+    fn a_hand_and_a_passing_car_change_nothing() {
+        assert!(play(600, |at, _| if at % 60 < 4 { 0.0 } else { 0.6 }).is_empty());
+        assert_eq!(play(600, |at, _| if at > 60 && at % 60 < 15 { 0.8 } else { 0.05 }), [5]);
+    }
+
+    #[test]
+    fn a_room_that_only_the_exposure_makes_bright_is_left_in_peace() {
+        let changes = play(24 * 3600, |_, long| if long { 0.6 } else { 0.05 });
+        assert!(changes.len() < 80, "{} changes in a day", changes.len());
+        let last = changes.windows(2).last().map(|pair| pair[1] - pair[0]);
+        assert!(last.is_some_and(|pause| pause <= 3600));
+    }
+
+    #[test]
+    fn a_brighter_picture_that_is_still_dim_keeps_it() {
+        assert_eq!(play(3600, |_, long| if long { 0.3 } else { 0.05 }), [5]);
+    }
+}

@@ -1,0 +1,96 @@
+//! Which frames are looked at, and how closely: decides for each frame whether to pass it over, to glance at
+//! it for motion, or to look for faces.
+
+pub mod darkness;
+pub mod pace;
+
+use std::time::Duration;
+
+use crate::detector::{Detection, Detector, ModelError};
+use crate::pixels::frame::Frame;
+use crate::pixels::scene::Scene;
+use darkness::{DARK, Darkness};
+use pace::{Pace, Step};
+
+/// What was done with a frame.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Sight {
+    /// Nothing: it came too soon.
+    Passed,
+    /// Letterboxed and compared; nothing moved.
+    Glanced(Light),
+    /// Faces were looked for; the network took this long.
+    Looked(Light, Duration),
+}
+
+/// What the picture is like apart from faces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Light {
+    /// Too dark to find a face.
+    pub dark: bool,
+    /// Dark for a while: longer exposures are wanted.
+    pub low: bool,
+    /// Nothing has happened for a while: frames are only glanced at.
+    pub idle: bool,
+}
+
+#[derive(Debug)]
+pub struct Attention {
+    pub detector: Detector,
+    /// None looks at every frame.
+    pace: Option<Pace>,
+    /// The picture that was last looked at: slow motion adds up against it.
+    scene: Option<Scene>,
+    darkness: Darkness,
+}
+
+impl Attention {
+    /// Without a pace every frame is looked at, as recorded pictures want it.
+    pub fn new(detector: Detector, pace: Option<Pace>) -> Self {
+        Self { detector, pace, scene: None, darkness: Darkness::default() }
+    }
+
+    /// Another limit while running; recorded pictures have none.
+    pub fn set_max_fps(&mut self, max_fps: f32) {
+        if let Some(pace) = &mut self.pace {
+            pace.set_max_fps(max_fps);
+        }
+    }
+
+    /// For a frame that arrived at `now` on the monotonic clock. `busy` while a face is
+    /// followed, `strained` while the board is hot. `out` is replaced only by a look.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are no picture, or a network that fails.
+    pub fn see(
+        &mut self,
+        frame: &Frame,
+        now: Duration,
+        busy: bool,
+        strained: bool,
+        out: &mut Vec<Detection>,
+    ) -> Result<Sight, ModelError> {
+        let step = self.pace.as_ref().map_or(Step::Look, |pace| pace.step(now, strained));
+        if step == Step::Pass {
+            return Ok(Sight::Passed);
+        }
+        let prepared = self.detector.prepare(frame)?;
+        let scene = self.detector.scene(&prepared);
+        let change = self.scene.as_ref().map_or(1.0, |before| scene.change(before));
+        let lively = self.pace.as_mut().is_none_or(|pace| pace.saw(now, change, busy));
+        let idle = self.pace.as_ref().is_some_and(|pace| pace.is_idle(now));
+        let highlights = scene.highlights();
+        let low = self.darkness.saw(now, highlights);
+        let light = Light { dark: highlights < DARK, low, idle };
+        if step == Step::Glance && !lively {
+            return Ok(Sight::Glanced(light));
+        }
+        let timing = self.detector.look(&prepared, out)?;
+        self.scene = Some(scene);
+        if let Some(pace) = &mut self.pace {
+            pace.looked(now);
+        }
+        Ok(Sight::Looked(light, timing.inference))
+    }
+}

@@ -1,0 +1,154 @@
+//! What retained topics say. Schemas: `docs/ref/camera-state.schema.json` and
+//! `docs/ref/status.schema.json`.
+
+use std::time::{Duration, SystemTime};
+
+use serde::{Serialize, Serializer};
+
+use super::in_force::InForce;
+use super::tuning::Tuning;
+use crate::mqtt::stats::Stats;
+
+/// Version of the retained payloads; rises when a reader must change.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The status is repeated this often, changed or not; readers may call it stale
+/// after three times as long.
+pub const STATUS_INTERVAL: Duration = Duration::from_secs(60);
+
+pub const ONLINE: &[u8] = b"online";
+pub const OFFLINE: &[u8] = b"offline";
+
+/// What one camera sees now.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CameraState {
+    pub schema: u32,
+    /// When this became so, RFC 3339 in UTC.
+    pub time: String,
+    /// Faces that are followed now.
+    pub faces: usize,
+    /// Expression of the largest face that has one; none without a face.
+    pub expression: Option<String>,
+    /// Smoothed confidence of that expression, 0 to 1.
+    pub confidence: Option<f32>,
+    /// Track of that face, as events name it.
+    pub track: Option<String>,
+}
+
+/// Why a device does less than it should; `docs/ref/mqtt.md` lists the codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReasonCode {
+    NoCamera,
+    NotACamera,
+    Dark,
+    NoFace,
+    Paused,
+    ModelRefused,
+    Throttled,
+    ClockNotSet,
+}
+
+impl ReasonCode {
+    pub const ALL: [ReasonCode; 8] = [
+        ReasonCode::NoCamera,
+        ReasonCode::NotACamera,
+        ReasonCode::Dark,
+        ReasonCode::NoFace,
+        ReasonCode::Paused,
+        ReasonCode::ModelRefused,
+        ReasonCode::Throttled,
+        ReasonCode::ClockNotSet,
+    ];
+
+    /// The name in payloads.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ReasonCode::NoCamera => "no_camera",
+            ReasonCode::NotACamera => "not_a_camera",
+            ReasonCode::Dark => "dark",
+            ReasonCode::NoFace => "no_face",
+            ReasonCode::Paused => "paused",
+            ReasonCode::ModelRefused => "model_refused",
+            ReasonCode::Throttled => "throttled",
+            ReasonCode::ClockNotSet => "clock_not_set",
+        }
+    }
+}
+
+impl Serialize for ReasonCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// One reason, for a machine and for a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reason {
+    pub code: ReasonCode,
+    /// The camera it is about; none when it is about the device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub camera: Option<String>,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+/// What happened to frames since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Frames that the source delivered.
+    pub captured: u64,
+    /// Frames that were truncated, corrupt or flagged by the driver.
+    pub bad: u64,
+    /// Frames that the detector looked at.
+    pub detected: u64,
+    /// Frames that were passed over because nothing happened or enough had been seen.
+    pub rested: u64,
+    /// How often the source had to be opened again.
+    pub reopened: u64,
+}
+
+/// What a device does and why nothing happens.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DeviceStatus {
+    pub schema: u32,
+    /// When this was so, RFC 3339 in UTC.
+    pub time: String,
+    /// Version of the daemon.
+    pub version: String,
+    /// Name of the loaded model; none while there is none.
+    pub model: Option<String>,
+    /// Whether its owner has paused it: the camera is closed.
+    pub paused: bool,
+    /// Whether it was told to make itself known just now.
+    pub identifying: bool,
+    /// What was set by a command, instead of what groups and the settings file say.
+    pub runtime: Tuning,
+    /// The groups that it belongs to, the one whose word counts most last.
+    pub groups: Vec<String>,
+    /// What counts now of all that, and who said it.
+    pub in_force: InForce,
+    /// Seconds since the start.
+    pub uptime_s: u64,
+    /// Why less happens than could, the most important first; empty when all is well.
+    pub reasons: Vec<Reason>,
+    /// Frames looked at per second.
+    pub frames_per_second: f32,
+    /// Time of one inference in milliseconds; none before the first.
+    pub inference_ms: Option<f32>,
+    /// Age of the last frame in milliseconds, from the driver's stamp until its faces
+    /// were known; none before the first.
+    pub frame_age_ms: Option<f32>,
+    /// Whether nothing has happened for a while, so that frames are only glanced at.
+    pub idle: bool,
+    /// Whether longer exposures are asked for because it is dark.
+    pub low_light: bool,
+    /// Temperature of the processor in °C; none where the board does not tell.
+    pub temperature_c: Option<f32>,
+    pub frames: Counts,
+    pub mqtt: Stats,
+}
+
+/// RFC 3339 in UTC with milliseconds, as every payload writes time.
+pub fn rfc3339(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time).to_string()
+}

@@ -1,0 +1,114 @@
+//! What was changed while running: by commands to this device and by its groups.
+
+use std::path::PathBuf;
+
+use super::command::NewValue;
+use super::groups::SettingsByGroup;
+use super::overrides::Overrides;
+use crate::contract::in_force::InForce;
+use crate::contract::tuning::Tuning;
+use crate::name::Name;
+
+/// Every change is kept for the next start.
+pub struct Changes {
+    runtime: Overrides,
+    /// What the settings file says: numbers, and whether pictures may leave.
+    settled: Tuning,
+    snapshots: bool,
+    /// The one whose word counts most last.
+    groups: Vec<Name>,
+    /// Where changes survive; `None` where there is no such place.
+    state_dir: Option<PathBuf>,
+}
+
+impl Changes {
+    /// With what an earlier run kept, except of groups that the device has left.
+    pub fn load(
+        settled: Tuning,
+        snapshots: bool,
+        groups: Vec<Name>,
+        state_dir: Option<PathBuf>,
+    ) -> Self {
+        let mut runtime = state_dir.as_deref().map(Overrides::load).unwrap_or_default();
+        runtime.groups.retain(|known, _| groups.iter().any(|group| group.as_str() == known));
+        Self { runtime, settled, snapshots, groups, state_dir }
+    }
+
+    pub fn in_force(&self) -> InForce {
+        InForce::of(self.settled, self.snapshots, &self.groups, &self.runtime)
+    }
+
+    /// Numbers set by a command.
+    pub fn tuning(&self) -> Tuning {
+        self.runtime.tuning
+    }
+
+    pub fn groups(&self) -> &[Name] {
+        &self.groups
+    }
+
+    pub fn pause(&mut self, paused: bool) {
+        self.runtime.paused = paused;
+        self.keep();
+    }
+
+    /// `snapshots` as the settings file says, or (false) none.
+    pub fn set(
+        &mut self,
+        threshold: Option<NewValue>,
+        max_fps: Option<NewValue>,
+        snapshots: Option<bool>,
+    ) {
+        self.runtime.tuning = self.runtime.tuning.changed(threshold, max_fps);
+        if let Some(snapshots) = snapshots {
+            self.runtime.snapshots_withheld = !snapshots;
+        }
+        self.keep();
+    }
+
+    /// Takes over what groups said; true when that is news.
+    pub fn hear(&mut self, heard: SettingsByGroup) -> bool {
+        let before = self.runtime.groups.clone();
+        self.runtime.groups.extend(heard);
+        let news = self.runtime.groups != before;
+        if news {
+            self.keep();
+        }
+        news
+    }
+
+    fn keep(&self) {
+        let Some(folder) = &self.state_dir else { return };
+        if let Err(error) = self.runtime.save(folder) {
+            log::error!("cannot keep the change in {}: {error}", folder.display());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::in_force::Author;
+    use crate::control::groups::GroupSettings;
+
+    fn changes(groups: &[&str], folder: &std::path::Path) -> Changes {
+        let settled = Tuning { threshold: Some(0.7), max_fps: Some(15.0) };
+        let groups = groups.iter().map(|group| Name::new(*group).expect("valid"));
+        Changes::load(settled, false, groups.collect(), Some(folder.to_owned()))
+    }
+
+    #[test]
+    fn what_a_group_said_survives_until_the_device_leaves_it() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let closed = GroupSettings { paused: true, ..GroupSettings::default() };
+        let mut first = changes(&["hall"], folder.path());
+        assert!(first.hear(SettingsByGroup::from([("hall".to_owned(), closed)])));
+        assert!(
+            !first.hear(SettingsByGroup::from([("hall".to_owned(), closed)])),
+            "no news, no write"
+        );
+        let again = changes(&["hall"], folder.path()).in_force().paused;
+        assert_eq!((again.value, again.from), (true, Author::Group("hall".to_owned())));
+        assert!(!changes(&["floor2"], folder.path()).in_force().paused.value);
+    }
+}

@@ -1,0 +1,303 @@
+//! What the device can be told over MQTT. `docs/ref/command.schema.json` is the
+//! contract; what does not fit it is refused and counted.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+use crate::contract::tuning::{MAX_FPS, THRESHOLD, Tuning};
+
+/// A command is never longer. Read before it is parsed.
+pub const LONGEST: usize = 256;
+
+/// What a command asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    /// Close the camera and publish nothing until told otherwise, also after a
+    /// restart.
+    Pause {},
+    /// Go on.
+    Resume {},
+    /// End in order; the service manager starts the daemon again.
+    Restart {},
+    /// NewValue numbers until told otherwise, also after a restart.
+    Set {
+        #[serde(default, deserialize_with = "threshold")]
+        threshold: Option<NewValue>,
+        #[serde(default, deserialize_with = "max_fps")]
+        max_fps: Option<NewValue>,
+        /// False holds pictures back; true does so no more.
+        #[serde(default, deserialize_with = "snapshots")]
+        snapshots: Option<bool>,
+    },
+    /// Say for some seconds which device this is.
+    Identify {},
+    /// Publish the next picture, if the owner lets pictures out.
+    Snapshot {},
+}
+
+/// What becomes of a number that the settings file gives.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum NewValue {
+    To(f32),
+    /// What the settings file says.
+    Reset,
+}
+
+fn threshold<'de, D: Deserializer<'de>>(from: D) -> Result<Option<NewValue>, D::Error> {
+    change(from, "threshold", &THRESHOLD)
+}
+
+fn max_fps<'de, D: Deserializer<'de>>(from: D) -> Result<Option<NewValue>, D::Error> {
+    change(from, "max_fps", &MAX_FPS)
+}
+
+fn change<'de, D: Deserializer<'de>>(
+    from: D,
+    key: &str,
+    range: &RangeInclusive<f64>,
+) -> Result<Option<NewValue>, D::Error> {
+    let words = || {
+        let (least, most) = (range.start(), range.end());
+        D::Error::custom(format!("{key} must be from {least} to {most}, null or \"reset\""))
+    };
+    match Written::deserialize(from).map_err(|_| words())? {
+        Written::Nothing(()) => Ok(Some(NewValue::Reset)),
+        Written::Word(word) if word == "reset" => Ok(Some(NewValue::Reset)),
+        Written::Number(number) if range.contains(&number) => Ok(Some(NewValue::To(number as f32))),
+        Written::Word(_) | Written::Number(_) | Written::Flag(_) => Err(words()),
+    }
+}
+
+fn snapshots<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
+    match Written::deserialize(from) {
+        Ok(Written::Nothing(())) => Ok(Some(true)),
+        Ok(Written::Word(word)) if word == "reset" => Ok(Some(true)),
+        Ok(Written::Flag(flag)) => Ok(Some(flag)),
+        _ => Err(D::Error::custom("snapshots must be true, false, null or \"reset\"")),
+    }
+}
+
+/// What may stand where something is set.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Nothing(()),
+    Flag(bool),
+    Number(f64),
+    Word(String),
+}
+
+impl NewValue {
+    fn apply(change: Option<Self>, now: Option<f32>) -> Option<f32> {
+        match change {
+            None => now,
+            Some(Self::Reset) => None,
+            Some(Self::To(value)) => Some(value),
+        }
+    }
+}
+
+impl Tuning {
+    /// With what a `set` command changes.
+    #[must_use]
+    pub fn changed(self, threshold: Option<NewValue>, max_fps: Option<NewValue>) -> Self {
+        Self {
+            threshold: NewValue::apply(threshold, self.threshold),
+            max_fps: NewValue::apply(max_fps, self.max_fps),
+        }
+    }
+}
+
+/// Why a command was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    #[error("{0} bytes, more than the {LONGEST} that any command has")]
+    Long(usize),
+    #[error("not a command ({0}); docs/ref/mqtt.md lists them")]
+    Unknown(String),
+    #[error("set changes nothing: it needs threshold, max_fps or snapshots")]
+    Empty,
+    #[error("retained: a command is for this moment only. Publish it without the retain flag")]
+    Retained,
+    #[error("too many commands: at most {} in {} s", Rate::MOST, Rate::PERIOD.as_secs())]
+    TooMany,
+}
+
+impl Command {
+    pub fn parse(payload: &[u8]) -> Result<Self, CommandError> {
+        if payload.len() > LONGEST {
+            return Err(CommandError::Long(payload.len()));
+        }
+        let command = serde_json::from_slice(payload)
+            .map_err(|error| CommandError::Unknown(error.to_string()))?;
+        if command == (Self::Set { threshold: None, max_fps: None, snapshots: None }) {
+            return Err(CommandError::Empty);
+        }
+        Ok(command)
+    }
+}
+
+/// A bucket of commands that fills over time.
+#[derive(Clone, Debug)]
+pub struct Rate {
+    tokens: f64,
+    last: Duration,
+}
+
+impl Rate {
+    const MOST: u32 = 10;
+    const PERIOD: Duration = Duration::from_secs(60);
+
+    pub fn new(now: Duration) -> Self {
+        Self { tokens: f64::from(Self::MOST), last: now }
+    }
+
+    /// Whether one more is allowed at monotonic time `now`.
+    pub fn allow(&mut self, now: Duration) -> bool {
+        let gained = now.saturating_sub(self.last).div_duration_f64(Self::PERIOD);
+        self.last = now;
+        self.tokens = f64::from(Self::MOST).min(self.tokens + gained * f64::from(Self::MOST));
+        let allowed = self.tokens >= 1.0;
+        if allowed {
+            self.tokens -= 1.0;
+        }
+        allowed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn schema() -> Value {
+        serde_json::from_str(include_str!("../../docs/ref/command.schema.json")).expect("JSON")
+    }
+
+    #[test]
+    fn understands_each_command_in_the_schema() {
+        let schema = schema();
+        let names = schema["properties"]["command"]["enum"].as_array().expect("a list");
+        for name in names {
+            let more = if name == "set" { r#","max_fps":5"# } else { "" };
+            let payload = format!(r#"{{"command":{name}{more}}}"#);
+            Command::parse(payload.as_bytes()).expect("understood");
+        }
+        assert_eq!(names.len(), 6);
+    }
+
+    #[test]
+    fn numbers_are_set_kept_and_taken_back() {
+        let before = Tuning { threshold: None, max_fps: Some(2.0) };
+        let after = |text: &str| match Command::parse(text.as_bytes()) {
+            Ok(Command::Set { threshold, max_fps, .. }) => Ok(before.changed(threshold, max_fps)),
+            other => Err(other),
+        };
+        let set = r#"{"command":"set","threshold":0.7}"#;
+        assert_eq!(after(set), Ok(Tuning { threshold: Some(0.7), ..before }));
+        for word in ["null", "\"reset\""] {
+            let reset = format!(r#"{{"command":"set","max_fps":{word}}}"#);
+            assert_eq!(after(&reset), Ok(Tuning::default()));
+        }
+        assert_eq!(after(r#"{"command":"set"}"#), Err(Err(CommandError::Empty)));
+        let refused = after(r#"{"command":"set","max_fps":0}"#).expect_err("refused");
+        let words = refused.expect_err("refused").to_string();
+        assert!(words.contains("max_fps must be from 0.1 to 240"), "{words}");
+    }
+
+    #[test]
+    fn pictures_are_held_back_and_let_out_again() {
+        for (word, expected) in
+            [("false", false), ("true", true), ("null", true), ("\"reset\"", true)]
+        {
+            let text = format!(r#"{{"command":"set","snapshots":{word}}}"#);
+            let set = Command::Set { threshold: None, max_fps: None, snapshots: Some(expected) };
+            assert_eq!(Command::parse(text.as_bytes()), Ok(set), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_not_a_command() {
+        for text in [
+            "",
+            "pause",
+            "\"pause\"",
+            "{}",
+            "[]",
+            r#"{"command":"pause","x":1}"#,
+            r#"{"command":"format"}"#,
+            r#"{"command":null}"#,
+            r#"{"command":"pause","threshold":0.5}"#,
+            r#"{"command":"set","threshold":1.01}"#,
+            r#"{"command":"set","threshold":"0.5"}"#,
+            r#"{"command":"set","max_fps":1e9}"#,
+            r#"{"command":"set","max_fps":true}"#,
+            r#"{"command":"set","snapshots":1}"#,
+            "\u{0}",
+        ] {
+            let refused = Command::parse(text.as_bytes());
+            assert!(matches!(refused, Err(CommandError::Unknown(_))), "{text}: {refused:?}");
+        }
+        assert_eq!(Command::parse(&[b' '; 257]), Err(CommandError::Long(257)));
+    }
+
+    #[test]
+    fn a_flood_is_stopped_and_a_trickle_is_not() {
+        let mut rate = Rate::new(Duration::ZERO);
+        let at_once = (0..100).filter(|_| rate.allow(Duration::from_secs(1))).count();
+        assert_eq!(at_once, 10);
+        assert!(!rate.allow(Duration::from_secs(4)));
+        for minute in 1..50 {
+            assert!(rate.allow(Duration::from_secs(minute * 60)), "minute {minute}");
+        }
+    }
+
+    /// Numbers in and out of range, and what stands in for one.
+    fn number() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            (0.0..1.2).prop_map(Value::from),
+            (-1.0..500.0).prop_map(Value::from),
+            prop::sample::select(vec![
+                Value::Null,
+                "reset".into(),
+                "x".into(),
+                true.into(),
+                serde_json::json!([])
+            ]),
+        ]
+    }
+
+    proptest! {
+        /// The schema and the parser agree about everything.
+        #[test]
+        fn accepts_exactly_what_the_schema_does(
+            name in "pause|resume|restart|set|identify|snapshot|Pause|x|",
+            threshold in proptest::option::of(number()),
+            max_fps in proptest::option::of(number()),
+            snapshots in proptest::option::of(number()),
+            extra in proptest::option::of("[a-z]{1,3}"),
+            bytes in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let mut value = serde_json::json!({ "command": name });
+            for (key, number) in [("threshold", threshold), ("max_fps", max_fps), ("snapshots", snapshots)] {
+                if let Some(number) = number {
+                    value[key] = number;
+                }
+            }
+            if let Some(extra) = extra {
+                value[extra] = 1.into();
+            }
+            let accepted = Command::parse(value.to_string().as_bytes()).is_ok();
+            let validator = jsonschema::draft202012::new(&schema()).expect("a valid schema");
+            prop_assert_eq!(accepted, validator.is_valid(&value), "{}", value);
+            // And never falls over.
+            let _ = Command::parse(&bytes);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What a group of devices is told.
+//!
+//! Settings of a group are a state, not an order: they stand retained at the broker,
+//! and each device of the group keeps what it heard last until it hears something
+//! else. So a broker that lost its memory opens no camera, and a device starts with
+//! the numbers that it had, before it has a connection.
+//! `docs/ref/group-settings.schema.json` is the contract.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use serde::{Deserialize, Serialize};
+
+use super::command::LONGEST;
+use crate::contract::tuning::Tuning;
+use crate::contract::tuning::{MAX_FPS, THRESHOLD};
+
+/// What one group says; nothing where it says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GroupSettings {
+    #[serde(flatten)]
+    pub tuning: Tuning,
+    /// Close the cameras. `false` opens none that its owner has closed.
+    pub paused: bool,
+}
+
+/// By group.
+pub type SettingsByGroup = BTreeMap<String, GroupSettings>;
+
+/// Why settings of a group were refused; what it said before stays.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GroupSettingsError {
+    #[error("{0} bytes, more than the {LONGEST} that they may have")]
+    Long(usize),
+    #[error("{0}; docs/ref/group-settings.schema.json says what they may be")]
+    Wrong(String),
+}
+
+impl GroupSettings {
+    /// Reads a payload; an empty one takes everything back.
+    pub fn parse(payload: &[u8]) -> Result<Self, GroupSettingsError> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Payload {
+            threshold: Option<f64>,
+            max_fps: Option<f64>,
+            paused: Option<bool>,
+        }
+        if payload.is_empty() {
+            return Ok(Self::default());
+        }
+        if payload.len() > LONGEST {
+            return Err(GroupSettingsError::Long(payload.len()));
+        }
+        // An array would do for serde, which reads the fields in their order.
+        let value: serde_json::Map<_, _> = serde_json::from_slice(payload)
+            .map_err(|error| GroupSettingsError::Wrong(error.to_string()))?;
+        let said = serde_json::from_value::<Payload>(value.into())
+            .map_err(|error| GroupSettingsError::Wrong(error.to_string()))?;
+        Ok(Self {
+            tuning: Tuning {
+                threshold: number("threshold", said.threshold, &THRESHOLD)?,
+                max_fps: number("max_fps", said.max_fps, &MAX_FPS)?,
+            },
+            paused: said.paused.unwrap_or_default(),
+        })
+    }
+}
+
+fn number(
+    key: &str,
+    value: Option<f64>,
+    range: &RangeInclusive<f64>,
+) -> Result<Option<f32>, GroupSettingsError> {
+    match value {
+        Some(number) if !range.contains(&number) => {
+            let (least, most) = (range.start(), range.end());
+            Err(GroupSettingsError::Wrong(format!("{key} must be from {least} to {most}, or null")))
+        }
+        other => Ok(other.map(|number| number as f32)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn said(text: &str) -> GroupSettings {
+        GroupSettings::parse(text.as_bytes()).expect("understood")
+    }
+
+    #[test]
+    fn an_empty_payload_takes_everything_back() {
+        assert_eq!(said(""), GroupSettings::default());
+        assert_eq!(said("{}"), GroupSettings::default());
+        assert_eq!(said(r#"{"threshold":null,"paused":null}"#), GroupSettings::default());
+    }
+
+    #[test]
+    fn what_is_refused_says_why() {
+        let refused =
+            |text: &str| GroupSettings::parse(text.as_bytes()).expect_err(text).to_string();
+        assert!(refused(r#"{"threshold":1.5}"#).contains("threshold must be from 0 to 1"));
+        assert!(refused(r#"{"fps":1}"#).contains("fps"));
+        assert!(refused(&" ".repeat(257)).contains("257 bytes"));
+    }
+
+    fn schema() -> Value {
+        serde_json::from_str(include_str!("../../docs/ref/group-settings.schema.json"))
+            .expect("JSON")
+    }
+
+    /// Right and wrong values for any key.
+    fn value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            (0.0..1.2).prop_map(Value::from),
+            (-1.0..500.0).prop_map(Value::from),
+            prop::sample::select(vec![Value::Null, true.into(), "reset".into(), json!([])]),
+        ]
+    }
+
+    proptest! {
+        /// The schema and the parser agree about everything.
+        #[test]
+        fn accepts_exactly_what_the_schema_does(
+            pairs in prop::collection::btree_map("threshold|max_fps|paused|[a-z]{1,3}", value(), 0..4),
+            bytes in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let value = json!(pairs);
+            let accepted = GroupSettings::parse(value.to_string().as_bytes()).is_ok();
+            let validator = jsonschema::draft202012::new(&schema()).expect("a valid schema");
+            prop_assert_eq!(accepted, validator.is_valid(&value), "{}", value);
+            // And never falls over.
+            let _ = GroupSettings::parse(&bytes);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! What arrives: commands, settings of the device's groups, Home Assistant's birth,
+//! and what the broker keeps of an earlier run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use super::command::{Command, CommandError, Rate};
+use super::groups::{GroupSettings, SettingsByGroup};
+use crate::backoff::jitter;
+use crate::clock::Clock;
+use crate::home_assistant::About;
+use crate::mqtt::message::Class;
+use crate::mqtt::message::{Received, Subscriptions};
+use crate::name::Name;
+use crate::publish::Publisher;
+
+/// Commands that wait to be carried out.
+const WAITING: usize = 8;
+
+/// How long topics of a camera that is gone outlive it in a run. Its entities are taken
+/// back two seconds after the start; while they are there, Home Assistant complains of
+/// a topic that says nothing.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// What must be heard for [`start`] to do its work.
+pub fn subscriptions(about: &About) -> Subscriptions {
+    let topics = &about.topics;
+    let mut subscriptions =
+        Subscriptions { lasting: vec![topics.command()], sweep: topics.of_any_camera().to_vec() };
+    subscriptions.lasting.extend(topics.groups().iter().map(|group| topics.group_settings(group)));
+    if about.settings.enabled {
+        subscriptions.lasting.push(about.settings.birth_topic.clone());
+    }
+    // Also when switched off: what an earlier run announced has to go.
+    subscriptions.sweep.push(about.topic());
+    subscriptions
+}
+
+/// What was understood.
+pub struct ControlMessages {
+    /// One after the other.
+    pub commands: mpsc::Receiver<Command>,
+    /// What groups have said since the start, the latest word of each.
+    pub groups: watch::Receiver<SettingsByGroup>,
+}
+
+/// Announces the device and listens for it, on the current runtime.
+pub fn start(
+    publisher: Publisher,
+    received: mpsc::Receiver<Received>,
+    about: About,
+    clock: Arc<dyn Clock>,
+) -> ControlMessages {
+    let (commands, waiting) = mpsc::channel(WAITING);
+    let (groups, heard) = watch::channel(SettingsByGroup::new());
+    let rate = Rate::new(clock.now().monotonic);
+    let inbox = Inbox { publisher, about, commands, groups, rate, clock };
+    inbox.announce(None);
+    tokio::spawn(inbox.run(received));
+    ControlMessages { commands: waiting, groups: heard }
+}
+
+struct Inbox {
+    publisher: Publisher,
+    about: About,
+    commands: mpsc::Sender<Command>,
+    groups: watch::Sender<SettingsByGroup>,
+    rate: Rate,
+    clock: Arc<dyn Clock>,
+}
+
+impl Inbox {
+    async fn run(mut self, mut received: mpsc::Receiver<Received>) {
+        while let Some(message) = received.recv().await {
+            let topic = &message.topic;
+            if *topic == self.about.topics.command() {
+                self.command(&message);
+            } else if let Some(group) = self.about.topics.group_of(topic) {
+                self.group(group, &message.payload);
+            } else if *topic == self.about.settings.birth_topic {
+                self.birth(&message);
+            } else if *topic == self.about.topic() {
+                self.earlier_discovery(&message);
+            } else {
+                self.earlier_camera(&message);
+            }
+        }
+    }
+
+    fn announce(&self, before: Option<&[u8]>) {
+        if !self.about.settings.enabled {
+            return;
+        }
+        let payload = self.about.payload(before).to_string().into_bytes();
+        self.retain(payload);
+    }
+
+    fn command(&mut self, message: &Received) {
+        let outcome = if message.retained {
+            Err(CommandError::Retained)
+        } else if !self.rate.allow(self.clock.now().monotonic) {
+            Err(CommandError::TooMany)
+        } else {
+            Command::parse(&message.payload)
+        };
+        match outcome {
+            Ok(command) => {
+                log::info!("told over MQTT: {command:?}");
+                if self.commands.try_send(command).is_err() {
+                    self.publisher.count_refused_command();
+                }
+            }
+            Err(refused) => {
+                self.publisher.count_refused_command();
+                log::warn!("refused a command: {refused}");
+            }
+        }
+    }
+
+    /// A state, so the latest word replaces the one before, which may not even have
+    /// been looked at: a flood costs no more than that.
+    fn group(&self, group: &Name, payload: &[u8]) {
+        match GroupSettings::parse(payload) {
+            Ok(said) => {
+                self.groups
+                    .send_if_modified(|heard| heard.insert(group.to_string(), said) != Some(said));
+            }
+            Err(refused) => {
+                self.publisher.count_refused_command();
+                log::warn!("refused settings of group {group}: {refused}");
+            }
+        }
+    }
+
+    /// Home Assistant has started and knows nothing: say everything again, each
+    /// device of a fleet at its own moment.
+    fn birth(&self, message: &Received) {
+        // A retained birth is old news, and a new connection says everything anyway.
+        if message.retained || message.payload != b"online" {
+            return;
+        }
+        let longest = Duration::from_secs(self.about.settings.birth_jitter_s);
+        let publisher = self.publisher.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(longest.mul_f64(jitter())).await;
+            publisher.repeat_retained();
+        });
+    }
+
+    /// What an earlier run announced: components that are gone are taken back.
+    fn earlier_discovery(&self, message: &Received) {
+        if !message.retained || message.payload.is_empty() {
+            return;
+        }
+        if self.about.settings.enabled {
+            self.announce(Some(&message.payload));
+        } else {
+            self.retain(Vec::new());
+        }
+    }
+
+    /// What an earlier run said about a camera that is not there any more.
+    fn earlier_camera(&self, message: &Received) {
+        let Some(camera) = self.about.topics.camera_of(&message.topic) else { return };
+        let known = self.about.cameras.iter().any(|known| known.as_str() == camera);
+        if !message.retained || message.payload.is_empty() || known {
+            return;
+        }
+        let (publisher, topic) = (self.publisher.clone(), message.topic.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(LINGER).await;
+            retain(&publisher, Class::State, topic, Vec::new());
+        });
+    }
+
+    fn retain(&self, payload: Vec<u8>) {
+        retain(&self.publisher, Class::Discovery, self.about.topic(), payload);
+    }
+}
+
+fn retain(publisher: &Publisher, class: Class, topic: String, payload: Vec<u8>) {
+    if let Err(refused) = publisher.set_retained(class, topic, payload) {
+        log::error!("{refused}");
+    }
+}

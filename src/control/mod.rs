@@ -1,0 +1,9 @@
+//! What we are told: commands to this device, settings of its groups, and what is in
+//! force of all that.
+
+pub mod changes;
+pub mod command;
+pub mod groups;
+mod in_force;
+pub mod inbox;
+pub mod overrides;

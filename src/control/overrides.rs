@@ -1,0 +1,116 @@
+//! What was changed while running and must survive a restart. The settings file
+//! stays its owner's: this is another file, in the state folder.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::groups::{GroupSettings, SettingsByGroup};
+use crate::contract::tuning::Tuning;
+
+/// Changes made over MQTT.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Overrides {
+    /// Whether its owner has paused the device.
+    pub paused: bool,
+    /// Whether a command holds back the pictures that the settings file lets out.
+    pub snapshots_withheld: bool,
+    #[serde(flatten)]
+    pub tuning: Tuning,
+    /// What the device's groups said last, so that a restart without a broker goes on
+    /// as before.
+    #[serde(skip_serializing_if = "SettingsByGroup::is_empty")]
+    pub groups: SettingsByGroup,
+}
+
+const FILE: &str = "runtime.json";
+
+impl Overrides {
+    /// What an earlier run kept in `state_dir`; the default when it kept nothing.
+    /// A file that cannot be understood counts as paused, and pictures as withheld: a
+    /// camera that its owner may have closed is not opened by accident.
+    pub fn load(state_dir: &Path) -> Self {
+        let path = state_dir.join(FILE);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::default(),
+            Err(error) => return Self::unknown(&path, &error),
+        };
+        let kept: Self =
+            serde_json::from_slice(&text).unwrap_or_else(|error| Self::unknown(&path, &error));
+        let possible =
+            |said: GroupSettings| GroupSettings { tuning: said.tuning.possible(), ..said };
+        let groups = kept.groups.into_iter().map(|(group, said)| (group, possible(said)));
+        Self { tuning: kept.tuning.possible(), groups: groups.collect(), ..kept }
+    }
+
+    fn unknown(path: &Path, error: &dyn std::error::Error) -> Self {
+        log::error!(
+            "cannot tell whether the device was paused, so it is: {}: {error}. \
+             Send resume, or remove the file",
+            path.display()
+        );
+        Self { paused: true, snapshots_withheld: true, ..Self::default() }
+    }
+
+    /// Keeps it for the next run: written beside, forced to disk, renamed over.
+    pub fn save(&self, state_dir: &Path) -> io::Result<()> {
+        fs::create_dir_all(state_dir)?;
+        let path: PathBuf = state_dir.join(FILE);
+        let fresh = path.with_extension("new");
+        let mut file = File::create(&fresh)?;
+        file.write_all(&serde_json::to_vec(self)?)?;
+        file.sync_all()?;
+        fs::rename(&fresh, &path)?;
+        File::open(state_dir)?.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_survive() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let state = folder.path().join("state");
+        assert_eq!(Overrides::load(&state), Overrides::default());
+        let tuning = Tuning { threshold: Some(0.7), max_fps: Some(0.1) };
+        let said = GroupSettings { tuning: Tuning { threshold: None, ..tuning }, paused: true };
+        let groups = SettingsByGroup::from([("hall".to_owned(), said)]);
+        for changed in [
+            Overrides { paused: true, snapshots_withheld: true, tuning, groups },
+            Overrides::default(),
+        ] {
+            changed.save(&state).expect("saved");
+            assert_eq!(Overrides::load(&state), changed);
+        }
+    }
+
+    #[test]
+    fn impossible_numbers_are_left_out_and_older_files_are_read() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        for text in [r#"{"paused":true}"#, r#"{"paused":true,"threshold":7,"max_fps":-1}"#] {
+            fs::write(folder.path().join(FILE), text).expect("written");
+            let expected = Overrides { paused: true, ..Overrides::default() };
+            assert_eq!(Overrides::load(folder.path()), expected, "{text}");
+        }
+        let text = r#"{"groups":{"hall":{"threshold":7,"paused":true}}}"#;
+        fs::write(folder.path().join(FILE), text).expect("written");
+        let said = Overrides::load(folder.path()).groups["hall"];
+        assert_eq!(said, GroupSettings { paused: true, ..GroupSettings::default() });
+    }
+
+    #[test]
+    fn a_broken_file_does_not_open_the_camera() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        for text in ["", "{", "\"paused\"", r#"{"paused":1}"#] {
+            fs::write(folder.path().join(FILE), text).expect("written");
+            let kept = Overrides::load(folder.path());
+            assert!(kept.paused && kept.snapshots_withheld, "{text}");
+        }
+    }
+}

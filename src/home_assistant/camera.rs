@@ -1,0 +1,112 @@
+//! Entities of one camera: what it sees.
+
+use serde_json::json;
+
+use super::{About, Components, merge};
+use crate::events::EventType;
+use crate::name::Name;
+
+/// The key of the binary sensor for a happy face.
+const HAPPY: &str = "happy";
+
+/// Names, in any case of their letters, by which data sets call the class that has this
+/// sensor.
+const HAPPY_CLASSES: [&str; 4] = [HAPPY, "happiness", "smile", "smiling"];
+
+/// The state of the enum sensor while there is no face.
+const NO_EXPRESSION: &str = "none";
+
+impl About {
+    /// Entities of one camera. With several, each carries its camera's name.
+    pub(super) fn camera_components(&self, camera: &Name) -> Components {
+        let state = self.topics.state(camera);
+        let named = |name: &str| {
+            if self.cameras.len() == 1 { name.to_owned() } else { format!("{camera} {name}") }
+        };
+        let event_types = EventType::ALL.map(EventType::name);
+        let mut expressions = self.classes.clone();
+        expressions.push(NO_EXPRESSION.into());
+        let mut components = vec![
+            (
+                "expression",
+                json!({
+                    "p": "sensor", "dev_cla": "enum", "ops": expressions, "ic": "mdi:emoticon",
+                    "name": named("Expression"), "stat_t": state,
+                    "val_tpl": format!("{{{{ value_json.expression or '{NO_EXPRESSION}' }}}}"),
+                }),
+            ),
+            (
+                "face",
+                json!({
+                    "p": "binary_sensor", "dev_cla": "occupancy", "name": named("Face"),
+                    "stat_t": state,
+                    "val_tpl": "{{ 'ON' if value_json.faces > 0 else 'OFF' }}",
+                }),
+            ),
+            (
+                "faces",
+                json!({
+                    "p": "sensor", "name": named("Faces"), "stat_cla": "measurement",
+                    "ic": "mdi:account-multiple", "stat_t": state,
+                    "val_tpl": "{{ value_json.faces }}",
+                }),
+            ),
+            (
+                "confidence",
+                json!({
+                    "p": "sensor", "name": named("Confidence"), "stat_cla": "measurement",
+                    "unit_of_meas": "%", "ic": "mdi:percent", "stat_t": state,
+                    "val_tpl": "{{ none if value_json.confidence is none \
+                                else (value_json.confidence * 100) | round(0) }}",
+                }),
+            ),
+            (
+                "last_change",
+                json!({
+                    "p": "sensor", "name": named("Last change"), "dev_cla": "timestamp",
+                    "stat_t": state, "val_tpl": "{{ value_json.time }}",
+                }),
+            ),
+            (
+                "event",
+                json!({
+                    "p": "event", "name": named("Event"), "evt_typ": event_types,
+                    "stat_t": self.topics.event(camera),
+                    // A late event has an old meaning: it triggers nothing. Others have no
+                    // such field, which Home Assistant would warn of at each.
+                    "val_tpl": "{% if not value_json.late | default(false) %}{{ value }}{% endif %}",
+                }),
+            ),
+        ];
+        let is_happy =
+            |class: &&String| HAPPY_CLASSES.iter().any(|h| class.eq_ignore_ascii_case(h));
+        if let Some(class) = self.classes.iter().find(is_happy) {
+            let happy = json!({
+                "p": "binary_sensor", "name": named("Happy"), "ic": "mdi:emoticon-happy",
+                "stat_t": state,
+                "val_tpl": format!("{{{{ 'ON' if value_json.expression == '{class}' else 'OFF' }}}}"),
+            });
+            components.push((HAPPY, happy));
+        }
+        if self.snapshots {
+            let image = json!({
+                "p": "image", "name": named("Snapshot"), "content_type": "image/jpeg",
+                "image_topic": self.topics.snapshot(camera),
+            });
+            components.push(("snapshot", image));
+        }
+        let availability = json!({
+            "avty": [
+                { "t": self.topics.availability() },
+                { "t": self.topics.camera_availability(camera) },
+            ],
+            "avty_mode": "all",
+        });
+        components
+            .into_iter()
+            .map(|(key, value)| {
+                self.identified(&format!("{camera}_{key}"), merge(value, availability.clone()))
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,176 @@
+//! Entities of the device: what the status topic tells, and its controls.
+
+use serde_json::{Value, json};
+
+use super::{About, Components, merge};
+use crate::contract::payload::{ReasonCode, STATUS_INTERVAL};
+
+/// A value that is not repeated for this long is not known any more.
+const EXPIRES_AFTER_S: u64 = 3 * STATUS_INTERVAL.as_secs();
+
+impl About {
+    /// Entities that read the status topic, and the controls.
+    pub(super) fn device_components(&self) -> Components {
+        let status = self.topics.status();
+        let mut components = vec![
+            ("reason", reason(&status)),
+            ("active", self.active_switch(&status)),
+            ("restart", self.button("Restart", "restart", json!({ "dev_cla": "restart" }))),
+            ("identify", self.button("Identify", "identify", json!({ "dev_cla": "identify" }))),
+            (
+                "threshold",
+                self.number(
+                    "Threshold",
+                    "threshold",
+                    json!({ "min": 0, "max": 1, "step": 0.01, "ic": "mdi:tune-variant" }),
+                ),
+            ),
+            (
+                "max_fps",
+                self.number(
+                    "Most frames per second",
+                    "max_fps",
+                    json!({ "min": 0.1, "max": 240, "step": 0.1, "unit_of_meas": "fps" }),
+                ),
+            ),
+        ];
+        components.extend(measurements(&status));
+        if self.snapshots {
+            components.push(("snapshots", self.snapshots_switch(&status)));
+            components.push(("take_snapshot", self.snapshot_button(&status)));
+        }
+        components.into_iter().map(|(key, value)| self.identified(key, value)).collect()
+    }
+
+    fn active_switch(&self, status: &str) -> Value {
+        json!({
+            "p": "switch", "name": "Active", "ic": "mdi:eye",
+            "cmd_t": self.topics.command(),
+            "pl_on": r#"{"command":"resume"}"#, "pl_off": r#"{"command":"pause"}"#,
+            "stat_t": status,
+            "val_tpl": "{{ 'off' if value_json.paused else 'on' }}",
+            "stat_on": "on", "stat_off": "off",
+            "ent_cat": "config",
+        })
+    }
+
+    /// Narrows what the settings file allows; it is there only where that does.
+    fn snapshots_switch(&self, status: &str) -> Value {
+        json!({
+            "p": "switch", "name": "Snapshots", "ic": "mdi:camera-lock-open",
+            "cmd_t": self.topics.command(),
+            "pl_on": r#"{"command":"set","snapshots":true}"#,
+            "pl_off": r#"{"command":"set","snapshots":false}"#,
+            "stat_t": status,
+            "val_tpl": "{{ 'on' if value_json.in_force.snapshots.value else 'off' }}",
+            "stat_on": "on", "stat_off": "off",
+            "ent_cat": "config",
+        })
+    }
+
+    fn button(&self, name: &str, command: &str, more: Value) -> Value {
+        let base = json!({
+            "p": "button", "name": name, "cmd_t": self.topics.command(),
+            "pl_prs": format!(r#"{{"command":"{command}"}}"#), "ent_cat": "config",
+        });
+        merge(base, more)
+    }
+
+    /// To be pressed only while it would do something.
+    fn snapshot_button(&self, status: &str) -> Value {
+        json!({
+            "p": "button", "name": "Take snapshot", "ic": "mdi:camera",
+            "cmd_t": self.topics.command(), "pl_prs": r#"{"command":"snapshot"}"#,
+            "avty": [
+                { "t": self.topics.availability() },
+                {
+                    "t": status,
+                    "val_tpl": "{{ 'online' if value_json.in_force.snapshots.value \
+                                and not value_json.paused else 'offline' }}",
+                },
+            ],
+            "avty_mode": "all",
+        })
+    }
+
+    /// A number that a command sets. It shows what is in force, whoever said so.
+    fn number(&self, name: &str, key: &str, more: Value) -> Value {
+        let base = json!({
+            "p": "number", "name": name, "mode": "box", "ent_cat": "config",
+            "cmd_t": self.topics.command(),
+            "cmd_tpl": format!(r#"{{"command":"set","{key}":{{{{ value }}}}}}"#),
+            "stat_t": self.topics.status(),
+            "val_tpl": format!("{{{{ value_json.in_force.{key}.value }}}}"),
+        });
+        merge(base, more)
+    }
+}
+
+/// A sensor of the status topic that says how the device does.
+fn diagnostic(status: &str, name: &str, template: &str, more: Value) -> Value {
+    let base = json!({
+        "p": "sensor", "name": name, "stat_t": status, "val_tpl": template,
+        "ent_cat": "diagnostic", "exp_aft": EXPIRES_AFTER_S,
+    });
+    merge(base, more)
+}
+
+/// Why nothing happens: the most important reason, all of them as attributes.
+fn reason(status: &str) -> Value {
+    let mut codes = vec!["ok"];
+    codes.extend(ReasonCode::ALL.map(ReasonCode::name));
+    diagnostic(
+        status,
+        "Reason",
+        "{{ value_json.reasons[0].code if value_json.reasons else 'ok' }}",
+        json!({
+            "dev_cla": "enum", "ops": codes,
+            "json_attr_t": status,
+            "json_attr_tpl": "{{ {'reasons': value_json.reasons} | tojson }}",
+        }),
+    )
+}
+
+/// The status in numbers: key, name, template and what else Home Assistant is told.
+fn measurements(status: &str) -> impl Iterator<Item = (&'static str, Value)> {
+    let measured = |unit: &str, more: Value| {
+        merge(json!({ "stat_cla": "measurement", "unit_of_meas": unit }), more)
+    };
+    let counted = json!({ "stat_cla": "total_increasing" });
+    [
+        (
+            "frames_per_second",
+            "Frames per second",
+            "{{ value_json.frames_per_second }}",
+            measured("fps", json!({ "sug_dsp_prc": 1 })),
+        ),
+        (
+            "inference_time",
+            "Inference time",
+            "{{ value_json.inference_ms }}",
+            measured("ms", json!({ "dev_cla": "duration", "sug_dsp_prc": 0 })),
+        ),
+        (
+            "temperature",
+            "Processor temperature",
+            "{{ value_json.temperature_c }}",
+            measured("°C", json!({ "dev_cla": "temperature" })),
+        ),
+        ("frames_broken", "Frames broken", "{{ value_json.frames.bad }}", counted.clone()),
+        (
+            "events_waiting",
+            "Events waiting",
+            "{{ value_json.mqtt.waiting }}",
+            json!({ "stat_cla": "measurement" }),
+        ),
+        (
+            "events_lost",
+            "Events lost",
+            "{{ value_json.mqtt.dropped.full + value_json.mqtt.dropped.expired \
+             + value_json.mqtt.dropped.oversized }}",
+            counted,
+        ),
+    ]
+    .map(|(key, name, template, more)| (key, diagnostic(status, name, template, more)))
+    .into_iter()
+}

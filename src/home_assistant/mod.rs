@@ -1,0 +1,259 @@
+//! What Home Assistant needs to show this device without a line of YAML: one
+//! retained device-discovery payload.
+//!
+//! <https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload>
+
+mod camera;
+mod device;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::contract::topics::Topics;
+use crate::name::Name;
+
+/// Section `[home_assistant]`: what Home Assistant is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Whether this device announces itself. Default: true.
+    pub enabled: bool,
+    /// First level of discovery topics, as in Home Assistant's MQTT options.
+    /// Default: `homeassistant`.
+    pub discovery_prefix: String,
+    /// Where Home Assistant says `online` when it has started. Default:
+    /// `homeassistant/status`.
+    pub birth_topic: String,
+    /// Longest wait after that before everything is said again, in seconds, 0 to
+    /// 300; each device waits a part of it by chance. Default: 5.
+    pub birth_jitter_s: u64,
+    /// Name of the device in Home Assistant. Default: empty, which takes
+    /// `Expression sensor <device id>`.
+    pub device_name: String,
+    /// Area that Home Assistant suggests for it. Default: empty, none.
+    pub suggested_area: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            discovery_prefix: "homeassistant".into(),
+            birth_topic: "homeassistant/status".into(),
+            birth_jitter_s: 5,
+            device_name: String::new(),
+            suggested_area: String::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// Impossible values: the key and what to do.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        for (key, topic) in [
+            ("home_assistant.discovery_prefix", &self.discovery_prefix),
+            ("home_assistant.birth_topic", &self.birth_topic),
+        ] {
+            topic
+                .split('/')
+                .try_for_each(|level| Name::new(level).map(drop))
+                .map_err(|error| (key, error.to_string()))?;
+        }
+        if self.birth_jitter_s > 300 {
+            return Err(("home_assistant.birth_jitter_s", "must be at most 300 (seconds)".into()));
+        }
+        Ok(())
+    }
+}
+
+/// What is announced.
+#[derive(Clone, Debug)]
+pub struct About {
+    pub settings: Settings,
+    pub topics: Topics,
+    pub cameras: Vec<Name>,
+    /// The expressions that the model knows.
+    pub classes: Vec<String>,
+    /// Whether the owner lets pictures out (`snapshots.enabled`).
+    pub snapshots: bool,
+}
+
+type Components = BTreeMap<String, Value>;
+
+impl About {
+    /// `<prefix>/device/<id>/config`.
+    pub fn topic(&self) -> String {
+        format!("{}/device/{}/config", self.settings.discovery_prefix, self.id())
+    }
+
+    fn id(&self) -> String {
+        format!("expressiond_{}", self.topics.device())
+    }
+
+    /// The payload. `before` is what the broker keeps from an earlier run: its
+    /// components that do not exist any more are named once with nothing but their
+    /// platform, which makes Home Assistant remove them.
+    pub fn payload(&self, before: Option<&[u8]>) -> Value {
+        let mut components = self.device_components();
+        for camera in &self.cameras {
+            components.extend(self.camera_components(camera));
+        }
+        for (key, platform) in before.map(components_of).unwrap_or_default() {
+            components.entry(key).or_insert_with(|| json!({ "p": platform }));
+        }
+        json!({
+            "dev": self.device(),
+            "o": {
+                "name": "expressiond",
+                "sw": env!("CARGO_PKG_VERSION"),
+                "url": env!("CARGO_PKG_REPOSITORY"),
+            },
+            // Of the process; cameras add their own (below).
+            "avty": [{ "t": self.topics.availability() }],
+            "qos": 1,
+            "cmps": components,
+        })
+    }
+
+    fn device(&self) -> Value {
+        let name = if self.settings.device_name.is_empty() {
+            format!("Expression sensor {}", self.topics.device())
+        } else {
+            self.settings.device_name.clone()
+        };
+        let mut device = json!({
+            "ids": [self.id()],
+            "name": name,
+            "mf": "expressiond",
+            "mdl": "Facial expression sensor",
+            "sw": env!("CARGO_PKG_VERSION"),
+        });
+        if !self.settings.suggested_area.is_empty() {
+            device["sa"] = json!(self.settings.suggested_area);
+        }
+        device
+    }
+
+    /// Adds the ids by which Home Assistant knows an entity for ever.
+    fn identified(&self, key: &str, component: Value) -> (String, Value) {
+        let unique = format!("{}_{key}", self.id());
+        let platform = component["p"].as_str().unwrap_or_default();
+        // `object_id` stopped working in 2026.4. The long name has no abbreviation
+        // in older versions, which ignore it.
+        let entity = format!("{platform}.{}", unique.to_lowercase().replace('-', "_"));
+        let ids = json!({ "uniq_id": unique, "default_entity_id": entity });
+        (key.to_owned(), merge(component, ids))
+    }
+}
+
+/// Both objects in one; the second wins.
+fn merge(first: Value, second: Value) -> Value {
+    let (Value::Object(mut all), Value::Object(more)) = (first, second) else {
+        unreachable!("components are written as objects above");
+    };
+    all.extend(more);
+    Value::Object(all)
+}
+
+/// Key and platform of each component of a payload that still means something:
+/// one with nothing but its platform was removed already.
+fn components_of(payload: &[u8]) -> Vec<(String, String)> {
+    let Ok(Value::Object(payload)) = serde_json::from_slice(payload) else { return Vec::new() };
+    let components: Map<String, Value> =
+        payload.get("cmps").and_then(Value::as_object).cloned().unwrap_or_default();
+    let living = |component: &Value| {
+        let component = component.as_object()?;
+        let platform = component.get("p")?.as_str()?;
+        (component.len() > 1).then(|| platform.to_owned())
+    };
+    components.iter().filter_map(|(key, value)| Some((key.clone(), living(value)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn about(cameras: &[&str]) -> About {
+        About {
+            settings: Settings::default(),
+            topics: Topics::new("expressiond", Name::new("d1").expect("valid")).expect("valid"),
+            cameras: cameras.iter().map(|name| Name::camera(*name).expect("valid")).collect(),
+            classes: vec!["happy".into(), "not_happy".into()],
+            snapshots: false,
+        }
+    }
+
+    #[test]
+    fn a_device_has_what_home_assistant_demands() {
+        let about = about(&["front"]);
+        assert_eq!(about.topic(), "homeassistant/device/expressiond_d1/config");
+        let payload = about.payload(None);
+        assert!(payload["dev"]["ids"][0].is_string() && payload["o"]["name"].is_string());
+        let components = payload["cmps"].as_object().expect("an object");
+        let mut unique = std::collections::BTreeSet::new();
+        for (key, component) in components {
+            let id = component["uniq_id"].as_str().expect("an id");
+            assert!(unique.insert(id), "{id} twice");
+            let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+            assert!(key.chars().chain(id.chars()).all(allowed), "{key} {id}");
+            let entity = component["default_entity_id"].as_str().expect("an entity id");
+            let platform = component["p"].as_str().expect("a platform");
+            assert!(entity.starts_with(&format!("{platform}.")), "{entity}");
+        }
+        assert_eq!(components["front_expression"]["ops"], json!(["happy", "not_happy", "none"]));
+        assert_eq!(components["front_face"]["avty_mode"], "all");
+    }
+
+    #[test]
+    fn a_model_with_other_classes_has_other_entities() {
+        let mut about = about(&["front"]);
+        about.classes = vec!["surprise".into()];
+        let payload = about.payload(None);
+        assert!(payload["cmps"].get("front_happy").is_none());
+        assert_eq!(payload["cmps"]["front_expression"]["ops"], json!(["surprise", "none"]));
+    }
+
+    #[test]
+    fn pictures_are_only_offered_where_the_owner_lets_them_out() {
+        let mut about = about(&["front"]);
+        assert!(about.payload(None)["cmps"].get("front_snapshot").is_none());
+        about.snapshots = true;
+        let components = about.payload(None)["cmps"].clone();
+        assert_eq!(components["front_snapshot"]["image_topic"], "expressiond/d1/front/snapshot");
+        assert_eq!(components["take_snapshot"]["p"], "button");
+        // Switched off again, what an earlier run announced is taken back.
+        let before = about.payload(None).to_string();
+        about.snapshots = false;
+        let after = about.payload(Some(before.as_bytes()));
+        assert_eq!(after["cmps"]["front_snapshot"], json!({ "p": "image" }));
+    }
+
+    #[test]
+    fn a_camera_that_is_gone_is_removed_once() {
+        let old = about(&["front", "back"]).payload(None).to_string();
+        let next = about(&["front"]).payload(Some(old.as_bytes()));
+        assert_eq!(next["cmps"]["back_face"], json!({ "p": "binary_sensor" }));
+        assert!(next["cmps"]["front_face"].get("uniq_id").is_some());
+        let after = about(&["front"]).payload(Some(next.to_string().as_bytes()));
+        assert!(after["cmps"].get("back_face").is_none(), "said once, then forgotten");
+    }
+
+    #[test]
+    fn what_others_wrote_there_is_no_harm() {
+        for text in ["", "[]", "{", r#"{"cmps":[]}"#, r#"{"cmps":{"a":1,"b":{"x":1,"y":2}}}"#] {
+            assert_eq!(
+                about(&["front"]).payload(Some(text.as_bytes())),
+                about(&["front"]).payload(None)
+            );
+        }
+    }
+
+    #[test]
+    fn impossible_settings_name_their_key() {
+        let wrong = Settings { discovery_prefix: "a/#".into(), ..Settings::default() };
+        assert_eq!(wrong.check().expect_err("refused").0, "home_assistant.discovery_prefix");
+        assert_eq!(Settings::default().check(), Ok(()));
+    }
+}

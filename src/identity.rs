@@ -1,0 +1,237 @@
+//! The device's id: unique by default, the same after every restart, and not
+//! the machine's id.
+//!
+//! machine-id(5): "This ID uniquely identifies the host. It should be considered
+//! confidential, and must not be exposed in untrusted environments [...] the
+//! machine ID should be hashed with a cryptographic, keyed hash function, using a
+//! fixed, application-specific key."
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use hmac::{Hmac, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use crate::name::{Name, NameError};
+
+/// Section `[device]`: who we are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Id in topics and client ids: letters, digits, `_`, `-`, at most 64.
+    /// Default: empty, which derives one from the machine id.
+    pub id: String,
+    /// Folder for what must survive a restart (outbox, runtime changes).
+    /// Default: empty, which takes systemd's `$STATE_DIRECTORY`, else
+    /// `$XDG_STATE_HOME/expressiond`, else `~/.local/state/expressiond`.
+    pub state_dir: String,
+    /// Groups that it belongs to, at most 8, each named like an id: their settings
+    /// at the broker hold here, a later one's over an earlier one's. Default: none.
+    pub groups: Vec<String>,
+}
+
+impl Settings {
+    /// Impossible values: the key and what to do.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        if !self.id.is_empty() {
+            Name::device(&*self.id).map_err(|error| ("device.id", error.to_string()))?;
+        }
+        let groups = self.groups().map_err(|error| ("device.groups", error.to_string()))?;
+        if groups.len() > MOST_GROUPS {
+            return Err(("device.groups", format!("lists more than {} groups", MOST_GROUPS)));
+        }
+        match groups.iter().enumerate().find(|(index, group)| groups[..*index].contains(group)) {
+            Some((_, twice)) => Err(("device.groups", format!("lists '{twice}' twice"))),
+            None => Ok(()),
+        }
+    }
+
+    /// The groups, the one whose word counts most last.
+    pub fn groups(&self) -> Result<Vec<Name>, NameError> {
+        self.groups.iter().map(|group| Name::new(&**group)).collect()
+    }
+
+    /// The folder for state, `variable` being the environment. A folder's name need not
+    /// be UTF-8.
+    pub fn state_dir(&self, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+        if !self.state_dir.is_empty() {
+            return Some(PathBuf::from(&self.state_dir));
+        }
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+        if let Some(folders) = set("STATE_DIRECTORY") {
+            // systemd.exec(5): several folders are separated by colons.
+            let first = folders.as_bytes().split(|byte| *byte == b':').next();
+            return first.map(|folder| OsStr::from_bytes(folder).into());
+        }
+        let base = set("XDG_STATE_HOME")
+            .map(PathBuf::from)
+            .or_else(|| Some(Path::new(&set("HOME")?).join(".local/state")))?;
+        Some(base.join("expressiond"))
+    }
+
+    /// The device's id: configured, or derived from the machine id, or made
+    /// once and kept in `state_dir`.
+    pub fn resolve(&self, machine_id: &Path, state_dir: Option<&Path>) -> Result<Name, Error> {
+        if !self.id.is_empty() {
+            return Ok(Name::device(&*self.id)?);
+        }
+        if let Some(id) = fs::read_to_string(machine_id).ok().as_deref().and_then(derive) {
+            return Ok(id);
+        }
+        // Containers often have no machine id, or one of the text "uninitialized".
+        kept(state_dir.ok_or(Error::Nothing)?)
+    }
+}
+
+/// A device is in so many groups at most: what arrives at once on a new connection
+/// must fit where it waits.
+const MOST_GROUPS: usize = 8;
+
+/// systemd's place for the machine id.
+pub const MACHINE_ID: &str = "/etc/machine-id";
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("device.id {0}")]
+    Name(#[from] NameError),
+    #[error(
+        "no id for this device: {MACHINE_ID} is missing and so is a state folder. Set device.id"
+    )]
+    Nothing,
+    #[error("cannot keep an id for this device in {}: {source}. Set device.id", path.display())]
+    Keep { path: PathBuf, source: io::Error },
+}
+
+/// Which application asks, for the keyed hash. Never change it: every device
+/// would get a new id.
+const APPLICATION: [u8; 16] = [
+    0x8e, 0x2f, 0x61, 0x9a, 0x1b, 0x0c, 0x4d, 0x55, 0xa7, 0x43, 0x6e, 0x1d, 0x90, 0xf3, 0x2b, 0xc8,
+];
+
+/// 48 bits: with a thousand devices, a collision in one of half a billion fleets.
+const DIGITS: usize = 12;
+
+/// As `sd_id128_get_machine_app_specific(3)`: HMAC-SHA256 of the application's
+/// id under the machine's id, shortened.
+fn derive(machine_id: &str) -> Option<Name> {
+    let machine = hex(machine_id.trim())?;
+    // Any key length is valid for HMAC.
+    let mut mac = Hmac::<Sha256>::new_from_slice(&machine).ok()?;
+    mac.update(&APPLICATION);
+    let mut digits: String =
+        mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.truncate(DIGITS);
+    Name::new(digits).ok()
+}
+
+/// The 16 bytes of a machine id: 32 hexadecimal digits, not all zero.
+fn hex(text: &str) -> Option<[u8; 16]> {
+    if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let number = u128::from_str_radix(text, 16).ok()?;
+    (number != 0).then_some(number.to_be_bytes())
+}
+
+/// Reads the id that an earlier run made, or makes one.
+fn kept(state_dir: &Path) -> Result<Name, Error> {
+    let path = state_dir.join("device-id");
+    if let Some(id) = fs::read_to_string(&path).ok().and_then(|text| Name::new(text.trim()).ok()) {
+        return Ok(id);
+    }
+    let mut digits = uuid::Uuid::now_v7().simple().to_string();
+    // The end of a version 7 UUID is random, its beginning is the time.
+    let id = Name::new(digits.split_off(digits.len() - DIGITS))?;
+    fs::create_dir_all(state_dir)
+        .and_then(|()| fs::write(&path, format!("{id}\n")))
+        .map_err(|source| Error::Keep { path, source })?;
+    Ok(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MACHINE: &str = "0123456789abcdef0123456789abcdef\n";
+
+    #[test]
+    fn the_id_is_stable_and_does_not_show_the_machine_id() {
+        let id = derive(MACHINE).expect("a valid machine id");
+        // Computed with Python: hmac.new(machine, application, sha256).hexdigest()[:12]
+        assert_eq!(id.as_str(), "965066fe56aa");
+        assert!(!MACHINE.contains(id.as_str()));
+    }
+
+    #[test]
+    fn another_machine_gets_another_id() {
+        assert_ne!(derive(MACHINE), derive("0123456789abcdef0123456789abcdee"));
+    }
+
+    #[test]
+    fn without_a_machine_id_one_is_made_once() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let machine_id = folder.path().join("machine-id");
+        for useless in ["", "uninitialized\n", "00000000000000000000000000000000\n"] {
+            fs::write(&machine_id, useless).expect("write");
+            let state = folder.path().join("state");
+            let first = Settings::default().resolve(&machine_id, Some(&state)).expect("made");
+            let again = Settings::default().resolve(&machine_id, Some(&state)).expect("kept");
+            assert_eq!(first, again);
+            assert_eq!(first.as_str().len(), DIGITS);
+        }
+        assert!(matches!(Settings::default().resolve(&machine_id, None), Err(Error::Nothing)));
+    }
+
+    #[test]
+    fn a_configured_id_wins_and_is_checked() {
+        let settings = Settings { id: "hall".into(), ..Settings::default() };
+        let id = settings.resolve(Path::new("/nowhere"), None).expect("configured");
+        assert_eq!(id.as_str(), "hall");
+        let settings = Settings { id: "a/b".into(), ..Settings::default() };
+        assert_eq!(settings.check().expect_err("refused").0, "device.id");
+    }
+
+    #[test]
+    fn groups_are_names_and_stand_once() {
+        let wrong = |settings: Settings| settings.check().expect_err("refused");
+        let of = |groups: &[&str]| Settings {
+            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+            ..Settings::default()
+        };
+        assert_eq!(of(&["hall", "floor2"]).check(), Ok(()));
+        assert!(wrong(of(&["hall", "a+"])).1.contains("'+'"));
+        assert_eq!(wrong(of(&["hall", "hall"])), ("device.groups", "lists 'hall' twice".into()));
+        assert!(wrong(of(&["a", "b", "c", "d", "e", "f", "g", "h", "i"])).1.contains('8'));
+        let reserved = Settings { id: "groups".into(), ..Settings::default() };
+        assert_eq!(wrong(reserved).0, "device.id");
+    }
+
+    #[test]
+    fn the_state_folder_follows_systemd_then_xdg() {
+        let settings = Settings::default();
+        let env = |pairs: &'static [(&str, &str)]| {
+            settings.state_dir(|name| {
+                pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
+            })
+        };
+        assert_eq!(env(&[("STATE_DIRECTORY", "/a:/b"), ("HOME", "/h")]), Some("/a".into()));
+        assert_eq!(env(&[("XDG_STATE_HOME", "/x")]), Some("/x/expressiond".into()));
+        assert_eq!(env(&[("HOME", "/h")]), Some("/h/.local/state/expressiond".into()));
+        assert_eq!(env(&[]), None);
+    }
+
+    #[test]
+    fn the_state_folder_need_not_be_utf8() {
+        let of = |variable: &str| {
+            let value = OsStr::from_bytes(b"/b\xfcro:/x").to_owned();
+            Settings::default().state_dir(|name| (name == variable).then_some(value.clone()))
+        };
+        let folder = |bytes| Some(PathBuf::from(OsStr::from_bytes(bytes)));
+        assert_eq!(of("STATE_DIRECTORY"), folder(b"/b\xfcro"));
+        assert_eq!(of("HOME"), folder(b"/b\xfcro:/x/.local/state/expressiond"));
+    }
+}

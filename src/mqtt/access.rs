@@ -1,0 +1,35 @@
+//! What it takes to get into the broker, read and checked before anything starts.
+
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+
+use super::credentials::Credentials;
+use super::error::StartError;
+use super::settings::Settings;
+use super::tls;
+use super::url::BrokerUrl;
+
+#[derive(Clone)]
+pub struct Access {
+    /// `None`: the broker inside.
+    pub(super) broker: Option<BrokerUrl>,
+    pub(super) password: Option<String>,
+    pub(super) tls: Option<Arc<ClientConfig>>,
+}
+
+impl Access {
+    /// Reads the password, keys and certificates that the settings name.
+    pub fn read(settings: &Settings, credentials: &Credentials) -> Result<Self, StartError> {
+        let broker = settings.broker()?;
+        if broker.is_none() && !cfg!(feature = "embedded-broker") {
+            return Err(StartError::NoBroker);
+        }
+        let password = credentials.secret("mqtt.password_file", &settings.password_file)?;
+        let tls = match &broker {
+            Some(broker) if broker.tls => Some(tls::client_config(&settings.tls, credentials)?),
+            _ => None,
+        };
+        Ok(Self { broker, password, tls })
+    }
+}

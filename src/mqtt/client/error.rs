@@ -1,0 +1,158 @@
+//! Why there is no connection, in words that lead to the remedy.
+
+use std::io;
+
+use rumqttc::TlsError;
+use rustls::AlertDescription;
+
+use super::refusal::{Refusal, Why};
+
+/// Why a connection failed or broke, whichever protocol it spoke.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConnectionError {
+    #[error("{}", io_trouble(.0))]
+    Io(io::Error),
+    #[error("TLS: {0}")]
+    Tls(String),
+    /// The commonest reasons, none of which MQTT 3.1.1 can tell.
+    #[error(
+        "the broker cut the connection. If it always does: does one side want TLS \
+         and the other not (mqtt://, mqtts://)? Has another client the same mqtt.client_id? \
+         Does it speak the mqtt.version that is set?"
+    )]
+    Cut,
+    #[error("no answer in time: check that mqtt.url is an MQTT broker and that it can be reached")]
+    NoAnswer,
+    #[error("the broker stopped answering")]
+    Silent,
+    #[error("the broker refused the connection: {0}")]
+    Refused(Refusal),
+    #[error("the broker ended the connection: {0}")]
+    Ended(Refusal),
+    #[error(
+        "a message of {0} bytes arrived, more than mqtt.max_packet_bytes: \
+         find who writes to this device's topics"
+    )]
+    Oversized(usize),
+    #[error("the request queue of the MQTT client was full")]
+    Queue,
+    #[error("{0}")]
+    Other(String),
+}
+
+/// What has to be mended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    Network,
+    Tls,
+    /// User, password or client id.
+    Login,
+}
+
+impl ConnectionError {
+    pub fn trouble(&self) -> Trouble {
+        match self {
+            Self::Refused(Refusal { why: Why::Login | Why::ClientId, .. }) => Trouble::Login,
+            Self::Tls(_) => Trouble::Tls,
+            Self::Io(error) if tls_error(error).is_some() => Trouble::Tls,
+            _ => Trouble::Network,
+        }
+    }
+
+    /// Whether somebody sent us more than we read: a subscription brought it, and
+    /// would bring it again.
+    pub fn by_oversized_message(&self) -> bool {
+        matches!(self, Self::Oversized(_))
+    }
+
+    /// Whether a broker that does not speak the protocol would end a CONNECT like
+    /// this: with its own CONNACK (MQTT 3.1.1, 3.1.2.2), or by hanging up.
+    pub fn may_be_the_protocol(&self) -> bool {
+        matches!(self, Self::Cut | Self::Refused(Refusal { why: Why::Protocol, .. }))
+    }
+}
+
+impl From<io::Error> for ConnectionError {
+    fn from(error: io::Error) -> Self {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+        let cut = matches!(error.kind(), ConnectionReset | UnexpectedEof | BrokenPipe);
+        if cut && tls_error(&error).is_none() { Self::Cut } else { Self::Io(error) }
+    }
+}
+
+impl From<TlsError> for ConnectionError {
+    fn from(error: TlsError) -> Self {
+        match error {
+            TlsError::Io(error) => error.into(),
+            other => Self::Tls(other.to_string()),
+        }
+    }
+}
+
+/// rustls hides its reasons inside I/O errors, also long after the handshake: with
+/// TLS 1.3 a refused client certificate arrives as an alert with the first bytes.
+fn io_trouble(error: &io::Error) -> String {
+    match (tls_error(error), error.kind()) {
+        (Some(tls), _) => tls_trouble(tls),
+        (None, io::ErrorKind::ConnectionRefused) => {
+            "nothing listens there: is the broker running, is the port in mqtt.url right?".into()
+        }
+        (None, _) => error.to_string(),
+    }
+}
+
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref())
+}
+
+fn tls_trouble(error: &rustls::Error) -> String {
+    use rustls::CertificateError as Certificate;
+    use rustls::Error;
+    let remedy = match error {
+        Error::InvalidCertificate(Certificate::UnknownIssuer) => {
+            "the broker's certificate is not from an authority that we trust: \
+             check mqtt.tls.ca_file"
+        }
+        Error::InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }) => {
+            "the broker's certificate has expired, or the clock of this device is wrong"
+        }
+        Error::InvalidCertificate(
+            Certificate::NotValidYet | Certificate::NotValidYetContext { .. },
+        ) => "the broker's certificate is not valid yet, or the clock of this device is wrong",
+        Error::InvalidCertificate(
+            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
+        ) => {
+            "the broker's certificate is for another name than mqtt.url: \
+             use the name in the certificate"
+        }
+        Error::AlertReceived(alert) if about_client_certificate(*alert) => {
+            "the broker did not accept this device's certificate, or wants one: \
+             check mqtt.tls.cert_file and mqtt.tls.key_file"
+        }
+        Error::AlertReceived(AlertDescription::ProtocolVersion) => {
+            "the broker speaks no TLS version that mqtt.tls.min_version allows"
+        }
+        Error::PeerIncompatible(_) => {
+            "the broker speaks no TLS version or cipher that mqtt.tls.min_version allows"
+        }
+        Error::InvalidMessage(_) => {
+            "no TLS is spoken at that port: check mqtt.url (8883 is usual for mqtts://)"
+        }
+        _ => return format!("TLS: {error}"),
+    };
+    format!("{remedy} ({error})")
+}
+
+fn about_client_certificate(alert: AlertDescription) -> bool {
+    use AlertDescription as Alert;
+    [
+        Alert::CertificateRequired,
+        Alert::BadCertificate,
+        Alert::UnknownCA,
+        Alert::CertificateExpired,
+        Alert::CertificateUnknown,
+        Alert::UnsupportedCertificate,
+        Alert::HandshakeFailure,
+    ]
+    .contains(&alert)
+}

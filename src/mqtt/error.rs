@@ -1,0 +1,42 @@
+//! Why there can be no connection before any was tried.
+
+use super::credentials::Unreadable;
+#[cfg(feature = "embedded-broker")]
+use super::embedded::EmbeddedBrokerError;
+use super::outbox::JournalError;
+use super::tls::TlsError;
+use super::url::UrlError;
+use crate::error::{Error, Kind};
+
+/// Why a client could not be started. A broker that is away is no reason.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("mqtt.url {0}")]
+    Url(#[from] UrlError),
+    #[error(transparent)]
+    Secret(#[from] Unreadable),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(
+        "mqtt.url is empty and this build has no broker inside: \
+         set mqtt.url, for example mqtt://127.0.0.1:1883"
+    )]
+    NoBroker,
+    #[cfg(feature = "embedded-broker")]
+    #[error(transparent)]
+    Broker(#[from] EmbeddedBrokerError),
+}
+
+impl From<StartError> for Error {
+    fn from(error: StartError) -> Self {
+        let kind = match &error {
+            #[cfg(feature = "embedded-broker")]
+            StartError::Broker(_) => Kind::Unavailable,
+            StartError::Journal(_) => Kind::Output,
+            _ => Kind::Config,
+        };
+        Error::new(kind, error.to_string())
+    }
+}

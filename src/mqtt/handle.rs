@@ -1,0 +1,194 @@
+//! The handle that the rest of the program holds: it never waits for the broker.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use super::access::Access;
+use super::client::Client;
+use super::client::options::{ConnectOptions, LastWill};
+use super::client::session::Context;
+use super::credentials::Credentials;
+#[cfg(feature = "embedded-broker")]
+use super::embedded::EmbeddedBroker;
+use super::error::StartError;
+use super::message::{Class, Labels, MessageError, Received, Subscriptions};
+use super::outbox::Outbox;
+use super::protocol::Version;
+use super::queue::Queue;
+use super::settings::Settings;
+use super::shared::Shared;
+use super::stats::Stats;
+use super::url::BrokerUrl;
+use crate::clock::Clock;
+
+/// Messages that arrived and wait to be looked at.
+const RECEIVED_WAITING: usize = 16;
+
+/// What a client is started with.
+pub(crate) struct Parameters {
+    pub settings: Settings,
+    /// What MQTT 5 tells of each message.
+    pub labels: Labels,
+    pub last_will: LastWill,
+    /// Where the outbox survives; `None` keeps it in memory only.
+    pub state_dir: Option<PathBuf>,
+    /// Where passwords, keys and certificates are looked for.
+    pub credentials: Credentials,
+    /// What to hear, on every connection.
+    pub subscriptions: Subscriptions,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Hands messages over without ever waiting. Clones share one connection.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    shared: Arc<Shared>,
+    clock: Arc<dyn Clock>,
+    broker: BrokerUrl,
+    stop: Arc<watch::Sender<bool>>,
+    done: watch::Receiver<bool>,
+    #[cfg(feature = "embedded-broker")]
+    _embedded: Option<Arc<EmbeddedBroker>>,
+}
+
+impl Handle {
+    /// Starts the task that keeps the connection, on the current tokio runtime,
+    /// and with no broker configured a broker as well. Messages to the
+    /// subscriptions come out of the receiver.
+    pub fn start(parameters: Parameters) -> Result<(Self, mpsc::Receiver<Received>), StartError> {
+        let Parameters { settings, labels, last_will, state_dir, credentials, .. } = parameters;
+        let (subscriptions, clock) = (parameters.subscriptions, parameters.clock);
+        let Access { broker, password, tls } = Access::read(&settings, &credentials)?;
+        #[cfg(feature = "embedded-broker")]
+        let (broker, version, embedded) = match broker {
+            Some(url) => (url, settings.version, None),
+            None => {
+                let broker = EmbeddedBroker::start(settings.embedded_port)?;
+                // It would hang up on MQTT 5: do not try.
+                (broker.url(), Version::V311, Some(Arc::new(broker)))
+            }
+        };
+        #[cfg(not(feature = "embedded-broker"))]
+        let (broker, version): (_, Version) =
+            (broker.ok_or(StartError::NoBroker)?, settings.version);
+        if !broker.tls && password.is_some() && !broker.is_loopback() {
+            log::warn!(broker:%; "the password goes over the network in plain text: use mqtts://");
+        }
+        let access = Access { broker: Some(broker.clone()), password, tls };
+        let options = ConnectOptions::new(&settings, broker.clone(), version, labels, access);
+        let outbox = match &state_dir {
+            Some(folder) => Outbox::open(settings.outbox.clone(), folder)?,
+            None => Outbox::new(settings.outbox.clone()),
+        };
+        let shared = Arc::new(Shared::new(Queue::new(&settings, outbox)));
+        let (stop, stopping) = watch::channel(false);
+        let (finished, done) = watch::channel(false);
+        let (received_in, received) = mpsc::channel(RECEIVED_WAITING);
+        let context = Context {
+            shared: Arc::clone(&shared),
+            received: received_in,
+            stop: stopping,
+            clock: Arc::clone(&clock),
+        };
+        let client = Client::new(context, options.with_last_will(last_will), subscriptions);
+        let after = Duration::from_secs(settings.outbox.sync_after_s);
+        let syncing = keep_synced(Arc::clone(&shared), after, Arc::clone(&clock));
+        tokio::spawn(async move {
+            tokio::select! {
+                () = client.run() => {}
+                never = syncing => never,
+            }
+            finished.send_replace(true);
+        });
+        let handle = Self {
+            shared,
+            clock,
+            broker,
+            stop: Arc::new(stop),
+            done,
+            #[cfg(feature = "embedded-broker")]
+            _embedded: embedded,
+        };
+        Ok((handle, received))
+    }
+
+    /// The broker we talk to, to be announced.
+    pub fn broker(&self) -> &BrokerUrl {
+        &self.broker
+    }
+
+    /// Queues an event. Events with the same `track` arrive in order.
+    pub fn push_event(
+        &self,
+        topic: String,
+        track: String,
+        payload: Vec<u8>,
+    ) -> Result<(), MessageError> {
+        let outcome = self.shared.queue().push_event(topic, track, payload, self.clock.now());
+        self.shared.wake.notify_one();
+        self.shared.stored.notify_one();
+        outcome
+    }
+
+    /// Sends a picture once, now or not at all.
+    pub fn push_snapshot(&self, topic: String, jpeg: Vec<u8>) -> Result<(), MessageError> {
+        let outcome = self.shared.queue().push_snapshot(topic, jpeg);
+        self.shared.wake.notify_one();
+        outcome
+    }
+
+    /// Sets what a retained topic says; the latest wins, an empty payload removes it.
+    pub fn set_retained(
+        &self,
+        class: Class,
+        topic: String,
+        payload: Vec<u8>,
+    ) -> Result<(), MessageError> {
+        let outcome = self.shared.queue().set_retained(class, topic, payload);
+        self.shared.wake.notify_one();
+        outcome
+    }
+
+    /// Says every retained message again.
+    pub fn repeat_retained(&self) {
+        self.shared.queue().repeat_retained();
+        self.shared.wake.notify_one();
+    }
+
+    /// Counts a command that was refused.
+    pub fn count_refused_command(&self) {
+        self.shared.queue().count_refused_command();
+    }
+
+    pub fn stats(&self) -> Stats {
+        self.shared.queue().stats()
+    }
+
+    /// Delivers what it can in half a second, says the last will's words, waits for the
+    /// broker to have them, and disconnects. Takes
+    /// [`CLOSE_LIMIT`](super::client::session::CLOSE_LIMIT) at most.
+    pub async fn shutdown(&self) {
+        self.stop.send_replace(true);
+        let mut done = self.done.clone();
+        // An error means the task is gone already.
+        let _ = done.wait_for(|done| *done).await;
+    }
+}
+
+/// Forces the outbox to disk `after` an event came that still waits, off this
+/// thread. Sleeps while there is nothing to do.
+async fn keep_synced(shared: Arc<Shared>, after: Duration, clock: Arc<dyn Clock>) -> ! {
+    loop {
+        shared.stored.notified().await;
+        tokio::time::sleep(after).await;
+        let file = shared.queue().to_sync(clock.now());
+        let Some(file) = file else { continue };
+        // A failed join means that the runtime is ending.
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || file.sync_data()).await {
+            log::error!("cannot force the outbox to disk: {error}");
+        }
+    }
+}

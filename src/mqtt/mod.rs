@@ -1,0 +1,28 @@
+//! From a message to a broker, without losing it and without waiting for it.
+//!
+//! This knows MQTT and nothing of what is said in it. [`handle`] is what callers hold:
+//! it never blocks. Behind it stand the [`queue`] (what goes next), the [`outbox`]
+//! (events until they are acknowledged), the [`client`] (one task that owns the
+//! connection) and, when no broker is configured, the `embedded` one in this process.
+
+pub mod access;
+mod admission;
+pub mod client;
+pub mod credentials;
+#[cfg(feature = "embedded-broker")]
+pub mod embedded;
+mod error;
+pub mod handle;
+pub mod message;
+pub mod outbox;
+pub mod protocol;
+pub mod queue;
+mod retained;
+pub mod settings;
+mod shared;
+pub mod stats;
+pub mod tls;
+pub mod url;
+
+pub use error::StartError;
+pub use settings::Settings;

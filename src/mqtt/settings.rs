@@ -1,0 +1,203 @@
+//! Section `[mqtt]`: which broker, who we are to it, how much waits for it.
+
+use serde::{Deserialize, Serialize};
+
+use super::message::Qos;
+use super::protocol::Version;
+use super::tls;
+use super::url::{BrokerUrl, UrlError};
+use crate::name::{Name, NameError};
+
+/// Section `[mqtt]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The broker, `mqtt://host[:port]` or `mqtts://host[:port]` for TLS. Default: empty, which starts one inside
+    /// this process, on 127.0.0.1 only.
+    pub url: String,
+    /// Version of the protocol: `"auto"`, `"3.1.1"` or `"5"`. Default: `"auto"`, which
+    /// takes 5 where the broker does and 3.1.1 otherwise; the broker inside speaks
+    /// 3.1.1 only.
+    pub version: Version,
+    /// Port of the broker inside this process, 0 to 65535. Default: 0, which
+    /// takes 1883 when it is free and any other port otherwise.
+    pub embedded_port: u16,
+    /// First levels of every topic. Default: `expressiond`.
+    pub base_topic: String,
+    /// Client id; two clients with one id throw each other out. Default: empty,
+    /// which takes `expressiond-<device id>`.
+    pub client_id: String,
+    /// User name at the broker. Default: empty, which is anonymous.
+    pub username: String,
+    /// File with the password, read at start, a trailing line end ignored; a
+    /// relative path is looked up in systemd's `$CREDENTIALS_DIRECTORY` first.
+    /// Default: empty.
+    pub password_file: String,
+    /// Seconds of silence after which the connection is probed, 5 to 3600. A
+    /// broken link is noticed after twice this time at the latest. Default: 15.
+    pub keep_alive_s: u16,
+    /// Longest wait between two tries to connect, in seconds, 1 to 3600.
+    /// Default: 30.
+    pub reconnect_max_s: u64,
+    /// Largest packet sent or accepted, in bytes, 4096 to 16777216. What is
+    /// larger is refused before it could break the connection. Default: 262144.
+    pub max_packet_bytes: usize,
+    /// Quality of service of events, 0 or 1. Default: 1.
+    pub event_qos: Qos,
+    /// Quality of service of states and status, 0 or 1. Default: 1.
+    pub state_qos: Qos,
+    /// Whom to trust when `url` begins with `mqtts://`.
+    pub tls: tls::Settings,
+    /// How much waits for a broker that is away.
+    pub outbox: OutboxSettings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            version: Version::Auto,
+            embedded_port: 0,
+            base_topic: "expressiond".into(),
+            client_id: String::new(),
+            username: String::new(),
+            password_file: String::new(),
+            keep_alive_s: 15,
+            reconnect_max_s: 30,
+            max_packet_bytes: 256 << 10,
+            event_qos: Qos::AtLeastOnce,
+            state_qos: Qos::AtLeastOnce,
+            tls: tls::Settings::default(),
+            outbox: OutboxSettings::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// Impossible values: the key and what to do.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        let broker = self.broker().map_err(|error| ("mqtt.url", error.to_string()))?;
+        if broker.is_none() && self.version == Version::V5 {
+            let remedy =
+                "is \"5\", which the broker inside does not speak: set mqtt.url, or \"auto\"";
+            return Err(("mqtt.version", remedy.into()));
+        }
+        self.tls.check(broker.is_some_and(|broker| broker.tls))?;
+        self.base_topic
+            .split('/')
+            .try_for_each(|level| Name::new(level).map(drop))
+            .map_err(|error: NameError| ("mqtt.base_topic", error.to_string()))?;
+        if !self.password_file.is_empty() && self.username.is_empty() {
+            let remedy = "a password needs a user name (MQTT 3.1.1, 3.1.2.9): set it too";
+            return Err(("mqtt.username", remedy.into()));
+        }
+        within("mqtt.keep_alive_s", u64::from(self.keep_alive_s), 5, 3600)?;
+        within("mqtt.reconnect_max_s", self.reconnect_max_s, 1, 3600)?;
+        within("mqtt.max_packet_bytes", self.max_packet_bytes as u64, 4096, 16 << 20)?;
+        self.outbox.check()
+    }
+
+    /// The configured broker; `None` means the embedded one.
+    pub fn broker(&self) -> Result<Option<BrokerUrl>, UrlError> {
+        if self.url.is_empty() { Ok(None) } else { self.url.parse().map(Some) }
+    }
+}
+
+/// Section `[mqtt.outbox]`: how much waits for a broker that is away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OutboxSettings {
+    /// Events kept at most, 1 to 1 000 000. Default: 10000.
+    pub max_events: usize,
+    /// Bytes of events kept at most, 65536 to 1073741824. Default: 4194304 (4 MiB).
+    pub max_bytes: usize,
+    /// Seconds after which an undelivered event is worth nothing, at least 1.
+    /// Default: 604800 (a week).
+    pub max_age_s: u64,
+    /// Seconds from acceptance to delivery after which an event is marked late; one
+    /// that waited through a restart always is. Default: 10.
+    pub late_after_s: u64,
+    /// Seconds after which a waiting event is forced to the disk: what a power
+    /// cut may cost. 0 to 3600. Default: 5.
+    pub sync_after_s: u64,
+}
+
+impl Default for OutboxSettings {
+    fn default() -> Self {
+        Self {
+            max_events: 10_000,
+            max_bytes: 4 << 20,
+            max_age_s: 7 * 86_400,
+            late_after_s: 10,
+            sync_after_s: 5,
+        }
+    }
+}
+
+impl OutboxSettings {
+    /// Impossible values: the key and what to do.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        within("mqtt.outbox.max_events", self.max_events as u64, 1, 1_000_000)?;
+        within("mqtt.outbox.max_bytes", self.max_bytes as u64, 1 << 16, 1 << 30)?;
+        within("mqtt.outbox.max_age_s", self.max_age_s, 1, u64::MAX)?;
+        within("mqtt.outbox.sync_after_s", self.sync_after_s, 0, 3600)
+    }
+}
+
+fn within(
+    key: &'static str,
+    value: u64,
+    least: u64,
+    most: u64,
+) -> Result<(), (&'static str, String)> {
+    if (least..=most).contains(&value) {
+        Ok(())
+    } else {
+        Err((key, format!("is {value}, but must be from {least} to {most}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_pass_and_survive_toml() {
+        let settings = Settings::default();
+        assert_eq!(settings.check(), Ok(()));
+        let text = serde_json::to_string(&settings).expect("serializes");
+        assert_eq!(serde_json::from_str::<Settings>(&text).expect("reads back"), settings);
+    }
+
+    #[test]
+    fn impossible_values_name_their_key() {
+        let wrong = |change: fn(&mut Settings)| {
+            let mut settings = Settings::default();
+            change(&mut settings);
+            settings.check().expect_err("refused").0
+        };
+        assert_eq!(wrong(|s| s.url = "broker".into()), "mqtt.url");
+        assert_eq!(wrong(|s| s.version = Version::V5), "mqtt.version");
+        assert_eq!(wrong(|s| s.base_topic = "a/#".into()), "mqtt.base_topic");
+        assert_eq!(wrong(|s| s.password_file = "p".into()), "mqtt.username");
+        assert_eq!(wrong(|s| s.tls.ca_file = "ca.crt".into()), "mqtt.tls");
+        assert_eq!(wrong(|s| s.keep_alive_s = 0), "mqtt.keep_alive_s");
+        assert_eq!(wrong(|s| s.max_packet_bytes = 1), "mqtt.max_packet_bytes");
+        assert_eq!(wrong(|s| s.outbox.max_events = 0), "mqtt.outbox.max_events");
+    }
+
+    #[test]
+    fn a_version_may_be_written_as_a_number() {
+        let read = |text| serde_json::from_str::<Settings>(text).map(|settings| settings.version);
+        assert_eq!(read(r#"{"version":5}"#).expect("read"), Version::V5);
+        assert_eq!(read(r#"{"version":"3.1.1"}"#).expect("read"), Version::V311);
+        let error = read(r#"{"version":"3"}"#).expect_err("refused").to_string();
+        assert!(error.contains(r#""auto", "3.1.1" or "5""#), "{error}");
+    }
+
+    #[test]
+    fn a_quality_of_service_of_two_is_refused() {
+        let error = serde_json::from_str::<Settings>(r#"{"event_qos":2}"#).expect_err("refused");
+        assert!(error.to_string().contains("0 or 1"), "{error}");
+    }
+}

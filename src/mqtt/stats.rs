@@ -1,0 +1,36 @@
+//! What the status tells about the connection.
+
+use serde::Serialize;
+
+use super::outbox::Dropped;
+use super::protocol::Protocol;
+
+/// Numbers for the status topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Stats {
+    /// Whether the broker has accepted us now.
+    pub connected: bool,
+    /// What the connection speaks; none without one.
+    pub protocol: Option<Protocol>,
+    /// Connections since the start.
+    pub connections: u64,
+    /// Why the last connection broke or failed, or the last message was refused; none
+    /// if none was.
+    pub last_error: Option<String>,
+    /// Messages that the broker has (acknowledged, or sent at QoS 0).
+    pub delivered: u64,
+    /// Events that wait for an acknowledgement.
+    pub waiting: usize,
+    /// Events lost, by cause.
+    pub dropped: Dropped,
+    /// Writes of the outbox to the disk that failed.
+    pub store_errors: u64,
+    /// Retained messages refused because of their size.
+    pub states_refused: u64,
+    /// Acknowledgements in which the broker did not take the message (MQTT 5).
+    pub refused_by_broker: u64,
+    /// Messages that arrived and could not be taken in.
+    pub commands_dropped: u64,
+    /// Commands that were refused: not understood, too large, too many.
+    pub commands_refused: u64,
+}

@@ -1,0 +1,164 @@
+//! What we say and when: events, states and the status, to the broker.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use crate::clock::Clock;
+use crate::contract::payload::{CameraState, DeviceStatus, OFFLINE, ONLINE};
+use crate::contract::topics::Topics;
+use crate::error::{Error, Kind};
+use crate::mqtt;
+use crate::mqtt::client::options::LastWill;
+use crate::mqtt::credentials::Credentials;
+use crate::mqtt::handle::{Handle, Parameters};
+use crate::mqtt::message::{Class, MessageError, Received, Subscriptions};
+use crate::mqtt::settings::Settings;
+use crate::mqtt::stats::Stats;
+use crate::mqtt::url::BrokerUrl;
+use crate::name::{Name, NameError};
+
+/// What a publisher is started with.
+pub struct Start {
+    pub settings: Settings,
+    pub device: Name,
+    /// Where the outbox survives; `None` keeps it in memory only.
+    pub state_dir: Option<PathBuf>,
+    /// Where passwords, keys and certificates are looked for.
+    pub credentials: Credentials,
+    /// What to hear, on every connection.
+    pub subscriptions: Subscriptions,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Why a publisher could not be started. A broker that is away is no reason.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("mqtt.base_topic {0}")]
+    Base(#[from] NameError),
+    #[error(transparent)]
+    Mqtt(#[from] mqtt::StartError),
+}
+
+impl From<StartError> for Error {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Mqtt(error) => error.into(),
+            StartError::Base(_) => Error::new(Kind::Config, error.to_string()),
+        }
+    }
+}
+
+/// Publishes without ever waiting. Clones share one connection.
+#[derive(Clone)]
+pub struct Publisher {
+    mqtt: Handle,
+    topics: Topics,
+}
+
+impl Publisher {
+    /// Starts the task that keeps the connection, on the current tokio runtime,
+    /// and with no broker configured a broker as well. Messages to the
+    /// subscriptions come out of the receiver.
+    pub fn start(start: Start) -> Result<(Self, mpsc::Receiver<Received>), StartError> {
+        let Start { settings, device, state_dir, credentials, subscriptions, clock } = start;
+        let topics = Topics::new(&settings.base_topic, device)?;
+        let (mqtt, received) = Handle::start(Parameters {
+            labels: topics.labels(),
+            last_will: LastWill { topic: topics.availability(), payload: OFFLINE.to_vec() },
+            settings,
+            state_dir,
+            credentials,
+            subscriptions,
+            clock,
+        })?;
+        let publisher = Self { mqtt, topics };
+        publisher.retain(Class::Availability, publisher.topics.availability(), ONLINE.to_vec());
+        Ok((publisher, received))
+    }
+
+    pub fn topics(&self) -> &Topics {
+        &self.topics
+    }
+
+    /// The broker we talk to, to be announced.
+    pub fn broker(&self) -> &BrokerUrl {
+        self.mqtt.broker()
+    }
+
+    /// Queues an event of `camera`. Events with the same `track` arrive in order.
+    pub fn publish_event(
+        &self,
+        camera: &Name,
+        track: &str,
+        event: &impl Serialize,
+    ) -> Result<(), MessageError> {
+        let track = format!("{camera}/{track}");
+        self.mqtt.push_event(self.topics.event(camera), track, json(event)?)
+    }
+
+    /// Says whether a camera delivers pictures.
+    pub fn set_camera_available(&self, camera: &Name, available: bool) {
+        let payload = if available { ONLINE } else { OFFLINE };
+        let topic = self.topics.camera_availability(camera);
+        self.retain(Class::Availability, topic, payload.to_vec());
+    }
+
+    /// Says what a camera sees now.
+    pub fn set_camera_state(&self, camera: &Name, state: &CameraState) -> Result<(), MessageError> {
+        self.set_retained(Class::State, self.topics.state(camera), json(state)?)
+    }
+
+    /// Says what the device does and why nothing happens.
+    pub fn set_status(&self, status: &DeviceStatus) -> Result<(), MessageError> {
+        self.set_retained(Class::State, self.topics.status(), json(status)?)
+    }
+
+    /// Sends a picture of `camera` once, now or not at all.
+    pub fn publish_snapshot(&self, camera: &Name, jpeg: Vec<u8>) -> Result<(), MessageError> {
+        self.mqtt.push_snapshot(self.topics.snapshot(camera), jpeg)
+    }
+
+    /// Sets what a retained topic says; the latest wins, an empty payload removes it.
+    pub fn set_retained(
+        &self,
+        class: Class,
+        topic: String,
+        payload: Vec<u8>,
+    ) -> Result<(), MessageError> {
+        self.mqtt.set_retained(class, topic, payload)
+    }
+
+    /// Says every retained message again.
+    pub fn repeat_retained(&self) {
+        self.mqtt.repeat_retained();
+    }
+
+    /// Counts a command that was refused, for the status.
+    pub fn count_refused_command(&self) {
+        self.mqtt.count_refused_command();
+    }
+
+    /// For our own short messages, which cannot be refused.
+    fn retain(&self, class: Class, topic: String, payload: Vec<u8>) {
+        if let Err(refused) = self.set_retained(class, topic, payload) {
+            log::error!("{refused}");
+        }
+    }
+
+    pub fn stats(&self) -> Stats {
+        self.mqtt.stats()
+    }
+
+    /// Delivers what it can in half a second, says `offline`, waits for the
+    /// broker to have that, and disconnects. Takes a second at most.
+    pub async fn shutdown(&self) {
+        self.mqtt.shutdown().await;
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<Vec<u8>, MessageError> {
+    serde_json::to_vec(value).map_err(|error| MessageError::Json(error.to_string()))
+}
