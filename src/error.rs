@@ -15,6 +15,8 @@ pub enum Kind {
     Unavailable,
     /// The model was refused.
     Model,
+    /// A thread of the daemon panicked.
+    Panic,
     /// A result cannot be written.
     Output,
     /// The user may not do it.
@@ -25,11 +27,12 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the document.
-    pub const ALL: [Kind; 7] = [
+    pub const ALL: [Kind; 8] = [
         Kind::Internal,
         Kind::Input,
         Kind::Unavailable,
         Kind::Model,
+        Kind::Panic,
         Kind::Output,
         Kind::Permission,
         Kind::Config,
@@ -41,7 +44,8 @@ impl Kind {
             Kind::Internal => 1,
             Kind::Input => 65,
             Kind::Unavailable => 69,
-            Kind::Model => 70,
+            // EX_SOFTWARE: either is a fault inside, and no other number would say more.
+            Kind::Model | Kind::Panic => 70,
             Kind::Output => 74,
             Kind::Permission => 77,
             Kind::Config => 78,
@@ -55,6 +59,7 @@ impl Kind {
             Kind::Input => "input",
             Kind::Unavailable => "unavailable",
             Kind::Model => "model",
+            Kind::Panic => "panic",
             Kind::Output => "output",
             Kind::Permission => "permission",
             Kind::Config => "config",
