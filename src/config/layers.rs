@@ -14,11 +14,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
 
+use super::keys::{self, ENVIRONMENT_PREFIX};
 use super::typed;
 use crate::error::{Error, Kind, Result};
-
-/// The environment's prefix: `EXPRESSIOND__CAMERA__SOURCE=...`.
-pub const ENVIRONMENT_PREFIX: &str = "EXPRESSIOND";
 
 /// One settings file as read.
 #[derive(Clone, Debug)]
@@ -134,13 +132,13 @@ impl Layers {
         for (name, value) in &self.environment {
             let place = format!("environment variable {name}");
             let wrong = |reason: String| Error::new(Kind::Config, format!("{place}: {reason}"));
-            let Some(key) = key_of(name) else {
+            let Some(key) = keys::of_variable(name) else {
                 // Other programs' variables may begin like ours (Kubernetes sets
                 // EXPRESSIOND_PORT where a service is called expressiond).
                 match typed::meant(defaults, &name[ENVIRONMENT_PREFIX.len()..]) {
                     None => continue,
                     Some(key) => {
-                        let right = typed::variable(&key);
+                        let right = keys::variable(&key);
                         return Err(wrong(format!("it must be written {right} to set {key}")));
                     }
                 }
@@ -169,7 +167,9 @@ impl Layers {
             return format!("--set {name}");
         }
         let mut variables = self.environment.iter().map(|(name, _)| name);
-        if let Some(variable) = variables.find(|name| key_of(name).is_some_and(|key| sets(&key))) {
+        if let Some(variable) =
+            variables.find(|name| keys::of_variable(name).is_some_and(|key| sets(&key)))
+        {
             return format!("environment variable {variable}");
         }
         let found =
@@ -251,12 +251,6 @@ fn unreadable(path: &Path, error: io::Error) -> Error {
     };
     let message = format!("cannot read the settings {}{remedy}", path.display());
     Error::caused(Kind::Config, message, error)
-}
-
-/// The dotted key that a variable of the right form sets.
-fn key_of(variable: &str) -> Option<String> {
-    let rest = variable.strip_prefix(ENVIRONMENT_PREFIX)?.strip_prefix("__")?;
-    Some(rest.to_lowercase().replace("__", "."))
 }
 
 /// A table that holds nothing but this value.

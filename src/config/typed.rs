@@ -6,7 +6,6 @@
 use toml::{Table, Value};
 
 use super::keys::flatten;
-use super::layers::ENVIRONMENT_PREFIX;
 
 /// The value of `key` (dotted) that `text` stands for; `defaults` hold every key.
 ///
@@ -48,11 +47,6 @@ pub(super) fn meant(defaults: &Table, name: &str) -> Option<String> {
     let letters = |key: &str| key.to_lowercase().replace(['.', '_'], "");
     let wanted = letters(name);
     flatten(defaults, "").into_iter().map(|(key, _)| key).find(|key| letters(key) == wanted)
-}
-
-/// The variable that sets `key`.
-pub(super) fn variable(key: &str) -> String {
-    format!("{}__{}", ENVIRONMENT_PREFIX, key.to_uppercase().replace('.', "__"))
 }
 
 /// What a key holds.
