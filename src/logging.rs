@@ -136,9 +136,9 @@ fn most(target: &str, level: LevelFilter) -> LevelFilter {
     }
 }
 
-/// The reason why the program ends, for a person at a terminal; where the log goes to
-/// the journal, with fields.
-pub fn last_words(error: &Error) {
+/// Tells the error that ends the program: on a terminal one line for a person, in the
+/// journal a record with fields (`EXIT_CODE`, and `MESSAGE_ID` of a refused model).
+pub fn fatal(error: &Error) {
     let to_journal = log::max_level() != LevelFilter::Off && connected_to_journal();
     let exit_code = error.kind().exit_code();
     match error.kind() {

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use expressiond::detector::Detection;
 use expressiond::evaluate::Truth;
-use expressiond::evaluate::average_precision::Sheet;
+use expressiond::evaluate::average_precision::PictureResult;
 use expressiond::evaluate::summary::summarize;
 use expressiond::geometry::Rect;
 use serde::Deserialize;
@@ -16,16 +16,17 @@ use serde_json::Value;
 struct Case {
     map50: f32,
     map50_95: f32,
-    sheets: Vec<RawSheet>,
+    #[serde(rename = "sheets")]
+    results: Vec<RawResult>,
 }
 
 #[derive(Deserialize)]
-struct RawSheet {
+struct RawResult {
     found: Vec<[f32; 6]>,
     truth: Vec<[f32; 5]>,
 }
 
-fn sheet(raw: &RawSheet) -> Sheet {
+fn result(raw: &RawResult) -> PictureResult {
     let rect = |edges: &[f32]| Rect::from_edges(edges[0], edges[1], edges[2], edges[3]);
     let found = raw.found.iter().map(|row| Detection {
         class: row[5] as usize,
@@ -33,7 +34,7 @@ fn sheet(raw: &RawSheet) -> Sheet {
         rect: rect(row),
     });
     let truth = raw.truth.iter().map(|row| Truth { class: row[4] as usize, rect: rect(row) });
-    Sheet { found: found.collect(), truth: truth.collect() }
+    PictureResult { found: found.collect(), truth: truth.collect() }
 }
 
 #[test]
@@ -41,15 +42,15 @@ fn agrees_with_pycocotools() {
     let cases: Vec<Case> = serde_json::from_str(include_str!("coco/coco.json")).unwrap();
     let names = ["a".to_owned(), "b".to_owned()];
     for case in cases {
-        let sheets: Vec<Sheet> = case.sheets.iter().map(sheet).collect();
-        let groups = vec![String::new(); sheets.len()];
-        let summary = summarize("m", &names, &[0.5, 0.5], &sheets, &groups);
+        let results: Vec<PictureResult> = case.results.iter().map(result).collect();
+        let groups = vec![String::new(); results.len()];
+        let summary = summarize("m", &names, &[0.5, 0.5], &results, &groups);
         let map50 = summary.map50.unwrap();
         assert!((map50 - case.map50).abs() < 0.002, "{map50} for {}", case.map50);
         let strict = (summary.map50_95.unwrap(), case.map50_95);
         assert!((strict.0 - strict.1).abs() < 0.002, "{} for {}", strict.0, strict.1);
         // every face and every detection at that confidence stands once in the matrix
-        let faces: usize = sheets.iter().map(|sheet| sheet.truth.len()).sum();
+        let faces: usize = results.iter().map(|result| result.truth.len()).sum();
         let rows: usize = summary.confusion.counts[..2].iter().flatten().sum();
         assert_eq!(rows, faces);
     }

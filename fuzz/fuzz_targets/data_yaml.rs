@@ -2,7 +2,7 @@
 //! behind it the other.
 #![no_main]
 
-use expressiond::evaluate::dataset::Description;
+use expressiond::evaluate::description::Description;
 use expressiond::evaluate::{labels, text};
 use expressiond::geometry::Size;
 

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use expressiond::detector::{Detector, ModelError, Settings};
 use expressiond::error::{Error, Kind, Result};
-use expressiond::evaluate::average_precision::Sheet;
+use expressiond::evaluate::average_precision::PictureResult;
 use expressiond::evaluate::dataset::{DataSet, LeftOut};
 use expressiond::evaluate::report::{self, number};
 use expressiond::evaluate::summary::{Summary, summarize};
@@ -59,7 +59,7 @@ pub fn run(args: &Args) -> Result<()> {
     let data = DataSet::open(&args.data, &args.split, &detector.info().classes)?;
     let own = |path: &&PathBuf| file_name(path).starts_with(&args.group);
     let pictures: Vec<&PathBuf> = data.pictures.iter().filter(own).collect();
-    let Looked { pictures, sheets, left_out } = look_at_all(&pictures, &data, &mut detector)?;
+    let Looked { pictures, results, left_out } = look_at_all(&pictures, &data, &mut detector)?;
     let all_left_out: Vec<LeftOut> = data.left_out.iter().cloned().chain(left_out).collect();
     if pictures.is_empty() {
         let why = all_left_out.first().map_or_else(
@@ -70,10 +70,10 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let groups: Vec<String> = pictures.iter().map(|path| group(path)).collect();
     let info = detector.info();
-    let summary = summarize(&info.id, &info.classes, &info.thresholds, &sheets, &groups);
+    let summary = summarize(&info.id, &info.classes, &info.thresholds, &results, &groups);
     let summary = Summary { left_out: all_left_out, ..summary };
     if let Some(folder) = &args.report {
-        report::write(folder, &summary, &sheets, &pictures).map_err(|error| {
+        report::write(folder, &summary, &results, &pictures).map_err(|error| {
             Error::caused(
                 Kind::Output,
                 format!("cannot write the report {}", folder.display()),
@@ -105,7 +105,7 @@ fn group(path: &Path) -> String {
 /// what is there, and the others.
 struct Looked {
     pictures: Vec<PathBuf>,
-    sheets: Vec<Sheet>,
+    results: Vec<PictureResult>,
     left_out: Vec<LeftOut>,
 }
 
@@ -114,12 +114,12 @@ fn look_at_all(pictures: &[&PathBuf], data: &DataSet, detector: &mut Detector) -
         ProgressStyle::with_template("{bar:40} {pos}/{len} pictures, {per_sec}, {eta} left")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
-    let mut looked = Looked { pictures: Vec::new(), sheets: Vec::new(), left_out: Vec::new() };
+    let mut looked = Looked { pictures: Vec::new(), results: Vec::new(), left_out: Vec::new() };
     for path in bar.wrap_iter(pictures.iter()) {
         match look(path, data, detector)? {
-            Ok(sheet) => {
+            Ok(result) => {
                 looked.pictures.push((*path).clone());
-                looked.sheets.push(sheet);
+                looked.results.push(result);
             }
             Err(reason) => looked.left_out.push(LeftOut { file: (*path).clone(), reason }),
         }
@@ -132,7 +132,7 @@ fn look(
     path: &Path,
     data: &DataSet,
     detector: &mut Detector,
-) -> Result<std::result::Result<Sheet, String>> {
+) -> Result<std::result::Result<PictureResult, String>> {
     let frame = match picture::read(path) {
         Ok(frame) => frame,
         Err(error) => return Ok(Err(error.to_string())),
@@ -143,7 +143,7 @@ fn look(
     };
     let mut found = Vec::new();
     match detector.detect(&frame, &mut found) {
-        Ok(_) => Ok(Ok(Sheet { found, truth })),
+        Ok(_) => Ok(Ok(PictureResult { found, truth })),
         Err(ModelError::Pixels(error)) => Ok(Err(error.to_string())),
         Err(error) => Err(error.into()),
     }

@@ -1,8 +1,7 @@
-//! Dotted keys, as `--set` and `check-config` write them, and the variables of the
-//! environment that set them.
+//! Dotted keys, as `--set` and `check-config` write them, and the variables that set them.
 
 /// The environment's prefix: `EXPRESSIOND__CAMERA__SOURCE=...`.
-pub(super) const ENVIRONMENT_PREFIX: &str = "EXPRESSIOND";
+pub(crate) const ENVIRONMENT_PREFIX: &str = "EXPRESSIOND";
 
 /// Dotted keys with their values.
 pub fn flatten(table: &toml::Table, prefix: &str) -> Vec<(String, toml::Value)> {
@@ -18,12 +17,12 @@ pub fn flatten(table: &toml::Table, prefix: &str) -> Vec<(String, toml::Value)> 
 }
 
 /// The variable that sets `key`.
-pub(super) fn variable(key: &str) -> String {
-    format!("{}__{}", ENVIRONMENT_PREFIX, key.to_uppercase().replace('.', "__"))
+pub(crate) fn variable(key: &str) -> String {
+    format!("{ENVIRONMENT_PREFIX}__{}", key.to_uppercase().replace('.', "__"))
 }
 
 /// The dotted key that a variable of the right form sets.
-pub(super) fn key_of(variable: &str) -> Option<String> {
+pub(crate) fn of_variable(variable: &str) -> Option<String> {
     let rest = variable.strip_prefix(ENVIRONMENT_PREFIX)?.strip_prefix("__")?;
     Some(rest.to_lowercase().replace("__", "."))
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{ENVIRONMENT_PREFIX, key_of, variable};
+use super::keys::{self, ENVIRONMENT_PREFIX};
 use super::typed;
 use crate::error::{Error, Kind, Result};
 
@@ -132,13 +132,13 @@ impl Layers {
         for (name, value) in &self.environment {
             let place = format!("environment variable {name}");
             let wrong = |reason: String| Error::new(Kind::Config, format!("{place}: {reason}"));
-            let Some(key) = key_of(name) else {
+            let Some(key) = keys::of_variable(name) else {
                 // Other programs' variables may begin like ours (Kubernetes sets
                 // EXPRESSIOND_PORT where a service is called expressiond).
                 match typed::meant(defaults, &name[ENVIRONMENT_PREFIX.len()..]) {
                     None => continue,
                     Some(key) => {
-                        let right = variable(&key);
+                        let right = keys::variable(&key);
                         return Err(wrong(format!("it must be written {right} to set {key}")));
                     }
                 }
@@ -167,7 +167,9 @@ impl Layers {
             return format!("--set {name}");
         }
         let mut variables = self.environment.iter().map(|(name, _)| name);
-        if let Some(variable) = variables.find(|name| key_of(name).is_some_and(|key| sets(&key))) {
+        if let Some(variable) =
+            variables.find(|name| keys::of_variable(name).is_some_and(|key| sets(&key)))
+        {
             return format!("environment variable {variable}");
         }
         let found =

@@ -5,6 +5,8 @@
 
 use toml::{Table, Value};
 
+use super::keys::flatten;
+
 /// The value of `key` (dotted) that `text` stands for; `defaults` hold every key.
 ///
 /// # Errors
@@ -44,7 +46,7 @@ pub(super) fn is_text(defaults: &Table, key: &str) -> bool {
 pub(super) fn meant(defaults: &Table, name: &str) -> Option<String> {
     let letters = |key: &str| key.to_lowercase().replace(['.', '_'], "");
     let wanted = letters(name);
-    keys(defaults, "").into_iter().find(|key| letters(key) == wanted)
+    flatten(defaults, "").into_iter().map(|(key, _)| key).find(|key| letters(key) == wanted)
 }
 
 /// What a key holds.
@@ -85,15 +87,6 @@ fn kind<'a>(defaults: &'a Table, key: &str) -> Result<Kind<'a>, String> {
         section = &key[..key.len() - rest.len() + name.len()];
         table = inner;
     }
-}
-
-/// All keys, dotted.
-fn keys(table: &Table, prefix: &str) -> Vec<String> {
-    let dotted = |(name, value): (&String, &Value)| match value {
-        Value::Table(inner) if !inner.is_empty() => keys(inner, &format!("{prefix}{name}.")),
-        _ => vec![format!("{prefix}{name}")],
-    };
-    table.iter().flat_map(dotted).collect()
 }
 
 fn toml_value(text: &str) -> Option<Value> {

@@ -1,22 +1,22 @@
 //! Faces and their expression in one picture.
 //!
-//! [`Detector::load`] is the gatekeeper: a model that is broken, foreign or blind is
+//! [`Detector::load`] checks everything first: a model that is broken, foreign or blind is
 //! refused there, with the reason and the remedy, and never later.
 
 mod candidate;
 mod catalogue;
-pub mod end_to_end;
+mod end_to_end;
 mod error;
-pub mod flat_head;
-mod gatekeeper;
-pub mod layout;
+mod flat_head;
+mod layout;
+mod load;
 pub mod metadata;
 pub mod nms;
 pub mod raw_head;
 pub mod sample;
-pub mod settings;
+mod settings;
 pub mod sidecar;
-pub mod signature;
+mod signature;
 pub mod tflite;
 mod trial;
 
@@ -61,13 +61,19 @@ pub struct ModelInfo {
     pub path: PathBuf,
     pub sha256: String,
     pub layout: Layout,
+    /// In the order of the class numbers.
     pub classes: Vec<String>,
-    /// Per class, in order: the confidence from which a box counts.
+    /// Per class, in order: the confidence from which a box counts, 0 to 1.
     pub thresholds: Vec<f32>,
+    /// Boxes of one class that overlap by more than this are one face, 0 to 1.
     pub nms_iou: f32,
+    /// Size of the network's input in pixels.
     pub input: Size,
+    /// Number type of the input tensor.
     pub dtype: Dtype,
+    /// Threads for inference, 1 to 64.
     pub threads: usize,
+    /// Whether XNNPACK's kernels run.
     pub xnnpack: bool,
     /// Whether a self-test stands beside the model (and was passed).
     pub self_tested: bool,
@@ -89,6 +95,7 @@ pub struct Seen {
 pub struct Timing {
     /// From compressed bytes to planes.
     pub decode: Duration,
+    /// From planes to the input tensor.
     pub letterbox: Duration,
     /// The network.
     pub inference: Duration,
@@ -123,9 +130,10 @@ impl Detector {
     /// self-test. Where they only say what it is called, one that is refused is passed
     /// over for the next older one: [`refused`](Self::refused).
     pub fn load(settings: &Settings) -> Result<Self, ModelError> {
-        gatekeeper::load(settings)
+        load::load(settings)
     }
 
+    /// What is known about the model.
     pub fn info(&self) -> &ModelInfo {
         &self.info
     }
@@ -147,6 +155,11 @@ impl Detector {
 
     /// Replaces `out` by what is seen with at least the floor's confidence, most
     /// confident first.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Pixels`] where the frame cannot be read, which the next one may be;
+    /// others where the model fails.
     pub fn detect(
         &mut self,
         frame: &Frame,

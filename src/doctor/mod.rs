@@ -130,7 +130,7 @@ impl Examination<'_> {
         let of_service = self.unit.as_ref().and_then(|unit| unit.state_dir.clone());
         match of_service {
             Some(folder) if config.device.state_dir.is_empty() => Some(folder),
-            _ => config.device.state_dir(|name| std::env::var(name).ok()),
+            _ => config.device.state_dir(|name| std::env::var_os(name)),
         }
     }
 

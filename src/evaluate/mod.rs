@@ -2,6 +2,7 @@
 
 pub mod average_precision;
 pub mod dataset;
+pub mod description;
 pub mod labels;
 pub mod report;
 pub mod summary;

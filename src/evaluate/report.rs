@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use plotters::prelude::*;
 
-use super::average_precision::{Curve, Sheet, f1};
+use super::average_precision::{Curve, PictureResult, f1};
 use super::summary::{Confusion, Summary, confidences, curves, mean_f1};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -30,12 +30,12 @@ type Line = (String, Vec<(f32, f32)>);
 pub fn write(
     folder: &Path,
     summary: &Summary,
-    sheets: &[Sheet],
+    results: &[PictureResult],
     pictures: &[PathBuf],
 ) -> Result<(), Failure> {
     std::fs::create_dir_all(folder)?;
     // A class without a face has no recall to draw.
-    let all = curves(summary.classes.len(), sheets);
+    let all = curves(summary.classes.len(), results);
     let curves: Vec<Curve> = all.into_iter().filter(|curve| curve.faces > 0).collect();
     let measured = summary.classes.iter().filter(|class| class.scores.is_some());
     let names: Vec<&str> = measured.map(|class| class.name.as_str()).collect();
@@ -87,7 +87,7 @@ pub fn write(
     draw_confusion(&folder.join("confusion.svg"), &summary.confusion)?;
     let mut files: Vec<&str> = figures.iter().map(|figure| figure.0).collect();
     files.push("confusion.svg");
-    let worst = worst(summary, sheets, pictures);
+    let worst = worst(summary, results, pictures);
     std::fs::write(folder.join("index.html"), page(summary, &files, &worst))?;
     Ok(())
 }
@@ -164,11 +164,11 @@ fn draw_confusion(path: &Path, confusion: &Confusion) -> Result<(), Failure> {
 }
 
 /// Faces called by another class with the most confidence.
-fn worst(summary: &Summary, sheets: &[Sheet], pictures: &[PathBuf]) -> Vec<(f32, String)> {
+fn worst(summary: &Summary, results: &[PictureResult], pictures: &[PathBuf]) -> Vec<(f32, String)> {
     let mut mistakes = Vec::new();
-    for (sheet, picture) in sheets.iter().zip(pictures) {
-        for found in &sheet.found {
-            let wrong = sheet
+    for (result, picture) in results.iter().zip(pictures) {
+        for found in &result.found {
+            let wrong = result
                 .truth
                 .iter()
                 .find(|truth| truth.class != found.class && truth.rect.iou(&found.rect) >= 0.5);

@@ -3,7 +3,7 @@
 
 use serde::{Serialize, Serializer};
 
-use super::average_precision::{Curve, IOUS, Sheet, f1};
+use super::average_precision::{Curve, IOUS, PictureResult, f1};
 use super::dataset::LeftOut;
 
 /// All numbers of one evaluation.
@@ -93,15 +93,15 @@ pub fn confidences() -> impl Iterator<Item = f32> + Clone {
     (1..1000).map(|step| step as f32 / 1000.0)
 }
 
-/// Sums up `sheets`; `groups` names each sheet's group.
+/// Sums up `results`; `groups` names each result's group.
 pub fn summarize(
     model: &str,
     names: &[String],
     thresholds: &[f32],
-    sheets: &[Sheet],
+    results: &[PictureResult],
     groups: &[String],
 ) -> Summary {
-    let curves = curves(names.len(), sheets);
+    let curves = curves(names.len(), results);
     let best_f1 = best_f1(&curves);
     let score = |(name, curve): (&String, &Curve)| {
         let scores = best_f1.filter(|_| curve.faces > 0).map(|best| {
@@ -114,20 +114,20 @@ pub fn summarize(
     let strict: Vec<f32> = IOUS
         .iter()
         .filter_map(|iou| {
-            let curves = (0..names.len()).map(|class| Curve::of(sheets, class, *iou));
+            let curves = (0..names.len()).map(|class| Curve::of(results, class, *iou));
             mean_average_precision(&curves.collect::<Vec<_>>())
         })
         .collect();
     Summary {
         model: model.to_owned(),
-        images: sheets.len(),
+        images: results.len(),
         map50: mean_average_precision(&curves),
         map50_95: mean(&strict),
         best_f1,
         classes: names.iter().zip(&curves).map(score).collect(),
-        confusion: confusion(names, sheets, best_f1.map_or(MIDDLE, |best| best.confidence)),
-        false_alarms: false_alarms(sheets, thresholds),
-        groups: by_group(names.len(), sheets, groups),
+        confusion: confusion(names, results, best_f1.map_or(MIDDLE, |best| best.confidence)),
+        false_alarms: false_alarms(results, thresholds),
+        groups: by_group(names.len(), results, groups),
         left_out: Vec::new(),
     }
 }
@@ -150,8 +150,8 @@ fn mean_average_precision(curves: &[Curve]) -> Option<f32> {
 }
 
 /// The curve of each class at IoU 0.5.
-pub fn curves(class_count: usize, sheets: &[Sheet]) -> Vec<Curve> {
-    (0..class_count).map(|class| Curve::of(sheets, class, IOUS[0])).collect()
+pub fn curves(class_count: usize, results: &[PictureResult]) -> Vec<Curve> {
+    (0..class_count).map(|class| Curve::of(results, class, IOUS[0])).collect()
 }
 
 /// The mean F1 of the classes that are labelled at a confidence.
@@ -175,13 +175,13 @@ fn best_f1(curves: &[Curve]) -> Option<BestF1> {
 
 /// Class-blind matching at IoU 0.5: each face is paired with the box that covers it
 /// best, whatever it says.
-fn confusion(names: &[String], sheets: &[Sheet], confidence: f32) -> Confusion {
+fn confusion(names: &[String], results: &[PictureResult], confidence: f32) -> Confusion {
     let nothing = names.len();
     let mut counts = vec![vec![0; nothing + 1]; nothing + 1];
-    for sheet in sheets {
-        let mut free: Vec<bool> = vec![true; sheet.truth.len()];
-        for found in sheet.found.iter().filter(|found| found.confidence >= confidence) {
-            let best = sheet
+    for result in results {
+        let mut free: Vec<bool> = vec![true; result.truth.len()];
+        for found in result.found.iter().filter(|found| found.confidence >= confidence) {
+            let best = result
                 .truth
                 .iter()
                 .enumerate()
@@ -191,11 +191,11 @@ fn confusion(names: &[String], sheets: &[Sheet], confidence: f32) -> Confusion {
                 .max_by(|a, b| a.1.total_cmp(&b.1));
             let row = best.map_or(nothing, |(index, _)| {
                 free[index] = false;
-                sheet.truth[index].class
+                result.truth[index].class
             });
             counts[row][found.class] += 1;
         }
-        for (truth, _) in sheet.truth.iter().zip(&free).filter(|(_, free)| **free) {
+        for (truth, _) in result.truth.iter().zip(&free).filter(|(_, free)| **free) {
             counts[truth.class][nothing] += 1;
         }
     }
@@ -203,15 +203,15 @@ fn confusion(names: &[String], sheets: &[Sheet], confidence: f32) -> Confusion {
     Confusion { labels, counts }
 }
 
-fn false_alarms(sheets: &[Sheet], thresholds: &[f32]) -> FalseAlarms {
-    let empty = sheets.iter().filter(|sheet| sheet.truth.is_empty());
-    let boxes = |sheet: &Sheet| {
-        sheet.found.iter().filter(|found| found.confidence >= thresholds[found.class]).count()
+fn false_alarms(results: &[PictureResult], thresholds: &[f32]) -> FalseAlarms {
+    let empty = results.iter().filter(|result| result.truth.is_empty());
+    let boxes = |result: &PictureResult| {
+        result.found.iter().filter(|found| found.confidence >= thresholds[found.class]).count()
     };
     FalseAlarms { pictures: empty.clone().count(), boxes: empty.map(boxes).sum() }
 }
 
-fn by_group(class_count: usize, sheets: &[Sheet], groups: &[String]) -> Vec<Group> {
+fn by_group(class_count: usize, results: &[PictureResult], groups: &[String]) -> Vec<Group> {
     let mut names: Vec<&String> = groups.iter().collect();
     names.sort();
     names.dedup();
@@ -219,11 +219,11 @@ fn by_group(class_count: usize, sheets: &[Sheet], groups: &[String]) -> Vec<Grou
         return Vec::new();
     }
     let group = |name: &String| {
-        let own: Vec<Sheet> = sheets
+        let own: Vec<PictureResult> = results
             .iter()
             .zip(groups)
             .filter(|(_, group)| *group == name)
-            .map(|(sheet, _)| sheet.clone())
+            .map(|(result, _)| result.clone())
             .collect();
         let map50 = mean_average_precision(&curves(class_count, &own))?;
         Some(Group { name: name.clone(), images: own.len(), map50 })
@@ -238,7 +238,7 @@ mod tests {
     use crate::evaluate::Truth;
     use crate::geometry::Rect;
 
-    fn sheet(found: &[(usize, f32)], truth: &[usize]) -> Sheet {
+    fn result(found: &[(usize, f32)], truth: &[usize]) -> PictureResult {
         let rect = Rect::new(0.0, 0.0, 10.0, 10.0);
         let found = found.iter().map(|(class, confidence)| Detection {
             class: *class,
@@ -246,20 +246,20 @@ mod tests {
             rect,
         });
         let truth = truth.iter().map(|class| Truth { class: *class, rect });
-        Sheet { found: found.collect(), truth: truth.collect() }
+        PictureResult { found: found.collect(), truth: truth.collect() }
     }
 
-    fn summary(sheets: &[Sheet], groups: &[&str]) -> Summary {
+    fn summary(results: &[PictureResult], groups: &[&str]) -> Summary {
         let names = ["happy", "not_happy"].map(str::to_owned);
         let groups: Vec<String> = groups.iter().map(|group| (*group).to_owned()).collect();
-        summarize("m", &names, &[0.5, 0.5], sheets, &groups)
+        summarize("m", &names, &[0.5, 0.5], results, &groups)
     }
 
     /// pycocotools says 1.000 of such a set: a class without a label is left out.
     #[test]
     fn a_class_without_labels_counts_into_no_mean() {
-        let perfect = sheet(&[(0, 0.9)], &[0]);
-        let spoiled = sheet(&[(0, 0.9), (1, 0.2)], &[0]);
+        let perfect = result(&[(0, 0.9)], &[0]);
+        let spoiled = result(&[(0, 0.9), (1, 0.2)], &[0]);
         let told = summary(&[perfect, spoiled], &["home", "street"]);
         assert_eq!((told.map50, told.map50_95), (Some(1.0), Some(1.0)));
         let best = told.best_f1.unwrap();
@@ -278,7 +278,7 @@ mod tests {
     /// Pictures without a face measure false alarms and nothing else.
     #[test]
     fn without_a_face_there_is_no_mean() {
-        let told = summary(&[sheet(&[(1, 0.9)], &[]), sheet(&[], &[])], &["a", "b"]);
+        let told = summary(&[result(&[(1, 0.9)], &[]), result(&[], &[])], &["a", "b"]);
         assert!(told.map50.is_none() && told.map50_95.is_none() && told.best_f1.is_none());
         assert!(told.groups.is_empty());
         assert_eq!((told.false_alarms.boxes, told.false_alarms.pictures), (1, 2));

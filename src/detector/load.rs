@@ -5,7 +5,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::catalogue::{self, Entry, Origin};
+use super::catalogue::{self, ModelFile, ModelOrigin};
 use super::flat_head::{Flat, Unit, largest_side};
 use super::layout::{Head, input_size, recognise};
 use super::metadata::{self, Metadata};
@@ -29,7 +29,7 @@ const LARGEST_SHARE: f32 = 4.0;
 
 pub(super) fn load(settings: &Settings) -> Result<Detector, ModelError> {
     if !settings.path.as_os_str().is_empty() {
-        return open(settings, &Entry::named(&settings.path));
+        return open(settings, &ModelFile::named(&settings.path));
     }
     let mut refused = Vec::new();
     for entry in catalogue::entries(settings) {
@@ -47,7 +47,7 @@ pub(super) fn load(settings: &Settings) -> Result<Detector, ModelError> {
     Err(ModelError::All(refused))
 }
 
-fn open(settings: &Settings, entry: &Entry) -> Result<Detector, ModelError> {
+fn open(settings: &Settings, entry: &ModelFile) -> Result<Detector, ModelError> {
     admit(settings, entry).map_err(|reason| {
         // a side-car's error names its own path
         if matches!(reason, ModelError::SideCar { .. }) {
@@ -64,15 +64,15 @@ struct Files {
     card: Option<SideCar>,
 }
 
-fn read(settings: &Settings, entry: &Entry) -> Result<Files, ModelError> {
-    let Entry { path, origin, .. } = entry;
+fn read(settings: &Settings, entry: &ModelFile) -> Result<Files, ModelError> {
+    let ModelFile { path, origin, .. } = entry;
     let side_car = read_side_car(path)?;
-    if *origin == Origin::Package {
+    if *origin == ModelOrigin::Package {
         // Before anything in it is believed.
         signature::check(path, side_car.as_deref().unwrap_or_default(), &settings.keys)?;
     }
     let card = side_car.map(|bytes| parse_side_car(path, &bytes)).transpose()?;
-    if *origin == Origin::Package {
+    if *origin == ModelOrigin::Package {
         check_package(path, card.as_ref())?;
     }
     let bytes = std::fs::read(path).map_err(ModelError::Read)?;
@@ -83,10 +83,10 @@ fn read(settings: &Settings, entry: &Entry) -> Result<Files, ModelError> {
     Ok(Files { bytes, sha256, card })
 }
 
-fn admit(settings: &Settings, entry: &Entry) -> Result<Detector, ModelError> {
+fn admit(settings: &Settings, entry: &ModelFile) -> Result<Detector, ModelError> {
     let path = entry.path.clone();
     let Files { bytes, sha256, card } = read(settings, entry)?;
-    if entry.origin == Origin::Package {
+    if entry.origin == ModelOrigin::Package {
         trial::run(&path, settings.threads)?;
     }
     tflite::check_mark(&bytes)?;
