@@ -4,10 +4,12 @@ import argparse
 import importlib
 
 COMMANDS = {
+    "gather": "the set of the shipped model, from the folders it comes from",
     "prepare": "clean, group and split a set of pictures; look at it on a contact sheet",
     "train": "train a network on a YOLO-format set (resumable)",
     "export": "checkpoint to int8 .tflite and side-car JSON",
     "evaluate": "measure models: daylight, low light, small faces, false alarms",
+    "scenes": "measure models on whole scenes: faces by size, classes, false alarms",
     "compare": "what each choice of the export costs and brings",
 }
 
