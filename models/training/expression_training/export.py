@@ -81,7 +81,7 @@ def with_offset(network: YOLO12, offset: float) -> YOLO12:
 
 def operating_point(sheets: list[Sheet], alarms: float) -> float:
     """The lowest confidence with at most `alarms` things taken for faces per picture."""
-    grid = np.arange(0.05, 0.96, 0.01)
+    grid = np.arange(5, 96) / 100
     allowed = alarms * len(sheets)
     return next((float(t) for t in grid if tally(sheets, t).alarms <= allowed), float(grid[-1]))
 

@@ -15,18 +15,15 @@ import argparse
 import csv
 import hashlib
 import json
-import os
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import yaml
 
 from .dataset import DataSet
 from .duplicates import Groups, near_pairs, perceptual_hash
 from .labels import Row, Vocabulary, label_file, read_rows
+from .linked import Entry, read_index, write
 
 HAPPY, NOT_HAPPY, FACE, UNSURE = range(4)
 WORDS = Vocabulary(
@@ -46,35 +43,14 @@ SURE = (0.25, 0.75)
 SUREST = 0.96
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A picture of the new set."""
-
-    split: str
-    file: Path
-    name: str
-    rows: list[Row]
-    weight: int
-    source: str
-    licence: str
-
-
 def position(text: str) -> float:
     """A number from 0 to 1 that depends on nothing but the text."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6]) / 2**48
 
 
-def index_of(folder: Path) -> dict[str, tuple[str, str]]:
-    """Source and terms of each picture, as `index.csv` states them."""
-    if not (folder / "index.csv").exists():
-        return {}
-    with (folder / "index.csv").open() as file:
-        return {Path(r["file"]).name: (r["source"], r.get("licence", "")) for r in csv.DictReader(file)}
-
-
 def from_expressions(folder: Path, doubled: set[str]) -> Iterator[Entry]:
     data = DataSet.open(folder / "data.yaml")
-    index = index_of(folder)
+    index = read_index(folder)
     for split in ("train", "val"):
         for file in data.files(split):
             if split == "train" and file.name in doubled:
@@ -83,12 +59,13 @@ def from_expressions(folder: Path, doubled: set[str]) -> Iterator[Entry]:
             chosen = split == "train" and position(file.stem) < CHOOSE_PORTRAITS
             source, licence = index.get(file.name, (folder.name, ""))
             side = "choose" if chosen else split
-            yield Entry(side, file, file.name, rows, WEIGHTS["expressions"], source, licence)
+            weight = WEIGHTS["expressions"] if side == "train" else 1
+            yield Entry(side, file, file.name, rows, weight, source, licence)
 
 
 def from_wild(folder: Path, labels: Path | None) -> Iterator[Entry]:
     lines = [json.loads(line) for line in (labels or folder / "faces.jsonl").read_text().splitlines()]
-    files, index = [folder / line["file"] for line in lines], index_of(folder)
+    files, index = [folder / line["file"] for line in lines], read_index(folder)
     hashes = [perceptual_hash(cv2.imread(str(file))) for file in files]
     groups = Groups(len(files))
     for a, b in near_pairs(hashes, 6):
@@ -99,7 +76,8 @@ def from_wild(folder: Path, labels: Path | None) -> Iterator[Entry]:
         split = "train"
         if place < TEST[kind] + CHOOSE[kind]:
             split = "test" if place < TEST[kind] else "choose"
-        yield Entry(split, file, f"wild_{file.name}", wild_rows(line), WEIGHTS[kind], *index[file.name])
+        weight = WEIGHTS[kind] if split == "train" else 1
+        yield Entry(split, file, f"wild_{file.name}", wild_rows(line), weight, *index[file.name])
 
 
 def wild_rows(line: dict) -> list[Row]:
@@ -127,7 +105,7 @@ def from_seven(folder: Path) -> Iterator[Entry]:
             happy = line["class_id"] == SMILES
             row = Row(HAPPY if happy else NOT_HAPPY, shares_of(box, (width, height)))
             split = "train" if line["split"] == "train" else "test"
-            weight = WEIGHTS["happy" if happy else "other"]
+            weight = WEIGHTS["happy" if happy else "other"] if split == "train" else 1
             terms = line["source_repo"], line["licence"]
             yield Entry(split, path, f"seven_{path.name}", [row], weight, *terms)
 
@@ -137,32 +115,6 @@ def shares_of(box, size) -> tuple[float, float, float, float]:
     x0, x1 = (min(max(box[i] / size[0], 0), 1) for i in (0, 2))
     y0, y1 = (min(max(box[i] / size[1], 0), 1) for i in (1, 3))
     return (x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0
-
-
-def write(out: Path, entries: list[Entry]) -> Counter:
-    lists: dict[str, list[str]] = {split: [] for split in ("train", "choose", "val", "test")}
-    count: Counter = Counter()
-    for entry in entries:
-        picture = out / "images" / entry.split / entry.name
-        labels = label_file(picture)
-        for file in (picture, labels):
-            file.parent.mkdir(parents=True, exist_ok=True)
-        picture.unlink(missing_ok=True)
-        os.symlink(entry.file.resolve(), picture)
-        labels.write_text("".join(row.text(share=True) + "\n" for row in entry.rows))
-        lists[entry.split] += [f"./images/{entry.split}/{entry.name}"] * entry.weight
-        count[entry.split] += 1
-    with (out / "index.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", "split", "source", "licence"])
-        for entry in entries:
-            writer.writerow([f"images/{entry.split}/{entry.name}", entry.split, entry.source, entry.licence])
-    text = {"path": ".", **{split: f"{split}.txt" for split in lists}}
-    for split, lines in lists.items():
-        once = lines if split == "train" else dict.fromkeys(lines)
-        (out / f"{split}.txt").write_text("".join(line + "\n" for line in once))
-    (out / "data.yaml").write_text(yaml.safe_dump(text | WORDS.to_dict(), sort_keys=False))
-    return count
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -184,5 +136,5 @@ def run(args: argparse.Namespace) -> None:
     if args.wild:
         entries += from_wild(args.wild, args.wild_labels)
     args.out.mkdir(parents=True, exist_ok=True)
-    count = write(args.out, entries)
+    count = write(args.out, entries, WORDS)
     print(", ".join(f"{split}: {number}" for split, number in count.items()))
