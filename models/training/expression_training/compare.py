@@ -17,12 +17,10 @@ from .dataset import DataSet
 from .detect import tflite_runner, torch_runner
 from .evaluate import as_is, measure
 from .export import to_float
-from .network import YOLO12, Description
+from .network import SHIPPED, YOLO12, Description
 from .quantize import FLOAT_ISLANDS, calibration, to_int8
 from .tflite import Interpreter, milliseconds
 from .weights import build, load_weights
-
-SHIPPED = Description(levels=(8,), separable_box=True, attention=(1, 2))
 
 
 @dataclass(frozen=True)

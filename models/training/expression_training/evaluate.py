@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from . import tones
@@ -31,6 +32,26 @@ def dimmed(strength: float) -> Change:
     def change(picture: Picture):
         r = random.Random(picture.path.name)
         return low_light(picture.image, r, strength), picture.labels
+
+    return change
+
+
+def another_camera(strength: float) -> Change:
+    """Darkness as no training picture has it, so that the rows above do not praise the
+    simulation that was trained with: no gain, blacks crushed to few levels, rows and
+    blotches of colour instead of grains, strong compression."""
+
+    def change(picture: Picture):
+        r = np.random.default_rng(sum(picture.path.name.encode()))
+        h, w = picture.image.shape[:2]
+        exposed = picture.image.astype(np.float32) * (1 - 0.8 * strength)
+        blotches = r.normal(0, 14 * strength, (h // 12 + 2, w // 12 + 2, 3)).astype(np.float32)
+        rows = r.normal(0, 5 * strength, (h, 1, 1)).astype(np.float32)
+        noisy = exposed + cv2.resize(blotches, (w, h)) + rows - 6 * strength
+        step = 1 + round(7 * strength)
+        crushed = (noisy.clip(0, 255) // step * step).astype(np.uint8)
+        quality = [cv2.IMWRITE_JPEG_QUALITY, round(80 - 40 * strength)]
+        return cv2.imdecode(cv2.imencode(".jpg", crushed, quality)[1], cv2.IMREAD_COLOR), picture.labels
 
     return change
 
@@ -111,6 +132,7 @@ def run(args: argparse.Namespace) -> None:
     changes: dict[str, Change] = {"daylight": as_is}
     if not args.quick:
         changes |= {f"low light, {name}": dimmed(strength) for name, strength in LIGHTS.items()}
+        changes |= {f"another camera, {name}": another_camera(s) for name, s in LIGHTS.items()}
         changes["small faces"] = small_faces()
     results: dict[str, dict] = {}
     for name, (runner, size, model) in runners.items():

@@ -201,6 +201,11 @@ class Description:
         return Description(**{**values, "levels": tuple(values["levels"]), "attention": attention})
 
 
+#: What is shipped: at inputs of up to 224 pixels stride 8 holds every face, and the rest
+#: of the network pays for resolution (VARIANTS.md).
+SHIPPED = Description(levels=(8,), separable_box=True, attention=(1, 2))
+
+
 def separable(cin: int, cout: int, act: str) -> tuple[Conv, Conv]:
     return Conv(cin, cin, 3, groups=cin, act=act), Conv(cin, cout, act=act)
 

@@ -13,7 +13,7 @@ import json
 import math
 import os
 import time
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from .dataset import DataError, DataSet
 from .detect import detect, torch_runner
 from .loss import Parts, Weights, detection_loss
 from .metrics import judged, summarize
-from .network import SCALES, YOLO12, Description
+from .network import SCALES, SHIPPED, STRIDES, YOLO12, Description
 from .progress import progress
 from .weights import adopt, load_weights
 
@@ -33,7 +33,7 @@ from .weights import adopt, load_weights
 class Options:
     """What a preset fixes. Shares are of the whole run, 0 to 1."""
 
-    network: Description = field(default_factory=Description)
+    network: Description = SHIPPED
     size: int = 224
     epochs: int = 100
     #: pictures drawn in an epoch, 0: all
@@ -100,7 +100,6 @@ PRESETS = {
     ),
     # the shipped model: scenes, from weights that know faces
     "scenes": Options(
-        network=Description(levels=(8,), separable_box=True, attention=(1, 2)),
         epochs=120,
         samples=6400,
         lr=1.5e-3,
@@ -311,6 +310,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; resumed if it exists")
     parser.add_argument("--preset", choices=PRESETS, default="best")
     parser.add_argument("--scale", choices=SCALES, help="network scale (default: the preset's, n)")
+    parser.add_argument(
+        "--levels", type=int, nargs="+", choices=STRIDES, help="strides of the head (default: the preset's)"
+    )
     parser.add_argument("--size", type=int, help="input size in pixels, a multiple of 32")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--batch", type=int)
@@ -327,8 +329,9 @@ def run(args: argparse.Namespace) -> None:
     if args.threads:
         torch.set_num_threads(args.threads)
     options = PRESETS[args.preset]
-    if args.scale:
-        options = replace(options, network=replace(options.network, scale=args.scale))
+    named = {"scale": args.scale, "levels": args.levels and tuple(args.levels)}
+    network = replace(options.network, **{key: value for key, value in named.items() if value})
+    options = replace(options, network=network)
     given = {key: getattr(args, key) for key in ("size", "epochs", "batch", "lr", "seed")}
     options = replace(options, **{key: value for key, value in given.items() if value is not None})
     train(DataSet.open(args.data), args.out, options, args.minutes, args.init)
