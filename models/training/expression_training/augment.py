@@ -71,11 +71,20 @@ class Batches:
     """Random batches of an epoch, each at one of `sizes`.
 
     `draws` names pictures, one that is named several times is drawn as often; `samples`
-    of them make an epoch (all if it is 0).
+    of them make an epoch (all if it is 0). `part` (which, of how many) is what a process
+    among several has of each batch.
     """
 
-    def __init__(self, draws: Sequence[int], batch: int, sizes: Sequence[int], seed: str, samples: int = 0):
-        self.draws, self.batch, self.sizes, self.seed = draws, batch, sizes, seed
+    def __init__(
+        self,
+        draws: Sequence[int],
+        batch: int,
+        sizes: Sequence[int],
+        seed: str,
+        samples: int = 0,
+        part: tuple[int, int] = (0, 1),
+    ):
+        self.draws, self.batch, self.sizes, self.seed, self.part = draws, batch, sizes, seed, part
         self.samples = min(samples, len(draws)) or len(draws)
 
     def __len__(self) -> int:
@@ -89,7 +98,8 @@ class Batches:
             size = r.choice(self.sizes)
             first = number * self.batch
             chosen = order[first : min(first + self.batch, self.samples)]
-            yield [(first + place, index, size) for place, index in enumerate(chosen)]
+            which, parts = self.part
+            yield [(first + place, index, size) for place, index in enumerate(chosen)][which::parts]
 
 
 def collate(samples) -> tuple[torch.Tensor, Targets]:

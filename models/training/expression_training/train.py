@@ -20,11 +20,12 @@ import numpy as np
 import torch
 
 from .augment import Augmented, Batches, Mix, collate
-from .dataset import DataError, DataSet
+from .dataset import DataError, DataSet, Picture
 from .detect import detect, torch_runner
-from .loss import Parts, Weights, detection_loss
+from .loss import Parts, Targets, Weights, detection_loss
 from .metrics import judged, summarize
 from .network import SCALES, SHIPPED, STRIDES, YOLO12, Description
+from .parallel import ALONE, Peers, run_in
 from .progress import progress
 from .weights import adopt, load_weights
 
@@ -118,9 +119,9 @@ PRESETS = {
 class Trainer:
     """Network, its moving average, optimizer and progress: what a checkpoint holds."""
 
-    def __init__(self, options: Options, classes: int):
+    def __init__(self, options: Options, classes: int, peers: Peers = ALONE):
         torch.manual_seed(options.seed)
-        self.options = options
+        self.options, self.peers = options, peers
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         network = YOLO12(options.network, classes)
         self.network = network.to(self.device, memory_format=torch.channels_last)
@@ -166,7 +167,8 @@ class Trainer:
         if missing:
             print(f"{path} has nothing for {', '.join(missing)}", flush=True)
 
-    def train_step(self, images: torch.Tensor, truth, share: float) -> Parts:
+    def train_step(self, images: torch.Tensor, truth: Targets, share: float, started: float = 0) -> Parts:
+        """One step; the clock then shows how long ago `started` was."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.options.lr_at(share, self.step)
         x = images.to(self.device).permute(0, 3, 1, 2).float().div_(255)
@@ -176,11 +178,16 @@ class Trainer:
         loss, parts = detection_loss(outputs, truth.to(self.device), weights)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        self.seconds = self.peers.average(self.network, time.time() - started)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 10)
         self.optimizer.step()
         self.step += 1
         self.update_average()
         return parts
+
+    def done(self, minutes: float | None) -> float:
+        """The share of the run that lies behind, 0 to 1."""
+        return self.seconds / (minutes * 60) if minutes else self.epoch / self.options.epochs
 
     @torch.no_grad()
     def update_average(self) -> None:
@@ -215,54 +222,63 @@ def validate(network: YOLO12, data: DataSet, size: int, every: int = 1) -> dict:
     return summarize(pictures, data.names)
 
 
-def train(data: DataSet, folder: Path, options: Options, minutes: float | None, init: Path | None):
+def train(
+    peers: Peers, data: DataSet, folder: Path, options: Options, minutes: float | None, init: Path | None
+) -> Trainer:
     """Trains to the end of `options.epochs`, or of `minutes` if given."""
     folder.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(options, len(data.names))
+    trainer = Trainer(options, len(data.names), peers)
     last = folder / "last.pt"
     if last.exists():
         trainer.load(last)
     elif init is not None:
         trainer.start_from(init)
-    (folder / "options.json").write_text(json.dumps(asdict(options), indent=2) + "\n")
+    if peers.leads:
+        (folder / "options.json").write_text(json.dumps(asdict(options), indent=2) + "\n")
     pictures = data.load("train", levels=4)
     number = {picture.path: index for index, picture in enumerate(pictures)}
     draws = [number[path] for path in data.draws("train") if path in number]
-
-    def share() -> float:
-        return trainer.seconds / (minutes * 60) if minutes else trainer.epoch / options.epochs
-
-    while share() < 1:
-        sizes = options.sizes_at(share())
-        seed = f"{options.seed}/{trainer.epoch}"
-        loader = torch.utils.data.DataLoader(
-            Augmented(pictures, options.mix_at(share()), options.seed, trainer.epoch),
-            batch_sampler=Batches(draws, options.batch, sizes, seed, options.samples),
-            num_workers=min(8, os.cpu_count() or 1),
-            collate_fn=collate,
-        )
-        trainer.network.train()
-        parts: list[Parts] = []
-        start, begun, epoch_share, steps = time.time(), trainer.seconds, share(), len(loader)
-        for images, truth in progress(loader, f"epoch {trainer.epoch + 1} at {max(sizes)}"):
-            within = len(parts) / steps / options.epochs
-            parts.append(trainer.train_step(images, truth, share() if minutes else epoch_share + within))
-            trainer.seconds = begun + time.time() - start
-            if minutes and share() >= 1:
-                break
-        trainer.epoch += 1
-        trainer.save(last)
-        log_epoch(folder, trainer, data, max(sizes), parts, final=share() >= 1)
-    plot(folder)
+    done = trainer.done(minutes)
+    while done < 1:
+        parts = train_epoch(trainer, pictures, draws, minutes)
+        done = trainer.done(minutes)
+        if peers.leads:
+            trainer.save(last)
+            log_epoch(folder, trainer, data, parts, final=done >= 1)
+    if peers.leads:
+        plot(folder)
     return trainer
 
 
-def log_epoch(folder, trainer, data, size, parts: list[Parts], final: bool) -> None:
+def train_epoch(trainer: Trainer, pictures: list[Picture], draws: list[int], minutes: float | None):
+    options, peers, share = trainer.options, trainer.peers, trainer.done(minutes)
+    sizes = options.sizes_at(share)
+    seed = f"{options.seed}/{trainer.epoch}"
+    loader = torch.utils.data.DataLoader(
+        Augmented(pictures, options.mix_at(share), options.seed, trainer.epoch),
+        batch_sampler=Batches(draws, options.batch, sizes, seed, options.samples, (peers.rank, peers.count)),
+        num_workers=max(1, min(8, os.cpu_count() or 1) // peers.count),
+        collate_fn=collate,
+    )
+    trainer.network.train()
+    parts: list[Parts] = []
+    started = time.time() - trainer.seconds
+    title = f"epoch {trainer.epoch + 1} at {max(sizes)}"
+    for images, truth in progress(loader, title):
+        within = len(parts) / len(loader) / options.epochs
+        now = trainer.done(minutes) if minutes else share + within
+        parts.append(trainer.train_step(images, truth, now, started))
+        if minutes and trainer.done(minutes) >= 1:
+            break
+    trainer.epoch += 1
+    return parts
+
+
+def log_epoch(folder: Path, trainer: Trainer, data: DataSet, parts: list[Parts], final: bool) -> None:
     mean = {f.name: np.mean([getattr(p, f.name) for p in parts], 0) for f in fields(Parts)}
     row = {
         "epoch": trainer.epoch,
         "minutes": round(trainer.seconds / 60, 2),
-        "size": size,
         "loss_class": round(float(mean["classes"]), 4),
         "loss_box": round(float(mean["box"]), 4),
         "loss_distribution": round(float(mean["distribution"]), 4),
@@ -320,18 +336,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, help="end the schedule after this time instead of epochs")
     parser.add_argument("--init", type=Path, help="start from these weights (.pt or .safetensors)")
     parser.add_argument(
-        "--threads", type=int, help="of PyTorch; where other programs want the cores, one is fastest by far"
+        "--processes", type=int, default=1, help="share each batch; as many as there are cores is fastest"
     )
     parser.add_argument("--seed", type=int, help="of order and augmentation; another one for another run")
 
 
 def run(args: argparse.Namespace) -> None:
-    if args.threads:
-        torch.set_num_threads(args.threads)
     options = PRESETS[args.preset]
     named = {"scale": args.scale, "levels": args.levels and tuple(args.levels)}
     network = replace(options.network, **{key: value for key, value in named.items() if value})
     options = replace(options, network=network)
     given = {key: getattr(args, key) for key in ("size", "epochs", "batch", "lr", "seed")}
     options = replace(options, **{key: value for key, value in given.items() if value is not None})
-    train(DataSet.open(args.data), args.out, options, args.minutes, args.init)
+    given = (DataSet.open(args.data), args.out, options, args.minutes, args.init)
+    run_in(args.processes, train, *given)
