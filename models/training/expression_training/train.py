@@ -167,8 +167,8 @@ class Trainer:
         if missing:
             print(f"{path} has nothing for {', '.join(missing)}", flush=True)
 
-    def train_step(self, images: torch.Tensor, truth: Targets, share: float, started: float = 0) -> Parts:
-        """One step; the clock then shows how long ago `started` was."""
+    def train_step(self, images: torch.Tensor, truth: Targets, share: float, started: float | None = None):
+        """One step; returns its `Parts`. `seconds` is then how long ago `started` was, if given."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.options.lr_at(share, self.step)
         x = images.to(self.device).permute(0, 3, 1, 2).float().div_(255)
@@ -178,7 +178,8 @@ class Trainer:
         loss, parts = detection_loss(outputs, truth.to(self.device), weights)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self.seconds = self.peers.average(self.network, time.time() - started)
+        elapsed = self.seconds if started is None else time.time() - started
+        self.seconds = self.peers.average(self.network, elapsed)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 10)
         self.optimizer.step()
         self.step += 1
@@ -344,7 +345,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     options = PRESETS[args.preset]
     named = {"scale": args.scale, "levels": args.levels and tuple(args.levels)}
-    network = replace(options.network, **{key: value for key, value in named.items() if value})
+    try:
+        network = replace(options.network, **{key: value for key, value in named.items() if value})
+    except ValueError as error:
+        raise DataError(str(error)) from error
     options = replace(options, network=network)
     given = {key: getattr(args, key) for key in ("size", "epochs", "batch", "lr", "seed")}
     options = replace(options, **{key: value for key, value in given.items() if value is not None})

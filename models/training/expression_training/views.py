@@ -20,8 +20,10 @@ NEAREST_SHARE, FARTHEST_PIXELS = 0.55, 6.0
 MOST_ENLARGED = 2.2
 #: pictures of this longest side (FFHQ thumbnails) are seldom enlarged: the blur would be learnt
 THUMBNAIL = 110
+#: how far a pasted picture reaches from its face's middle, in sizes of the face
+REACH = 1.1
 #: Points of the ellipse that stands for a face: a head is closer to one than to its box
-ELLIPSE = np.array([(math.cos(t), math.sin(t)) for t in np.arange(12) * math.pi / 6])
+ELLIPSE = np.array([(math.cos(t), math.sin(t)) for t in np.arange(24) * math.pi / 12])
 
 
 def homography(focus, centre, scale: float, r: random.Random, flip: bool, size, calm: float = 1.0):
@@ -190,7 +192,7 @@ def collage(ground: Picture, faces: list[Picture], size: int, r: random.Random):
         if spot is None:
             continue
         taken.append((*spot, wanted))
-        scale, reach = wanted / side, int(wanted * 1.1) + 2
+        scale, reach = wanted / side, int(wanted * REACH) + 2
         matrix = homography((box[:2] + box[2:]) / 2, (reach, reach), scale, r, r.random() < 0.5, (size, size))
         tile, found = warp(picture, (2 * reach, 2 * reach), matrix, scale, PAD)
         mask = edge_mask(picture, matrix, 2 * reach, wanted, r)
@@ -211,7 +213,9 @@ def spot_for(wanted: float, size: int, r: random.Random) -> tuple[float, float]:
 
 
 def is_free(spot, wanted: float, taken) -> bool:
-    return all(max(abs(spot[0] - x), abs(spot[1] - y)) > (wanted + other) * 0.5 for x, y, other in taken)
+    """Whether no earlier face would be covered: what comes with a face reaches further than it."""
+    distances = (max(abs(spot[0] - x), abs(spot[1] - y)) - other / 2 for x, y, other in taken)
+    return all(distance > wanted * REACH for distance in distances)
 
 
 def edge_mask(picture: Picture, matrix: np.ndarray, side: int, wanted: float, r: random.Random) -> np.ndarray:
