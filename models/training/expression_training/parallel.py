@@ -7,13 +7,17 @@ many threads: threads wait for each other after every layer, processes once in a
 
 from __future__ import annotations
 
+import gc
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 import torch.distributed as distributed
-from torch import nn
+from torch import multiprocessing, nn
+
+T = TypeVar("T")
 
 
 class Peers:
@@ -49,20 +53,24 @@ class Peers:
 ALONE = Peers()
 
 
-def run_in(processes: int, work: Callable[..., None], *arguments) -> None:
-    """Calls `work(peers, *arguments)` in so many processes, or here if it is one."""
+def run_in(processes: int, work: Callable[[Peers], T]) -> T | None:
+    """Calls `work(peers)` in so many processes, or here if it is one (and returns its result).
+
+    The processes are forked, so that the pictures which `work` refers to are in memory once.
+    """
     if processes == 1:
-        work(ALONE, *arguments)
-        return
+        return work(ALONE)
     with tempfile.TemporaryDirectory() as folder:
-        given = (processes, Path(folder) / "meeting", work, arguments)
-        torch.multiprocessing.spawn(_join, given, nprocs=processes)
+        gc.freeze()  # a collection in one process would copy every page it marks
+        given = (processes, Path(folder) / "meeting", work)
+        multiprocessing.start_processes(_join, given, nprocs=processes, start_method="fork")
+    return None
 
 
-def _join(rank: int, processes: int, meeting: Path, work: Callable[..., None], arguments) -> None:
+def _join(rank: int, processes: int, meeting: Path, work: Callable[[Peers], object]) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", f"file://{meeting}", rank=rank, world_size=processes)
     try:
-        work(Peers(rank, processes), *arguments)
+        work(Peers(rank, processes))
     finally:
         distributed.destroy_process_group()

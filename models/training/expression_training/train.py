@@ -223,32 +223,54 @@ def validate(network: YOLO12, data: DataSet, size: int, every: int = 1) -> dict:
     return summarize(pictures, data.names)
 
 
+@dataclass(frozen=True)
+class Run:
+    """What a run is given: it may be in several processes, the pictures are in memory once."""
+
+    data: DataSet
+    folder: Path
+    options: Options
+    #: length of the schedule, instead of the options' epochs
+    minutes: float | None
+    init: Path | None
+    pictures: list[Picture]
+    #: indices of pictures; one that is drawn twice as often is there twice
+    draws: list[int]
+
+    def train(self, peers: Peers) -> Trainer:
+        trainer = Trainer(self.options, len(self.data.names), peers)
+        last = self.folder / "last.pt"
+        if last.exists():
+            trainer.load(last)
+        elif self.init is not None:
+            trainer.start_from(self.init)
+        done = trainer.done(self.minutes)
+        while done < 1:
+            parts = train_epoch(trainer, self.pictures, self.draws, self.minutes)
+            done = trainer.done(self.minutes)
+            if peers.leads:
+                trainer.save(last)
+                log_epoch(self.folder, trainer, self.data, parts, final=done >= 1)
+        if peers.leads:
+            plot(self.folder)
+        return trainer
+
+
 def train(
-    peers: Peers, data: DataSet, folder: Path, options: Options, minutes: float | None, init: Path | None
-) -> Trainer:
-    """Trains to the end of `options.epochs`, or of `minutes` if given."""
+    data: DataSet,
+    folder: Path,
+    options: Options,
+    minutes: float | None = None,
+    init: Path | None = None,
+    processes: int = 1,
+) -> Trainer | None:
+    """Trains to the end of `options.epochs`, or of `minutes` if given; returns the only process's trainer."""
     folder.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(options, len(data.names), peers)
-    last = folder / "last.pt"
-    if last.exists():
-        trainer.load(last)
-    elif init is not None:
-        trainer.start_from(init)
-    if peers.leads:
-        (folder / "options.json").write_text(json.dumps(asdict(options), indent=2) + "\n")
+    (folder / "options.json").write_text(json.dumps(asdict(options), indent=2) + "\n")
     pictures = data.load("train", levels=4)
     number = {picture.path: index for index, picture in enumerate(pictures)}
     draws = [number[path] for path in data.draws("train") if path in number]
-    done = trainer.done(minutes)
-    while done < 1:
-        parts = train_epoch(trainer, pictures, draws, minutes)
-        done = trainer.done(minutes)
-        if peers.leads:
-            trainer.save(last)
-            log_epoch(folder, trainer, data, parts, final=done >= 1)
-    if peers.leads:
-        plot(folder)
-    return trainer
+    return run_in(processes, Run(data, folder, options, minutes, init, pictures, draws).train)
 
 
 def train_epoch(trainer: Trainer, pictures: list[Picture], draws: list[int], minutes: float | None):
@@ -352,5 +374,4 @@ def run(args: argparse.Namespace) -> None:
     options = replace(options, network=network)
     given = {key: getattr(args, key) for key in ("size", "epochs", "batch", "lr", "seed")}
     options = replace(options, **{key: value for key, value in given.items() if value is not None})
-    given = (DataSet.open(args.data), args.out, options, args.minutes, args.init)
-    run_in(args.processes, train, *given)
+    train(DataSet.open(args.data), args.out, options, args.minutes, args.init, args.processes)

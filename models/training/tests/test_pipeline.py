@@ -16,7 +16,6 @@ from expression_training.detect import tflite_runner, torch_runner
 from expression_training.gabor import sharpness
 from expression_training.light import low_light
 from expression_training.network import YOLO12, Description
-from expression_training.parallel import ALONE, run_in
 from expression_training.tflite import Interpreter
 
 OPTIONS = replace(
@@ -121,7 +120,7 @@ class Stopped(Exception):
 
 def test_a_stopped_run_goes_on_exactly_where_it_was(dataset, tmp_path, monkeypatch):
     data = DataSet.open(dataset)
-    whole = train.train(ALONE, data, tmp_path / "whole", OPTIONS, None, None)
+    whole = train.train(data, tmp_path / "whole", OPTIONS)
     save = train.Trainer.save
 
     def save_and_stop(trainer, path):
@@ -130,8 +129,8 @@ def test_a_stopped_run_goes_on_exactly_where_it_was(dataset, tmp_path, monkeypat
 
     with monkeypatch.context() as patched, pytest.raises(Stopped):
         patched.setattr(train.Trainer, "save", save_and_stop)
-        train.train(ALONE, data, tmp_path / "parts", OPTIONS, None, None)
-    parts = train.train(ALONE, data, tmp_path / "parts", OPTIONS, None, None)
+        train.train(data, tmp_path / "parts", OPTIONS)
+    parts = train.train(data, tmp_path / "parts", OPTIONS)
     assert whole.epoch == parts.epoch == 2 and whole.step == parts.step
     pairs = zip(whole.network.parameters(), parts.network.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
@@ -142,8 +141,8 @@ def test_a_stopped_run_goes_on_exactly_where_it_was(dataset, tmp_path, monkeypat
 
 def test_two_processes_train_one_network(dataset, tmp_path):
     data, once = DataSet.open(dataset), replace(OPTIONS, epochs=1)
-    run_in(2, train.train, data, tmp_path / "two", once, None, None)
-    alone = train.train(ALONE, data, tmp_path / "one", once, None, None)
+    train.train(data, tmp_path / "two", once, processes=2)
+    alone = train.train(data, tmp_path / "one", once)
     both = train.Trainer(once, 2)
     both.load(tmp_path / "two" / "last.pt")
     assert both.step == alone.step and both.seconds > 0
@@ -167,7 +166,7 @@ def test_a_run_goes_on_only_with_its_own_options(dataset, tmp_path):
 
 
 def test_a_log_gets_no_progress_bar(dataset, tmp_path, capsys):
-    train.train(ALONE, DataSet.open(dataset), tmp_path, replace(OPTIONS, epochs=1), None, None)
+    train.train(DataSet.open(dataset), tmp_path, replace(OPTIONS, epochs=1))
     printed = capsys.readouterr()
     assert "epoch=1" in printed.out and "\r" not in printed.err and "%|" not in printed.err
 
