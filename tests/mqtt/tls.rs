@@ -7,10 +7,9 @@ use expressiond::mqtt::protocol::Version;
 use expressiond::mqtt::settings::Settings;
 use expressiond::mqtt::tls::MinimumVersion;
 use expressiond::publish::Publisher;
-use rumqttc::{MqttOptions, TlsConfiguration, Transport};
 
 use crate::certificates::{Authority, Issued, text};
-use crate::mosquitto::Mosquitto;
+use crate::mosquitto::{Mosquitto, free_port};
 use crate::observer::Observer;
 use crate::support::{
     VERSIONS, begin, camera, event, first_sightings, publisher, settings, speaking, until,
@@ -69,15 +68,10 @@ async fn a_private_authority_is_enough() {
 async fn what_arrives_through_tls_is_what_was_sent() {
     let authority = Authority::new("Our CA");
     let server = authority.issue("broker", "DNS:localhost");
-    let broker = Mosquitto::with(&listener(&authority, &server, ""));
-    let mut options = MqttOptions::new("observer", "localhost", broker.port);
-    let ca = fs::read(authority.ca()).expect("readable");
-    options.set_transport(Transport::tls_with_config(TlsConfiguration::Simple {
-        ca,
-        alpn: None,
-        client_auth: None,
-    }));
-    let observer = Observer::with(options).await;
+    let plain = free_port();
+    let more = format!("listener {plain} 127.0.0.1\n");
+    let broker = Mosquitto::with(&listener(&authority, &server, &more));
+    let observer = Observer::at(plain).await;
     let (publisher, _received) = publisher(tls_settings(broker.port, &authority));
     publisher.publish_event(&camera(), "1", &event(1, 7)).expect("taken");
     observer.until("the event", |seen| first_sightings(seen, 1) == [7]).await;
