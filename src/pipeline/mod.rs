@@ -1,6 +1,6 @@
 //! The running daemon: threads, mailbox, counters.
 
-pub mod alarms;
+mod alarms;
 pub mod capture;
 pub mod counters;
 pub mod daemon;
@@ -8,7 +8,12 @@ pub mod inference;
 pub mod mailbox;
 pub mod plan;
 pub mod reporter;
+pub mod shared;
+mod signals;
+pub mod state;
 pub mod status;
+pub mod status_line;
 pub mod stop;
 pub mod suspend;
+mod threads;
 pub mod watcher;
