@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::finding::{Check, Finding};
 use crate::config::Config;
-use crate::contract::payload::{OFFLINE, STATUS_INTERVAL};
+use crate::contract::payload::{OFFLINE, STATUS_STALE};
 use crate::error::Kind;
 use crate::home_assistant::About;
 use crate::mqtt::access::Access;
@@ -131,6 +131,11 @@ fn turned_away(
             let remedy = "docs/guide/secure.md, \"User and password\"";
             findings.push(Finding::problem(Check::Login, Kind::Permission, message, remedy));
         }
+        Step::Refused => {
+            findings.push(encrypted(&config.mqtt.username, url));
+            let remedy = "docs/ref/mqtt.md, \"What the broker must do\"";
+            findings.push(Finding::problem(Check::Login, Kind::Unavailable, reason, remedy));
+        }
         Step::Resolve | Step::Connect => {
             let remedy = "is it an MQTT broker, and is TLS wanted there or not?";
             findings[0] = Finding::problem(Check::Broker, Kind::Unavailable, reason, remedy);
@@ -235,7 +240,7 @@ fn kept_status(visited: &Visited, about: &About) -> Option<Value> {
     let status: Value = serde_json::from_slice(&kept.payload).ok()?;
     let time = humantime::parse_rfc3339(status["time"].as_str()?).ok()?;
     let age = SystemTime::now().duration_since(time).unwrap_or(Duration::ZERO);
-    (age <= 3 * STATUS_INTERVAL).then_some(status)
+    (age <= STATUS_STALE).then_some(status)
 }
 
 /// Steps that were not come to are named, too.

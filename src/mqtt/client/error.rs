@@ -49,6 +49,8 @@ pub(super) enum Trouble {
     Tls,
     /// User, password or client id.
     Login,
+    /// What the broker can or wants to do.
+    Refused,
 }
 
 impl ConnectionError {
@@ -56,6 +58,7 @@ impl ConnectionError {
         match self {
             Self::Name { .. } => Trouble::Name,
             Self::Refused(Refusal { why: Why::Login | Why::ClientId, .. }) => Trouble::Login,
+            Self::Refused(_) | Self::Ended(_) => Trouble::Refused,
             Self::Tls(_) => Trouble::Tls,
             Self::Io(error) if tls_error(error).is_some() => Trouble::Tls,
             _ => Trouble::Network,

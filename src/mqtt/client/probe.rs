@@ -32,6 +32,8 @@ pub enum Step {
     Tls,
     /// The broker did not let us in.
     Login,
+    /// The broker would let us in, but lacks something that we need, or is busy.
+    Refused,
 }
 
 /// Where and why it ended.
@@ -116,6 +118,7 @@ impl From<ConnectionError> for Stopped {
             Trouble::Network => Step::Connect,
             Trouble::Tls => Step::Tls,
             Trouble::Login => Step::Login,
+            Trouble::Refused => Step::Refused,
         };
         Self { step, reason: error.to_string() }
     }
