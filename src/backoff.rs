@@ -1,6 +1,5 @@
 //! Waiting longer after each failure, as a state without a clock or a sleep.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 /// Exponential back-off: doubles from `first` up to `most`.
@@ -30,13 +29,6 @@ impl Backoff {
     }
 }
 
-/// From 0 to 1, different in every process: the standard library seeds its
-/// hashers from the system's randomness.
-pub(crate) fn jitter() -> f64 {
-    let bits = RandomState::new().build_hasher().finish();
-    bits as f64 / u64::MAX as f64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,12 +40,5 @@ mod tests {
         assert_eq!(delays, [1, 2, 4, 5]);
         backoff.reset();
         assert_eq!(backoff.next_delay(1.0), Duration::from_millis(500));
-    }
-
-    #[test]
-    fn jitter_stays_in_its_range_and_varies() {
-        let values: Vec<f64> = (0..100).map(|_| jitter()).collect();
-        assert!(values.iter().all(|value| (0.0..=1.0).contains(value)));
-        assert!(values.windows(2).any(|pair| pair[0] != pair[1]));
     }
 }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use crate::name::{Name, NameError};
+use crate::{random, storage};
 
 /// Section `[device]`: who we are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,11 +144,11 @@ fn kept(state_dir: &Path) -> Result<Name, Error> {
     if let Some(id) = fs::read_to_string(&path).ok().and_then(|text| Name::new(text.trim()).ok()) {
         return Ok(id);
     }
-    let mut digits = uuid::Uuid::now_v7().simple().to_string();
-    // The end of a version 7 UUID is random, its beginning is the time.
-    let id = Name::new(digits.split_off(digits.len() - DIGITS))?;
-    fs::create_dir_all(state_dir)
-        .and_then(|()| fs::write(&path, format!("{id}\n")))
+    let digits: String =
+        random::bytes::<{ DIGITS / 2 }>().map(|byte| format!("{byte:02x}")).concat();
+    let id = Name::new(digits)?;
+    storage::make_folder(state_dir)
+        .and_then(|()| storage::replace(&path, format!("{id}\n").as_bytes(), storage::READABLE))
         .map_err(|source| Error::Keep { path, source })?;
     Ok(id)
 }

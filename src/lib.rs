@@ -34,8 +34,10 @@ pub mod pipeline;
 pub mod pixels;
 pub mod process;
 pub mod publish;
+mod random;
 pub mod service;
 #[cfg(feature = "simulate")]
 pub mod simulate;
 pub mod source;
+mod storage;
 pub mod tracks;

@@ -10,6 +10,7 @@ use uuid::{Builder, Uuid};
 
 use crate::clock::Moment;
 use crate::geometry::{Rect, Size};
+use crate::random;
 use crate::tracks::{Change, ChangeKind};
 
 /// Rises when a reader must change.
@@ -153,14 +154,7 @@ impl Recorder {
 
 /// The system's randomness.
 pub fn system_randomness() -> Randomness {
-    Box::new(|| {
-        // Two version 4 UUIDs: their first six bytes are random throughout.
-        let (a, b) = (Uuid::new_v4(), Uuid::new_v4());
-        let bytes = a.as_bytes()[..6].iter().chain(&b.as_bytes()[..4]);
-        let mut random = [0; 10];
-        random.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
-        random
-    })
+    Box::new(random::bytes)
 }
 
 /// A clock before 1970 gives the oldest id there is: unique by its random part.

@@ -104,25 +104,25 @@ def with_mouth_closed(portrait, amount):
 def frames():
     """For each frame of the scene: where the face stands (0 left of the picture, 1 beside
     the middle, 2 right of it), how closed the mouth is, how bright the light."""
-    for step in range(6):  # nobody
+    for _ in range(6):  # nobody
         yield 0.0, 1.0, 1.0
     for step in range(1, 7):  # somebody comes in
         yield step / 6, 1.0, 1.0
-    for step in range(12):  # and looks into the camera
+    for _ in range(12):  # and looks into the camera
         yield 1.0, 1.0, 1.0
     for closed in (0.8, 0.5, 0.2):  # begins to smile
         yield 1.0, closed, 1.0
-    for step in range(9):
+    for _ in range(9):
         yield 1.0, 0.0, 1.0
     for step in range(1, 7):  # the light goes down
         yield 1.0, 0.0, 1 - 0.1 * step
-    for step in range(3):
+    for _ in range(3):
         yield 1.0, 0.0, 0.4
     for step in range(1, 4):  # and comes back
         yield 1.0, 0.0, 0.4 + 0.2 * step
     for step in range(1, 7):  # the person leaves
         yield 1 + step / 6, 0.0, 1.0
-    for step in range(6):  # nobody
+    for _ in range(6):  # nobody
         yield 2.0, 0.0, 1.0
 
 

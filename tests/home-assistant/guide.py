@@ -12,7 +12,7 @@ from parties import FRAMES, ROOT
 def automations() -> str:
     """All of them, with a shorter wait."""
     text = (ROOT / "docs/guide/home-assistant.md").read_text()
-    blocks = [block for block in re.findall(r"```yaml\n(.*?)```", text, re.S) if block.startswith("- alias:")]
+    blocks = [block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if block.startswith("- alias:")]
     assert len(blocks) >= 4, "the guide has no automations"
     return "\n".join(blocks).replace('for: "00:05:00"', 'for: "00:00:01"')
 
@@ -44,8 +44,8 @@ def who_comes_is_greeted(world):
 
 def a_fault_is_told_with_its_remedy(world):
     world.watch("/dev/video99", {"reason": "no_camera"})
-    told = lambda: [data for data in called(world, "persistent_notification.create") if "/dev/video99" in data["message"]]
-    until("a notification", told)
+    notified = lambda: [data["message"] for data in called(world, "persistent_notification.create")]
+    until("a notification", lambda: any("/dev/video99" in message for message in notified()))
     world.watch(world.smile)
 
 

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import threading
 from pathlib import Path
+from typing import Self
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -26,7 +27,7 @@ def run(command: list, *, ok: bool = True, env: dict | None = None, cwd: Path = 
     done = subprocess.run(
         [str(part) for part in command], cwd=cwd, env=os.environ | (env or {}), text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE if result else subprocess.STDOUT,
+        stderr=subprocess.PIPE if result else subprocess.STDOUT, check=False,
     )
     if (done.returncode == 0) != ok:
         raise Failed(f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr or ''}")
@@ -114,7 +115,7 @@ class Board:
         self.folder.chmod(0o755)
         self.mounts: list[Path] = []
 
-    def __enter__(self) -> Board:
+    def __enter__(self) -> Self:
         root = run([HERE / "root", self.suite]).splitlines()[-1]
         run(["tar", "-C", self.folder, "-xf", root, "--exclude=./dev/*"])
         self.mount("-t", "proc", "proc", "proc")

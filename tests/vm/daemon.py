@@ -82,4 +82,4 @@ def resources(machine: Machine) -> dict[str, int]:
         f"ls {proc}/fd | wc -l; ls {proc}/task | wc -l; wc -l <{proc}/maps; "
         f"awk '/VmRSS/ {{ print $2 }}' {proc}/status"
     ).split()
-    return dict(zip(("files", "threads", "mappings", "kilobytes"), map(int, numbers)))
+    return dict(zip(("files", "threads", "mappings", "kilobytes"), map(int, numbers), strict=True))

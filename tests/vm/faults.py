@@ -6,7 +6,7 @@ import json
 import signal
 import time
 
-from daemon import BIND, LOOPBACKS, UNBIND, lost, opened, order, pid, press, running, says, settings, vivid, watch
+from daemon import BIND, LOOPBACKS, UNBIND, lost, opened, order, pid, press, running, says, vivid, watch
 from machine import Listener, Machine, until
 
 OTHER_FORMAT = "width=320,height=180,pixelformat=NV12"
@@ -51,12 +51,13 @@ def what_is_no_camera_is_told_and_passed_over(machine: Machine, outside: Listene
     nodes = {node["path"]: node for node in json.loads(machine.run("expressiond cameras --json"))}
     wrong = {path: node for path, node in nodes.items() if node["state"] == "not_a_camera"}
     assert len(wrong) == 2, nodes
+    told = lambda words: until("not_a_camera", lambda: words in outside.message("not_a_camera"))
     for path, node in wrong.items():
         watch(machine, path)
-        until("not_a_camera", lambda: node["unusable"] in outside.message("not_a_camera"))
+        told(node["unusable"])
         assert node["unusable"] in says(machine)
     watch(machine, "/dev/null")
-    until("not_a_camera", lambda: "/dev/null" in outside.message("not_a_camera"))
+    told("/dev/null")
     watch(machine, "auto")
     running(machine)
     assert vivid(machine) in opened(machine), opened(machine)
@@ -118,10 +119,11 @@ def longer_exposures_are_asked_for_in_the_dark(machine: Machine, outside: Listen
 def a_wall_clock_that_jumps_changes_nothing(machine: Machine, outside: Listener) -> None:
     running(machine)
     times, process = lost(machine), pid(machine)
+    captured = lambda: outside.status()["frames"]["captured"]
+    more_than = lambda frames: until("more frames", lambda: captured() > frames)
     for step in ("+400 days", "-400 days"):
         machine.run(f"date -s '{step}'")
-        seen = outside.status()["frames"]["captured"]
-        until("more frames", lambda: outside.status()["frames"]["captured"] > seen + 20)
+        more_than(captured() + 20)
         status = outside.status()
         assert status["uptime_s"] < 3600 and status["frame_age_ms"] < 10_000, status
     assert (lost(machine), pid(machine)) == (times, process)

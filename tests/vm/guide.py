@@ -28,7 +28,8 @@ class Owner:
     def types(self, name: str, edits: str = "", stdin: str = "") -> str:
         """The editor that opens makes `edits` (for sed); `stdin` is what is typed when asked."""
         script = commands(name).replace("_arm64.deb", "_amd64.deb")
-        self.machine.run(f"printf '#!/bin/sh\\nexec sed -i %s \"$1\"\\n' {shlex.quote(shlex.quote(edits))} >/usr/local/bin/edits")
+        edits = shlex.quote(shlex.quote(edits))
+        self.machine.run(f"printf '#!/bin/sh\\nexec sed -i %s \"$1\"\\n' {edits} >/usr/local/bin/edits")
         self.machine.run("chmod 755 /usr/local/bin/edits")
         self.machine.run(f"cat >/home/owner/typed <<'END'\nset -e\nexport EDITOR=/usr/local/bin/edits\n{script}END")
         return self.machine.run(f"printf '{stdin}' | su - owner -c 'sh /home/owner/typed' 2>&1", limit=900)

@@ -14,7 +14,8 @@ STATE = "/var/lib/private/expressiond"
 def fresh(machine: Machine, more: int = 3) -> list[dict]:
     """Waits until the daemon told some more; those."""
     before = len(told(machine))
-    return until("more events", lambda: (told(machine)[before:] if len(told(machine)) >= before + more else None), PATIENCE)
+    enough = lambda events: events if len(events) >= more else None
+    return until("more events", lambda: enough(told(machine)[before:]), PATIENCE)
 
 
 def outage(machine: Machine, outside: Listener, meanwhile=lambda: None) -> list[dict]:
