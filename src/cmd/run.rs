@@ -23,7 +23,7 @@ use expressiond::pipeline::plan::Plan;
 /// SIGHUP reads the settings again; wrong ones are refused and the old ones stay.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     config: ConfigArgs,
     /// Keep an annotated picture of every event in this folder
@@ -31,7 +31,7 @@ pub struct Args {
     annotate: Option<PathBuf>,
 }
 
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let (config, layers) = config::load(&args.config.sources())?;
     logging::start(&config.log);
     log_panics();
@@ -64,7 +64,8 @@ pub fn run(args: &Args) -> Result<()> {
         Plan::make(config).map(drop)
     });
     let ending = runtime.block_on(daemon(plan, args.annotate.clone(), rehearse))?;
-    // Ends the publisher's tasks and with them its lock on the outbox.
+    // Ends the publisher's tasks, which hold the lock on the outbox: `start_again` could
+    // not take it.
     drop(runtime);
     match ending {
         Ending::Finished => Ok(()),
