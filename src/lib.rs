@@ -8,6 +8,7 @@
 
 pub mod alarm;
 pub mod annotate;
+pub mod attention;
 pub mod backoff;
 pub mod clock;
 pub mod cmd;

@@ -3,14 +3,29 @@
 
 use std::time::{Duration, Instant};
 
-use super::PixelError;
+use super::error::PixelError;
 use super::frame::{Frame, Matrix, Orientation, PixelFormat, Range};
-use super::jpeg::JpegDecoder;
+use super::jpeg::{self, JpegDecoder};
 use super::letterbox::{Letterbox, PAD};
-use super::planes::{Colours, MAX_SIDE, Planes};
+use super::planes::{Colours, Planes};
 use super::sampling::{Taps, sample_row, sum_rows};
 use super::tensor::{InputSpec, Table, TensorBuffer};
+use super::unpack::{self, Unpacker};
 use crate::geometry::Size;
+
+/// Whether a frame has all its bytes, as far as can be told without decoding it. Cheap:
+/// of a compressed picture only the header is read.
+///
+/// # Errors
+///
+/// What is missing.
+pub fn check(frame: &Frame) -> Result<(), PixelError> {
+    match frame.format {
+        PixelFormat::Mjpeg => jpeg::outline(&frame.data).map(drop),
+        format if unpack::is_packed(format) => unpack::check(frame).map(drop),
+        _ => Planes::of(frame).map(drop),
+    }
+}
 
 /// Turns frames into input tensors. Tables are built once per kind of frame;
 /// after that nothing is allocated.
@@ -19,6 +34,7 @@ pub struct Preprocessor {
     spec: InputSpec,
     table: Table,
     jpeg: JpegDecoder,
+    unpacker: Unpacker,
     plan: Option<Plan>,
     decoding: Duration,
 }
@@ -26,7 +42,8 @@ pub struct Preprocessor {
 impl Preprocessor {
     pub fn new(spec: InputSpec) -> Result<Self, PixelError> {
         let (table, jpeg) = (Table::new(spec.encoding), JpegDecoder::new()?);
-        Ok(Self { spec, table, jpeg, plan: None, decoding: Duration::ZERO })
+        let unpacker = Unpacker::default();
+        Ok(Self { spec, table, jpeg, unpacker, plan: None, decoding: Duration::ZERO })
     }
 
     pub fn spec(&self) -> &InputSpec {
@@ -46,13 +63,23 @@ impl Preprocessor {
         tensor: &mut TensorBuffer,
     ) -> Result<Letterbox, PixelError> {
         let start = Instant::now();
-        let picture = self.picture_size(frame)?;
-        let letterbox = Letterbox::new(frame.orientation.upright(picture), self.spec.size);
-        let stored = frame.orientation.upright(letterbox.content);
-        let (planes, bytes) = if frame.format == PixelFormat::Mjpeg {
-            self.jpeg.decode(&frame.data, stored)?
-        } else {
-            (Planes::of(frame)?, frame.data.as_slice())
+        let fit = |picture| Letterbox::new(frame.orientation.upright(picture), self.spec.size);
+        let (letterbox, (planes, bytes)) = match frame.format {
+            PixelFormat::Mjpeg => {
+                // A compressed picture's own header knows its size best.
+                let outline = jpeg::outline(&frame.data)?;
+                let letterbox = fit(outline.size);
+                let least = frame.orientation.upright(letterbox.content);
+                (letterbox, self.jpeg.decode(&frame.data, &outline, least)?)
+            }
+            format if unpack::is_packed(format) => {
+                let unpacked = self.unpacker.unpack(frame)?;
+                (fit(frame.size), unpacked)
+            }
+            _ => {
+                let planes = Planes::of(frame)?;
+                (fit(frame.size), (planes, frame.data.as_slice()))
+            }
         };
         self.decoding = start.elapsed();
         let plan = match &mut self.plan {
@@ -66,16 +93,6 @@ impl Preprocessor {
             _ => unreachable!("the tensor was made from the same spec as the table"),
         }
         Ok(letterbox)
-    }
-
-    /// The stored size; a compressed picture's own header knows best.
-    fn picture_size(&mut self, frame: &Frame) -> Result<Size, PixelError> {
-        let size = match frame.format {
-            PixelFormat::Mjpeg => self.jpeg.header(&frame.data)?.size,
-            _ => frame.size,
-        };
-        let fits = |side: u32| (1..=MAX_SIDE).contains(&side);
-        if fits(size.width) && fits(size.height) { Ok(size) } else { Err(PixelError::Size(size)) }
     }
 }
 

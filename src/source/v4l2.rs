@@ -7,28 +7,31 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use v4l::buffer::{Flags, Metadata, Type};
 use v4l::device::Device;
+use v4l::fraction::Fraction;
 use v4l::io::mmap::Stream;
 use v4l::io::traits::CaptureStream;
 use v4l::video::Capture;
 use v4l::video::capture::Parameters;
 use v4l::{Format, FourCC};
 
-use super::controls::LowLight;
+use super::controls::{self, LowLight};
 use super::devices::{State, describe};
+use super::errno::explain;
 use super::formats::{known, matrix, range};
+use super::frame_source::{FrameSource, SourceError};
 use super::guard::guarded;
-use super::negotiate::choose;
-use super::{FrameSource, Settings, SourceError, controls};
-use crate::clock::{Clock, Moment};
+use super::negotiate::{Wish, choose};
+use super::settings::Settings;
+use super::timestamps::Timestamps;
+use crate::clock::Clock;
 use crate::geometry::Size;
 use crate::pixels::frame::{Frame, Orientation, PixelFormat};
-use crate::pixels::jpeg::trim;
-use crate::pixels::planes::Planes;
+use crate::pixels::preprocess;
 
 /// Buffers in the kernel: enough that the sensor never waits, few enough that the
 /// oldest is young.
@@ -37,8 +40,6 @@ const BUFFERS: u32 = 4;
 const POLLIN: i16 = 1;
 /// How often the driver is asked whether the format still holds.
 const FORMAT_CHECK: Duration = Duration::from_secs(2);
-/// A driver's time that is further back than this is wrong: no buffer waits so long.
-const CREDIBLE_AGE: Duration = Duration::from_secs(10);
 
 /// An open, streaming camera.
 pub struct Camera {
@@ -50,6 +51,7 @@ pub struct Camera {
     low_light: LowLight,
     words: String,
     clock: Arc<dyn Clock>,
+    timestamps: Timestamps,
     /// On the monotonic clock.
     opened: Duration,
     format_checked: Duration,
@@ -58,23 +60,26 @@ pub struct Camera {
 }
 
 impl Camera {
+    /// Opens a device and starts it, in the mode that brings `needed` pixels of the upright
+    /// picture for the least work.
+    ///
     /// # Errors
     ///
     /// In words for the owner: which device, what is wrong, what to do.
     pub fn open(
         path: &Path,
         settings: &Settings,
-        model: Size,
+        needed: Size,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SourceError> {
-        guarded(|| Self::negotiate(path, settings, model, clock))
+        guarded(|| Self::negotiate(path, settings, needed, clock))
             .unwrap_or_else(|error| Err(SourceError::Lost(format!("{}: {error}", path.display()))))
     }
 
     fn negotiate(
         path: &Path,
         settings: &Settings,
-        model: Size,
+        needed: Size,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SourceError> {
         let opened = clock.now().monotonic;
@@ -91,11 +96,12 @@ impl Camera {
                 _ => SourceError::Lost(reason),
             });
         }
-        let choice = choose(&node.formats, settings, model).map_err(refused)?;
+        let choice = choose(&node.formats, &Wish::of(settings, needed)).map_err(refused)?;
         let fourcc = FourCC::new(&choice.fourcc);
         let wish = Format::new(choice.size.width, choice.size.height, fourcc);
         let given = device.set_format(&wish).map_err(|error| lost("refuses the format", &error))?;
-        let rate = device.set_params(&Parameters::with_fps(choice.fps));
+        let interval = Fraction::new(choice.interval.numerator, choice.interval.denominator);
+        let rate = device.set_params(&Parameters::new(interval));
         controls::apply(&device, "camera.controls", &settings.controls).map_err(refused)?;
         let low_light = LowLight::prepare(&device, settings).map_err(refused)?;
         let mut stream = Stream::with_buffers(&device, Type::VideoCapture, BUFFERS)
@@ -125,21 +131,11 @@ impl Camera {
             low_light,
             words,
             clock,
+            timestamps: Timestamps::default(),
             opened,
             format_checked: opened,
             fresh: false,
         })
-    }
-
-    /// The driver's time of the frame where it is on our clock and credible, else now.
-    fn captured(&self, meta: &Metadata) -> Moment {
-        let now = self.clock.now();
-        let Some(monotonic) = stamp(meta) else { return now };
-        let age = now.monotonic.saturating_sub(monotonic);
-        if age > CREDIBLE_AGE {
-            return now;
-        }
-        Moment { monotonic, wall: now.wall.checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH) }
     }
 
     /// The newest frame that waits, or the next one to come, into `data`.
@@ -200,7 +196,7 @@ impl FrameSource for Camera {
         frame.range = range(&self.given);
         frame.matrix = matrix(&self.given);
         frame.orientation = self.orientation;
-        frame.captured = self.captured(&meta);
+        frame.captured = self.timestamps.taken(stamp(&meta), self.clock.now());
         frame.sequence = u64::from(meta.sequence);
         let bad = |reason: &dyn std::fmt::Display| {
             SourceError::BadFrame(format!("{}: {reason}", self.words))
@@ -209,8 +205,7 @@ impl FrameSource for Camera {
             return Err(bad(&"flagged by the driver"));
         }
         // Here and not where it is decoded: frames that are passed over count too.
-        let whole = if packed { trim(&frame.data).map(drop) } else { Planes::of(frame).map(drop) };
-        whole.map_err(|reason| bad(&reason))
+        preprocess::check(frame).map_err(|reason| bad(&reason))
     }
 
     fn describe(&self) -> String {
@@ -256,26 +251,4 @@ fn no_video_device(path: &Path, error: &io::Error) -> SourceError {
     } else {
         SourceError::Lost(reason)
     }
-}
-
-/// An error of the kernel in an owner's words, with the remedy where there is one.
-pub fn explain(error: &io::Error) -> String {
-    let known = [
-        (Errno::BUSY, "another program uses it; close that one"),
-        (Errno::ACCESS, "no permission; add the user to the group video"),
-        (Errno::PERM, "no permission; the service needs DeviceAllow=char-video4linux"),
-        (Errno::NODEV, "it was unplugged"),
-        (Errno::NXIO, "it was unplugged"),
-        (Errno::NOENT, "it is not there; is it plugged in?"),
-        (Errno::IO, "the driver reports an input/output error"),
-        (Errno::NOSPC, "its USB bus is full; another port, or a smaller size"),
-        (Errno::PIPE, "nothing is connected to it; a CSI camera goes through libcamera"),
-        (Errno::NOTTY, "it knows nothing of cameras"),
-    ];
-    if error.kind() == io::ErrorKind::TimedOut {
-        return "it delivers no frames".to_owned();
-    }
-    let code = error.raw_os_error();
-    let found = known.iter().find(|(errno, _)| Some(errno.raw_os_error()) == code);
-    found.map_or_else(|| error.to_string(), |(_, words)| (*words).to_owned())
 }
