@@ -56,10 +56,19 @@ fn share(text: &str) -> std::result::Result<f32, String> {
 /// A picture's result, as `--json` prints it.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
+    #[serde(serialize_with = "as_text")]
     picture: &'a Path,
     frame: Size,
     model: &'a str,
     faces: Vec<Face<'a>>,
+}
+
+/// JSON is UTF-8, names of files need not be: what is not becomes U+FFFD.
+fn as_text<S: serde::Serializer>(
+    path: &Path,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 #[derive(Debug, Serialize)]
@@ -210,5 +219,14 @@ mod tests {
         let pictures = ["a/x.jpg", "b/x.png", "y.jpg", "c/x.jpg"].map(PathBuf::from);
         let wanted = ["x", "x-2", "y", "x-3"].map(|stem| format!("{stem}.annotated.jpg"));
         assert_eq!(copy_names(&pictures), wanted);
+    }
+
+    #[test]
+    fn a_name_that_is_not_utf_8_is_reported_as_far_as_it_is() {
+        use std::os::unix::ffi::OsStrExt;
+        let picture = Path::new(std::ffi::OsStr::from_bytes(b"caf\xE9.jpg"));
+        let report = Report { picture, frame: Size::new(1, 1), model: "m", faces: Vec::new() };
+        let json = serde_json::to_string(&report).expect("JSON");
+        assert!(json.contains("caf\u{FFFD}.jpg"), "{json}");
     }
 }

@@ -25,6 +25,9 @@ pub struct JpegDecoder {
     pixels: Vec<u8>,
     /// A picture without its stray bytes.
     mended: Vec<u8>,
+    /// Whether the last picture needed that. Cameras that send stray bytes do so in frame
+    /// after frame: the next one is mended at once, instead of being decoded twice.
+    strays: bool,
     /// The tables of annex K, read once they are needed.
     standard: Option<Tables>,
 }
@@ -62,7 +65,7 @@ impl JpegDecoder {
     pub fn new() -> Result<Self, PixelError> {
         let mut turbo = Decompressor::new().map_err(broken)?;
         turbo.set_scan_limit(SCAN_LIMIT).map_err(broken)?;
-        Ok(Self { turbo, pixels: Vec::new(), mended: Vec::new(), standard: None })
+        Ok(Self { turbo, pixels: Vec::new(), mended: Vec::new(), strays: false, standard: None })
     }
 
     /// Decodes the picture that [`outline`] found in `data`, at the smallest of the
@@ -78,6 +81,11 @@ impl JpegDecoder {
         outline: &Outline,
         least: Size,
     ) -> Result<(Planes, &[u8]), PixelError> {
+        if self.strays
+            && let Ok(planes) = self.decode_mended(data, outline, least)
+        {
+            return Ok((planes, &self.pixels));
+        }
         let direct = match outline.end {
             Some(end) => self.attempt(&data[outline.start..end], outline.size, least),
             None => Err(broken("it has no end marker (FF D9)")),
@@ -103,6 +111,8 @@ impl JpegDecoder {
         let mut mended = std::mem::take(&mut self.mended);
         let planes = scan::mend(data, outline, standard, &mut mended)
             .and_then(|()| self.attempt(&mended, outline.size, least).map_err(|_| "is damaged"));
+        let as_it_was = outline.end.is_some_and(|end| end - outline.start == mended.len());
+        self.strays = planes.is_ok() && !as_it_was;
         self.mended = mended;
         planes
     }

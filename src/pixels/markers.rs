@@ -80,20 +80,20 @@ impl Outline {
     ///
     /// There is no picture in these bytes, or not even all of its header.
     pub fn of(data: &[u8]) -> Result<Self, PixelError> {
-        let mut result = Err(broken("it has no start marker (FF D8)"));
+        let mut failed = None;
         let mut from = 0;
         for _ in 0..FALSE_STARTS {
             let rest = data.get(from..).unwrap_or_default();
             let Some(found) = rest.windows(3).position(|three| three == [0xFF, SOI, 0xFF]) else {
                 break;
             };
-            result = Self::at(data, from + found);
-            if result.is_ok() {
-                break;
+            match Self::at(data, from + found) {
+                Ok(outline) => return Ok(outline),
+                Err(error) => failed = Some(error),
             }
             from += found + 2;
         }
-        result
+        Err(failed.unwrap_or_else(|| broken("it has no start marker (FF D8)")))
     }
 
     fn at(data: &[u8], mut start: usize) -> Result<Self, PixelError> {

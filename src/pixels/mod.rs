@@ -7,14 +7,14 @@
 mod error;
 mod format;
 pub mod frame;
-pub mod jpeg;
+pub(crate) mod jpeg;
 pub mod letterbox;
-pub mod markers;
-pub mod planes;
+pub(crate) mod markers;
+pub(crate) mod planes;
 pub mod preprocess;
 pub mod rgb;
 mod sampling;
-pub mod scan;
+mod scan;
 pub mod scene;
 pub mod tensor;
 mod unpack;

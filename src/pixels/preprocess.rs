@@ -134,18 +134,18 @@ impl Plan {
     /// `bytes` hold at least `planes.needed()`; `out` has input height x width x 3.
     pub(super) fn fill<T: Copy>(&mut self, bytes: &[u8], table: &[T; 256], out: &mut [T]) {
         out.fill(table[PAD as usize]);
-        let walk = Walk::new(self.orientation, self.content, &self.letterbox, self.input);
+        let placement = Placement::new(self.orientation, self.content, &self.letterbox, self.input);
         for y in 0..self.content.height as usize {
             self.sample(bytes, y);
             self.colour();
-            let start = walk.start(y);
+            let start = placement.start(y);
             let [r, g, b] = &self.samples;
             let pixels = r
                 .iter()
                 .zip(g)
                 .zip(b)
                 .map(|((r, g), b)| [*r, *g, *b].map(|value| table[value as usize]));
-            if walk.right == 1 {
+            if placement.right == 1 {
                 let row = &mut out[start as usize * 3..][..r.len() * 3];
                 row.as_chunks_mut().0.iter_mut().zip(pixels).for_each(|(out, rgb)| *out = rgb);
                 continue;
@@ -153,7 +153,7 @@ impl Plan {
             let mut index = start;
             for rgb in pixels {
                 out[index as usize * 3..][..3].copy_from_slice(&rgb);
-                index += walk.right;
+                index += placement.right;
             }
         }
     }
@@ -195,13 +195,13 @@ impl Plan {
 }
 
 /// How reading order in the stored content moves through the upright input.
-struct Walk {
+struct Placement {
     origin: isize,
     right: isize,
     down: isize,
 }
 
-impl Walk {
+impl Placement {
     fn new(orientation: Orientation, content: Size, letterbox: &Letterbox, input: Size) -> Self {
         let place = |x: isize, y: isize| {
             let (w, h) = (content.width as isize, content.height as isize);

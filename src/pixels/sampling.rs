@@ -38,10 +38,6 @@ impl Taps {
         taps
     }
 
-    pub fn outputs(&self) -> usize {
-        self.starts.len()
-    }
-
     /// First input and weights of one output.
     pub fn of(&self, output: usize) -> (usize, &[u16]) {
         let weights = &self.weights[output * self.width..][..self.width];
@@ -66,8 +62,10 @@ fn neighbours(inputs: usize, outputs: usize, output: usize) -> (usize, Vec<f64>)
     (first, (first..last).map(weight).collect())
 }
 
-/// Weights as integers that sum to 256 exactly: each is what its running total,
-/// rounded, gained. Wide averages keep their balance that way.
+/// The weights in 1/256, as integers whose sum is exactly 256 ([`ONE`]). Rounding each
+/// weight by itself would not keep that sum, and an evenly grey row would come out darker
+/// or lighter. So the running total is rounded instead, and each weight is the difference
+/// of two rounded totals.
 fn to_fixed(weights: &[f64]) -> Vec<u16> {
     let (mut total, mut given) = (0.0, 0);
     let last = weights.len() - 1;
@@ -160,7 +158,7 @@ mod tests {
         #[test]
         fn weights_sum_to_one_and_stay_inside(inputs in 1usize..900, outputs in 1usize..300) {
             let taps = Taps::new(inputs, outputs);
-            prop_assert_eq!(taps.outputs(), outputs);
+            prop_assert_eq!(taps.starts.len(), outputs);
             for output in 0..outputs {
                 let (start, weights) = taps.of(output);
                 prop_assert!(start + weights.len() <= inputs);

@@ -11,7 +11,7 @@ use super::markers::{self, DHT, DRI, EOI, Outline, SOS};
 use crate::geometry::Size;
 
 /// More stray bytes than this before a marker are lost data, not a slip.
-const STRAY: usize = 64;
+const STRAY: usize = 32;
 /// Behind a picture without an end marker there may also be the words that separate two
 /// pictures in a stream ("--boundary", "Content-Length: ...").
 const SEPARATOR: usize = 256;
@@ -69,7 +69,7 @@ pub(super) fn mend(
         }
         let begin = bits.at;
         for _ in first..(first + interval).min(units) {
-            for block in &blocks {
+            for block in blocks.as_slice() {
                 block.pass_over(&tables, &mut bits)?;
             }
         }
@@ -89,32 +89,49 @@ fn without_padding(data: &[u8]) -> usize {
 }
 
 /// The tables that one block of a minimum coded unit is read with.
+#[derive(Clone, Copy, Default)]
 struct Block {
     dc: usize,
     ac: usize,
 }
 
+/// The blocks of a minimum coded unit: at most ten (T.81, B.2.3).
+#[derive(Default)]
+struct Blocks {
+    all: [Block; 10],
+    count: usize,
+}
+
+impl Blocks {
+    fn as_slice(&self) -> &[Block] {
+        &self.all[..self.count]
+    }
+
+    fn push(&mut self, block: Block) -> Option<()> {
+        *self.all.get_mut(self.count)? = block;
+        self.count += 1;
+        Some(())
+    }
+}
+
 /// The blocks of a minimum coded unit, if one scan has all components.
-fn blocks(frame: &[u8], scan: &[u8]) -> Option<Vec<Block>> {
+fn blocks(frame: &[u8], scan: &[u8]) -> Option<Blocks> {
     let components = usize::from(*frame.get(5)?);
-    if usize::from(*scan.first()?) != components || !(1..=4).contains(&components) {
+    if usize::from(*scan.first()?) != components || components == 0 {
         return None;
     }
-    let mut blocks = Vec::with_capacity(10);
+    let mut blocks = Blocks::default();
     for selector in scan.get(1..1 + 2 * components)?.as_chunks::<2>().0 {
         let described = frame.get(6..6 + 3 * components)?.as_chunks::<3>().0;
         let [_, sampling, _] = described.iter().find(|component| component[0] == selector[0])?;
-        let (across, down) = (usize::from(sampling >> 4), usize::from(sampling & 15));
         // A scan of one component has one block in each unit, whatever its sampling.
-        let count = if components == 1 { 1 } else { across * down };
-        if !(1..=16).contains(&count) {
-            return None;
+        let count = if components == 1 { 1 } else { (sampling >> 4) * (sampling & 15) };
+        let block = Block { dc: usize::from(selector[1] >> 4), ac: usize::from(selector[1] & 15) };
+        for _ in 0..count {
+            blocks.push(block)?;
         }
-        let block =
-            || Block { dc: usize::from(selector[1] >> 4), ac: usize::from(selector[1] & 15) };
-        blocks.extend(std::iter::repeat_with(block).take(count));
     }
-    Some(blocks)
+    (blocks.count > 0).then_some(blocks)
 }
 
 /// How many minimum coded units the picture has (T.81, A.2).
@@ -144,6 +161,10 @@ impl Block {
             };
             bits.skip(size)?;
             coefficient += usize::from(zeros) + 1;
+            // The library reads on here; but only a reader that lost its place comes here.
+            if coefficient > 64 {
+                return Err("has a block with more than 64 coefficients");
+            }
         }
         Ok(())
     }
@@ -187,7 +208,8 @@ struct Huffman {
     /// For each length 1 to 16: the code behind the last one of this length, and what to
     /// add to a code to find its value.
     lengths: [(i32, i32); 16],
-    values: Vec<u8>,
+    values: [u8; 256],
+    count: usize,
 }
 
 impl Huffman {
@@ -200,7 +222,10 @@ impl Huffman {
             code = (code + count) << 1;
             entry
         });
-        Self { lengths, values: values.to_vec() }
+        let mut all = [0; 256];
+        let count = values.len().min(all.len());
+        all[..count].copy_from_slice(&values[..count]);
+        Self { lengths, values: all, count }
     }
 
     fn read(&self, bits: &mut Bits) -> Result<u8, Reason> {
@@ -208,7 +233,8 @@ impl Huffman {
         for (behind, add) in self.lengths {
             code = code << 1 | i32::from(bits.bit()?);
             if code < behind {
-                let value = usize::try_from(code + add).ok().and_then(|at| self.values.get(at));
+                let values = &self.values[..self.count];
+                let value = usize::try_from(code + add).ok().and_then(|at| values.get(at));
                 return value.copied().ok_or("has a code that its tables do not know");
             }
         }
@@ -264,17 +290,31 @@ impl Bits<'_> {
 
     /// Passes over what stands before this marker, and over it.
     fn restart(&mut self, marker: u8) -> Result<(), Reason> {
+        self.pad()?;
         let (found, behind) = markers::next(self.bytes, self.at).ok_or("is cut off")?;
         if found != marker || behind - self.at > STRAY + 2 {
             return Err("has lost a restart interval");
         }
-        (self.at, self.left) = (behind, 0);
+        self.at = behind;
+        Ok(())
+    }
+
+    /// Passes over what fills the last byte of an interval: ones (T.81, F.1.2.3), or zeros
+    /// as hardware may have it. A reader that lost its place finds both by chance only.
+    fn pad(&mut self) -> Result<(), Reason> {
+        let ones = (1_u8 << self.left) - 1;
+        let fill = self.last & ones;
+        if fill != ones && fill != 0 {
+            return Err("has an interval that does not end where it should");
+        }
+        self.left = 0;
         Ok(())
     }
 
     /// Whether what is left is little enough for the picture to be whole: a reader that
     /// lost its place ends early.
-    fn end(&self, marked: bool) -> Result<(), Reason> {
+    fn end(&mut self, marked: bool) -> Result<(), Reason> {
+        self.pad()?;
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let (rest, most) = if marked {
             let (marker, behind) = markers::next(self.bytes, self.at).ok_or("is cut off")?;

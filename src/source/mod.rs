@@ -12,10 +12,10 @@ pub mod modes;
 pub mod motion_jpeg;
 mod negotiate;
 pub mod picture;
-pub mod replay;
+mod replay;
 pub mod settings;
 mod timestamps;
-pub mod v4l2;
+mod v4l2;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -14,7 +14,7 @@ use crate::pixels::frame::{Frame, Orientation, PixelFormat};
 
 /// What is played.
 #[derive(Debug)]
-enum Reel {
+enum Recording {
     Files(Vec<PathBuf>),
     /// A file's bytes and where its pictures lie.
     MotionJpeg {
@@ -25,7 +25,7 @@ enum Reel {
 
 /// A source that plays recorded pictures.
 pub struct Replay {
-    reel: Reel,
+    recording: Recording,
     name: String,
     fps: u32,
     repeat: bool,
@@ -64,7 +64,7 @@ impl Replay {
             SourceError::Lost(format!("{}: {reason}", path.display()))
         };
         let none = "no pictures in it (JPEG or PNG, or a .mjpeg file)";
-        let reel = if path.is_dir() {
+        let recording = if path.is_dir() {
             let (files, others) = pictures_in(path).map_err(|error| lost(&error))?;
             match others.first() {
                 Some(other) if files.is_empty() => return Err(lost(&format!("{none}; {other}"))),
@@ -75,10 +75,10 @@ impl Replay {
                 ),
                 None => {}
             }
-            Reel::Files(files)
+            Recording::Files(files)
         } else if has_extension(path, &MOTION_JPEG) {
             let bytes = std::fs::read(path).map_err(|error| lost(&error))?;
-            Reel::MotionJpeg { pictures: motion_jpeg::split(&bytes), bytes }
+            Recording::MotionJpeg { pictures: motion_jpeg::split(&bytes), bytes }
         } else {
             let mut head = Vec::new();
             let file = std::fs::File::open(path).map_err(|error| lost(&error))?;
@@ -86,10 +86,10 @@ impl Replay {
             if let Some(medium) = media::by_content(&head) {
                 return Err(lost(&format!("it is {medium}")));
             }
-            Reel::Files(vec![path.to_owned()])
+            Recording::Files(vec![path.to_owned()])
         };
         let replay = Self {
-            reel,
+            recording,
             name: path.display().to_string(),
             fps: settings.fps,
             repeat: settings.repeat,
@@ -104,9 +104,9 @@ impl Replay {
     }
 
     fn len(&self) -> usize {
-        match &self.reel {
-            Reel::Files(files) => files.len(),
-            Reel::MotionJpeg { pictures, .. } => pictures.len(),
+        match &self.recording {
+            Recording::Files(files) => files.len(),
+            Recording::MotionJpeg { pictures, .. } => pictures.len(),
         }
     }
 
@@ -178,11 +178,11 @@ impl FrameSource for Replay {
 impl Replay {
     /// Puts a picture into `frame`.
     fn show(&self, number: usize, frame: &mut Frame) -> Result<(), String> {
-        match &self.reel {
-            Reel::Files(files) => {
+        match &self.recording {
+            Recording::Files(files) => {
                 picture::read_into(&files[number], frame).map_err(|error| error.to_string())
             }
-            Reel::MotionJpeg { bytes, pictures } => {
+            Recording::MotionJpeg { bytes, pictures } => {
                 frame.data.clear();
                 frame.data.extend_from_slice(&bytes[pictures[number].clone()]);
                 frame.format = PixelFormat::Mjpeg;

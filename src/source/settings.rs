@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::controls::Wishes;
+use super::controls::ControlValues;
 use super::formats::{self, FORMATS};
 use super::media;
 use crate::pixels::frame::Orientation;
@@ -37,10 +37,10 @@ pub struct Settings {
     pub repeat: bool,
     /// Controls of the camera by the names of `v4l2-ctl --list-ctrls`: a number, true or
     /// false, or a menu's entry. Default none: the camera keeps what it has.
-    pub controls: Wishes,
+    pub controls: ControlValues,
     /// Controls that are set while it is too dark to find a face, and taken back when
     /// light returns: a longer exposure, a lower frame rate. Default none.
-    pub low_light: Wishes,
+    pub low_light: ControlValues,
 }
 
 impl Default for Settings {
@@ -55,8 +55,8 @@ impl Default for Settings {
             rotate: 0,
             mirror: false,
             repeat: false,
-            controls: Wishes::new(),
-            low_light: Wishes::new(),
+            controls: ControlValues::new(),
+            low_light: ControlValues::new(),
         }
     }
 }

@@ -25,7 +25,7 @@ use super::errno::explain;
 use super::formats::{known, matrix, range};
 use super::frame_source::{FrameSource, SourceError};
 use super::guard::guarded;
-use super::negotiate::{Wish, choose};
+use super::negotiate::{Request, choose};
 use super::settings::Settings;
 use super::timestamps::Timestamps;
 use crate::clock::Clock;
@@ -96,10 +96,11 @@ impl Camera {
                 _ => SourceError::Lost(reason),
             });
         }
-        let choice = choose(&node.formats, &Wish::of(settings, needed)).map_err(refused)?;
+        let choice = choose(&node.formats, &Request::of(settings, needed)).map_err(refused)?;
         let fourcc = FourCC::new(&choice.fourcc);
-        let wish = Format::new(choice.size.width, choice.size.height, fourcc);
-        let given = device.set_format(&wish).map_err(|error| lost("refuses the format", &error))?;
+        let asked = Format::new(choice.size.width, choice.size.height, fourcc);
+        let given =
+            device.set_format(&asked).map_err(|error| lost("refuses the format", &error))?;
         let interval = Fraction::new(choice.interval.numerator, choice.interval.denominator);
         let rate = device.set_params(&Parameters::new(interval));
         controls::apply(&device, "camera.controls", &settings.controls).map_err(refused)?;
@@ -148,8 +149,9 @@ impl Camera {
         for more in (0..=BUFFERS).rev() {
             let (bytes, of) = stream.next()?;
             meta = *of;
-            // A loopback device keeps its last picture for the next reader. (Or its writer
-            // counts from zero: then all look stale, and the last is taken.)
+            // A loopback device keeps the last picture of its writer for the next reader: a
+            // frame older than the opening is passed over. Where the writer's times begin at
+            // zero, all frames look older, and the last that waits is taken.
             let stale = !self.fresh && stamp(&meta).is_some_and(|taken| taken < self.opened);
             if more == 0 || !(stale || handle.poll(POLLIN, 0).is_ok_and(|ready| ready > 0)) {
                 let used = (meta.bytesused as usize).min(bytes.len());
@@ -204,7 +206,8 @@ impl FrameSource for Camera {
         if meta.flags.contains(Flags::ERROR) {
             return Err(bad(&"flagged by the driver"));
         }
-        // Here and not where it is decoded: frames that are passed over count too.
+        // Checked here and not only where frames are decoded, since most are never decoded:
+        // a camera that sends nothing whole is opened again all the same.
         preprocess::check(frame).map_err(|reason| bad(&reason))
     }
 
