@@ -5,11 +5,14 @@ use serde::{Deserialize, Serialize};
 /// Width and height in pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Size {
+    /// Pixels.
     pub width: u32,
+    /// Pixels.
     pub height: u32,
 }
 
 impl Size {
+    /// Width before height, in pixels.
     pub const fn new(width: u32, height: u32) -> Self {
         Self { width, height }
     }
@@ -30,13 +33,18 @@ impl std::fmt::Display for Size {
 /// Edges are real numbers: a pixel `i` covers `[i, i + 1)`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rect {
+    /// The left edge, from the picture's left, in pixels.
     pub x: f32,
+    /// The top edge, from the picture's top, in pixels.
     pub y: f32,
+    /// Pixels, not negative.
     pub width: f32,
+    /// Pixels, not negative.
     pub height: f32,
 }
 
 impl Rect {
+    /// From the left and top edge, width and height, in pixels.
     pub const fn new(x: f32, y: f32, width: f32, height: f32) -> Self {
         Self { x, y, width, height }
     }
@@ -46,18 +54,22 @@ impl Rect {
         Self::new(left, top, (right - left).max(0.0), (bottom - top).max(0.0))
     }
 
+    /// The right edge, in pixels.
     pub fn right(&self) -> f32 {
         self.x + self.width
     }
 
+    /// The bottom edge, in pixels.
     pub fn bottom(&self) -> f32 {
         self.y + self.height
     }
 
+    /// The middle, x before y, in pixels.
     pub fn centre(&self) -> (f32, f32) {
         (self.x + self.width / 2.0, self.y + self.height / 2.0)
     }
 
+    /// Square pixels.
     pub fn area(&self) -> f32 {
         self.width * self.height
     }

@@ -13,7 +13,16 @@ pub enum PixelError {
     Jpeg(String),
     /// The frame's bytes do not fill its size.
     #[error("{format:?} {size} needs {needed} bytes, the frame has {found}")]
-    Short { format: PixelFormat, size: Size, needed: usize, found: usize },
+    Short {
+        /// As the frame says.
+        format: PixelFormat,
+        /// As the frame says, in pixels.
+        size: Size,
+        /// Bytes of such a picture.
+        needed: usize,
+        /// Bytes that came.
+        found: usize,
+    },
     /// Empty or larger than anything a camera makes.
     #[error("a picture of {0} is outside 1x1 to 16384x16384")]
     Size(Size),

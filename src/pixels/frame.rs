@@ -61,13 +61,17 @@ impl Orientation {
 pub struct Frame {
     /// Exactly the valid bytes (V4L2's `bytesused`), never the whole buffer.
     pub data: Vec<u8>,
+    /// How they are to be read.
     pub format: PixelFormat,
     /// Size as stored, before [`Orientation`] is applied.
     pub size: Size,
     /// Bytes from one row of the first plane to the next; 0 for compressed pictures.
     pub stride: usize,
+    /// Of raw YUV and grey pictures.
     pub range: Range,
+    /// Of raw YUV pictures.
     pub matrix: Matrix,
+    /// How it is turned to stand upright.
     pub orientation: Orientation,
     /// When the sensor took it (the driver's timestamp), else when it was read.
     pub captured: Moment,

@@ -20,7 +20,7 @@ use crate::geometry::Size;
 const SCAN_LIMIT: u32 = 100;
 
 /// A decoder with its buffers, all reused from picture to picture.
-pub struct JpegDecoder {
+pub(crate) struct JpegDecoder {
     turbo: Decompressor,
     pixels: Vec<u8>,
     /// A picture without its stray bytes.
@@ -48,7 +48,7 @@ fn broken(error: impl std::fmt::Display) -> PixelError {
 ///
 /// There is none, not even all of its header, or it is larger than 16384 pixels to a
 /// side.
-pub fn outline(data: &[u8]) -> Result<Outline, PixelError> {
+pub(crate) fn outline(data: &[u8]) -> Result<Outline, PixelError> {
     let outline = Outline::of(data)?;
     let fits = |side: u32| (1..=MAX_SIDE).contains(&side);
     if fits(outline.size.width) && fits(outline.size.height) {
@@ -62,7 +62,7 @@ impl JpegDecoder {
     /// # Errors
     ///
     /// The library has no memory.
-    pub fn new() -> Result<Self, PixelError> {
+    pub(crate) fn new() -> Result<Self, PixelError> {
         let mut turbo = Decompressor::new().map_err(broken)?;
         turbo.set_scan_limit(SCAN_LIMIT).map_err(broken)?;
         Ok(Self { turbo, pixels: Vec::new(), mended: Vec::new(), strays: false, standard: None })
@@ -75,7 +75,7 @@ impl JpegDecoder {
     /// # Errors
     ///
     /// The picture is not whole, or of a kind that the library does not read.
-    pub fn decode(
+    pub(crate) fn decode(
         &mut self,
         data: &[u8],
         outline: &Outline,

@@ -10,19 +10,19 @@ use super::error::PixelError;
 use crate::geometry::Size;
 
 /// Start of a picture.
-pub const SOI: u8 = 0xD8;
+pub(crate) const SOI: u8 = 0xD8;
 /// End of a picture.
-pub const EOI: u8 = 0xD9;
+pub(crate) const EOI: u8 = 0xD9;
 /// Start of a scan: compressed data follow.
-pub const SOS: u8 = 0xDA;
+pub(crate) const SOS: u8 = 0xDA;
 /// Huffman tables.
-pub const DHT: u8 = 0xC4;
+pub(crate) const DHT: u8 = 0xC4;
 /// Restart interval.
-pub const DRI: u8 = 0xDD;
+pub(crate) const DRI: u8 = 0xDD;
 /// Exif stands in this one,
-pub const APP1: u8 = 0xE1;
+pub(crate) const APP1: u8 = 0xE1;
 /// and what Adobe's programs add in this.
-pub const APP14: u8 = 0xEE;
+pub(crate) const APP14: u8 = 0xEE;
 
 /// So many start markers in front of a picture may turn out to be none.
 const FALSE_STARTS: usize = 4;
@@ -30,19 +30,19 @@ const FALSE_STARTS: usize = 4;
 const STRAY: usize = 64;
 
 /// Whether a marker stands alone, without length and content: restarts and TEM.
-pub fn stands_alone(marker: u8) -> bool {
+pub(crate) fn stands_alone(marker: u8) -> bool {
     marker == 0x01 || (0xD0..=0xD7).contains(&marker)
 }
 
 /// Whether a marker begins a frame header: SOF0 to SOF15, which are C0 to CF except
 /// DHT (C4), JPG (C8) and DAC (CC).
-pub fn is_frame_header(marker: u8) -> bool {
+pub(crate) fn is_frame_header(marker: u8) -> bool {
     (0xC0..=0xCF).contains(&marker) && ![DHT, 0xC8, 0xCC].contains(&marker)
 }
 
 /// The next marker from `at` on, and where it ends; bytes in front of it, fill bytes
 /// and stuffed zeros are passed over.
-pub fn next(bytes: &[u8], mut at: usize) -> Option<(u8, usize)> {
+pub(crate) fn next(bytes: &[u8], mut at: usize) -> Option<(u8, usize)> {
     loop {
         at += bytes.get(at..)?.iter().position(|byte| *byte == 0xFF)?;
         at += bytes[at..].iter().position(|byte| *byte != 0xFF)?;
@@ -54,7 +54,7 @@ pub fn next(bytes: &[u8], mut at: usize) -> Option<(u8, usize)> {
 }
 
 /// The content of a segment whose marker ends at `at`.
-pub fn content(bytes: &[u8], at: usize) -> Option<Range<usize>> {
+pub(crate) fn content(bytes: &[u8], at: usize) -> Option<Range<usize>> {
     let length = usize::from(u16::from_be_bytes([*bytes.get(at)?, *bytes.get(at + 1)?]));
     let end = at + length;
     (length >= 2 && end <= bytes.len()).then_some(at + 2..end)
@@ -62,15 +62,15 @@ pub fn content(bytes: &[u8], at: usize) -> Option<Range<usize>> {
 
 /// Where the parts of a picture lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outline {
+pub(crate) struct Outline {
     /// Where its start marker begins.
-    pub start: usize,
+    pub(crate) start: usize,
     /// Size that its frame header states, in pixels.
-    pub size: Size,
+    pub(crate) size: Size,
     /// Where the compressed data of its first scan begin.
-    pub scan: usize,
+    pub(crate) scan: usize,
     /// Where its last end marker ends, if it has one.
-    pub end: Option<usize>,
+    pub(crate) end: Option<usize>,
 }
 
 impl Outline {
@@ -79,7 +79,7 @@ impl Outline {
     /// # Errors
     ///
     /// There is no picture in these bytes, or not even all of its header.
-    pub fn of(data: &[u8]) -> Result<Self, PixelError> {
+    pub(crate) fn of(data: &[u8]) -> Result<Self, PixelError> {
         let mut failed = None;
         let mut from = 0;
         for _ in 0..FALSE_STARTS {
@@ -128,7 +128,7 @@ impl Outline {
 
     /// The segments of the header, from the first behind the start marker to that of
     /// the first scan.
-    pub fn segments<'a>(&self, data: &'a [u8]) -> impl Iterator<Item = (u8, &'a [u8])> {
+    pub(crate) fn segments<'a>(&self, data: &'a [u8]) -> impl Iterator<Item = (u8, &'a [u8])> {
         let (mut at, scan) = (self.start + 2, self.scan);
         std::iter::from_fn(move || {
             while at < scan {

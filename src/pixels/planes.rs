@@ -7,31 +7,31 @@ use crate::geometry::Size;
 
 /// The longest side of a picture, in pixels: larger than any sensor has. It bounds every
 /// offset that is computed here.
-pub const MAX_SIDE: u32 = 16384;
+pub(crate) const MAX_SIDE: u32 = 16384;
 
 /// Rows of bytes, `stride` apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Strip {
-    pub offset: usize,
-    pub stride: usize,
+pub(crate) struct Strip {
+    pub(crate) offset: usize,
+    pub(crate) stride: usize,
     /// Valid bytes in a row.
-    pub row: usize,
-    pub rows: usize,
+    pub(crate) row: usize,
+    pub(crate) rows: usize,
 }
 
 /// One colour component: every `step`-th byte of a strip's rows from `first`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Component {
-    pub strip: usize,
-    pub first: usize,
-    pub step: usize,
+pub(crate) struct Component {
+    pub(crate) strip: usize,
+    pub(crate) first: usize,
+    pub(crate) step: usize,
     /// Samples in a row.
-    pub samples: usize,
+    pub(crate) samples: usize,
 }
 
 /// What the components mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Colours {
+pub(crate) enum Colours {
     Rgb,
     Yuv(Range, Matrix),
     Grey(Range),
@@ -40,13 +40,13 @@ pub enum Colours {
 /// A raw picture's layout. Up to three strips and three components, in arrays so
 /// that describing a frame allocates nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Planes {
-    pub size: Size,
-    pub strips: [Strip; 3],
-    pub strip_count: usize,
-    pub components: [Component; 3],
-    pub component_count: usize,
-    pub colours: Colours,
+pub(crate) struct Planes {
+    pub(crate) size: Size,
+    pub(crate) strips: [Strip; 3],
+    pub(crate) strip_count: usize,
+    pub(crate) components: [Component; 3],
+    pub(crate) component_count: usize,
+    pub(crate) colours: Colours,
 }
 
 impl Planes {
@@ -56,7 +56,7 @@ impl Planes {
     ///
     /// A size outside 1 to 16384, too few bytes, or a format that must be decoded or
     /// unpacked first.
-    pub fn of(frame: &Frame) -> Result<Self, PixelError> {
+    pub(crate) fn of(frame: &Frame) -> Result<Self, PixelError> {
         let Frame { format, size, stride, range, matrix, .. } = *frame;
         let planes = Self::describe(format, size, stride, range, matrix)?;
         let (needed, found) = (planes.needed(), frame.data.len());
@@ -110,7 +110,7 @@ impl Planes {
     }
 
     /// `strips` one to three, `components` the first `component_count` valid.
-    pub fn new(
+    pub(crate) fn new(
         size: Size,
         strips: &[Strip],
         components: [Component; 3],
@@ -123,7 +123,7 @@ impl Planes {
     }
 
     /// Bytes that a picture of this layout has at least.
-    pub fn needed(&self) -> usize {
+    pub(crate) fn needed(&self) -> usize {
         let end = |strip: &Strip| strip.offset + strip.stride * (strip.rows - 1) + strip.row;
         self.strips[..self.strip_count].iter().map(end).max().unwrap_or(0)
     }

@@ -19,7 +19,7 @@ use crate::geometry::Size;
 /// # Errors
 ///
 /// What is missing.
-pub fn check(frame: &Frame) -> Result<(), PixelError> {
+pub(crate) fn check(frame: &Frame) -> Result<(), PixelError> {
     match frame.format {
         PixelFormat::Mjpeg => jpeg::outline(&frame.data).map(drop),
         format if unpack::is_packed(format) => unpack::check(frame).map(drop),
@@ -40,12 +40,18 @@ pub struct Preprocessor {
 }
 
 impl Preprocessor {
+    /// For input tensors of this kind.
+    ///
+    /// # Errors
+    ///
+    /// The JPEG library has no memory.
     pub fn new(spec: InputSpec) -> Result<Self, PixelError> {
         let (table, jpeg) = (Table::new(spec.encoding), JpegDecoder::new()?);
         let unpacker = Unpacker::default();
         Ok(Self { spec, table, jpeg, unpacker, plan: None, decoding: Duration::ZERO })
     }
 
+    /// What it fills.
     pub fn spec(&self) -> &InputSpec {
         &self.spec
     }
@@ -56,7 +62,11 @@ impl Preprocessor {
     }
 
     /// Fills `tensor`, of this preprocessor's spec, with the letterboxed upright
-    /// picture.
+    /// picture, and says where in it the picture lies.
+    ///
+    /// # Errors
+    ///
+    /// The frame is no whole picture, or not of 1 to 16384 pixels a side.
     pub fn prepare(
         &mut self,
         frame: &Frame,

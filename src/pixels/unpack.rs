@@ -77,27 +77,35 @@ impl Unpacker {
             unreachable!("the caller asked is_packed()");
         };
         let Size { width, height } = frame.size;
-        let rows = frame.data.chunks(stride).take(height as usize);
-        let words = rows.flat_map(|row| row.as_chunks::<BYTES>().0.iter().take(width as usize));
-        let words = words.map(|bytes| {
+        let (width, height) = (width as usize, height as usize);
+        let word = |bytes: &[u8; BYTES]| {
             u32::from(if high_first {
                 u16::from_be_bytes(*bytes)
             } else {
                 u16::from_le_bytes(*bytes)
             })
-        });
-        self.bytes.clear();
+        };
+        let rows = frame.data.chunks(stride).take(height);
+        let rows = rows.map(|row| &row.as_chunks::<BYTES>().0[..width]);
         let format = match bits {
             Bits::Colours(colours) => {
-                self.bytes.extend(words.flat_map(|word| {
-                    colours.map(|(shift, bits)| stretched(word >> shift & ((1 << bits) - 1), bits))
-                }));
+                self.bytes.resize(3 * width * height, 0);
+                for (row, out) in rows.zip(self.bytes.chunks_exact_mut(3 * width)) {
+                    for (bytes, out) in row.iter().zip(out.as_chunks_mut::<3>().0) {
+                        let word = word(bytes);
+                        *out = colours.map(|(shift, bits)| stretched(word >> shift, bits));
+                    }
+                }
                 PixelFormat::Rgb24
             }
             Bits::Grey(bits) => {
-                // More than it should have (a driver that fills all 16) is white.
-                let byte = |word: u32| (word >> (bits - 8)).min(255) as u8;
-                self.bytes.extend(words.map(byte));
+                self.bytes.resize(width * height, 0);
+                for (row, out) in rows.zip(self.bytes.chunks_exact_mut(width)) {
+                    for (bytes, out) in row.iter().zip(out) {
+                        // More than it should have (a driver that fills all 16) is white.
+                        *out = (word(bytes) >> (bits - 8)).min(255) as u8;
+                    }
+                }
                 PixelFormat::Grey
             }
         };
@@ -106,7 +114,8 @@ impl Unpacker {
     }
 }
 
-/// A value of 5 or 6 bits as one of 8: all ones stay white.
+/// The lowest 5 or 6 bits of a value as 8: all ones stay white.
 fn stretched(value: u32, bits: u32) -> u8 {
+    let value = value & ((1 << bits) - 1);
     (value << (8 - bits) | value >> (2 * bits - 8)) as u8
 }

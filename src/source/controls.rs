@@ -9,14 +9,16 @@ use serde::{Deserialize, Serialize};
 use v4l::control::{Control, Description, Flags, Type, Value};
 use v4l::device::Device;
 
-use super::Settings;
 use super::guard::guarded;
+use super::settings::Settings;
 
 /// What the owner wants a control to be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ControlValue {
+    /// On or off.
     Switch(bool),
+    /// A number, or a menu's entry by its number.
     Number(i64),
     /// One of a menu's entries.
     Entry(String),
@@ -36,7 +38,7 @@ impl std::fmt::Display for ControlValue {
 }
 
 /// The name in the settings.
-pub fn name_of(driver: &str) -> String {
+pub(super) fn name_of(driver: &str) -> String {
     let lower =
         driver.chars().map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { ' ' });
     lower.collect::<String>().split_whitespace().collect::<Vec<_>>().join("_")
@@ -47,7 +49,7 @@ pub fn name_of(driver: &str) -> String {
 /// # Errors
 ///
 /// In words for the owner: which key, and what the camera takes.
-pub fn apply(device: &Device, table: &str, wanted: &ControlValues) -> Result<(), String> {
+pub(super) fn apply(device: &Device, table: &str, wanted: &ControlValues) -> Result<(), String> {
     if wanted.is_empty() {
         return Ok(());
     }
@@ -79,7 +81,7 @@ pub fn apply(device: &Device, table: &str, wanted: &ControlValues) -> Result<(),
 /// The latter are those of `[camera.controls]`, else the driver's defaults. The values that
 /// the camera had before would be wrong: after a crash in the dark they are those of
 /// `[camera.low_light]`, which the camera keeps while it has power.
-pub struct LowLight {
+pub(super) struct LowLight {
     dark: ControlValues,
     light: ControlValues,
 }
@@ -92,7 +94,7 @@ impl LowLight {
     /// # Errors
     ///
     /// In words for the owner: which key, and what the camera takes.
-    pub fn prepare(device: &Device, settings: &Settings) -> Result<Self, String> {
+    pub(super) fn prepare(device: &Device, settings: &Settings) -> Result<Self, String> {
         let dark = settings.low_light.clone();
         if dark.is_empty() {
             return Ok(Self { light: ControlValues::new(), dark });
@@ -107,7 +109,7 @@ impl LowLight {
     /// # Errors
     ///
     /// The control that the camera refuses.
-    pub fn set(&self, device: &Device, on: bool) -> Result<bool, String> {
+    pub(super) fn set(&self, device: &Device, on: bool) -> Result<bool, String> {
         let values = if on { &self.dark } else { &self.light };
         apply(device, LOW_LIGHT, values).map(|()| on && !values.is_empty())
     }

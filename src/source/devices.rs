@@ -23,13 +23,19 @@ use crate::geometry::Size;
 /// One `/dev/video*` node.
 #[derive(Clone, Debug, Serialize)]
 pub struct Node {
+    /// `/dev/video0`.
     pub path: PathBuf,
     /// A name that stays when numbers move: below `/dev/v4l/by-id`, else by-path.
     pub link: Option<PathBuf>,
+    /// The driver's name, such as `uvcvideo`.
     pub driver: String,
+    /// The device's own name.
     pub card: String,
+    /// Where it is plugged in, such as `usb-0000:01:00.0-1.3`.
     pub bus: String,
+    /// What it lists.
     pub formats: Vec<Offer>,
+    /// Whether it can be used.
     pub state: State,
     /// Why it cannot be used, and what to do; none where it can.
     pub unusable: Option<String>,
@@ -39,11 +45,13 @@ pub struct Node {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
+    /// Nobody streams from it, and there is a format that is read here.
     Usable,
     /// It is a camera, and not to be had just now: no permission, no writer.
     Unavailable,
     /// It is a camera, and somebody streams from it: perhaps this daemon.
     Busy,
+    /// A codec, metadata, an output, a camera's receiver, a format that is not read.
     NotACamera,
 }
 

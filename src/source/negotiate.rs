@@ -7,14 +7,14 @@
 //! 1. What the owner pinned.
 //! 2. The wanted rate. A slower mode is taken only where no mode reaches it.
 //! 3. The needed pixels in both directions, or as many of them as there are.
-//! 4. Modes that cost at most [`WORTH`] times the cheapest: more pixels would only be
-//!    thrown away.
+//! 4. Modes that cost at most [`WORTH`] times the cheapest and whose sides are at most
+//!    [`ROOM`] times the needed ones: more pixels would only be thrown away.
 //! 5. The shape of the largest picture that the camera sends at that rate, since other
 //!    shapes are usually cut out of it; then the cheapest.
 
-use super::Settings;
 use super::formats::FORMATS;
 use super::modes::{Interval, Offer, Rates, reaches};
+use super::settings::Settings;
 use crate::geometry::Size;
 use crate::pixels::frame::PixelFormat;
 
@@ -65,6 +65,8 @@ impl Request {
 /// sees. The decoding and shrinking of a small picture is a twentieth of a frame's work
 /// (docs/design/performance.md); four times that is still less than half of it.
 const WORTH: f64 = 4.0;
+/// Sides so many times the needed ones are large enough for any shape: 640x360 for 224.
+const ROOM: f64 = 3.0;
 /// Shapes nearer than this are the same: 1366x768 is 16:9.
 const SAME_SHAPE: f64 = 0.01;
 /// What cameras without a list of sizes all have.
@@ -108,11 +110,17 @@ fn cheapest<'a>(
     let fill = fast.iter().map(|one| one.fill(request)).fold(0.0, f64::max);
     let filling = || fast.iter().copied().filter(|one| one.fill(request) >= fill);
     let least = filling().map(Candidate::cost).fold(f64::INFINITY, f64::min);
+    let has_room = |one: &Candidate| {
+        f64::from(one.size.width) <= ROOM * f64::from(request.needed.width)
+            && f64::from(one.size.height) <= ROOM * f64::from(request.needed.height)
+    };
+    let is_worth =
+        |one: &Candidate| one.cost() <= least || (one.cost() <= WORTH * least && has_room(one));
     // In steps, so that nearly the same shape is the same.
     let unlike = |one: &Candidate| {
         shape.map_or(0.0, |shape| ((aspect(one.size) / shape).ln().abs() / SAME_SHAPE).floor())
     };
-    filling().filter(|one| one.cost() <= WORTH * least).min_by(|a, b| {
+    filling().filter(|one| is_worth(one)).min_by(|a, b| {
         let order = unlike(a).total_cmp(&unlike(b)).then(a.cost().total_cmp(&b.cost()));
         // Whatever the order in which a driver lists its modes.
         order.then_with(|| a.key().cmp(&b.key()))
@@ -192,7 +200,7 @@ impl Candidate {
 
     /// Nanoseconds of processor time for a frame.
     fn cost(&self) -> f64 {
-        self.size.area() as f64 * cost_per_pixel(self.format)
+        cost(self.format, self.size)
     }
 
     /// What tells two modes apart.
@@ -206,20 +214,23 @@ fn aspect(size: Size) -> f64 {
     f64::from(size.width) / f64::from(size.height.max(1))
 }
 
-/// Nanoseconds of processor time for a pixel that the camera sends, up to the input tensor,
-/// on the machine of `docs/design/performance.md`. Raw formats are told apart by the bytes
-/// that are read. Brightness alone comes last of them: the model learnt from colour.
-fn cost_per_pixel(format: PixelFormat) -> f64 {
+/// Nanoseconds of processor time for a frame, up to the input tensor: measured on the
+/// machine of `docs/design/performance.md` with frames of 320x240 to 1920x1440. A JPEG's
+/// time hardly shrinks with a small picture, since inverse transforms are done at the scale
+/// that is needed. Brightness alone is as dear as it is unwelcome: the model learnt from
+/// colour, so it comes last of the raw formats.
+fn cost(format: PixelFormat, size: Size) -> f64 {
     use PixelFormat as P;
-    match format {
-        P::Nv12 | P::Nv21 | P::I420 | P::Yv12 => 0.6,
-        P::Yuyv | P::Yvyu | P::Uyvy | P::Vyuy | P::Nv16 | P::Nv61 | P::Yuv422p => 0.7,
-        P::Rgb24 | P::Bgr24 | P::Nv24 | P::Nv42 => 0.9,
-        P::Rgbx32 | P::Bgrx32 | P::Xrgb32 | P::Xbgr32 | P::P010 => 1.2,
-        P::Rgb565 | P::Rgb565Be | P::Rgb555 => 1.6,
-        P::Grey | P::Grey10 | P::Grey12 | P::Grey14 | P::Grey16 => 1.7,
-        P::Mjpeg => 1.8,
-    }
+    let (frame, pixel) = match format {
+        P::Nv12 | P::Nv21 | P::I420 | P::Yv12 => (0.0, 0.67),
+        P::Yuyv | P::Yvyu | P::Uyvy | P::Vyuy | P::Nv16 | P::Nv61 | P::Yuv422p => (0.0, 0.7),
+        P::Rgb24 | P::Bgr24 | P::P010 | P::Nv24 | P::Nv42 => (0.0, 0.8),
+        P::Rgbx32 | P::Bgrx32 | P::Xrgb32 | P::Xbgr32 => (0.0, 0.9),
+        P::Rgb565 | P::Rgb565Be | P::Rgb555 => (0.0, 1.3),
+        P::Grey | P::Grey10 | P::Grey12 | P::Grey14 | P::Grey16 => (0.0, 1.7),
+        P::Mjpeg => (280_000.0, 0.75),
+    };
+    frame + size.area() as f64 * pixel
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ enum Recording {
 }
 
 /// A source that plays recorded pictures.
-pub struct Replay {
+pub(super) struct Replay {
     recording: Recording,
     name: String,
     fps: u32,
@@ -55,7 +55,7 @@ impl Replay {
     /// # Errors
     ///
     /// It cannot be read, or there is no picture in it; names what is there instead.
-    pub fn open(
+    pub(super) fn open(
         path: &Path,
         settings: &Settings,
         clock: Arc<dyn Clock>,

@@ -10,6 +10,7 @@ use super::media;
 use crate::pixels::frame::Orientation;
 use crate::publish::topics::Name;
 
+/// The `[camera]` section.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {

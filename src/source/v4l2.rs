@@ -42,7 +42,7 @@ const POLLIN: i16 = 1;
 const FORMAT_CHECK: Duration = Duration::from_secs(2);
 
 /// An open, streaming camera.
-pub struct Camera {
+pub(super) struct Camera {
     /// `None` only while being dropped.
     io: Option<(Device, Stream<'static>)>,
     given: Format,
@@ -66,7 +66,7 @@ impl Camera {
     /// # Errors
     ///
     /// In words for the owner: which device, what is wrong, what to do.
-    pub fn open(
+    pub(super) fn open(
         path: &Path,
         settings: &Settings,
         needed: Size,
