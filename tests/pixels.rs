@@ -531,6 +531,25 @@ proptest! {
     }
 }
 
+/// libjpeg-turbo, left alone, goes on within a header that broke off: one bad frame would
+/// spoil all that follow.
+#[test]
+fn a_broken_header_does_not_spoil_the_next_picture() {
+    let clean = jpeg(&picture(64, 48), turbojpeg::Subsamp::Sub2x2);
+    let spec = InputSpec { size: Size::new(32, 32), encoding: RGB };
+    let (mut tensor, mut preprocessor) =
+        (TensorBuffer::new(&spec), Preprocessor::new(spec).unwrap());
+    for (marker, range) in segments(&clean) {
+        for offset in 2..range.len().min(24) {
+            let mut broken = clean.clone();
+            broken[range.start + offset] ^= 0xFF;
+            let _ = preprocessor.prepare(&mjpeg(broken, 64, 48), &mut tensor);
+            let next = preprocessor.prepare(&mjpeg(clean.clone(), 64, 48), &mut tensor);
+            assert!(next.is_ok(), "after a broken {marker:X} at {offset}: {next:?}");
+        }
+    }
+}
+
 #[test]
 fn a_printers_picture_has_its_colours() {
     let (w, h) = (32, 16);

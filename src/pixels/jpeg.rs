@@ -118,6 +118,16 @@ impl JpegDecoder {
     }
 
     fn attempt(&mut self, data: &[u8], size: Size, least: Size) -> Result<Planes, PixelError> {
+        let planes = self.decode_clean(data, size, least);
+        if planes.is_err() {
+            // After an error in a header the library goes on within that header when it is
+            // given the next picture: every later one would be broken, too.
+            self.turbo = decompressor()?;
+        }
+        planes
+    }
+
+    fn decode_clean(&mut self, data: &[u8], size: Size, least: Size) -> Result<Planes, PixelError> {
         let header = self.turbo.read_header(data).map_err(broken)?;
         if (header.width, header.height) != (size.width as usize, size.height as usize) {
             return Err(broken("it states two sizes"));
@@ -205,6 +215,12 @@ impl JpegDecoder {
         let image = turbojpeg::Image { pixels, width, pitch, height, format };
         self.turbo.decompress(data, image).map_err(broken)
     }
+}
+
+fn decompressor() -> Result<Decompressor, PixelError> {
+    let mut turbo = Decompressor::new().map_err(broken)?;
+    turbo.set_scan_limit(SCAN_LIMIT).map_err(broken)?;
+    Ok(turbo)
 }
 
 /// Three bytes a pixel, without padding.
