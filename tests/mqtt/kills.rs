@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use expressiond::mqtt::protocol::Version;
 use expressiond::publish::Publisher;
 
 use crate::mosquitto::Mosquitto;
-use crate::observer::{Observer, Seen};
+use crate::observer::{LIMIT, Observer, Seen};
 use crate::support::{begin, camera, event, first_sightings, settings, speaking};
 
 const PORT: &str = "EXPRESSIOND_TEST_PORT";
@@ -234,6 +235,54 @@ async fn a_full_disk_is_counted_and_stops_no_delivery() {
         assert!(first_sightings(&seen, track).is_sorted(), "track {track} is out of order");
     }
     assert!(daemon.finish() > 0, "the disk was never full");
+}
+
+/// What a full disk kept out of the file is written once there is room, and then survives
+/// a kill. It used to stay in memory only.
+#[tokio::test]
+async fn what_a_full_disk_left_out_is_written_when_there_is_room() {
+    const EVENTS: u64 = 200;
+    let state = tempfile::tempdir().expect("temporary folder");
+    let mut broker = Mosquitto::start();
+    let observer = Observer::at(broker.port).await;
+    broker.stop();
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", r#"trap "" XFSZ; ulimit -S -f 8; exec "$0" "$@""#])
+        .arg(std::env::current_exe().expect("this test"));
+    let mut daemon = Daemon::from(limited, Version::V5, broker.port, state.path());
+    for number in 0..EVENTS {
+        daemon.publish(number);
+    }
+    let journal = state.path().join("outbox.journal");
+    let size = || std::fs::metadata(&journal).expect("there").len();
+    assert!(size() <= 8 * 1024, "the disk was never full");
+    let raised = Command::new("prlimit")
+        .args(["--pid", &daemon.process.id().to_string(), "--fsize=unlimited:unlimited"])
+        .status();
+    assert!(raised.expect("comes with util-linux").success());
+    let missing = || {
+        let bytes = std::fs::read(&journal).expect("there");
+        (0..EVENTS).find(|number| {
+            let text = format!("\"number\":{number}}}").into_bytes();
+            let other = format!("\"number\":{number},").into_bytes();
+            !bytes.windows(text.len()).any(|part| part == text || part == other)
+        })
+    };
+    let limit = Instant::now() + LIMIT;
+    while let Some(number) = missing() {
+        assert!(Instant::now() < limit, "event {number} is not on the disk");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    daemon.kill(EVENTS);
+    broker.resume();
+    let daemon = Daemon::start(Version::V5, broker.port, state.path());
+    let has_all = |seen: &[Seen]| {
+        let found = (0..TRACKS).map(|track| first_sightings(seen, track).len() as u64);
+        found.sum::<u64>() >= EVENTS
+    };
+    observer.until("every event", has_all).await;
+    daemon.finish();
 }
 
 #[tokio::test]
