@@ -10,6 +10,7 @@ use super::command::{Command, CommandError, Rate};
 use super::groups::{GroupSettings, SettingsByGroup};
 use crate::clock::Clock;
 use crate::home_assistant::About;
+use crate::mqtt::client::session::SWEEP;
 use crate::mqtt::message::Class;
 use crate::mqtt::message::{Received, Subscriptions};
 use crate::name::Name;
@@ -20,10 +21,10 @@ use crate::random::jitter;
 const WAITING: usize = 8;
 
 /// After a start, the retained topics of a camera that no longer exists stay for so long.
-/// Home Assistant is told to remove that camera's entities two seconds after the start.
-/// Until it has, they read those topics, and it would log a warning for each entity whose
+/// Home Assistant is told to remove that camera's entities [`SWEEP`] after the start. Until
+/// it has, they read those topics, and it would log a warning for each entity whose
 /// topic was emptied first.
-const CLEANUP_DELAY: Duration = Duration::from_secs(5);
+const CLEANUP_DELAY: Duration = SWEEP.saturating_add(Duration::from_secs(3));
 
 /// What must be heard for [`start`] to do its work.
 pub fn subscriptions(about: &About) -> Subscriptions {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use expressiond::mqtt::protocol::Version;
@@ -55,7 +56,8 @@ async fn child() {
 struct Daemon {
     process: Child,
     input: ChildStdin,
-    output: std::io::Lines<BufReader<ChildStdout>>,
+    /// What it says, line by line.
+    output: Receiver<String>,
 }
 
 impl Daemon {
@@ -75,7 +77,7 @@ impl Daemon {
             .spawn()
             .expect("starts");
         let input = process.stdin.take().expect("piped");
-        let output = BufReader::new(process.stdout.take().expect("piped")).lines();
+        let output = lines(process.stdout.take().expect("piped"));
         let mut daemon = Self { process, input, output };
         daemon.wait_for("ready");
         daemon
@@ -83,8 +85,7 @@ impl Daemon {
 
     fn wait_for(&mut self, text: &str) {
         // The test harness begins a line of its own ("test kills::child ... ").
-        let found = self.output.by_ref().any(|line| line.expect("text").ends_with(text));
-        assert!(found, "the child ended without saying {text}");
+        while !self.next_line(text).ends_with(text) {}
     }
 
     /// Returns when the outbox has the event.
@@ -113,24 +114,48 @@ impl Daemon {
             self.wait_for_any();
         }
         self.end();
-        confirmed
-            + self.output.map_while(Result::ok).filter(|line| line.contains("taken")).count() as u64
+        confirmed + self.output.iter().filter(|line| line.contains("taken")).count() as u64
     }
 
     fn wait_for_any(&mut self) {
-        let found = self.output.by_ref().any(|line| line.expect("text").contains("taken"));
-        assert!(found, "the child ended too early");
+        while !self.next_line("taken").contains("taken") {}
+    }
+
+    fn next_line(&mut self, wanted: &str) -> String {
+        let line = self.output.recv_timeout(LIMIT);
+        line.unwrap_or_else(|why| panic!("the child does not say {wanted}: {why}"))
     }
 
     /// Lets it end in order. Returns how many of its writes had failed.
     fn finish(self) -> u64 {
         let Self { mut process, input, output } = self;
         drop(input);
-        let lines: Vec<String> = output.map(|line| line.expect("text")).collect();
+        // Its output ends with it.
+        let mut lines = Vec::new();
+        loop {
+            match output.recv_timeout(LIMIT) {
+                Ok(line) => lines.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("the child does not end: {lines:?}"),
+            }
+        }
         assert!(process.wait().expect("ended").success());
         let failed = lines.iter().find_map(|line| line.strip_prefix("failed writes: "));
         failed.expect("it says so at the end").parse().expect("a number")
     }
+}
+
+/// Reading from a pipe has no limit of its own: a thread reads, and the test waits for it.
+fn lines(output: ChildStdout) -> Receiver<String> {
+    let (send, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if send.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    lines
 }
 
 fn complete(seen: &[Seen], total: u64) -> bool {
