@@ -30,11 +30,6 @@ impl Backoff {
     }
 }
 
-/// From 0 to 1, from the system's randomness; one half where the system has none.
-pub(crate) fn jitter() -> f64 {
-    getrandom::u64().map_or(0.5, |bits| bits as f64 / u64::MAX as f64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,12 +41,5 @@ mod tests {
         assert_eq!(delays, [1, 2, 4, 5]);
         backoff.reset();
         assert_eq!(backoff.next_delay(1.0), Duration::from_millis(500));
-    }
-
-    #[test]
-    fn jitter_stays_in_its_range_and_varies() {
-        let values: Vec<f64> = (0..100).map(|_| jitter()).collect();
-        assert!(values.iter().all(|value| (0.0..=1.0).contains(value)));
-        assert!(values.windows(2).any(|pair| pair[0] != pair[1]));
     }
 }

@@ -29,12 +29,15 @@ pub mod logging;
 pub mod mqtt;
 pub mod name;
 pub mod panics;
+pub mod paths;
 pub mod pipeline;
 pub mod pixels;
 pub mod process;
 pub mod publish;
+mod random;
 pub mod service;
 #[cfg(feature = "simulate")]
 pub mod simulate;
 pub mod source;
+mod storage;
 pub mod tracks;

@@ -82,7 +82,7 @@ fn main() -> ExitCode {
     match dispatch(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            logging::last_words(&error);
+            logging::fatal(&error);
             ExitCode::from(error.kind().exit_code())
         }
     }

@@ -64,9 +64,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Plan::make(config).map(drop)
     });
     let ending = runtime.block_on(daemon(plan, args.annotate.clone(), rehearse))?;
-    // Ends the publisher's tasks, which hold the lock on the outbox: `start_again` could
-    // not take it.
-    drop(runtime);
+    // Ends the publisher's tasks and with them its lock on the outbox. Not by dropping
+    // the runtime, which would wait for a name server that does not answer: looking up a
+    // name (getaddrinfo(3)) cannot be interrupted, and what it finds is of no use now.
+    runtime.shutdown_background();
     match ending {
         Ending::Finished => Ok(()),
         Ending::Reload => start_again(),

@@ -12,9 +12,12 @@ use crate::mqtt::stats::Stats;
 /// Version of the retained payloads; rises when a reader must change.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// The status is repeated this often, changed or not; readers may call it stale
-/// after three times as long.
-pub const STATUS_INTERVAL: Duration = Duration::from_secs(60);
+/// The status is repeated this often, changed or not, so that its numbers stay fresh.
+pub const STATUS_INTERVAL: Duration = Duration::from_secs(30);
+
+/// A status that is older than this was left by a device that does not run, or does not
+/// reach the broker: six repetitions did not arrive.
+pub const STATUS_STALE: Duration = STATUS_INTERVAL.saturating_mul(6);
 
 pub const ONLINE: &[u8] = b"online";
 pub const OFFLINE: &[u8] = b"offline";

@@ -8,6 +8,7 @@ use super::overrides::Overrides;
 use crate::contract::in_force::InForce;
 use crate::contract::tuning::Tuning;
 use crate::name::Name;
+use crate::storage::Worker;
 
 /// What was changed and what is in force of it, as the status tells.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,8 +28,9 @@ pub struct Changes {
     snapshots: bool,
     /// The one whose word counts most last.
     groups: Vec<Name>,
-    /// Where changes survive; `None` where there is no such place.
-    state_dir: Option<PathBuf>,
+    /// Where changes survive, and the thread that writes them there; `None` where there is
+    /// no such place.
+    kept: Option<(PathBuf, Worker)>,
 }
 
 impl Changes {
@@ -41,7 +43,14 @@ impl Changes {
     ) -> Self {
         let mut runtime = state_dir.as_deref().map(Overrides::load).unwrap_or_default();
         runtime.groups.retain(|known, _| groups.iter().any(|group| group.as_str() == known));
-        Self { runtime, settled, snapshots, groups, state_dir }
+        let kept = state_dir.and_then(|folder| match Worker::start("changes") {
+            Ok(worker) => Some((folder, worker)),
+            Err(error) => {
+                log::error!("changes will not survive a restart, there is no thread: {error}");
+                None
+            }
+        });
+        Self { runtime, settled, snapshots, groups, kept }
     }
 
     pub fn in_force(&self) -> InForce {
@@ -87,11 +96,16 @@ impl Changes {
         news
     }
 
+    /// Writes it down, off this thread: a pause closes the camera now, not when the card
+    /// has answered. Of changes that follow each other faster than that, the last is kept.
     fn keep(&self) {
-        let Some(folder) = &self.state_dir else { return };
-        if let Err(error) = self.runtime.save(folder) {
-            log::error!("cannot keep the change in {}: {error}", folder.display());
-        }
+        let Some((folder, worker)) = &self.kept else { return };
+        let (runtime, folder) = (self.runtime.clone(), folder.clone());
+        worker.submit("changes", move || {
+            if let Err(error) = runtime.save(&folder) {
+                log::error!("cannot keep the change in {}: {error}", folder.display());
+            }
+        });
     }
 }
 
@@ -117,6 +131,8 @@ mod tests {
             !first.hear(SettingsByGroup::from([("hall".to_owned(), closed)])),
             "no news, no write"
         );
+        // Its end waits for what is being written.
+        drop(first);
         let again = changes(&["hall"], folder.path()).in_force().paused;
         assert_eq!((again.value, again.from), (true, Author::Group("hall".to_owned())));
         assert!(!changes(&["floor2"], folder.path()).in_force().paused.value);

@@ -8,13 +8,13 @@ use tokio::sync::{mpsc, watch};
 
 use super::command::{Command, CommandError, Rate};
 use super::groups::{GroupSettings, SettingsByGroup};
-use crate::backoff::jitter;
 use crate::clock::Clock;
 use crate::home_assistant::About;
 use crate::mqtt::message::Class;
 use crate::mqtt::message::{Received, Subscriptions};
 use crate::name::Name;
 use crate::publish::Publisher;
+use crate::random::jitter;
 
 /// Commands that wait to be carried out.
 const WAITING: usize = 8;

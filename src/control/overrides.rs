@@ -1,14 +1,15 @@
 //! What was changed while running and must survive a restart. The settings file
 //! stays its owner's: this is another file, in the state folder.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::groups::{GroupSettings, SettingsByGroup};
 use crate::contract::tuning::Tuning;
+use crate::storage;
 
 /// Changes made over MQTT.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -56,16 +57,10 @@ impl Overrides {
         Self { paused: true, snapshots_withheld: true, ..Self::default() }
     }
 
-    /// Keeps it for the next run: written beside, forced to disk, renamed over.
+    /// Keeps it for the next run. Waits for the disk.
     pub fn save(&self, state_dir: &Path) -> io::Result<()> {
-        fs::create_dir_all(state_dir)?;
-        let path: PathBuf = state_dir.join(FILE);
-        let fresh = path.with_extension("new");
-        let mut file = File::create(&fresh)?;
-        file.write_all(&serde_json::to_vec(self)?)?;
-        file.sync_all()?;
-        fs::rename(&fresh, &path)?;
-        File::open(state_dir)?.sync_all()
+        storage::make_folder(state_dir)?;
+        storage::replace(&state_dir.join(FILE), &serde_json::to_vec(self)?, storage::PRIVATE)
     }
 }
 

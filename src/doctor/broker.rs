@@ -6,13 +6,12 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 
 use super::finding::{Check, Finding};
-use crate::backoff::jitter;
 use crate::config::Config;
-use crate::contract::payload::{OFFLINE, STATUS_INTERVAL};
+use crate::contract::payload::{OFFLINE, STATUS_STALE};
 use crate::error::Kind;
 use crate::home_assistant::About;
 use crate::mqtt::access::Access;
-use crate::mqtt::client::probe::{Heard, Step, Stopped, Visitor, reach, visit};
+use crate::mqtt::client::probe::{self, Step, Stopped, Visited, Visitor, reach, visit};
 use crate::mqtt::credentials::Credentials;
 use crate::mqtt::url::BrokerUrl;
 use crate::name::{DOCTOR, Name};
@@ -21,15 +20,15 @@ const STEPS: [Check; 5] =
     [Check::Broker, Check::Tls, Check::Login, Check::Topics, Check::HomeAssistant];
 
 /// What the broker was asked, and the status that it keeps of this device.
-pub struct Visited {
+pub struct Examined {
     pub findings: Vec<Finding>,
     /// What a daemon said of itself within the last minutes.
     pub status: Option<Value>,
 }
 
 /// Findings for each of [`STEPS`]. Without `credentials` the broker is only reached.
-pub async fn broker(config: &Config, credentials: Option<&Credentials>, about: &About) -> Visited {
-    let without = |findings| Visited { findings, status: None };
+pub async fn broker(config: &Config, credentials: Option<&Credentials>, about: &About) -> Examined {
+    let without = |findings| Examined { findings, status: None };
     // Checked with the settings.
     let Ok(Some(url)) = config.mqtt.broker() else {
         return without(inside());
@@ -55,14 +54,14 @@ pub async fn broker(config: &Config, credentials: Option<&Credentials>, about: &
         }
     };
     match visit(&config.mqtt, &url, &access, visitor(about)).await {
-        Ok(heard) => {
+        Ok(visited) => {
             findings.push(encrypted(&config.mqtt.username, &url));
             findings.push(Finding::ok(Check::Login, format!("accepted as {}", user(config))));
-            findings.push(topics(&heard, about));
-            findings.push(home_assistant(&heard, about));
-            Visited { findings, status: kept_status(&heard, about) }
+            findings.push(topics(&visited, about));
+            findings.push(home_assistant(&visited, about));
+            Examined { findings, status: kept_status(&visited, about) }
         }
-        Err(stopped) => without(turned_away(findings, config, &url, &stopped)),
+        Err(stopped) => without(turned_away(findings, config, about, &url, &stopped)),
     }
 }
 
@@ -77,7 +76,6 @@ fn visitor(about: &About) -> Visitor {
     }
     let camera = Name::new(DOCTOR).expect("letters");
     Visitor {
-        client_id: format!("doctor-{:08x}", (jitter() * f64::from(u32::MAX)) as u32),
         labels: topics.labels(),
         filters,
         echo: (topics.camera_availability(&camera), OFFLINE.to_vec()),
@@ -100,7 +98,7 @@ fn inside() -> Vec<Finding> {
 fn unreachable(url: &BrokerUrl, stopped: &Stopped) -> Vec<Finding> {
     let (message, remedy) = match stopped.step {
         Step::Resolve => (
-            format!("the name {} is not known: {}", url.host, stopped.reason),
+            stopped.reason.clone(),
             "check the name in mqtt.url and the network (`getent hosts NAME`)",
         ),
         _ => (
@@ -116,6 +114,7 @@ fn unreachable(url: &BrokerUrl, stopped: &Stopped) -> Vec<Finding> {
 fn turned_away(
     mut findings: Vec<Finding>,
     config: &Config,
+    about: &About,
     url: &BrokerUrl,
     stopped: &Stopped,
 ) -> Vec<Finding> {
@@ -127,9 +126,15 @@ fn turned_away(
         }
         Step::Login => {
             findings.push(encrypted(&config.mqtt.username, url));
-            let message = format!("as {}: {reason}", user(config));
+            let client_id = probe::client_id(&config.mqtt, about.topics.device().as_str());
+            let message = format!("as {}, client id {client_id}: {reason}", user(config));
             let remedy = "docs/guide/secure.md, \"User and password\"";
             findings.push(Finding::problem(Check::Login, Kind::Permission, message, remedy));
+        }
+        Step::Refused => {
+            findings.push(encrypted(&config.mqtt.username, url));
+            let remedy = "docs/ref/mqtt.md, \"What the broker must do\"";
+            findings.push(Finding::problem(Check::Login, Kind::Unavailable, reason, remedy));
         }
         Step::Resolve | Step::Connect => {
             let remedy = "is it an MQTT broker, and is TLS wanted there or not?";
@@ -168,15 +173,15 @@ fn no_tls(username: &str, url: &BrokerUrl) -> Finding {
 
 /// MQTT 3.1.1 has no way to refuse a message, so a broker acknowledges what it throws
 /// away: only what comes back was allowed.
-fn topics(heard: &Heard, about: &About) -> Finding {
+fn topics(visited: &Visited, about: &About) -> Finding {
     let remedy = "compare the broker's access list with `expressiond discovery` and \
                   deploy/mosquitto/fleet.acl";
     let problem = |message| Finding::problem(Check::Topics, Kind::Permission, message, remedy);
     let command = about.topics.command();
-    if heard.refused.contains(&command) {
+    if visited.refused.contains(&command) {
         return problem(format!("the broker does not let this device read {command}"));
     }
-    if !heard.echoed {
+    if !visited.echoed {
         let [cameras, _] = about.topics.of_any_camera();
         return problem(format!(
             "what was written below {} did not come back: the broker does not let this device \
@@ -188,17 +193,18 @@ fn topics(heard: &Heard, about: &About) -> Finding {
     Finding::ok(Check::Topics, format!("device {device} may write its topics and read {command}"))
 }
 
-fn home_assistant(heard: &Heard, about: &About) -> Finding {
+fn home_assistant(visited: &Visited, about: &About) -> Finding {
     let settings = &about.settings;
     if !settings.enabled {
         return Finding::skipped(Check::HomeAssistant, "switched off (home_assistant.enabled)");
     }
-    if heard.refused.contains(&settings.birth_topic) {
+    if visited.refused.contains(&settings.birth_topic) {
         let message = format!("the broker does not let this device read {}", settings.birth_topic);
         let remedy = "allow it, or Home Assistant hears nothing after a restart of its own";
         return Finding::warning(Check::HomeAssistant, message, remedy);
     }
-    let message = |topic: &str| heard.messages.iter().rev().find(|heard| heard.topic == topic);
+    let message =
+        |topic: &str| visited.messages.iter().rev().find(|message| message.topic == topic);
     let birth = message(&settings.birth_topic).map(|birth| birth.payload == b"online");
     let announced = message(&about.topic()).is_some_and(|kept| !kept.payload.is_empty());
     let shown = &settings.birth_topic;
@@ -228,13 +234,13 @@ fn home_assistant(heard: &Heard, about: &About) -> Finding {
 }
 
 /// The retained status, unless it is older than a daemon that runs would leave it.
-fn kept_status(heard: &Heard, about: &About) -> Option<Value> {
+fn kept_status(visited: &Visited, about: &About) -> Option<Value> {
     let topic = about.topics.status();
-    let kept = heard.messages.iter().rev().find(|heard| heard.topic == topic)?;
+    let kept = visited.messages.iter().rev().find(|message| message.topic == topic)?;
     let status: Value = serde_json::from_slice(&kept.payload).ok()?;
     let time = humantime::parse_rfc3339(status["time"].as_str()?).ok()?;
     let age = SystemTime::now().duration_since(time).unwrap_or(Duration::ZERO);
-    (age <= 3 * STATUS_INTERVAL).then_some(status)
+    (age <= STATUS_STALE).then_some(status)
 }
 
 /// Steps that were not come to are named, too.

@@ -88,13 +88,15 @@ impl Examination<'_> {
                     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(
                         |error| Error::caused(Kind::Internal, "cannot start the runtime", error),
                     )?;
-                let visited = runtime.block_on(broker::broker(
+                let examined = runtime.block_on(broker::broker(
                     &config,
                     readable.then_some(&credentials),
                     &about,
                 ));
-                visited.findings.into_iter().for_each(|finding| self.add(finding));
-                (Some(about.topics.device().to_string()), visited.status)
+                // Dropped, it would wait for a name server that does not answer.
+                runtime.shutdown_background();
+                examined.findings.into_iter().for_each(|finding| self.add(finding));
+                (Some(about.topics.device().to_string()), examined.status)
             }
             Err(error) => {
                 let remedy = "set device.id";
@@ -130,7 +132,7 @@ impl Examination<'_> {
         let of_service = self.unit.as_ref().and_then(|unit| unit.state_dir.clone());
         match of_service {
             Some(folder) if config.device.state_dir.is_empty() => Some(folder),
-            _ => config.device.state_dir(|name| std::env::var(name).ok()),
+            _ => config.device.state_dir(|name| std::env::var_os(name)),
         }
     }
 

@@ -10,6 +10,7 @@ use uuid::{Builder, Uuid};
 
 use crate::clock::Moment;
 use crate::geometry::{Rect, Size};
+use crate::random;
 use crate::tracks::{Change, ChangeKind};
 
 /// Version of [`Event`]'s layout; rises when a reader must change.
@@ -168,11 +169,7 @@ impl Recorder {
 
 /// The system's randomness.
 pub fn system_randomness() -> Randomness {
-    Box::new(|| {
-        let mut random = [0; 10];
-        getrandom::fill(&mut random).expect("getrandom(2) never fails for so few bytes");
-        random
-    })
+    Box::new(random::bytes)
 }
 
 /// UUIDv7 (RFC 9562, 5.7). A wall clock before 1970 counts as 1970: the id is then

@@ -98,7 +98,9 @@ impl About {
     pub fn payload(&self, before: Option<&[u8]>) -> Value {
         let mut components = self.device_components();
         for camera in &self.cameras {
-            components.extend(self.camera_components(camera));
+            for (key, component) in self.camera_components(camera) {
+                components.insert(free_key(key, &components), component);
+            }
         }
         for (key, platform) in before.map(components_of).unwrap_or_default() {
             components.entry(key).or_insert_with(|| json!({ "p": platform }));
@@ -146,6 +148,17 @@ impl About {
         let ids = json!({ "uniq_id": unique, "default_entity_id": entity });
         (key.to_owned(), merge(component, ids))
     }
+}
+
+/// `key`, or where something else has it, as the image of a camera called `take` and the
+/// button `take_snapshot` do, another. Only the place in the payload changes: the unique
+/// ids stay as they are, which Home Assistant keeps apart by platform.
+fn free_key(key: String, taken: &Components) -> String {
+    let mut free = key;
+    while taken.contains_key(&free) {
+        free.insert_str(0, "camera_");
+    }
+    free
 }
 
 /// Both objects in one; the second wins.
@@ -228,6 +241,41 @@ mod tests {
         about.snapshots = false;
         let after = about.payload(Some(before.as_bytes()));
         assert_eq!(after["cmps"]["front_snapshot"], json!({ "p": "image" }));
+    }
+
+    /// Whatever a camera is called, it takes no entity away, its own or the device's.
+    #[test]
+    fn no_name_of_a_camera_takes_an_entity_away() {
+        let count = |cameras: &[&str]| {
+            let mut about = about(cameras);
+            about.snapshots = true;
+            let payload = about.payload(None);
+            let components = payload["cmps"].as_object().expect("an object").clone();
+            let platforms: std::collections::BTreeSet<_> = components
+                .values()
+                .map(|component| (component["p"].to_string(), component["uniq_id"].to_string()))
+                .collect();
+            assert_eq!(platforms.len(), components.len(), "{cameras:?}");
+            components.len()
+        };
+        let expected = count(&["door"]);
+        let device = about(&["door"]).device_components();
+        let ends = ["snapshot", "face", "faces", "event", "happy", "last_change", "expression"];
+        let prefixes = device
+            .keys()
+            .flat_map(|key| ends.iter().filter_map(|end| key.strip_suffix(end)?.strip_suffix('_')));
+        let names = ["take", "camera", "camera_take", "max", "frames", "reason", "last"];
+        for name in prefixes.chain(names) {
+            assert_eq!(count(&[name]), expected, "{name}");
+        }
+        let mut clash = about(&["take"]);
+        clash.snapshots = true;
+        let components = clash.payload(None)["cmps"].clone();
+        assert_eq!(components["take_snapshot"]["p"], "button");
+        assert_eq!(components["camera_take_snapshot"]["p"], "image");
+        // As before, so that it is the same entity to Home Assistant.
+        assert_eq!(components["camera_take_snapshot"]["uniq_id"], "expressiond_d1_take_snapshot");
+        assert_eq!(count(&["take", "camera_take"]), count(&["a", "b"]));
     }
 
     #[test]

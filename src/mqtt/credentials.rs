@@ -38,18 +38,34 @@ impl Credentials {
         }
     }
 
-    /// The text of the file that the setting `key` names, without a trailing line
-    /// end; `None` when it names none.
+    /// The text of the file that the setting `key` names, without a byte order mark before
+    /// it and without blanks and line ends after it, which editors add unseen; `None` when
+    /// it names none.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read or is not UTF-8.
     pub fn secret(&self, key: &'static str, name: &str) -> Result<Option<String>, Unreadable> {
         if name.is_empty() {
             return Ok(None);
         }
         let path = self.path(name);
-        match fs::read_to_string(&path) {
-            Ok(text) => Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned())),
-            Err(source) => Err(Unreadable { key, path, source }),
-        }
+        let text = fs::read(&path).and_then(|bytes| {
+            let text = std::str::from_utf8(without_mark(&bytes));
+            text.map(|text| text.trim_end().to_owned()).map_err(|_| {
+                io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8: save it as such")
+            })
+        });
+        text.map(Some).map_err(|source| Unreadable { key, path, source })
     }
+}
+
+/// UTF-8's byte order mark (RFC 3629, 6), which some editors put before every text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Text without the mark that it may begin with.
+pub(super) fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
 }
 
 #[cfg(test)]
@@ -64,6 +80,17 @@ mod tests {
         let read = |name: &str| credentials.secret("mqtt.password_file", name);
         assert_eq!(read("mqtt-password").expect("readable").as_deref(), Some("secret"));
         assert_eq!(read("").expect("none").as_deref(), None);
+        for (bytes, expected) in [
+            (&b"\xef\xbb\xbfsecret"[..], "secret"),
+            (b"secret \t\n\n", "secret"),
+            (b" two words\n", " two words"),
+        ] {
+            fs::write(folder.path().join("mqtt-password"), bytes).expect("write");
+            assert_eq!(read("mqtt-password").expect("readable").as_deref(), Some(expected));
+        }
+        fs::write(folder.path().join("mqtt-password"), b"\xff\xfes\0").expect("write");
+        let error = read("mqtt-password").expect_err("UTF-16").to_string();
+        assert!(error.contains("UTF-8"), "{error}");
         assert_eq!(credentials.path("absent"), Path::new("absent"));
         let absent = folder.path().join("absent").display().to_string();
         let error = read(&absent).expect_err("absent").to_string();

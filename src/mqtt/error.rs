@@ -19,6 +19,8 @@ pub enum StartError {
     Tls(#[from] TlsError),
     #[error(transparent)]
     Journal(#[from] JournalError),
+    #[error("cannot start the thread that keeps the outbox: {0}")]
+    Thread(std::io::Error),
     #[error(
         "mqtt.url is empty and this build has no broker inside: \
          set mqtt.url, for example mqtt://127.0.0.1:1883"
@@ -35,6 +37,7 @@ impl From<StartError> for Error {
             #[cfg(feature = "embedded-broker")]
             StartError::Broker(_) => Kind::Unavailable,
             StartError::Journal(_) => Kind::Output,
+            StartError::Thread(_) => Kind::Internal,
             _ => Kind::Config,
         };
         Error::new(kind, error.to_string())

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
@@ -21,6 +20,7 @@ use super::queue::Queue;
 use super::settings::Settings;
 use super::shared::Shared;
 use super::stats::Stats;
+use super::storing::Storing;
 use super::url::BrokerUrl;
 use crate::clock::Clock;
 
@@ -92,14 +92,24 @@ impl Handle {
             received: received_in,
             stop: stopping,
             clock: Arc::clone(&clock),
+            too_large: None,
         };
         let client = Client::new(context, options.with_last_will(last_will), subscriptions);
-        let after = Duration::from_secs(settings.outbox.sync_after_s);
-        let syncing = keep_synced(Arc::clone(&shared), after, Arc::clone(&clock));
+        // An outbox in memory has nothing to store.
+        let storing = state_dir
+            .map(|_| Storing::start(Arc::clone(&shared), Arc::clone(&clock)))
+            .transpose()
+            .map_err(StartError::Thread)?;
         tokio::spawn(async move {
-            tokio::select! {
-                () = client.run() => {}
-                never = syncing => never,
+            match storing {
+                None => client.run().await,
+                Some(storing) => {
+                    tokio::select! {
+                        () = client.run() => {}
+                        never = storing.run() => never,
+                    }
+                    storing.end().await;
+                }
             }
             finished.send_replace(true);
         });
@@ -168,27 +178,13 @@ impl Handle {
     }
 
     /// Delivers what it can in half a second, says the last will's words, waits for the
-    /// broker to have them, and disconnects. Takes
-    /// [`CLOSE_LIMIT`](super::client::session::CLOSE_LIMIT) at most.
+    /// broker to have them, disconnects, and forces what still waits to the disk. Takes
+    /// [`CLOSE_LIMIT`](super::client::session::CLOSE_LIMIT) at most, and where the disk
+    /// does not answer [`END_LIMIT`](crate::storage::END_LIMIT) more.
     pub async fn shutdown(&self) {
         self.stop.send_replace(true);
         let mut done = self.done.clone();
         // An error means the task is gone already.
         let _ = done.wait_for(|done| *done).await;
-    }
-}
-
-/// Forces the outbox to disk `after` an event came that still waits, off this
-/// thread. Sleeps while there is nothing to do.
-async fn keep_synced(shared: Arc<Shared>, after: Duration, clock: Arc<dyn Clock>) -> ! {
-    loop {
-        shared.stored.notified().await;
-        tokio::time::sleep(after).await;
-        let file = shared.queue().to_sync(clock.now());
-        let Some(file) = file else { continue };
-        // A failed join means that the runtime is ending.
-        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || file.sync_data()).await {
-            log::error!("cannot force the outbox to disk: {error}");
-        }
     }
 }

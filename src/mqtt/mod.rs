@@ -21,6 +21,7 @@ mod retained;
 pub mod settings;
 mod shared;
 pub mod stats;
+mod storing;
 pub mod tls;
 pub mod url;
 

@@ -2,7 +2,6 @@
 //!
 //! [`Retained`] messages first, only then events from the [`Outbox`].
 
-use std::fs::File;
 use std::time::Duration;
 
 use super::admission;
@@ -179,7 +178,7 @@ impl Queue {
     /// stays where it is: see [`Outbox::hold`].
     pub fn refused(&mut self, ticket: &Ticket, reason: String) {
         self.stats.refused_by_broker += 1;
-        self.stats.last_error = Some(reason);
+        self.note(reason);
         if matches!(ticket, Ticket::Event(_)) {
             self.outbox.hold();
         }
@@ -190,8 +189,9 @@ impl Queue {
         self.outbox.release();
     }
 
-    /// The broker takes no packet of that size: it would end every connection.
-    pub fn too_large(&mut self, ticket: &Ticket) {
+    /// The broker takes no packet of that size, for this reason: the message is dropped.
+    pub fn too_large(&mut self, ticket: &Ticket, reason: String) {
+        self.note(reason);
         match ticket {
             Ticket::Event(sequence) => self.outbox.drop_oversized(*sequence),
             Ticket::Retained | Ticket::Removed(..) => self.stats.states_refused += 1,
@@ -199,9 +199,20 @@ impl Queue {
         }
     }
 
-    /// See [`Outbox::to_sync`].
-    pub fn to_sync(&self, now: Moment) -> Option<File> {
-        self.outbox.to_sync(now)
+    /// The outbox, for what has to be done to its file.
+    pub(super) fn outbox(&mut self) -> &mut Outbox {
+        &mut self.outbox
+    }
+
+    /// A message to us was too large to be read.
+    pub fn passed_over(&mut self, reason: String) {
+        self.stats.commands_dropped += 1;
+        self.note(reason);
+    }
+
+    /// Tells in the status what went wrong last.
+    pub fn note(&mut self, reason: String) {
+        self.stats.last_error = Some(reason);
     }
 
     pub fn count_dropped_command(&mut self) {
@@ -345,7 +356,7 @@ mod tests {
         queue.set_retained(Class::State, "s".into(), b"1".to_vec()).expect("taken");
         queue.push_event("e".into(), "1".into(), b"{}".to_vec(), at(0)).expect("taken");
         while let Some((ticket, _)) = queue.next(at(0)) {
-            queue.too_large(&ticket);
+            queue.too_large(&ticket, "the packet is too large".into());
         }
         let stats = queue.stats();
         assert_eq!((stats.dropped.oversized, stats.states_refused, stats.waiting), (1, 1, 0));

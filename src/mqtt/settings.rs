@@ -97,6 +97,15 @@ impl Settings {
         self.outbox.check()
     }
 
+    /// The client id: configured, or made of the id of the device.
+    pub fn client_id(&self, device: &str) -> String {
+        if self.client_id.is_empty() {
+            format!("expressiond-{device}")
+        } else {
+            self.client_id.clone()
+        }
+    }
+
     /// The configured broker; `None` means the embedded one.
     pub fn broker(&self) -> Result<Option<BrokerUrl>, UrlError> {
         if self.url.is_empty() { Ok(None) } else { self.url.parse().map(Some) }

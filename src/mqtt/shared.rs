@@ -1,6 +1,6 @@
 //! What the handle's callers and the client's task share.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 
@@ -11,7 +11,7 @@ pub(super) struct Shared {
     queue: Mutex<Queue>,
     /// Told whenever the queue may have something new.
     pub wake: Notify,
-    /// Told whenever an event went into the outbox.
+    /// Told whenever an event went into the outbox: it may have to be forced to disk.
     pub stored: Notify,
 }
 
@@ -21,7 +21,8 @@ impl Shared {
     }
 
     pub fn queue(&self) -> MutexGuard<'_, Queue> {
-        // Every method leaves the queue whole, so a panic elsewhere spoils nothing.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        // A panic under the lock may have left the account of events wrong: better a
+        // restart, which reads the journal, than going on with it.
+        self.queue.lock().expect("nothing panics under the queue's lock")
     }
 }

@@ -14,8 +14,8 @@ pub struct Stats {
     pub protocol: Option<Protocol>,
     /// Connections since the start.
     pub connections: u64,
-    /// Why the last connection broke or failed, or the last message was refused; none
-    /// if none was.
+    /// Why the last connection broke or failed, or why the last message or subscription
+    /// was refused or passed over; none if none was.
     pub last_error: Option<String>,
     /// Messages that the broker has (acknowledged, or sent at QoS 0).
     pub delivered: u64,
@@ -25,11 +25,11 @@ pub struct Stats {
     pub dropped: Dropped,
     /// Writes of the outbox to the disk that failed.
     pub store_errors: u64,
-    /// Retained messages refused because of their size.
+    /// Retained messages refused, here or by the broker, because of their size.
     pub states_refused: u64,
     /// Acknowledgements in which the broker did not take the message (MQTT 5).
     pub refused_by_broker: u64,
-    /// Messages that arrived and could not be taken in.
+    /// Messages that arrived and were too large or too many to be taken in.
     pub commands_dropped: u64,
     /// Commands that were refused: not understood, too large, too many.
     pub commands_refused: u64,

@@ -1,8 +1,13 @@
 //! TLS to the broker: what is asked for is what happens, or there is no
 //! connection. Nothing here falls back to plain text.
 
+pub(super) mod verifier;
+
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -10,7 +15,8 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore};
 use serde::{Deserialize, Serialize};
 
-use super::credentials::Credentials;
+use self::verifier::Verifier;
+use super::credentials::{Credentials, without_mark};
 
 /// The oldest protocol that is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,8 +33,8 @@ pub enum MinimumVersion {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// PEM file of the authorities that may vouch for the broker. Default: empty,
-    /// which takes the system's.
+    /// PEM file of the authorities that may vouch for the broker, or of the broker's own
+    /// certificate. Default: empty, which takes the system's.
     pub ca_file: String,
     /// PEM file with this device's certificate. Default: empty, none.
     pub cert_file: String,
@@ -82,35 +88,55 @@ pub(super) fn client_config(
         MinimumVersion::Tls12 => &[&TLS13, &TLS12],
         MinimumVersion::Tls13 => &[&TLS13],
     };
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(versions)
-        .map_err(TlsError::Setup)?
-        .with_root_certificates(roots(settings, credentials)?);
+        .map_err(TlsError::Setup)?;
+    let builder = if settings.ca_file.is_empty() {
+        builder.with_root_certificates(system_authorities()?)
+    } else {
+        let named = certificates("mqtt.tls.ca_file", &settings.ca_file, credentials)?;
+        let roots = Arc::new(authorities(&settings.ca_file, &named)?);
+        let by_authority = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
+        let by_authority = by_authority.map_err(|error| TlsError::File {
+            key: "mqtt.tls.ca_file",
+            path: settings.ca_file.clone(),
+            reason: error.to_string(),
+        })?;
+        // "Dangerous" is a verifier of one's own: this one accepts one certificate more,
+        // which the owner has named.
+        builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Verifier::new(by_authority, named)))
+    };
     if settings.cert_file.is_empty() {
         return Ok(Arc::new(builder.with_no_client_auth()));
     }
     let chain = certificates("mqtt.tls.cert_file", &settings.cert_file, credentials)?;
-    let path = credentials.path(&settings.key_file);
-    let key = PrivateKeyDer::from_pem_file(&path)
-        .map_err(|error| unusable("mqtt.tls.key_file", &path, &error))?;
-    builder.with_client_auth_cert(chain, key).map(Arc::new).map_err(TlsError::Client)
+    let (key, path) = ("mqtt.tls.key_file", credentials.path(&settings.key_file));
+    let private = read(key, &path).and_then(|text| {
+        PrivateKeyDer::from_pem_slice(without_mark(&text))
+            .map_err(|error| unusable(key, &path, &error))
+    })?;
+    builder.with_client_auth_cert(chain, private).map(Arc::new).map_err(TlsError::Client)
 }
 
-fn roots(settings: &Settings, credentials: &Credentials) -> Result<RootCertStore, TlsError> {
+fn system_authorities() -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
-    if settings.ca_file.is_empty() {
-        // What the system's store holds and rustls cannot read is left out.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if roots.is_empty() {
-            return Err(TlsError::NoSystemAuthorities);
-        }
-        return Ok(roots);
-    }
-    let key = "mqtt.tls.ca_file";
-    for certificate in certificates(key, &settings.ca_file, credentials)? {
-        roots.add(certificate).map_err(|error| TlsError::File {
-            key,
-            path: settings.ca_file.clone(),
+    // What the system's store holds and rustls cannot read is left out.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() { Err(TlsError::NoSystemAuthorities) } else { Ok(roots) }
+}
+
+fn authorities(
+    path: &str,
+    certificates: &[CertificateDer<'static>],
+) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates {
+        roots.add(certificate.clone()).map_err(|error| TlsError::File {
+            key: "mqtt.tls.ca_file",
+            path: path.to_owned(),
             reason: error.to_string(),
         })?;
     }
@@ -123,16 +149,30 @@ fn certificates(
     credentials: &Credentials,
 ) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let path = credentials.path(name);
-    let found: Vec<_> = CertificateDer::pem_file_iter(&path)
-        .and_then(Iterator::collect)
+    let text = read(key, &path)?;
+    let found: Vec<_> = CertificateDer::pem_slice_iter(without_mark(&text))
+        .collect::<Result<_, _>>()
         .map_err(|error| unusable(key, &path, &error))?;
-    if found.is_empty() {
-        return Err(unusable(key, &path, &pem::Error::NoItemsFound));
+    if !found.is_empty() {
+        return Ok(found);
     }
-    Ok(found)
+    // DER begins with a SEQUENCE of two bytes of length (X.690, 8.9).
+    if text.starts_with(&[0x30, 0x82]) {
+        let path = path.display().to_string();
+        let reason = format!(
+            "it is in binary form (DER): convert it with `openssl x509 -inform der -in {path} \
+             -out {path}.pem`"
+        );
+        return Err(TlsError::File { key, path, reason });
+    }
+    Err(unusable(key, &path, &pem::Error::NoItemsFound))
 }
 
-fn unusable(key: &'static str, path: &std::path::Path, error: &pem::Error) -> TlsError {
+fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
+    fs::read(path).map_err(|error| unusable(key, path, &pem::Error::Io(error)))
+}
+
+fn unusable(key: &'static str, path: &Path, error: &pem::Error) -> TlsError {
     let reason = match error {
         pem::Error::NoItemsFound => "it holds no PEM block of the right kind".to_owned(),
         pem::Error::Io(error) => error.to_string(),
@@ -162,7 +202,7 @@ mod tests {
     fn a_file_without_certificates_is_an_error_that_names_it() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("ca.crt");
-        std::fs::write(&path, "not a certificate").expect("write");
+        fs::write(&path, "not a certificate").expect("write");
         for name in [path.clone(), folder.path().join("absent")] {
             let name = name.display().to_string();
             let settings = Settings { ca_file: name.clone(), ..Settings::default() };

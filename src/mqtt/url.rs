@@ -1,4 +1,7 @@
 //! The address of a broker: `mqtt://host[:port]` or `mqtts://host[:port]`.
+//!
+//! Read by hand: the crate `url` brings 24 others with Unicode's tables for host names in
+//! other scripts, and would still leave user, path and port to be refused here.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -47,9 +50,11 @@ impl FromStr for BrokerUrl {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
-        let (tls, rest) = match text.split_once("://") {
-            Some(("mqtt", rest)) => (false, rest),
-            Some(("mqtts", rest)) => (true, rest),
+        let (scheme, rest) = text.trim().split_once("://").ok_or(UrlError::Scheme)?;
+        // Schemes are the same in capitals (RFC 3986, 3.1).
+        let tls = match scheme.to_ascii_lowercase().as_str() {
+            "mqtt" => false,
+            "mqtts" => true,
             _ => return Err(UrlError::Scheme),
         };
         if rest.contains('@') {
@@ -117,6 +122,8 @@ mod tests {
         for (text, expected) in [
             ("mqtt://broker.lan", url("broker.lan", 1883, false)),
             ("mqtts://broker.lan", url("broker.lan", 8883, true)),
+            ("MQTT://Broker.lan", url("Broker.lan", 1883, false)),
+            ("Mqtts://broker.lan:8884 ", url("broker.lan", 8884, true)),
             ("mqtt://10.0.0.2:2883/", url("10.0.0.2", 2883, false)),
             ("mqtts://[fd00::1]:8884", url("fd00::1", 8884, true)),
         ] {

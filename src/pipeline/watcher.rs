@@ -9,15 +9,11 @@ use super::shared::Shared;
 use super::state::CaptureState;
 use super::status::Observation;
 use crate::board;
-use crate::contract::payload::{Counts, Reason};
+use crate::contract::payload::{Counts, Reason, STATUS_INTERVAL};
 use crate::control::changes::ControlState;
 use crate::name::Name;
 use crate::publish::Publisher;
 use crate::service::Service;
-
-/// A status that did not change is published again after this many looks, so that
-/// its numbers stay fresh.
-const REPEAT: u32 = 30;
 
 /// How long the device makes itself known when told to.
 const IDENTIFY: Duration = Duration::from_secs(10);
@@ -47,9 +43,16 @@ pub struct Watcher {
     last: Last,
 }
 
-/// What is published at once when it changes: reasons, numbers that were changed, whether
-/// the device makes itself known and whether longer exposures are asked for.
-type Said = (Vec<Reason>, ControlState, bool, bool);
+/// What is published at once when it changes.
+#[derive(PartialEq)]
+struct Urgent {
+    reasons: Vec<Reason>,
+    control: ControlState,
+    identifying: bool,
+    low_light: bool,
+    /// A new connection begins with the status of before, which says that there is none.
+    connections: u64,
+}
 
 /// What the last look saw.
 #[derive(Default)]
@@ -57,9 +60,9 @@ struct Last {
     at: Duration,
     counts: Counts,
     beats: (u64, u64),
-    said: Option<Said>,
+    /// What was published last, and when.
+    published: Option<(Urgent, Duration)>,
     available: Option<bool>,
-    looks: u32,
 }
 
 impl Watcher {
@@ -98,21 +101,32 @@ impl Watcher {
         if self.last.available.replace(available) != Some(available) {
             self.publisher.set_camera_available(&self.subject.camera, available);
         }
-        let (identifying, low_light) = (observation.identifying, observation.asks_for_light());
-        let said = Some((observation.reasons(), self.control.clone(), identifying, low_light));
-        if self.last.said != said || self.last.looks.is_multiple_of(REPEAT) {
-            self.last.said = said;
+        let (now, urgent) = (observation.at.monotonic, self.urgent(&observation));
+        let current = self.last.published.as_ref().is_some_and(|(published, at)| {
+            *published == urgent && now.saturating_sub(*at) < STATUS_INTERVAL
+        });
+        if !current {
+            self.last.published = Some((urgent, now));
             if let Err(refused) = self.publisher.set_status(&observation.device_status()) {
                 log::error!("status: {refused}");
             }
         }
-        self.last.looks += 1;
         let strain = observation.strain.as_deref();
         for (alarm, words) in self.alarms.look(observation.at, &observation.mqtt, strain) {
             log::error!(message_id = alarm.id(); "{words}");
         }
         self.feed_watchdog();
         observation.strain.is_some()
+    }
+
+    fn urgent(&self, observation: &Observation) -> Urgent {
+        Urgent {
+            reasons: observation.reasons(),
+            control: self.control.clone(),
+            identifying: observation.identifying,
+            low_light: observation.asks_for_light(),
+            connections: observation.mqtt.connections,
+        }
     }
 
     fn observe(&mut self) -> Observation {

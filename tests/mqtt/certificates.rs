@@ -61,20 +61,7 @@ impl Authority {
         let [key, request, cert, extensions] =
             ["key", "csr", "crt", "ext"].map(|ending| format!("{subject}.{ending}"));
         fs::write(self.file(&extensions), format!("subjectAltName={names}\n")).expect("write");
-        self.openssl(&[
-            "req",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-keyout",
-            &key,
-            "-out",
-            &request,
-            "-subj",
-            &format!("/CN={subject}"),
-        ]);
+        self.request(&key, &request, subject);
         self.openssl(&[
             "ca",
             "-batch",
@@ -98,6 +85,81 @@ impl Authority {
             end,
         ]);
         Issued { cert: self.file(&cert), key: self.file(&key) }
+    }
+
+    /// What many guides make: a certificate without extensions, which is of X.509 version 1.
+    pub fn issue_version_1(&self, subject: &str) -> Issued {
+        let [key, request, cert] = ["key", "csr", "crt"].map(|end| format!("{subject}.{end}"));
+        self.request(&key, &request, subject);
+        self.openssl(&[
+            "ca",
+            "-batch",
+            "-notext",
+            "-rand_serial",
+            "-config",
+            "ca.conf",
+            "-cert",
+            "ca.crt",
+            "-keyfile",
+            "ca.key",
+            "-in",
+            &request,
+            "-out",
+            &cert,
+            "-days",
+            "2",
+        ]);
+        Issued { cert: self.file(&cert), key: self.file(&key) }
+    }
+
+    /// A certificate that is its own authority, as `openssl req -x509` makes it, until
+    /// `end` (`YYMMDDHHMMSSZ`).
+    pub fn self_signed_until(&self, subject: &str, names: &str, end: &str) -> Issued {
+        let [key, request, cert, extensions] =
+            ["key", "csr", "crt", "ext"].map(|ending| format!("{subject}.{ending}"));
+        let lines = format!("subjectAltName={names}\nbasicConstraints=critical,CA:TRUE\n");
+        fs::write(self.file(&extensions), lines).expect("write");
+        self.request(&key, &request, subject);
+        self.openssl(&[
+            "ca",
+            "-selfsign",
+            "-batch",
+            "-notext",
+            "-rand_serial",
+            "-config",
+            "ca.conf",
+            "-keyfile",
+            &key,
+            "-in",
+            &request,
+            "-out",
+            &cert,
+            "-extfile",
+            &extensions,
+            "-startdate",
+            "200101000000Z",
+            "-enddate",
+            end,
+        ]);
+        Issued { cert: self.file(&cert), key: self.file(&key) }
+    }
+
+    /// A new key and a request for a certificate.
+    fn request(&self, key: &str, request: &str, subject: &str) {
+        self.openssl(&[
+            "req",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-keyout",
+            key,
+            "-out",
+            request,
+            "-subj",
+            &format!("/CN={subject}"),
+        ]);
     }
 
     fn openssl(&self, arguments: &[&str]) {

@@ -210,6 +210,40 @@ fn a_password_that_is_wrong_or_missing() {
     absent.is("broker", "ok", "answers");
 }
 
+/// What the daemon is refused for, in the daemon's words.
+#[test]
+fn a_broker_that_lacks_what_the_daemon_needs() {
+    for (line, words) in [
+        ("retain_available false", "the broker keeps no retained messages"),
+        ("max_qos 0", "QoS 0 only"),
+    ] {
+        let broker = Mosquitto::with(&format!("allow_anonymous true\n{line}\n"));
+        let device = Device::new(&plain_url(broker.port), "");
+        let report = device.examine(&[]);
+        report.ends_with(69, "login", words);
+        report.is("broker", "ok", "answers");
+        // 3.1.1 has no words for it: the daemon is cut off, and so is doctor.
+        let old = device.examine(&["--set", "mqtt.version=3.1.1"]);
+        old.ends_with(69, "broker", "the broker cut the connection");
+    }
+}
+
+/// Access that is tied to the client id: doctor's begins with the daemon's.
+#[test]
+fn a_broker_that_goes_by_client_ids() {
+    let with = |prefix: &str| {
+        Mosquitto::with(&format!("allow_anonymous true\nclientid_prefixes {prefix}\n"))
+    };
+    let broker = with("expressiond-");
+    Device::new(&plain_url(broker.port), "").examine(&[]).is("topics", "ok", "d1");
+    let broker = with("sensor-");
+    let device = Device::new(&plain_url(broker.port), "");
+    let report = device.examine(&[]);
+    report.ends_with(77, "login", "client id expressiond-d1-doctor");
+    let named = device.examine(&["--set", "mqtt.client_id=sensor-hall"]);
+    named.is("topics", "ok", "d1");
+}
+
 const PASSWORD: &str = "of-the-test";
 
 fn passwords(users: &Path, names: &[&str]) {

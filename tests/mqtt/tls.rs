@@ -7,10 +7,10 @@ use expressiond::mqtt::protocol::Version;
 use expressiond::mqtt::settings::Settings;
 use expressiond::mqtt::tls::MinimumVersion;
 use expressiond::publish::Publisher;
-use rumqttc::{MqttOptions, TlsConfiguration, Transport};
 
 use crate::certificates::{Authority, Issued, text};
-use crate::mosquitto::Mosquitto;
+use crate::fake::accept;
+use crate::mosquitto::{Mosquitto, free_port};
 use crate::observer::Observer;
 use crate::support::{
     VERSIONS, begin, camera, event, first_sightings, publisher, settings, speaking, until,
@@ -69,15 +69,10 @@ async fn a_private_authority_is_enough() {
 async fn what_arrives_through_tls_is_what_was_sent() {
     let authority = Authority::new("Our CA");
     let server = authority.issue("broker", "DNS:localhost");
-    let broker = Mosquitto::with(&listener(&authority, &server, ""));
-    let mut options = MqttOptions::new("observer", "localhost", broker.port);
-    let ca = fs::read(authority.ca()).expect("readable");
-    options.set_transport(Transport::tls_with_config(TlsConfiguration::Simple {
-        ca,
-        alpn: None,
-        client_auth: None,
-    }));
-    let observer = Observer::with(options).await;
+    let plain = free_port();
+    let more = format!("listener {plain} 127.0.0.1\n");
+    let broker = Mosquitto::with(&listener(&authority, &server, &more));
+    let observer = Observer::at(plain).await;
     let (publisher, _received) = publisher(tls_settings(broker.port, &authority));
     publisher.publish_event(&camera(), "1", &event(1, 7)).expect("taken");
     observer.until("the event", |seen| first_sightings(seen, 1) == [7]).await;
@@ -122,7 +117,7 @@ async fn a_broker_without_tls_is_refused() {
     let port = listening.local_addr().expect("bound").port();
     let first = std::thread::spawn(move || {
         let mut bytes = [0; 3];
-        let (mut peer, _) = listening.accept().expect("a client");
+        let mut peer = accept(&listening);
         std::io::Read::read_exact(&mut peer, &mut bytes).expect("its first bytes");
         bytes
     });
@@ -179,6 +174,62 @@ async fn a_broker_with_old_tls_only_is_refused_where_new_is_wanted() {
     assert!(reason.contains("mqtt.tls.min_version"), "{reason}");
 }
 
+/// The two commonest certificates at home, which clients on OpenSSL take.
+#[tokio::test]
+async fn a_certificate_that_is_its_own_authority_is_taken_where_it_is_named() {
+    const LATER: &str = "491231000000Z";
+    let authority = Authority::new("Our CA");
+    let own = authority.self_signed_until("own", "DNS:localhost", LATER);
+    let serve = |own: &Issued| {
+        let (cert, key) = (text(&own.cert), text(&own.key));
+        Mosquitto::with(&format!("certfile {cert}\nkeyfile {key}\nallow_anonymous true\n"))
+    };
+    let broker = serve(&own);
+    let named = |version: Version, port: u16, own: &Issued| {
+        let mut settings = tls_settings_in(version, port, &authority);
+        settings.tls.ca_file = text(&own.cert);
+        settings
+    };
+    for version in VERSIONS {
+        for minimum in [MinimumVersion::Tls12, MinimumVersion::Tls13] {
+            let mut settings = named(version, broker.port, &own);
+            settings.tls.min_version = minimum;
+            assert_delivers(settings).await;
+        }
+    }
+    // Beside others, and after a byte order mark.
+    let marked = [b"\xef\xbb\xbf", &fs::read(authority.ca()).expect("there")[..]].concat();
+    let both = [&marked[..], &fs::read(&own.cert).expect("there")].concat();
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let file = folder.path().join("both.crt");
+    fs::write(&file, both).expect("write");
+    let mut settings = tls_settings(broker.port, &authority);
+    settings.tls.ca_file = text(&file);
+    assert_delivers(settings).await;
+
+    // Not where another is named, under another name, or when it is over.
+    let stranger = tls_settings(broker.port, &authority);
+    let reason = refusal(stranger).await;
+    assert!(reason.contains("mqtt.tls.ca_file"), "{reason}");
+    let mut by_address = named(Version::Auto, broker.port, &own);
+    by_address.url = format!("mqtts://127.0.0.1:{}", broker.port);
+    let reason = refusal(by_address).await;
+    assert!(reason.contains("for another name than mqtt.url"), "{reason}");
+    let old = authority.self_signed_until("old", "DNS:localhost", "200201000000Z");
+    let broker = serve(&old);
+    let reason = refusal(named(Version::Auto, broker.port, &old)).await;
+    assert!(reason.contains("has expired"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_certificate_of_version_1_is_refused_with_the_remedy() {
+    let authority = Authority::new("Our CA");
+    let server = authority.issue_version_1("localhost");
+    let broker = Mosquitto::with(&listener(&authority, &server, ""));
+    let reason = refusal(tls_settings(broker.port, &authority)).await;
+    assert!(reason.contains("version 1") && reason.contains("subjectAltName"), "{reason}");
+}
+
 /// A broker behind a shared address needs the name to choose its certificate by.
 #[tokio::test]
 async fn the_broker_is_told_which_name_is_meant() {
@@ -186,7 +237,7 @@ async fn the_broker_is_told_which_name_is_meant() {
     let listening = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let port = listening.local_addr().expect("bound").port();
     let name = std::thread::spawn(move || {
-        let (mut peer, _) = listening.accept().expect("a client");
+        let mut peer = accept(&listening);
         let mut acceptor = rustls::server::Acceptor::default();
         loop {
             acceptor.read_tls(&mut peer).expect("its first bytes");

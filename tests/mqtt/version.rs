@@ -12,6 +12,7 @@ use rumqttc::v5::mqttbytes::v5::{Packet, Publish};
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
 
 use crate::certificates::text;
+use crate::fake::accept;
 use crate::mosquitto::Mosquitto;
 use crate::observer::{LIMIT, Observer};
 use crate::support::{
@@ -48,7 +49,7 @@ async fn a_broker_that_refuses_5_is_asked_again_in_3_1_1() {
     let port = listening.local_addr().expect("bound").port();
     let broker = std::thread::spawn(move || {
         [[0x20, 2, 0, 1], [0x20, 2, 0, 0]].map(|answer| {
-            let (mut peer, _) = listening.accept().expect("a client");
+            let mut peer = accept(&listening);
             let connect = packet(&mut peer);
             peer.write_all(&answer).expect("it listens");
             if answer[3] == 0 {
@@ -69,23 +70,7 @@ async fn a_broker_that_refuses_5_is_asked_again_in_3_1_1() {
 
 /// The next packet's body.
 fn packet(peer: &mut TcpStream) -> Vec<u8> {
-    peer.set_read_timeout(Some(LIMIT)).expect("set");
-    let mut next = || {
-        let mut byte = [0];
-        peer.read_exact(&mut byte).expect("a whole packet");
-        byte[0]
-    };
-    next();
-    let (mut length, mut shift) = (0, 0);
-    loop {
-        let byte = next();
-        length |= usize::from(byte & 0x7f) << shift;
-        shift += 7;
-        if byte & 0x80 == 0 {
-            break;
-        }
-    }
-    (0..length).map(|_| next()).collect()
+    crate::fake::packet(peer).expect("a whole packet").1
 }
 
 /// Server Keep Alive 0 (3.2.2.3.14) switches probes off; ours go on, at our pace.
@@ -94,7 +79,7 @@ async fn a_broker_that_wants_no_probes_gets_ours_at_their_pace() {
     let listening = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let port = listening.local_addr().expect("bound").port();
     let broker = std::thread::spawn(move || {
-        let (mut peer, _) = listening.accept().expect("a client");
+        let mut peer = accept(&listening);
         packet(&mut peer);
         peer.write_all(&[0x20, 6, 0, 0, 3, 0x13, 0, 0]).expect("it listens");
         // An empty body is a PINGREQ; one comes at once, the next after the keep-alive.
@@ -261,7 +246,10 @@ async fn who_is_thrown_out_is_told_by_whom() {
     let (second, _received) = publisher(speaking(Version::V5, broker.port));
     let stats = until(&first, "thrown out", |stats| stats.last_error.is_some()).await;
     let reason = stats.last_error.expect("just seen");
-    assert!(reason.contains("the same mqtt.client_id"), "{reason}");
+    assert!(
+        reason.contains("another client has connected with the same mqtt.client_id"),
+        "{reason}"
+    );
     first.shutdown().await;
     second.shutdown().await;
 }
@@ -272,7 +260,7 @@ async fn who_is_sent_away_is_told_where_to() {
     let listening = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let port = listening.local_addr().expect("bound").port();
     let broker = std::thread::spawn(move || {
-        let (mut peer, _) = listening.accept().expect("a client");
+        let mut peer = accept(&listening);
         packet(&mut peer);
         let away = [&[0xe0, 14, 0x9c, 12, 0x1c, 0, 9], &b"elsewhere"[..]].concat();
         peer.write_all(&[&[0x20, 3, 0, 0, 0], &away[..]].concat()).expect("it listens");

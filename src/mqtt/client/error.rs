@@ -1,15 +1,20 @@
 //! Why there is no connection, in words that lead to the remedy.
 
 use std::io;
+use std::net::SocketAddr;
 
-use rumqttc::TlsError;
 use rustls::AlertDescription;
 
 use super::refusal::{Refusal, Why};
+use crate::mqtt::tls::verifier;
 
 /// Why a connection failed or broke, whichever protocol it spoke.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConnectionError {
+    #[error("the name {host} is not known: {reason}")]
+    Name { host: String, reason: String },
+    #[error("{0} does not answer (a firewall, another network?)")]
+    Unreachable(SocketAddr),
     #[error("{}", io_trouble(.0))]
     Io(io::Error),
     #[error("TLS: {0}")]
@@ -21,54 +26,55 @@ pub(super) enum ConnectionError {
          Does it speak the mqtt.version that is set?"
     )]
     Cut,
-    #[error("no answer in time: check that mqtt.url is an MQTT broker and that it can be reached")]
+    #[error("no answer in time: check that mqtt.url is an MQTT broker")]
     NoAnswer,
+    #[error("what answers there does not speak MQTT: check mqtt.url")]
+    NotABroker,
+    #[error("the broker sent a packet that none may send (0x{0:02x})")]
+    Malformed(u8),
     #[error("the broker stopped answering")]
     Silent,
     #[error("the broker refused the connection: {0}")]
     Refused(Refusal),
     #[error("the broker ended the connection: {0}")]
     Ended(Refusal),
-    #[error(
-        "a message of {0} bytes arrived, more than mqtt.max_packet_bytes: \
-         find who writes to this device's topics"
-    )]
-    Oversized(usize),
-    #[error("the request queue of the MQTT client was full")]
-    Queue,
-    #[error("{0}")]
-    Other(String),
 }
 
 /// What has to be mended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
+    /// The broker's name has no address.
+    Name,
     Network,
     Tls,
     /// User, password or client id.
     Login,
+    /// What the broker can or wants to do.
+    Refused,
 }
 
 impl ConnectionError {
     pub fn trouble(&self) -> Trouble {
         match self {
+            Self::Name { .. } => Trouble::Name,
             Self::Refused(Refusal { why: Why::Login | Why::ClientId, .. }) => Trouble::Login,
+            Self::Refused(_) | Self::Ended(_) => Trouble::Refused,
             Self::Tls(_) => Trouble::Tls,
             Self::Io(error) if tls_error(error).is_some() => Trouble::Tls,
             _ => Trouble::Network,
         }
     }
 
-    /// Whether somebody sent us more than we read: a subscription brought it, and
-    /// would bring it again.
-    pub fn by_oversized_message(&self) -> bool {
-        matches!(self, Self::Oversized(_))
+    /// Whether the broker ended the connection over the size of something that we sent.
+    pub fn by_packet_size(&self) -> bool {
+        matches!(self, Self::Ended(Refusal { why: Why::TooLarge, .. }))
     }
 
-    /// Whether a broker that does not speak the protocol would end a CONNECT like
-    /// this: with its own CONNACK (MQTT 3.1.1, 3.1.2.2), or by hanging up.
+    /// Whether a broker that does not speak the protocol would answer a CONNECT like
+    /// this: with its own CONNACK (MQTT 3.1.1, 3.1.2.2), by hanging up, or not at all.
     pub fn may_be_the_protocol(&self) -> bool {
-        matches!(self, Self::Cut | Self::Refused(Refusal { why: Why::Protocol, .. }))
+        let refused = matches!(self, Self::Refused(Refusal { why: Why::Protocol, .. }));
+        refused || matches!(self, Self::Cut | Self::NoAnswer | Self::NotABroker)
     }
 }
 
@@ -77,15 +83,6 @@ impl From<io::Error> for ConnectionError {
         use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
         let cut = matches!(error.kind(), ConnectionReset | UnexpectedEof | BrokenPipe);
         if cut && tls_error(&error).is_none() { Self::Cut } else { Self::Io(error) }
-    }
-}
-
-impl From<TlsError> for ConnectionError {
-    fn from(error: TlsError) -> Self {
-        match error {
-            TlsError::Io(error) => error.into(),
-            other => Self::Tls(other.to_string()),
-        }
     }
 }
 
@@ -109,6 +106,14 @@ fn tls_trouble(error: &rustls::Error) -> String {
     use rustls::CertificateError as Certificate;
     use rustls::Error;
     let remedy = match error {
+        error if verifier::is_version_1(error) => {
+            "the broker's certificate is of X.509 version 1, which names no host: make one of \
+             version 3 with a subjectAltName (docs/guide/secure.md, \"TLS\")"
+        }
+        error if verifier::is_authority(error) => {
+            "the broker shows the certificate of an authority: name that very certificate in \
+             mqtt.tls.ca_file, or let the authority issue one for the broker"
+        }
         Error::InvalidCertificate(Certificate::UnknownIssuer) => {
             "the broker's certificate is not from an authority that we trust: \
              check mqtt.tls.ca_file"
@@ -122,8 +127,8 @@ fn tls_trouble(error: &rustls::Error) -> String {
         Error::InvalidCertificate(
             Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
         ) => {
-            "the broker's certificate is for another name than mqtt.url: \
-             use the name in the certificate"
+            "the broker's certificate is for another name than mqtt.url: use the name in the \
+             certificate (its subjectAltName; the common name is not read)"
         }
         Error::AlertReceived(alert) if about_client_certificate(*alert) => {
             "the broker did not accept this device's certificate, or wants one: \

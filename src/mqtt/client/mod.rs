@@ -1,14 +1,12 @@
 //! The one task that owns the connection.
 //!
-//! rumqttc keeps its own list of unacknowledged messages, loses it with a clean
-//! session and repeats it out of turn with a persistent one. So every connection
-//! gets a fresh event loop and a clean session, and what must be sent again is
-//! decided by the [`Queue`](super::queue::Queue) alone: an entry leaves it when
-//! the broker has acknowledged it. Which of the two protocols is spoken, only
+//! Every connection begins with a clean session: what must be sent again is decided by
+//! the [`Queue`](super::queue::Queue) alone, and an entry leaves it when the broker has
+//! acknowledged it. A session that the broker keeps would repeat messages out of turn,
+//! and is lost with a broker that forgets. Which of the two protocols is spoken, only
 //! [`wire`] knows.
 
 pub(crate) mod error;
-mod in_flight;
 pub(crate) mod options;
 pub mod probe;
 mod reconnect;
@@ -23,22 +21,18 @@ use self::options::ConnectOptions;
 use self::reconnect::Reconnect;
 use self::session::{Context, Session, stopped};
 use super::message::Subscriptions;
-use crate::backoff::jitter;
+use crate::random::jitter;
 
 /// Keeps a connection for as long as the program runs.
 pub(super) struct Client {
     context: Context,
     options: ConnectOptions,
     subscriptions: Subscriptions,
-    /// Connect without listening: the last connection broke over a message that
-    /// was too large. If it is retained it waits for us, and without this nothing
-    /// would ever be published again.
-    deaf: bool,
 }
 
 impl Client {
     pub fn new(context: Context, options: ConnectOptions, subscriptions: Subscriptions) -> Self {
-        Self { context, options, subscriptions, deaf: false }
+        Self { context, options, subscriptions }
     }
 
     /// Connects, serves, and connects again, until told to stop.
@@ -47,9 +41,7 @@ impl Client {
         let mut last_reason = None;
         loop {
             let outcome = self.connect_once(&mut reconnect, &mut last_reason).await;
-            let lost = outcome.err();
-            self.deaf = lost.as_ref().is_some_and(ConnectionError::by_oversized_message);
-            let reason = lost.map(|lost| lost.to_string());
+            let reason = outcome.err().map(|error| error.to_string());
             self.context.shared.queue().lost(reason.clone());
             let Some(reason) = reason else { return };
             let wait = reconnect.lost(self.context.clock.now().monotonic, jitter());
@@ -75,18 +67,15 @@ impl Client {
         reconnect: &mut Reconnect,
         last_reason: &mut Option<String>,
     ) -> Result<(), ConnectionError> {
-        let link = tokio::select! {
-            link = wire::connect(&self.options) => link?,
+        let connection = tokio::select! {
+            connection = wire::connect(&self.options) => connection?,
             () = stopped(&mut self.context.stop) => return Ok(()),
         };
         reconnect.connected(self.context.clock.now().monotonic);
-        log::info!(broker:% = self.options.url, mqtt = link.protocol.name();
+        log::info!(broker:% = self.options.url, mqtt = connection.protocol.name();
             "connected to the broker");
         *last_reason = None;
-        // Later we would only hear ourselves.
-        let sweep = std::mem::take(&mut self.subscriptions.sweep);
-        let lasting = if self.deaf { &[][..] } else { &self.subscriptions.lasting };
-        let farewell = self.options.last_will.as_ref();
-        Session::run(link, &mut self.context, lasting, sweep, farewell).await
+        let last_will = self.options.last_will.as_ref();
+        Session::run(connection, &mut self.context, &mut self.subscriptions, last_will).await
     }
 }

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumqttc::{TlsConfiguration, Transport};
-
 use crate::mqtt::access::Access;
 use crate::mqtt::message::Labels;
 use crate::mqtt::protocol::Version;
@@ -26,7 +24,8 @@ pub(in crate::mqtt) struct ConnectOptions {
     pub(super) client_id: String,
     pub(super) labels: Labels,
     pub(super) login: Option<(String, String)>,
-    tls: Option<Arc<rustls::ClientConfig>>,
+    /// Plain only when nothing else was asked for.
+    pub(super) tls: Option<Arc<rustls::ClientConfig>>,
     pub(super) keep_alive: Duration,
     pub(super) max_packet: usize,
     pub(super) last_will: Option<LastWill>,
@@ -42,11 +41,7 @@ impl ConnectOptions {
         labels: Labels,
         access: Access,
     ) -> Self {
-        let client_id = if settings.client_id.is_empty() {
-            format!("expressiond-{}", labels.device)
-        } else {
-            settings.client_id.clone()
-        };
+        let client_id = settings.client_id(&labels.device);
         let login = (!settings.username.is_empty())
             .then(|| (settings.username.clone(), access.password.unwrap_or_default()));
         Self {
@@ -70,13 +65,5 @@ impl ConnectOptions {
     /// For somebody who only looks: two clients of one id would throw each other out.
     pub(super) fn with_client_id(self, client_id: String) -> Self {
         Self { client_id, ..self }
-    }
-
-    /// Plain only when nothing else was asked for.
-    pub(super) fn transport(&self) -> Transport {
-        match &self.tls {
-            Some(tls) => Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(tls))),
-            None => Transport::tcp(),
-        }
     }
 }

@@ -1,23 +1,22 @@
 //! Tries the broker as this device would use it, without being this device: another
-//! client id, no last will, nothing retained. A daemon that runs is not disturbed.
+//! client id, another last will, nothing retained. A daemon that runs is not disturbed.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error::{ConnectionError, Trouble};
-use super::in_flight::InFlight;
-use super::options::ConnectOptions;
-use super::wire::{Connection, Event, Events, Requests, connect};
+use super::options::{ConnectOptions, LastWill};
+use super::wire::{Connection, Event, connect, socket};
 use crate::mqtt::access::Access;
 use crate::mqtt::message::{Class, Labels, Message, Qos, Received};
 use crate::mqtt::settings::Settings;
 use crate::mqtt::url::BrokerUrl;
 
-/// For each step: a broker across the world answers within a second.
-const STEP: Duration = Duration::from_secs(5);
+/// For each answer: a broker across the world gives one within a second.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long the broker may take to tell what it keeps and to give back what we sent.
 const LISTEN: Duration = Duration::from_secs(2);
@@ -33,6 +32,8 @@ pub enum Step {
     Tls,
     /// The broker did not let us in.
     Login,
+    /// The broker would let us in, but lacks something that we need, or is busy.
+    Refused,
 }
 
 /// Where and why it ended.
@@ -45,7 +46,7 @@ pub struct Stopped {
 
 /// What the broker let us do and what it told.
 #[derive(Clone, Debug, Default)]
-pub struct Heard {
+pub struct Visited {
     /// Filters that the broker refused to let us hear.
     pub refused: Vec<String>,
     /// Whether something that we wrote to a topic of this device came back.
@@ -54,95 +55,98 @@ pub struct Heard {
 }
 
 /// Resolves the broker's name and opens a connection, without a word of MQTT.
+///
+/// # Errors
+///
+/// [`Step::Resolve`] or [`Step::Connect`].
 pub async fn reach(broker: &BrokerUrl) -> Result<SocketAddr, Stopped> {
-    let stop = |step, reason: String| Stopped { step, reason };
-    let found = timeout(STEP, lookup_host((broker.host.as_str(), broker.port))).await;
-    let addresses: Vec<SocketAddr> = match found {
-        Ok(Ok(addresses)) => addresses.collect(),
-        Ok(Err(error)) => return Err(stop(Step::Resolve, error.to_string())),
-        Err(_) => return Err(stop(Step::Resolve, "no name server answers".to_owned())),
-    };
-    let mut reason = "it has no address".to_owned();
-    for address in addresses {
-        match timeout(STEP, TcpStream::connect(address)).await {
-            Ok(Ok(_)) => return Ok(address),
-            Ok(Err(error)) => reason = ConnectionError::from(error).to_string(),
-            Err(_) => reason = format!("{address} does not answer (a firewall, another network?)"),
-        }
-    }
-    Err(stop(Step::Connect, reason))
+    socket::connect(broker).await.map(|(_, address)| address).map_err(Stopped::from)
 }
 
 /// Who visits the broker, what he listens to and what he writes.
 pub struct Visitor {
-    /// At most 23 characters, which every broker must take (MQTT 3.1.1, 3.1.3.1).
-    pub client_id: String,
     pub labels: Labels,
     pub filters: Vec<String>,
-    /// Topic and payload of a message that should come back.
+    /// Topic and payload of a message that should come back. Both are the visitor's last
+    /// will, too: a broker may refuse a will, and then refuses the daemon.
     pub echo: (String, Vec<u8>),
 }
 
-/// Logs in, listens where the device listens and writes where it may write.
+/// The client id with which `settings` are tried, so that a daemon with the id of the
+/// settings is not thrown out. It begins with that id: access lists of brokers go by the
+/// beginning (Mosquitto's `clientid_prefixes`, policies of AWS IoT).
+pub fn client_id(settings: &Settings, device: &str) -> String {
+    format!("{}-doctor", settings.client_id(device))
+}
+
+/// Logs in as the daemon does, listens where the device listens and writes where it may
+/// write.
+///
+/// # Errors
+///
+/// Where the broker stopped us, in the words in which the daemon would say it.
 pub async fn visit(
     settings: &Settings,
     broker: &BrokerUrl,
     access: &Access,
     visitor: Visitor,
-) -> Result<Heard, Stopped> {
-    let Visitor { client_id, labels, filters, echo: (topic, payload) } = visitor;
-    let access = access.clone();
-    // Without a last will: the device must not seem gone when the visitor leaves.
-    let options = ConnectOptions::new(settings, broker.clone(), settings.version, labels, access)
-        .with_client_id(client_id);
-    let accepted = timeout(STEP, connect(&options)).await;
-    let silent = "the broker does not answer: is it one?".to_owned();
-    let Connection { requests, events, .. } =
-        accepted.map_err(|_| Stopped { step: Step::Login, reason: silent })?.map_err(stopped)?;
-    let (heard, asked) = (Heard::default(), InFlight::default());
-    let mut visit = Visit { requests, events, heard, asked };
+) -> Result<Visited, Stopped> {
+    let Visitor { labels, filters, echo: (topic, payload) } = visitor;
+    let client_id = client_id(settings, &labels.device);
+    let (access, version) = (access.clone(), settings.version);
+    let last_will = LastWill { topic: topic.clone(), payload: payload.clone() };
+    let options = ConnectOptions::new(settings, broker.clone(), version, labels, access)
+        .with_client_id(client_id)
+        .with_last_will(last_will);
+    let connection = connect(&options).await?;
+    let mut visit = Visit { connection, visited: Visited::default(), unanswered: HashMap::new() };
     let (qos, class) = (Qos::AtLeastOnce, Class::Trial);
     visit.listen(filters, Message { topic, payload, class, qos, expiry: None }).await?;
-    // A courtesy: without it the broker logs an error.
-    let _ = visit.requests.disconnect();
-    let _ = timeout(STEP, async { while visit.events.poll().await.is_ok() {} }).await;
-    Ok(visit.heard)
+    // It makes the broker discard the last will.
+    visit.connection.disconnect();
+    let left = async {
+        while !matches!(visit.connection.poll().await, Ok(Event::Disconnected) | Err(_)) {}
+    };
+    let _ = timeout(ANSWER_LIMIT, left).await;
+    Ok(visit.visited)
 }
 
-fn stopped(lost: ConnectionError) -> Stopped {
-    let step = match lost.trouble() {
-        Trouble::Tls => Step::Tls,
-        Trouble::Login => Step::Login,
-        Trouble::Network => Step::Connect,
-    };
-    Stopped { step, reason: lost.to_string() }
+impl From<ConnectionError> for Stopped {
+    fn from(error: ConnectionError) -> Self {
+        let step = match error.trouble() {
+            Trouble::Name => Step::Resolve,
+            Trouble::Network => Step::Connect,
+            Trouble::Tls => Step::Tls,
+            Trouble::Login => Step::Login,
+            Trouble::Refused => Step::Refused,
+        };
+        Self { step, reason: error.to_string() }
+    }
 }
 
 struct Visit {
-    requests: Requests,
-    events: Events,
-    heard: Heard,
-    /// Filters whose answer is due.
-    asked: InFlight<String>,
+    connection: Connection,
+    visited: Visited,
+    /// Filters whose answer is due, by the id of their SUBSCRIBE.
+    unanswered: HashMap<u16, String>,
 }
 
 impl Visit {
     async fn listen(&mut self, filters: Vec<String>, echo: Message) -> Result<(), Stopped> {
         for filter in filters {
-            self.requests.subscribe(&filter).map_err(stopped)?;
-            self.asked.handed_over(filter);
+            self.unanswered.insert(self.connection.subscribe(&filter), filter);
         }
         let topic = echo.topic.clone();
         let mut unwritten = Some(echo);
-        let mut end = Instant::now() + STEP;
-        while let Ok(event) = timeout_at(end, self.events.poll()).await {
-            self.note(event.map_err(stopped)?, &topic);
+        let mut end = Instant::now() + ANSWER_LIMIT;
+        while let Ok(event) = timeout_at(end, self.connection.poll()).await {
+            self.note(event?, &topic);
             // Only when all is answered: else the echo might be missed.
-            if self.asked.len() == 0
+            if self.unanswered.is_empty()
                 && let Some(echo) = unwritten.take()
             {
                 // A broker that takes no packet of this size is of no use anyway.
-                let _ = self.requests.publish(echo);
+                let _ = self.connection.publish(echo);
                 end = Instant::now() + LISTEN;
             }
         }
@@ -151,14 +155,13 @@ impl Visit {
 
     fn note(&mut self, event: Event, echo: &str) {
         match event {
-            Event::Asked(id) => drop(self.asked.left(id)),
             Event::Subscribed(id, outcome) => {
-                let filter = self.asked.acknowledged(id);
-                self.heard.refused.extend(filter.filter(|_| outcome.is_err()));
+                let filter = self.unanswered.remove(&id);
+                self.visited.refused.extend(filter.filter(|_| outcome.is_err()));
             }
-            Event::Received(received) if received.topic == echo => self.heard.echoed = true,
-            Event::Received(received) => self.heard.messages.push(received),
-            _ => {}
+            Event::Received(received) if received.topic == echo => self.visited.echoed = true,
+            Event::Received(received) => self.visited.messages.push(received),
+            Event::Settled(..) | Event::Oversized { .. } | Event::Disconnected => {}
         }
     }
 }

@@ -8,12 +8,15 @@ use std::fmt;
 pub(super) struct Refusal {
     pub why: Why,
     /// The broker's own words, or the name of the broker it sends us to.
-    said: Option<String>,
+    detail: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Why {
-    #[error("user or password are not accepted: check mqtt.username and mqtt.password_file")]
+    #[error(
+        "user or password are not accepted: check mqtt.username and mqtt.password_file, and \
+         whether the broker ties them to a client id (mqtt.client_id)"
+    )]
     Login,
     #[error("not authorized: check the broker's access list")]
     Forbidden,
@@ -49,21 +52,21 @@ pub(super) enum Why {
 }
 
 impl Refusal {
-    pub fn new(why: Why, said: Option<String>) -> Self {
-        Self { why, said }
+    pub fn new(why: Why, detail: Option<String>) -> Self {
+        Self { why, detail }
     }
 }
 
-/// Of what a broker says, that much goes into a line of the log.
-const SAID: usize = 200;
+/// Of the broker's own words, so many characters go into a line of the log.
+const MOST_DETAIL: usize = 200;
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.why)?;
         // Text from outside: no line of it may look like one of ours.
-        if let Some(said) = self.said.as_deref().filter(|said| !said.is_empty()) {
-            let said: String = said.chars().take(SAID).flat_map(char::escape_debug).collect();
-            write!(f, " (the broker: \"{said}\")")?;
+        if let Some(detail) = self.detail.as_deref().filter(|detail| !detail.is_empty()) {
+            let detail = detail.chars().take(MOST_DETAIL).flat_map(char::escape_debug);
+            write!(f, " (the broker: \"{}\")", detail.collect::<String>())?;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! A connection that the broker has accepted, until it ends.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,12 +8,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::error::ConnectionError;
-use super::in_flight::InFlight;
 use super::options::LastWill;
-use super::refusal::Refusal;
-use super::wire::{Connection, Event, Events, NotSent, Requests};
+use super::refusal::{Refusal, Why};
+use super::wire::{Connection, Event, NotSent, Token};
 use crate::clock::Clock;
-use crate::mqtt::message::{Message, Received};
+use crate::mqtt::message::{Message, Received, Subscriptions};
 use crate::mqtt::queue::Ticket;
 use crate::mqtt::shared::Shared;
 
@@ -32,12 +32,19 @@ const SWEEP: Duration = Duration::from_secs(2);
 /// only fill two logs.
 const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 
+/// A limit that the broker did not announce is forgotten after this: its owner may have
+/// raised it, and finding out costs one connection.
+const FORGET_LIMIT: Duration = Duration::from_secs(3600);
+
 /// What every session of a client works with.
 pub(in crate::mqtt) struct Context {
     pub shared: Arc<Shared>,
     pub received: mpsc::Sender<Received>,
     pub stop: watch::Receiver<bool>,
     pub clock: Arc<dyn Clock>,
+    /// Bytes of a packet over which the broker ended a connection, and until when that
+    /// is believed.
+    pub too_large: Option<(usize, Instant)>,
 }
 
 impl Context {
@@ -46,6 +53,12 @@ impl Context {
             self.shared.queue().count_dropped_command();
         }
     }
+
+    /// Bytes of the largest packet that the broker takes, as far as it is known.
+    fn largest(&self, announced: usize) -> usize {
+        let learned = self.too_large.filter(|(_, until)| Instant::now() < *until);
+        learned.map_or(announced, |(size, _)| announced.min(size - 1))
+    }
 }
 
 /// Ends when we were told to stop, or nobody is left to tell us.
@@ -53,29 +66,36 @@ pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
+/// Never, without a deadline.
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
 pub(super) struct Session {
-    requests: Requests,
-    window: usize,
-    keep_alive: Duration,
-    in_flight: InFlight<Sent>,
-    /// Filters whose answer is due.
-    asked: InFlight<String>,
+    connection: Connection,
+    in_flight: HashMap<Token, Sent>,
+    /// Filters whose answer is due, by the id of their SUBSCRIBE.
+    unanswered: HashMap<u16, String>,
     closing: Option<Closing>,
-    sweep: Vec<String>,
     sweep_ends: Option<Instant>,
     /// When refused events are offered again.
     offer_again: Option<Instant>,
-    /// When silence means that the connection is dead.
-    silent_at: Instant,
     last_complaint: Option<String>,
     /// What is said before we leave.
-    farewell: Option<LastWill>,
+    last_will: Option<LastWill>,
 }
 
 /// What an acknowledgement is for.
 enum Sent {
-    /// A message and its topic.
-    Message(Ticket, String),
+    Message {
+        ticket: Ticket,
+        topic: String,
+        /// Bytes of its packet.
+        size: usize,
+    },
     /// Our own `offline`.
     Farewell,
 }
@@ -91,100 +111,73 @@ impl Session {
     /// Subscribes, tells the queue, and serves until the end. `Ok` means that we were
     /// told to stop.
     pub async fn run(
-        link: Connection,
+        mut connection: Connection,
         context: &mut Context,
-        lasting: &[String],
-        sweep: Vec<String>,
-        farewell: Option<&LastWill>,
+        subscriptions: &mut Subscriptions,
+        last_will: Option<&LastWill>,
     ) -> Result<(), ConnectionError> {
+        connection.largest = context.largest(connection.largest);
         // Subscriptions do not outlive a clean session: every time, and first.
-        let mut asked = InFlight::default();
-        for filter in lasting.iter().chain(&sweep) {
-            link.requests.subscribe(filter)?;
-            asked.handed_over(filter.clone());
-        }
-        let now = Instant::now();
-        let sweep_ends = (!sweep.is_empty()).then(|| now + SWEEP);
-        context.shared.queue().connected(link.protocol, sweep_ends.is_some());
+        let filters = subscriptions.lasting.iter().chain(&subscriptions.sweep);
+        let unanswered = filters.map(|filter| (connection.subscribe(filter), filter.clone()));
+        let unanswered = unanswered.collect();
+        let sweep_ends = (!subscriptions.sweep.is_empty()).then(|| Instant::now() + SWEEP);
+        context.shared.queue().connected(connection.protocol, sweep_ends.is_some());
         let mut session = Self {
-            requests: link.requests,
-            window: link.window,
-            keep_alive: link.keep_alive,
-            in_flight: InFlight::default(),
-            asked,
+            connection,
+            in_flight: HashMap::new(),
+            unanswered,
             closing: None,
-            sweep,
             sweep_ends,
             offer_again: None,
-            silent_at: now + 2 * link.keep_alive,
             last_complaint: None,
-            farewell: farewell.cloned(),
+            last_will: last_will.cloned(),
         };
-        session.serve(link.events, context).await
+        let outcome = session.serve(context, subscriptions).await;
+        if outcome.as_ref().is_err_and(ConnectionError::by_packet_size) {
+            session.learn_limit(context);
+        }
+        outcome
     }
 
     async fn serve(
         &mut self,
-        mut events: Events,
         context: &mut Context,
+        subscriptions: &mut Subscriptions,
     ) -> Result<(), ConnectionError> {
         let shared = Arc::clone(&context.shared);
         loop {
-            self.fill(context)?;
-            // `poll` must not be dropped half options: it stays pinned while the others
-            // wake us.
-            let poll = events.poll();
-            tokio::pin!(poll);
-            let event = loop {
-                tokio::select! {
-                    event = &mut poll => break event?,
-                    () = shared.wake.notified() => self.fill(context)?,
-                    () = stopped(&mut context.stop), if self.closing.is_none() => {
-                        self.closing = Some(Closing::begin());
-                        self.fill(context)?;
+            self.fill(context);
+            let deadline = self.next_deadline();
+            tokio::select! {
+                event = self.connection.poll() => match event? {
+                    Event::Settled(token, outcome) => self.settle(token, outcome, context),
+                    Event::Received(received) => context.deliver(received),
+                    Event::Oversized { topic, size } => self.passed_over(&topic, size, context),
+                    Event::Subscribed(id, outcome) => self.answered(id, outcome, context),
+                    Event::Disconnected => return Ok(()),
+                },
+                () = shared.wake.notified() => {}
+                () = stopped(&mut context.stop), if self.closing.is_none() => {
+                    self.closing = Some(Closing::begin());
+                }
+                () = until(deadline) => {
+                    if self.closing.as_ref().is_some_and(Closing::is_over) {
+                        return Ok(());
                     }
-                    () = sleep_until(self.next_deadline()) => {
-                        if self.closing.as_ref().is_some_and(Closing::is_over) {
-                            return Ok(());
-                        }
-                        self.keep_deadlines(context)?;
-                        self.fill(context)?;
-                    }
+                    self.keep_deadlines(context, subscriptions);
                 }
-            };
-            self.silent_at = Instant::now() + 2 * self.keep_alive;
-            match event {
-                Event::Left(id) => {
-                    let sent = self.in_flight.left(id);
-                    self.settle(sent, Ok(()), context)?;
-                }
-                Event::Acknowledged(id, outcome) => {
-                    let sent = self.in_flight.acknowledged(id);
-                    self.settle(sent, outcome, context)?;
-                }
-                Event::Received(received) => context.deliver(received),
-                Event::Asked(id) => drop(self.asked.left(id)),
-                Event::Subscribed(id, outcome) => self.heard(id, outcome),
-                Event::Disconnected => return Ok(()),
-                Event::Other => {}
             }
         }
     }
 
-    fn next_deadline(&self) -> Instant {
+    fn next_deadline(&self) -> Option<Instant> {
         let closing = self.closing.as_ref().map(Closing::next_deadline);
-        let others = [closing, self.sweep_ends, self.offer_again];
-        others.into_iter().flatten().fold(self.silent_at, Instant::min)
+        [closing, self.sweep_ends, self.offer_again].into_iter().flatten().min()
     }
 
-    fn keep_deadlines(&mut self, context: &Context) -> Result<(), ConnectionError> {
+    fn keep_deadlines(&mut self, context: &Context, subscriptions: &mut Subscriptions) {
         let now = Instant::now();
-        // Probes leave at every keep-alive, so a healthy connection is never silent
-        // for long. rumqttc notices a probe without an answer; it does not notice
-        // that it cannot even write.
-        if now >= self.silent_at {
-            return Err(ConnectionError::Silent);
-        }
         if self.offer_again.is_some_and(|end| now >= end) {
             self.offer_again = None;
             context.shared.queue().offer_again();
@@ -192,78 +185,115 @@ impl Session {
         if self.sweep_ends.is_some_and(|end| now >= end) {
             self.sweep_ends = None;
             context.shared.queue().release_discovery();
-            for filter in self.sweep.drain(..) {
-                self.requests.unsubscribe(filter)?;
+            // From now on we would only hear ourselves, on this connection and later.
+            for filter in subscriptions.sweep.drain(..) {
+                self.connection.unsubscribe(&filter);
             }
         }
-        Ok(())
     }
 
     /// Hands messages over as long as the window has room.
-    fn fill(&mut self, context: &Context) -> Result<(), ConnectionError> {
+    fn fill(&mut self, context: &Context) {
         let drained = self.closing.as_ref().is_some_and(|c| Instant::now() >= c.drain_until);
-        while !drained && !self.farewell_sent() && self.in_flight.len() < self.window {
+        while !drained && !self.farewell_sent() && self.in_flight.len() < self.connection.window {
             let Some((ticket, message)) = context.shared.queue().next(context.clock.now()) else {
                 break;
             };
-            let topic = message.topic.clone();
-            match self.requests.publish(message) {
-                Ok(()) => self.in_flight.handed_over(Sent::Message(ticket, topic)),
-                Err(NotSent::Full) => return Err(ConnectionError::Queue),
-                Err(NotSent::TooLarge { size, limit }) => {
-                    context.shared.queue().too_large(&ticket);
-                    self.complain(format!(
-                        "a message of {size} bytes for {topic} is not sent, the broker takes \
-                         {limit} at most: raise its limit or lower mqtt.max_packet_bytes"
-                    ));
-                }
-            }
+            self.send(ticket, message, context);
         }
-        let idle = drained || self.in_flight.len() == 0;
+        let idle = drained || self.in_flight.is_empty();
         if let Some(closing) = self.closing.as_mut().filter(|c| idle && !c.farewell_sent) {
             closing.farewell_sent = true;
-            let Some(will) = &self.farewell else { return self.requests.disconnect() };
+            let Some(will) = &self.last_will else { return self.connection.disconnect() };
             let message = Message::availability(&will.topic, &will.payload);
-            self.requests.publish(message).map_err(|_| ConnectionError::Queue)?;
-            self.in_flight.handed_over(Sent::Farewell);
+            match self.connection.publish(message) {
+                Ok((token, _)) => drop(self.in_flight.insert(token, Sent::Farewell)),
+                // A broker that takes no packet of that size took no last will either.
+                Err(NotSent { .. }) => self.connection.disconnect(),
+            }
         }
-        Ok(())
+    }
+
+    fn send(&mut self, ticket: Ticket, message: Message, context: &Context) {
+        let topic = message.topic.clone();
+        match self.connection.publish(message) {
+            Ok((token, size)) => {
+                self.in_flight.insert(token, Sent::Message { ticket, topic, size });
+            }
+            Err(NotSent { size, limit }) => {
+                let reason = format!(
+                    "a message of {size} bytes for {topic} is not sent, the broker takes \
+                     {limit} at most: raise its limit or lower mqtt.max_packet_bytes"
+                );
+                context.shared.queue().too_large(&ticket, reason.clone());
+                self.complain(reason);
+            }
+        }
     }
 
     fn farewell_sent(&self) -> bool {
         self.closing.as_ref().is_some_and(|closing| closing.farewell_sent)
     }
 
-    fn settle(
-        &mut self,
-        sent: Option<Sent>,
-        outcome: Result<(), Refusal>,
-        context: &Context,
-    ) -> Result<(), ConnectionError> {
+    fn settle(&mut self, token: Token, outcome: Result<(), Refusal>, context: &Context) {
+        let sent = self.in_flight.remove(&token);
         match (sent, outcome) {
-            (Some(Sent::Message(ticket, _)), Ok(())) => {
+            (Some(Sent::Message { ticket, .. }), Ok(())) => {
                 context.shared.queue().acknowledged(ticket);
             }
-            (Some(Sent::Message(ticket, topic)), Err(refusal)) => {
-                if matches!(ticket, Ticket::Event(_)) {
-                    self.offer_again.get_or_insert_with(|| Instant::now() + REFUSED_PAUSE);
-                }
+            (Some(Sent::Message { ticket, topic, .. }), Err(refusal)) => {
                 let reason = format!("the broker refused a message for {topic}: {refusal}");
-                context.shared.queue().refused(&ticket, reason.clone());
+                if refusal.why == Why::TooLarge {
+                    // It would be refused at every try.
+                    context.shared.queue().too_large(&ticket, reason.clone());
+                } else {
+                    if matches!(ticket, Ticket::Event(_)) {
+                        self.offer_again.get_or_insert_with(|| Instant::now() + REFUSED_PAUSE);
+                    }
+                    context.shared.queue().refused(&ticket, reason.clone());
+                }
                 self.complain(reason);
             }
-            // MQTT 3.1.1, 3.14.4: a DISCONNECT makes the broker discard the will,
-            // so it must have our own word before.
-            (Some(Sent::Farewell), _) => self.requests.disconnect()?,
+            // A DISCONNECT makes the broker discard the will (MQTT 3.1.1, 3.14.4), so it
+            // must have our own word before.
+            (Some(Sent::Farewell), _) => self.connection.disconnect(),
             (None, _) => {}
         }
-        Ok(())
     }
 
-    fn heard(&mut self, id: u16, outcome: Result<(), Refusal>) {
-        let filter = self.asked.acknowledged(id).unwrap_or_default();
+    /// The broker ended the connection over the size of a packet. It does not say which:
+    /// of those under way, the largest exceeds its limit for certain.
+    fn learn_limit(&mut self, context: &mut Context) {
+        let messages = self.in_flight.drain().filter_map(|(_, sent)| match sent {
+            Sent::Message { ticket, topic, size } => Some((size, topic, ticket)),
+            Sent::Farewell => None,
+        });
+        let Some((size, topic, ticket)) = messages.max_by_key(|(size, ..)| *size) else { return };
+        context.too_large = Some((size, Instant::now() + FORGET_LIMIT));
+        let reason = format!(
+            "the broker ended the connection over a message of {size} bytes for {topic}, which \
+             is not sent again: raise its limit or lower mqtt.max_packet_bytes"
+        );
+        log::warn!("{reason}");
+        context.shared.queue().too_large(&ticket, reason);
+    }
+
+    /// Somebody sent us more than we read. Nothing is lost but that.
+    fn passed_over(&mut self, topic: &str, size: usize, context: &Context) {
+        let reason = format!(
+            "a message of {size} bytes arrived on {topic}, more than mqtt.max_packet_bytes, and \
+             was passed over: find who writes there"
+        );
+        context.shared.queue().passed_over(reason.clone());
+        self.complain(reason);
+    }
+
+    fn answered(&mut self, id: u16, outcome: Result<(), Refusal>, context: &Context) {
+        let filter = self.unanswered.remove(&id).unwrap_or_default();
         if let Err(refusal) = outcome {
-            log::warn!("the broker refused the subscription to {filter}: {refusal}");
+            let reason = format!("the broker refused the subscription to {filter}: {refusal}");
+            log::warn!("{reason}");
+            context.shared.queue().note(reason);
         }
     }
 

@@ -1,11 +1,16 @@
 //! An event as it waits in the outbox.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::clock::{Moment, never_set};
 
 /// Number of an entry, rising; also its place in the order.
 pub type Sequence = u64;
+
+/// What waits, in its order. Shared with the thread that writes it to the disk.
+pub type Entries = BTreeMap<Sequence, Arc<Entry>>;
 
 /// One event as it waits.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,21 +3,24 @@
 //! One append-only file of [`record`](super::record)s, replayed at start, rewritten
 //! when most of it is history and cut to nothing when nothing waits.
 //!
-//! **Few writes.** An event is written at once, which survives the end of the
-//! process because the page cache does, but forced to the card only when it has
-//! waited for `mqtt.outbox.sync_after_s`.
+//! **Few writes, and no waiting.** An event is written at once, which survives the end of
+//! the process because the page cache does, but forced to the card only when it has
+//! waited for `mqtt.outbox.sync_after_s`. That, and rewriting, wait for the disk, and are
+//! for a thread of their own ([`store`](super::store)).
 //! While the broker answers, the file is cut again before the kernel has written
 //! anything (vm.dirty_expire_centisecs: 30 s), and the card sees next to nothing.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::entry::{Entry, Sequence};
+use super::entry::{Entries, Entry, Sequence};
 use super::record::{Replay, event_record, removed_record, scan};
+use crate::storage::{self, PRIVATE, Replacement};
 
 /// History that is not worth rewriting the file for.
 const SLACK: u64 = 64 << 10;
@@ -36,11 +39,15 @@ pub enum JournalError {
     Locked { path: PathBuf },
 }
 
+/// The file, as it is written to: every method but [`Journal::open`] writes to the page
+/// cache at most and leaves the waiting for the disk to somebody else.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
     file: File,
     size: u64,
+    /// How often the file was cut to nothing: whether a [`Rewrite`] is out of date.
+    cuts: u64,
     /// Held for as long as we live; the kernel releases it with the process.
     _lock: File,
 }
@@ -49,9 +56,11 @@ impl Journal {
     /// Opens the journal in `folder`, which is made if need be.
     pub fn open(folder: &Path) -> Result<(Self, Replay), JournalError> {
         let failed = |source| JournalError::Open { path: folder.to_owned(), source };
-        fs::create_dir_all(folder).map_err(failed)?;
+        storage::make_folder(folder).map_err(failed)?;
         let lock_path = folder.join("outbox.lock");
-        let lock = File::options().create(true).append(true).open(&lock_path).map_err(failed)?;
+        let mut options = File::options();
+        let lock = options.create(true).append(true).mode(PRIVATE).open(&lock_path);
+        let lock = lock.map_err(failed)?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| JournalError::Locked { path: lock_path })?;
         let path = folder.join("outbox.journal");
@@ -60,11 +69,10 @@ impl Journal {
             Err(error) if error.kind() == io::ErrorKind::NotFound => scan(&[]),
             Err(error) => return Err(failed(error)),
         };
-        let (file, size) = open_for_append(&path).map_err(failed)?;
-        let mut journal = Self { path, file, size, _lock: lock };
         // Start from a clean file: whatever was damaged would stay for ever otherwise.
-        journal.rewrite(&replay.entries).map_err(failed)?;
-        Ok((journal, replay))
+        let clean = clean_file(&path, &replay.entries);
+        let (file, size) = clean.map_err(failed)?;
+        Ok((Self { path, file, size, cuts: 0, _lock: lock }, replay))
     }
 
     pub fn append(&mut self, sequence: Sequence, entry: &Entry) -> io::Result<()> {
@@ -75,44 +83,61 @@ impl Journal {
         self.write(&removed_record(sequence))
     }
 
-    /// One write per record: with O_APPEND it is whole or, on a full disk, torn
-    /// at the end, which the next scan steps over.
+    /// One write per record. A full disk may tear it at the end: what stands of it is cut
+    /// off, so that the size is still known. Should that fail, too, the next scan steps
+    /// over it.
     fn write(&mut self, record: &[u8]) -> io::Result<()> {
-        self.file.write_all(record)?;
+        if let Err(error) = self.file.write_all(record) {
+            let _ = self.file.set_len(self.size);
+            return Err(error);
+        }
         self.size += record.len() as u64;
         Ok(())
     }
 
-    /// Keeps the file in proportion to what waits. `living` is its size in bytes.
-    pub fn tidy(&mut self, entries: &BTreeMap<Sequence, Entry>, living: usize) -> io::Result<()> {
-        if entries.is_empty() && self.size > 0 {
+    /// Nothing waits any more: an empty file says so.
+    pub fn cut(&mut self) -> io::Result<()> {
+        if self.size > 0 {
             self.file.set_len(0)?;
             self.size = 0;
-        } else if self.size > SLACK + 2 * living as u64 {
-            self.rewrite(entries)?;
+            self.cuts += 1;
         }
         Ok(())
     }
 
-    /// Replaces the file by one with these entries only: written beside it, forced
-    /// to disk, renamed over it (rename(2) is atomic), and the folder forced.
-    fn rewrite(&mut self, entries: &BTreeMap<Sequence, Entry>) -> io::Result<()> {
-        if entries.is_empty() {
-            self.file.set_len(0)?;
-            self.size = 0;
-            return Ok(());
+    /// Whether most of the file is history, `living` being the bytes that wait.
+    pub fn is_mostly_history(&self, living: usize) -> bool {
+        self.size > SLACK + 2 * living as u64
+    }
+
+    /// What it takes to write the file anew, while this one is appended to.
+    pub fn begin_rewrite(&self, entries: &Entries) -> Rewrite {
+        let (path, entries) = (self.path.clone(), entries.clone());
+        Rewrite { path, entries, from: self.size, cuts: self.cuts }
+    }
+
+    /// Puts a new file in the place of this one, with what was appended here meanwhile.
+    /// False when it is out of date. The name is on the disk after
+    /// [`storage::sync_folder_of`] only.
+    pub fn install(&mut self, written: Written) -> io::Result<bool> {
+        let Written { mut fresh, from, cuts } = written;
+        if cuts != self.cuts {
+            return Ok(false);
         }
-        let fresh = self.path.with_extension("new");
-        let bytes: Vec<u8> = entries.iter().flat_map(|(s, e)| event_record(*s, e)).collect();
-        let mut file = File::create(&fresh)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        fs::rename(&fresh, &self.path)?;
-        if let Some(folder) = self.path.parent() {
-            File::open(folder)?.sync_all()?;
-        }
-        (self.file, self.size) = open_for_append(&self.path)?;
-        Ok(())
+        // Cannot exceed memory: what is appended in the time of one rewrite.
+        let mut tail = vec![0; usize::try_from(self.size - from).unwrap_or(0)];
+        self.file.read_exact_at(&mut tail, from)?;
+        fresh.file().write_all(&tail)?;
+        let size = fresh.file().metadata()?.len();
+        // The open file goes along with its name, so there is no moment at which records
+        // are appended to a file that has none.
+        (self.file, self.size) = (fresh.install()?, size);
+        Ok(true)
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// A second handle to force the file to disk with, off the caller's thread.
@@ -121,16 +146,60 @@ impl Journal {
     }
 }
 
-fn open_for_append(path: &Path) -> io::Result<(File, u64)> {
-    let file = File::options().create(true).append(true).open(path)?;
-    let size = file.metadata()?.len();
-    Ok((file, size))
+/// A journal that is to be written anew.
+#[derive(Debug)]
+pub struct Rewrite {
+    path: PathBuf,
+    entries: Entries,
+    /// What of the old file is in `entries`.
+    from: u64,
+    cuts: u64,
+}
+
+/// A journal that was written anew and stands beside the old one.
+pub struct Written {
+    fresh: Replacement,
+    from: u64,
+    cuts: u64,
+}
+
+impl Rewrite {
+    /// Writes the entries into a file beside the old one. Waits for the disk.
+    pub fn write(self) -> io::Result<Written> {
+        let mut fresh = Replacement::beside(&self.path, PRIVATE)?;
+        for (sequence, entry) in &self.entries {
+            fresh.file().write_all(&event_record(*sequence, entry))?;
+        }
+        fresh.sync()?;
+        Ok(Written { fresh, from: self.from, cuts: self.cuts })
+    }
+}
+
+/// A file with these entries only, and its size. Waits for the disk.
+fn clean_file(path: &Path, entries: &BTreeMap<Sequence, Entry>) -> io::Result<(File, u64)> {
+    let bytes: Vec<u8> = entries.iter().flat_map(|(s, entry)| event_record(*s, entry)).collect();
+    let mut fresh = Replacement::beside(path, PRIVATE)?;
+    fresh.file().write_all(&bytes)?;
+    fresh.sync()?;
+    let file = fresh.install()?;
+    storage::sync_folder_of(path)?;
+    Ok((file, bytes.len() as u64))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::record::tests::entry;
     use super::*;
+
+    fn living(pairs: &[(Sequence, &str)]) -> Entries {
+        pairs.iter().map(|(sequence, text)| (*sequence, Arc::new(entry(text)))).collect()
+    }
+
+    fn replayed(folder: &Path) -> BTreeMap<Sequence, Entry> {
+        Journal::open(folder).expect("opens").1.entries
+    }
 
     #[test]
     fn survives_reopening_and_shrinks_when_empty() {
@@ -145,26 +214,52 @@ mod tests {
         assert_eq!(replay.entries, BTreeMap::from([(2, entry("two"))]));
         assert_eq!(replay.next, 3);
         journal.remove(2).expect("written");
-        journal.tidy(&BTreeMap::new(), 0).expect("cut");
+        journal.cut().expect("cut");
         assert_eq!(fs::metadata(&journal.path).expect("there").len(), 0);
     }
 
     #[test]
-    fn history_is_rewritten_before_it_outgrows_what_waits() {
+    fn what_is_appended_while_it_is_rewritten_is_in_the_new_file() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let (mut journal, _) = Journal::open(folder.path()).expect("opens");
-        let living = BTreeMap::from([(1, entry("one"))]);
-        journal.append(1, &living[&1]).expect("written");
-        let mut largest = 0;
-        for sequence in 2..5_000 {
-            journal.append(sequence, &entry("gone")).expect("written");
-            journal.remove(sequence).expect("written");
-            journal.tidy(&living, 100).expect("tidied");
-            largest = largest.max(fs::metadata(&journal.path).expect("there").len());
+        for (sequence, text) in [(1, "one"), (2, "two")] {
+            journal.append(sequence, &entry(text)).expect("written");
         }
-        assert!(largest < SLACK + 1_000, "grew to {largest} bytes");
+        let rewrite = journal.begin_rewrite(&living(&[(2, "two")]));
+        journal.append(3, &entry("three")).expect("written");
+        let written = rewrite.write().expect("written");
+        journal.remove(2).expect("written");
+        assert!(journal.install(written).expect("installed"));
+        journal.append(4, &entry("four")).expect("written");
+        assert_eq!(journal.size, fs::metadata(&journal.path).expect("there").len());
         drop(journal);
-        assert_eq!(Journal::open(folder.path()).expect("opens").1.entries, living);
+        let expected = BTreeMap::from([(3, entry("three")), (4, entry("four"))]);
+        assert_eq!(replayed(folder.path()), expected);
+    }
+
+    #[test]
+    fn a_rewrite_that_is_out_of_date_brings_nothing_back() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let (mut journal, _) = Journal::open(folder.path()).expect("opens");
+        journal.append(1, &entry("one")).expect("written");
+        let written = journal.begin_rewrite(&living(&[(1, "one")])).write().expect("written");
+        journal.cut().expect("cut");
+        // As long as before, with something else in it.
+        journal.append(2, &entry("two")).expect("written");
+        assert!(!journal.install(written).expect("looked at"));
+        drop(journal);
+        assert_eq!(replayed(folder.path()), BTreeMap::from([(2, entry("two"))]));
+    }
+
+    #[test]
+    fn only_its_owner_reads_it_whatever_the_umask() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let state = folder.path().join("state");
+        let (journal, _) = Journal::open(&state).expect("opens");
+        let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        assert_eq!((mode(&state), mode(&journal.path)), (0o700, 0o600));
+        assert_eq!(mode(&state.join("outbox.lock")), 0o600);
     }
 
     #[test]

@@ -6,9 +6,9 @@
 //! something in the backlog queues behind it, so that the order within a track
 //! never breaks.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
-use super::entry::{Entry, Sequence};
+use super::entry::{Entries, Sequence};
 
 /// Numbers of entries in both lanes. Those of entries that are gone are passed
 /// over when their turn comes.
@@ -32,7 +32,7 @@ impl Lanes {
     }
 
     /// All entries wait again, in their order.
-    pub fn rewind(&mut self, entries: &BTreeMap<Sequence, Entry>) {
+    pub fn rewind(&mut self, entries: &Entries) {
         *self = Self::default();
         for (sequence, entry) in entries {
             self.push(*sequence, &entry.track, false);
@@ -40,7 +40,7 @@ impl Lanes {
     }
 
     /// The next entry that is still there.
-    pub fn take(&mut self, entries: &BTreeMap<Sequence, Entry>) -> Option<Sequence> {
+    pub fn take(&mut self, entries: &Entries) -> Option<Sequence> {
         while let Some(sequence) = self.live.pop_front() {
             if entries.contains_key(&sequence) {
                 return Some(sequence);

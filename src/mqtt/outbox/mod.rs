@@ -13,18 +13,20 @@ mod lanes;
 mod record;
 mod store;
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use self::entry::Entries;
 pub use self::entry::{Accepted, Entry, Sequence};
 use self::journal::Journal;
 pub use self::journal::JournalError;
 use self::lanes::Lanes;
 use self::store::Store;
+pub(super) use self::store::{Chore, Done};
 use super::settings::OutboxSettings;
 use crate::clock::Moment;
 
@@ -42,7 +44,7 @@ pub struct Dropped {
 #[derive(Debug)]
 pub struct Outbox {
     settings: OutboxSettings,
-    entries: BTreeMap<Sequence, Entry>,
+    entries: Entries,
     bytes: usize,
     next: Sequence,
     lanes: Lanes,
@@ -58,7 +60,7 @@ impl Outbox {
     pub fn new(settings: OutboxSettings) -> Self {
         Self {
             settings,
-            entries: BTreeMap::new(),
+            entries: Entries::new(),
             bytes: 0,
             next: 1,
             lanes: Lanes::default(),
@@ -78,9 +80,11 @@ impl Outbox {
         }
         let mut outbox = Self::new(settings);
         outbox.bytes = replay.entries.values().map(Entry::bytes).sum();
-        outbox.entries = replay.entries;
+        let shared =
+            replay.entries.into_iter().map(|(sequence, entry)| (sequence, Arc::new(entry)));
+        outbox.entries = shared.collect();
         outbox.next = replay.next;
-        outbox.store = Some(Store::new(journal));
+        outbox.store = Some(Store::new(journal, replay.next - 1));
         outbox.make_room(0);
         outbox.lost();
         Ok(outbox)
@@ -96,7 +100,7 @@ impl Outbox {
             store.append(sequence, &entry);
         }
         self.lanes.push(sequence, &entry.track, self.connected);
-        self.entries.insert(sequence, entry);
+        self.entries.insert(sequence, Arc::new(entry));
     }
 
     /// Drops the oldest until another of `bytes` fits.
@@ -167,17 +171,57 @@ impl Outbox {
         self.bytes -= entry.bytes();
         self.lanes.gone(sequence, &entry.track);
         if let Some(store) = &mut self.store {
-            store.remove(sequence, &self.entries, self.bytes);
+            store.remove(sequence, &self.entries);
         }
         true
     }
 
-    /// The file to force to disk, when an event has waited for longer than
-    /// `sync_after_s`.
-    pub fn to_sync(&self, now: Moment) -> Option<File> {
-        let (_, oldest) = self.entries.first_key_value()?;
-        let due = oldest.accepted.age(now) >= Duration::from_secs(self.settings.sync_after_s);
-        self.store.as_ref().filter(|_| due)?.handle()
+    /// When [`Self::chore`] will have something to do, on the monotonic clock; none while
+    /// everything that waits is safe.
+    pub(in crate::mqtt) fn chore_due(&self) -> Option<Duration> {
+        let store = self.store.as_ref()?;
+        if store.wants_rewrite(self.bytes) {
+            return Some(Duration::ZERO);
+        }
+        let (_, entry) = self.entries.iter().find(|(sequence, _)| store.may_lose(**sequence))?;
+        let after = Duration::from_secs(self.settings.sync_after_s);
+        Some(match entry.accepted {
+            Accepted::Now(moment) => moment.monotonic + after,
+            Accepted::Before(_) => Duration::ZERO,
+        })
+    }
+
+    /// What has to be done to the disk now, by a thread that may wait for it: an event has
+    /// waited for `sync_after_s`, the file lacks something, or it is mostly history.
+    pub(in crate::mqtt) fn chore(&mut self, now: Duration) -> Option<Chore> {
+        if self.chore_due()? > now {
+            return None;
+        }
+        let last = self.next - 1;
+        let store = self.store.as_mut()?;
+        if store.wants_rewrite(self.bytes) {
+            Some(store.begin_rewrite(&self.entries, last))
+        } else {
+            store.begin_sync(last)
+        }
+    }
+
+    /// Takes over what a [`Chore`] did. A file that was installed is given with its last
+    /// entry: its folder must be forced to disk, and [`Self::settle`] told.
+    pub(in crate::mqtt) fn finish(
+        &mut self,
+        outcome: io::Result<Done>,
+    ) -> Option<(PathBuf, Sequence)> {
+        let store = self.store.as_mut()?;
+        let last = store.finish(outcome)?;
+        Some((store.path().to_owned(), last))
+    }
+
+    /// The folder of an installed file was forced to disk, or could not be.
+    pub(in crate::mqtt) fn settle(&mut self, outcome: io::Result<()>, last: Sequence) {
+        if let Some(store) = &mut self.store {
+            store.settle(outcome, last);
+        }
     }
 
     /// Writes to the disk that failed.
@@ -310,17 +354,61 @@ mod tests {
         assert!(outbox.take(now).is_some_and(|out| !out.late));
     }
 
+    /// It used to be looked at every `sync_after_s`, so that an event that came right after
+    /// such a look waited for twice as long.
+    #[test]
+    fn an_event_is_forced_to_the_card_when_its_own_time_has_come() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let mut outbox = Outbox::open(Settings::default(), folder.path()).expect("opens");
+        outbox.push(entry("a", "1"));
+        outbox.push(Entry { accepted: Accepted::Now(at(1)), ..entry("a", "2") });
+        assert_eq!(outbox.chore_due(), Some(Duration::from_secs(5)));
+        let (first, ..) = take(&mut outbox, 2).expect("waiting");
+        outbox.acknowledged(first);
+        assert_eq!(outbox.chore_due(), Some(Duration::from_secs(6)));
+    }
+
+    #[test]
+    fn the_file_is_written_anew_when_most_of_it_is_history() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let mut outbox = Outbox::open(Settings::default(), folder.path()).expect("opens");
+        let journal = folder.path().join("outbox.journal");
+        let size = || std::fs::metadata(&journal).expect("there").len();
+        outbox.push(entry("a", "stays"));
+        let mut largest = 0;
+        for _ in 0..2_000 {
+            outbox.push(entry("b", "goes"));
+            let last = outbox.next - 1;
+            outbox.acknowledged(last);
+            largest = largest.max(size());
+            if let Some(chore) = outbox.chore(Duration::ZERO) {
+                let (path, last) = outbox.finish(chore.run()).expect("installed");
+                outbox.settle(crate::storage::sync_folder_of(&path), last);
+                assert!(size() < 1_000, "what is left");
+            }
+        }
+        assert!(largest < (64 << 10) + 1_000, "grew to {largest} bytes");
+        assert_eq!(outbox.store_errors(), 0);
+        drop(outbox);
+        assert_eq!(Outbox::open(Settings::default(), folder.path()).expect("opens").len(), 1);
+    }
+
     #[test]
     fn the_card_is_forced_only_for_what_really_waits() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let mut outbox = Outbox::open(Settings::default(), folder.path()).expect("opens");
         outbox.connected();
         outbox.push(entry("a", "1"));
-        assert!(outbox.to_sync(at(4)).is_none(), "it may still be acknowledged");
-        assert!(outbox.to_sync(at(5)).is_some());
+        assert!(outbox.chore(at(4).monotonic).is_none(), "it may still be acknowledged");
+        let chore = outbox.chore(at(5).monotonic);
+        assert!(matches!(chore, Some(Chore::Sync(..))), "{chore:?}");
+        // A failed one is due at once, a good one not again.
+        assert!(outbox.chore(at(5).monotonic).is_some());
+        assert_eq!(outbox.finish(chore.expect("just seen").run()), None);
+        assert_eq!(outbox.chore_due(), None, "it is on the disk");
         let (sequence, ..) = take(&mut outbox, 5).expect("waiting");
         outbox.acknowledged(sequence);
-        assert!(outbox.to_sync(at(9)).is_none());
+        assert!(outbox.chore(at(9).monotonic).is_none());
         let journal = std::fs::metadata(folder.path().join("outbox.journal")).expect("there");
         assert_eq!(journal.len(), 0, "nothing is left to write");
     }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use proptest::prelude::*;
 
 use super::tests::{entry, take};
-use super::{Entry, Outbox, Sequence};
+use super::{Outbox, Sequence};
 use crate::mqtt::settings::OutboxSettings as Settings;
 
 fn sequences(outbox: &Outbox) -> Vec<Sequence> {
@@ -93,7 +93,7 @@ proptest! {
             let dropped = outbox.dropped().full + outbox.dropped().oversized;
             prop_assert_eq!(pushed, acknowledged + dropped + outbox.len() as u64);
             prop_assert_eq!(
-                outbox.bytes, outbox.entries.values().map(Entry::bytes).sum::<usize>());
+                outbox.bytes, outbox.entries.values().map(|entry| entry.bytes()).sum::<usize>());
         }
         // Everything that is left can be taken, each track in order.
         outbox.lost();

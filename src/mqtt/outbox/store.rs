@@ -1,45 +1,144 @@
-//! The journal behind the outbox, when there is one that works.
+//! The journal behind the outbox, and what has to be done to it on a thread that may wait
+//! for the disk.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
-use super::entry::{Entry, Sequence};
-use super::journal::Journal;
+use super::entry::{Entries, Entry, Sequence};
+use super::journal::{Journal, Rewrite, Written};
 use crate::alarm::Alarm;
 
 /// Keeps entries beyond this process. A full or broken disk must not stop
-/// delivery: it is counted, said once, and tried again with the next event.
+/// delivery: it is counted, said once, and what the file lacks is written again.
 #[derive(Debug)]
 pub(super) struct Store {
     journal: Journal,
+    /// Entries up to this one are on the disk, whatever happens to the machine.
+    synced: Sequence,
+    /// A write failed: the file does not say what waits.
+    incomplete: bool,
     errors: u64,
     failing: bool,
 }
 
+/// What is to be done now, where waiting is allowed.
+#[derive(Debug)]
+pub(in crate::mqtt) enum Chore {
+    /// Force the file to disk; entries up to this one are in it.
+    Sync(File, Sequence),
+    /// Write the file anew.
+    Rewrite(Rewrite, Sequence),
+}
+
+/// A chore that is done, as far as it goes without the store.
+pub(in crate::mqtt) enum Done {
+    Synced(Sequence),
+    Rewritten(Written, Sequence),
+}
+
+impl Chore {
+    /// Waits for the disk.
+    pub fn run(self) -> io::Result<Done> {
+        match self {
+            Self::Sync(file, last) => file.sync_data().map(|()| Done::Synced(last)),
+            Self::Rewrite(rewrite, last) => Ok(Done::Rewritten(rewrite.write()?, last)),
+        }
+    }
+}
+
 impl Store {
-    pub fn new(journal: Journal) -> Self {
-        Self { journal, errors: 0, failing: false }
+    /// Over a journal that holds entries up to `last`, all of them on the disk.
+    pub fn new(journal: Journal, last: Sequence) -> Self {
+        Self { journal, synced: last, incomplete: false, errors: 0, failing: false }
     }
 
     pub fn append(&mut self, sequence: Sequence, entry: &Entry) {
-        self.attempt(|journal| journal.append(sequence, entry));
+        let outcome = self.journal.append(sequence, entry);
+        self.incomplete |= outcome.is_err();
+        self.note(outcome);
     }
 
-    /// Notes that an entry is gone; `left` are those that are not, of `bytes` in all.
-    pub fn remove(&mut self, sequence: Sequence, left: &BTreeMap<Sequence, Entry>, bytes: usize) {
-        self.attempt(|journal| {
-            // An empty file says the same as one more record, and costs no write.
-            if !left.is_empty() {
-                journal.remove(sequence)?;
+    /// Notes that an entry is gone; `left` are those that are not.
+    pub fn remove(&mut self, sequence: Sequence, left: &Entries) {
+        let outcome = if left.is_empty() {
+            // An empty file says the same as one more record, and costs no write. It also
+            // lacks nothing.
+            self.journal.cut().inspect(|()| self.incomplete = false)
+        } else {
+            // Without this record the event goes out twice after a restart, which its
+            // readers know by its id: no reason to write everything again.
+            self.journal.remove(sequence)
+        };
+        self.note(outcome);
+    }
+
+    /// Whether the file should be written anew, `living` being the bytes that wait.
+    pub fn wants_rewrite(&self, living: usize) -> bool {
+        self.incomplete || self.journal.is_mostly_history(living)
+    }
+
+    /// Whether a power cut could take this entry away.
+    pub fn may_lose(&self, sequence: Sequence) -> bool {
+        sequence > self.synced
+    }
+
+    pub fn begin_rewrite(&mut self, entries: &Entries, last: Sequence) -> Chore {
+        // What fails from now on is missing in the new file, too.
+        self.incomplete = false;
+        Chore::Rewrite(self.journal.begin_rewrite(entries), last)
+    }
+
+    /// None, and an error counted, when the system has no handle left.
+    pub fn begin_sync(&mut self, last: Sequence) -> Option<Chore> {
+        match self.journal.handle() {
+            Ok(file) => Some(Chore::Sync(file, last)),
+            Err(error) => {
+                self.note(Err(error));
+                None
             }
-            journal.tidy(left, bytes)
-        });
+        }
     }
 
-    /// The file, to be forced to disk.
-    pub fn handle(&self) -> Option<File> {
-        self.journal.handle().ok()
+    /// Takes over what a chore did. Gives the last entry of a file that was installed: its
+    /// name must be forced to disk before entries count as safe ([`Self::settle`]).
+    pub fn finish(&mut self, outcome: io::Result<Done>) -> Option<Sequence> {
+        match outcome.and_then(|done| self.take_over(done)) {
+            Ok(installed) => {
+                self.note(Ok(()));
+                installed
+            }
+            Err(error) => {
+                // The kernel forgets what it could not write (fsync(2)): only a new file
+                // can be trusted to have it.
+                self.incomplete = true;
+                self.note(Err(error));
+                None
+            }
+        }
+    }
+
+    fn take_over(&mut self, done: Done) -> io::Result<Option<Sequence>> {
+        match done {
+            Done::Synced(last) => {
+                self.synced = self.synced.max(last);
+                Ok(None)
+            }
+            Done::Rewritten(written, last) => Ok(self.journal.install(written)?.then_some(last)),
+        }
+    }
+
+    /// The folder was forced to disk, so the new file is found there.
+    pub fn settle(&mut self, outcome: io::Result<()>, last: Sequence) {
+        if outcome.is_ok() {
+            self.synced = self.synced.max(last);
+        }
+        self.note(outcome);
+    }
+
+    /// Where the journal is.
+    pub fn path(&self) -> &Path {
+        self.journal.path()
     }
 
     /// Writes that failed.
@@ -47,17 +146,65 @@ impl Store {
         self.errors
     }
 
-    fn attempt(&mut self, write: impl FnOnce(&mut Journal) -> io::Result<()>) {
-        match write(&mut self.journal) {
-            Ok(()) => self.failing = false,
-            Err(error) => {
-                self.errors += 1;
-                if !self.failing {
-                    log::error!(message_id = Alarm::StoreFailed.id();
-                        "events are kept in memory only, the outbox cannot write: {error}");
-                }
-                self.failing = true;
-            }
+    fn note(&mut self, outcome: io::Result<()>) {
+        let Err(error) = outcome else {
+            self.failing = false;
+            return;
+        };
+        self.errors += 1;
+        if !self.failing {
+            log::error!(message_id = Alarm::StoreFailed.id();
+                "events are kept in memory only, the outbox cannot write: {error}");
         }
+        self.failing = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::record::tests::entry;
+    use super::*;
+
+    fn living(pairs: &[(Sequence, &str)]) -> Entries {
+        pairs.iter().map(|(sequence, text)| (*sequence, Arc::new(entry(text)))).collect()
+    }
+
+    /// A disk that fails is stood for by the error that it gives.
+    #[test]
+    fn what_a_failed_write_left_out_is_written_again() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let (journal, _) = Journal::open(folder.path()).expect("opens");
+        let mut store = Store::new(journal, 0);
+        store.append(1, &entry("one"));
+        let chore = store.begin_sync(1).expect("a handle");
+        drop(chore);
+        assert!(!store.wants_rewrite(1 << 20));
+        store.finish(Err(io::Error::from_raw_os_error(5)));
+        assert!(store.may_lose(1) && store.wants_rewrite(1 << 20));
+        assert_eq!(store.errors(), 1);
+        let chore = store_chore(&mut store, &[(1, "one")]);
+        let last = store.finish(chore.run());
+        assert_eq!(last, Some(1));
+        assert!(store.may_lose(1), "the folder is not on the disk yet");
+        store.settle(Ok(()), 1);
+        assert!(!store.may_lose(1) && !store.wants_rewrite(1 << 20));
+    }
+
+    fn store_chore(store: &mut Store, pairs: &[(Sequence, &str)]) -> Chore {
+        store.begin_rewrite(&living(pairs), 1)
+    }
+
+    #[test]
+    fn a_write_that_fails_during_a_rewrite_asks_for_another() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let (journal, _) = Journal::open(folder.path()).expect("opens");
+        let mut store = Store::new(journal, 0);
+        store.append(1, &entry("one"));
+        let chore = store_chore(&mut store, &[(1, "one")]);
+        store.incomplete = true;
+        store.finish(chore.run());
+        assert!(store.wants_rewrite(1 << 20));
     }
 }

@@ -1,0 +1,84 @@
+//! Keeps the outbox on the disk: decides when, and lets a thread of its own wait for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
+
+use super::outbox::Chore;
+use super::shared::Shared;
+use crate::clock::Clock;
+use crate::storage::{END_LIMIT, Worker, sync_folder_of};
+
+/// After a write that failed: a full disk is emptied in minutes, if at all.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// The thread of an outbox that is kept on disk.
+pub(super) struct Storing {
+    worker: Worker,
+    shared: Arc<Shared>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Storing {
+    /// # Errors
+    ///
+    /// The system has no room for another thread.
+    pub fn start(shared: Arc<Shared>, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
+        Ok(Self { worker: Worker::start("outbox")?, shared, clock })
+    }
+
+    /// Does what is due, when it is due.
+    pub async fn run(&self) -> ! {
+        loop {
+            let due = self.shared.queue().outbox().chore_due();
+            let now = self.clock.now().monotonic;
+            match due {
+                None => self.shared.stored.notified().await,
+                Some(due) if due > now => tokio::select! {
+                    () = sleep(due - now) => {}
+                    () = self.shared.stored.notified() => {}
+                },
+                Some(_) => {
+                    if !self.work(now).await {
+                        sleep(RETRY).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes what waits safe before the process ends, as far as the disk answers in time.
+    pub async fn end(self) {
+        let forever = Duration::MAX;
+        if timeout(END_LIMIT, self.work(forever)).await.is_err() {
+            log::error!("the disk does not answer: events of the last seconds may be lost");
+        }
+    }
+
+    /// Does what is due at `now`, on the other thread. False when that failed.
+    async fn work(&self, now: Duration) -> bool {
+        let Some(chore) = self.shared.queue().outbox().chore(now) else { return true };
+        let (done, outcome) = oneshot::channel();
+        let shared = Arc::clone(&self.shared);
+        self.worker.submit("outbox", move || {
+            // Nobody waits for it any more when the process ends.
+            let _ = done.send(run(chore, &shared));
+        });
+        // An error means that it was replaced by a later one, which does the same.
+        outcome.await.unwrap_or(true)
+    }
+}
+
+/// Waits for the disk, and takes the lock only in between.
+fn run(chore: Chore, shared: &Shared) -> bool {
+    let before = shared.queue().outbox().store_errors();
+    let outcome = chore.run();
+    let installed = shared.queue().outbox().finish(outcome);
+    if let Some((path, last)) = installed {
+        let outcome = sync_folder_of(&path);
+        shared.queue().outbox().settle(outcome, last);
+    }
+    shared.queue().outbox().store_errors() == before
+}

@@ -1,0 +1,111 @@
+//! The program as it is installed, towards brokers that come, go and cannot be found.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::mosquitto::Mosquitto;
+use crate::observer::{LIMIT, Observer, Seen};
+
+/// A process that does not outlive its test.
+struct Running(Child);
+
+impl Running {
+    fn start(url: &str, state: &Path, environment: &[(&str, &Path)]) -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_expressiond"))
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .args(["run", "--set", &format!("mqtt.url={url}")])
+            .args(["--set", &format!("device.state_dir={}", state.display())])
+            .args(["--set", "device.id=d1", "--set", "camera.source=tests/demo/frames"])
+            .args(["--set", "camera.repeat=true", "--set", "camera.fps=2"])
+            .args(["--set", "mqtt.reconnect_max_s=1"])
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("starts");
+        Self(child)
+    }
+
+    /// Ends it as systemd does and says how long that took.
+    fn stop(mut self) -> Duration {
+        let start = Instant::now();
+        kill_process(Pid::from_child(&self.0), Signal::TERM).expect("signal");
+        while self.0.try_wait().expect("status").is_none() {
+            assert!(start.elapsed() < LIMIT, "it does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        start.elapsed()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Counted in the connection that the status tells of, and in the time between it and the
+/// `online` that the connection began with.
+#[tokio::test]
+async fn the_status_says_connected_soon_after_reconnecting() {
+    let state = tempfile::tempdir().expect("temporary folder");
+    let mut broker = Mosquitto::start();
+    let url = format!("mqtt://127.0.0.1:{}", broker.port);
+    let observer = Observer::at(broker.port).await;
+    let daemon = Running::start(&url, state.path(), &[]);
+    let of = |seen: &[Seen], connections: u64| -> Option<Value> {
+        let status = seen.iter().rev().find(|seen| seen.topic.ends_with("d1/status"))?.json();
+        (status["mqtt"]["connections"] == connections).then_some(status)
+    };
+    observer.until("the first connection", |seen| of(seen, 1).is_some()).await;
+    broker.stop();
+    broker.resume();
+    let online = |seen: &[Seen]| {
+        let online =
+            |seen: &&Seen| seen.topic == "expressiond/d1/availability" && seen.payload == b"online";
+        seen.iter().filter(online).count()
+    };
+    observer.until("online again", |seen| online(seen) >= 2).await;
+    let start = Instant::now();
+    let seen = observer.until("the second connection", |seen| of(seen, 2).is_some()).await;
+    assert_eq!(of(&seen, 2).expect("just seen")["mqtt"]["connected"], true);
+    // A look is a second; it used to be up to thirty.
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    drop(daemon);
+}
+
+/// A name server that does not answer, stood for by a getaddrinfo(3) that takes a minute.
+#[test]
+fn a_stop_does_not_wait_for_a_name_server() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let (source, library, mark) =
+        (folder.path().join("slow.c"), folder.path().join("slow.so"), folder.path().join("asked"));
+    let text = "#include <fcntl.h>\n#include <netdb.h>\n#include <stdlib.h>\n#include <unistd.h>\n\
+                int getaddrinfo(const char *n, const char *s, const struct addrinfo *h,\n\
+                                struct addrinfo **r) {\n\
+                  close(open(getenv(\"ASKED\"), O_CREAT | O_WRONLY, 0600));\n\
+                  for (int i = 0; i < 60; i++) sleep(1);\n\
+                  return EAI_AGAIN;\n}\n";
+    std::fs::write(&source, text).expect("write");
+    let built = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&library, &source])
+        .status()
+        .expect("this test needs a C compiler: apt-get install gcc");
+    assert!(built.success());
+    let environment = [("LD_PRELOAD", library.as_path()), ("ASKED", mark.as_path())];
+    let daemon = Running::start("mqtt://broker.example", folder.path(), &environment);
+    let limit = Instant::now() + LIMIT;
+    while !mark.exists() {
+        assert!(Instant::now() < limit, "the name was never asked for");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let took = daemon.stop();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+}

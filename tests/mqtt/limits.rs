@@ -1,0 +1,215 @@
+//! What a broker refuses or throws at us, one message or the whole connection, costs that
+//! message and no other.
+
+use std::io::Write;
+use std::process::Command;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use expressiond::mqtt::message::Class;
+use expressiond::mqtt::protocol::{Protocol, Version};
+use expressiond::publish::Publisher;
+
+use crate::fake::{accept, listen, packet, publish_id};
+use crate::mosquitto::Mosquitto;
+use crate::observer::{LIMIT, Observer};
+use crate::support::{
+    VERSIONS, begin, camera, event, first_sightings, publisher, settings, speaking, until,
+};
+
+/// CONNACK of MQTT 5 without a word more.
+const ACCEPTED: [u8; 5] = [0x20, 3, 0, 0, 0];
+
+/// A message that is too large, once sent and once kept by the broker: what is heard
+/// beside it must still be heard. In 3.1.1 the device used to subscribe to nothing any
+/// more, and so could not be paused.
+#[tokio::test]
+async fn what_is_too_large_for_us_does_not_make_us_deaf() {
+    for version in VERSIONS {
+        let broker = Mosquitto::start();
+        let topic = "expressiond/d1/command";
+        let send = |arguments: &[&str]| {
+            let mut program = Command::new("mosquitto_pub");
+            program.args(["-p", &broker.port.to_string(), "-q", "1", "-t", topic]);
+            assert!(program.args(arguments).status().expect("comes with mosquitto").success());
+        };
+        let huge = tempfile::NamedTempFile::new().expect("temporary file");
+        std::fs::write(huge.path(), vec![b'x'; 100_000]).expect("write");
+        let huge = huge.path().display().to_string();
+        send(&["-r", "-f", &huge]);
+        let mut start = begin(speaking(version, broker.port));
+        start.settings.max_packet_bytes = 8192;
+        start.subscriptions.lasting = vec![topic.into()];
+        let (publisher, mut received) = Publisher::start(start).expect("starts");
+        let stats = until(&publisher, "connected", |stats| stats.connected).await;
+        if version == Version::V311 {
+            // In MQTT 5 the broker was told our limit and keeps it.
+            let stats = until(&publisher, "passed over", |stats| stats.commands_dropped == 1).await;
+            let reason = stats.last_error.expect("it says why");
+            assert!(reason.contains(topic) && reason.contains("max_packet_bytes"), "{reason}");
+        }
+        assert_eq!(stats.connections, 1);
+        send(&["-f", &huge]);
+        send(&["-m", r#"{"command":"pause"}"#]);
+        let heard = tokio::time::timeout(LIMIT, received.recv()).await.expect("in time");
+        assert_eq!(heard.expect("it goes on").payload, br#"{"command":"pause"}"#);
+        assert_eq!(publisher.stats().connections, 1, "the connection stood it");
+        publisher.shutdown().await;
+    }
+}
+
+/// Mosquitto's `message_size_limit` is not announced: it answers PUBACK 0x95.
+#[tokio::test]
+async fn what_is_too_large_for_the_broker_is_dropped_and_counted() {
+    let broker = Mosquitto::with("allow_anonymous true\nmessage_size_limit 4000\n");
+    let observer = Observer::at(broker.port).await;
+    let (publisher, _received) = publisher(speaking(Version::V5, broker.port));
+    let announcement = vec![b'x'; 7600];
+    publisher.set_retained(Class::Discovery, "d/config".into(), announcement).expect("taken");
+    let large = serde_json::json!({ "track": 2, "number": 0, "filling": "x".repeat(5000) });
+    publisher.publish_event(&camera(), "2", &large).expect("taken");
+    for number in 0..50 {
+        publisher.publish_event(&camera(), "1", &event(1, number)).expect("taken");
+    }
+    let seen = observer.until("50 events", |seen| first_sightings(seen, 1).len() == 50).await;
+    let stats = until(&publisher, "acknowledged", |stats| stats.waiting == 0).await;
+    assert_eq!((stats.dropped.oversized, stats.states_refused, stats.connections), (1, 1, 1));
+    let reason = stats.last_error.expect("it says why");
+    assert!(reason.contains("too large for the broker"), "{reason}");
+    let events = seen.iter().filter(|seen| seen.topic.ends_with("/event")).count();
+    assert_eq!(events, 50, "none of them twice");
+    publisher.shutdown().await;
+}
+
+/// A broker that ends the connection over a large packet, without having announced a
+/// limit. The same packet would end every connection to come.
+#[tokio::test]
+async fn a_limit_that_ends_the_connection_is_learned() {
+    let (listening, port) = listen();
+    let broker = std::thread::spawn(move || {
+        let mut connections = 0;
+        loop {
+            let mut peer = accept(&listening);
+            connections += 1;
+            packet(&mut peer).expect("CONNECT");
+            peer.write_all(&ACCEPTED).expect("it listens");
+            let mut ended = false;
+            while let Some((first, body)) = packet(&mut peer) {
+                if body.len() > 3000 {
+                    ended = true;
+                    let _ = peer.write_all(&[0xe0, 1, 0x95]);
+                    break;
+                }
+                if let Some(id) = publish_id(first, &body) {
+                    peer.write_all(&[0x40, 2, id[0], id[1]]).expect("it listens");
+                }
+            }
+            if !ended {
+                return connections;
+            }
+        }
+    });
+    let (publisher, _received) = publisher(speaking(Version::V5, port));
+    let large = serde_json::json!({ "track": 1, "number": 0, "filling": "x".repeat(5000) });
+    publisher.publish_event(&camera(), "1", &large).expect("taken");
+    publisher.publish_event(&camera(), "1", &event(1, 1)).expect("taken");
+    let state = publisher.topics().state(&camera());
+    publisher.set_retained(Class::State, state, vec![b'x'; 6000]).expect("taken");
+    let stats = until(&publisher, "the small event", |stats| stats.waiting == 0).await;
+    assert_eq!(stats.dropped.oversized, 1);
+    assert!(stats.states_refused >= 1, "{stats:?}");
+    publisher.shutdown().await;
+    let connections = tokio::task::spawn_blocking(|| broker.join().expect("ended")).await;
+    // One for each of the two that are too large, at most.
+    assert!(connections.expect("joined") <= 3);
+}
+
+/// A code that no standard knows is a refusal like any other: the event waits.
+#[tokio::test]
+async fn an_unknown_code_refuses_one_message_and_ends_nothing() {
+    let (listening, port) = listen();
+    let (refuse, refused) = mpsc::channel();
+    let broker = std::thread::spawn(move || {
+        let mut peer = accept(&listening);
+        packet(&mut peer).expect("CONNECT");
+        peer.write_all(&ACCEPTED).expect("it listens");
+        while let Some((first, body)) = packet(&mut peer) {
+            let Some(id) = publish_id(first, &body) else { continue };
+            let is_event = body.windows(6).any(|part| part == b"/event");
+            let code = if is_event { 0xf0 } else { 0 };
+            peer.write_all(&[0x40, 3, id[0], id[1], code]).expect("it listens");
+            if is_event {
+                refuse.send(()).expect("the test waits");
+            }
+        }
+    });
+    let (publisher, _received) = publisher(speaking(Version::V5, port));
+    publisher.publish_event(&camera(), "1", &event(1, 1)).expect("taken");
+    let stats = until(&publisher, "refused", |stats| stats.refused_by_broker == 1).await;
+    assert!(stats.last_error.expect("it says why").contains("0xf0"));
+    assert_eq!((stats.waiting, stats.connections, stats.connected), (1, 1, true));
+    publisher.shutdown().await;
+    tokio::task::spawn_blocking(|| broker.join().expect("ended")).await.expect("joined");
+    assert_eq!(refused.iter().count(), 1, "it was not sent again at once");
+}
+
+/// DISCONNECT as Mosquitto sends it: a code and no properties (3.14.2.2.1).
+#[tokio::test]
+async fn a_reason_of_one_byte_is_told() {
+    let (listening, port) = listen();
+    let broker = std::thread::spawn(move || {
+        let mut peer = accept(&listening);
+        packet(&mut peer).expect("CONNECT");
+        peer.write_all(&[&ACCEPTED[..], &[0xe0, 1, 0x98]].concat()).expect("it listens");
+    });
+    let (publisher, _received) = publisher(speaking(Version::V5, port));
+    let stats = until(&publisher, "ended", |stats| stats.last_error.is_some()).await;
+    let reason = stats.last_error.expect("just seen");
+    assert!(reason.contains("an administrator"), "{reason}");
+    publisher.shutdown().await;
+    tokio::task::spawn_blocking(|| broker.join().expect("ended")).await.expect("joined");
+}
+
+/// Some brokers of MQTT 3.1.1 wait for the rest of a CONNECT that they do not understand.
+#[tokio::test]
+async fn a_broker_that_never_answers_5_is_asked_again_in_3_1_1() {
+    let (listening, port) = listen();
+    let broker = std::thread::spawn(move || {
+        let mut silent = accept(&listening);
+        let (_, connect) = packet(&mut silent).expect("CONNECT");
+        let mut peer = accept(&listening);
+        let (_, again) = packet(&mut peer).expect("CONNECT");
+        peer.write_all(&[0x20, 2, 0, 0]).expect("it listens");
+        while packet(&mut peer).is_some() {}
+        // Protocol Level follows the name: two bytes of length, "MQTT".
+        [connect[6], again[6]]
+    });
+    let (publisher, _received) = publisher(settings(port));
+    let stats = until(&publisher, "connected", |stats| stats.connected).await;
+    assert_eq!(stats.protocol, Some(Protocol::V311));
+    publisher.shutdown().await;
+    let levels = tokio::task::spawn_blocking(|| broker.join().expect("ended")).await;
+    assert_eq!(levels.expect("joined"), [5, 4]);
+}
+
+/// A broker that stops reading: the stop must not wait for it.
+#[tokio::test]
+async fn a_broker_that_takes_nothing_does_not_hold_up_the_end() {
+    let (listening, port) = listen();
+    let broker = std::thread::spawn(move || {
+        let mut peer = accept(&listening);
+        packet(&mut peer).expect("CONNECT");
+        peer.write_all(&ACCEPTED).expect("it listens");
+        peer
+    });
+    let (publisher, _received) = publisher(speaking(Version::V5, port));
+    until(&publisher, "connected", |stats| stats.connected).await;
+    let peer = tokio::task::spawn_blocking(|| broker.join().expect("ended")).await.expect("joined");
+    for number in 0..1000 {
+        let filled = serde_json::json!({ "n": number, "filling": "x".repeat(4000) });
+        publisher.publish_event(&camera(), "1", &filled).expect("taken");
+    }
+    let end = tokio::time::timeout(Duration::from_secs(10), publisher.shutdown()).await;
+    end.expect("a second is its limit");
+    drop(peer);
+}
