@@ -96,18 +96,44 @@ fuzz: setup-build ## Fuzz what reads outside bytes: make fuzz [MINUTES=10], for 
 VENV := .deps/venv
 TRAINING := models/training
 
+MODEL_OUT := $(CURDIR)/out/model
+PYTHON := $(abspath $(VENV))/bin/python
+# Weights to start from: those of 0.2.0, as this repository's history has them.
+INIT_COMMIT := e558b8c
+INIT ?= $(MODEL_OUT)/expression-yolo12n-0.2.0.safetensors
+# The names of the exports and their inputs in pixels.
+EXPORTS := expression-yolo12n:224 expression-yolo12n-lite:160 expression-yolo12n-close:128
+
 .PHONY: model
-model: $(VENV)/ready ## Train, quantize and export the model: make model DATA=path/to/data.yaml
-	@test -n "$(DATA)" || { echo "usage: make model DATA=path/to/data.yaml" >&2; exit 2; }
-	cd $(TRAINING) && for step in \
-		"prepare $(abspath $(DATA)) --out $(CURDIR)/out/model/set" \
-		"train $(CURDIR)/out/model/set/data.yaml --out $(CURDIR)/out/model/run" \
-		"export $(CURDIR)/out/model/run/last.pt $(CURDIR)/out/model/set/data.yaml --out $(CURDIR)/out/model/expression-yolo12n.tflite" \
-		"evaluate $(CURDIR)/out/model/set/data.yaml --weights $(CURDIR)/out/model/run/last.pt --model $(CURDIR)/out/model/expression-yolo12n.tflite"; \
-	do \
-		mkdir -p $(CURDIR)/out/model && cp $(CURDIR)/models/self-test.jpg $(CURDIR)/out/model/ && \
-		$(abspath $(VENV))/bin/python -m expression_training $$step || exit 1; \
-	done
+ifdef SHARED
+MODEL_SET := $(MODEL_OUT)/set/data.yaml
+model: $(VENV)/ready $(INIT) ## Make the shipped model: make model SHARED=folder of expressions, wild, expressions7; or one of your own: DATA=data.yaml
+	cd $(TRAINING) && $(PYTHON) -m expression_training gather --expressions $(abspath $(SHARED))/expressions \
+		--wild $(abspath $(SHARED))/wild --seven $(abspath $(SHARED))/expressions7 --out $(dir $(MODEL_SET))
+	cd $(TRAINING) && $(PYTHON) -m expression_training train $(MODEL_SET) --preset scenes \
+		--init $(abspath $(INIT)) --out $(MODEL_OUT)/run
+	$(model-exports)
+$(MODEL_OUT)/expression-yolo12n-0.2.0.safetensors:
+	@mkdir -p $(@D)
+	git show $(INIT_COMMIT):models/weights/expression-yolo12n.safetensors >$@
+else
+MODEL_SET := $(MODEL_OUT)/set/data.yaml
+model: $(VENV)/ready
+	@test -n "$(DATA)" || { echo "usage: make model DATA=path/to/data.yaml, or SHARED=folder (models/training/README.md)" >&2; exit 2; }
+	cd $(TRAINING) && $(PYTHON) -m expression_training prepare $(abspath $(DATA)) --out $(dir $(MODEL_SET))
+	cd $(TRAINING) && $(PYTHON) -m expression_training train $(MODEL_SET) --preset refine \
+		--init $(abspath $(CURDIR)/models/weights/expression-yolo12n.safetensors) --out $(MODEL_OUT)/run
+	$(model-exports)
+endif
+define model-exports
+cp models/self-test.jpg $(MODEL_OUT)/
+cd $(TRAINING) && for export in $(EXPORTS); do \
+	$(PYTHON) -m expression_training export $(MODEL_OUT)/run/last.pt $(MODEL_SET) \
+		--size $${export#*:} --out $(MODEL_OUT)/$${export%:*}.tflite || exit 1; \
+done
+cd $(TRAINING) && $(PYTHON) -m expression_training evaluate $(MODEL_SET) \
+	--model $(MODEL_OUT)/expression-yolo12n.tflite
+endef
 
 .PHONY: model-test
 model-test: $(VENV)/ready ## Test the training code

@@ -3,18 +3,27 @@
 //! whatever its words. `docs/ref/journal.md` and `deploy/systemd/expressiond.catalog`
 //! are tested against this.
 
+/// Which of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alarm {
+    /// The camera cannot be opened, or stops to deliver.
     CameraLost,
+    /// There was no connection to the broker for five minutes.
     BrokerLost,
+    /// Events were given up: the outbox was full, or they were too old or too large.
     EventsLost,
+    /// The outbox cannot be written to disk: what waits is in memory only.
     StoreFailed,
+    /// A model failed a check; an older one runs.
     ModelRefused,
+    /// New settings are wrong; the old ones stay.
     SettingsRefused,
+    /// The board is too hot, or its firmware throttles it.
     Strained,
 }
 
 impl Alarm {
+    /// Each once, in the order of `docs/ref/journal.md`.
     pub const ALL: [Alarm; 7] = [
         Alarm::CameraLost,
         Alarm::BrokerLost,
@@ -38,7 +47,8 @@ impl Alarm {
         }
     }
 
-    /// Never change one: somebody's rules match it.
+    /// `MESSAGE_ID=`, 128 bits in hexadecimal. Monitoring rules match it: it stays the
+    /// same whatever the words beside it.
     pub const fn id(self) -> &'static str {
         match self {
             Alarm::CameraLost => "7b1ae81e757649478e5ae64765d3d3f1",

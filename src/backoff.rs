@@ -4,27 +4,28 @@ use std::time::Duration;
 
 /// Exponential back-off: doubles from `first` up to `most`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Backoff {
+pub(crate) struct Backoff {
     first: Duration,
     most: Duration,
     next: Duration,
 }
 
 impl Backoff {
-    pub const fn new(first: Duration, most: Duration) -> Self {
+    /// `first` is the shortest wait, `most` the longest.
+    pub(crate) const fn new(first: Duration, most: Duration) -> Self {
         Self { first, most, next: first }
     }
 
-    /// How long to wait before the next try. `jitter`, 0 to 1, takes up to half
-    /// of it away, so that a fleet does not return in step.
-    pub fn next_delay(&mut self, jitter: f64) -> Duration {
+    /// How long to wait before the next try. `jitter`, 0 to 1, takes up to half of it
+    /// away: without it all devices of a fleet would try at the same instants.
+    pub(crate) fn next_delay(&mut self, jitter: f64) -> Duration {
         let delay = self.next;
         self.next = (self.next * 2).min(self.most);
         delay.mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)
     }
 
     /// After a success the next failure starts small again.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.next = self.first;
     }
 }

@@ -8,7 +8,7 @@ use crate::clock::never_set;
 
 /// Temperature of the processor in °C, where the kernel tells it
 /// (linux/Documentation/ABI/testing/sysfs-class-thermal: millidegrees).
-pub fn temperature() -> Option<f32> {
+pub(crate) fn temperature() -> Option<f32> {
     let text = fs::read_to_string("/sys/class/thermal/thermal_zone0/temp").ok()?;
     let millis: f32 = text.trim().parse().ok()?;
     Some(millis / 1000.0)
@@ -18,7 +18,7 @@ pub fn temperature() -> Option<f32> {
 const THROTTLED: &str = "/sys/devices/platform/soc/soc:firmware/get_throttled";
 
 /// Why a Raspberry Pi's firmware slows the board down just now, if it does.
-pub fn throttled() -> Option<&'static str> {
+pub(crate) fn throttled() -> Option<&'static str> {
     throttled_at(Path::new(THROTTLED))
 }
 
@@ -36,13 +36,13 @@ fn throttled_at(path: &Path) -> Option<&'static str> {
     now.iter().find(|(bit, _)| bits & bit != 0).map(|(_, words)| *words)
 }
 
-/// Of systemd-timesyncd.service(8): there while it runs; `synchronized` appears in it
-/// when it has set the clock. adjtimex(2) would know more, but `ProtectClock=` takes
-/// it away from the service, also for reading.
-pub const TIMESYNC: &str = "/run/systemd/timesync";
+/// The folder that systemd-timesyncd.service(8) has while it runs; it makes the file
+/// `synchronized` there once it has set the clock. adjtimex(2) would know more, but the
+/// unit's `ProtectClock=` forbids that call, also for reading.
+pub(crate) const TIMESYNC: &str = "/run/systemd/timesync";
 
-/// Why times of events are wrong, if they may be.
-pub fn clock_trouble(wall: SystemTime) -> Option<&'static str> {
+/// Why the times of events may be wrong; none where nothing speaks against them.
+pub(crate) fn clock_trouble(wall: SystemTime) -> Option<&'static str> {
     clock_trouble_at(wall, Path::new(TIMESYNC))
 }
 

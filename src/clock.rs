@@ -14,19 +14,22 @@ pub struct Moment {
     pub wall: SystemTime,
 }
 
-/// Before this the clock was certainly never set: 2024-01-01.
+/// 2024-01-01, before the first release: a clock that tells an earlier time was not set
+/// since the board got its power.
 const NEVER_SET: Duration = Duration::from_secs(1_704_067_200);
 
-/// Whether `wall` was told by a clock that nobody had set.
+/// Whether `wall` was told by a clock that nobody had set: it lies before 2024.
 pub fn never_set(wall: SystemTime) -> bool {
     wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default() < NEVER_SET
 }
 
+/// Where [`Moment`]s come from: the machine, or a test that says what time it is.
 pub trait Clock: Send + Sync {
+    /// This instant.
     fn now(&self) -> Moment;
 
-    /// How long the machine has slept since boot: what `CLOCK_BOOTTIME` is ahead of
-    /// `CLOCK_MONOTONIC`, which stands still meanwhile (clock_gettime(2)).
+    /// How long the machine has slept since boot. `CLOCK_MONOTONIC` stands still while it
+    /// sleeps and `CLOCK_BOOTTIME` does not (clock_gettime(2)): this is the difference.
     fn asleep(&self) -> Duration {
         Duration::ZERO
     }
@@ -53,7 +56,7 @@ fn read(clock: ClockId) -> Duration {
 
 /// Both clocks so many seconds after their beginning.
 #[cfg(test)]
-pub fn at(seconds: u64) -> Moment {
+pub(crate) fn at(seconds: u64) -> Moment {
     let since = Duration::from_secs(seconds);
     Moment { monotonic: since, wall: SystemTime::UNIX_EPOCH + since }
 }

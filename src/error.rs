@@ -7,18 +7,26 @@ use std::fmt;
 /// Why a command ended, in the order of `docs/ref/exit-codes.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// A fault of the program itself, or of the system below it.
     Internal,
+    /// A picture, label or data set that was given cannot be read.
     Input,
+    /// A camera or broker that is needed at once is not there.
     Unavailable,
+    /// The model was refused.
     Model,
     /// A thread of the daemon panicked.
     Panic,
+    /// A result cannot be written.
     Output,
+    /// The user may not do it.
     Permission,
+    /// The settings are wrong or cannot be read.
     Config,
 }
 
 impl Kind {
+    /// Every kind, in the order of the document.
     pub const ALL: [Kind; 8] = [
         Kind::Internal,
         Kind::Input,
@@ -67,9 +75,11 @@ pub struct Error {
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
+/// What a command gives back.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
+    /// An error without a lower one that caused it.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), source: None }
     }
@@ -83,6 +93,7 @@ impl Error {
         Self { kind, message: message.into(), source: Some(source.into()) }
     }
 
+    /// What it means to a script: it decides the exit code.
     pub fn kind(&self) -> Kind {
         self.kind
     }

@@ -5,11 +5,14 @@ use serde::{Deserialize, Serialize};
 /// Width and height in pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Size {
+    /// Columns.
     pub width: u32,
+    /// Rows.
     pub height: u32,
 }
 
 impl Size {
+    /// `width` columns and `height` rows.
     pub const fn new(width: u32, height: u32) -> Self {
         Self { width, height }
     }
@@ -27,37 +30,47 @@ impl std::fmt::Display for Size {
 }
 
 /// An axis-aligned box: left and top edge, width and height, in pixels.
-/// Edges are real numbers: a pixel `i` covers `[i, i + 1)`.
+/// Edges are real numbers: the pixel in column `i` reaches from `i` to `i + 1`. Width and
+/// height are never negative where a box was made by [`Rect::from_edges`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rect {
+    /// The left edge, from the picture's left.
     pub x: f32,
+    /// The top edge, from the picture's top.
     pub y: f32,
+    /// From the left edge to the right one.
     pub width: f32,
+    /// From the top edge to the bottom one.
     pub height: f32,
 }
 
 impl Rect {
+    /// From the left and top edge, the width and the height.
     pub const fn new(x: f32, y: f32, width: f32, height: f32) -> Self {
         Self { x, y, width, height }
     }
 
-    /// From the left, top, right and bottom edges.
+    /// From the left, top, right and bottom edges; empty where they are the wrong way round.
     pub fn from_edges(left: f32, top: f32, right: f32, bottom: f32) -> Self {
         Self::new(left, top, (right - left).max(0.0), (bottom - top).max(0.0))
     }
 
+    /// The right edge.
     pub fn right(&self) -> f32 {
         self.x + self.width
     }
 
+    /// The bottom edge.
     pub fn bottom(&self) -> f32 {
         self.y + self.height
     }
 
+    /// Its middle: x and y.
     pub fn centre(&self) -> (f32, f32) {
         (self.x + self.width / 2.0, self.y + self.height / 2.0)
     }
 
+    /// In square pixels.
     pub fn area(&self) -> f32 {
         self.width * self.height
     }

@@ -6,8 +6,10 @@
 //! machine ID should be hashed with a cryptographic, keyed hash function, using a
 //! fixed, application-specific key."
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use hmac::{Hmac, Mac};
@@ -54,15 +56,17 @@ impl Settings {
         self.groups.iter().map(|group| Name::new(&**group)).collect()
     }
 
-    /// The folder for state, `variable` being the environment.
-    pub fn state_dir(&self, variable: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    /// The folder for state, `variable` being the environment. A folder's name need not
+    /// be UTF-8.
+    pub fn state_dir(&self, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
         if !self.state_dir.is_empty() {
             return Some(PathBuf::from(&self.state_dir));
         }
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         if let Some(folders) = set("STATE_DIRECTORY") {
             // systemd.exec(5): several folders are separated by colons.
-            return folders.split(':').next().map(PathBuf::from);
+            let first = folders.as_bytes().split(|byte| *byte == b':').next();
+            return first.map(|folder| OsStr::from_bytes(folder).into());
         }
         let base = set("XDG_STATE_HOME")
             .map(PathBuf::from)
@@ -212,12 +216,23 @@ mod tests {
         let settings = Settings::default();
         let env = |pairs: &'static [(&str, &str)]| {
             settings.state_dir(|name| {
-                pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+                pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
             })
         };
         assert_eq!(env(&[("STATE_DIRECTORY", "/a:/b"), ("HOME", "/h")]), Some("/a".into()));
         assert_eq!(env(&[("XDG_STATE_HOME", "/x")]), Some("/x/expressiond".into()));
         assert_eq!(env(&[("HOME", "/h")]), Some("/h/.local/state/expressiond".into()));
         assert_eq!(env(&[]), None);
+    }
+
+    #[test]
+    fn the_state_folder_need_not_be_utf8() {
+        let of = |variable: &str| {
+            let value = OsStr::from_bytes(b"/b\xfcro:/x").to_owned();
+            Settings::default().state_dir(|name| (name == variable).then_some(value.clone()))
+        };
+        let folder = |bytes| Some(PathBuf::from(OsStr::from_bytes(bytes)));
+        assert_eq!(of("STATE_DIRECTORY"), folder(b"/b\xfcro"));
+        assert_eq!(of("HOME"), folder(b"/b\xfcro:/x/.local/state/expressiond"));
     }
 }

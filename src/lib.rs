@@ -11,8 +11,8 @@
 pub mod alarm;
 pub mod annotate;
 pub mod attention;
-pub mod backoff;
-pub mod board;
+pub(crate) mod backoff;
+pub(crate) mod board;
 pub mod clock;
 pub mod config;
 pub mod contract;
@@ -29,6 +29,7 @@ pub mod logging;
 pub mod mqtt;
 pub mod name;
 pub mod panics;
+pub mod paths;
 pub mod pipeline;
 pub mod pixels;
 pub mod process;

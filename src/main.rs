@@ -44,8 +44,8 @@ enum Command {
 }
 
 impl Command {
-    /// The daemon outlives whoever read its log, and a broker that goes away while it
-    /// is written to (SIGPIPE as well).
+    /// Whether SIGPIPE stays ignored, as Rust's start-up code leaves it. It would end the
+    /// daemon when whoever read its log goes away, or a broker that is being written to.
     fn outlives_its_readers(&self) -> bool {
         #[cfg(feature = "simulate")]
         if matches!(self, Command::Simulate(_)) {
@@ -82,7 +82,7 @@ fn main() -> ExitCode {
     match dispatch(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            logging::last_words(&error);
+            logging::fatal(&error);
             ExitCode::from(error.kind().exit_code())
         }
     }

@@ -1,29 +1,32 @@
 //! Our numbers against those of pycocotools, and the command on the committed model.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use expressiond::detector::Detection;
 use expressiond::evaluate::Truth;
-use expressiond::evaluate::average_precision::Sheet;
+use expressiond::evaluate::average_precision::PictureResult;
 use expressiond::evaluate::summary::summarize;
 use expressiond::geometry::Rect;
 use serde::Deserialize;
+use serde_json::Value;
 
 #[derive(Deserialize)]
 struct Case {
     map50: f32,
     map50_95: f32,
-    sheets: Vec<RawSheet>,
+    #[serde(rename = "sheets")]
+    results: Vec<RawResult>,
 }
 
 #[derive(Deserialize)]
-struct RawSheet {
+struct RawResult {
     found: Vec<[f32; 6]>,
     truth: Vec<[f32; 5]>,
 }
 
-fn sheet(raw: &RawSheet) -> Sheet {
+fn result(raw: &RawResult) -> PictureResult {
     let rect = |edges: &[f32]| Rect::from_edges(edges[0], edges[1], edges[2], edges[3]);
     let found = raw.found.iter().map(|row| Detection {
         class: row[5] as usize,
@@ -31,7 +34,7 @@ fn sheet(raw: &RawSheet) -> Sheet {
         rect: rect(row),
     });
     let truth = raw.truth.iter().map(|row| Truth { class: row[4] as usize, rect: rect(row) });
-    Sheet { found: found.collect(), truth: truth.collect() }
+    PictureResult { found: found.collect(), truth: truth.collect() }
 }
 
 #[test]
@@ -39,17 +42,195 @@ fn agrees_with_pycocotools() {
     let cases: Vec<Case> = serde_json::from_str(include_str!("coco/coco.json")).unwrap();
     let names = ["a".to_owned(), "b".to_owned()];
     for case in cases {
-        let sheets: Vec<Sheet> = case.sheets.iter().map(sheet).collect();
-        let groups = vec![String::new(); sheets.len()];
-        let summary = summarize("m", &names, &[0.5, 0.5], &sheets, &groups);
-        assert!((summary.map50 - case.map50).abs() < 0.002, "{} for {}", summary.map50, case.map50);
-        let strict = (summary.map50_95, case.map50_95);
+        let results: Vec<PictureResult> = case.results.iter().map(result).collect();
+        let groups = vec![String::new(); results.len()];
+        let summary = summarize("m", &names, &[0.5, 0.5], &results, &groups);
+        let map50 = summary.map50.unwrap();
+        assert!((map50 - case.map50).abs() < 0.002, "{map50} for {}", case.map50);
+        let strict = (summary.map50_95.unwrap(), case.map50_95);
         assert!((strict.0 - strict.1).abs() < 0.002, "{} for {}", strict.0, strict.1);
         // every face and every detection at that confidence stands once in the matrix
-        let faces: usize = sheets.iter().map(|sheet| sheet.truth.len()).sum();
+        let faces: usize = results.iter().map(|result| result.truth.len()).sum();
         let rows: usize = summary.confusion.counts[..2].iter().flatten().sum();
         assert_eq!(rows, faces);
     }
+}
+
+/// Where the committed self-test picture has its face, as a line of labels.
+fn face_line(class: usize) -> String {
+    let card: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string("models/expression-yolo12n.json").unwrap())
+            .unwrap();
+    let edges: Vec<f64> = card["self_test"]["expect"][0]["box"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|edge| edge.as_f64().unwrap() / 320.0)
+        .collect();
+    let [left, top, right, bottom] = edges[..] else { panic!("a box has four edges") };
+    let (x, y, w, h) = ((left + right) / 2.0, (top + bottom) / 2.0, right - left, bottom - top);
+    format!("{class} {x} {y} {w} {h}")
+}
+
+/// A set of copies of that picture, which the model must get right: for each name the
+/// text of its label file.
+fn set(yaml: &str, labels: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for kind in ["images", "labels"] {
+        std::fs::create_dir_all(folder.path().join(kind).join("val")).unwrap();
+    }
+    for (name, text) in labels {
+        let picture = folder.path().join(format!("images/val/{name}.jpg"));
+        std::fs::copy("models/self-test.jpg", picture).unwrap();
+        std::fs::write(folder.path().join(format!("labels/val/{name}.txt")), text).unwrap();
+    }
+    std::fs::write(folder.path().join("data.yaml"), yaml).unwrap();
+    folder
+}
+
+fn evaluate(folder: &Path, more: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_expressiond"))
+        .arg("evaluate")
+        .args(more)
+        .arg(folder.join("data.yaml"))
+        .output()
+        .unwrap()
+}
+
+fn json(folder: &Path, more: &[&str]) -> Value {
+    let output = evaluate(folder, &[&["--json"], more].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+const YAML: &str = "val: images/val\nnames: [happy, not_happy]\n";
+
+/// Not a class of this set is measured that it does not label: mAP is 1, as COCO has it.
+#[test]
+fn a_class_without_labels_counts_into_nothing() {
+    let face = face_line(0);
+    let folder = set(YAML, &[("home_1", &face), ("street_1", &face)]);
+    let result = json(folder.path(), &[]);
+    for pointer in ["/map50", "/groups/0/map50", "/groups/1/map50", "/best_f1/value"] {
+        assert!(result.pointer(pointer).unwrap().as_f64().unwrap() > 0.99, "{pointer}: {result}");
+    }
+    assert!(result["best_f1"]["confidence"].as_f64().unwrap() > 0.1, "{result}");
+    assert_eq!(result["classes"][1]["faces"], 0);
+    assert!(result["classes"][1]["ap50"].is_null(), "{result}");
+    let report = folder.path().join("report");
+    let output = evaluate(folder.path(), &["--report", report.to_str().unwrap()]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("no face of it in the set"), "{told}");
+    assert!(std::fs::read_to_string(report.join("index.html")).unwrap().contains("no face"));
+}
+
+/// Every form of a set that well-known programs write gives the same number.
+#[test]
+fn sets_and_labels_as_people_have_them() {
+    let face = face_line(0);
+    let confident = format!("{face} 0.93");
+    let folder = set(YAML, &[("a", &face), ("b", &confident)]);
+    std::fs::write(folder.path().join("val.txt"), "\u{feff}./images/val/a.jpg\r\n").unwrap();
+    let inner = folder.path().join("images/val/more");
+    std::fs::create_dir_all(&inner).unwrap();
+    std::fs::create_dir_all(folder.path().join("labels/val/more")).unwrap();
+    std::fs::copy("models/self-test.jpg", inner.join("c.jpg")).unwrap();
+    std::fs::write(folder.path().join("labels/val/more/c.txt"), face_line(0)).unwrap();
+    for (yaml, images) in [
+        (YAML, 3),
+        ("val: val.txt\nnames: [happy, not_happy]", 1),
+        ("path: .\nval: [val.txt, images/val]\nnames: {0: Happy, 1: Not_Happy}", 3),
+        ("val: ../images/val/more\nnames: ['happy', 'not_happy']", 1),
+        ("\u{feff}val: images\\val\r\nnames:\r\n  0: happy\r\n  1: not_happy\r\n", 3),
+    ] {
+        std::fs::write(folder.path().join("data.yaml"), yaml).unwrap();
+        let result = json(folder.path(), &[]);
+        assert_eq!(result["images"], images, "{yaml}");
+        assert!(result["map50"].as_f64().unwrap() > 0.99, "{yaml}: {result}");
+    }
+    // the other way round: numbers are those of the names, not of the model
+    std::fs::write(folder.path().join("labels/val/a.txt"), face_line(1)).unwrap();
+    let yaml = "val: val.txt\nnames: [not_happy, happy]";
+    std::fs::write(folder.path().join("data.yaml"), yaml).unwrap();
+    assert!(json(folder.path(), &[])["map50"].as_f64().unwrap() > 0.99);
+}
+
+/// Whatever is wrong with single files: the rest is measured, and they are named.
+#[test]
+fn files_that_cannot_be_used_are_left_out_counted_and_named() {
+    let face = face_line(0);
+    let folder =
+        set(YAML, &[("a", &face), ("broken", &face), ("lines", "0 .5 .5 x .5"), ("w", "")]);
+    let images = folder.path().join("images/val");
+    let whole = std::fs::read(images.join("a.jpg")).unwrap();
+    std::fs::write(images.join("broken.jpg"), &whole[..whole.len() / 5]).unwrap();
+    std::fs::write(images.join("w.jpg"), b"RIFF\x1a\0\0\0WEBPVP8L").unwrap();
+    std::fs::write(images.join("._a.jpg"), b"\0\x05\x16\x07").unwrap();
+    std::fs::write(images.join("empty.png"), b"").unwrap();
+    let latin = std::ffi::OsStr::from_bytes(b"b\xfcro.jpg");
+    std::fs::write(images.join(latin), b"").unwrap();
+    let result = json(folder.path(), &[]);
+    assert_eq!(result["images"], 1, "{result}");
+    assert!(result["map50"].as_f64().unwrap() > 0.99, "{result}");
+    let left_out = result["left_out"].as_array().unwrap();
+    for name in ["broken.jpg", "lines.jpg", "w.jpg", "._a.jpg", "empty.png", "b\u{fffd}ro.jpg"] {
+        let named = left_out.iter().find(|file| file["file"].as_str().unwrap().ends_with(name));
+        assert!(named.is_some_and(|file| !file["reason"].as_str().unwrap().is_empty()), "{name}");
+    }
+    assert_eq!(left_out.len(), 6, "{result}");
+    let told = evaluate(folder.path(), &[]);
+    let told = String::from_utf8(told.stdout).unwrap();
+    for words in ["6 files left out", "lines.txt:1", "broken.jpg"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+}
+
+#[test]
+fn what_measures_nothing_is_an_error_with_the_place() {
+    let face = face_line(0);
+    let folder = set(YAML, &[("a", &face)]);
+    let refused = |more: &[&str]| {
+        let output = evaluate(folder.path(), more);
+        assert_eq!(output.status.code(), Some(65), "{}", String::from_utf8_lossy(&output.stdout));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(refused(&["--split", "valid"]).contains("it has val"));
+    assert!(refused(&["--group", "x"]).contains("begins with 'x'"));
+    std::fs::write(folder.path().join("labels/val/a.txt"), "x").unwrap();
+    assert!(refused(&[]).contains("a.txt:1"));
+    std::fs::remove_file(folder.path().join("labels/val/a.txt")).unwrap();
+    let told = refused(&[]);
+    assert!(told.contains("labels/val/a.txt") && !told.contains("mAP"), "{told}");
+}
+
+/// Pictures without a face say how many false alarms there are, and no mean of nothing.
+#[test]
+fn a_set_without_a_face_measures_false_alarms_only() {
+    let folder = set(YAML, &[("a", "")]);
+    let result = json(folder.path(), &[]);
+    assert!(result["map50"].is_null() && result["best_f1"].is_null(), "{result}");
+    assert_eq!(result["false_alarms"]["pictures"], 1);
+    assert!(result["false_alarms"]["boxes"].as_u64().unwrap() > 0, "{result}");
+    let told = String::from_utf8(evaluate(folder.path(), &[]).stdout).unwrap();
+    assert!(told.contains("no face is labelled"), "{told}");
+}
+
+/// A file's name may be any bytes.
+#[test]
+fn detect_tells_of_pictures_whose_names_are_not_utf8() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join(std::ffi::OsStr::from_bytes(b"b\xfcro.jpg"));
+    std::fs::copy("models/self-test.jpg", &picture).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_expressiond"))
+        .args(["detect", "--json", "--annotate"])
+        .arg(folder.path().join("out"))
+        .arg(&picture)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(told["picture"].as_str().unwrap().ends_with("b\u{fffd}ro.jpg"), "{told}");
+    assert_eq!(told["faces"].as_array().unwrap().len(), 1);
 }
 
 /// A set of the committed self-test picture alone, which the model must get right.

@@ -4,12 +4,15 @@ use std::process::Command;
 
 use serde_json::Value;
 
+/// Ends after ten minutes (timeout(1), with 124): the longest takes half a minute.
+fn command() -> Command {
+    let mut command = Command::new("timeout");
+    command.args(["600", env!("CARGO_BIN_EXE_expressiond"), "simulate"]);
+    command
+}
+
 fn simulate(more: &[&str]) -> Value {
-    let output = Command::new(env!("CARGO_BIN_EXE_expressiond"))
-        .args(["simulate", "--json", "--every", "6"])
-        .args(more)
-        .output()
-        .unwrap();
+    let output = command().args(["--json", "--every", "6"]).args(more).output().unwrap();
     let (out, err) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}{err}");
@@ -52,10 +55,7 @@ fn outboxes_can_be_on_disk() {
 
 #[test]
 fn no_other_machine_is_loaded() {
-    let output = Command::new(env!("CARGO_BIN_EXE_expressiond"))
-        .args(["simulate", "--url", "mqtt://192.0.2.1"])
-        .output()
-        .unwrap();
+    let output = command().args(["--url", "mqtt://192.0.2.1"]).output().unwrap();
     assert_eq!(output.status.code(), Some(78));
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(message.contains("only simulated against a broker on this machine"), "{message}");

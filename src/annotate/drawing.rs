@@ -16,7 +16,11 @@ use crate::error;
 use crate::error::{Error, Kind};
 use crate::geometry::Rect;
 
-/// The folder that annotated copies go to.
+/// Makes the folder that annotated copies go to, with those above it.
+///
+/// # Errors
+///
+/// [`Kind::Output`], with the folder's name.
 pub fn make_folder(folder: &Path) -> error::Result<()> {
     std::fs::create_dir_all(folder).map_err(|error| {
         let what = format!("cannot make the folder {}", folder.display());
@@ -27,13 +31,15 @@ pub fn make_folder(folder: &Path) -> error::Result<()> {
 /// One box to draw.
 #[derive(Clone, Debug)]
 pub struct Mark<'a> {
+    /// In pixels of the picture; what lies outside is not drawn.
     pub rect: Rect,
     /// Chooses the colour: the class's number.
     pub class: usize,
+    /// One line of ASCII; other characters become question marks.
     pub label: &'a str,
 }
 
-/// Told apart by colour-blind people too (Okabe and Ito's palette).
+/// Okabe and Ito's palette (2008), whose colours colour-blind people can tell apart.
 const COLOURS: [Rgb888; 7] = [
     Rgb888::new(230, 159, 0),
     Rgb888::new(86, 180, 233),
@@ -93,7 +99,8 @@ fn draw_mark(canvas: &mut Canvas, mark: &Mark, line: u32, font: &MonoFont) {
     let letters = font.character_size;
     let plate =
         Size::new(letters.width * mark.label.chars().count() as u32 + 4, letters.height + 2);
-    // above the box where there is room, else inside it; never out at the right
+    // The label goes above the box where there is room, else into it, and never beyond
+    // the picture's right edge.
     let above = corner.y - plate.height as i32;
     let right = canvas.size().width as i32 - plate.width as i32;
     let place = Point::new(corner.x.min(right).max(0), if above >= 0 { above } else { corner.y });

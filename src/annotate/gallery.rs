@@ -1,4 +1,4 @@
-//! Annotated pictures of events, in a folder, for an owner who asked for them.
+//! A folder with an annotated picture of every event (`run --annotate`).
 
 use std::path::PathBuf;
 
@@ -7,20 +7,22 @@ use crate::events::Event;
 use crate::pixels::frame::Frame;
 use crate::tracks::Snapshot;
 
-/// Keeps a picture per event, numbered.
+/// Keeps a picture of each event, numbered from 1 in each run.
 #[derive(Debug)]
-pub struct Gallery {
+pub(crate) struct Gallery {
     folder: PathBuf,
     kept: usize,
 }
 
 impl Gallery {
-    pub fn new(folder: PathBuf) -> Self {
+    /// In `folder`, which must be there.
+    pub(crate) fn new(folder: PathBuf) -> Self {
         Self { folder, kept: 0 }
     }
 
-    /// Writes the frame with the faces drawn on it, once for each event.
-    pub fn keep(
+    /// Writes the frame with the faces drawn on it, once for each event. A file that
+    /// cannot be written is a warning in the log: events go on without pictures.
+    pub(crate) fn keep(
         &mut self,
         frame: &Frame,
         events: &[Event],

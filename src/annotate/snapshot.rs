@@ -1,4 +1,4 @@
-//! Pictures with the faces drawn on them, for an owner who asked for them.
+//! The picture that the command `snapshot` sends to the broker.
 
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
@@ -20,7 +20,11 @@ pub struct Settings {
 }
 
 /// The frame, upright, with the faces and their expressions on it.
-pub fn annotated(
+///
+/// # Errors
+///
+/// A frame that cannot be decoded.
+pub(crate) fn annotated(
     frame: &Frame,
     faces: &[Snapshot],
     classes: &[String],
@@ -37,7 +41,7 @@ pub fn annotated(
         .iter()
         .zip(&labels)
         .map(|(face, label)| {
-            // one colour more than classes: undecided
+            // An undecided face has a colour of its own, the one behind the classes'.
             let class = face.expression.map_or(classes.len(), |(class, _)| class);
             Mark { rect: face.rect, class, label }
         })
@@ -46,14 +50,15 @@ pub fn annotated(
     Ok(picture)
 }
 
-/// From good to just recognisable; below that a smaller picture shows more.
+/// JPEG qualities, tried in this order. Below 30 a picture of half the size looks better
+/// than a coarser one.
 const QUALITIES: [u8; 4] = [85, 70, 50, 30];
-/// A picture whose sides are smaller shows nothing.
+/// The shortest side in pixels that still shows a face.
 const LEAST_SIDE: u32 = 32;
 
-/// A JPEG of at most `limit` bytes: coarser first, then half as large, until it fits.
-/// None when nothing does.
-pub fn jpeg(mut picture: RgbImage, limit: usize) -> Option<Vec<u8>> {
+/// A JPEG of at most `limit` bytes: each of [`QUALITIES`] is tried, then each at half the
+/// size, and so on. None where not even the smallest picture fits.
+pub(crate) fn jpeg(mut picture: RgbImage, limit: usize) -> Option<Vec<u8>> {
     loop {
         for quality in QUALITIES {
             let mut bytes = Vec::new();

@@ -25,7 +25,7 @@ use still::Still;
 /// everything but the network in a frame's CPU time.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
-pub struct Args {
+pub(crate) struct Args {
     /// One JSON object (docs/ref/bench.md)
     #[arg(long)]
     json: bool,
@@ -49,12 +49,13 @@ pub struct Args {
     model: Option<PathBuf>,
 }
 
-/// Those of `frames`.
+/// What a camera may send: the names of the inputs that [`frames`] makes.
 const INPUTS: [&str; 2] = ["mjpeg", "yuyv"];
 
-/// The frame that cameras give most.
+/// 640x480: the frame size that most cameras offer.
 const FRAME: Size = Size::new(640, 480);
 
+/// What is printed (docs/ref/bench.md).
 #[derive(Debug, Serialize)]
 struct Report {
     model: String,
@@ -78,7 +79,7 @@ struct Threads {
     best: usize,
 }
 
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let mut runs = Vec::new();
     let mut model = String::new();
     for threads in &args.threads {
@@ -119,6 +120,7 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
+/// What a still room costs, on one thread with raw frames.
 fn still_room(args: &Args) -> Result<Still> {
     let path = args.model.clone().unwrap_or_default();
     let settings = Settings { path, ..Settings::default() };
@@ -162,7 +164,7 @@ fn frames(args: &Args, detector: &Detector) -> Result<[(&'static str, Frame); 2]
     ])
 }
 
-/// BT.601, limited range, as cameras send it.
+/// YUYV as cameras send it: BT.601 in limited range (ITU-R BT.601-7, 2.5.3).
 fn to_yuyv(picture: &image::RgbImage) -> Vec<u8> {
     let pairs = picture.as_raw().chunks_exact(6);
     let yuv = |rgb: &[u8]| {

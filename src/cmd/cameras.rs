@@ -10,13 +10,13 @@ use expressiond::source::devices::{Node, State};
 /// camera.source.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
-pub struct Args {
+pub(crate) struct Args {
     /// A JSON array instead of text
     #[arg(long)]
     json: bool,
 }
 
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let nodes = devices::list();
     if args.json {
         let text = serde_json::to_string_pretty(&nodes)

@@ -8,11 +8,11 @@ use expressiond::error::Result;
 ///
 /// For bash: expressiond completions bash > /etc/bash_completion.d/expressiond
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     shell: Shell,
 }
 
-pub fn run(args: &Args, mut command: clap::Command) -> Result<()> {
+pub(crate) fn run(args: &Args, mut command: clap::Command) -> Result<()> {
     generate(args.shell, &mut command, "expressiond", &mut std::io::stdout());
     Ok(())
 }

@@ -56,6 +56,7 @@ fn share(text: &str) -> std::result::Result<f32, String> {
 /// A picture's result, as `--json` prints it.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
+    #[serde(serialize_with = "expressiond::paths::as_text")]
     picture: &'a Path,
     frame: Size,
     model: &'a str,

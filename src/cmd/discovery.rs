@@ -15,7 +15,7 @@ use expressiond::pipeline::plan::Plan;
 ///   expressiond discovery --json | jq .cmps        the payload as it is published
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     config: ConfigArgs,
     /// The payload alone
@@ -23,7 +23,7 @@ pub struct Args {
     json: bool,
 }
 
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let (config, _layers) = config::load(&args.config.sources())?;
     let about = Plan::make(config)?.about;
     let text = if args.json { format!("{:#}\n", about.payload(None)) } else { table(&about) };

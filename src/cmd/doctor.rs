@@ -2,7 +2,7 @@
 
 use super::ConfigArgs;
 use expressiond::doctor::examine;
-use expressiond::doctor::table::Table;
+use expressiond::doctor::table::FindingTable;
 use expressiond::error::{Error, Kind, Result};
 
 /// Find out why nothing happens, and what to do about it.
@@ -13,7 +13,7 @@ use expressiond::error::{Error, Kind, Result};
 /// service sees. The exit code is that of the first problem (docs/ref/exit-codes.md).
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     config: ConfigArgs,
     /// One JSON object instead of a table
@@ -21,24 +21,24 @@ pub struct Args {
     json: bool,
 }
 
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let cannot_write = |error| Error::caused(Kind::Output, "cannot write the report", error);
-    let mut table = Table::on_stdout();
+    let mut table = FindingTable::on_stdout();
     let mut written = Ok(());
-    let report = examine(&args.config.sources(), |finding| {
+    let diagnosis = examine(&args.config.sources(), |finding| {
         if !args.json && written.is_ok() {
             written = table.row(finding);
         }
     })?;
     written.map_err(cannot_write)?;
     if args.json {
-        let text = serde_json::to_string_pretty(&report)
+        let text = serde_json::to_string_pretty(&diagnosis)
             .map_err(|error| Error::caused(Kind::Internal, "cannot write JSON", error))?;
         println!("{text}");
     } else {
-        table.end(&report).map_err(cannot_write)?;
+        table.end(&diagnosis).map_err(cannot_write)?;
     }
-    match report.first_problem() {
+    match diagnosis.first_problem() {
         None => Ok(()),
         Some((finding, kind)) => {
             Err(Error::new(kind, format!("{}: {}", finding.check.name(), finding.message)))

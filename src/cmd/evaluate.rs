@@ -4,18 +4,19 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use expressiond::detector::{Detector, Settings};
+use expressiond::detector::{Detector, ModelError, Settings};
 use expressiond::error::{Error, Kind, Result};
-use expressiond::evaluate::average_precision::Sheet;
-use expressiond::evaluate::dataset::DataSet;
-use expressiond::evaluate::report;
+use expressiond::evaluate::average_precision::PictureResult;
+use expressiond::evaluate::dataset::{DataSet, LeftOut};
+use expressiond::evaluate::report::{self, number};
 use expressiond::evaluate::summary::{Summary, summarize};
 use expressiond::source::picture;
 
 /// Measure a model on a labelled set, with COCO's definitions.
 ///
 /// DATA.yaml names the classes and the folders of a YOLO-format set. Pictures go
-/// exactly the daemon's way: same decoding, letterbox, runtime and suppression.
+/// exactly the daemon's way: same decoding, letterbox, runtime and suppression. Files
+/// that cannot be used are left out and named.
 ///
 ///   expressiond evaluate faces/data.yaml --report out/evaluation
 #[derive(Debug, clap::Args)]
@@ -47,7 +48,6 @@ pub struct Args {
 const FLOOR: f32 = 0.005;
 
 pub fn run(args: &Args) -> Result<()> {
-    let data = DataSet::open(&args.data, &args.split)?;
     let settings = Settings {
         path: args.model.clone().unwrap_or_default(),
         threads: args.threads,
@@ -56,24 +56,24 @@ pub fn run(args: &Args) -> Result<()> {
     };
     settings.check().map_err(|(key, why)| Error::new(Kind::Config, format!("{key} {why}")))?;
     let mut detector = Detector::load(&settings)?;
-    if detector.info().classes != data.names {
-        return Err(Error::new(
-            Kind::Input,
-            format!(
-                "{}: the classes {} are not the model's: {}",
-                args.data.display(),
-                data.names.join(", "),
-                detector.info().classes.join(", ")
-            ),
-        ));
+    let data = DataSet::open(&args.data, &args.split, &detector.info().classes)?;
+    let own = |path: &&PathBuf| file_name(path).starts_with(&args.group);
+    let pictures: Vec<&PathBuf> = data.pictures.iter().filter(own).collect();
+    let Looked { pictures, results, left_out } = look_at_all(&pictures, &data, &mut detector)?;
+    let all_left_out: Vec<LeftOut> = data.left_out.iter().cloned().chain(left_out).collect();
+    if pictures.is_empty() {
+        let why = all_left_out.first().map_or_else(
+            || format!("no picture's name begins with '{}'", args.group),
+            |first| format!("no picture can be read: {}: {}", first.file.display(), first.reason),
+        );
+        return Err(Error::new(Kind::Input, format!("{}: {why}", args.data.display())));
     }
-    let mut pictures = data.pictures()?;
-    pictures.retain(|path| file_name(path).starts_with(&args.group));
-    let (sheets, groups) = look_at_all(&pictures, &data, &mut detector)?;
+    let groups: Vec<String> = pictures.iter().map(|path| group(path)).collect();
     let info = detector.info();
-    let summary = summarize(&info.id, &data.names, &info.thresholds, &sheets, &groups);
+    let summary = summarize(&info.id, &info.classes, &info.thresholds, &results, &groups);
+    let summary = Summary { left_out: all_left_out, ..summary };
     if let Some(folder) = &args.report {
-        report::write(folder, &summary, &sheets, &pictures).map_err(|error| {
+        report::write(folder, &summary, &results, &pictures).map_err(|error| {
             Error::caused(
                 Kind::Output,
                 format!("cannot write the report {}", folder.display()),
@@ -101,49 +101,98 @@ fn group(path: &Path) -> String {
     name.split_once('_').map_or("", |(group, _)| group).to_owned()
 }
 
-fn look_at_all(
-    pictures: &[PathBuf],
-    data: &DataSet,
-    detector: &mut Detector,
-) -> Result<(Vec<Sheet>, Vec<String>)> {
+/// What became of the pictures: those that were looked at, each with what was found and
+/// what is there, and the others.
+struct Looked {
+    pictures: Vec<PathBuf>,
+    results: Vec<PictureResult>,
+    left_out: Vec<LeftOut>,
+}
+
+fn look_at_all(pictures: &[&PathBuf], data: &DataSet, detector: &mut Detector) -> Result<Looked> {
     let bar = ProgressBar::new(pictures.len() as u64).with_style(
         ProgressStyle::with_template("{bar:40} {pos}/{len} pictures, {per_sec}, {eta} left")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
-    let mut sheets = Vec::with_capacity(pictures.len());
+    let mut looked = Looked { pictures: Vec::new(), results: Vec::new(), left_out: Vec::new() };
     for path in bar.wrap_iter(pictures.iter()) {
-        let frame =
-            picture::read(path).map_err(|error| Error::new(Kind::Input, error.to_string()))?;
-        let truth = data.labels(path, frame.upright_size())?;
-        let mut found = Vec::new();
-        detector
-            .detect(&frame, &mut found)
-            .map_err(|error| Error::new(Kind::Input, format!("{}: {error}", path.display())))?;
-        sheets.push(Sheet { found, truth });
+        match look(path, data, detector)? {
+            Ok(result) => {
+                looked.pictures.push((*path).clone());
+                looked.results.push(result);
+            }
+            Err(reason) => looked.left_out.push(LeftOut { file: (*path).clone(), reason }),
+        }
     }
-    Ok((sheets, pictures.iter().map(|path| group(path)).collect()))
+    Ok(looked)
+}
+
+/// A picture's detections and labels, or why it cannot be used.
+fn look(
+    path: &Path,
+    data: &DataSet,
+    detector: &mut Detector,
+) -> Result<std::result::Result<PictureResult, String>> {
+    let frame = match picture::read(path) {
+        Ok(frame) => frame,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let truth = match data.labels(path, frame.upright_size()) {
+        Ok(truth) => truth,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let mut found = Vec::new();
+    match detector.detect(&frame, &mut found) {
+        Ok(_) => Ok(Ok(PictureResult { found, truth })),
+        Err(ModelError::Pixels(error)) => Ok(Err(error.to_string())),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn print(summary: &Summary, report: Option<&Path>) {
     println!("model {}, {} pictures", summary.model, summary.images);
     println!("{:<14} {:>9} {:>9} {:>9} {:>9}", "class", "precision", "recall", "F1", "AP@0.5");
     for class in &summary.classes {
-        println!(
-            "{:<14} {:>9.4} {:>9.4} {:>9.4} {:>9.4}",
-            class.name, class.precision, class.recall, class.f1, class.ap50
-        );
+        let cells = class.scores.map(|s| [s.precision, s.recall, s.f1, s.ap50]);
+        let cells = (0..4).map(|cell| number(cells.map(|values| values[cell]), 4));
+        let cells: String = cells.map(|cell| format!(" {cell:>9}")).collect();
+        let absent = if class.faces == 0 { "   no face of it in the set" } else { "" };
+        println!("{:<14}{cells}{absent}", class.name);
     }
-    println!("mAP@0.5 {:.4}   mAP@0.5:0.95 {:.4}", summary.map50, summary.map50_95);
-    println!(
-        "best F1 {:.4} at confidence {:.3}",
-        summary.best_f1.value, summary.best_f1.confidence
-    );
+    let (map50, map50_95) = (number(summary.map50, 4), number(summary.map50_95, 4));
+    println!("mAP@0.5 {map50}   mAP@0.5:0.95 {map50_95}");
+    match summary.best_f1 {
+        Some(best) => println!("best F1 {:.4} at confidence {:.3}", best.value, best.confidence),
+        None => println!("no face is labelled: only false alarms were measured"),
+    }
     let alarms = summary.false_alarms;
     println!("{} false alarms in {} pictures without a face", alarms.boxes, alarms.pictures);
     for group in &summary.groups {
         println!("  {:<12} {:>5} pictures   mAP@0.5 {:.4}", group.name, group.images, group.map50);
     }
+    print_left_out(&summary.left_out);
     if let Some(folder) = report {
         println!("report: {}", folder.join("index.html").display());
+    }
+}
+
+/// Files that are named on a terminal; `--json` has all.
+const NAMED: usize = 20;
+
+fn print_left_out(left_out: &[LeftOut]) {
+    if left_out.is_empty() {
+        return;
+    }
+    println!("{} files left out:", left_out.len());
+    for LeftOut { file, reason } in left_out.iter().take(NAMED) {
+        // Some reasons begin with the place, which may be the label file and its line.
+        if reason.contains(&*file.to_string_lossy()) {
+            println!("  {reason}");
+        } else {
+            println!("  {}: {reason}", file.display());
+        }
+    }
+    if left_out.len() > NAMED {
+        println!("  and {} more (--json names all)", left_out.len() - NAMED);
     }
 }

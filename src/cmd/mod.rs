@@ -1,17 +1,17 @@
 //! The subcommands, one file each, and the options that several of them have.
 
-pub mod bench;
-pub mod cameras;
-pub mod check_config;
-pub mod completions;
-pub mod detect;
-pub mod discovery;
-pub mod doctor;
-pub mod evaluate;
-pub mod model;
-pub mod run;
+pub(crate) mod bench;
+pub(crate) mod cameras;
+pub(crate) mod check_config;
+pub(crate) mod completions;
+pub(crate) mod detect;
+pub(crate) mod discovery;
+pub(crate) mod doctor;
+pub(crate) mod evaluate;
+pub(crate) mod model;
+pub(crate) mod run;
 #[cfg(feature = "simulate")]
-pub mod simulate;
+pub(crate) mod simulate;
 
 use std::path::PathBuf;
 
@@ -19,7 +19,7 @@ use expressiond::config::Sources;
 
 /// The options that every command with settings has.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub struct ConfigArgs {
+pub(crate) struct ConfigArgs {
     /// Settings file; conf.d/*.toml beside it is read too
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -33,7 +33,7 @@ pub struct ConfigArgs {
 
 impl ConfigArgs {
     /// Where the settings come from.
-    pub fn sources(&self) -> Sources {
+    pub(crate) fn sources(&self) -> Sources {
         let Self { config, instance, overrides } = self.clone();
         Sources { file: config, instance, overrides }
     }

@@ -23,7 +23,7 @@ use expressiond::pipeline::plan::Plan;
 /// SIGHUP reads the settings again; wrong ones are refused and the old ones stay.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     config: ConfigArgs,
     /// Keep an annotated picture of every event in this folder
@@ -31,7 +31,7 @@ pub struct Args {
     annotate: Option<PathBuf>,
 }
 
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let (config, layers) = config::load(&args.config.sources())?;
     logging::start(&config.log);
     log_panics();

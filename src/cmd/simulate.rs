@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use expressiond::error::{Error, Kind, Result};
 use expressiond::simulate;
 use expressiond::simulate::Options;
-use expressiond::simulate::broker::Broker;
+use expressiond::simulate::broker::FleetBroker;
 
 /// Simulate a fleet against one broker on this machine, and count what it loses.
 ///
@@ -22,7 +22,7 @@ use expressiond::simulate::broker::Broker;
 ///   expressiond simulate --devices 50 --url mqtt://127.0.0.1:1883
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
-pub struct Args {
+pub(crate) struct Args {
     /// Devices, each with its own connection
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     devices: u16,
@@ -60,10 +60,10 @@ fn seconds(text: &str) -> std::result::Result<f64, String> {
     }
 }
 
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let broker = match &args.url {
-        Some(url) => Broker::at(url, args.broker_pid)?,
-        None => Broker::own(args.mosquitto.as_deref())?,
+        Some(url) => FleetBroker::at(url, args.broker_pid)?,
+        None => FleetBroker::own(args.mosquitto.as_deref())?,
     };
     let outage = args.url.is_none() && args.outage > 0.0;
     let options = Options {

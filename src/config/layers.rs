@@ -2,19 +2,21 @@
 //!
 //! Later layers win: built-in defaults, the file, `conf.d/*.toml` beside it in
 //! order of name (an instance takes only its own), the environment, the command
-//! line. Each file is also read alone, because only then can a mistake be told
-//! with its line.
+//! line. Each of them is also read alone, because only then can a mistake be told
+//! with its place.
 
+use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use config::{Config as Merger, Environment, FileFormat};
+use config::{Config as Merger, FileFormat};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
 
+use super::keys::{self, ENVIRONMENT_PREFIX};
+use super::typed;
 use crate::error::{Error, Kind, Result};
-
-/// The environment's prefix: `EXPRESSIOND__CAMERA__SOURCE=...`.
-pub const ENVIRONMENT_PREFIX: &str = "EXPRESSIOND";
 
 /// One settings file as read.
 #[derive(Clone, Debug)]
@@ -23,11 +25,22 @@ struct Layer {
     text: String,
 }
 
+/// One value from the environment or the command line.
+#[derive(Clone, Debug)]
+struct Assignment {
+    /// Where it stands, for a message.
+    place: String,
+    /// Dotted.
+    key: String,
+    value: toml::Value,
+}
+
 /// Everything that settings are made of, before they are merged.
 #[derive(Clone, Debug, Default)]
 pub struct Layers {
     files: Vec<Layer>,
-    environment: Vec<(String, String)>,
+    /// Variables that begin like ours.
+    environment: Vec<(String, OsString)>,
     overrides: Vec<(String, String)>,
 }
 
@@ -36,9 +49,14 @@ impl Layers {
     /// must exist; the default one may be absent. Of the folder an `instance`, one
     /// of several daemons on this machine, takes the file of its name, which must
     /// exist: the others belong to the others.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is there and cannot be read: settings that are passed over in silence
+    /// would be looked for in vain.
     pub fn read(file: &Path, required: bool, instance: Option<&str>) -> Result<Self> {
         let mut layers = Self::default();
-        if file.exists() || required {
+        if required || is_there(file) {
             layers.push(file)?;
         }
         let folder = file.parent().unwrap_or(Path::new("")).join("conf.d");
@@ -46,82 +64,112 @@ impl Layers {
             layers.push(&folder.join(format!("{name}.toml")))?;
             return Ok(layers);
         }
-        let mut parts: Vec<PathBuf> = match std::fs::read_dir(&folder) {
-            Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
-            Err(_) => Vec::new(),
-        };
-        parts.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
-        parts.sort();
-        for path in parts {
-            layers.push(&path)?;
+        if is_there(&folder) {
+            for path in parts(&folder).map_err(|error| unreadable(&folder, error))? {
+                layers.push(&path)?;
+            }
         }
         Ok(layers)
     }
 
     fn push(&mut self, path: &Path) -> Result<()> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            Error::caused(
-                Kind::Config,
-                format!("cannot read the settings {}", path.display()),
-                error,
-            )
-        })?;
+        let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, error))?;
         self.files.push(Layer { path: path.to_owned(), text });
         Ok(())
     }
 
-    /// Adds the variables that carry our prefix.
-    pub fn with_environment(mut self, variables: impl Iterator<Item = (String, String)>) -> Self {
-        let prefix = format!("{ENVIRONMENT_PREFIX}__");
-        self.environment.extend(variables.filter(|(name, _)| name.starts_with(&prefix)));
+    /// Adds the variables that carry our prefix. Others may be anything, also such that
+    /// are not UTF-8.
+    pub fn with_environment(
+        mut self,
+        variables: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Self {
+        let own = |(name, value): (OsString, OsString)| {
+            let name = name.to_string_lossy().into_owned();
+            let (prefix, rest) = name.split_at_checked(ENVIRONMENT_PREFIX.len())?;
+            let ours = prefix.eq_ignore_ascii_case(ENVIRONMENT_PREFIX) && rest.starts_with('_');
+            ours.then_some((name, value))
+        };
+        self.environment.extend(variables.filter_map(own));
         self
     }
 
-    /// Adds one value from the command line: a dotted key and a TOML value, or
-    /// bare text.
+    /// Adds one value from the command line: a dotted key, and text of its type.
     pub fn with_override(mut self, key: &str, value: impl Into<String>) -> Self {
         self.overrides.push((key.to_owned(), value.into()));
         self
     }
 
-    /// Reads every file alone (for the line of a mistake), then merges all.
-    pub fn merge<T: DeserializeOwned>(&self) -> Result<T> {
+    /// Reads every layer alone (for the place of a mistake), then merges all.
+    pub fn merge<T: Default + Serialize + DeserializeOwned>(&self) -> Result<T> {
         for layer in &self.files {
             toml::from_str::<T>(&layer.text).map_err(|error| layer.refuse(&error))?;
         }
+        let defaults = toml::Table::try_from(T::default())
+            .map_err(|error| Error::caused(Kind::Internal, "cannot write the defaults", error))?;
         let mut builder = Merger::builder();
         for layer in &self.files {
             builder = builder.add_source(config::File::from_str(&layer.text, FileFormat::Toml));
         }
-        let variables = self.environment.iter().cloned().collect();
-        builder = builder.add_source(
-            Environment::with_prefix(ENVIRONMENT_PREFIX)
-                .prefix_separator("__")
-                .separator("__")
-                .try_parsing(true)
-                .list_separator(",")
-                .with_list_parse_key("device.groups")
-                .source(Some(variables)),
-        );
-        for (key, value) in &self.overrides {
-            builder = builder
-                .set_override(key, parse_override(value))
-                .map_err(|error| Error::caused(Kind::Config, format!("--set {key}"), error))?;
+        for Assignment { place, key, value } in self.assignments(&defaults)? {
+            // Some of these errors are drawn over several lines.
+            let wrong = |error: &dyn std::fmt::Display| {
+                let reason = error.to_string();
+                let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+                Error::new(Kind::Config, format!("{place}: {reason}"))
+            };
+            alone(&key, &value).try_into::<T>().map_err(|error| wrong(&error))?;
+            builder =
+                builder.set_override(&key, from_toml(value)).map_err(|error| wrong(&error))?;
         }
         let merged = builder.build().and_then(Merger::try_deserialize);
-        merged.map_err(|error| {
-            // Files were read alone and passed: what is wrong came from the others.
-            Error::caused(Kind::Config, "the environment or the command line (--set)", error)
-        })
+        merged.map_err(|error| Error::caused(Kind::Config, "the layers of settings", error))
+    }
+
+    /// What the environment and the command line set, in this order.
+    fn assignments(&self, defaults: &toml::Table) -> Result<Vec<Assignment>> {
+        let mut assignments = Vec::new();
+        for (name, value) in &self.environment {
+            let place = format!("environment variable {name}");
+            let wrong = |reason: String| Error::new(Kind::Config, format!("{place}: {reason}"));
+            let Some(key) = keys::of_variable(name) else {
+                // Other programs' variables may begin like ours (Kubernetes sets
+                // EXPRESSIOND_PORT where a service is called expressiond).
+                match typed::meant(defaults, &name[ENVIRONMENT_PREFIX.len()..]) {
+                    None => continue,
+                    Some(key) => {
+                        let right = keys::variable(&key);
+                        return Err(wrong(format!("it must be written {right} to set {key}")));
+                    }
+                }
+            };
+            let text = value.to_str().ok_or_else(|| wrong("its value is not UTF-8".to_owned()))?;
+            let value = typed::read(defaults, &key, text).map_err(wrong)?;
+            assignments.push(Assignment { place, key, value });
+        }
+        for (key, text) in &self.overrides {
+            let place = format!("--set {key}");
+            let inner = typed::unquoted(text).filter(|_| typed::is_text(defaults, key));
+            let value = typed::read(defaults, key, inner.as_deref().unwrap_or(text))
+                .map_err(|reason| Error::new(Kind::Config, format!("{place}: {reason}")))?;
+            assignments.push(Assignment { place, key: key.clone(), value });
+        }
+        Ok(assignments)
     }
 
     /// Where `key` (dotted) got its value: "file:line", a variable, an option.
     pub fn origin(&self, key: &str) -> String {
-        if self.overrides.iter().any(|(name, _)| name == key) {
-            return format!("--set {key}");
+        // A whole table may have been set at once.
+        let sets = |name: &str| {
+            key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        if let Some((name, _)) = self.overrides.iter().find(|(name, _)| sets(name)) {
+            return format!("--set {name}");
         }
-        let variable = format!("{ENVIRONMENT_PREFIX}__{}", key.to_uppercase().replace('.', "__"));
-        if self.environment.iter().any(|(name, _)| *name == variable) {
+        let mut variables = self.environment.iter().map(|(name, _)| name);
+        if let Some(variable) =
+            variables.find(|name| keys::of_variable(name).is_some_and(|key| sets(&key)))
+        {
             return format!("environment variable {variable}");
         }
         let found =
@@ -174,13 +222,42 @@ impl Layer {
     }
 }
 
-/// A `--set` value is TOML where it can be read so (`2`, `true`, `["a"]`), else text.
-fn parse_override(text: &str) -> config::Value {
-    let value = toml::from_str::<toml::Table>(&format!("value = {text}"))
-        .ok()
-        .and_then(|mut table| table.remove("value"))
-        .unwrap_or_else(|| toml::Value::String(text.to_owned()));
-    from_toml(value)
+/// Whether something stands at `path`, be it unreadable or a link to nothing.
+fn is_there(path: &Path) -> bool {
+    !path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+/// The settings files of a folder, in order of name. What begins with a dot is hidden,
+/// as for the shell's `*.toml`: editors and macOS leave such files beside the real ones.
+fn parts(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut parts = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        if !hidden && entry.path().extension().is_some_and(|extension| extension == "toml") {
+            parts.push(entry.path());
+        }
+    }
+    parts.sort();
+    Ok(parts)
+}
+
+fn unreadable(path: &Path, error: io::Error) -> Error {
+    let remedy = match error.kind() {
+        io::ErrorKind::PermissionDenied => " (the user that runs this needs to read it)",
+        io::ErrorKind::InvalidData => " (settings are text in UTF-8)",
+        io::ErrorKind::NotFound if path.is_symlink() => " (it is a link to nothing)",
+        _ => "",
+    };
+    let message = format!("cannot read the settings {}{remedy}", path.display());
+    Error::caused(Kind::Config, message, error)
+}
+
+/// A table that holds nothing but this value.
+fn alone(key: &str, value: &toml::Value) -> toml::Value {
+    key.rsplit('.').fold(value.clone(), |value, name| {
+        toml::Value::Table(toml::Table::from_iter([(name.to_owned(), value)]))
+    })
 }
 
 fn from_toml(value: toml::Value) -> config::Value {
@@ -205,13 +282,13 @@ mod tests {
     use super::*;
     use serde::Deserialize;
 
-    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
     #[serde(default, deny_unknown_fields)]
     struct Toy {
         camera: Camera,
     }
 
-    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
     #[serde(default, deny_unknown_fields)]
     struct Camera {
         source: String,
@@ -231,7 +308,7 @@ mod tests {
         let layers = layers(&["[camera]\nsource = 'a'\nfps = 1\n", "[camera]\nfps = 2\n"])
             .with_environment(
                 [("EXPRESSIOND__CAMERA__FPS", "3"), ("OTHER", "4")]
-                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .map(|(name, value)| (name.into(), value.into()))
                     .into_iter(),
             );
         let toy: Toy = layers.merge().unwrap();
@@ -260,7 +337,7 @@ mod tests {
 
     #[test]
     fn unknown_variables_are_mistakes_too() {
-        let variable = ("EXPRESSIOND__CAMERA__FSP".to_owned(), "3".to_owned());
+        let variable = ("EXPRESSIOND__CAMERA__FSP".into(), "3".into());
         let layers = Layers::default().with_environment([variable].into_iter());
         let message = layers.merge::<Toy>().unwrap_err().to_string();
         assert!(message.contains("fsp") && message.contains("environment"), "{message}");

@@ -6,6 +6,7 @@
 
 pub mod keys;
 pub mod layers;
+mod typed;
 
 use std::path::{Path, PathBuf};
 
@@ -76,7 +77,7 @@ impl Config {
 pub fn load(sources: &Sources) -> Result<(Config, Layers)> {
     let file = sources.file.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
     let mut layers = Layers::read(file, sources.file.is_some(), sources.instance.as_deref())?
-        .with_environment(std::env::vars());
+        .with_environment(std::env::vars_os());
     for text in &sources.overrides {
         let (key, value) = text.split_once('=').ok_or_else(|| {
             Error::new(Kind::Config, format!("--set {text}: it must be of the form key=value"))

@@ -14,10 +14,12 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    /// `edges` are left, top, right and bottom.
     pub fn new(class: usize, confidence: f32, edges: [f32; 4]) -> Self {
         Self { class, confidence, edges }
     }
 
+    /// In pixels of the input.
     pub fn rect(&self) -> Rect {
         let [left, top, right, bottom] = self.edges;
         Rect::from_edges(left, top, right, bottom)

@@ -11,7 +11,7 @@ use super::sidecar::SideCar;
 
 /// Where a model may come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum ModelOrigin {
     /// With the program, or named by its owner.
     Own,
     /// From a package of its own, which has to be signed.
@@ -20,23 +20,23 @@ pub enum Origin {
 
 /// A model that may be taken; nothing of it is checked yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct ModelFile {
     pub path: PathBuf,
-    pub origin: Origin,
+    pub origin: ModelOrigin,
     /// Unknown where the side-car cannot be read.
     version: Option<Version>,
 }
 
-impl Entry {
+impl ModelFile {
     /// The one that `model.path` names.
     pub fn named(path: &Path) -> Self {
-        Self { path: path.to_owned(), origin: Origin::Own, version: None }
+        Self { path: path.to_owned(), origin: ModelOrigin::Own, version: None }
     }
 }
 
 /// The models called `settings.name`, newest first; of equal versions the program's own.
-pub fn entries(settings: &Settings) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = own(&settings.name).into_iter().collect();
+pub fn entries(settings: &Settings) -> Vec<ModelFile> {
+    let mut entries: Vec<ModelFile> = own(&settings.name).into_iter().collect();
     entries.extend(packaged(settings));
     entries.sort_by_key(|entry| Reverse(entry.version.clone()));
     entries
@@ -50,18 +50,18 @@ pub fn folders() -> [PathBuf; 3] {
     ["models".into(), installed, "/usr/share/expressiond/models".into()]
 }
 
-fn own(name: &str) -> Option<Entry> {
+fn own(name: &str) -> Option<ModelFile> {
     let files = folders().map(|folder| folder.join(format!("{name}.tflite")));
     let path = files.into_iter().find(|file| file.exists())?;
     let text = std::fs::read_to_string(SideCar::path_of(&path)).ok();
     let card = text.and_then(|text| SideCar::parse(&text).ok());
     let version = card.and_then(|card| Version::parse(&card.version).ok());
-    Some(Entry { path, origin: Origin::Own, version })
+    Some(ModelFile { path, origin: ModelOrigin::Own, version })
 }
 
 /// `<packages>/<name>-<version>/<name>.tflite`. The version is that of the folder, which
 /// the side-car must repeat: nothing inside is read before its signature is checked.
-fn packaged(settings: &Settings) -> impl Iterator<Item = Entry> {
+fn packaged(settings: &Settings) -> impl Iterator<Item = ModelFile> {
     let folders = std::fs::read_dir(&settings.packages).into_iter().flatten().flatten();
     folders.filter_map(|folder| {
         let version = folder.file_name();
@@ -69,7 +69,7 @@ fn packaged(settings: &Settings) -> impl Iterator<Item = Entry> {
         // what follows is the rest of a longer name: a-lite-1.0.0 is no version of a
         let version = Some(Version::parse(version).ok()?);
         let path = folder.path().join(format!("{}.tflite", settings.name));
-        Some(Entry { path, origin: Origin::Package, version })
+        Some(ModelFile { path, origin: ModelOrigin::Package, version })
     })
 }
 
@@ -102,7 +102,10 @@ mod tests {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
         let settings = Settings { packages: folder.path().to_owned(), ..Settings::default() };
-        let found: Vec<Origin> = entries(&settings).iter().map(|entry| entry.origin).collect();
-        assert_eq!(found, [Origin::Package, Origin::Own, Origin::Package, Origin::Package]);
+        let found: Vec<ModelOrigin> = entries(&settings).iter().map(|entry| entry.origin).collect();
+        assert_eq!(
+            found,
+            [ModelOrigin::Package, ModelOrigin::Own, ModelOrigin::Package, ModelOrigin::Package]
+        );
     }
 }

@@ -1,16 +1,26 @@
-//! The common one-output layout: per anchor the centre and size of a box, as
-//! shares of the input's sides, and a confidence per class.
+//! The common one-output layout: per anchor the centre and size of a box, and a
+//! confidence per class.
 
 use super::Candidate;
 use super::sample::{Sample, Values};
 use crate::geometry::Size;
 
-/// Shape of the output.
+/// Shape of the output, and what its boxes are measured in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flat {
     pub anchors: usize,
     /// True: `[1, 4 + classes, anchors]`; false: `[1, anchors, 4 + classes]`.
     pub channels_first: bool,
+    pub unit: Unit,
+}
+
+/// What centre and size of a box are measured in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Shares of the input's width and height.
+    Share,
+    /// Pixels of the input.
+    Pixel,
 }
 
 impl Flat {
@@ -36,16 +46,19 @@ pub fn decode<T: Sample>(
         return;
     };
     let index = |channel: usize, anchor: usize| flat.index(channel, anchor, class_count);
+    let (width, height) = match flat.unit {
+        Unit::Share => (input.width as f32, input.height as f32),
+        Unit::Pixel => (1.0, 1.0),
+    };
     for anchor in 0..flat.anchors {
         for class in 0..class_count {
             let stored = values.data[index(4 + class, anchor)];
             if stored < least {
                 continue;
             }
-            let share = |channel: usize| values.real(index(channel, anchor));
-            let (width, height) = (input.width as f32, input.height as f32);
-            let (x, y) = (share(0) * width, share(1) * height);
-            let (half_w, half_h) = (share(2) * width / 2.0, share(3) * height / 2.0);
+            let number = |channel: usize| values.real(index(channel, anchor));
+            let (x, y) = (number(0) * width, number(1) * height);
+            let (half_w, half_h) = (number(2) * width / 2.0, number(3) * height / 2.0);
             let confidence = stored.real(values.quantization).clamp(0.0, 1.0);
             let edges = [x - half_w, y - half_h, x + half_w, y + half_h];
             out.push(Candidate::new(class, confidence, edges));
@@ -53,7 +66,7 @@ pub fn decode<T: Sample>(
     }
 }
 
-/// The largest width or height among all boxes, in input sides.
+/// The largest width or height among all boxes, as the file has them.
 pub fn largest_side<T: Sample>(flat: Flat, values: Values<'_, T>, class_count: usize) -> f32 {
     let sides = (0..flat.anchors).flat_map(|anchor| {
         [2, 3].map(|channel| values.real(flat.index(channel, anchor, class_count)))
@@ -77,7 +90,7 @@ mod tests {
         let mut found = [Vec::new(), Vec::new()];
         for (data, channels_first) in [(&by_anchor, false), (&by_channel, true)] {
             let values = Values { data: data.as_slice(), quantization: plain };
-            let flat = Flat { anchors: 2, channels_first };
+            let flat = Flat { anchors: 2, channels_first, unit: Unit::Share };
             decode(
                 flat,
                 values,
@@ -93,6 +106,21 @@ mod tests {
         assert_eq!(found[0][1].class, 1);
     }
 
+    #[test]
+    fn boxes_in_pixels_are_the_same_boxes() {
+        let shares = [0.5f32, 0.25, 0.5, 0.5, 0.9];
+        let pixels = [50.0f32, 50.0, 50.0, 100.0, 0.9];
+        let found = [(&shares, Unit::Share), (&pixels, Unit::Pixel)].map(|(row, unit)| {
+            let quantization = Quantization { scale: 1.0, zero_point: 0 };
+            let values = Values { data: row.as_slice(), quantization };
+            let mut found = Vec::new();
+            let flat = Flat { anchors: 1, channels_first: false, unit };
+            decode(flat, values, 1, Size::new(100, 200), 0.25, &mut found);
+            found
+        });
+        assert_eq!(found[0], found[1]);
+    }
+
     proptest! {
         /// Against decoding every anchor in floating point and thresholding last.
         #[test]
@@ -102,7 +130,7 @@ mod tests {
         ) {
             let quantization = Quantization { scale, zero_point };
             let values = Values { data: bytes.as_slice(), quantization };
-            let flat = Flat { anchors: 30, channels_first: false };
+            let flat = Flat { anchors: 30, channels_first: false, unit: Unit::Share };
             let mut found = Vec::new();
             decode(flat, values, 3, Size::new(320, 192), floor, &mut found);
             let mut wanted = Vec::new();

@@ -1,23 +1,24 @@
 //! Faces and their expression in one picture.
 //!
-//! [`Detector::load`] is the gatekeeper: a model that is broken, foreign or blind is
+//! [`Detector::load`] checks everything first: a model that is broken, foreign or blind is
 //! refused there, with the reason and the remedy, and never later.
 
 mod candidate;
 mod catalogue;
+mod end_to_end;
 mod error;
-pub mod flat_head;
-mod gatekeeper;
-pub mod layout;
+mod flat_head;
+mod layout;
+mod load;
+pub mod metadata;
 pub mod nms;
 pub mod raw_head;
 pub mod sample;
-pub mod settings;
+mod settings;
 pub mod sidecar;
-pub mod signature;
+mod signature;
 pub mod tflite;
 mod trial;
-pub mod zip_tail;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -56,16 +57,23 @@ pub struct ModelInfo {
     pub id: String,
     pub name: String,
     pub version: String,
+    #[serde(serialize_with = "crate::paths::as_text")]
     pub path: PathBuf,
     pub sha256: String,
     pub layout: Layout,
+    /// In the order of the class numbers.
     pub classes: Vec<String>,
-    /// Per class, in order: the confidence from which a box counts.
+    /// Per class, in order: the confidence from which a box counts, 0 to 1.
     pub thresholds: Vec<f32>,
+    /// Boxes of one class that overlap by more than this are one face, 0 to 1.
     pub nms_iou: f32,
+    /// Size of the network's input in pixels.
     pub input: Size,
+    /// Number type of the input tensor.
     pub dtype: Dtype,
+    /// Threads for inference, 1 to 64.
     pub threads: usize,
+    /// Whether XNNPACK's kernels run.
     pub xnnpack: bool,
     /// Whether a self-test stands beside the model (and was passed).
     pub self_tested: bool,
@@ -87,6 +95,7 @@ pub struct Seen {
 pub struct Timing {
     /// From compressed bytes to planes.
     pub decode: Duration,
+    /// From planes to the input tensor.
     pub letterbox: Duration,
     /// The network.
     pub inference: Duration,
@@ -121,9 +130,10 @@ impl Detector {
     /// self-test. Where they only say what it is called, one that is refused is passed
     /// over for the next older one: [`refused`](Self::refused).
     pub fn load(settings: &Settings) -> Result<Self, ModelError> {
-        gatekeeper::load(settings)
+        load::load(settings)
     }
 
+    /// What is known about the model.
     pub fn info(&self) -> &ModelInfo {
         &self.info
     }
@@ -145,6 +155,11 @@ impl Detector {
 
     /// Replaces `out` by what is seen with at least the floor's confidence, most
     /// confident first.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Pixels`] where the frame cannot be read, which the next one may be;
+    /// others where the model fails.
     pub fn detect(
         &mut self,
         frame: &Frame,
@@ -211,6 +226,19 @@ impl Detector {
                         flat_head::decode(flat, v, count, input, floor, candidates);
                     }
                 }
+            }
+            Head::EndToEnd(rows) => {
+                let tensor = engine.output(0)?;
+                let (rows, input) = (*rows, info.input);
+                match Output::of(&tensor, &engine.outputs[0]) {
+                    Output::Int8(v) => end_to_end::decode(rows, v, count, input, floor, candidates),
+                    Output::UInt8(v) => {
+                        end_to_end::decode(rows, v, count, input, floor, candidates)
+                    }
+                    Output::Float32(v) => {
+                        end_to_end::decode(rows, v, count, input, floor, candidates)
+                    }
+                }?;
             }
             Head::Raw { levels, bins } => {
                 for level in levels.iter() {

@@ -1,5 +1,5 @@
-//! The raw three-level head: per level a box tensor (a distribution over 16
-//! distances for each of four sides) and a class-logit tensor.
+//! The raw head: for each level a box tensor (a distribution over distances for each of
+//! the four sides) and a class-logit tensor.
 //!
 //! Nothing is computed for a cell until one of its logits, as stored, reaches the
 //! stored threshold; of a thousand cells a handful do.
@@ -10,6 +10,7 @@ use super::sample::{Sample, Values};
 /// Shape of one level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level {
+    /// Cells from top to bottom, and from left to right.
     pub rows: usize,
     pub columns: usize,
     /// Input pixels from one cell to the next.
@@ -19,11 +20,12 @@ pub struct Level {
     pub classes: usize,
 }
 
-/// `ln(p / (1 - p))`: the logit whose sigmoid is `p`.
+/// `ln(p / (1 - p))`: the logit whose sigmoid is `p`, for `p` between 0 and 1.
 pub fn logit(p: f32) -> f32 {
     (p / (1.0 - p)).ln()
 }
 
+/// `1 / (1 + e^-logit)`: the confidence, 0 to 1, that a logit stands for.
 pub fn sigmoid(logit: f32) -> f32 {
     1.0 / (1.0 + (-logit).exp())
 }

@@ -12,6 +12,10 @@ pub trait Sample: Copy + PartialOrd {
     /// The smallest stored number whose meaning is at least `value`; `None` if the
     /// type has none, so that comparing needs no conversion per number.
     fn at_least(value: f32, quantization: Quantization) -> Option<Self>;
+
+    /// How far two neighbouring numbers of the type are apart; 0 where they are as good
+    /// as continuous.
+    fn step(quantization: Quantization) -> f32;
 }
 
 impl Sample for f32 {
@@ -21,6 +25,10 @@ impl Sample for f32 {
 
     fn at_least(value: f32, _: Quantization) -> Option<Self> {
         Some(value)
+    }
+
+    fn step(_: Quantization) -> f32 {
+        0.0
     }
 }
 
@@ -39,6 +47,10 @@ macro_rules! quantized_sample {
                     least = least.checked_add(1)?;
                 }
                 Some(least)
+            }
+
+            fn step(quantization: Quantization) -> f32 {
+                quantization.scale
             }
         }
     };

@@ -54,8 +54,10 @@ pub enum Task {
 pub enum Layout {
     /// Per level a box and a class tensor.
     RawDfl,
-    /// One output of boxes and confidences.
+    /// One output of boxes and confidences, one for each anchor.
     Flat,
+    /// One output of boxes that are left after non-maximum suppression.
+    EndToEnd,
 }
 
 /// Order of a pixel's three numbers.
@@ -219,8 +221,12 @@ impl SelfTest {
     }
 }
 
+/// Words that a class cannot be called: with them the state of an expression says that
+/// there is none, or, in Home Assistant, that it is not known.
+pub const RESERVED: [&str; 3] = ["none", "unknown", "unavailable"];
+
 /// Class names are shown to people and sent in events: any script, no control
-/// characters, each one once.
+/// characters, each one once, whatever the case of its letters.
 pub fn check_classes(classes: &[String]) -> Result<(), String> {
     if classes.is_empty() {
         return Err("classes is empty: a detector has at least one".to_owned());
@@ -231,8 +237,15 @@ pub fn check_classes(classes: &[String]) -> Result<(), String> {
                 "classes[{number}] is {class:?}, it must be 1 to 64 bytes without control characters"
             ));
         }
-        if classes[..number].contains(class) {
+        let same = |other: &String| other.to_lowercase() == class.to_lowercase();
+        if classes[..number].iter().any(same) {
             return Err(format!("classes[{number}] is {class} for the second time"));
+        }
+        if RESERVED.contains(&&*class.trim().to_lowercase()) {
+            return Err(format!(
+                "classes[{number}] is {class}, which means that there is no expression: \
+                 a side-car can give it another name"
+            ));
         }
     }
     Ok(())
@@ -316,6 +329,9 @@ mod tests {
             ("/classes", json!([]), "classes"),
             ("/classes/1", json!("happy"), "classes[1]"),
             ("/classes/0", json!("a\nb"), "classes[0]"),
+            ("/classes/0", json!("Not_Happy"), "classes[1]"),
+            ("/classes/0", json!("none"), "classes[0] is none"),
+            ("/classes/1", json!("Unknown"), "classes[1] is Unknown"),
             ("/input/width", json!("wide"), "input.width"),
             ("/input/dtype", json!("int4"), "input.dtype"),
             ("/input/color", json!("BGR"), "input.color"),

@@ -30,13 +30,14 @@ pub struct Quantization {
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct TensorInfo {
     pub name: String,
+    /// Lengths of its dimensions; the first is the batch, 1.
     pub shape: Vec<usize>,
     pub dtype: Dtype,
     pub quantization: Quantization,
 }
 
 impl TensorInfo {
-    /// Length of the tensor's memory.
+    /// Length of the tensor's memory in bytes.
     pub fn bytes(&self) -> usize {
         let each = if self.dtype == Dtype::Float32 { 4 } else { 1 };
         self.shape.iter().product::<usize>() * each

@@ -11,7 +11,8 @@ use super::ModelError;
 /// Many times what loading and the self-test take on a slow board; less than the unit's
 /// TimeoutStartSec.
 const LIMIT: Duration = Duration::from_secs(60);
-const LOOK: Duration = Duration::from_millis(20);
+/// From one look whether the process has ended to the next.
+const POLL: Duration = Duration::from_millis(20);
 
 /// Runs `expressiond model verify` on it. What that refuses is no error here: whoever
 /// loads the model meets the same reason, in better words.
@@ -46,7 +47,7 @@ fn wait(command: &mut Command, limit: Duration) -> std::io::Result<Option<ExitSt
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        std::thread::sleep(LOOK);
+        std::thread::sleep(POLL);
     }
     child.kill()?;
     child.wait()?;

@@ -12,7 +12,7 @@ const CLOCK_REMEDY: &str = "timedatectl status says who should set it; without n
                             board needs a clock of its own (RTC)";
 
 /// Whether the times of events can be right.
-pub fn clock() -> Finding {
+pub(crate) fn clock() -> Finding {
     let now = SystemTime::now();
     let wrong = |words: &str| {
         let message = format!("{words}; it says {}", rfc3339(now));
@@ -34,15 +34,16 @@ pub fn clock() -> Finding {
     }
 }
 
-/// What the kernel says of it, through systemd-timedated: whichever NTP client runs.
+/// `yes` or `no`: whether NTP keeps the clock, as the kernel tells systemd-timedated, and
+/// whichever NTP client runs; none without systemd-timedated.
 fn synchronized() -> Option<String> {
     let arguments = ["show", "--property=NTPSynchronized", "--value"];
     let output = Command::new("timedatectl").args(arguments).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Whether heat or the power supply slow it down.
-pub fn board(hot_c: f32) -> Finding {
+/// Whether heat or the power supply slow the board down; `hot_c` is `pace.hot_c`, in °C.
+pub(crate) fn board(hot_c: f32) -> Finding {
     judge(temperature(), throttled(), hot_c)
 }
 

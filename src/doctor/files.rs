@@ -13,10 +13,11 @@ use crate::config::Config;
 use crate::error::Kind;
 use crate::mqtt::credentials::Credentials;
 
+/// What to do about a file that only the service's user may read.
 const SUDO: &str = "run it with sudo to see what the service sees";
 
 /// Whether the password, keys and certificates that the settings name can be read.
-pub fn credentials(config: &Config, credentials: &Credentials) -> Finding {
+pub(crate) fn credentials(config: &Config, credentials: &Credentials) -> Finding {
     let mqtt = &config.mqtt;
     let named = [
         ("mqtt.password_file", &mqtt.password_file),
@@ -59,7 +60,7 @@ pub fn credentials(config: &Config, credentials: &Credentials) -> Finding {
 }
 
 /// Whether the nodes that may be the camera can be opened, by us and by the service.
-pub fn permissions(config: &Config, unit: Option<&Unit>) -> Finding {
+pub(crate) fn permissions(config: &Config, unit: Option<&Unit>) -> Finding {
     let source = Path::new(&config.camera.source);
     if config.camera.is_recorded() {
         return Finding::skipped(Check::Permissions, "recorded pictures need no device");
@@ -98,6 +99,7 @@ pub fn permissions(config: &Config, unit: Option<&Unit>) -> Finding {
     Finding::ok(Check::Permissions, format!("may be opened: {}", names.join(", ")))
 }
 
+/// `/dev/video*`, in the order of their names.
 fn video_nodes() -> Vec<PathBuf> {
     let entries = fs::read_dir("/dev").into_iter().flatten().flatten();
     let is_video = |path: &PathBuf| {
@@ -108,7 +110,7 @@ fn video_nodes() -> Vec<PathBuf> {
     nodes
 }
 
-/// Of group(5).
+/// A group's number, from the file of group(5).
 fn group_id(name: &str) -> Option<u32> {
     let text = fs::read_to_string("/etc/group").ok()?;
     let fields = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
@@ -116,7 +118,7 @@ fn group_id(name: &str) -> Option<u32> {
 }
 
 /// Whether the outbox and changes made while running can be kept.
-pub fn state(config: &Config, folder: Option<&Path>) -> Finding {
+pub(crate) fn state(config: &Config, folder: Option<&Path>) -> Finding {
     let Some(folder) = folder else {
         let message = "there is no folder for state: events that wait are lost with the process";
         return Finding::warning(Check::State, message, "set device.state_dir");
@@ -147,7 +149,8 @@ pub fn state(config: &Config, folder: Option<&Path>) -> Finding {
     judge_space(&shown.to_string(), disk.f_bavail * disk.f_frsize, config.mqtt.outbox.max_bytes)
 }
 
-/// The outbox is rewritten beside itself: twice its size, at most.
+/// Whether `free` bytes hold the outbox twice: its file is compacted by writing a new one
+/// beside the old one, each of at most `outbox` bytes.
 fn judge_space(folder: &str, free: u64, outbox: usize) -> Finding {
     let (needed, mib) = (2 * outbox as u64 + (1 << 20), |bytes: u64| bytes >> 20);
     if free < needed {
@@ -173,7 +176,7 @@ fn try_to_write(folder: &Path) -> io::Result<()> {
         file.write_all(&[0; 4096])?;
         file.sync_all()
     });
-    // It may not have come into being.
+    // Creating it may have failed: then there is nothing to remove.
     let _ = fs::remove_file(&path);
     outcome
 }

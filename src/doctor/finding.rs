@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::contract::payload::ReasonCode;
 use crate::error::Kind;
 
-/// Version of the report; rises when a reader must change.
+/// Version of [`Diagnosis`]'s layout; rises when a reader must change.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// What is looked at, in this order: causes before what they cause.
@@ -13,24 +13,40 @@ pub const SCHEMA_VERSION: u32 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Check {
+    /// Files, environment and command line: no mistake in any setting.
     Settings,
+    /// Password, keys and certificates can be read, and not by everybody.
     Credentials,
+    /// TensorFlow Lite, and whether XNNPACK runs.
     Library,
+    /// Checksum, layout and self-test of the model.
     Model,
+    /// This user and the service may open the video devices.
     Permissions,
+    /// The camera opens and shows something.
     Camera,
+    /// The state folder can be written and has room.
     State,
+    /// The broker's name is known and something answers at its port.
     Broker,
+    /// The certificates convince both sides.
     Tls,
+    /// The broker accepts user and password.
     Login,
+    /// The broker lets this device write its topics and read its commands.
     Topics,
+    /// Home Assistant was told of this device.
     HomeAssistant,
+    /// The wall clock is set and kept.
     Clock,
+    /// Heat, throttling and weak power.
     Board,
+    /// The unit with these settings runs, and what it says of itself.
     Service,
 }
 
 impl Check {
+    /// Each once, in the order in which they are made.
     pub const ALL: [Check; 15] = [
         Check::Settings,
         Check::Credentials,
@@ -75,6 +91,7 @@ impl Check {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
+    /// As it should be.
     Ok,
     /// Could not be checked, or need not be.
     Skipped,
@@ -85,9 +102,11 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Each once, the mildest first.
     pub const ALL: [Verdict; 4] =
         [Verdict::Ok, Verdict::Skipped, Verdict::Warning, Verdict::Problem];
 
+    /// The name in the report, for a person and for a script.
     pub const fn name(self) -> &'static str {
         match self {
             Verdict::Ok => "ok",
@@ -101,7 +120,9 @@ impl Verdict {
 /// What one check found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
+    /// Which check it was.
     pub check: Check,
+    /// How it ended.
     pub verdict: Verdict,
     /// The same code as in the status topic, where it has one for this.
     pub reason: Option<ReasonCode>,
@@ -109,25 +130,33 @@ pub struct Finding {
     pub message: String,
     /// What to do; none where there is nothing to do.
     pub remedy: Option<String>,
-    /// What a problem makes of the exit code.
+    /// Decides the exit code if this is the first problem; none for anything milder.
     #[serde(skip)]
     pub kind: Option<Kind>,
 }
 
 impl Finding {
-    pub fn ok(check: Check, message: impl Into<String>) -> Self {
+    /// All is well; `message` says what was seen.
+    pub(crate) fn ok(check: Check, message: impl Into<String>) -> Self {
         Self::new(check, Verdict::Ok, message.into(), None)
     }
 
-    pub fn skipped(check: Check, why: impl Into<String>) -> Self {
+    /// It was not checked; `why` says why not.
+    pub(crate) fn skipped(check: Check, why: impl Into<String>) -> Self {
         Self::new(check, Verdict::Skipped, why.into(), None)
     }
 
-    pub fn warning(check: Check, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+    /// It works, but less well than it could.
+    pub(crate) fn warning(
+        check: Check,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
         Self::new(check, Verdict::Warning, message.into(), Some(remedy.into()))
     }
 
-    pub fn problem(
+    /// It does not work; `kind` gives the exit code.
+    pub(crate) fn problem(
         check: Check,
         kind: Kind,
         message: impl Into<String>,
@@ -138,7 +167,7 @@ impl Finding {
     }
 
     /// With the status topic's code for it.
-    pub fn because(self, reason: ReasonCode) -> Self {
+    pub(crate) fn because(self, reason: ReasonCode) -> Self {
         Self { reason: Some(reason), ..self }
     }
 
@@ -147,11 +176,12 @@ impl Finding {
     }
 }
 
-/// All that was found. Schema: `docs/ref/doctor.schema.json`.
+/// All findings together. Schema: `docs/ref/doctor.schema.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct Diagnosis {
+    /// [`SCHEMA_VERSION`].
     pub schema: u32,
-    /// When it was looked, RFC 3339 in UTC.
+    /// When the checks ended, RFC 3339 in UTC.
     pub time: String,
     /// Version of this program.
     pub version: String,
@@ -159,13 +189,14 @@ pub struct Report {
     pub device: Option<String>,
     /// The worst of all.
     pub verdict: Verdict,
-    /// What the command ends with.
+    /// What the command ends with: that of the first problem, 0 without one.
     pub exit_code: u8,
+    /// One for each [`Check`], in their order.
     pub checks: Vec<Finding>,
 }
 
-impl Report {
-    pub fn new(time: String, device: Option<String>, checks: Vec<Finding>) -> Self {
+impl Diagnosis {
+    pub(crate) fn new(time: String, device: Option<String>, checks: Vec<Finding>) -> Self {
         let verdict = checks.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Ok);
         let exit_code = first_problem(&checks).map_or(0, |(_, kind)| kind.exit_code());
         let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -190,7 +221,7 @@ mod tests {
     #[test]
     fn the_first_problem_decides_and_warnings_do_not() {
         let wrong = |check, kind| Finding::problem(check, kind, "m", "r");
-        let report = |checks| Report::new(String::new(), None, checks);
+        let report = |checks| Diagnosis::new(String::new(), None, checks);
         let fine = vec![Finding::ok(Check::Settings, "m"), Finding::warning(Check::Tls, "m", "r")];
         assert_eq!((report(fine.clone()).verdict, report(fine).exit_code), (Verdict::Warning, 0));
         let checks = vec![

@@ -8,7 +8,8 @@ use crate::mqtt::tls;
 
 /// The unit whose command line names the settings that are looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Unit {
+pub(crate) struct Unit {
+    /// `expressiond.service` or `expressiond@<instance>.service`.
     pub name: String,
     /// `active`, `activating`, `failed`, `inactive` (systemctl(1)).
     pub active: String,
@@ -18,11 +19,13 @@ pub struct Unit {
     pub status: String,
     /// Enabled, or started by udev when its camera is plugged in (`expressiond@`).
     pub starts_at_boot: bool,
-    /// Also while it starts; none while it waits for a restart.
+    /// Its process, also while it starts; none while it waits for a restart.
     pub main_pid: Option<u32>,
+    /// How often systemd has started it again by itself (`NRestarts`).
     pub restarts: u32,
-    /// What the last process ended with.
+    /// Exit code of the last process; 0 while the first one runs.
     pub exit_code: u8,
+    /// `StateDirectory=`, below `/var/lib`; of several the first.
     pub state_dir: Option<PathBuf>,
     /// `LoadCredential=`: the name inside and the file outside.
     pub credentials: Vec<(String, PathBuf)>,
@@ -36,8 +39,9 @@ const PROPERTIES: &str = "Id,LoadState,ActiveState,SubState,StatusText,UnitFileS
 impl Unit {
     /// The unit that runs with these settings; none where systemd does not run or knows
     /// none.
-    pub fn find(settings: &Path, instance: Option<&str>) -> Option<Self> {
-        // The pattern finds only what is loaded; an instance that was stopped is not.
+    pub(crate) fn find(settings: &Path, instance: Option<&str>) -> Option<Self> {
+        // `expressiond@*` matches only loaded units, and an instance that was stopped is not
+        // loaded any more: the wanted one is named as well.
         let ours = match instance {
             Some(instance) => format!("expressiond@{instance}.service"),
             None => "expressiond.service".to_owned(),
@@ -90,9 +94,9 @@ impl Unit {
         Some(Self { others, ..chosen })
     }
 
-    /// What the daemon would find in `$CREDENTIALS_DIRECTORY` is named here by where it
-    /// comes from: that folder exists for the service alone.
-    pub fn place(&self, password_file: &mut String, tls: &mut tls::Settings) {
+    /// Replaces names of credentials by the files that `LoadCredential=` reads them from:
+    /// `$CREDENTIALS_DIRECTORY`, where the daemon finds them, exists for the service alone.
+    pub(crate) fn place(&self, password_file: &mut String, tls: &mut tls::Settings) {
         let names = [password_file, &mut tls.ca_file, &mut tls.cert_file, &mut tls.key_file];
         for name in names {
             if let Some((_, path)) = self.credentials.iter().find(|(id, _)| id == name) {
@@ -102,14 +106,15 @@ impl Unit {
     }
 }
 
+/// What systemctl(1) prints; none where it fails.
 fn ask(arguments: &[&str]) -> Option<String> {
     let output = Command::new("systemctl").arg("--no-pager").args(arguments).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// `LoadCredential=` lines of a unit and its drop-ins (systemd.exec(5)): a name and a
-/// file, or a name alone; relative ones lie in `/etc/credstore`. An empty line takes
-/// back those before, of two with one name the later counts.
+/// file, or a name alone; relative files lie in `/etc/credstore`. An empty line drops all
+/// lines before it; of two lines with one name the later counts.
 fn credentials(units: &str) -> Vec<(String, PathBuf)> {
     let mut found: Vec<(String, PathBuf)> = Vec::new();
     for value in units.lines().filter_map(|line| line.trim().strip_prefix("LoadCredential=")) {

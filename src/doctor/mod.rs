@@ -23,16 +23,16 @@ use crate::detector::Detector;
 use crate::error::{Error, Kind, Result};
 use crate::mqtt::credentials::Credentials;
 use crate::pipeline::plan::{Identity, about};
-use finding::{Check, Finding, Report, Verdict};
+use finding::{Check, Diagnosis, Finding, Verdict};
 use installed::Unit;
 use running::Running;
 
-/// Looks at everything and tells each finding as it is made.
+/// Makes every check and hands each finding to `tell` as it is made.
 ///
 /// # Errors
 ///
-/// A fault of this program; what is wrong with the device is in the report.
-pub fn examine(sources: &Sources, mut tell: impl FnMut(&Finding)) -> Result<Report> {
+/// [`Kind::Internal`]: a fault of this program. What is wrong with the device is a finding.
+pub fn examine(sources: &Sources, mut tell: impl FnMut(&Finding)) -> Result<Diagnosis> {
     let file = sources.file.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
     let mut examination = Examination {
         unit: Unit::find(file, sources.instance.as_deref()),
@@ -50,7 +50,7 @@ pub fn examine(sources: &Sources, mut tell: impl FnMut(&Finding)) -> Result<Repo
         }
     };
     let Examination { findings, .. } = examination;
-    Ok(Report::new(rfc3339(SystemTime::now()), device, findings))
+    Ok(Diagnosis::new(rfc3339(SystemTime::now()), device, findings))
 }
 
 struct Examination<'a> {
@@ -132,7 +132,7 @@ impl Examination<'_> {
         let of_service = self.unit.as_ref().and_then(|unit| unit.state_dir.clone());
         match of_service {
             Some(folder) if config.device.state_dir.is_empty() => Some(folder),
-            _ => config.device.state_dir(|name| std::env::var(name).ok()),
+            _ => config.device.state_dir(|name| std::env::var_os(name)),
         }
     }
 

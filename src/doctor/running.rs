@@ -10,15 +10,16 @@ use super::installed::Unit;
 
 /// A daemon that runs, seen from outside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Running {
-    /// `expressiond.service`, or the number of a process.
+pub(crate) struct Running {
+    /// The unit's name, or words with the process id.
     pub who: String,
     /// What it told systemd last; none when it was started by hand.
     pub status: Option<String>,
 }
 
 impl Running {
-    pub fn find(unit: Option<&Unit>, state_dir: Option<&Path>) -> Option<Self> {
+    /// The unit's process, or whoever locks the outbox in `state_dir`.
+    pub(crate) fn find(unit: Option<&Unit>, state_dir: Option<&Path>) -> Option<Self> {
         if let Some(unit) = unit.filter(|unit| unit.main_pid.is_some()) {
             let status = Some(unit.status.clone()).filter(|status| !status.is_empty());
             return Some(Self { who: unit.name.clone(), status });
@@ -29,8 +30,8 @@ impl Running {
     }
 }
 
-/// Who holds the lock on the outbox (proc_locks(5)): asked of the kernel, since trying
-/// the lock could keep a daemon from starting just then.
+/// The process that holds the lock on the outbox, from the kernel's list (proc_locks(5)).
+/// Trying to take the lock instead could keep a daemon from starting at that moment.
 fn holder(locks: &str, lock: &Path) -> Option<u32> {
     let file = fs::metadata(lock).ok()?;
     let device = file.dev();

@@ -8,8 +8,12 @@ use super::running::Running;
 use crate::contract::payload::ReasonCode;
 use crate::error::Kind;
 
-/// `status` is what the broker keeps of a daemon that runs.
-pub fn service(unit: Option<&Unit>, running: Option<&Running>, status: Option<&Value>) -> Finding {
+/// Whether the daemon runs; `status` is its retained status topic, where one was read.
+pub(crate) fn service(
+    unit: Option<&Unit>,
+    running: Option<&Running>,
+    status: Option<&Value>,
+) -> Finding {
     let finding = match (unit, running) {
         (_, Some(running)) => alive(unit, running),
         (Some(unit), None) => down(unit),
@@ -27,6 +31,7 @@ pub fn service(unit: Option<&Unit>, running: Option<&Running>, status: Option<&V
     }
 }
 
+/// A daemon that runs.
 fn alive(unit: Option<&Unit>, running: &Running) -> Finding {
     let restarts = unit.map_or(0, |unit| unit.restarts);
     let status = running.status.as_deref().unwrap_or("it runs");
@@ -44,6 +49,7 @@ fn alive(unit: Option<&Unit>, running: &Running) -> Finding {
     Finding::warning(Check::Service, message, remedy)
 }
 
+/// A unit without a process.
 fn down(unit: &Unit) -> Finding {
     let name = &unit.name;
     if let (true, Some(other)) = (unit.active == "inactive", unit.others.first()) {

@@ -5,20 +5,21 @@ use std::io::{self, IsTerminal, Stdout, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::finding::{Check, Finding, Report, Verdict};
+use super::finding::{Check, Diagnosis, Finding, Verdict};
 
-/// Where the lines go.
-pub struct Table {
+/// Writes findings to standard output.
+pub struct FindingTable {
     out: Stdout,
     /// Columns of the terminal; none where it is no terminal.
     width: Option<usize>,
     colour: bool,
 }
 
-/// Beyond this, lines are hard to read.
+/// In columns: longer lines are hard to read.
 const WIDEST: usize = 100;
 
-impl Table {
+impl FindingTable {
+    /// Coloured and wrapped if standard output is a terminal, unless `NO_COLOR` is set.
     pub fn on_stdout() -> Self {
         let out = io::stdout();
         let terminal = out.is_terminal();
@@ -29,6 +30,11 @@ impl Table {
         Self { out, width, colour: terminal && !refused }
     }
 
+    /// Writes one finding.
+    ///
+    /// # Errors
+    ///
+    /// Standard output cannot be written.
     pub fn row(&mut self, finding: &Finding) -> io::Result<()> {
         let text = match self.width {
             Some(width) => wrapped(finding, width, self.colour),
@@ -37,7 +43,12 @@ impl Table {
         self.out.write_all(text.as_bytes())
     }
 
-    pub fn end(&mut self, report: &Report) -> io::Result<()> {
+    /// Writes the number of problems and warnings, after all rows.
+    ///
+    /// # Errors
+    ///
+    /// Standard output cannot be written.
+    pub fn end(&mut self, report: &Diagnosis) -> io::Result<()> {
         let count = |verdict| report.checks.iter().filter(|found| found.verdict == verdict).count();
         let (problems, warnings) = (count(Verdict::Problem), count(Verdict::Warning));
         writeln!(self.out, "problems: {problems}, warnings: {warnings}")

@@ -11,7 +11,7 @@ pub const MOST: usize = 100;
 
 /// One picture's detections (most confident first) and labels.
 #[derive(Clone, Debug, Default)]
-pub struct Sheet {
+pub struct PictureResult {
     pub found: Vec<Detection>,
     pub truth: Vec<Truth>,
 }
@@ -25,12 +25,13 @@ pub struct Curve {
 }
 
 impl Curve {
-    pub fn of(sheets: &[Sheet], class: usize, iou: f32) -> Self {
+    /// The curve of `class`, whose hits overlap a face by at least `iou`, 0 to 1.
+    pub fn of(results: &[PictureResult], class: usize, iou: f32) -> Self {
         let mut curve = Self::default();
-        for sheet in sheets {
+        for result in results {
             let found: Vec<&Detection> =
-                sheet.found.iter().filter(|d| d.class == class).take(MOST).collect();
-            let truth: Vec<&Truth> = sheet.truth.iter().filter(|t| t.class == class).collect();
+                result.found.iter().filter(|d| d.class == class).take(MOST).collect();
+            let truth: Vec<&Truth> = result.truth.iter().filter(|t| t.class == class).collect();
             curve.faces += truth.len();
             let hits = match_greedily(&found, &truth, iou);
             curve.points.extend(found.iter().zip(hits).map(|(d, hit)| (d.confidence, hit)));
@@ -75,6 +76,7 @@ impl Curve {
     }
 }
 
+/// The harmonic mean of precision and recall, 0 to 1.
 pub fn f1((precision, recall): (f32, f32)) -> f32 {
     if precision + recall > 0.0 { 2.0 * precision * recall / (precision + recall) } else { 0.0 }
 }
@@ -102,9 +104,9 @@ mod tests {
     use super::*;
     use crate::geometry::Rect;
 
-    fn sheet(found: &[(f32, f32)], truth: &[f32]) -> Sheet {
+    fn result(found: &[(f32, f32)], truth: &[f32]) -> PictureResult {
         let rect = |x: f32| Rect::new(x, 0.0, 10.0, 10.0);
-        Sheet {
+        PictureResult {
             found: found
                 .iter()
                 .map(|(confidence, x)| Detection {
@@ -119,10 +121,10 @@ mod tests {
 
     #[test]
     fn perfect_empty_and_doubled() {
-        let perfect = Curve::of(&[sheet(&[(0.9, 0.0)], &[0.0])], 0, 0.5);
+        let perfect = Curve::of(&[result(&[(0.9, 0.0)], &[0.0])], 0, 0.5);
         assert!((perfect.average_precision() - 1.0).abs() < 1e-6);
-        assert_eq!(Curve::of(&[sheet(&[], &[0.0])], 0, 0.5).average_precision(), 0.0);
-        let doubled = Curve::of(&[sheet(&[(0.9, 0.0), (0.8, 1.0)], &[0.0])], 0, 0.5);
+        assert_eq!(Curve::of(&[result(&[], &[0.0])], 0, 0.5).average_precision(), 0.0);
+        let doubled = Curve::of(&[result(&[(0.9, 0.0), (0.8, 1.0)], &[0.0])], 0, 0.5);
         assert_eq!(doubled.points, [(0.9, true), (0.8, false)]);
         assert_eq!(doubled.at(0.85), (1.0, 1.0));
         assert_eq!(doubled.at(0.5), (0.5, 1.0));

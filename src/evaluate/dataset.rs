@@ -1,14 +1,20 @@
 //! A YOLO-format set: `data.yaml`, pictures below `images`, labels below `labels`.
+//!
+//! Sets differ in how they say where their pictures are: a folder, a list of pictures in a
+//! text file, several of both, and Roboflow's `../valid/images`, which means the
+//! `valid/images` beside the file.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
+use std::path::{Component, Path, PathBuf};
 
-use serde::Deserialize;
 use thiserror::Error;
 
-use super::Truth;
+use super::description::{self, Description};
+use super::labels::{self, KeyPoints};
+use super::{Truth, text};
 use crate::error::{Error, Kind};
-use crate::geometry::{Rect, Size};
+use crate::geometry::Size;
 
 /// A set that cannot be used: the file, the line and what is wrong.
 #[derive(Debug, Error)]
@@ -22,23 +28,6 @@ fn wrong(place: impl std::fmt::Display, reason: impl std::fmt::Display) -> DataE
     DataError { place: place.to_string(), reason: reason.to_string() }
 }
 
-/// What `data.yaml` says; other keys are other programs'.
-#[derive(Debug, Deserialize)]
-struct DataYaml {
-    #[serde(default)]
-    path: PathBuf,
-    names: Names,
-    #[serde(flatten)]
-    splits: BTreeMap<String, serde_yaml_ng::Value>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Names {
-    List(Vec<String>),
-    Map(BTreeMap<usize, String>),
-}
-
 impl From<DataError> for Error {
     fn from(error: DataError) -> Self {
         Error::new(Kind::Input, error.to_string())
@@ -48,107 +37,318 @@ impl From<DataError> for Error {
 /// An opened set.
 #[derive(Clone, Debug)]
 pub struct DataSet {
-    pub names: Vec<String>,
-    folder: PathBuf,
+    /// In order of name, each one once.
+    pub pictures: Vec<PathBuf>,
+    /// What was left out while looking for pictures.
+    pub left_out: Vec<LeftOut>,
+    /// For each class number of the set, the model's.
+    classes: Vec<usize>,
+    key_points: Option<KeyPoints>,
+}
+
+/// A file of a set that could not be used, and why.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct LeftOut {
+    #[serde(serialize_with = "crate::paths::as_text")]
+    pub file: PathBuf,
+    pub reason: String,
 }
 
 impl DataSet {
-    /// Opens one split of the set that `yaml` describes.
-    pub fn open(yaml: &Path, split: &str) -> Result<Self, DataError> {
-        let text = std::fs::read_to_string(yaml).map_err(|error| wrong(yaml.display(), error))?;
-        let data: DataYaml =
-            serde_yaml_ng::from_str(&text).map_err(|error| wrong(yaml.display(), error))?;
-        let names = match data.names {
-            Names::List(names) => names,
-            Names::Map(names) => names.into_values().collect(),
-        };
-        let place = data.splits.get(split).and_then(serde_yaml_ng::Value::as_str);
-        let place =
-            place.ok_or_else(|| wrong(yaml.display(), format!("has no split '{split}'")))?;
-        let folder = yaml.parent().unwrap_or(Path::new("")).join(data.path).join(place);
-        Ok(Self { names, folder })
-    }
-
-    /// The pictures, in order of name.
-    pub fn pictures(&self) -> Result<Vec<PathBuf>, DataError> {
-        let entries =
-            std::fs::read_dir(&self.folder).map_err(|error| wrong(self.folder.display(), error))?;
-        let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-        files.retain(|file| {
-            let extension = file.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-            ["jpg", "jpeg", "png"].contains(&extension.as_str())
-        });
-        files.sort();
-        if files.is_empty() {
-            return Err(wrong(self.folder.display(), "no pictures in it"));
+    /// Opens one split of the set that `yaml` describes, for a model of these classes.
+    ///
+    /// # Errors
+    ///
+    /// A description that cannot be read, other classes than the model's, a place that is
+    /// not there, no picture, or no label of any picture.
+    pub fn open(yaml: &Path, split: &str, classes: &[String]) -> Result<Self, DataError> {
+        let bytes = std::fs::read(yaml).map_err(|error| wrong(yaml.display(), error))?;
+        let about =
+            Description::parse(&bytes, split).map_err(|reason| wrong(yaml.display(), reason))?;
+        let classes = mapped(&about.names, classes).ok_or_else(|| {
+            let (own, models) = (about.names.join(", "), classes.join(", "));
+            wrong(yaml.display(), format!("the classes {own} are not the model's: {models}"))
+        })?;
+        let mut found = Found::default();
+        let folder = yaml.parent().unwrap_or(Path::new(""));
+        for place in &about.places {
+            found.place(&resolve(place, folder, &about.folder)?, folder)?;
         }
-        Ok(files)
+        let pictures: Vec<PathBuf> = found.pictures.into_values().collect();
+        let places = about.places.iter().map(|place| place.display().to_string());
+        let places = places.collect::<Vec<_>>().join(", ");
+        let Some(first) = pictures.first() else {
+            return Err(wrong(yaml.display(), format!("no pictures in {places}")));
+        };
+        if !pictures.iter().any(|picture| label_file(picture).is_file()) {
+            let sought = label_file(first);
+            return Err(wrong(
+                yaml.display(),
+                format!(
+                    "none of the {} pictures in {places} has labels; those of {} were looked for \
+                     in {}",
+                    pictures.len(),
+                    first.display(),
+                    sought.display()
+                ),
+            ));
+        }
+        let left_out = found.left_out.into_iter().collect();
+        Ok(Self { pictures, left_out, classes, key_points: about.key_points })
     }
 
     /// The labels of a picture of this size; without a label file it has no face.
+    ///
+    /// # Errors
+    ///
+    /// A label file that cannot be read, with the line.
     pub fn labels(&self, picture: &Path, size: Size) -> Result<Vec<Truth>, DataError> {
         let path = label_file(picture);
-        match std::fs::read_to_string(&path) {
-            Ok(text) => parse(&text, self.names.len(), size)
-                .map_err(|(line, reason)| wrong(format!("{}:{line}", path.display()), reason)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(wrong(path.display(), error)),
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(wrong(path.display(), error)),
+        };
+        let text = text::decode(&bytes).map_err(|reason| wrong(path.display(), reason))?;
+        labels::parse(&text, &self.classes, self.key_points, size)
+            .map_err(|(line, reason)| wrong(format!("{}:{line}", path.display()), reason))
+    }
+}
+
+/// The model's number of each class of a set that has the same ones, in whatever order and
+/// case of their letters.
+fn mapped(own: &[String], models: &[String]) -> Option<Vec<usize>> {
+    let place =
+        |name: &String| models.iter().position(|model| model.to_lowercase() == name.to_lowercase());
+    let places: Vec<usize> = own.iter().map(place).collect::<Option<_>>()?;
+    let all = places.iter().collect::<BTreeSet<_>>().len() == models.len();
+    (all && own.len() == models.len()).then_some(places)
+}
+
+/// Where a place of a split is: as the file says, or, where that is not there, beside the
+/// file. Sets are moved, and `path` stays what it was on the machine that made them;
+/// Roboflow's places begin with one `../` too many.
+fn resolve(place: &Path, folder: &Path, root: &Path) -> Result<PathBuf, DataError> {
+    let stripped = place.strip_prefix("..").unwrap_or(place);
+    let candidates = [folder.join(root).join(place), folder.join(place), folder.join(stripped)];
+    candidates.iter().find(|path| path.exists()).cloned().ok_or_else(|| {
+        let sought = candidates.each_ref().map(|path| path.display().to_string());
+        let sought: BTreeSet<String> = sought.into();
+        let sought = sought.into_iter().collect::<Vec<_>>().join(", nor ");
+        wrong(place.display(), format!("there is no {sought}"))
+    })
+}
+
+/// Pictures and what is left out, in order.
+#[derive(Default)]
+struct Found {
+    /// By their paths without `.` and `..`: one that two places name counts once.
+    pictures: BTreeMap<PathBuf, PathBuf>,
+    left_out: BTreeSet<LeftOut>,
+    /// Folders that were walked, by their real paths: links may lead in a circle.
+    walked: BTreeSet<PathBuf>,
+}
+
+impl Found {
+    /// Takes what a place of the split holds: a folder, a list, or one picture.
+    fn place(&mut self, path: &Path, root: &Path) -> Result<(), DataError> {
+        if path.is_dir() {
+            return self.folder(path).map_err(|error| wrong(path.display(), error));
+        }
+        if is_picture(path) {
+            self.picture(path);
+            return Ok(());
+        }
+        let bytes = std::fs::read(path).map_err(|error| wrong(path.display(), error))?;
+        let text = text::decode(&bytes).map_err(|reason| wrong(path.display(), reason))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let listed = description::path(line);
+            // Relative to the list, as most programs write, or to the set.
+            let places = [folder.join(&listed), root.join(&listed), listed];
+            match places.iter().find(|place| place.exists()) {
+                Some(place) => self.picture(place),
+                None => {
+                    let [file, ..] = places;
+                    let reason = format!("listed in {}, but not there", path.display());
+                    self.left_out.insert(LeftOut { file, reason });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn folder(&mut self, folder: &Path) -> std::io::Result<()> {
+        if !self.walked.insert(folder.canonicalize()?) {
+            return Ok(());
+        }
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                // macOS' archives have a second tree of its own notes.
+                if path.file_name() != Some("__MACOSX".as_ref()) {
+                    self.folder(&path)?;
+                }
+            } else if is_picture(&path) {
+                self.picture(&path);
+            }
+        }
+        Ok(())
+    }
+
+    fn picture(&mut self, path: &Path) {
+        let name = path.file_name().unwrap_or_default();
+        if name.as_encoded_bytes().starts_with(b"._") {
+            let reason = "a note of macOS beside a file, no picture".to_owned();
+            self.left_out.insert(LeftOut { file: path.to_owned(), reason });
+        } else {
+            self.pictures.insert(plain(path), path.components().collect());
         }
     }
 }
 
-/// `images/val/a.jpg` has its labels in `labels/val/a.txt`.
+/// A path without `.` and `..`, as it is written: links are not followed.
+fn plain(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut plain, part| {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir
+                if matches!(plain.components().next_back(), Some(Component::Normal(_))) =>
+            {
+                plain.pop();
+            }
+            _ => plain.push(part),
+        }
+        plain
+    })
+}
+
+/// Endings of pictures, also of such as cannot be read: they are left out by name.
+const PICTURES: [&str; 20] = [
+    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "gif", "tif", "tiff", "heic",
+    "heif", "avif", "jp2", "jxl", "mpo", "ppm", "pgm", "dng",
+];
+
+fn is_picture(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    PICTURES.contains(&extension.as_str())
+}
+
+/// `images/val/a.jpg` has its labels in `labels/val/a.txt`; what is not below `images` has
+/// them beside itself.
 fn label_file(picture: &Path) -> PathBuf {
     let mut parts: Vec<_> = picture.iter().collect();
     if let Some(images) = parts.iter().rposition(|part| *part == "images") {
         parts[images] = "labels".as_ref();
+        let file = parts.iter().collect::<PathBuf>().with_extension("txt");
+        let beside = picture.with_extension("txt");
+        return if !file.exists() && beside.exists() { beside } else { file };
     }
-    parts.iter().collect::<PathBuf>().with_extension("txt")
-}
-
-/// Lines of class, centre x, centre y, width, height as shares of the picture.
-fn parse(text: &str, classes: usize, size: Size) -> Result<Vec<Truth>, (usize, String)> {
-    let mut found = Vec::new();
-    for (line, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.trim().is_empty()) {
-        let numbers: Vec<f32> =
-            text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-        let [class, x, y, w, h] = numbers[..] else {
-            return Err((line, format!("'{text}' is not a class and four numbers")));
-        };
-        if !(class >= 0.0 && class.fract() == 0.0 && (class as usize) < classes) {
-            return Err((line, format!("class {class} is not below {classes}")));
-        }
-        if ![x, y, w, h].iter().all(|share| (-0.01..=1.01).contains(share)) {
-            return Err((line, format!("'{text}' has a share outside 0 to 1")));
-        }
-        let (width, height) = (size.width as f32, size.height as f32);
-        let rect = Rect::new((x - w / 2.0) * width, (y - h / 2.0) * height, w * width, h * height);
-        found.push(Truth { class: class as usize, rect });
-    }
-    Ok(found)
+    picture.with_extension("txt")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
+    use std::os::unix::fs::symlink;
 
     #[test]
-    fn labels_become_pixels_and_mistakes_have_a_line() {
-        let size = Size::new(200, 100);
-        let truth = parse("1 0.5 0.5 0.5 0.5\n\n", 2, size).unwrap();
-        assert_eq!(truth, [Truth { class: 1, rect: Rect::new(50.0, 25.0, 100.0, 50.0) }]);
-        for (text, line) in
-            [("0 .1 .1 .1 .1\n2 .1 .1 .1 .1", 2), ("0 .1 .1 .1", 1), ("0 9 .1 .1 .1", 1)]
-        {
-            assert_eq!(parse(text, 2, size).unwrap_err().0, line, "{text}");
+    fn classes_are_the_models_in_any_order_and_case() {
+        let names =
+            |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let models = names(&["happy", "not_happy"]);
+        for (own, places) in [
+            (vec!["happy", "not_happy"], Some(vec![0, 1])),
+            (vec!["Not_Happy", "HAPPY"], Some(vec![1, 0])),
+            (vec!["happy"], None),
+            (vec!["happy", "happy"], None),
+            (vec!["happy", "not_happy", "happy"], None),
+            (vec!["happy", "sad"], None),
+        ] {
+            assert_eq!(mapped(&names(&own), &models), places, "{own:?}");
         }
     }
 
-    proptest! {
-        #[test]
-        fn any_label_text_is_read_without_harm(text in "[0-9. naif\\n-]{0,80}") {
-            let _ = parse(&text, 2, Size::new(10, 10));
+    /// A set whose pictures are empty files, each with a label file.
+    fn set(yaml: &str, pictures: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("data.yaml"), format!("{yaml}\nnames: [a]\n")).unwrap();
+        for picture in pictures {
+            let path = folder.path().join(picture);
+            for file in [path.clone(), label_file(&path)] {
+                std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+                std::fs::write(file, "").unwrap();
+            }
         }
+        folder
+    }
+
+    fn opened(folder: &Path) -> Result<(Vec<String>, Vec<String>), String> {
+        let yaml = folder.join("data.yaml");
+        let data = DataSet::open(&yaml, "val", &["a".to_owned()]).map_err(|e| e.to_string())?;
+        let relative = |path: &Path| path.strip_prefix(folder).unwrap().display().to_string();
+        let pictures = data.pictures.iter().map(|path| relative(path)).collect();
+        Ok((pictures, data.left_out.iter().map(|file| relative(&file.file)).collect()))
+    }
+
+    #[test]
+    fn places_are_found_as_the_programs_that_wrote_them_meant() {
+        for (yaml, place) in [
+            ("val: images/val", "images/val"),
+            ("val: ../valid/images", "valid/images"),
+            ("val: ..\\valid\\images", "valid/images"),
+            ("path: set\nval: images/val", "set/images/val"),
+            ("path: /content/gone\nval: images/val", "images/val"),
+            ("path: ../datasets/gone\nval: images", "images"),
+            ("val: pictures", "pictures"),
+        ] {
+            let picture = format!("{place}/a.jpg");
+            let folder = set(yaml, &[&picture]);
+            assert_eq!(opened(folder.path()).unwrap().0, [picture], "{yaml}");
+        }
+        let folder = set("val: images/val", &["images/train/a.jpg"]);
+        let reason = opened(folder.path()).unwrap_err();
+        assert!(reason.contains("there is no") && reason.contains("images/val"), "{reason}");
+    }
+
+    #[test]
+    fn lists_name_pictures_from_their_own_folder_or_the_sets() {
+        let folder =
+            set("val: [lists/val.txt, one/c.JPG, images]", &["images/a.jpg", "b.jpg", "one/c.JPG"]);
+        std::fs::create_dir(folder.path().join("lists")).unwrap();
+        let list = "\u{feff}../images/a.jpg\r\n\r\nb.jpg\r\n./b.jpg\r\ngone.jpg\r\n";
+        std::fs::write(folder.path().join("lists/val.txt"), list).unwrap();
+        let (pictures, left_out) = opened(folder.path()).unwrap();
+        assert_eq!(pictures, ["b.jpg", "images/a.jpg", "one/c.JPG"]);
+        assert_eq!(left_out, ["lists/gone.jpg"]);
+    }
+
+    #[test]
+    fn folders_are_walked_and_what_is_no_picture_is_passed_over_or_named() {
+        let folder = set("val: images", &["images/a.jpg", "images/x/y/b.png", "images/c.webp"]);
+        let images = folder.path().join("images");
+        for other in ["._a.jpg", ".DS_Store", "Thumbs.db", "notes.txt"] {
+            std::fs::write(images.join(other), "").unwrap();
+        }
+        std::fs::create_dir(images.join("__MACOSX")).unwrap();
+        std::fs::write(images.join("__MACOSX/a.jpg"), "").unwrap();
+        symlink("..", images.join("x/circle")).unwrap();
+        let (pictures, left_out) = opened(folder.path()).unwrap();
+        assert_eq!(pictures, ["images/a.jpg", "images/c.webp", "images/x/y/b.png"]);
+        assert_eq!(left_out, ["images/._a.jpg"]);
+    }
+
+    #[test]
+    fn labels_beside_the_pictures_are_found_and_none_at_all_is_an_error() {
+        let folder = set("val: images", &["images/a.jpg"]);
+        std::fs::rename(folder.path().join("labels/a.txt"), folder.path().join("images/a.txt"))
+            .unwrap();
+        assert_eq!(opened(folder.path()).unwrap().0, ["images/a.jpg"]);
+        std::fs::remove_file(folder.path().join("images/a.txt")).unwrap();
+        let reason = opened(folder.path()).unwrap_err();
+        assert!(reason.contains("has labels") && reason.contains("labels/a.txt"), "{reason}");
+        std::fs::remove_file(folder.path().join("images/a.jpg")).unwrap();
+        let reason = opened(folder.path()).unwrap_err();
+        assert!(reason.contains("no pictures in images"), "{reason}");
     }
 }

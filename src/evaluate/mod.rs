@@ -2,8 +2,11 @@
 
 pub mod average_precision;
 pub mod dataset;
+pub mod description;
+pub mod labels;
 pub mod report;
 pub mod summary;
+pub mod text;
 
 use crate::geometry::Rect;
 

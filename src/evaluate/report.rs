@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use plotters::prelude::*;
 
-use super::average_precision::{Curve, Sheet, f1};
+use super::average_precision::{Curve, PictureResult, f1};
 use super::summary::{Confusion, Summary, confidences, curves, mean_f1};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -30,21 +30,25 @@ type Line = (String, Vec<(f32, f32)>);
 pub fn write(
     folder: &Path,
     summary: &Summary,
-    sheets: &[Sheet],
+    results: &[PictureResult],
     pictures: &[PathBuf],
 ) -> Result<(), Failure> {
     std::fs::create_dir_all(folder)?;
-    let curves = curves(summary.classes.len(), sheets);
-    let names: Vec<&str> = summary.classes.iter().map(|class| class.name.as_str()).collect();
+    // A class without a face has no recall to draw.
+    let all = curves(summary.classes.len(), results);
+    let curves: Vec<Curve> = all.into_iter().filter(|curve| curve.faces > 0).collect();
+    let measured = summary.classes.iter().filter(|class| class.scores.is_some());
+    let names: Vec<&str> = measured.map(|class| class.name.as_str()).collect();
     let against_confidence = |value: &dyn Fn((f32, f32)) -> f32| -> Vec<Line> {
         let line = |curve: &Curve| confidences().map(|c| (c, value(curve.at(c)))).collect();
         names.iter().zip(&curves).map(|(name, curve)| ((*name).to_owned(), line(curve))).collect()
     };
     let mut f1_lines = against_confidence(&f1);
-    f1_lines.push((
-        format!("all: {:.2} at {:.3}", summary.best_f1.value, summary.best_f1.confidence),
-        confidences().map(|c| (c, mean_f1(&curves, c))).collect(),
-    ));
+    if let Some(best) = summary.best_f1 {
+        let points = confidences().filter_map(|c| Some((c, mean_f1(&curves, c)?)));
+        let name = format!("all: {:.2} at {:.3}", best.value, best.confidence);
+        f1_lines.push((name, points.collect()));
+    }
     let recall_precision = names
         .iter()
         .zip(&curves)
@@ -83,7 +87,7 @@ pub fn write(
     draw_confusion(&folder.join("confusion.svg"), &summary.confusion)?;
     let mut files: Vec<&str> = figures.iter().map(|figure| figure.0).collect();
     files.push("confusion.svg");
-    let worst = worst(summary, sheets, pictures);
+    let worst = worst(summary, results, pictures);
     std::fs::write(folder.join("index.html"), page(summary, &files, &worst))?;
     Ok(())
 }
@@ -160,11 +164,11 @@ fn draw_confusion(path: &Path, confusion: &Confusion) -> Result<(), Failure> {
 }
 
 /// Faces called by another class with the most confidence.
-fn worst(summary: &Summary, sheets: &[Sheet], pictures: &[PathBuf]) -> Vec<(f32, String)> {
+fn worst(summary: &Summary, results: &[PictureResult], pictures: &[PathBuf]) -> Vec<(f32, String)> {
     let mut mistakes = Vec::new();
-    for (sheet, picture) in sheets.iter().zip(pictures) {
-        for found in &sheet.found {
-            let wrong = sheet
+    for (result, picture) in results.iter().zip(pictures) {
+        for found in &result.found {
+            let wrong = result
                 .truth
                 .iter()
                 .find(|truth| truth.class != found.class && truth.rect.iou(&found.rect) >= 0.5);
@@ -184,16 +188,15 @@ fn worst(summary: &Summary, sheets: &[Sheet], pictures: &[PathBuf]) -> Vec<(f32,
 fn page(summary: &Summary, figures: &[&str], worst: &[(f32, String)]) -> String {
     let mut rows = String::new();
     for class in &summary.classes {
-        // writing to a String cannot fail
-        let _ = write!(
-            rows,
-            "<tr><td>{}</td><td>{:.3}</td><td>{:.3}</td><td>{:.3}</td><td>{:.3}</td></tr>",
-            escape(&class.name),
-            class.precision,
-            class.recall,
-            class.f1,
-            class.ap50
+        let cells = class.scores.map_or_else(
+            || "<td>no face</td>".to_owned() + &"<td>–</td>".repeat(3),
+            |scores| {
+                let values = [scores.precision, scores.recall, scores.f1, scores.ap50];
+                values.iter().map(|value| format!("<td>{value:.3}</td>")).collect()
+            },
         );
+        // writing to a String cannot fail
+        let _ = write!(rows, "<tr><td>{}</td>{cells}</tr>", escape(&class.name));
     }
     let pictures: String =
         figures.iter().map(|file| format!("<img src=\"{file}\" alt=\"{file}\">")).collect();
@@ -207,19 +210,24 @@ fn page(summary: &Summary, figures: &[&str], worst: &[(f32, String)]) -> String 
          table{{border-collapse:collapse}}td,th{{padding:.3rem 1rem;border-bottom:1px solid #ddd;text-align:right}}\
          td:first-child,th:first-child{{text-align:left}}img{{max-width:100%;border:1px solid #eee;margin:.4rem}}</style>\
          <h1>Evaluation</h1><p>Model <code>{model}</code>, {images} pictures. \
-         mAP@0.5 <b>{map50:.4}</b>, mAP@0.5:0.95 <b>{map:.4}</b>, best F1 <b>{f1:.4}</b> at confidence {at:.3}, \
+         mAP@0.5 <b>{map50}</b>, mAP@0.5:0.95 <b>{map}</b>, best F1 <b>{f1}</b> at confidence {at}, \
          {boxes} false alarms in {empty} pictures without a face.</p>\
          <table><tr><th>class</th><th>precision</th><th>recall</th><th>F1</th><th>AP@0.5</th></tr>{rows}</table>\
          <div>{pictures}</div><h2>Most confident mistakes</h2><ol>{mistakes}</ol></html>\n",
         model = escape(&summary.model),
         images = summary.images,
-        map50 = summary.map50,
-        map = summary.map50_95,
-        f1 = summary.best_f1.value,
-        at = summary.best_f1.confidence,
+        map50 = number(summary.map50, 4),
+        map = number(summary.map50_95, 4),
+        f1 = number(summary.best_f1.map(|best| best.value), 4),
+        at = number(summary.best_f1.map(|best| best.confidence), 3),
         boxes = summary.false_alarms.boxes,
         empty = summary.false_alarms.pictures,
     )
+}
+
+/// A measured number, or a dash for one that was not measured.
+pub fn number(value: Option<f32>, digits: usize) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.digits$}"))
 }
 
 /// File and class names come from outside.

@@ -1,43 +1,68 @@
 //! The numbers of an evaluation: the keys of `expressiond evaluate --json`
 //! (`docs/ref/evaluate.md`).
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::average_precision::{Curve, IOUS, Sheet, f1};
+use super::average_precision::{Curve, IOUS, PictureResult, f1};
+use super::dataset::LeftOut;
 
 /// All numbers of one evaluation.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
     pub model: String,
+    /// Pictures measured.
     pub images: usize,
-    /// Mean over the classes of average precision at IoU 0.5.
-    pub map50: f32,
+    /// Mean of average precision at IoU 0.5 over the classes that are labelled, 0 to 1.
+    /// Nothing where no face is, as for the other numbers that faces are needed for.
+    pub map50: Option<f32>,
     /// The same, averaged over IoU 0.50 to 0.95.
-    pub map50_95: f32,
-    pub best_f1: BestF1,
+    pub map50_95: Option<f32>,
+    pub best_f1: Option<BestF1>,
     pub classes: Vec<ClassScore>,
     pub confusion: Confusion,
     pub false_alarms: FalseAlarms,
-    /// mAP@0.5 of the pictures whose names share a prefix, where there are several.
+    /// mAP@0.5 of the pictures whose names share a prefix, where there are several
+    /// prefixes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<Group>,
+    /// Files of the set that could not be used.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
 }
 
-/// Where the mean F1 of the classes is highest.
+/// Where the mean F1 of the classes that are labelled is highest, both 0 to 1.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct BestF1 {
     pub value: f32,
     pub confidence: f32,
 }
 
-/// One class, at the confidence of the best F1.
+/// One class of the model.
 #[derive(Clone, Debug, Serialize)]
 pub struct ClassScore {
     pub name: String,
+    /// Labelled faces of it.
+    pub faces: usize,
+    /// Nothing where there are none: COCO leaves such a class out, and so does every mean.
+    #[serde(flatten, serialize_with = "with_nulls")]
+    pub scores: Option<Scores>,
+}
+
+/// Scores of a class, 0 to 1; all but the average precision at the confidence of the best
+/// F1.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Scores {
     pub precision: f32,
     pub recall: f32,
     pub ap50: f32,
     pub f1: f32,
+}
+
+/// The keys are always there, as null where there is nothing.
+fn with_nulls<S: Serializer>(scores: &Option<Scores>, serializer: S) -> Result<S::Ok, S::Error> {
+    let keys = ["precision", "recall", "ap50", "f1"];
+    let values = scores.map(|s| [s.precision, s.recall, s.ap50, s.f1]);
+    serializer.collect_map(keys.iter().zip(0..).map(|(key, i)| (key, values.map(|v| v[i]))))
 }
 
 /// Rows are what is there, columns what was said; the last of each is "nothing".
@@ -54,8 +79,10 @@ pub struct FalseAlarms {
     pub boxes: usize,
 }
 
+/// Pictures with at least one face whose names begin alike.
 #[derive(Clone, Debug, Serialize)]
 pub struct Group {
+    /// What stands before the first `_` of their names.
     pub name: String,
     pub images: usize,
     pub map50: f32,
@@ -66,67 +93,95 @@ pub fn confidences() -> impl Iterator<Item = f32> + Clone {
     (1..1000).map(|step| step as f32 / 1000.0)
 }
 
-/// Sums up `sheets`; `groups` names each sheet's group.
+/// Sums up `results`; `groups` names each result's group.
 pub fn summarize(
     model: &str,
     names: &[String],
     thresholds: &[f32],
-    sheets: &[Sheet],
+    results: &[PictureResult],
     groups: &[String],
 ) -> Summary {
-    let curves = curves(names.len(), sheets);
+    let curves = curves(names.len(), results);
     let best_f1 = best_f1(&curves);
-    let classes: Vec<ClassScore> = names
-        .iter()
-        .zip(&curves)
-        .map(|(name, curve)| {
-            let (precision, recall) = curve.at(best_f1.confidence);
+    let score = |(name, curve): (&String, &Curve)| {
+        let scores = best_f1.filter(|_| curve.faces > 0).map(|best| {
+            let (precision, recall) = curve.at(best.confidence);
             let (ap50, f1) = (curve.average_precision(), f1((precision, recall)));
-            ClassScore { name: name.clone(), precision, recall, ap50, f1 }
+            Scores { precision, recall, ap50, f1 }
+        });
+        ClassScore { name: name.clone(), faces: curve.faces, scores }
+    };
+    let strict: Vec<f32> = IOUS
+        .iter()
+        .filter_map(|iou| {
+            let curves = (0..names.len()).map(|class| Curve::of(results, class, *iou));
+            mean_average_precision(&curves.collect::<Vec<_>>())
         })
         .collect();
-    let strict = IOUS.iter().flat_map(|iou| {
-        (0..names.len()).map(move |class| Curve::of(sheets, class, *iou).average_precision())
-    });
     Summary {
         model: model.to_owned(),
-        images: sheets.len(),
-        map50: classes.iter().map(|class| class.ap50).sum::<f32>() / names.len() as f32,
-        map50_95: strict.sum::<f32>() / (IOUS.len() * names.len()) as f32,
+        images: results.len(),
+        map50: mean_average_precision(&curves),
+        map50_95: mean(&strict),
         best_f1,
-        classes,
-        confusion: confusion(names, sheets, best_f1.confidence),
-        false_alarms: false_alarms(sheets, thresholds),
-        groups: by_group(names.len(), sheets, groups),
+        classes: names.iter().zip(&curves).map(score).collect(),
+        confusion: confusion(names, results, best_f1.map_or(MIDDLE, |best| best.confidence)),
+        false_alarms: false_alarms(results, thresholds),
+        groups: by_group(names.len(), results, groups),
+        left_out: Vec::new(),
     }
 }
 
+/// The confidence of the confusion matrix where no face says which is best.
+const MIDDLE: f32 = 0.5;
+
+fn mean(values: &[f32]) -> Option<f32> {
+    (!values.is_empty()).then(|| values.iter().sum::<f32>() / values.len() as f32)
+}
+
+/// Curves of the classes that are labelled at all: without a face there is no recall, and
+/// COCO's mean leaves the class out.
+fn labelled(curves: &[Curve]) -> impl Iterator<Item = &Curve> {
+    curves.iter().filter(|curve| curve.faces > 0)
+}
+
+fn mean_average_precision(curves: &[Curve]) -> Option<f32> {
+    mean(&labelled(curves).map(Curve::average_precision).collect::<Vec<_>>())
+}
+
 /// The curve of each class at IoU 0.5.
-pub fn curves(class_count: usize, sheets: &[Sheet]) -> Vec<Curve> {
-    (0..class_count).map(|class| Curve::of(sheets, class, IOUS[0])).collect()
+pub fn curves(class_count: usize, results: &[PictureResult]) -> Vec<Curve> {
+    (0..class_count).map(|class| Curve::of(results, class, IOUS[0])).collect()
 }
 
-/// The mean F1 of the classes at a confidence.
-pub fn mean_f1(curves: &[Curve], confidence: f32) -> f32 {
-    curves.iter().map(|curve| f1(curve.at(confidence))).sum::<f32>() / curves.len() as f32
+/// The mean F1 of the classes that are labelled at a confidence.
+pub fn mean_f1(curves: &[Curve], confidence: f32) -> Option<f32> {
+    let values = labelled(curves).map(|curve| f1(curve.at(confidence)));
+    mean(&values.collect::<Vec<_>>())
 }
 
-fn best_f1(curves: &[Curve]) -> BestF1 {
-    let points =
-        confidences().map(|confidence| BestF1 { value: mean_f1(curves, confidence), confidence });
-    let start = BestF1 { value: 0.0, confidence: 0.5 };
-    points.fold(start, |best, point| if point.value > best.value { point } else { best })
+/// Of several confidences with the same best value the middle one: a perfect score holds
+/// from almost 0 to the weakest hit, and neither end is what a threshold should be.
+fn best_f1(curves: &[Curve]) -> Option<BestF1> {
+    let points: Option<Vec<BestF1>> = confidences()
+        .map(|confidence| Some(BestF1 { value: mean_f1(curves, confidence)?, confidence }))
+        .collect();
+    let points = points?;
+    let value = points.iter().map(|point| point.value).fold(0.0, f32::max);
+    let first = points.iter().position(|point| point.value >= value)?;
+    let run = points[first..].iter().take_while(|point| point.value >= value).count();
+    points.get(first + run / 2).copied()
 }
 
 /// Class-blind matching at IoU 0.5: each face is paired with the box that covers it
 /// best, whatever it says.
-fn confusion(names: &[String], sheets: &[Sheet], confidence: f32) -> Confusion {
+fn confusion(names: &[String], results: &[PictureResult], confidence: f32) -> Confusion {
     let nothing = names.len();
     let mut counts = vec![vec![0; nothing + 1]; nothing + 1];
-    for sheet in sheets {
-        let mut free: Vec<bool> = vec![true; sheet.truth.len()];
-        for found in sheet.found.iter().filter(|found| found.confidence >= confidence) {
-            let best = sheet
+    for result in results {
+        let mut free: Vec<bool> = vec![true; result.truth.len()];
+        for found in result.found.iter().filter(|found| found.confidence >= confidence) {
+            let best = result
                 .truth
                 .iter()
                 .enumerate()
@@ -136,11 +191,11 @@ fn confusion(names: &[String], sheets: &[Sheet], confidence: f32) -> Confusion {
                 .max_by(|a, b| a.1.total_cmp(&b.1));
             let row = best.map_or(nothing, |(index, _)| {
                 free[index] = false;
-                sheet.truth[index].class
+                result.truth[index].class
             });
             counts[row][found.class] += 1;
         }
-        for (truth, _) in sheet.truth.iter().zip(&free).filter(|(_, free)| **free) {
+        for (truth, _) in result.truth.iter().zip(&free).filter(|(_, free)| **free) {
             counts[truth.class][nothing] += 1;
         }
     }
@@ -148,15 +203,15 @@ fn confusion(names: &[String], sheets: &[Sheet], confidence: f32) -> Confusion {
     Confusion { labels, counts }
 }
 
-fn false_alarms(sheets: &[Sheet], thresholds: &[f32]) -> FalseAlarms {
-    let empty = sheets.iter().filter(|sheet| sheet.truth.is_empty());
-    let boxes = |sheet: &Sheet| {
-        sheet.found.iter().filter(|found| found.confidence >= thresholds[found.class]).count()
+fn false_alarms(results: &[PictureResult], thresholds: &[f32]) -> FalseAlarms {
+    let empty = results.iter().filter(|result| result.truth.is_empty());
+    let boxes = |result: &PictureResult| {
+        result.found.iter().filter(|found| found.confidence >= thresholds[found.class]).count()
     };
     FalseAlarms { pictures: empty.clone().count(), boxes: empty.map(boxes).sum() }
 }
 
-fn by_group(class_count: usize, sheets: &[Sheet], groups: &[String]) -> Vec<Group> {
+fn by_group(class_count: usize, results: &[PictureResult], groups: &[String]) -> Vec<Group> {
     let mut names: Vec<&String> = groups.iter().collect();
     names.sort();
     names.dedup();
@@ -164,16 +219,68 @@ fn by_group(class_count: usize, sheets: &[Sheet], groups: &[String]) -> Vec<Grou
         return Vec::new();
     }
     let group = |name: &String| {
-        let own: Vec<Sheet> = sheets
+        let own: Vec<PictureResult> = results
             .iter()
             .zip(groups)
             .filter(|(_, group)| *group == name)
-            .map(|(sheet, _)| sheet.clone())
+            .map(|(result, _)| result.clone())
             .collect();
-        let curves = curves(class_count, &own);
-        let faces: usize = curves.iter().map(|curve| curve.faces).sum();
-        let map50 = curves.iter().map(Curve::average_precision).sum::<f32>() / class_count as f32;
-        (faces > 0).then(|| Group { name: name.clone(), images: own.len(), map50 })
+        let map50 = mean_average_precision(&curves(class_count, &own))?;
+        Some(Group { name: name.clone(), images: own.len(), map50 })
     };
     names.into_iter().filter_map(group).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detector::Detection;
+    use crate::evaluate::Truth;
+    use crate::geometry::Rect;
+
+    fn result(found: &[(usize, f32)], truth: &[usize]) -> PictureResult {
+        let rect = Rect::new(0.0, 0.0, 10.0, 10.0);
+        let found = found.iter().map(|(class, confidence)| Detection {
+            class: *class,
+            confidence: *confidence,
+            rect,
+        });
+        let truth = truth.iter().map(|class| Truth { class: *class, rect });
+        PictureResult { found: found.collect(), truth: truth.collect() }
+    }
+
+    fn summary(results: &[PictureResult], groups: &[&str]) -> Summary {
+        let names = ["happy", "not_happy"].map(str::to_owned);
+        let groups: Vec<String> = groups.iter().map(|group| (*group).to_owned()).collect();
+        summarize("m", &names, &[0.5, 0.5], results, &groups)
+    }
+
+    /// pycocotools says 1.000 of such a set: a class without a label is left out.
+    #[test]
+    fn a_class_without_labels_counts_into_no_mean() {
+        let perfect = result(&[(0, 0.9)], &[0]);
+        let spoiled = result(&[(0, 0.9), (1, 0.2)], &[0]);
+        let told = summary(&[perfect, spoiled], &["home", "street"]);
+        assert_eq!((told.map50, told.map50_95), (Some(1.0), Some(1.0)));
+        let best = told.best_f1.unwrap();
+        assert_eq!(best.value, 1.0);
+        // no false hit below the hit at 0.9 counts: its class is not measured
+        assert!((best.confidence - 0.45).abs() < 0.01, "{best:?}");
+        assert_eq!(told.groups.iter().map(|group| group.map50).collect::<Vec<_>>(), [1.0, 1.0]);
+        assert_eq!((told.classes[0].faces, told.classes[1].faces), (2, 0));
+        let json = serde_json::to_value(&told).unwrap();
+        assert_eq!(json["classes"][0]["ap50"], 1.0);
+        for key in ["precision", "recall", "ap50", "f1"] {
+            assert!(json["classes"][1].as_object().unwrap()[key].is_null(), "{key}");
+        }
+    }
+
+    /// Pictures without a face measure false alarms and nothing else.
+    #[test]
+    fn without_a_face_there_is_no_mean() {
+        let told = summary(&[result(&[(1, 0.9)], &[]), result(&[], &[])], &["a", "b"]);
+        assert!(told.map50.is_none() && told.map50_95.is_none() && told.best_f1.is_none());
+        assert!(told.groups.is_empty());
+        assert_eq!((told.false_alarms.boxes, told.false_alarms.pictures), (1, 2));
+    }
 }

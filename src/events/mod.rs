@@ -13,21 +13,27 @@ use crate::geometry::{Rect, Size};
 use crate::random;
 use crate::tracks::{Change, ChangeKind};
 
-/// Rises when a reader must change.
+/// Version of [`Event`]'s layout; rises when a reader must change.
 pub const SCHEMA: u32 = 1;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventType {
+    /// A face was followed for `tracking.confirm_s`.
     FaceAppeared,
+    /// An expression held for `expression.hold_s`.
     ExpressionStarted,
+    /// Another expression took its place.
     ExpressionChanged,
+    /// The expression faded, or the face left.
     ExpressionEnded,
+    /// The face was unseen for `tracking.lost_s`.
     FaceLeft,
 }
 
 impl EventType {
+    /// Each once, in the order in which one face has them.
     pub const ALL: [EventType; 5] = [
         EventType::FaceAppeared,
         EventType::ExpressionStarted,
@@ -56,8 +62,11 @@ pub struct Event {
     pub schema: u32,
     /// UUIDv7 (RFC 9562): unique for ever, ordered by time; drop doubles by it.
     pub id: String,
+    /// What happened.
     pub event_type: EventType,
+    /// The device's id, as in topics.
     pub device: String,
+    /// The camera's name, as in topics.
     pub camera: String,
     /// The face, unique across restarts: run, then number.
     pub track: String,
@@ -65,7 +74,8 @@ pub struct Event {
     pub sequence: u64,
     /// When it happened: RFC 3339 in UTC, milliseconds.
     pub time: String,
-    /// How long what ended lasted, on a clock that never steps; 0 for beginnings.
+    /// How long what ended lasted, in milliseconds of the monotonic clock; 0 for
+    /// beginnings.
     pub duration_ms: u64,
     /// The expression it is about; for `face_appeared`, the one that leads.
     pub class: String,
@@ -74,9 +84,10 @@ pub struct Event {
     pub previous_class: Option<String>,
     /// The smoothed share of belief in `class`, 0 to 1.
     pub confidence: f32,
-    /// In pixels of the frame.
+    /// Where the face is, in pixels of `frame`, to a tenth.
     #[serde(rename = "box")]
     pub rect: Rect,
+    /// Size of the upright picture, in pixels.
     pub frame: Size,
     /// Which model saw it: `name@version+sha`.
     pub model: String,
@@ -88,17 +99,21 @@ pub struct Event {
 /// Where events come from; the same for all of one run.
 #[derive(Clone, Debug)]
 pub struct Origin {
+    /// The device's id, as in topics.
     pub device: String,
+    /// The camera's name, as in topics.
     pub camera: String,
+    /// `name@version+sha`.
     pub model: String,
-    /// In the order of the model.
+    /// Their names, in the order of the model's outputs.
     pub classes: Vec<String>,
 }
 
 /// Ten random bytes for an id.
 pub type Randomness = Box<dyn FnMut() -> [u8; 10] + Send>;
 
-/// Names changes: gives them ids, times and words.
+/// Makes events of a tracker's changes: gives them ids, sequence numbers, times and the
+/// names of classes.
 pub struct Recorder {
     origin: Origin,
     randomness: Randomness,
@@ -113,7 +128,7 @@ impl Recorder {
         Self { origin, randomness, run, sequence: 0 }
     }
 
-    /// The track's name in events.
+    /// The track's name in events; `number` is the tracker's, unique within the run.
     pub fn track(&self, number: u64) -> String {
         format!("{}-{number}", self.run)
     }
@@ -157,7 +172,8 @@ pub fn system_randomness() -> Randomness {
     Box::new(random::bytes)
 }
 
-/// A clock before 1970 gives the oldest id there is: unique by its random part.
+/// UUIDv7 (RFC 9562, 5.7). A wall clock before 1970 counts as 1970: the id is then
+/// unique by its random part alone.
 fn id(time: SystemTime, random: &[u8; 10]) -> Uuid {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
@@ -168,7 +184,7 @@ fn round(value: f32, per: f32) -> f32 {
     (value * per).round() / per
 }
 
-/// A tenth of a pixel is more than a box is good for.
+/// To a tenth of a pixel, which is finer than any detector's boxes.
 fn tidy(rect: Rect) -> Rect {
     let tenth = |value| round(value, 10.0);
     Rect::new(tenth(rect.x), tenth(rect.y), tenth(rect.width), tenth(rect.height))

@@ -6,8 +6,12 @@ use super::{About, Components, merge};
 use crate::events::EventType;
 use crate::name::Name;
 
-/// The class that gets a binary sensor of its own, when the model has it.
+/// The key of the binary sensor for a happy face.
 const HAPPY: &str = "happy";
+
+/// Names, in any case of their letters, by which data sets call the class that has this
+/// sensor.
+const HAPPY_CLASSES: [&str; 4] = [HAPPY, "happiness", "smile", "smiling"];
 
 /// The state of the enum sensor while there is no face.
 const NO_EXPRESSION: &str = "none";
@@ -74,11 +78,13 @@ impl About {
                 }),
             ),
         ];
-        if self.classes.iter().any(|class| class == HAPPY) {
+        let is_happy =
+            |class: &&String| HAPPY_CLASSES.iter().any(|h| class.eq_ignore_ascii_case(h));
+        if let Some(class) = self.classes.iter().find(is_happy) {
             let happy = json!({
                 "p": "binary_sensor", "name": named("Happy"), "ic": "mdi:emoticon-happy",
                 "stat_t": state,
-                "val_tpl": format!("{{{{ 'ON' if value_json.expression == '{HAPPY}' else 'OFF' }}}}"),
+                "val_tpl": format!("{{{{ 'ON' if value_json.expression == '{class}' else 'OFF' }}}}"),
             });
             components.push((HAPPY, happy));
         }

@@ -32,8 +32,7 @@ impl Plan {
     /// or certificate that cannot be read. A missing camera or broker is none.
     pub fn make(config: Config) -> Result<Self> {
         let detector = Detector::load(&config.model)?;
-        let environment = |name: &str| std::env::var(name).ok();
-        let state_dir = config.device.state_dir(environment);
+        let state_dir = config.device.state_dir(|name| std::env::var_os(name));
         let Identity { topics, camera } = Identity::of(&config, state_dir.as_deref())?;
         let credentials = Credentials::of_the_environment();
         Access::read(&config.mqtt, &credentials)?;

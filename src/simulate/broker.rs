@@ -16,27 +16,29 @@ use crate::process;
 /// How long a broker may take to listen, or to keep its sessions and end.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// One that runs already, or a Mosquitto of our own.
-pub struct Broker {
+/// A broker that runs already, or a Mosquitto that the simulation starts and stops.
+pub struct FleetBroker {
+    /// Its address, on the loopback interface.
     pub url: BrokerUrl,
     pid: Option<u32>,
     own: Option<Own>,
 }
 
+/// The Mosquitto that the simulation starts.
 struct Own {
     program: PathBuf,
     folder: PathBuf,
     child: Option<Child>,
 }
 
-impl Broker {
+impl FleetBroker {
     /// A broker that runs already; with its process id its processor time is measured.
     ///
     /// # Errors
     ///
-    /// An address that is not on this machine's loopback interface: a thousand devices
-    /// are a load test, and nobody tests a machine that is not theirs. There TLS would
-    /// protect nothing.
+    /// [`Kind::Config`]: no address, one with TLS, or one beyond this machine's loopback
+    /// interface. A thousand devices are a load test, which nobody may run against a
+    /// machine that is not theirs.
     pub fn at(url: &str, pid: Option<u32>) -> Result<Self> {
         let url: BrokerUrl = url
             .parse()
@@ -53,7 +55,11 @@ impl Broker {
         Ok(Self { url, pid, own: None })
     }
 
-    /// A Mosquitto of our own, in a temporary folder, on a free port.
+    /// A Mosquitto of our own, in a temporary folder, on a free port; not started yet.
+    ///
+    /// # Errors
+    ///
+    /// There is no Mosquitto, no free port, or no room for its files.
     pub fn own(program: Option<&Path>) -> Result<Self> {
         let cannot = |what: &str, error| Error::caused(Kind::Unavailable, what, error);
         let program = match program {
@@ -69,8 +75,10 @@ impl Broker {
             .and_then(|listener| listener.local_addr())
             .map_err(|error| cannot("no free port", error))?
             .port();
-        // As root it would become a user who cannot write in our folder. Queues have no
-        // bound: the only one who can fall behind is the listener that counts.
+        // Without `user root`, a Mosquitto that root starts becomes a user who cannot write
+        // in our folder. With a bound on queues (`max_queued_messages`) it would drop events
+        // for the listener, which is the only client that can fall behind, and the report
+        // would call them lost.
         let text = format!(
             "user root\nlistener {port} 127.0.0.1\nallow_anonymous true\n\
              persistence true\npersistence_location {}/\n\
@@ -83,8 +91,8 @@ impl Broker {
         Ok(Self { url, pid: None, own: Some(Own { program, folder, child: None }) })
     }
 
-    /// Starts our own (again) and waits until the broker listens.
-    pub async fn start(&mut self) -> Result<()> {
+    /// Starts our own (again) and waits until the broker listens, at most [`LIMIT`].
+    pub(crate) async fn start(&mut self) -> Result<()> {
         if let Some(own) = &mut self.own {
             let child = own.spawn()?;
             self.pid = Some(child.id());
@@ -108,8 +116,9 @@ impl Broker {
         Ok(())
     }
 
-    /// Ends our own as a service manager does: it keeps its sessions on disk.
-    pub async fn stop(&mut self) -> Result<()> {
+    /// Ends our own with SIGTERM, as a service manager does, so that it writes its sessions
+    /// to disk first.
+    pub(crate) async fn stop(&mut self) -> Result<()> {
         let Some(mut child) = self.own.as_mut().and_then(|own| own.child.take()) else {
             return Ok(());
         };
@@ -127,11 +136,12 @@ impl Broker {
     }
 
     /// Time on a processor since it started; none when its process is not known.
-    pub fn cpu_time(&self) -> Option<Duration> {
+    pub(crate) fn cpu_time(&self) -> Option<Duration> {
         self.pid.map(|pid| process::cpu_time(&pid.to_string()))
     }
 
-    pub fn peak_rss_mb(&self) -> Option<f64> {
+    /// Largest resident memory so far, in MiB; none when its process is not known.
+    pub(crate) fn peak_rss_mb(&self) -> Option<f64> {
         self.pid.map(|pid| process::peak_rss_mb(&pid.to_string()))
     }
 }
@@ -161,16 +171,17 @@ impl Own {
 impl Drop for Own {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // It may have ended by itself.
+            // These fail only where it has ended by itself.
             let _ = child.kill();
             let _ = child.wait();
         }
-        // What stays is a few files in the temporary folder.
+        // Where this fails, a few files stay in the temporary folder.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
-/// Debian installs it where only root's PATH looks.
+/// The Mosquitto in `PATH`, or in /usr/sbin: Debian installs it there, and only root's
+/// `PATH` has that folder.
 fn find() -> Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
@@ -191,12 +202,12 @@ mod tests {
     #[test]
     fn only_this_machine_is_loaded() {
         for url in ["mqtt://127.0.0.1:1883", "mqtt://[::1]", "mqtt://localhost"] {
-            assert!(Broker::at(url, None).is_ok(), "{url}");
+            assert!(FleetBroker::at(url, None).is_ok(), "{url}");
         }
         for url in
             ["mqtt://broker.example", "mqtt://192.0.2.1", "mqtt://0.0.0.0", "mqtts://[::1]", "x"]
         {
-            let refused = Broker::at(url, None).err().expect(url);
+            let refused = FleetBroker::at(url, None).err().expect(url);
             assert_eq!(refused.kind(), Kind::Config, "{url}");
         }
     }

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
-use super::broker::Broker;
+use super::broker::FleetBroker;
 use super::ledger::Ledger;
 use super::options::{BASE, LIMIT, Options};
 use super::visits::{CLASSES, FRAME, Visits};
@@ -29,20 +29,25 @@ use crate::tracks::Tracker;
 /// Frames that are looked at while something happens: five a second.
 const FRAME_TIME: Duration = Duration::from_millis(200);
 
-/// How often a device looks at itself, as the daemon does.
+/// How often a device's status is checked, as in the daemon.
 const LOOK: Duration = Duration::from_secs(1);
 
 const MODEL: &str = "simulated@0+0";
 
-pub struct Fleet {
+/// All simulated devices, each a task, and their connections.
+pub(crate) struct Fleet {
     publishers: Vec<Publisher>,
     stop: watch::Sender<bool>,
     devices: JoinSet<()>,
 }
 
 impl Fleet {
-    /// Every device at once, as after a power cut.
-    pub fn start(options: &Options, broker: &Broker, ledger: &Arc<Ledger>) -> Result<Self> {
+    /// Starts every device at once, as after a power cut.
+    pub(crate) fn start(
+        options: &Options,
+        broker: &FleetBroker,
+        ledger: &Arc<Ledger>,
+    ) -> Result<Self> {
         let (stop, stopping) = watch::channel(false);
         let (mut publishers, mut devices) = (Vec::new(), JoinSet::new());
         for number in 0..options.devices {
@@ -53,8 +58,9 @@ impl Fleet {
         Ok(Self { publishers, stop, devices })
     }
 
-    /// When each device had its `nth` connection, counted from `since`.
-    pub async fn connected(&self, nth: u64, since: Instant) -> Result<Vec<Duration>> {
+    /// Waits until each device had its `nth` connection, at most [`LIMIT`]; the times from
+    /// `since` until then.
+    pub(crate) async fn connected(&self, nth: u64, since: Instant) -> Result<Vec<Duration>> {
         let mut missing: Vec<&Publisher> = self.publishers.iter().collect();
         let mut times = Vec::with_capacity(missing.len());
         loop {
@@ -75,18 +81,18 @@ impl Fleet {
     }
 
     /// Events that wait in all outboxes.
-    pub fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.publishers.iter().map(|publisher| publisher.stats().waiting).sum()
     }
 
-    /// Nobody is seen any more: the last faces leave.
-    pub async fn rest(&mut self) {
+    /// Ends the devices' tasks: faces that are still seen leave.
+    pub(crate) async fn rest(&mut self) {
         self.stop.send_replace(true);
         while self.devices.join_next().await.is_some() {}
     }
 
-    /// Says goodbye to the broker.
-    pub async fn shutdown(self) {
+    /// Closes the devices' connections in order, with `offline` said before.
+    pub(crate) async fn shutdown(self) {
         let mut ending = JoinSet::new();
         for publisher in self.publishers {
             ending.spawn(async move { publisher.shutdown().await });
@@ -102,7 +108,7 @@ struct Device {
     visits: Visits,
     clock: Arc<dyn Clock>,
     ledger: Arc<Ledger>,
-    /// The device listens as a real one does; there is nothing here to command.
+    /// Kept so that the device stays subscribed as a real one is; commands do nothing.
     _control: ControlMessages,
 }
 
@@ -110,7 +116,7 @@ impl Device {
     fn start(
         number: usize,
         options: &Options,
-        broker: &Broker,
+        broker: &FleetBroker,
         ledger: Arc<Ledger>,
     ) -> Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -156,13 +162,14 @@ impl Device {
     }
 
     async fn live(mut self, mut stop: watch::Receiver<bool>) {
-        // Boards do not look at themselves in step.
+        // Boards were not started at the same instant: each checks at another part of the
+        // second, or all states would be published at once.
         let offset = self.visits.begins().subsec_nanos();
         let mut look = interval_at(Instant::now() + Duration::from_nanos(offset.into()), LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                // An error means that the fleet is gone.
+                // Also ends when the sender is dropped, which is an error: the fleet is gone.
                 _ = stop.wait_for(|stop| *stop) => break,
                 _ = look.tick() => self.look(),
                 () = sleep(self.until_next_frame()) => {
@@ -177,7 +184,8 @@ impl Device {
         self.enter(&events);
     }
 
-    /// Nothing is looked at while nobody is there.
+    /// A frame every [`FRAME_TIME`] while faces are followed; none until the next visit
+    /// otherwise.
     fn until_next_frame(&self) -> Duration {
         let until_visit = self.visits.begins().saturating_sub(self.clock.now().monotonic);
         if self.reporter.tracker.is_busy() { FRAME_TIME } else { until_visit.max(FRAME_TIME) }
@@ -195,7 +203,7 @@ impl Device {
 }
 
 /// The default settings, below topics of their own.
-fn config(number: usize, broker: &Broker) -> Config {
+fn config(number: usize, broker: &FleetBroker) -> Config {
     let mut config = Config::default();
     config.device.id = format!("device-{number:04}");
     config.mqtt.url = broker.url.to_string();

@@ -8,86 +8,94 @@ use tokio::time::{Instant, sleep};
 
 use crate::events::Event;
 
+/// Shared by the devices, which enter what they make, and the listener.
 #[derive(Default)]
-pub struct Ledger(Mutex<Books>);
+pub(crate) struct Ledger(Mutex<Deliveries>);
 
+/// What was made and what arrived.
 #[derive(Default)]
-pub struct Books {
-    events: HashMap<String, Entry>,
+pub(crate) struct Deliveries {
+    events: HashMap<String, Delivery>,
     /// Sequence of the last event of each track that arrived.
     tracks: HashMap<String, u64>,
+    /// Messages, also those that came twice.
     pub received: u64,
+    /// Events marked late.
     pub late: u64,
+    /// Events behind a later one of the same track.
     pub out_of_order: u64,
+    /// Events, each counted once.
     pub arrived: usize,
 }
 
-struct Entry {
+struct Delivery {
     made: Instant,
     arrived: Option<Instant>,
 }
 
 impl Ledger {
-    pub fn books(&self) -> MutexGuard<'_, Books> {
-        // Every method leaves the books whole.
+    pub(crate) fn deliveries(&self) -> MutexGuard<'_, Deliveries> {
+        // No method panics between two changes that belong together.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The publisher has taken this event.
-    pub fn made(&self, event: &Event) {
-        let entry = Entry { made: Instant::now(), arrived: None };
-        self.books().events.insert(event.id.clone(), entry);
+    pub(crate) fn made(&self, event: &Event) {
+        let delivery = Delivery { made: Instant::now(), arrived: None };
+        self.deliveries().events.insert(event.id.clone(), delivery);
     }
 
     /// The listener has heard this event. One that nobody made is of an earlier run.
-    pub fn heard(&self, event: &Event) {
-        let mut books = self.books();
-        let books = &mut *books;
-        let Some(entry) = books.events.get_mut(&event.id) else { return };
-        books.received += 1;
-        if entry.arrived.replace(entry.arrived.unwrap_or_else(Instant::now)).is_some() {
+    pub(crate) fn heard(&self, event: &Event) {
+        let mut deliveries = self.deliveries();
+        let deliveries = &mut *deliveries;
+        let Some(delivery) = deliveries.events.get_mut(&event.id) else { return };
+        deliveries.received += 1;
+        if delivery.arrived.replace(delivery.arrived.unwrap_or_else(Instant::now)).is_some() {
             return;
         }
-        books.arrived += 1;
-        books.late += u64::from(event.late);
-        let before = books.tracks.insert(event.track.clone(), event.sequence);
-        books.out_of_order += u64::from(before > Some(event.sequence));
+        deliveries.arrived += 1;
+        deliveries.late += u64::from(event.late);
+        let before = deliveries.tracks.insert(event.track.clone(), event.sequence);
+        deliveries.out_of_order += u64::from(before > Some(event.sequence));
     }
 
-    /// Waits until everything that was made by `until` has arrived, or the limit is
-    /// over.
-    pub async fn caught_up(&self, until: Instant, limit: Duration) {
+    /// Waits until every event that was made by `until` has arrived, at most `limit`.
+    pub(crate) async fn caught_up(&self, until: Instant, limit: Duration) {
         let end = Instant::now() + limit;
-        while self.books().owed(until) > 0 && Instant::now() < end {
+        while self.deliveries().owed(until) > 0 && Instant::now() < end {
             sleep(Duration::from_millis(20)).await;
         }
     }
 }
 
-impl Books {
-    pub fn made(&self) -> usize {
+impl Deliveries {
+    /// Events that devices made.
+    pub(crate) fn made(&self) -> usize {
         self.events.len()
     }
 
-    pub fn lost(&self) -> usize {
+    /// Events that have not arrived (yet).
+    pub(crate) fn lost(&self) -> usize {
         self.events.len() - self.arrived
     }
 
-    pub fn duplicates(&self) -> u64 {
+    /// Messages beyond one for each event.
+    pub(crate) fn duplicates(&self) -> u64 {
         self.received - self.arrived as u64
     }
 
-    /// From a device's hand to the listener's, for events made in this time, ascending.
-    pub fn latencies(&self, from: Instant, to: Instant) -> Vec<Duration> {
-        let inside = self.events.values().filter(|entry| (from..to).contains(&entry.made));
+    /// Times from making to arriving, of the events made in this time, ascending.
+    pub(crate) fn latencies(&self, from: Instant, to: Instant) -> Vec<Duration> {
+        let inside = self.events.values().filter(|delivery| (from..to).contains(&delivery.made));
         let mut times: Vec<_> =
-            inside.filter_map(|entry| Some(entry.arrived? - entry.made)).collect();
+            inside.filter_map(|delivery| Some(delivery.arrived? - delivery.made)).collect();
         times.sort_unstable();
         times
     }
 
     fn owed(&self, until: Instant) -> usize {
-        let owed = |entry: &&Entry| entry.arrived.is_none() && entry.made <= until;
+        let owed = |delivery: &&Delivery| delivery.arrived.is_none() && delivery.made <= until;
         self.events.values().filter(owed).count()
     }
 }

@@ -1,4 +1,4 @@
-//! Somebody else who hears every event of the fleet, as an automation would.
+//! A client of its own that receives every event of the fleet, as an automation would.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,19 +8,20 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::broker::Broker;
+use super::broker::FleetBroker;
 use super::ledger::Ledger;
 use super::options::{BASE, LIMIT};
 use crate::error::{Error, Kind, Result};
 use crate::events;
 
-/// Ends with its value.
-pub struct Listener(JoinHandle<()>);
+/// The client's task, which ends when this is dropped.
+pub(crate) struct Listener(JoinHandle<()>);
 
 impl Listener {
-    /// Returns when the broker has confirmed the subscription. The session is kept at
-    /// the broker, so that nothing passes it by.
-    pub async fn start(broker: &Broker, ledger: Arc<Ledger>) -> Result<Self> {
+    /// Returns when the broker has confirmed the subscription, after [`LIMIT`] at most. The
+    /// broker keeps the session: what devices publish while the listener reconnects is not
+    /// missed.
+    pub(crate) async fn start(broker: &FleetBroker, ledger: Arc<Ledger>) -> Result<Self> {
         let id = format!("{BASE}-listener-{}", std::process::id());
         let mut options = MqttOptions::new(id, broker.url.host.clone(), broker.url.port);
         options.set_clean_session(false).set_max_packet_size(1 << 20, 1 << 20);
@@ -50,7 +51,7 @@ async fn listen(
         match eventloop.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(ack))) if !ack.session_present => {
                 let filter = format!("{BASE}/+/+/event");
-                // It fails only when the event loop, which is ours, is gone.
+                // Fails only where the event loop is gone, and that is ours.
                 let _ = client.subscribe(filter, QoS::AtLeastOnce).await;
             }
             Ok(Event::Incoming(Packet::SubAck(_))) => subscribed.notify_one(),
@@ -61,7 +62,8 @@ async fn listen(
                 }
             }
             Ok(_) => {}
-            // The broker is away: a listener has no patience to learn.
+            // The broker is away. A constant wait, so that the listener is back before the
+            // devices are.
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }

@@ -3,7 +3,7 @@
 //! Everything between a face and the broker is what boards run: tracker, recorder,
 //! publisher with its outbox, discovery, status. Only the camera is missing: faces are
 //! [made up](visits). A [listener] hears every event and the [ledger] knows which are
-//! owed, so that "nothing lost" is counted and not believed.
+//! owed, so that lost events are counted.
 //! `docs/design/fleet.md` has the numbers.
 
 pub mod broker;
@@ -20,15 +20,16 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::time::{Instant, sleep};
 
 use crate::error::{Error, Kind, Result};
-use broker::Broker;
+use broker::FleetBroker;
 use fleet::Fleet;
 use ledger::Ledger;
 use listener::Listener;
 use options::LIMIT;
 pub use options::{BASE, Options};
-use report::{Lap, Meter, Report, Restart, Spread};
+use report::{FleetReport, Lap, Meter, Restart, Spread};
 
 /// Connects a fleet, lets it work, takes the broker away and gives it back, and counts.
+/// `say` gets a line of progress at the start of each part.
 ///
 /// # Errors
 ///
@@ -36,14 +37,14 @@ use report::{Lap, Meter, Report, Restart, Spread};
 /// not connect. Lost events are no error here: the report tells them.
 pub async fn run(
     options: &Options,
-    mut broker: Broker,
+    mut broker: FleetBroker,
     say: &mut dyn FnMut(&str),
-) -> Result<Report> {
+) -> Result<FleetReport> {
     allow_files(options)?;
     broker.start().await?;
     let ledger = Arc::new(Ledger::default());
     let listener = Listener::start(&broker, Arc::clone(&ledger)).await?;
-    let mut report = Report::of(options, &broker);
+    let mut report = FleetReport::of(options, &broker);
 
     say(&format!("connecting {} devices, all at once", options.devices));
     let meter = Meter::start(&broker, &ledger);
@@ -83,9 +84,9 @@ pub async fn run(
 /// The connected fleet at work.
 async fn work(
     options: &Options,
-    broker: &Broker,
+    broker: &FleetBroker,
     ledger: &Arc<Ledger>,
-    report: &mut Report,
+    report: &mut FleetReport,
     say: &mut dyn FnMut(&str),
 ) -> Lap {
     say(&format!("measuring for {} s", options.steady.as_secs_f32()));

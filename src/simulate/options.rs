@@ -3,19 +3,20 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// First level of all topics: the simulated devices must not be taken for real ones.
+/// First level of all topics: nobody must take the simulated devices for real ones.
 pub const BASE: &str = "simulation";
 
 /// How long anything may take before the simulation gives up.
-pub(super) const LIMIT: Duration = Duration::from_secs(300);
+pub(crate) const LIMIT: Duration = Duration::from_secs(300);
 
 /// What to simulate.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// How many devices, each with a connection of its own.
     pub devices: usize,
     /// How long the connected fleet is measured; after a restart, once more.
     pub steady: Duration,
-    /// How long the broker is away; nothing restarts it when none.
+    /// How long the broker is away; none: it stays.
     pub outage: Option<Duration>,
     /// A face visits each device this often, on average.
     pub every: Duration,

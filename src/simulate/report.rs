@@ -7,78 +7,105 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::broker::Broker;
+use super::broker::FleetBroker;
 use super::ledger::Ledger;
 use super::options::Options;
 use crate::process;
 
+/// All numbers of one simulation. Each field is a key of `--json`.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub struct FleetReport {
+    /// Address of the broker.
     pub broker: String,
+    /// How many were simulated.
     pub devices: usize,
+    /// Whether outboxes were on disk; else in memory.
     pub on_disk: bool,
     /// All devices at once, from nothing.
     pub connecting: Spread,
+    /// None where the broker stayed.
     pub restart: Option<Restart>,
+    /// Of the whole simulation.
     pub events: Events,
-    /// Of events made while the fleet was connected.
+    /// Of events made while the fleet was connected, in milliseconds.
     pub latency_ms: Latency,
+    /// One for each part, in order.
     pub laps: Vec<Lap>,
-    /// This process: all devices and the listener.
+    /// Largest resident memory of this process (all devices and the listener), in MiB.
     pub peak_rss_mb: f64,
 }
 
 /// The broker went away and came back.
 #[derive(Clone, Debug, Serialize)]
 pub struct Restart {
+    /// How long it was away, in seconds.
     pub outage_s: f64,
     /// Events in the outboxes when it came back.
     pub waiting: usize,
-    /// From the moment it listens again.
+    /// When devices were connected again, from the moment it listened.
     pub back: Spread,
-    /// Until every event made by then had arrived.
+    /// Seconds from the moment it listened until every event made by then had arrived.
     pub caught_up_s: f64,
 }
 
-/// When devices connected.
+/// When devices connected, in seconds.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Spread {
+    /// Half of them by then.
     pub p50_s: f64,
+    /// 95 of 100 by then.
     pub p95_s: f64,
+    /// All of them by then.
     pub max_s: f64,
     /// Connections in each tenth of a second.
     pub per_100_ms: Vec<usize>,
 }
 
+/// How many events.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Events {
+    /// That devices made.
     pub made: usize,
+    /// That never arrived.
     pub lost: usize,
+    /// Messages beyond one for each event.
     pub duplicates: u64,
+    /// That were marked late.
     pub late: u64,
-    /// Of the same track.
+    /// That arrived behind a later one of the same track.
     pub out_of_order: u64,
 }
 
+/// Times from making an event to receiving it, in milliseconds.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Latency {
+    /// The median.
     pub p50: f64,
+    /// 95 of 100 were not longer.
     pub p95: f64,
+    /// 99 of 100 were not longer.
     pub p99: f64,
+    /// The longest.
     pub max: f64,
 }
 
-/// A part of the simulation.
+/// A part of the simulation, measured.
 #[derive(Clone, Debug, Serialize)]
 pub struct Lap {
+    /// `connecting`, `steady`, `broker away` or `returning`.
     pub name: &'static str,
+    /// How long it took.
     pub seconds: f64,
+    /// Events made in a second.
     pub made_per_s: f64,
+    /// Messages received in a second.
     pub received_per_s: f64,
     /// Of one processor, in percent; none when the broker's process is not known.
     pub broker_cpu: Option<f64>,
-    /// All devices and the listener.
+    /// All devices and the listener: of one processor, in percent.
     pub client_cpu: f64,
+    /// The broker's largest resident memory so far, in MiB; none when its process is not
+    /// known.
     pub broker_peak_rss_mb: Option<f64>,
     #[serde(skip)]
     from: Instant,
@@ -86,8 +113,8 @@ pub struct Lap {
     to: Instant,
 }
 
-impl Report {
-    pub(super) fn of(options: &Options, broker: &Broker) -> Self {
+impl FleetReport {
+    pub(crate) fn of(options: &Options, broker: &FleetBroker) -> Self {
         Self {
             broker: broker.url.to_string(),
             devices: options.devices,
@@ -101,18 +128,18 @@ impl Report {
         }
     }
 
-    /// Closes the books; latencies are those of the `steady` laps.
+    /// Fills in events, latencies (those of the `steady` laps) and memory.
     pub(super) fn account(&mut self, ledger: &Ledger, steady: &[Lap]) {
-        let books = ledger.books();
+        let deliveries = ledger.deliveries();
         self.events = Events {
-            made: books.made(),
-            lost: books.lost(),
-            duplicates: books.duplicates(),
-            late: books.late,
-            out_of_order: books.out_of_order,
+            made: deliveries.made(),
+            lost: deliveries.lost(),
+            duplicates: deliveries.duplicates(),
+            late: deliveries.late,
+            out_of_order: deliveries.out_of_order,
         };
         let mut times: Vec<Duration> =
-            steady.iter().flat_map(|lap| books.latencies(lap.from, lap.to)).collect();
+            steady.iter().flat_map(|lap| deliveries.latencies(lap.from, lap.to)).collect();
         times.sort_unstable();
         let at = |part| percentile(&times, part).as_secs_f64() * 1e3;
         self.latency_ms = Latency { p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1.0) };
@@ -121,7 +148,8 @@ impl Report {
 }
 
 impl Spread {
-    pub fn of(times: &[Duration]) -> Self {
+    /// Of the time that each device took.
+    pub(crate) fn of(times: &[Duration]) -> Self {
         let mut times = times.to_vec();
         times.sort_unstable();
         let at = |part| percentile(&times, part).as_secs_f64();
@@ -142,7 +170,7 @@ fn percentile(sorted: &[Duration], part: f64) -> Duration {
 }
 
 /// Measures one lap.
-pub(super) struct Meter {
+pub(crate) struct Meter {
     from: Instant,
     ledger: Arc<Ledger>,
     made: usize,
@@ -152,27 +180,27 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    pub fn start(broker: &Broker, ledger: &Arc<Ledger>) -> Self {
-        let books = ledger.books();
+    pub(crate) fn start(broker: &FleetBroker, ledger: &Arc<Ledger>) -> Self {
+        let deliveries = ledger.deliveries();
         Self {
             from: Instant::now(),
             ledger: Arc::clone(ledger),
-            made: books.made(),
-            received: books.received,
+            made: deliveries.made(),
+            received: deliveries.received,
             broker: broker.cpu_time(),
             client: process::cpu_time("self"),
         }
     }
 
-    pub fn stop(self, name: &'static str, broker: &Broker) -> Lap {
-        let books = self.ledger.books();
+    pub(crate) fn stop(self, name: &'static str, broker: &FleetBroker) -> Lap {
+        let deliveries = self.ledger.deliveries();
         let seconds = self.from.elapsed().as_secs_f64();
         let percent = |time: Duration| 100.0 * time.as_secs_f64() / seconds;
         Lap {
             name,
             seconds,
-            made_per_s: (books.made() - self.made) as f64 / seconds,
-            received_per_s: (books.received - self.received) as f64 / seconds,
+            made_per_s: (deliveries.made() - self.made) as f64 / seconds,
+            received_per_s: (deliveries.received - self.received) as f64 / seconds,
             broker_cpu: broker
                 .cpu_time()
                 .zip(self.broker)
@@ -185,7 +213,7 @@ impl Meter {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for FleetReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let outbox = if self.on_disk { "on disk" } else { "in memory" };
         writeln!(f, "{} devices, outboxes {outbox}, at {}", self.devices, self.broker)?;

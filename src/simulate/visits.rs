@@ -5,19 +5,20 @@ use std::time::Duration;
 use crate::detector::Detection;
 use crate::geometry::{Rect, Size};
 
-/// The frame that cameras give most.
-pub const FRAME: Size = Size::new(640, 480);
+/// 640x480: the frame size that most cameras offer.
+pub(crate) const FRAME: Size = Size::new(640, 480);
 
-/// What the faces' classes mean; the shipped model's.
-pub const CLASSES: [&str; 2] = ["happy", "not_happy"];
+/// The shipped model's classes, in its order.
+pub(crate) const CLASSES: [&str; 2] = ["happy", "not_happy"];
 
-/// Somebody comes, looks on, smiles, and goes: five events with the default settings.
+/// Somebody comes, looks on for [`SMILE`], smiles until [`STAY`] is over, and goes: five
+/// events with the default settings.
 const STAY: Duration = Duration::from_secs(6);
 const SMILE: Duration = Duration::from_secs(3);
 
 /// The visits of one device: the same for the same number.
 #[derive(Clone, Debug)]
-pub struct Visits {
+pub(crate) struct Visits {
     random: Random,
     every: Duration,
     begins: Duration,
@@ -26,14 +27,14 @@ pub struct Visits {
 
 impl Visits {
     /// The first within the first `every` after `now`.
-    pub fn new(number: u64, every: Duration, now: Duration) -> Self {
+    pub(crate) fn new(number: u64, every: Duration, now: Duration) -> Self {
         let mut random = Random(number);
         let begins = now + every.mul_f64(random.next());
         Self { random, every, begins, left: 50.0 }
     }
 
     /// What a detector finds at `now`.
-    pub fn faces(&mut self, now: Duration) -> Vec<Detection> {
+    pub(crate) fn faces(&mut self, now: Duration) -> Vec<Detection> {
         if now >= self.begins + STAY {
             // From half to one and a half of the time between beginnings.
             self.begins += self.every.mul_f64(0.5 + self.random.next()).max(STAY);
@@ -47,7 +48,7 @@ impl Visits {
     }
 
     /// When somebody comes, or came.
-    pub fn begins(&self) -> Duration {
+    pub(crate) fn begins(&self) -> Duration {
         self.begins
     }
 }

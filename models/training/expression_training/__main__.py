@@ -2,12 +2,18 @@
 
 import argparse
 import importlib
+import sys
+
+from .labels import DataError
 
 COMMANDS = {
+    "gather": "the set of the shipped model, from the folders it comes from",
     "prepare": "clean, group and split a set of pictures; look at it on a contact sheet",
+    "label": "fill the classes of boxes that have none, with a teacher",
     "train": "train a network on a YOLO-format set (resumable)",
     "export": "checkpoint to int8 .tflite and side-car JSON",
     "evaluate": "measure models: daylight, low light, small faces, false alarms",
+    "scenes": "measure models on whole scenes: faces by size, classes, false alarms",
     "compare": "what each choice of the export costs and brings",
 }
 
@@ -30,7 +36,10 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.add_arguments(command)
-    module.run(command.parse_args(rest))
+    try:
+        module.run(command.parse_args(rest))
+    except DataError as error:
+        sys.exit(f"expression_training {args.command}: {error}")
 
 
 if __name__ == "__main__":

@@ -20,9 +20,10 @@ def anchors(outputs: Outputs) -> tuple[Tensor, Tensor]:
     points, strides = [], []
     for (box, _), stride in zip(outputs, STRIDES):
         h, w = box.shape[-2:]
-        y, x = torch.meshgrid(torch.arange(h) + 0.5, torch.arange(w) + 0.5, indexing="ij")
+        rows, columns = (torch.arange(n, device=box.device) + 0.5 for n in (h, w))
+        y, x = torch.meshgrid(rows, columns, indexing="ij")
         points.append(torch.stack((x, y), -1).reshape(-1, 2) * stride)
-        strides.append(torch.full((h * w, 1), float(stride)))
+        strides.append(torch.full((h * w, 1), float(stride), device=box.device))
     return torch.cat(points), torch.cat(strides)
 
 
@@ -36,7 +37,7 @@ def flatten(outputs: Outputs) -> tuple[Tensor, Tensor]:
 def decode(box: Tensor, points: Tensor, strides: Tensor) -> Tensor:
     """Box logits [b, n, 4 x 16] to boxes [b, n, 4]: expected distance to each side."""
     b, n, _ = box.shape
-    bins = torch.arange(BINS, dtype=torch.float32)
+    bins = torch.arange(BINS, dtype=torch.float32, device=box.device)
     distance = box.reshape(b, n, 4, BINS).softmax(-1) @ bins * strides
     return torch.cat((points - distance[..., :2], points + distance[..., 2:]), -1)
 

@@ -1,21 +1,28 @@
-"""A YOLO-format set in memory, and letterboxing as the daemon does it."""
+"""A YOLO-format set as people have them, and letterboxing as the daemon does it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import cv2
 import numpy as np
 import yaml
 
+from .labels import DataError, Labels, Vocabulary, label_file, read_rows
+
+__all__ = ["PAD", "DataError", "DataSet", "Labels", "Letterbox", "Picture", "label_file"]
+
 cv2.setNumThreads(0)  # the loader's processes are the parallelism
 
 PAD = 114
-
-
-class DataError(Exception):
-    """A set that cannot be used: names the file, the line and the remedy."""
+PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".jpe", ".jp2", ".ppm", ".pgm"}
+SPLITS = ("train", "val", "test", "choose")
+#: a picture whose only face is at least this share of its longer side is one of that face
+PORTRAIT = 0.3
 
 
 @dataclass(frozen=True)
@@ -24,12 +31,19 @@ class Picture:
 
     path: Path
     pyramid: list[np.ndarray]  # BGR uint8, each half the one before
-    classes: np.ndarray  # [n] int64
-    boxes: np.ndarray  # [n, 4] float32: left, top, right, bottom in pixels
+    labels: Labels
 
     @property
     def image(self) -> np.ndarray:
         return self.pyramid[0]
+
+    @cached_property
+    def portrait(self) -> bool:
+        """One face, and hardly more than it."""
+        if len(self.labels.boxes) != 1 or len(self.labels.ignored):
+            return False
+        left, top, right, bottom = self.labels.boxes[0]
+        return max(right - left, bottom - top) >= PORTRAIT * max(self.image.shape[:2])
 
 
 @dataclass(frozen=True)
@@ -37,70 +51,123 @@ class DataSet:
     """What `data.yaml` says."""
 
     root: Path
-    names: list[str]
-    splits: dict[str, Path]
+    vocabulary: Vocabulary
+    splits: dict[str, list[Path]]
+    #: why pictures were left out, filled by reading
+    left_out: list[str] = field(default_factory=list)
+
+    @property
+    def names(self) -> list[str]:
+        return self.vocabulary.classes
 
     @staticmethod
     def open(path: Path) -> DataSet:
         try:
-            text = yaml.safe_load(path.read_text())
+            text = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
             names = text["names"]
-            names = [names[i] for i in sorted(names)] if isinstance(names, dict) else list(names)
-            root = (path.parent / text.get("path", ".")).resolve()
-            splits = {split: root / text[split] for split in ("train", "val", "test") if split in text}
-        except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
+            names = [names[i] for i in sorted(names, key=int)] if isinstance(names, dict) else list(names)
+            vocabulary = Vocabulary(
+                [str(name) for name in names],
+                marked(text, "unknown"),
+                marked(text, "ignore"),
+                bool(text.get("share", False)),
+                int((text.get("kpt_shape") or [0, 0])[1]),
+            )
+            root = (path.parent / str(text.get("path") or ".")).resolve()
+            splits = {split: places(text[split], root, path.parent) for split in SPLITS if text.get(split)}
+        except (OSError, KeyError, TypeError, ValueError, IndexError, yaml.YAMLError) as error:
             raise DataError(
-                f"{path}: not a YOLO data.yaml (needs path, train, val, names): {error}"
+                f"{path}: not a YOLO data.yaml (needs path, train, val, names): {error!r}"
             ) from error
-        return DataSet(root, [str(name) for name in names], splits)
+        for name in vocabulary.unknown | vocabulary.ignored:
+            if name not in vocabulary.names:
+                raise DataError(f"{path}: '{name}' is marked as unknown or ignore but is not in names")
+        if not vocabulary.classes:
+            raise DataError(f"{path}: names has no class")
+        return DataSet(root, vocabulary, splits)
+
+    def draws(self, split: str) -> list[Path]:
+        """The pictures of a split; one that a list names several times is drawn as often."""
+        if split not in self.splits:
+            raise DataError(f"{self.root}: data.yaml has no split '{split}'")
+        return [file for place in self.splits[split] for file in pictures_at(place)]
 
     def files(self, split: str) -> list[Path]:
-        folder = self.splits.get(split)
-        if folder is None or not folder.is_dir():
-            raise DataError(f"{self.root}: no folder for split '{split}'")
-        kinds = {".jpg", ".jpeg", ".png"}
-        return sorted(path for path in folder.iterdir() if path.suffix.lower() in kinds)
+        """Every picture of a split once, in order of name."""
+        files = sorted(set(self.draws(split)))
+        if not files:
+            raise DataError(f"{', '.join(map(str, self.splits[split]))}: no pictures for split '{split}'")
+        if not any(label_file(file).exists() for file in files):
+            raise DataError(
+                f"no label file for any picture of '{split}': {label_file(files[0])} is looked for"
+            )
+        return files
+
+    def pictures(self, split: str, levels: int = 1, every: int = 1) -> Iterator[Picture]:
+        yield from self.readable(self.files(split)[::every], levels)
+
+    def readable(self, files: list[Path], levels: int = 1) -> Iterator[Picture]:
+        """Those that can be read; the others are named on standard error and counted."""
+        for path in files:
+            try:
+                yield self.read(path, levels)
+            except DataError as error:
+                self.left_out.append(str(error))
+                print(f"left out: {error}", file=sys.stderr)
 
     def load(self, split: str, levels: int = 1) -> list[Picture]:
-        return [self.read(path, levels) for path in self.files(split)]
+        pictures = list(self.pictures(split, levels))
+        if not pictures:
+            raise DataError(f"no picture of '{split}' can be used; the first: {self.left_out[0]}")
+        return pictures
 
     def read(self, path: Path, levels: int = 1) -> Picture:
-        image = cv2.imread(str(path))
-        if image is None:
-            raise DataError(f"{path}: not a picture that can be read; remove it or run `prepare`")
+        image = read_image(path)
         h, w = image.shape[:2]
-        rows = read_labels(label_file(path), len(self.names))
-        centre, half = rows[:, 1:3] * (w, h), rows[:, 3:5] * (w, h) / 2
-        boxes = np.concatenate((centre - half, centre + half), 1).astype(np.float32)
-        return Picture(path, pyramid(image, levels), rows[:, 0].astype(np.int64), boxes)
+        rows = read_rows(label_file(path), self.vocabulary)
+        return Picture(path, pyramid(image, levels), self.vocabulary.labels(rows, w, h))
 
 
-def label_file(picture: Path) -> Path:
-    """`images/val/a.jpg` has its labels in `labels/val/a.txt`."""
-    parts = list(picture.parts)
-    for index in range(len(parts) - 1, -1, -1):
-        if parts[index] == "images":
-            parts[index] = "labels"
-            break
-    return Path(*parts).with_suffix(".txt")
+def marked(text: dict, key: str) -> frozenset[str]:
+    value = text.get(key) or []
+    return frozenset(str(name) for name in ([value] if isinstance(value, str | int) else value))
 
 
-def read_labels(path: Path, classes: int) -> np.ndarray:
-    """Rows of class, centre x, centre y, width, height (0..1); no file: no face."""
-    rows = []
-    if path.exists():
-        for number, line in enumerate(path.read_text().splitlines(), 1):
-            if not line.strip():
-                continue
-            try:
-                row = [float(word) for word in line.split()]
-                fits = len(row) == 5 and 0 <= row[0] < classes and row[0] == int(row[0])
-                if not fits or not all(-0.01 <= value <= 1.01 for value in row[1:]):
-                    raise ValueError(f"want a class below {classes} and four numbers from 0 to 1")
-            except ValueError as error:
-                raise DataError(f"{path}:{number}: {error}") from error
-            rows.append(row)
-    return np.array(rows, np.float64).reshape(-1, 5)
+def places(value, root: Path, folder: Path) -> list[Path]:
+    """A split is a folder, a list of pictures (.txt) or several of these."""
+    values = value if isinstance(value, list) else [value]
+    return [place(str(one), root, folder) for one in values]
+
+
+def place(value: str, root: Path, folder: Path) -> Path:
+    """Where `value` is. Roboflow writes `../valid/images` and means `valid/images`."""
+    within = value
+    while within.startswith("../"):
+        within = within[3:]
+    candidates = [root / value, folder / value, root / within, folder / within]
+    return next((path.resolve() for path in candidates if path.exists()), candidates[0])
+
+
+def pictures_at(place: Path) -> list[Path]:
+    """Of a folder and those below it, or of a list of paths; macOS's `._` files are none."""
+    if place.is_dir():
+        return sorted(path for path in place.rglob("*") if is_picture(path))
+    try:
+        lines = place.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{place}: neither a folder of pictures nor a list of them: {error}") from error
+    return [place.parent / line.strip() for line in lines if line.strip()]
+
+
+def is_picture(path: Path) -> bool:
+    return path.suffix.lower() in PICTURES and not path.name.startswith("._")
+
+
+def read_image(path: Path) -> np.ndarray:
+    image = cv2.imread(str(path))
+    if image is None:
+        raise DataError(f"{path}: not a picture that can be read; remove it or run `prepare`")
+    return image
 
 
 def pyramid(image: np.ndarray, levels: int) -> list[np.ndarray]:

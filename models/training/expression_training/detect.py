@@ -24,7 +24,8 @@ def torch_runner(network: YOLO12) -> Runner:
     @torch.no_grad()
     def run(square: np.ndarray):
         x = torch.from_numpy(square.copy()).permute(2, 0, 1)[None].float() / 255
-        return network(x.contiguous(memory_format=torch.channels_last))
+        x = x.to(next(network.parameters()).device).contiguous(memory_format=torch.channels_last)
+        return [(box.cpu(), cls.cpu()) for box, cls in network(x)]
 
     return run
 

@@ -8,29 +8,50 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
-from tqdm import tqdm
 
 from . import tones
-from .augment import low_light
-from .dataset import PAD, DataSet, Picture
+from .dataset import PAD, DataSet, Labels, Picture
 from .detect import Runner, detect, tflite_runner, torch_runner
-from .export import build
-from .metrics import summarize
+from .light import low_light
+from .metrics import judged, summarize
+from .progress import progress
 from .tflite import Interpreter
+from .weights import build
 
 LIGHTS = {"weak": 0.25, "middle": 0.5, "strong": 1.0}
-Change = Callable[[Picture], tuple[np.ndarray, np.ndarray]]
+Change = Callable[[Picture], tuple[np.ndarray, Labels]]
 
 
-def as_is(picture: Picture) -> tuple[np.ndarray, np.ndarray]:
-    return picture.image, picture.boxes
+def as_is(picture: Picture) -> tuple[np.ndarray, Labels]:
+    return picture.image, picture.labels
 
 
 def dimmed(strength: float) -> Change:
     def change(picture: Picture):
         r = random.Random(picture.path.name)
-        return low_light(picture.image, r, strength), picture.boxes
+        return low_light(picture.image, r, strength), picture.labels
+
+    return change
+
+
+def another_camera(strength: float) -> Change:
+    """Darkness as no training picture has it, so that the rows above do not praise the
+    simulation that was trained with: no gain, blacks crushed to few levels, rows and
+    blotches of colour instead of grains, strong compression."""
+
+    def change(picture: Picture):
+        r = np.random.default_rng(sum(picture.path.name.encode()))
+        h, w = picture.image.shape[:2]
+        exposed = picture.image.astype(np.float32) * (1 - 0.8 * strength)
+        blotches = r.normal(0, 14 * strength, (h // 12 + 2, w // 12 + 2, 3)).astype(np.float32)
+        rows = r.normal(0, 5 * strength, (h, 1, 1)).astype(np.float32)
+        noisy = exposed + cv2.resize(blotches, (w, h)) + rows - 6 * strength
+        step = 1 + round(7 * strength)
+        crushed = (noisy.clip(0, 255) // step * step).astype(np.uint8)
+        quality = [cv2.IMWRITE_JPEG_QUALITY, round(80 - 40 * strength)]
+        return cv2.imdecode(cv2.imencode(".jpg", crushed, quality)[1], cv2.IMREAD_COLOR), picture.labels
 
     return change
 
@@ -39,35 +60,35 @@ def small_faces(share: float = 0.1) -> Change:
     """Shrunk and padded, so that the tallest face is `share` of the frame's height."""
 
     def change(picture: Picture):
-        if not len(picture.boxes):
+        if not len(picture.labels.boxes):
             return as_is(picture)
-        tallest = (picture.boxes[:, 3] - picture.boxes[:, 1]).max()
+        tallest = (picture.labels.boxes[:, 3] - picture.labels.boxes[:, 1]).max()
         h, w = picture.image.shape[:2]
         side = int(max(tallest / share, h, w))
         frame = np.full((side, side, 3), PAD, np.uint8)
         top, left = (side - h) // 2, (side - w) // 2
         frame[top : top + h, left : left + w] = picture.image
-        return frame, picture.boxes + np.array([left, top, left, top], np.float32)
+        return frame, picture.labels.shifted(left, top)
 
     return change
 
 
 def measure(run: Runner, size: int, data: DataSet, split: str, change: Change, only: str = "") -> dict:
     files = [path for path in data.files(split) if path.name.startswith(only)]
-    pictures = (data.read(path) for path in tqdm(files, leave=False))
+    pictures = (data.read(path) for path in progress(files, "looking"))
     return summarize([compared(run, size, picture, change) for picture in pictures], data.names)
 
 
 def compared(run: Runner, size: int, picture: Picture, change: Change) -> tuple[np.ndarray, np.ndarray]:
     """What is found and what is there."""
-    image, boxes = change(picture)
-    return detect(run, image, size), np.hstack([boxes, picture.classes[:, None]])
+    image, labels = change(picture)
+    return judged(detect(run, image, size), labels)
 
 
 def by_tone(run: Runner, size: int, data: DataSet, split: str) -> dict[str, dict]:
     """Of colour pictures with one face, by how light that face is."""
     groups: dict[str, list] = {}
-    for path in tqdm(data.files(split), leave=False):
+    for path in progress(data.files(split), "looking"):
         picture = data.read(path)
         if name := tones.group(picture):
             groups.setdefault(name, []).append(compared(run, size, picture, as_is))
@@ -80,7 +101,7 @@ def false_alarms(run: Runner, size: int, data: DataSet, split: str, limits: dict
     boxes = pictures = 0
     for path in data.files(split):
         picture = data.read(path)
-        if len(picture.boxes):
+        if len(picture.labels.boxes):
             continue
         pictures += 1
         for row in detect(run, picture.image, size, min(limits.values())):
@@ -92,7 +113,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=Path, help="data.yaml")
     parser.add_argument("--model", type=Path, action="append", default=[], help=".tflite (repeatable)")
     parser.add_argument("--weights", type=Path, help="checkpoint or .safetensors, as the float reference")
-    parser.add_argument("--act", default="relu")
     parser.add_argument("--size", type=int, default=224, help="input size for --weights")
     parser.add_argument("--split", default="val")
     parser.add_argument("--group", default="", help="only files whose name starts with this")
@@ -104,7 +124,7 @@ def run(args: argparse.Namespace) -> None:
     data = DataSet.open(args.data)
     runners: dict[str, tuple[Runner, int, Path | None]] = {}
     if args.weights:
-        network = build(args.weights, "n", len(data.names), args.act)
+        network = build(args.weights, len(data.names))
         runners["float"] = (torch_runner(network), args.size, None)
     for model in args.model:
         interpreter = Interpreter(model)
@@ -112,6 +132,7 @@ def run(args: argparse.Namespace) -> None:
     changes: dict[str, Change] = {"daylight": as_is}
     if not args.quick:
         changes |= {f"low light, {name}": dimmed(strength) for name, strength in LIGHTS.items()}
+        changes |= {f"another camera, {name}": another_camera(s) for name, s in LIGHTS.items()}
         changes["small faces"] = small_faces()
     results: dict[str, dict] = {}
     for name, (runner, size, model) in runners.items():

@@ -1,12 +1,19 @@
-"""From a checkpoint to `<name>.tflite` (int8), `<name>.json` and, on request, a float model."""
+"""From a checkpoint to `<name>.tflite` (int8), `<name>.json` and, on request, a float model.
+
+The confidences are calibrated: the class logits are moved so far that the daemon's
+`tracking.start_confidence` is the confidence from which, on pictures that were not
+trained on, false alarms are as rare as `--alarms` says.
+"""
 
 from __future__ import annotations
 
 import argparse
+import copy
 import csv
 import datetime
 import hashlib
 import json
+import math
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -14,23 +21,23 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .dataset import DataSet
-from .detect import detect, tflite_runner
+from .dataset import DataSet, Picture
+from .detect import Runner, detect, tflite_runner
 from .device import DeviceNetwork
-from .metrics import curve, f_beta
-from .network import BINS, STRIDES, YOLO12
+from .faces import Sheet, look, tally
+from .metrics import curve, f_beta, judged
+from .network import BINS, YOLO12
 from .quantize import FLOAT_ISLANDS, calibration, to_int8
 from .tflite import Interpreter
-from .train import load_weights
+from .weights import build
 
 SELF_TEST = "self-test.jpg"
-NMS_IOU = 0.6
-
-
-def build(weights: Path, scale: str, classes: int, act: str) -> YOLO12:
-    network = YOLO12(scale, classes, act)
-    network.load_state_dict(load_weights(weights))
-    return network.eval()
+#: boxes of one class that overlap by more are one face
+NMS_IOU = 0.5
+#: the daemon's tracking.start_confidence, which the calibration aims at
+START = 0.7
+#: below this confidence nothing is looked at when levels are chosen
+FLOOR = 0.05
 
 
 def to_float(network: YOLO12, size: int, out: Path) -> None:
@@ -58,22 +65,43 @@ def describe_outputs(interpreter: Interpreter, size: int) -> list[dict]:
     return rows
 
 
-def thresholds(model: Path, data: DataSet, size: int, every: int = 1) -> dict[str, float]:
+def selection(data: DataSet) -> str:
+    """The split that levels are chosen on: neither trained on nor reported, where there is one."""
+    return "choose" if "choose" in data.splits else "train"
+
+
+def with_offset(network: YOLO12, offset: float) -> YOLO12:
+    """A copy whose class logits are higher by `offset`."""
+    network = copy.deepcopy(network)
+    with torch.no_grad():
+        for branch in network.head.cls:
+            branch[-1].bias += offset
+    return network
+
+
+def operating_point(sheets: list[Sheet], alarms: float) -> float:
+    """The lowest confidence with at most `alarms` things taken for faces per picture."""
+    grid = np.arange(5, 96) / 100
+    allowed = alarms * len(sheets)
+    return next((float(t) for t in grid if tally(sheets, t).alarms <= allowed), float(grid[-1]))
+
+
+def calibration_offset(run: Runner, size: int, pictures: list[Picture], classes: int, alarms: float) -> float:
+    """How far the logits must move for the operating point to be START."""
+    point = operating_point(look(run, size, pictures, classes, NMS_IOU, FLOOR), alarms)
+    return math.log(START / (1 - START)) - math.log(point / (1 - point))
+
+
+def thresholds(run: Runner, pictures: list[Picture], names: list[str], size: int) -> dict[str, float]:
     """Per class the confidence of the best F0.5, chosen on the int8 model itself.
 
     Precision counts more than recall: a face missed in one frame is found in the next
-    and its track bridges the gap, but a false face becomes an event. On the training
-    split: the validation split must stay unseen by every choice.
+    and its track bridges the gap, but a false face becomes an event.
     """
-    run = tflite_runner(model)
-    pictures = []
-    for path in data.files("train")[::every]:
-        picture = data.read(path)
-        truth = np.hstack([picture.boxes, picture.classes[:, None]])
-        pictures.append((detect(run, picture.image, size, 0.05, NMS_IOU), truth))
+    compared = [judged(detect(run, p.image, size, FLOOR, NMS_IOU), p.labels) for p in pictures]
     chosen = {}
-    for label, name in enumerate(data.names):
-        c = curve(pictures, label, 0.5)
+    for label, name in enumerate(names):
+        c = curve(compared, label, 0.5)
         grid = np.arange(0.2, 0.9, 0.01)
         chosen[name] = round(float(max(grid, key=lambda t: f_beta(*c.at(t), 0.5))), 2)
     return chosen
@@ -97,17 +125,24 @@ def self_test(model: Path, folder: Path, names: list[str], size: int) -> dict:
 
 
 def sources(data: DataSet) -> list[dict]:
-    """Where the pictures came from, as the set's `index.csv` states it."""
+    """Where the pictures of the training split came from, as the set's `index.csv` states it."""
     index = data.root / "index.csv"
     if not index.exists():
         return [{"source": str(data.root.name), "pictures": len(data.files("train"))}]
     with index.open() as file:
-        count = Counter(row["source"] for row in csv.DictReader(file))
-    return [{"source": source, "pictures": n} for source, n in count.most_common()]
+        rows = [row for row in csv.DictReader(file) if row.get("split", "train") == "train"]
+    terms = {row["source"]: row.get("licence", "") for row in rows}
+    count = Counter(row["source"] for row in rows)
+    return [
+        {"source": source, "pictures": number} | ({"terms": terms[source]} if terms[source] else {})
+        for source, number in count.most_common()
+    ]
 
 
-def side_car(model: Path, data: DataSet, size: int, version: str, training: dict, every: int) -> dict:
+def side_car(model: Path, data: DataSet, chosen: dict[str, float], version: str, training: dict) -> dict:
     interpreter = Interpreter(model)
+    size = interpreter.input.shape[1]
+    outputs = describe_outputs(interpreter, size)
     return {
         "schema": 1,
         "name": model.stem,
@@ -123,11 +158,11 @@ def side_car(model: Path, data: DataSet, size: int, version: str, training: dict
             "zero_point": interpreter.input.zero_point,
             "color": "RGB",
         },
-        "strides": list(STRIDES),
+        "strides": [row["stride"] for row in outputs if row["role"] == "box"],
         "reg_max": BINS,
-        "thresholds": thresholds(model, data, size, every),
+        "thresholds": chosen,
         "nms_iou": NMS_IOU,
-        "outputs": describe_outputs(interpreter, size),
+        "outputs": outputs,
         "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
         "self_test": self_test(model, model.parent, data.names, size),
         "training": training,
@@ -140,30 +175,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("weights", type=Path, help="checkpoint (.pt) or .safetensors")
     parser.add_argument("data", type=Path, help="data.yaml: calibration, class names, thresholds")
     parser.add_argument("--out", type=Path, required=True, help="the .tflite to write; .json beside it")
-    parser.add_argument("--scale", default="n")
-    parser.add_argument("--act", default="relu", help="the activation it was trained with")
     parser.add_argument("--size", type=int, default=224, help="input size in pixels (default 224)")
     parser.add_argument("--samples", type=int, default=400, help="calibration pictures (default 400)")
     parser.add_argument("--version", default="0.1.0")
     parser.add_argument("--all-int8", action="store_true", help="attention in int8 too")
     parser.add_argument("--float", type=Path, help="keep the float model here")
-    parser.add_argument("--every", type=int, default=3, help="choose thresholds on every Nth picture")
+    parser.add_argument("--alarms", type=float, default=0.02, help="false alarms per picture (default 0.02)")
+    parser.add_argument("--every", type=int, default=1, help="choose levels on every Nth picture")
 
 
-def run(args: argparse.Namespace) -> None:
-    data = DataSet.open(args.data)
-    network = build(args.weights, args.scale, len(data.names), args.act)
+def export(weights: Path, data: DataSet, args: argparse.Namespace) -> dict:
+    """Writes the int8 model at `args.out`; returns what the side-car says of its training."""
+    network = build(weights, len(data.names))
+    samples = list(calibration(data, args.size, args.samples))
+    pictures = list(data.pictures(selection(data), every=args.every))
+    islands = () if args.all_int8 else FLOAT_ISLANDS
     with tempfile.TemporaryDirectory() as folder:
         model = args.float or Path(folder) / "float.tflite"
         to_float(network, args.size, model)
-        samples = list(calibration(data, args.size, args.samples))
-        to_int8(model, args.out, samples, () if args.all_int8 else FLOAT_ISLANDS)
+        to_int8(model, args.out, samples, islands)
+        offset = calibration_offset(
+            tflite_runner(args.out), args.size, pictures, len(data.names), args.alarms
+        )
+        to_float(with_offset(network, offset), args.size, model)
+        to_int8(model, args.out, samples, islands)
+    chosen = thresholds(tflite_runner(args.out), pictures, data.names, args.size)
+    description = network.description
     training = {
-        "architecture": f"YOLOv12{args.scale}",
-        "activation": args.act,
+        "architecture": f"YOLOv12{description.scale}",
+        "network": description.to_dict(),
         "exported": datetime.date.today().isoformat(),
         "calibration_pictures": len(samples),
+        "logit_offset": round(offset, 3),
     }
-    card = side_car(args.out, data, args.size, args.version, training, args.every)
+    return side_car(args.out, data, chosen, args.version, training)
+
+
+def run(args: argparse.Namespace) -> None:
+    card = export(args.weights, DataSet.open(args.data), args)
     args.out.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
     print(f"{args.out}: {args.out.stat().st_size} bytes, thresholds {card['thresholds']}")

@@ -1,4 +1,9 @@
-"""Task-aligned assignment and the three losses of the head."""
+"""Task-aligned assignment and the three losses of the head.
+
+A face may be without a class (its box and its being a face are learnt, not which) or
+have a distribution over the classes; a region may be ignored (its cells count neither
+as face nor as background).
+"""
 
 from __future__ import annotations
 
@@ -12,15 +17,43 @@ from .boxes import Outputs, anchors, complete_iou, decode, flatten, iou
 from .network import BINS
 
 TOP_K, ALPHA, BETA = 10, 0.5, 6.0
+#: A face smaller than this many strides holds a cell's centre only by luck: the cells
+#: within half of it of the face's centre are candidates, too.
+LEAST_REACH = 1.5
+#: Share of a predicted box inside an ignored region from which its cell counts as neither.
+IGNORED_SHARE = 0.5
 
 
 @dataclass
 class Targets:
-    """Ground truth of a batch, padded to the picture with most faces."""
+    """Ground truth of a batch, padded to the picture with most faces and regions."""
 
     boxes: Tensor  # [b, g, 4] pixels
-    classes: Tensor  # [b, g] int64
+    #: [b, g, classes] distribution; all zero: a face whose class nobody knows
+    shares: Tensor
     valid: Tensor  # [b, g] bool
+    #: [b, r, 4] pixels; padding has no area
+    ignored: Tensor
+
+    def to(self, device: torch.device) -> Targets:
+        return Targets(*(getattr(self, name).to(device) for name in ("boxes", "shares", "valid", "ignored")))
+
+    @staticmethod
+    def of(rows: list[tuple[Tensor, Tensor, Tensor]], classes: int) -> Targets:
+        """From each picture's boxes [n, 4], shares [n, classes] and ignored regions [m, 4]."""
+        faces = max(1, max(len(boxes) for boxes, _, _ in rows))
+        regions = max(1, max(len(ignored) for _, _, ignored in rows))
+        truth = Targets(
+            torch.zeros(len(rows), faces, 4),
+            torch.zeros(len(rows), faces, classes),
+            torch.zeros(len(rows), faces, dtype=torch.bool),
+            torch.zeros(len(rows), regions, 4),
+        )
+        for row, (boxes, shares, ignored) in enumerate(rows):
+            truth.boxes[row, : len(boxes)], truth.shares[row, : len(boxes)] = boxes, shares
+            truth.valid[row, : len(boxes)] = True
+            truth.ignored[row, : len(ignored)] = ignored
+        return truth
 
 
 @dataclass(frozen=True)
@@ -32,8 +65,18 @@ class Weights:
     smoothing: float = 0.04
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What the loss consists of, and how many cells of each level had a face."""
+
+    classes: float
+    box: float
+    distribution: float
+    positives: tuple[int, ...]
+
+
 @torch.no_grad()
-def assign(scores: Tensor, boxes: Tensor, points: Tensor, truth: Targets):
+def assign(scores: Tensor, boxes: Tensor, points: Tensor, strides: Tensor, truth: Targets):
     """Task-aligned assignment (TOOD): for each face the cells whose score and box agree best.
 
     `scores` [b, n, classes] and `boxes` [b, n, 4] are the predictions. Returns
@@ -43,36 +86,75 @@ def assign(scores: Tensor, boxes: Tensor, points: Tensor, truth: Targets):
     b, n, _ = scores.shape
     faces = truth.boxes.shape[1]
     box = truth.boxes[:, :, None]
-    margin = torch.cat((points - box[..., :2], box[..., 2:] - points), -1).amin(-1)
-    inside = (margin > 1e-6) & truth.valid[:, :, None]
-    score = scores.transpose(1, 2).gather(1, truth.classes[:, :, None].expand(b, faces, n))
-    overlap = iou(box, boxes[:, None]) * inside
+    inside = (within(points, reachable(truth.boxes, strides)) > 1e-6) & truth.valid[:, :, None]
+    score = agreement(scores, truth.shares)
+    # a first box far from a small face still must be told from others further off
+    overlap = iou(box, boxes[:, None]).clamp(min=1e-3) * inside
     metric = score.pow(ALPHA) * overlap.pow(BETA)
     weakest = metric.topk(min(TOP_K, n), -1).values[..., -1:]
-    positive = (metric >= weakest) & inside & (metric > 1e-9)
+    positive = (metric >= weakest) & inside
     # a cell that two faces want goes to the one it overlaps more
     nearest = F.one_hot(overlap.argmax(1), faces).transpose(1, 2).bool()
     contested = positive.sum(1, keepdim=True) > 1
     positive = torch.where(contested, nearest & inside, positive)
     metric = metric * positive
     best = (overlap * positive).amax(-1, keepdim=True)
-    aligned = metric / (metric.amax(-1, keepdim=True) + 1e-9) * best
+    aligned = metric / metric.amax(-1, keepdim=True).clamp(min=1e-30) * best.sqrt()
     return positive.any(1), positive.float().argmax(1), aligned.amax(1)
 
 
+def reachable(boxes: Tensor, strides: Tensor) -> Tensor:
+    """Faces [b, g, 4], the small ones widened so that every one holds a cell's centre."""
+    least = LEAST_REACH * strides.min()
+    centre, size = (boxes[..., :2] + boxes[..., 2:]) / 2, boxes[..., 2:] - boxes[..., :2]
+    half = size.clamp(min=least) / 2
+    return torch.cat((centre - half, centre + half), -1)
+
+
+def within(points: Tensor, boxes: Tensor) -> Tensor:
+    """How far inside each box [b, g, 4] each point [n, 2] is, negative outside: [b, g, n]."""
+    box = boxes[:, :, None]
+    return torch.cat((points - box[..., :2], box[..., 2:] - points), -1).amin(-1)
+
+
+def agreement(scores: Tensor, shares: Tensor) -> Tensor:
+    """How much each cell's scores [b, n, classes] speak for each face [b, g]: [b, g, n]."""
+    known = shares.sum(-1, keepdim=True) > 0
+    weights = torch.where(known, shares, 1.0)
+    return torch.einsum("bgc,bnc->bgn", weights, scores).clamp(max=1)
+
+
+@torch.no_grad()
+def ignored_cells(boxes: Tensor, points: Tensor, regions: Tensor) -> Tensor:
+    """Cells [b, n] in an ignored region, or whose predicted box [b, n, 4] mostly is."""
+    inside = within(points, regions) > 0
+    region = regions[:, :, None]
+    corner = torch.minimum(boxes[:, None, :, 2:], region[..., 2:])
+    corner = corner - torch.maximum(boxes[:, None, :, :2], region[..., :2])
+    size = (boxes[..., 2:] - boxes[..., :2]).clamp(min=1e-6).prod(-1)
+    covered = corner.clamp(min=0).prod(-1) / size[:, None] > IGNORED_SHARE
+    return (inside | covered).any(1)
+
+
 def detection_loss(outputs: Outputs, truth: Targets, weights: Weights = Weights()):
-    """The loss to minimise, and its parts (classes, box, distribution) to print."""
+    """The loss to minimise, and its parts to print."""
     points, strides = anchors(outputs)
     box, cls = flatten(outputs)
     predicted = decode(box, points, strides)
-    positive, face, aligned = assign(cls.detach().sigmoid(), predicted.detach(), points, truth)
-    wanted = F.one_hot(truth.classes.gather(1, face), cls.shape[-1]).float()
-    wanted = wanted * (1 - 2 * weights.smoothing) + weights.smoothing
+    positive, face, aligned = assign(cls.detach().sigmoid(), predicted.detach(), points, strides, truth)
+    ignored = ignored_cells(predicted.detach(), points, truth.ignored) & ~positive
+    share = truth.shares.gather(1, face[..., None].expand(-1, -1, cls.shape[-1]))
+    known = ~positive | (share.sum(-1) > 0)
+    wanted = share * (1 - 2 * weights.smoothing) + weights.smoothing
     wanted = wanted * (aligned * positive)[..., None]
-    total = wanted.sum().clamp(min=1)
-    classes = F.binary_cross_entropy_with_logits(cls, wanted, reduction="sum") / total
+    total = (aligned * positive).sum().clamp(min=1)
+    classes = F.binary_cross_entropy_with_logits(cls, wanted, reduction="none").sum(-1)
+    classes = torch.where(known, classes, face_loss(cls, aligned))
+    classes = (classes * ~ignored).sum() / total
+    counts = [h.shape[-2] * h.shape[-1] for h, _ in outputs]
+    positives = tuple(int(level.sum()) for level in positive.split(counts, 1))
     if not positive.any():
-        return weights.classes * classes + 0 * box.sum(), (classes.item(), 0.0, 0.0)
+        return weights.classes * classes + 0 * box.sum(), Parts(classes.item(), 0.0, 0.0, positives)
     true_box = truth.boxes.gather(1, face[..., None].expand(-1, -1, 4))[positive]
     weight = aligned[positive]
     shape = ((1 - complete_iou(predicted[positive], true_box)) * weight).sum() / total
@@ -82,7 +164,18 @@ def detection_loss(outputs: Outputs, truth: Targets, weights: Weights = Weights(
     spread = distribution_focal_loss(box[positive].reshape(-1, 4, BINS), distance)
     spread = (spread.mean(-1) * weight).sum() / total
     loss = weights.box * shape + weights.classes * classes + weights.distribution * spread
-    return loss, (classes.item(), shape.item(), spread.item())
+    return loss, Parts(classes.item(), shape.item(), spread.item(), positives)
+
+
+def face_loss(logits: Tensor, wanted: Tensor) -> Tensor:
+    """For a face without a class: the confidences of all classes together are to be `wanted`.
+
+    That sum is what the daemon takes for the confidence that there is a face. It is
+    also what the losses of the single classes add up to, so that faces with and without a
+    class ask for the same confidence.
+    """
+    face = logits.sigmoid().sum(-1).clamp(1e-6, 1 - 1e-4)
+    return -(wanted * face.log() + (1 - wanted) * (1 - face).log())
 
 
 def distribution_focal_loss(logits: Tensor, distance: Tensor) -> Tensor:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .labels import Labels
+
 IOUS = np.arange(0.5, 0.96, 0.05)
 RECALLS = np.linspace(0, 1, 101)
 
@@ -19,6 +21,25 @@ def pairwise_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     inter = corner.clip(0).prod(-1)
     area_a = (a[:, 2:4] - a[:, :2]).prod(-1)[:, None]
     return inter / np.maximum(area_a + (b[:, 2:4] - b[:, :2]).prod(-1)[None] - inter, 1e-9)
+
+
+def judged(detections: np.ndarray, labels: Labels) -> tuple[np.ndarray, np.ndarray]:
+    """Detections and truth without what cannot be judged.
+
+    That are faces without a class and what was found on them, and what lies mostly in an
+    ignored region.
+    """
+    known = labels.classes >= 0
+    truth = np.hstack([labels.boxes[known], labels.classes[known][:, None]])
+    doubtful = np.concatenate([labels.boxes[~known], labels.ignored])
+    if not len(doubtful) or not len(detections):
+        return detections, truth
+    corner = np.minimum(detections[:, None, 2:4], doubtful[None, :, 2:])
+    corner = corner - np.maximum(detections[:, None, :2], doubtful[None, :, :2])
+    size = (detections[:, 2:4] - detections[:, :2]).clip(1e-6).prod(1)
+    covered = (corner.clip(0).prod(-1) / size[:, None]).max(1) >= 0.5
+    hits = pairwise_iou(detections, truth).max(1, initial=0) >= 0.5
+    return detections[hits | ~covered], truth
 
 
 def suppress(detections: np.ndarray, limit: float, most: int = 100) -> np.ndarray:

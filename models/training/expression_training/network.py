@@ -9,7 +9,7 @@ over distances (distribution focal loss). All tensors are [batch, channel, h, w]
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,11 @@ ACTIVATIONS = {"silu": nn.SiLU, "relu": nn.ReLU, "relu6": nn.ReLU6}
 STRIDES = (8, 16, 32)
 BINS = 16
 HEAD_DIM = 32
+#: Strides from a cell to each side of its box before anything is learnt: 40, 80 and 160
+#: pixels wide at strides 8, 16 and 32, so that each level has faces that its boxes fit
+#: best. Flat distributions make it 7.5 strides, at stride 32 more than a small input
+#: holds: the assigner then never gives such a cell a face to learn from.
+FIRST_DISTANCE, FIRST_SPREAD = 2.5, 1.5
 
 
 @dataclass(frozen=True)
@@ -141,7 +146,8 @@ class AttentionBlock(nn.Module):
 class A2C2f(nn.Module):
     """R-ELAN: a chain of pairs of attention blocks (or C3k), every step kept."""
 
-    def __init__(self, cin, cout, n, act, area: int | None = None, scale: Scale | None = None):
+    def __init__(self, cin, cout, n, act, area: int | None = None, scale: Scale | None = None, last=2):
+        """Of the last of the `n` pairs only `last` blocks."""
         super().__init__()
         hidden = cout // 2
         residual = scale is not None and scale.residual
@@ -150,10 +156,10 @@ class A2C2f(nn.Module):
         self.cv2 = Conv((1 + n) * hidden, cout, act=act)
         self.gamma = nn.Parameter(torch.full((cout,), 0.01)) if area and residual else None
         self.m = nn.ModuleList(
-            nn.Sequential(*(AttentionBlock(hidden, act, area, mlp) for _ in range(2)))
+            nn.Sequential(*(AttentionBlock(hidden, act, area, mlp) for _ in range(2 if i < n - 1 else last)))
             if area
             else C3k(hidden, act)
-            for _ in range(n)
+            for i in range(n)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -164,31 +170,69 @@ class A2C2f(nn.Module):
         return y if self.gamma is None else x + self.gamma.view(1, -1, 1, 1) * y
 
 
+@dataclass(frozen=True)
+class Description:
+    """Which network: what a checkpoint or a weights file must be read with."""
+
+    scale: str = "n"
+    act: str = "relu"
+    #: strides of the head's levels: (8,), (8, 16) or (8, 16, 32). Without the coarser
+    #: ones the path that leads down to them is left out as well. A cell reaches 15
+    #: strides to each side, so that stride 8 alone holds faces of up to 240 pixels.
+    levels: tuple[int, ...] = STRIDES
+    #: box branches of depthwise and pointwise convolutions, as the class branches are
+    separable_box: bool = False
+    #: attention blocks at strides 16 and 32, instead of the scale's (4, 4 for n). On a
+    #: small board their products and transposes cost more than what they multiply.
+    attention: tuple[int, int] | None = None
+
+    def __post_init__(self):
+        if self.scale not in SCALES or self.act not in ACTIVATIONS:
+            raise ValueError(f"no network of scale {self.scale} with activation {self.act}")
+        if not self.levels or tuple(self.levels) != STRIDES[: len(self.levels)]:
+            raise ValueError(f"levels are (8,), (8, 16) or (8, 16, 32), not {self.levels}")
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(values: dict) -> Description:
+        attention = values["attention"] and tuple(values["attention"])
+        return Description(**{**values, "levels": tuple(values["levels"]), "attention": attention})
+
+
+#: What is shipped: at inputs of up to 224 pixels stride 8 holds every face, and the rest
+#: of the network pays for resolution (VARIANTS.md).
+SHIPPED = Description(levels=(8,), separable_box=True, attention=(1, 2))
+
+
+def separable(cin: int, cout: int, act: str) -> tuple[Conv, Conv]:
+    return Conv(cin, cin, 3, groups=cin, act=act), Conv(cin, cout, act=act)
+
+
 class Head(nn.Module):
     """Per level a box tensor [b, 4 x 16, h, w] and a class-logit tensor [b, classes, h, w]."""
 
-    def __init__(self, classes: int, channels: tuple[int, ...], act: str):
+    def __init__(self, classes: int, channels: tuple[int, ...], description: Description):
         super().__init__()
+        act = description.act
         cbox = max(16, channels[0] // 4, 4 * BINS)
         ccls = max(channels[0], min(classes, 100))
-        self.box = nn.ModuleList(
-            nn.Sequential(
-                Conv(c, cbox, 3, act=act), Conv(cbox, cbox, 3, act=act), nn.Conv2d(cbox, 4 * BINS, 1)
-            )
-            for c in channels
-        )
+
+        def box(c: int) -> tuple[Conv, ...]:
+            if description.separable_box:
+                return *separable(c, cbox, act), *separable(cbox, cbox, act)
+            return Conv(c, cbox, 3, act=act), Conv(cbox, cbox, 3, act=act)
+
+        self.box = nn.ModuleList(nn.Sequential(*box(c), nn.Conv2d(cbox, 4 * BINS, 1)) for c in channels)
         self.cls = nn.ModuleList(
-            nn.Sequential(
-                Conv(c, c, 3, groups=c, act=act),
-                Conv(c, ccls, act=act),
-                Conv(ccls, ccls, 3, groups=ccls, act=act),
-                Conv(ccls, ccls, act=act),
-                nn.Conv2d(ccls, classes, 1),
-            )
+            nn.Sequential(*separable(c, ccls, act), *separable(ccls, ccls, act), nn.Conv2d(ccls, classes, 1))
             for c in channels
         )
         for box, cls, stride in zip(self.box, self.cls, STRIDES):
-            nn.init.constant_(box[-1].bias, 1.0)
+            near = -(((torch.arange(BINS) - FIRST_DISTANCE) / FIRST_SPREAD) ** 2) / 2
+            with torch.no_grad():
+                box[-1].bias.copy_(near.repeat(4))
             # about five objects in a 640-pixel picture, spread over the level's cells
             nn.init.constant_(cls[-1].bias, math.log(5 / classes / (640 / stride) ** 2))
 
@@ -199,11 +243,13 @@ class Head(nn.Module):
 class YOLO12(nn.Module):
     """Input [b, 3, h, w] RGB in 0..1, h and w multiples of 32; output: see `Head`."""
 
-    def __init__(self, scale: str = "n", classes: int = 2, act: str = "relu"):
+    def __init__(self, description: Description = Description(), classes: int = 2):
         super().__init__()
-        s = SCALES[scale]
+        self.description = description
+        act, s = description.act, SCALES[description.scale]
         c1, c2, c3, c4, c5 = (math.ceil(min(c, s.most) * s.width / 8) * 8 for c in (64, 128, 256, 512, 1024))
         two, four = (max(round(n * s.depth), 1) for n in (2, 4))
+        at16, at32 = description.attention or (2 * four, 2 * four)
         # backbone
         self.stem = Conv(3, c1, 3, 2, act=act)
         self.d2 = Conv(c1, c2, 3, 2, act=act)
@@ -211,25 +257,29 @@ class YOLO12(nn.Module):
         self.d3 = Conv(c3, c3, 3, 2, act=act)
         self.s3 = C3k2(c3, c4, two, act, s.large, 0.25)
         self.d4 = Conv(c4, c4, 3, 2, act=act)
-        self.s4 = A2C2f(c4, c4, four, act, 4, s)
+        self.s4 = A2C2f(c4, c4, (at16 + 1) // 2, act, 4, s, 2 - at16 % 2)
         self.d5 = Conv(c4, c5, 3, 2, act=act)
-        self.s5 = A2C2f(c5, c5, four, act, 1, s)
-        # neck: up to stride 8 and down again
+        self.s5 = A2C2f(c5, c5, (at32 + 1) // 2, act, 1, s, 2 - at32 % 2)
+        # neck: up to stride 8 and down again, as far as there are levels
         self.up = nn.Upsample(scale_factor=2)
         self.n4 = A2C2f(c5 + c4, c4, two, act)
         self.n3 = A2C2f(c4 + c4, c3, two, act)
-        self.e4 = Conv(c3, c3, 3, 2, act=act)
-        self.p4 = A2C2f(c3 + c4, c4, two, act)
-        self.e5 = Conv(c4, c4, 3, 2, act=act)
-        self.p5 = C3k2(c4 + c5, c5, two, act, large=True)
-        self.head = Head(classes, (c3, c4, c5), act)
+        if len(description.levels) > 1:
+            self.e4 = Conv(c3, c3, 3, 2, act=act)
+            self.p4 = A2C2f(c3 + c4, c4, two, act)
+        if len(description.levels) > 2:
+            self.e5 = Conv(c4, c4, 3, 2, act=act)
+            self.p5 = C3k2(c4 + c5, c5, two, act, large=True)
+        self.head = Head(classes, (c3, c4, c5)[: len(description.levels)], description)
 
     def forward(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
         p3 = self.s3(self.d3(self.s2(self.d2(self.stem(x)))))
         p4 = self.s4(self.d4(p3))
         p5 = self.s5(self.d5(p4))
         n4 = self.n4(torch.cat((self.up(p5), p4), 1))
-        n3 = self.n3(torch.cat((self.up(n4), p3), 1))
-        o4 = self.p4(torch.cat((self.e4(n3), n4), 1))
-        o5 = self.p5(torch.cat((self.e5(o4), p5), 1))
-        return self.head((n3, o4, o5))
+        levels = [self.n3(torch.cat((self.up(n4), p3), 1))]
+        if len(self.description.levels) > 1:
+            levels.append(self.p4(torch.cat((self.e4(levels[0]), n4), 1)))
+        if len(self.description.levels) > 2:
+            levels.append(self.p5(torch.cat((self.e5(levels[1]), p5), 1)))
+        return self.head(tuple(levels))

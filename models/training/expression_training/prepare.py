@@ -1,9 +1,9 @@
 """From pictures to a clean set: duplicates out, blurred out, groups kept together, split 80:20.
 
 SOURCE is either a folder per class (pictures whose faces fill them, or with
---find-faces any) or the data.yaml of a YOLO-format set. The result is a YOLO-format
-set in --out with `contact-sheet.jpg` to look at and `report.json`, which says what
-was left out and why.
+--find-faces any) or the data.yaml of a YOLO-format set, as people have them (`labels`,
+`dataset`). The result is a YOLO-format set in --out with `contact-sheet.jpg` to look at
+and `report.json`, which says what was left out and why.
 """
 
 from __future__ import annotations
@@ -13,19 +13,18 @@ import json
 import random
 import shutil
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import yaml
-from tqdm import tqdm
 
-from .dataset import DataError, DataSet, label_file, read_labels
+from .dataset import DataError, DataSet, is_picture, read_image
 from .duplicates import Groups, near_pairs, perceptual_hash
 from .gabor import enhance, sharpness
-
-PICTURES = {".jpg", ".jpeg", ".png"}
+from .labels import Row, Vocabulary, label_file, read_rows
+from .progress import progress
 
 
 @dataclass
@@ -33,7 +32,7 @@ class Item:
     """A picture on its way into the set."""
 
     path: Path
-    labels: np.ndarray  # rows of class, cx, cy, w, h
+    rows: list[Row]
     image: np.ndarray | None = None
     hash: int = 0
     group: int = -1
@@ -56,25 +55,52 @@ def from_folders(source: Path, names: list[str]) -> list[Item]:
     items = []
     for label, name in enumerate(names):
         for path in sorted((source / name).rglob("*")):
-            if path.suffix.lower() in PICTURES:
-                items.append(Item(path, np.array([[label, 0.5, 0.5, 1.0, 1.0]])))
+            if is_picture(path):
+                items.append(Item(path, [Row(label, (0.5, 0.5, 1.0, 1.0))]))
     return items
 
 
-def from_yolo(source: Path) -> tuple[list[str], list[Item]]:
+def from_yolo(source: Path, report: Report) -> tuple[Vocabulary, list[Item]]:
     data = DataSet.open(source)
-    files = [path for split in data.splits for path in data.files(split)]
-    return data.names, [Item(path, read_labels(label_file(path), len(data.names))) for path in files]
+    items = []
+    for path in pictures_of(data, report):
+        try:
+            items.append(Item(path, read_rows(label_file(path), data.vocabulary)))
+        except DataError as error:
+            report.read += 1
+            report.dropped["labels that cannot be read"].append(str(error))
+    return data.vocabulary, items
 
 
-def map_classes(names: list[str], items: list[Item], mapping: dict[str, str]) -> list[str]:
+def pictures_of(data: DataSet, report: Report) -> list[Path]:
+    """Of all splits. That `data.yaml` names one which is not there is usual, and no error."""
+    found: set[Path] = set()
+    for split in data.splits:
+        try:
+            found.update(data.files(split))
+        except DataError as error:
+            report.dropped["splits that are not there"].append(str(error))
+    return sorted(found)
+
+
+def map_classes(vocabulary: Vocabulary, items: list[Item], mapping: dict[str, str]) -> Vocabulary:
     """Renames and merges classes (nine expressions to two); unmapped ones are dropped."""
-    targets = list(dict.fromkeys(mapping.values()))
-    number = {i: targets.index(mapping[name]) for i, name in enumerate(names) if name in mapping}
+    unmapped = [name for name in mapping if name not in vocabulary.names]
+    if unmapped:
+        raise DataError(
+            f"--map: the set has no class {', '.join(unmapped)}, only {', '.join(vocabulary.names)}"
+        )
+    others = {name: name for name in vocabulary.names if special(vocabulary, name)}
+    kept = mapping | {name: word for name, word in others.items() if name not in mapping}
+    targets = list(dict.fromkeys(kept.values()))
+    number = {i: targets.index(kept[name]) for i, name in enumerate(vocabulary.names) if name in kept}
     for item in items:
-        keep = [row for row in item.labels if int(row[0]) in number]
-        item.labels = np.array([[number[int(row[0])], *row[1:]] for row in keep]).reshape(-1, 5)
-    return targets
+        item.rows = [replace(row, label=number[row.label]) for row in item.rows if row.label in number]
+    return replace(vocabulary, names=targets)
+
+
+def special(vocabulary: Vocabulary, name: str) -> bool:
+    return name in vocabulary.unknown | vocabulary.ignored
 
 
 class FaceFinder:
@@ -99,21 +125,22 @@ def examine(items: list[Item], report: Report, find_faces: bool, least_sharp: fl
     """Reads every picture; leaves out what is broken, blurred or (asked to find faces) faceless."""
     finder = FaceFinder() if find_faces else None
     good = []
-    for item in tqdm(items, "reading"):
+    for item in progress(items, "reading"):
         report.read += 1
-        item.image = cv2.imread(str(item.path))
-        if item.image is None:
+        try:
+            item.image = read_image(item.path)
+        except DataError:
             report.dropped["unreadable"].append(str(item.path))
             continue
-        if len(item.labels) and sharpness(item.image) < least_sharp:
+        if item.rows and sharpness(item.image) < least_sharp:
             report.dropped["blurred"].append(str(item.path))
             continue
-        if finder is not None and len(item.labels):
+        if finder is not None and item.rows:
             box = finder.largest(item.image)
             if box is None:
                 report.dropped["no face found"].append(str(item.path))
                 continue
-            item.labels = np.array([[item.labels[0][0], *box]])
+            item.rows = [replace(item.rows[0], box=tuple(box))]
         item.hash = perceptual_hash(item.image)
         good.append(item)
     return good
@@ -171,26 +198,26 @@ def split(items: list[Item], share: float, seed: int) -> dict[str, list[Item]]:
 
 def kind_of(item: Item) -> int:
     """What is balanced: the first face's class, or none."""
-    return int(item.labels[0][0]) if len(item.labels) else -1
+    return item.rows[0].label if item.rows else -1
 
 
-def write(out: Path, names: list[str], sides: dict[str, list[Item]], report: Report, gabor: bool) -> None:
+def write(out: Path, words: Vocabulary, sides: dict[str, list[Item]], report: Report, gabor: bool) -> None:
     for side, items in sides.items():
         for kind in ("images", "labels"):
             (out / kind / side).mkdir(parents=True, exist_ok=True)
         count: Counter[str] = Counter()
-        for number, item in enumerate(tqdm(items, f"writing {side}")):
+        for number, item in enumerate(progress(items, f"writing {side}")):
             name = f"{item.path.stem}_{number:05}"
             if gabor:
                 cv2.imwrite(str(out / "images" / side / f"{name}.png"), enhance(item.image))
             else:
                 shutil.copy(item.path, out / "images" / side / (name + item.path.suffix.lower()))
-            rows = (" ".join([str(int(row[0])), *(f"{v:.6f}" for v in row[1:])]) for row in item.labels)
-            (out / "labels" / side / f"{name}.txt").write_text("".join(row + "\n" for row in rows))
-            count[names[kind_of(item)] if len(item.labels) else "no face"] += 1
+            text = "".join(row.text(words.share) + "\n" for row in item.rows)
+            (out / "labels" / side / f"{name}.txt").write_text(text)
+            count[words.names[kind_of(item)] if item.rows else "no face"] += 1
         report.splits[side] = dict(count)
-    text = {"path": ".", "train": "images/train", "val": "images/val", "nc": len(names), "names": names}
-    (out / "data.yaml").write_text(yaml.safe_dump(text, sort_keys=False))
+    splits = {"path": ".", "train": "images/train", "val": "images/val"}
+    (out / "data.yaml").write_text(yaml.safe_dump(splits | words.to_dict(), sort_keys=False))
     report.kept = sum(len(items) for items in sides.values())
     (out / "report.json").write_text(json.dumps(vars(report), indent=2, default=dict) + "\n")
 
@@ -201,11 +228,12 @@ def contact_sheet(out: Path, sides: dict[str, list[Item]], names: list[str], see
     for items in sides.values():
         for item in random.Random(seed).sample(items, min(24, len(items))):
             tile = cv2.resize(item.image, (120, 120), interpolation=cv2.INTER_AREA)
-            for label, x, y, w, h in item.labels:
+            for row in item.rows:
+                x, y, w, h = row.box
                 low = (int((x - w / 2) * 120), int((y - h / 2) * 120))
                 high = (int((x + w / 2) * 120), int((y + h / 2) * 120))
-                cv2.rectangle(tile, low, high, (0, 160, 230) if label == 0 else (200, 120, 0), 2)
-                cv2.putText(tile, names[int(label)], (3, 114), 0, 0.4, (255, 255, 255), 1)
+                cv2.rectangle(tile, low, high, (0, 160, 230) if row.label == 0 else (200, 120, 0), 2)
+                cv2.putText(tile, names[row.label], (3, 114), 0, 0.4, (255, 255, 255), 1)
             tiles.append(tile)
     while len(tiles) % 8:
         tiles.append(np.zeros((120, 120, 3), np.uint8))
@@ -214,22 +242,22 @@ def contact_sheet(out: Path, sides: dict[str, list[Item]], names: list[str], see
 
 
 def prepare(args: argparse.Namespace) -> Report:
+    report = Report()
     if args.source.is_dir():
         names = args.classes or sorted(p.name for p in args.source.iterdir() if p.is_dir())
-        items = from_folders(args.source, names)
+        words, items = Vocabulary(names), from_folders(args.source, names)
     else:
-        names, items = from_yolo(args.source)
+        words, items = from_yolo(args.source, report)
     if args.map:
-        names = map_classes(names, items, dict(pair.split("=", 1) for pair in args.map))
+        words = map_classes(words, items, dict(pair.split("=", 1) for pair in args.map))
     if not items:
         raise DataError(f"{args.source}: no pictures; it must be a folder per class or a data.yaml")
-    report = Report()
     items = examine(items, report, args.find_faces, args.least_sharp)
     items = without_duplicates(items, report, args.duplicate_bits, args.near_bits)
     sides = split(items, args.val, args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
-    write(args.out, names, sides, report, args.gabor)
-    contact_sheet(args.out, sides, names, args.seed)
+    write(args.out, words, sides, report, args.gabor)
+    contact_sheet(args.out, sides, words.names, args.seed)
     return report
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 from collections import Counter
@@ -39,8 +40,8 @@ def calibration(data: DataSet, size: int, count: int, seed: int = 0) -> Iterator
     """
     files = data.files("train")
     random.Random(seed).shuffle(files)
-    for path in files[:count]:
-        square = Letterbox.of(data.read(path).image, size).image[:, :, ::-1]
+    for picture in itertools.islice(data.readable(files), count):
+        square = Letterbox.of(picture.image, size).image[:, :, ::-1]
         value = square.astype(np.float32) / 255
         value[0, 0, :2] = 0, 1
         yield {"args_0": value[None]}

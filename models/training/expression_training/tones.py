@@ -20,9 +20,9 @@ GREY = 4.0
 
 def group(picture: Picture) -> str | None:
     """Of a picture's only face; `None` for grey pictures and for any other number of faces."""
-    if len(picture.boxes) != 1:
+    if len(picture.labels.boxes) != 1:
         return None
-    left, top, right, bottom = picture.boxes[0]
+    left, top, right, bottom = picture.labels.boxes[0]
     w, h = right - left, bottom - top
     rows = slice(int(top + 0.35 * h), int(top + 0.65 * h) + 1)
     columns = slice(int(left + 0.3 * w), int(left + 0.7 * w) + 1)

@@ -7,9 +7,19 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from expression_training.boxes import complete_iou, decode, iou
-from expression_training.loss import Targets, assign, detection_loss, distribution_focal_loss
-from expression_training.network import YOLO12
+from expression_training.boxes import anchors, complete_iou, decode, flatten, iou
+from expression_training.loss import (
+    LEAST_REACH,
+    Targets,
+    Weights,
+    assign,
+    detection_loss,
+    distribution_focal_loss,
+    face_loss,
+    ignored_cells,
+)
+from expression_training.network import STRIDES, YOLO12, Description
+from expression_training.weights import adopt, build, load_weights, save_weights
 
 # millions of parameters and GFLOPs with 80 classes at 640 pixels
 PUBLISHED = {"n": (2.6, 6.5), "s": (9.3, 21.4), "m": (20.2, 67.5), "l": (26.4, 88.9), "x": (59.1, 199.0)}
@@ -18,7 +28,7 @@ PUBLISHED = {"n": (2.6, 6.5), "s": (9.3, 21.4), "m": (20.2, 67.5), "l": (26.4, 8
 @pytest.mark.parametrize("scale", PUBLISHED)
 def test_size_is_within_three_percent_of_the_published_table(scale):
     with torch.device("meta"):
-        network = YOLO12(scale, 80, "silu").eval()
+        network = YOLO12(Description(scale, "silu"), 80).eval()
         counter = FlopCounterMode(display=False)
         with counter, torch.no_grad():
             network(torch.empty(1, 3, 640, 640))
@@ -30,31 +40,93 @@ def test_size_is_within_three_percent_of_the_published_table(scale):
     assert convolutions / 1e9 == pytest.approx(gflops, rel=0.03)
 
 
-def a_batch(count=2, size=64):
+def a_batch(count=2, size=64, boxes=((8.0, 8.0, 40.0, 48.0),), shares=None, ignored=()):
+    """The same faces in every picture of noise; of the first class unless `shares` says another."""
     torch.manual_seed(0)
-    images = torch.rand(count, 3, size, size)
-    boxes = torch.tensor([[[8.0, 8.0, 40.0, 48.0]]]).repeat(count, 1, 1)
-    return images, Targets(boxes, torch.zeros(count, 1, dtype=torch.long), torch.ones(count, 1).bool())
+    boxes = torch.tensor(boxes)
+    shares = torch.tensor([[1.0, 0.0]] * len(boxes) if shares is None else shares)
+    regions = torch.tensor(ignored).reshape(-1, 4)
+    return torch.rand(count, 3, size, size), Targets.of([(boxes, shares, regions)] * count, 2)
+
+
+LEVELS = [(8,), (8, 16), (8, 16, 32)]
 
 
 @pytest.mark.parametrize("scale", ["n", "l"])
-def test_gradients_reach_every_parameter(scale):
-    network = YOLO12(scale, 2)
-    images, truth = a_batch()
-    # every bin and class must be wanted somewhere for its bias to move
-    loss, _ = detection_loss(network(images), truth)
+@pytest.mark.parametrize("levels", LEVELS)
+def test_gradients_reach_every_parameter(scale, levels):
+    network = YOLO12(Description(scale, levels=levels), 2)
+    # one face for each level: of a few cells of its own
+    images, truth = a_batch(
+        size=128, boxes=[(4.0, 4.0, 30.0, 36.0), (20.0, 40.0, 76.0, 104.0), (0.0, 2.0, 128.0, 126.0)]
+    )
+    loss, parts = detection_loss(network(images), truth)
     loss.backward()
+    assert all(parts.positives), parts.positives
     still = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
-    # of the three levels, those no face was assigned to teach their box branch nothing
-    assert not [name for name in still if not name.startswith("head.box")], still
+    assert not still
+
+
+@pytest.mark.parametrize("size", [128, 224])
+def test_before_any_training_faces_of_every_size_have_cells_and_every_level_has_faces(size):
+    network = YOLO12(Description(), 2)
+    total = np.zeros(3, int)
+    for side in (4.0, 6.0, 10.0, 20.0, 40.0, 80.0, 120.0):
+        low = size * 0.45 - side / 2
+        images, truth = a_batch(1, size, boxes=[(low, low, low + side, low + side * 1.2)])
+        with torch.no_grad():
+            _, parts = detection_loss(network(images), truth)
+        assert sum(parts.positives) > 0, side
+        total += parts.positives
+    assert (total > 0).all(), total
+
+
+@pytest.mark.parametrize("levels", LEVELS)
+def test_fewer_levels_give_what_the_whole_network_gives_at_them(levels):
+    torch.manual_seed(1)
+    whole = YOLO12(Description(), 2).eval()
+    part = YOLO12(Description(levels=levels), 2).eval()
+    assert adopt(part, whole.state_dict()) == []
+    images = torch.rand(1, 3, 96, 96)
+    with torch.no_grad():
+        pairs = zip(whole(images)[: len(levels)], part(images), strict=True)
+        assert all(torch.equal(a, b) for wanted, got in pairs for a, b in zip(wanted, got, strict=True))
+
+
+def test_impossible_networks_are_refused():
+    for wrong in ({"levels": (16,)}, {"levels": ()}, {"scale": "z"}, {"act": "tanh"}):
+        with pytest.raises(ValueError):
+            Description(**wrong)
+
+
+def test_a_network_with_less_takes_what_fits_and_names_the_rest():
+    torch.manual_seed(1)
+    weights = YOLO12(Description(), 2).state_dict()
+    small = YOLO12(Description(levels=(8,), attention=(1, 2), separable_box=True), 2)
+    missing = adopt(small, weights)
+    assert missing and all(name.startswith("head.box") for name in missing)
+    joined = small.s4.cv2.conv.weight
+    assert torch.equal(joined, weights["s4.cv2.conv.weight"][:, : joined.shape[1]])
+    assert torch.equal(small.s4.m[0][0].attn.qkv.conv.weight, weights["s4.m.0.0.attn.qkv.conv.weight"])
+
+
+def test_weights_on_disk_say_which_network_they_belong_to(tmp_path):
+    description = Description(levels=(8,), attention=(1, 1))
+    network = YOLO12(description, 2).eval()
+    save_weights(tmp_path / "w.safetensors", network)
+    assert load_weights(tmp_path / "w.safetensors")[1] == description
+    again = build(tmp_path / "w.safetensors", 2)
+    images = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.allclose(network(images)[0][0], again(images)[0][0], atol=0.05)
 
 
 def test_a_face_without_overlap_and_an_empty_picture_have_finite_losses():
-    network = YOLO12("n", 2)
+    network = YOLO12(Description(), 2)
     images, truth = a_batch()
     truth.valid[:] = False
     loss, parts = detection_loss(network(images), truth)
-    assert torch.isfinite(loss) and parts[1] == 0
+    assert torch.isfinite(loss) and parts.box == 0
 
 
 def slow_iou(a, b):
@@ -97,10 +169,10 @@ def slow_assign(scores, boxes, points, truth_boxes, truth_classes):
         rated = []
         for n, (x, y) in enumerate(points):
             if box[0] < x < box[2] and box[1] < y < box[3]:
-                overlap = slow_iou(box, boxes[n])
+                overlap = max(slow_iou(box, boxes[n]), 1e-3)
                 rated.append((scores[n][label] ** 0.5 * overlap**6, overlap, n))
-        for metric, overlap, n in sorted(rated, reverse=True)[:10]:
-            if metric > 1e-9 and (n not in owner or overlap > owner[n][1]):
+        for _, overlap, n in sorted(rated, reverse=True)[:10]:
+            if n not in owner or overlap > owner[n][1]:
                 owner[n] = (g, overlap)
     return {n: g for n, (g, _) in owner.items()}
 
@@ -114,10 +186,81 @@ def test_assignment_equals_a_slow_reference():
     near = faces[rng.integers(0, 2, len(points))]
     boxes = (near + rng.uniform(-12, 12, near.shape)).astype(np.float32)
     scores = rng.uniform(0.05, 0.95, (len(points), 2)).astype(np.float32)
-    truth = Targets(torch.tensor(faces)[None], torch.tensor([classes]), torch.ones(1, 2).bool())
+    truth = Targets.of([(torch.tensor(faces), torch.eye(2)[classes], torch.zeros(0, 4))], 2)
+    strides = torch.full((len(points), 1), 8.0)
     positive, owner, aligned = assign(
-        torch.tensor(scores)[None], torch.tensor(boxes)[None], torch.tensor(points), truth
+        torch.tensor(scores)[None], torch.tensor(boxes)[None], torch.tensor(points), strides, truth
     )
     found = {n: owner[0, n].item() for n in positive[0].nonzero().flatten().tolist()}
     assert found == slow_assign(scores, boxes, points, faces, classes)
     assert aligned[positive].max() <= 1 and (aligned[~positive] == 0).all()
+
+
+def outputs_of(size=64, logit=-3.0):
+    """A head of one level that everywhere says the same, as a leaf to ask for gradients."""
+    cells = size // STRIDES[0]
+    box = torch.zeros(1, 64, cells, cells)
+    cls = torch.full((1, 2, cells, cells), logit, requires_grad=True)
+    return [(box, cls)]
+
+
+def class_gradient(truth, logit=-3.0, weights=None):
+    outputs = outputs_of(logit=logit)
+    loss, _ = detection_loss(outputs, truth, weights or Weights(box=0, distribution=0))
+    loss.backward()
+    return outputs[0][1].grad[0]
+
+
+def test_an_ignored_region_counts_neither_as_face_nor_as_background():
+    _, without = a_batch(1, boxes=[(4.0, 4.0, 24.0, 24.0)])
+    _, ignoring = a_batch(1, boxes=[(4.0, 4.0, 24.0, 24.0)], ignored=[(32.0, 32.0, 64.0, 64.0)])
+    plain, spared = class_gradient(without), class_gradient(ignoring)
+    assert (plain[:, 4:, 4:] > 0).all() and (spared[:, 4:, 4:] == 0).all()
+    assert torch.equal(plain[:, :4], spared[:, :4])
+
+
+def test_a_cell_whose_box_mostly_is_in_an_ignored_region_is_spared_too():
+    points = torch.tensor([[12.0, 12.0], [12.0, 60.0]])
+    boxes = torch.tensor([[[16.0, 0.0, 40.0, 24.0], [0.0, 50.0, 24.0, 70.0]]])
+    ignored = ignored_cells(boxes, points, torch.tensor([[[16.0, 0.0, 60.0, 30.0]]]))
+    assert ignored.tolist() == [[True, False]]
+
+
+def test_a_face_without_a_class_teaches_that_it_is_a_face_and_no_class():
+    box = (16.0, 16.0, 48.0, 48.0)
+    known, unknown = (
+        class_gradient(a_batch(1, boxes=[box], shares=[s])[1]) for s in ([1.0, 0.0], [0.0, 0.0])
+    )
+    cells = (known[0] < 0).nonzero()
+    assert len(cells) > 0
+    for row, column in cells.tolist():
+        happy, other = unknown[:, row, column]
+        # both classes are pulled up alike, where a known class pulls up its own alone
+        assert happy < 0 and happy == pytest.approx(other.item())
+        assert known[1, row, column] > known[0, row, column]
+
+
+def test_the_loss_of_a_face_is_least_where_its_confidences_add_up_to_what_is_wanted():
+    wanted = torch.tensor(0.8)
+    at = lambda a, b: face_loss(torch.tensor([a, b]).logit(), wanted).item()  # noqa: E731
+    assert at(0.4, 0.4) == pytest.approx(at(0.7, 0.1), abs=1e-5)
+    assert at(0.4, 0.4) < min(at(0.5, 0.5), at(0.3, 0.3))
+
+
+def test_a_share_is_what_its_class_s_confidence_is_drawn_to():
+    box = (16.0, 16.0, 48.0, 48.0)
+    sharp = Weights(box=0, distribution=0, smoothing=0)
+    soft = class_gradient(a_batch(1, boxes=[box], shares=[[0.7, 0.3]])[1], weights=sharp)
+    row, column = divmod(int(soft[0].argmin()), 8)
+    assert soft[0, row, column] < soft[1, row, column] < 0
+
+
+def test_every_small_face_has_a_cell_wherever_it_lies():
+    points, strides = anchors(outputs_of())
+    box, cls = flatten(outputs_of())
+    predicted = decode(box, points, strides)
+    for side in (2.0, 5.0, LEAST_REACH * 8 - 1):
+        for x, y in [(16.0, 16.0), (20.0, 20.0), (17.5, 30.9), (40.0, 12.3)]:
+            _, truth = a_batch(1, boxes=[(x - side / 2, y - side / 2, x + side / 2, y + side / 2)])
+            positive, _, aligned = assign(cls.sigmoid(), predicted, points, strides, truth)
+            assert positive.any() and aligned.max() > 0, (side, x, y)

@@ -10,10 +10,12 @@ import pytest
 import torch
 
 from expression_training import evaluate, export, prepare, train
-from expression_training.augment import Augmented, Batches, low_light
-from expression_training.dataset import DataError, DataSet, Letterbox, read_labels
+from expression_training.augment import Augmented, Batches, Mix
+from expression_training.dataset import DataError, DataSet, Letterbox
 from expression_training.detect import tflite_runner, torch_runner
 from expression_training.gabor import sharpness
+from expression_training.light import low_light
+from expression_training.network import YOLO12, Description
 from expression_training.tflite import Interpreter
 
 OPTIONS = replace(
@@ -68,31 +70,39 @@ def test_blur_lowers_sharpness(dataset):
     assert sharpness(cv2.GaussianBlur(image, (0, 0), 4)) < 0.7 * sharpness(image)
 
 
-def test_labels_with_mistakes_are_refused_with_their_line(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("0 .5 .5 .1 .1\n5 .5 .5 .1 .1\n")
-    with pytest.raises(DataError, match=r"a\.txt:2"):
-        read_labels(path, 2)
-
-
 def test_augmentation_depends_on_nothing_but_its_seed(dataset):
     pictures = DataSet.open(dataset).load("train", 3)
-    first, again, other = (Augmented(pictures, 0.5, 0.5, seed) for seed in (4, 4, 5))
-    for index in range(8):
-        a, b = first[index, 96], again[index, 96]
+    mix = Mix(mosaic=0.4, collage=0.3, letterboxed=0.5)
+    first, again, other, later = (
+        Augmented(pictures, mix, seed, epoch) for seed, epoch in ((4, 0), (4, 0), (5, 0), (4, 1))
+    )
+    for index in range(24):
+        key = (index, index, 96)
+        a, b = first[key], again[key]
         assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
-        boxes = a[2]
-        assert ((boxes >= 0) & (boxes <= 96)).all() and (boxes[:, 2:] > boxes[:, :2]).all()
-    assert not torch.equal(first[0, 96][0], other[0, 96][0])
+        for boxes in (a[1], a[3]):
+            assert ((boxes >= 0) & (boxes <= 96)).all() and (boxes[:, 2:] > boxes[:, :2]).all()
+        assert a[0].shape == (96, 96, 3) and len(a[1]) == len(a[2])
+    for changed in (other, later):
+        assert not torch.equal(first[0, 0, 96][0], changed[0, 0, 96][0])
+    # drawn twice in an epoch, a picture is not the same twice
+    assert not torch.equal(first[0, 0, 96][0], first[1, 0, 96][0])
 
 
 def test_batches_draw_every_picture_once_at_one_of_the_sizes():
-    batches = Batches(20, 4, (96, 128), seed=1)
+    batches = Batches(range(20), 4, (96, 128), seed="1/0")
     drawn = list(batches)
     assert len(drawn) == len(batches) == 5 and drawn == list(batches)
-    assert sorted(index for batch in drawn for index, _ in batch) == list(range(20))
-    assert all(len({size for _, size in batch}) == 1 for batch in drawn)
-    assert {size for batch in drawn for _, size in batch} == {96, 128}
+    assert drawn != list(Batches(range(20), 4, (96, 128), seed="1/1"))
+    assert sorted(index for batch in drawn for _, index, _ in batch) == list(range(20))
+    assert sorted(place for batch in drawn for place, _, _ in batch) == list(range(20))
+    assert all(len({size for *_, size in batch}) == 1 for batch in drawn)
+    assert {size for batch in drawn for *_, size in batch} == {96, 128}
+
+
+def test_an_epoch_may_be_a_part_of_what_is_drawn():
+    batches = list(Batches([0, 0, 0, 1], 2, (96,), seed="1/0", samples=2))
+    assert len(batches) == 1 and len(batches[0]) == 2
 
 
 def test_low_light_is_darker_and_noisier(dataset):
@@ -104,22 +114,61 @@ def test_low_light_is_darker_and_noisier(dataset):
     assert image.mean() > means[0] > means[2]
 
 
-def test_a_checkpoint_goes_on_exactly_where_it_was(dataset, tmp_path):
+class Stopped(Exception):
+    pass
+
+
+def test_a_stopped_run_goes_on_exactly_where_it_was(dataset, tmp_path, monkeypatch):
     data = DataSet.open(dataset)
-    whole = train.train(data, tmp_path / "whole", OPTIONS, None, None)
-    interrupted = train.Trainer(OPTIONS, 2)
-    interrupted.save(tmp_path / "state.pt")
-    fresh = train.Trainer(replace(OPTIONS, seed=9), 2)
-    fresh.load(tmp_path / "state.pt")
-    samples = Augmented(data.load("train"), 0, 0, 1)
-    images, truth = train.collate([samples[index, 96] for index in range(4)])
-    for trainer in (interrupted, fresh):
-        trainer.train_step(images, truth, 0.1)
-    pairs = zip(interrupted.network.parameters(), fresh.network.parameters(), strict=True)
+    whole = train.train(data, tmp_path / "whole", OPTIONS)
+    save = train.Trainer.save
+
+    def save_and_stop(trainer, path):
+        save(trainer, path)
+        raise Stopped
+
+    with monkeypatch.context() as patched, pytest.raises(Stopped):
+        patched.setattr(train.Trainer, "save", save_and_stop)
+        train.train(data, tmp_path / "parts", OPTIONS)
+    parts = train.train(data, tmp_path / "parts", OPTIONS)
+    assert whole.epoch == parts.epoch == 2 and whole.step == parts.step
+    pairs = zip(whole.network.parameters(), parts.network.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
-    assert (tmp_path / "whole" / "log.csv").read_text().count("\n") == 3
+    log = (tmp_path / "whole" / "log.csv").read_text()
+    assert log.count("\n") == 3 and "positives" in log.splitlines()[0]
     assert (tmp_path / "whole" / "curves.png").stat().st_size > 1000
-    assert whole.epoch == 2
+
+
+def test_two_processes_train_one_network(dataset, tmp_path):
+    data, once = DataSet.open(dataset), replace(OPTIONS, epochs=1)
+    train.train(data, tmp_path / "two", once, processes=2)
+    alone = train.train(data, tmp_path / "one", once)
+    both = train.Trainer(once, 2)
+    both.load(tmp_path / "two" / "last.pt")
+    assert both.step == alone.step and both.seconds > 0
+    # norms see half a batch, so that the numbers are near and not equal
+    pairs = zip(both.network.parameters(), alone.network.parameters(), strict=True)
+    assert all(torch.allclose(a, b, atol=0.05) for a, b in pairs)
+
+
+def test_a_part_of_a_batch_for_each_process():
+    whole = list(Batches(range(20), 4, (96, 128), "1/0"))
+    parts = [list(Batches(range(20), 4, (96, 128), "1/0", part=(rank, 2))) for rank in range(2)]
+    assert [sorted(a + b) for a, b in zip(*parts, strict=True)] == [sorted(batch) for batch in whole]
+
+
+def test_a_run_goes_on_only_with_its_own_options(dataset, tmp_path):
+    train.Trainer(OPTIONS, 2).save(tmp_path / "last.pt")
+    train.Trainer(replace(OPTIONS, epochs=7), 2).load(tmp_path / "last.pt")  # longer is no other run
+    for changed in (replace(OPTIONS, lr=1.0), replace(OPTIONS, network=Description(levels=(8,)))):
+        with pytest.raises(DataError, match="another --out"):
+            train.Trainer(changed, 2).load(tmp_path / "last.pt")
+
+
+def test_a_log_gets_no_progress_bar(dataset, tmp_path, capsys):
+    train.train(DataSet.open(dataset), tmp_path, replace(OPTIONS, epochs=1))
+    printed = capsys.readouterr()
+    assert "epoch=1" in printed.out and "\r" not in printed.err and "%|" not in printed.err
 
 
 @pytest.fixture(scope="module")
@@ -131,13 +180,14 @@ def overfitted(dataset):
     trainer = train.Trainer(options, 2)
     trainer.network.train()
     samples = [p for p in pictures]
-    images, boxes, classes = [], [], []
+    images, boxes, shares = [], [], []
     for picture in samples:
         letterbox = Letterbox.of(picture.image, 96)
         images.append(torch.from_numpy(letterbox.image[:, :, ::-1].copy()))
-        boxes.append(torch.from_numpy(picture.boxes * letterbox.scale))
-        classes.append(torch.from_numpy(picture.classes))
-    batch, truth = train.collate(list(zip(images, classes, boxes, strict=True)))
+        boxes.append(torch.from_numpy(picture.labels.boxes * letterbox.scale))
+        shares.append(torch.from_numpy(picture.labels.shares))
+    ignored = [torch.zeros(0, 4)] * len(images)
+    batch, truth = train.collate(list(zip(images, boxes, shares, ignored, strict=True)))
     for _ in range(220):
         trainer.train_step(batch, truth, 0.0)
     return data, trainer
@@ -147,17 +197,17 @@ def test_a_dozen_pictures_can_be_learnt_by_heart(overfitted):
     data, trainer = overfitted
     run = torch_runner(trainer.network)
     right = 0
-    faces = [p for p in data.load("train")[:12] if len(p.boxes)]
+    faces = [p for p in data.load("train")[:12] if len(p.labels.boxes)]
     for picture in faces:
         found = evaluate.detect(run, picture.image, 96)
-        right += len(found) > 0 and found[0][5] == picture.classes[0]
+        right += len(found) > 0 and found[0][5] == picture.labels.classes[0]
     assert right >= len(faces) - 1
 
 
 def test_the_exported_model_runs_in_the_daemon_s_runtime_and_agrees(dataset, tmp_path):
     data = DataSet.open(dataset)
     torch.manual_seed(3)
-    network = export.YOLO12("n", 2).eval()
+    network = YOLO12(Description(), 2).eval()
     float_model, int8_model = tmp_path / "float.tflite", tmp_path / "m.tflite"
     export.to_float(network, 224, float_model)
     export.to_int8(float_model, int8_model, list(export.calibration(data, 224, 16)))

@@ -15,16 +15,20 @@ use expressiond::mqtt::queue::Queue;
 use expressiond::pixels::frame::Frame;
 use expressiond::tracks::{Change, ChangeKind, ExpressionSettings, Tracker, TrackingSettings};
 
-/// Frames before the clock counts: caches, clocks of the processor, lazy memory.
+/// Frames that are not measured: the first ones fill caches, raise the processor's clock and
+/// allocate memory.
 const WARM_UP: usize = 5;
 const NAMES: [&str; 7] =
     ["capture", "decode", "letterbox", "inference", "head", "tracking", "publish"];
 
+/// One input on one number of threads.
 #[derive(Clone, Debug, Serialize)]
-pub struct Run {
+pub(crate) struct Run {
     pub input: &'static str,
     pub threads: usize,
+    /// Frames in a second, one after the other.
     pub fps: f64,
+    /// Of all threads together, in milliseconds.
     pub cpu_ms_per_frame: f64,
     /// Share of the CPU time that is not the network's, 0 to 1.
     pub overhead: f64,
@@ -33,13 +37,13 @@ pub struct Run {
 
 /// Milliseconds of one stage.
 #[derive(Clone, Debug, Serialize)]
-pub struct Stage {
+pub(crate) struct Stage {
     pub name: &'static str,
     pub p50_ms: f64,
     pub p95_ms: f64,
 }
 
-/// Where an event that this frame might cause goes: as far as the outbox.
+/// What the daemon does with an event, as far as the outbox.
 struct Publishing {
     recorder: Recorder,
     queue: Queue,
@@ -59,7 +63,8 @@ impl Publishing {
         Self { recorder: Recorder::new(origin, system_randomness()), queue }
     }
 
-    /// One event, though most frames cause none.
+    /// Makes one event of each frame, though most frames cause none: the cost of the
+    /// worst frame.
     fn publish(&mut self, found: &[Detection], frame: &Frame) -> Result<()> {
         let change = Change {
             track: 1,
@@ -78,7 +83,8 @@ impl Publishing {
     }
 }
 
-pub fn measure(
+/// Times `count` frames, each copied, detected, tracked and published.
+pub(crate) fn measure(
     input: &'static str,
     frame: &Frame,
     threads: usize,
@@ -98,12 +104,13 @@ pub fn measure(
             (begin, cpu, inference_cpu) = (Instant::now(), cpu_time(), Duration::ZERO);
         }
         let start = Instant::now();
-        copy.clone_from(frame); // what a source does with the driver's buffer
+        // A source copies each frame out of the driver's buffer.
+        copy.clone_from(frame);
         let captured = start.elapsed();
         let before = cpu_time();
         let timing = detector.detect(&copy, &mut found)?;
         let detect_cpu = cpu_time() - before;
-        // all but the network runs on this thread alone: its wall time is CPU time
+        // Only the network has threads of its own: the wall time of the rest is CPU time.
         let around = timing.decode + timing.letterbox + timing.head;
         inference_cpu += detect_cpu.saturating_sub(around);
         let start = Instant::now();
@@ -138,7 +145,7 @@ fn stage(name: &'static str, times: &mut [Duration]) -> Stage {
 }
 
 /// CPU time of all threads of this process.
-pub fn cpu_time() -> Duration {
+pub(crate) fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }

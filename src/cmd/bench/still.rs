@@ -11,21 +11,25 @@ use expressiond::detector::Detector;
 use expressiond::error::Result;
 use expressiond::pixels::frame::Frame;
 
-/// Played in this much time of the pace's clock, as fast as the board can.
+/// How many seconds of a still room are measured. They pass on the clock that the pace is
+/// given, not on the wall: frames follow each other as fast as the board takes them.
 const SECONDS: u32 = 30;
+/// Frames in such a second.
 const FPS: u32 = 15;
 
 /// CPU time in milliseconds for a second of a camera's frames.
 #[derive(Clone, Debug, Serialize)]
-pub struct Still {
+pub(crate) struct Still {
+    /// While every frame is looked at.
     pub looking_cpu_ms_per_s: f64,
+    /// Once the pace has found that nothing moves.
     pub idle_cpu_ms_per_s: f64,
     /// How many times less the second is than the first.
     pub ratio: f64,
 }
 
 /// The same frame again and again, as if no face were followed.
-pub fn measure(frame: &Frame, detector: Detector) -> Result<Still> {
+pub(crate) fn measure(frame: &Frame, detector: Detector) -> Result<Still> {
     let mut attention = Attention::new(detector, Some(Pace::new(Settings::default())));
     let rest = Settings::default().idle_after_s as u32;
     let looking = play(&mut attention, frame, 0, rest)?;
@@ -37,11 +41,13 @@ pub fn measure(frame: &Frame, detector: Detector) -> Result<Still> {
     })
 }
 
+/// CPU time in milliseconds for each second of frames, from one second to another.
 fn play(attention: &mut Attention, frame: &Frame, from: u32, to: u32) -> Result<f64> {
     let (mut copy, mut found) = (frame.clone(), Vec::new());
     let begin = cpu_time();
     for number in from * FPS..to * FPS {
-        copy.clone_from(frame); // capture goes on
+        // The capture thread copies frames also while nothing is looked at.
+        copy.clone_from(frame);
         let now = Duration::from_secs(1) * number / FPS;
         attention.see(&copy, now, false, false, &mut found)?;
     }

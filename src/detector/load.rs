@@ -5,17 +5,14 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::catalogue;
-use super::catalogue::{Entry, Origin};
-use super::flat_head::largest_side;
-use super::layout::{input_size, recognise};
+use super::catalogue::{self, ModelFile, ModelOrigin};
+use super::flat_head::{Flat, Unit, largest_side};
+use super::layout::{Head, input_size, recognise};
+use super::metadata::{self, Metadata};
 use super::sample::Output;
-use super::sidecar::{SelfTest, SideCar, check_classes};
+use super::sidecar::{Layout, SelfTest, SideCar, check_classes};
 use super::tflite::{Dtype, Engine};
-use super::{
-    Detection, Detector, ModelError, ModelInfo, Seen, Settings, layout, signature, tflite, trial,
-    zip_tail,
-};
+use super::{Detection, Detector, ModelError, ModelInfo, Seen, Settings, signature, tflite, trial};
 use crate::geometry::Rect;
 use crate::pixels::preprocess::Preprocessor;
 use crate::pixels::tensor::{Encoding, InputSpec, TensorBuffer};
@@ -26,13 +23,13 @@ const USUAL_NMS_IOU: f32 = 0.5;
 const USUAL_THRESHOLD: f32 = 0.5;
 /// The self-test's box may move this much between boards (rounding), not more.
 const SELF_TEST_IOU: f32 = 0.5;
-/// Anchors at the edge may claim boxes somewhat larger than the picture; in pixels
-/// they would be a hundred times larger.
+/// Anchors at the edge may claim boxes somewhat larger than the picture, in shares of its
+/// sides; the same number in pixels would make all boxes tiny.
 const LARGEST_SHARE: f32 = 4.0;
 
 pub(super) fn load(settings: &Settings) -> Result<Detector, ModelError> {
     if !settings.path.as_os_str().is_empty() {
-        return open(settings, &Entry::named(&settings.path));
+        return open(settings, &ModelFile::named(&settings.path));
     }
     let mut refused = Vec::new();
     for entry in catalogue::entries(settings) {
@@ -50,7 +47,7 @@ pub(super) fn load(settings: &Settings) -> Result<Detector, ModelError> {
     Err(ModelError::All(refused))
 }
 
-fn open(settings: &Settings, entry: &Entry) -> Result<Detector, ModelError> {
+fn open(settings: &Settings, entry: &ModelFile) -> Result<Detector, ModelError> {
     admit(settings, entry).map_err(|reason| {
         // a side-car's error names its own path
         if matches!(reason, ModelError::SideCar { .. }) {
@@ -67,15 +64,15 @@ struct Files {
     card: Option<SideCar>,
 }
 
-fn read(settings: &Settings, entry: &Entry) -> Result<Files, ModelError> {
-    let Entry { path, origin, .. } = entry;
+fn read(settings: &Settings, entry: &ModelFile) -> Result<Files, ModelError> {
+    let ModelFile { path, origin, .. } = entry;
     let side_car = read_side_car(path)?;
-    if *origin == Origin::Package {
+    if *origin == ModelOrigin::Package {
         // Before anything in it is believed.
         signature::check(path, side_car.as_deref().unwrap_or_default(), &settings.keys)?;
     }
     let card = side_car.map(|bytes| parse_side_car(path, &bytes)).transpose()?;
-    if *origin == Origin::Package {
+    if *origin == ModelOrigin::Package {
         check_package(path, card.as_ref())?;
     }
     let bytes = std::fs::read(path).map_err(ModelError::Read)?;
@@ -86,21 +83,28 @@ fn read(settings: &Settings, entry: &Entry) -> Result<Files, ModelError> {
     Ok(Files { bytes, sha256, card })
 }
 
-fn admit(settings: &Settings, entry: &Entry) -> Result<Detector, ModelError> {
+fn admit(settings: &Settings, entry: &ModelFile) -> Result<Detector, ModelError> {
     let path = entry.path.clone();
     let Files { bytes, sha256, card } = read(settings, entry)?;
-    if entry.origin == Origin::Package {
+    if entry.origin == ModelOrigin::Package {
         trial::run(&path, settings.threads)?;
     }
     tflite::check_mark(&bytes)?;
-    let classes = match &card {
-        Some(card) => card.classes.clone(),
-        None => classes_inside(&bytes)?,
+    let (classes, claim) = match &card {
+        // The owner's word about a file counts more than its exporter's.
+        Some(card) => {
+            let inside = metadata::read(&bytes).ok().flatten();
+            (card.classes.clone(), inside.and_then(|about| claim(&about)).or(Some(card.layout)))
+        }
+        None => {
+            let inside = classes_inside(&bytes)?;
+            (inside.classes.clone(), claim(&inside))
+        }
     };
     // The very bytes that were hashed are the ones that run.
     let engine = Engine::new(bytes, settings.threads)?;
     let size = input_size(&engine.input)?;
-    let head = recognise(&engine.outputs, size, classes.len())?;
+    let head = recognise(&engine.outputs, size, classes.len(), claim)?;
     if let Some(card) = &card {
         card.agrees(head.layout(), size, &engine.input, &engine.outputs)
             .map_err(|reason| side_car_error(&path, reason))?;
@@ -141,7 +145,7 @@ fn admit(settings: &Settings, entry: &Entry) -> Result<Detector, ModelError> {
         self_test: Vec::new(),
         refused: Vec::new(),
     };
-    refuse_pixels(&mut detector)?;
+    try_blank(&mut detector)?;
     match card.and_then(|card| card.self_test) {
         Some(test) => self_test(&mut detector, &test)?,
         None => log::warn!("model {} has no self-test in its side-car", detector.info.id),
@@ -184,32 +188,48 @@ fn side_car_error(model: &Path, reason: String) -> ModelError {
     ModelError::SideCar { path: SideCar::path_of(model).display().to_string(), reason }
 }
 
-/// Class names that travel in the file itself.
-fn classes_inside(bytes: &[u8]) -> Result<Vec<String>, ModelError> {
-    let classes = zip_tail::class_names(bytes).ok_or(ModelError::NoClasses)?;
-    check_classes(&classes)
-        .map_err(|reason| ModelError::Layout(format!("metadata.json in the file: {reason}")))?;
-    Ok(classes)
+/// What travels in the file itself, with its class names.
+fn classes_inside(bytes: &[u8]) -> Result<Metadata, ModelError> {
+    let about = metadata::read(bytes).map_err(ModelError::Layout)?;
+    let about = about.filter(|about| !about.classes.is_empty()).ok_or(ModelError::NoClasses)?;
+    check_classes(&about.classes)
+        .map_err(|reason| ModelError::Layout(format!("the class names in the file: {reason}")))?;
+    Ok(about)
 }
 
-/// The one-output layout gives shares of the input's sides. Exports that give
-/// pixels look the same from outside; only what they say tells them apart.
-fn refuse_pixels(detector: &mut Detector) -> Result<(), ModelError> {
-    let layout::Head::Flat(flat) = detector.head else { return Ok(()) };
+/// The layout that an exporter's words mean, where shapes leave it open.
+fn claim(about: &Metadata) -> Option<Layout> {
+    about.end_to_end.map(|inside| if inside { Layout::EndToEnd } else { Layout::Flat })
+}
+
+/// Runs the network on an empty picture. Flat exports in shares and in pixels look the
+/// same from outside; only the size of their boxes tells them apart. And what cannot be
+/// decoded is refused here, not at the first frame.
+fn try_blank(detector: &mut Detector) -> Result<(), ModelError> {
     detector.engine.run(&detector.input)?;
-    let classes = detector.info.classes.len();
-    let tensor = detector.engine.output(0)?;
-    let side = match Output::of(&tensor, &detector.engine.outputs[0]) {
+    if let Head::Flat(flat) = &mut detector.head {
+        flat.unit = unit(&detector.engine, *flat, &detector.info)?;
+    }
+    detector.decode()
+}
+
+fn unit(engine: &Engine, flat: Flat, info: &ModelInfo) -> Result<Unit, ModelError> {
+    let classes = info.classes.len();
+    let tensor = engine.output(0)?;
+    let side = match Output::of(&tensor, &engine.outputs[0]) {
         Output::Int8(values) => largest_side(flat, values, classes),
         Output::UInt8(values) => largest_side(flat, values, classes),
         Output::Float32(values) => largest_side(flat, values, classes),
     };
     if side <= LARGEST_SHARE {
-        return Ok(());
+        return Ok(Unit::Share);
+    }
+    if side <= LARGEST_SHARE * info.input.width.max(info.input.height) as f32 {
+        return Ok(Unit::Pixel);
     }
     Err(ModelError::Layout(format!(
-        "its boxes are {side:.0} times as large as the picture: coordinates in pixels. Export with \
-         normalised coordinates"
+        "a box of its is {side:.0} wide or high, far more than the {} pixels of its input",
+        info.input
     )))
 }
 

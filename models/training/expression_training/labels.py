@@ -1,0 +1,175 @@
+"""A picture's labels, and the text files that people keep them in.
+
+A line is `class cx cy w h` in shares of the picture (YOLO). Polygons and oriented boxes
+(`class x y x y x y ...`) and key points (`class cx cy w h x y v ...`) become the box around
+them; a sixth column is some detector's confidence and is left out, unless `data.yaml`
+says `share: true`: then it is how sure the class is, and the rest is spread evenly over
+the other classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+#: labels may lie this far outside the picture, by rounding
+TOLERANCE = 0.01
+VISIBILITIES = (0.0, 1.0, 2.0)
+
+
+class DataError(Exception):
+    """A set that cannot be used: names the file, the line and the remedy."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Faces, and regions that count neither as faces nor as background; in pixels."""
+
+    boxes: np.ndarray  # [n, 4] float32: left, top, right, bottom
+    #: [n, classes] float32 distribution; all zero: a face whose class nobody knows
+    shares: np.ndarray
+    ignored: np.ndarray  # [m, 4] float32
+
+    @property
+    def classes(self) -> np.ndarray:
+        """[n] int64, the likeliest; -1: nobody knows."""
+        known = self.shares.sum(1) > 0
+        return np.where(known, self.shares.argmax(1), -1)
+
+    def shifted(self, x: float, y: float) -> Labels:
+        offset = np.array([x, y, x, y], np.float32)
+        return Labels(self.boxes + offset, self.shares, self.ignored + offset)
+
+    @staticmethod
+    def joined(parts: list[Labels]) -> Labels:
+        columns = ([getattr(p, name) for p in parts] for name in ("boxes", "shares", "ignored"))
+        return Labels(*(np.concatenate(column) for column in columns))
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What the numbers in label files mean."""
+
+    #: every name that `data.yaml` lists
+    names: list[str]
+    #: those of them that say "a face" and no more
+    unknown: frozenset[str] = frozenset()
+    #: those that mark a region as neither face nor background
+    ignored: frozenset[str] = frozenset()
+    #: the sixth column is how sure the class is
+    share: bool = False
+    #: numbers for each key point, if `data.yaml` declares some (`kpt_shape`)
+    key_point: int = 0
+
+    @property
+    def classes(self) -> list[str]:
+        """What the network tells apart."""
+        return [name for name in self.names if name not in self.unknown | self.ignored]
+
+    def to_dict(self) -> dict:
+        """As `data.yaml` has it."""
+        words = {"nc": len(self.names), "names": list(self.names)}
+        if self.unknown:
+            words["unknown"] = sorted(self.unknown)
+        if self.ignored:
+            words["ignore"] = sorted(self.ignored)
+        return words | ({"share": True} if self.share else {})
+
+    def labels(self, rows: list[Row], width: int, height: int) -> Labels:
+        classes = self.classes
+        boxes, shares, ignored = [], [], []
+        for row in rows:
+            x, y, w, h = np.array(row.box) * (width, height, width, height)
+            box = (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
+            name = self.names[row.label]
+            if name in self.ignored:
+                ignored.append(box)
+                continue
+            share = np.zeros(len(classes))
+            if name not in self.unknown:
+                share[:] = (1 - row.share) / max(len(classes) - 1, 1)
+                share[classes.index(name)] = row.share
+            boxes.append(box)
+            shares.append(share)
+        return Labels(
+            np.array(boxes, np.float32).reshape(-1, 4),
+            np.array(shares, np.float32).reshape(-1, len(classes)),
+            np.array(ignored, np.float32).reshape(-1, 4),
+        )
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line: class number, box (cx, cy, w, h in shares of the picture), how sure the class is."""
+
+    label: int
+    box: tuple[float, float, float, float]
+    share: float = 1.0
+
+    def text(self, share: bool = False) -> str:
+        numbers = (f"{value:.6f}".rstrip("0").rstrip(".") for value in self.box)
+        return " ".join([str(self.label), *numbers, *([f"{self.share:g}"] if share else [])])
+
+
+def read_rows(path: Path, vocabulary: Vocabulary) -> list[Row]:
+    """No file: no face, as YOLO has it."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: {error}") from error
+    rows = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(parse(line, vocabulary))
+        except ValueError as error:
+            raise DataError(f"{path}:{number}: {error}") from error
+    return rows
+
+
+def parse(line: str, vocabulary: Vocabulary) -> Row:
+    try:
+        label, *numbers = (float(word) for word in line.replace(",", " ").split())
+    except ValueError:
+        raise ValueError(f"'{line}' is not made of numbers") from None
+    if label != int(label) or not 0 <= label < len(vocabulary.names):
+        raise ValueError(f"class {label:g} is not one of the {len(vocabulary.names)} in names")
+    share = 1.0
+    if len(numbers) == 5:
+        *numbers, sixth = numbers
+        share = sixth if vocabulary.share else 1.0
+        if not 0 <= share <= 1:
+            raise ValueError(f"share {share:g} is not from 0 to 1")
+    if len(numbers) != 4:
+        numbers = box_of(numbers, vocabulary.key_point, line)
+    if not all(-TOLERANCE <= value <= 1 + TOLERANCE for value in numbers):
+        raise ValueError(f"'{line}' has a number outside 0 to 1: pixels instead of shares of the picture?")
+    return Row(int(label), tuple(numbers), share)
+
+
+def box_of(numbers: list[float], key_point: int, line: str) -> list[float]:
+    """The box around a polygon, or the one before key points."""
+    more = numbers[4:]
+    points = not key_point and len(more) % 3 == 0 and all(v in VISIBILITIES for v in more[2::3])
+    if more and (points or (key_point and len(more) % key_point == 0)):
+        return numbers[:4]
+    if len(numbers) < 6 or len(numbers) % 2:
+        raise ValueError(f"'{line}' is neither a class and a box nor a polygon nor key points")
+    x, y = numbers[0::2], numbers[1::2]
+    low, high = (min(x), min(y)), (max(x), max(y))
+    return [(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, high[0] - low[0], high[1] - low[1]]
+
+
+def label_file(picture: Path) -> Path:
+    """`images/val/a.jpg` has its labels in `labels/val/a.txt`."""
+    parts = list(picture.parts)
+    for index in range(len(parts) - 1, -1, -1):
+        if parts[index] == "images":
+            parts[index] = "labels"
+            break
+    return Path(*parts).with_suffix(".txt")

@@ -1,0 +1,68 @@
+"""What a detector finds in whole scenes: faces by size, their classes, false alarms.
+
+The daemon's rule: the confidences of both classes together, from `--at` on. `--group`
+takes the pictures whose name starts so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from .dataset import DataSet
+from .detect import tflite_runner, torch_runner
+from .faces import HEIGHTS, Sheet, look, tally
+from .tflite import Interpreter
+from .weights import build
+
+#: below it the daemon does not look (src/detector)
+FLOOR = 0.05
+
+
+def table(name: str, sheets: list[Sheet], levels: list[float], classes: int) -> list[str]:
+    rows = []
+    for level in levels:
+        whole = tally(sheets, level, classes=classes)
+        sizes = []
+        for low, high in zip((0.0, *HEIGHTS), HEIGHTS):
+            part = tally(sheets, level, (low, high + (high == 1)), classes)
+            sizes.append(f"{part.recall:.3f}/{part.class_right:.3f} ({part.faces})")
+        rows.append(
+            f"{name} at {level:.2f}: {whole.pictures} pictures, {whole.faces} faces, "
+            f"found {whole.recall:.3f}, "
+            f"class right {whole.class_right:.3f} of {whole.known} {whole.confused.tolist()}, "
+            f"precision {whole.precision:.3f}, false alarms {whole.alarms}, doubles {whole.doubles}; "
+            f"by height {', '.join(sizes)}"
+        )
+    return rows
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, help="data.yaml")
+    parser.add_argument("--model", type=Path, action="append", default=[], help=".tflite (repeatable)")
+    parser.add_argument("--weights", type=Path, help="checkpoint or .safetensors")
+    parser.add_argument("--size", type=int, default=224, help="input size for --weights")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--group", default="", help="only files whose name starts with this")
+    parser.add_argument("--at", type=float, nargs="+", default=[0.3, 0.4, 0.5, 0.6, 0.7])
+    parser.add_argument("--nms", type=float, default=0.6)
+
+
+def run(args: argparse.Namespace) -> None:
+    data = DataSet.open(args.data)
+    pictures = [p for p in data.pictures(args.split) if p.path.name.startswith(args.group)]
+    runners = {}
+    if args.weights:
+        runners["float"] = (torch_runner(build(args.weights, len(data.names))), args.size, args.nms)
+    for model in args.model:
+        interpreter = Interpreter(model)
+        card = json.loads(model.with_suffix(".json").read_text())
+        runners[model.stem] = (tflite_runner(interpreter), interpreter.input.shape[1], card["nms_iou"])
+    for name, (runner, size, nms) in runners.items():
+        for kind, some in (
+            ("scenes", [p for p in pictures if len(p.labels.boxes) or len(p.labels.ignored)]),
+            ("without a face", [p for p in pictures if not (len(p.labels.boxes) or len(p.labels.ignored))]),
+        ):
+            sheets = look(runner, size, some, len(data.names), nms, FLOOR)
+            print("\n".join(table(f"{name}, {kind}", sheets, args.at, len(data.names))), flush=True)

@@ -1,0 +1,70 @@
+"""Weights on disk: checkpoints and `.safetensors` files, and the networks they belong to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .network import YOLO12, Description
+
+
+def load_weights(path: Path) -> tuple[dict[str, Tensor], Description]:
+    """The averaged weights of a checkpoint, or a `.safetensors` file's, and which network has them."""
+    if path.suffix == ".safetensors":
+        from safetensors import safe_open
+
+        with safe_open(path, "pt") as file:
+            names = list(file.keys())
+            weights = {name: file.get_tensor(name) for name in names}
+            text = (file.metadata() or {}).get("description")
+        description = Description.from_dict(json.loads(text)) if text else Description()
+        return {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}, description
+    state = torch.load(path, weights_only=True, map_location="cpu")
+    return state["average"], Description.from_dict(state["description"])
+
+
+def save_weights(path: Path, network: YOLO12) -> None:
+    """As float16, with the description of the network."""
+    from safetensors.torch import save_file
+
+    weights = {
+        key: value.half().contiguous() if value.is_floating_point() else value
+        for key, value in network.state_dict().items()
+    }
+    save_file(weights, path, {"description": json.dumps(network.description.to_dict())})
+
+
+def build(path: Path, classes: int) -> YOLO12:
+    """The network that a file has the weights of."""
+    weights, description = load_weights(path)
+    network = YOLO12(description, classes)
+    network.load_state_dict(weights)
+    return network.eval()
+
+
+@torch.no_grad()
+def adopt(network: YOLO12, weights: dict[str, Tensor]) -> list[str]:
+    """Takes over what fits by name and shape; returns the layers that found nothing.
+
+    A stage with fewer blocks joins fewer steps: its last convolution takes the columns
+    of those it has.
+    """
+    missing = []
+    for name, value in network.state_dict().items():
+        other = weights.get(name)
+        joins = name.endswith("cv2.conv.weight")
+        if other is not None and other.shape == value.shape:
+            value.copy_(other)
+        elif (
+            other is not None
+            and joins
+            and other.shape[0] == value.shape[0]
+            and other.shape[1] > value.shape[1]
+        ):
+            value.copy_(other[:, : value.shape[1]])
+        else:
+            missing.append(name.rpartition(".")[0])
+    return list(dict.fromkeys(missing))

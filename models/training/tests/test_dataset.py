@@ -1,0 +1,210 @@
+"""Sets as people have them: lists, Roboflow's paths, byte order marks, polygons, bad files."""
+
+import argparse
+import json
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from expression_training import export, gather
+from expression_training.dataset import DataError, DataSet
+from expression_training.labels import Row, Vocabulary, parse, read_rows
+
+BOX = "0 0.5 0.5 0.5 0.25"
+
+
+def picture(path, size=(64, 48)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(sum(map(ord, path.name)))
+    assert cv2.imwrite(str(path), rng.integers(0, 255, (size[1], size[0], 3)).astype(np.uint8))
+
+
+def labels(path, text=BOX):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def a_set(root, yaml_text, folder="images/val", names=("a",), text=BOX):
+    for name in names:
+        picture(root / folder / f"{name}.jpg")
+        labels(root / folder.replace("images", "labels") / f"{name}.txt", text)
+    (root / "data.yaml").write_text(yaml_text)
+    return root / "data.yaml"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "val: images/val\nnames: [happy, not_happy]",
+        "val: [images/val]\nnames: {0: happy, 1: not_happy}",
+        "val: val.txt\nnames: {'1': not_happy, '0': happy}",
+        "path: .\nval: [val.txt, images/val]\nnames: [happy, not_happy]",
+        "\ufeffval: ../images/val\nnames: [happy, not_happy]",
+        "path: ''\nval: ./images\nnames: [happy, not_happy]",
+    ],
+)
+def test_every_usual_way_to_name_pictures_and_classes(tmp_path, text):
+    path = a_set(tmp_path, text)
+    (tmp_path / "val.txt").write_text("\ufeff./images/val/a.jpg\n\n")
+    data = DataSet.open(path)
+    assert [file.name for file in data.files("val")] == ["a.jpg"]
+    assert data.names == ["happy", "not_happy"]
+    (read,) = data.load("val")
+    assert read.labels.boxes.tolist() == [[16, 18, 48, 30]] and read.labels.classes.tolist() == [0]
+
+
+def test_class_names_may_be_numbers(tmp_path):
+    assert DataSet.open(a_set(tmp_path, "val: images/val\nnames: [0, 1]")).names == ["0", "1"]
+
+
+def test_subfolders_and_other_formats_are_read_and_macos_s_shadows_are_not(tmp_path):
+    path = a_set(tmp_path, "val: images\nnames: [a, b]")
+    picture(tmp_path / "images/more/b.bmp")
+    picture(tmp_path / "images/more/c.webp")
+    (tmp_path / "images/more/._c.webp").write_bytes(b"Mac OS X")
+    assert {file.name for file in DataSet.open(path).files("val")} == {"a.jpg", "b.bmp", "c.webp"}
+
+
+def test_a_list_draws_a_picture_as_often_as_it_names_it(tmp_path):
+    path = a_set(tmp_path, "train: train.txt\nnames: [a, b]", names=("a", "b"))
+    (tmp_path / "train.txt").write_text("images/val/a.jpg\nimages/val/b.jpg\nimages/val/a.jpg\n")
+    data = DataSet.open(path)
+    assert len(data.draws("train")) == 3 and len(data.files("train")) == 2
+
+
+def test_a_bad_file_is_left_out_and_named_and_the_others_are_read(tmp_path, capsys):
+    path = a_set(tmp_path, "val: images/val\nnames: [a, b]", names=("a", "b", "c"))
+    (tmp_path / "images/val/b.jpg").write_bytes(b"no picture")
+    labels(tmp_path / "labels/val/c.txt", "7 .5 .5 .1 .1")
+    data = DataSet.open(path)
+    assert [p.path.name for p in data.pictures("val")] == ["a.jpg"]
+    assert len(data.left_out) == 2
+    errors = capsys.readouterr().err
+    assert "b.jpg" in errors and "c.txt:1: class 7" in errors
+
+
+def test_no_label_at_all_is_an_error_that_says_where_they_are_looked_for(tmp_path):
+    picture(tmp_path / "pics/a.jpg")
+    (tmp_path / "data.yaml").write_text("val: pics\nnames: [a, b]")
+    with pytest.raises(DataError, match=r"no label file .*pics/a\.txt"):
+        DataSet.open(tmp_path / "data.yaml").files("val")
+
+
+@pytest.mark.parametrize("text", ["names: [a]\nval: nowhere", "val: images/val", "[]", "names: 5", "a: b: c"])
+def test_what_is_no_set_is_refused_with_its_path(tmp_path, text):
+    with pytest.raises(DataError, match=r"data\.yaml|nowhere"):
+        DataSet.open(a_set(tmp_path, text)).files("val")
+
+
+WORDS = Vocabulary(["happy", "not_happy", "face", "unsure"], frozenset({"face"}), frozenset({"unsure"}), True)
+PLAIN = Vocabulary(["happy", "not_happy"])
+
+
+@pytest.mark.parametrize(
+    ("line", "box"),
+    [
+        ("1 0.5 0.5 0.2 0.2", (0.5, 0.5, 0.2, 0.2)),
+        ("1.0 0.5 0.5 0.2 0.2", (0.5, 0.5, 0.2, 0.2)),
+        ("1,0.5,0.5,0.2,0.2", (0.5, 0.5, 0.2, 0.2)),
+        ("1 0.5 0.5 0.2 0.2 0.93", (0.5, 0.5, 0.2, 0.2)),  # a detector's confidence
+        ("1 0.4 0.4 0.6 0.4 0.6 0.6 0.4 0.6", (0.5, 0.5, 0.2, 0.2)),  # an oriented box
+        ("1 0.4 0.4 0.6 0.5 0.5 0.6", (0.5, 0.5, 0.2, 0.2)),  # a polygon
+        ("1 0.5 0.5 0.2 0.2 0.4 0.4 2 0 0 0", (0.5, 0.5, 0.2, 0.2)),  # key points
+    ],
+)
+def test_every_kind_of_label_gives_its_box(line, box):
+    row = parse(line, PLAIN)
+    assert row.label == 1 and row.share == 1 and row.box == pytest.approx(box)
+
+
+def test_key_points_without_visibility_are_told_from_a_polygon_by_data_yaml():
+    line = "0 0.5 0.5 0.2 0.2 0.4 0.4 0.1 0.1"
+    declared = Vocabulary(["a"], key_point=2)
+    assert parse(line, declared).box == (0.5, 0.5, 0.2, 0.2)
+    assert parse(line, Vocabulary(["a"])).box != (0.5, 0.5, 0.2, 0.2)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "5 .5 .5 .1 .1",
+        "-1 .5 .5 .1 .1",
+        "0.5 .5 .5 .1 .1",
+        "0 .5 .5 .1",
+        "0 9 .5 .1 .1",
+        "0 a b c d",
+        "0 nan .5 .1 .1",
+    ],
+)
+def test_labels_with_mistakes_are_refused_with_their_line(tmp_path, line):
+    path = tmp_path / "a.txt"
+    path.write_text(f"{BOX}\n{line}\n")
+    with pytest.raises(DataError, match=r"a\.txt:2"):
+        read_rows(path, PLAIN)
+
+
+def test_faces_without_a_class_shares_and_ignored_regions(tmp_path):
+    text = "0 .5 .5 .2 .2 0.8\n1 .5 .5 .2 .2\n2 .5 .5 .2 .2\n3 .25 .25 .5 .5\n"
+    yaml_text = yaml.safe_dump({"val": "images/val"} | WORDS.to_dict())
+    data = DataSet.open(a_set(tmp_path, yaml_text, text=text))
+    assert data.names == ["happy", "not_happy"]
+    (read,) = data.load("val")
+    assert read.labels.shares.tolist() == pytest.approx(np.array([[0.8, 0.2], [0, 1], [0, 0]]))
+    assert read.labels.classes.tolist() == [0, 1, -1]
+    assert read.labels.ignored.tolist() == [[0, 0, 32, 24]]
+
+
+def test_a_marked_class_must_be_one_of_the_names(tmp_path):
+    with pytest.raises(DataError, match="'crowd' is marked"):
+        DataSet.open(a_set(tmp_path, "val: images/val\nnames: [a]\nignore: crowd"))
+
+
+def test_rows_are_written_as_they_are_read():
+    row = Row(1, (0.5, 0.25, 0.125, 0.1), 0.75)
+    assert parse(row.text(share=True), WORDS) == row
+
+
+def gather_arguments(root, out):
+    parser = argparse.ArgumentParser()
+    gather.add_arguments(parser)
+    words = ["--expressions", root / "expressions", "--wild", root / "wild", "--out", out]
+    return parser.parse_args([str(word) for word in words])
+
+
+def sources_to_gather(root):
+    """Portraits, and sixty scenes of which every two are the same one."""
+    for split in ("train", "val"):
+        text = "train: images/train\nval: images/val\nnames: [happy, not_happy]"
+        a_set(root / "expressions", text, f"images/{split}")
+    (root / "wild/images").mkdir(parents=True)
+    lines = []
+    for number in range(60):
+        name = f"images/group_{number // 2:03}_{number % 2}.jpg"
+        noise = np.random.default_rng(number // 2).integers(0, 255, (7, 7)).astype(np.uint8)
+        scene = cv2.resize(noise, (64, 64), interpolation=cv2.INTER_CUBIC)
+        cv2.imwrite(str(root / "wild" / name), scene, [cv2.IMWRITE_JPEG_QUALITY, 95 - 20 * (number % 2)])
+        faces = [{"box": [4, 4, 20, 20], "happy": share} for share in (None, 0.5, 0.9, 0.0)]
+        lines.append({"file": name, "size": [64, 64], "faces": faces, "unsure": [[30, 30, 40, 40]]})
+    (root / "wild/faces.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    index = [f"{line['file']},here,none" for line in lines]
+    (root / "wild/index.csv").write_text("\n".join(["file,source,licence", *index]))
+
+
+def test_gather_keeps_scenes_that_are_alike_on_one_side_and_marks_what_is_unsure(tmp_path):
+    sources_to_gather(tmp_path)
+    out = tmp_path / "out"
+    gather.run(gather_arguments(tmp_path, out))
+    data = DataSet.open(out / "data.yaml")
+    scenes = {s: [p for p in data.files(s) if "group" in p.name] for s in ("train", "choose", "test")}
+    train, choose, test = ({path.stem[:-2] for path in files} for files in scenes.values())
+    assert train and choose and test
+    assert train.isdisjoint(choose | test) and choose.isdisjoint(test)
+    scene = data.read(scenes["test"][0])
+    assert scene.labels.classes.tolist() == [-1, -1, 0, 1] and len(scene.labels.ignored) == 1
+    assert len(data.draws("train")) > len(data.files("train"))
+    assert {row["source"] for row in export.sources(data)} == {"here", "expressions"}
+    gather.run(gather_arguments(tmp_path, out))
+    again = DataSet.open(out / "data.yaml")
+    assert all(set(files) <= set(again.files(split)) for split, files in scenes.items())

@@ -1,0 +1,109 @@
+"""Labels follow their faces through every view, and what cannot be judged is ignored."""
+
+import random
+
+import cv2
+import numpy as np
+import pytest
+
+from expression_training import views
+from expression_training.dataset import PORTRAIT, Labels, Picture, pyramid
+from expression_training.light import photometric
+
+
+def scene(boxes, size=(320, 240), shares=None, ignored=()):
+    """White ellipses, the faces, on black."""
+    image = np.zeros((size[1], size[0], 3), np.uint8)
+    for left, top, right, bottom in boxes:
+        centre = ((left + right) / 2, (top + bottom) / 2)
+        cv2.ellipse(image, (centre, (right - left, bottom - top), 0), (255, 255, 255), -1)
+    shares = np.array(shares or [[1, 0]] * len(boxes), np.float32).reshape(-1, 2)
+    regions = np.array(ignored, np.float32).reshape(-1, 4)
+    return Picture(
+        None, pyramid(image, 3), Labels(np.array(boxes, np.float32).reshape(-1, 4), shares, regions)
+    )
+
+
+def white(tile):
+    rows, columns = np.nonzero(tile[..., 0] > 127)
+    return [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_box_fits_its_face_however_it_is_turned_and_tilted(seed):
+    r = random.Random(seed)
+    picture = scene([(130, 90, 190, 170)])
+    size, scale = (200, 200), r.uniform(0.3, 1.0)
+    matrix = views.homography((160, 130), (100, 100), scale, r, r.random() < 0.5, size)
+    tile, labels = views.warp(picture, size, matrix, scale, 0)
+    assert labels.boxes[0] == pytest.approx(white(tile), abs=2.5)
+
+
+def test_a_face_cut_off_or_too_small_is_neither_face_nor_background():
+    picture = scene(
+        [(10, 10, 50, 60), (100, 100, 104, 104), (200, 50, 240, 100)], ignored=[(0, 200, 40, 240)]
+    )
+    shift = views.translation(-40, 0)
+    labels = views.moved(picture.labels, shift, (320, 240))
+    assert labels.boxes.tolist() == pytest.approx(np.array([[160, 50, 200, 100]]), abs=0.5)
+    assert {tuple(np.rint(box)) for box in labels.ignored} == {(0, 10, 10, 60), (60, 100, 64, 104)}
+
+
+def test_what_leaves_the_tile_altogether_leaves_nothing():
+    picture = scene([(10, 10, 50, 60)], ignored=[(0, 0, 40, 40)])
+    labels = views.moved(picture.labels, views.translation(-400, 0), (320, 240))
+    assert not len(labels.boxes) and not len(labels.ignored)
+
+
+@pytest.mark.parametrize("size", [96, 224])
+def test_crops_hold_faces_of_every_size_up_to_half_the_input(size):
+    picture = scene([(130, 90, 190, 170)])
+    heights = []
+    for seed in range(400):
+        _, labels = views.place(picture, (size, size), random.Random(seed), 1.0)
+        heights += [box[3] - box[1] for box in labels.boxes]
+    assert len(heights) > 300
+    assert min(heights) < 0.3 * size and max(heights) > 0.45 * size
+
+
+def test_only_a_picture_of_one_big_face_is_a_portrait():
+    assert scene([(100, 50, 100 + 320 * PORTRAIT, 150)]).portrait
+    assert not scene([(100, 50, 150, 100)]).portrait
+    assert not scene([(100, 50, 220, 200), (10, 10, 40, 40)]).portrait
+    assert not scene([(100, 50, 220, 200)], ignored=[(10, 10, 40, 40)]).portrait
+
+
+def test_pasted_faces_have_boxes_where_they_are():
+    face, ground = scene([(60, 40, 260, 220)]), scene([])
+    count = 0
+    for seed in range(40):
+        tile, labels = views.collage(ground, [face] * 3, 224, random.Random(seed))
+        for left, top, right, bottom in labels.boxes:
+            middle = tile[int((top + bottom) / 2), int((left + right) / 2)]
+            count += 1
+            assert middle.mean() > 60, seed
+        overlaps = views.is_free
+        assert overlaps((0, 0), 10, [(100, 100, 10)]) and not overlaps((0, 0), 10, [(15, 5, 10)])
+    assert count > 60
+
+
+def test_a_covered_mouth_has_no_class_and_a_covered_face_is_ignored():
+    seen, hidden, unknown = 0, 0, 0
+    for seed in range(300):
+        picture = scene([(60, 40, 160, 180)])
+        before = picture.labels
+        image, labels = views.occlude(picture.image, before, random.Random(seed), often=1)
+        assert len(labels.boxes) + len(labels.ignored) == 1
+        hidden += len(labels.ignored)
+        unknown += int((labels.classes == -1).sum())
+        seen += int((labels.classes == 0).sum())
+        assert not np.array_equal(image, picture.image) or seed
+        assert before.classes.tolist() == [0]  # the picture's own labels stay
+    assert seen and unknown and hidden < unknown
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_light_and_noise_leave_a_picture_of_the_same_size(seed):
+    image = np.random.default_rng(seed).integers(0, 255, (96, 96, 3)).astype(np.uint8)
+    changed = photometric(image, random.Random(seed))
+    assert changed.shape == image.shape and changed.dtype == np.uint8

@@ -1,0 +1,138 @@
+//! The layout of exports that have non-maximum suppression inside: a row for each box
+//! that is left, with its two corners, its confidence and the number of its class.
+
+use super::sample::{Sample, Values};
+use super::{Candidate, ModelError};
+use crate::geometry::Size;
+
+/// Numbers of a row.
+pub const COLUMNS: usize = 6;
+
+/// A coordinate up to here is a share of the input's side. A box all of whose coordinates
+/// are that small in pixels would be two pixels large, which no face is.
+const LARGEST_SHARE: f32 = 2.0;
+
+/// How far a number that stands for a class may be from a whole one, besides rounding to
+/// the steps of an integer tensor.
+const NEARLY: f32 = 0.01;
+
+/// Shape of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndToEnd {
+    /// Boxes at most; those that there are not have a confidence of 0.
+    pub rows: usize,
+    /// True: `[1, 6, rows]`; false: `[1, rows, 6]`.
+    pub columns_first: bool,
+}
+
+impl EndToEnd {
+    fn index(&self, column: usize, row: usize) -> usize {
+        if self.columns_first { column * self.rows + row } else { row * COLUMNS + column }
+    }
+}
+
+/// Appends the rows whose confidence is at least `floor`, in pixels of the input.
+///
+/// # Errors
+///
+/// A row that cannot be one of this layout: it shows that the file has another.
+pub fn decode<T: Sample>(
+    head: EndToEnd,
+    values: Values<'_, T>,
+    class_count: usize,
+    input: Size,
+    floor: f32,
+    out: &mut Vec<Candidate>,
+) -> Result<(), ModelError> {
+    let Some(least) = T::at_least(floor, values.quantization) else {
+        return Ok(());
+    };
+    let tolerance = NEARLY.max(T::step(values.quantization));
+    for row in (0..head.rows).filter(|row| values.data[head.index(4, *row)] >= least) {
+        let [left, top, right, bottom, confidence, number] =
+            std::array::from_fn(|column| values.real(head.index(column, row)));
+        let class = class(number, class_count, tolerance).filter(|_| confidence <= 1.0 + tolerance);
+        let Some(class) = class else {
+            return Err(ModelError::Layout(format!(
+                "row {row} of its output has a confidence of {confidence} and class {number} of \
+                 {class_count}: it is not left, top, right, bottom, confidence, class"
+            )));
+        };
+        let edges = [left, top, right, bottom];
+        let shares = edges.iter().all(|edge| edge.abs() <= LARGEST_SHARE);
+        let (width, height) =
+            if shares { (input.width as f32, input.height as f32) } else { (1.0, 1.0) };
+        let edges = [left * width, top * height, right * width, bottom * height];
+        out.push(Candidate::new(class, confidence.min(1.0), edges));
+    }
+    Ok(())
+}
+
+fn class(number: f32, class_count: usize, tolerance: f32) -> Option<usize> {
+    let whole = number.round();
+    let fits = (number - whole).abs() <= tolerance && (0.0..class_count as f32).contains(&whole);
+    fits.then_some(whole as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tflite::Quantization;
+    use super::*;
+    use proptest::prelude::*;
+
+    const PLAIN: Quantization = Quantization { scale: 1.0, zero_point: 0 };
+
+    fn decoded(rows: &[[f32; 6]], columns_first: bool) -> Result<Vec<Candidate>, String> {
+        let data: Vec<f32> = if columns_first {
+            (0..COLUMNS).flat_map(|column| rows.iter().map(move |row| row[column])).collect()
+        } else {
+            rows.concat()
+        };
+        let values = Values { data: data.as_slice(), quantization: PLAIN };
+        let mut found = Vec::new();
+        let head = EndToEnd { rows: rows.len(), columns_first };
+        decode(head, values, 2, Size::new(320, 160), 0.25, &mut found)
+            .map_err(|error| error.to_string())?;
+        Ok(found)
+    }
+
+    #[test]
+    fn shares_and_pixels_in_both_orders_are_the_same_box() {
+        let shares = [0.25, 0.25, 0.5, 0.75, 0.9, 1.0];
+        let pixels = [80.0, 40.0, 160.0, 120.0, 0.9, 1.0];
+        let wanted = vec![Candidate::new(1, 0.9, [80.0, 40.0, 160.0, 120.0])];
+        for row in [shares, pixels] {
+            for columns_first in [false, true] {
+                assert_eq!(decoded(&[row, [0.0; 6]], columns_first), Ok(wanted.clone()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_of_another_layout_is_refused() {
+        for (row, words) in [
+            ([0.1, 0.1, 0.2, 0.2, 0.9, 0.37], "class 0.37"),
+            ([0.1, 0.1, 0.2, 0.2, 0.9, 2.0], "class 2 of 2"),
+            ([0.1, 0.1, 0.2, 0.2, 0.9, -1.0], "class -1"),
+            ([0.1, 0.1, 0.2, 0.2, 0.9, f32::NAN], "class NaN"),
+            ([10.0, 10.0, 20.0, 20.0, 57.0, 1.0], "confidence of 57"),
+        ] {
+            let reason = decoded(&[row], false).unwrap_err();
+            assert!(reason.contains(words), "{reason}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_decoded_or_refused(
+            bytes in proptest::collection::vec(any::<i8>(), 60), scale in 0.001f32..2.0,
+            zero_point in -128i32..128, columns_first: bool,
+        ) {
+            let values = Values { data: bytes.as_slice(), quantization: Quantization { scale, zero_point } };
+            let mut found = Vec::new();
+            let head = EndToEnd { rows: 10, columns_first };
+            let _ = decode(head, values, 3, Size::new(320, 192), 0.3, &mut found);
+            prop_assert!(found.iter().all(|c| c.class < 3 && (0.3..=1.0).contains(&c.confidence)));
+        }
+    }
+}

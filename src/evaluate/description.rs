@@ -1,0 +1,156 @@
+//! What a `data.yaml` says, in each form that well-known programs write.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde_yaml_ng::Value;
+
+use super::labels::KeyPoints;
+use super::text;
+
+/// What a `data.yaml` says about one of its splits; its other keys are other programs'.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Description {
+    /// In the order of the class numbers.
+    pub names: Vec<String>,
+    /// The set's folder, mostly relative to the file's.
+    pub(super) folder: PathBuf,
+    /// Folders and lists of the split.
+    pub(super) places: Vec<PathBuf>,
+    pub(super) key_points: Option<KeyPoints>,
+}
+
+#[derive(Deserialize)]
+struct Yaml {
+    #[serde(default)]
+    path: Option<String>,
+    #[serde(default)]
+    names: Value,
+    #[serde(default)]
+    kpt_shape: Option<KeyPoints>,
+    #[serde(flatten)]
+    splits: BTreeMap<String, Value>,
+}
+
+impl Description {
+    /// Reads a `data.yaml`.
+    ///
+    /// # Errors
+    ///
+    /// In words: what of it cannot be read, or that it has no such split.
+    pub fn parse(bytes: &[u8], split: &str) -> Result<Self, String> {
+        let text = text::decode(bytes)?;
+        let yaml: Yaml = serde_yaml_ng::from_str(&text).map_err(|error| error.to_string())?;
+        let names = names(&yaml.names)?;
+        let places = match yaml.splits.get(split) {
+            Some(Value::String(place)) => vec![path(place)],
+            Some(Value::Sequence(places)) => {
+                let each = |place: &Value| place.as_str().map(path);
+                let places: Option<_> = places.iter().map(each).collect();
+                places.ok_or_else(|| format!("split '{split}' lists something else than paths"))?
+            }
+            _ => {
+                let is_place = |value: &Value| value.is_string() || value.is_sequence();
+                let others = yaml.splits.iter().filter(|(_, value)| is_place(value));
+                let others: Vec<&str> = others.map(|(name, _)| name.as_str()).collect();
+                return Err(format!("has no split '{split}'; it has {}", others.join(", ")));
+            }
+        };
+        let folder = path(&yaml.path.unwrap_or_default());
+        Ok(Self { names, folder, places, key_points: yaml.kpt_shape })
+    }
+}
+
+/// A path as it is written, perhaps on Windows.
+pub(super) fn path(text: &str) -> PathBuf {
+    text.trim().replace('\\', "/").into()
+}
+
+/// A list or a map from numbers; names that look like numbers or switches are names.
+fn names(names: &Value) -> Result<Vec<String>, String> {
+    let name = |value: &Value| match value {
+        Value::String(name) => Ok(name.trim().to_owned()),
+        Value::Number(number) => Ok(number.to_string()),
+        Value::Bool(flag) => Ok(flag.to_string()),
+        _ => Err("names holds something that is no name".to_owned()),
+    };
+    match names {
+        Value::Sequence(names) => names.iter().map(name).collect(),
+        Value::Mapping(names) => {
+            let by_number = |number: usize| {
+                let text = number.to_string();
+                names.get(&text).or_else(|| names.get(Value::from(number))).ok_or_else(|| {
+                    format!("names has {} entries, but none for class {number}", names.len())
+                })
+            };
+            (0..names.len()).map(|number| name(by_number(number)?)).collect()
+        }
+        Value::Null => Err("names no classes".to_owned()),
+        _ => Err("names is neither a list nor a map".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parsed(yaml: &str) -> Result<Description, String> {
+        Description::parse(yaml.as_bytes(), "val")
+    }
+
+    #[test]
+    fn names_and_places_in_every_form() {
+        let folder = vec![PathBuf::from("images/val")];
+        for (yaml, names, places) in [
+            ("val: images/val\nnames: [a, b]", ["a", "b"], folder.clone()),
+            (
+                "\u{feff}val: images/val\r\nnames:\r\n  0: a\r\n  1: b\r\n",
+                ["a", "b"],
+                folder.clone(),
+            ),
+            ("val: [images/val]\nnames: {1: b, 0: a}", ["a", "b"], folder.clone()),
+            ("val: images\\val\nnames: {'0': a, '1': b}", ["a", "b"], folder.clone()),
+            ("val: images/val\nnames: [0, 1]\nnc: 2", ["0", "1"], folder.clone()),
+            ("val: images/val\nnames: [yes, true]\npath:", ["yes", "true"], folder.clone()),
+            ("val:\n- x\n- y.txt\nnames: [a, b]", ["a", "b"], vec!["x".into(), "y.txt".into()]),
+        ] {
+            let about = parsed(yaml).unwrap();
+            assert_eq!(
+                (about.names, about.places),
+                (names.map(str::to_owned).into(), places),
+                "{yaml}"
+            );
+        }
+        let about = parsed("val: x\nnames: [a]\nkpt_shape: [5, 3]").unwrap();
+        assert_eq!(about.key_points, Some((5, 3)));
+    }
+
+    #[test]
+    fn what_is_missing_is_told_in_words() {
+        for (yaml, words) in [
+            ("names: [a]\ntest: x\nnc: 1", "no split 'val'; it has test"),
+            ("val: x", "names no classes"),
+            ("val: x\nnames: {1: a, 2: b}", "none for class 0"),
+            ("val: x\nnames: {0: a, 2: b}", "none for class 1"),
+            ("val: x\nnames: [[a]]", "no name"),
+            ("val: x\nnames: a", "neither a list nor a map"),
+            ("val: [[x]]\nnames: [a]", "something else than paths"),
+            ("val: x\n\tnames: [a]", "line 2"),
+            ("[]", "invalid type"),
+            ("", "names no classes"),
+        ] {
+            let reason = parsed(yaml).unwrap_err();
+            assert!(reason.contains(words), "{yaml}: {reason}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_description_is_read_or_refused(text in "[a-z0-9 :,\\[\\]{}&*!\n\"'-]{0,80}") {
+            let _ = parsed(&format!("val: x\nnames: {text}"));
+            let _ = parsed(&text);
+        }
+    }
+}
