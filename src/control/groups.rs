@@ -56,14 +56,14 @@ impl GroupSettings {
         // An array would do for serde, which reads the fields in their order.
         let value: serde_json::Map<_, _> = serde_json::from_slice(payload)
             .map_err(|error| GroupSettingsError::Wrong(error.to_string()))?;
-        let said = serde_json::from_value::<Payload>(value.into())
+        let payload = serde_json::from_value::<Payload>(value.into())
             .map_err(|error| GroupSettingsError::Wrong(error.to_string()))?;
         Ok(Self {
             tuning: Tuning {
-                threshold: number("threshold", said.threshold, &THRESHOLD)?,
-                max_fps: number("max_fps", said.max_fps, &MAX_FPS)?,
+                threshold: number("threshold", payload.threshold, &THRESHOLD)?,
+                max_fps: number("max_fps", payload.max_fps, &MAX_FPS)?,
             },
-            paused: said.paused.unwrap_or_default(),
+            paused: payload.paused.unwrap_or_default(),
         })
     }
 }
@@ -89,15 +89,15 @@ mod tests {
 
     use super::*;
 
-    fn said(text: &str) -> GroupSettings {
+    fn settings(text: &str) -> GroupSettings {
         GroupSettings::parse(text.as_bytes()).expect("understood")
     }
 
     #[test]
     fn an_empty_payload_takes_everything_back() {
-        assert_eq!(said(""), GroupSettings::default());
-        assert_eq!(said("{}"), GroupSettings::default());
-        assert_eq!(said(r#"{"threshold":null,"paused":null}"#), GroupSettings::default());
+        assert_eq!(settings(""), GroupSettings::default());
+        assert_eq!(settings("{}"), GroupSettings::default());
+        assert_eq!(settings(r#"{"threshold":null,"paused":null}"#), GroupSettings::default());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::clock::{Moment, never_set};
 pub type Sequence = u64;
 
 /// What waits, in its order. Shared with the thread that writes it to the disk.
-pub type Entries = BTreeMap<Sequence, Arc<Entry>>;
+pub(super) type Entries = BTreeMap<Sequence, Arc<Entry>>;
 
 /// One event as it waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
