@@ -19,6 +19,7 @@ use crate::contract::tuning::{MAX_FPS, THRESHOLD};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GroupSettings {
+    /// Numbers that count instead of the settings file's.
     #[serde(flatten)]
     pub tuning: Tuning,
     /// Close the cameras. `false` opens none that its owner has closed.
@@ -31,8 +32,10 @@ pub type SettingsByGroup = BTreeMap<String, GroupSettings>;
 /// Why settings of a group were refused; what it said before stays.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GroupSettingsError {
+    /// So many bytes.
     #[error("{0} bytes, more than the {LONGEST} that they may have")]
     Long(usize),
+    /// What is wrong with them, and where.
     #[error("{0}; docs/ref/group-settings.schema.json says what they may be")]
     Wrong(String),
 }

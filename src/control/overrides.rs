@@ -19,6 +19,7 @@ pub struct Overrides {
     pub paused: bool,
     /// Whether a command holds back the pictures that the settings file lets out.
     pub snapshots_withheld: bool,
+    /// Numbers set by a command.
     #[serde(flatten)]
     pub tuning: Tuning,
     /// What the device's groups said last, so that a restart without a broker goes on

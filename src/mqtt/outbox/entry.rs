@@ -15,9 +15,11 @@ pub(super) type Entries = BTreeMap<Sequence, Arc<Entry>>;
 /// One event as it waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
+    /// Where it goes.
     pub topic: String,
     /// Events of one track stay in order; tracks pass each other.
     pub track: String,
+    /// What it says.
     pub payload: Vec<u8>,
     /// When it was accepted.
     pub accepted: Accepted,

@@ -28,15 +28,25 @@ const SLACK: u64 = 64 << 10;
 /// Why the outbox cannot be kept on disk.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
+    /// The folder or a file in it cannot be written.
     #[error(
         "cannot keep the outbox in {}: {source}. Make the folder writable, \
          or set device.state_dir to one that is", path.display()
     )]
-    Open { path: PathBuf, source: io::Error },
+    Open {
+        /// `device.state_dir`.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process has it.
     #[error(
         "another expressiond uses {}: stop it, or set another device.state_dir", path.display()
     )]
-    Locked { path: PathBuf },
+    Locked {
+        /// The file by which it is locked.
+        path: PathBuf,
+    },
 }
 
 /// The file, as it is written to: every method but [`Journal::open`] writes to the page

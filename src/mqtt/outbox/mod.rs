@@ -41,6 +41,7 @@ pub struct Dropped {
     pub oversized: u64,
 }
 
+/// Events until the broker has acknowledged them, in their order, within bounds.
 #[derive(Debug)]
 pub struct Outbox {
     settings: OutboxSettings,
@@ -255,10 +256,12 @@ impl Outbox {
         self.entries.len()
     }
 
+    /// Whether no event waits.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
+    /// Losses since the start.
     pub fn dropped(&self) -> Dropped {
         self.dropped
     }
@@ -267,8 +270,11 @@ impl Outbox {
 /// An event that is to be sent now.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Outgoing<'a> {
+    /// By which it is acknowledged.
     pub sequence: Sequence,
+    /// The event itself.
     pub entry: &'a Entry,
+    /// Whether it waited for `late_after_s` or through a restart.
     pub late: bool,
     /// What is left of `max_age_s`.
     pub left: Duration,
