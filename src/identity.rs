@@ -95,16 +95,25 @@ const MOST_GROUPS: usize = 8;
 /// systemd's place for the machine id.
 pub const MACHINE_ID: &str = "/etc/machine-id";
 
+/// Why a device has no id.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// `device.id` cannot be part of a topic.
     #[error("device.id {0}")]
     Name(#[from] NameError),
+    /// There is nothing to derive an id from, and no place to keep one.
     #[error(
         "no id for this device: {MACHINE_ID} is missing and so is a state folder. Set device.id"
     )]
     Nothing,
+    /// The one that was made cannot be kept.
     #[error("cannot keep an id for this device in {}: {source}. Set device.id", path.display())]
-    Keep { path: PathBuf, source: io::Error },
+    Keep {
+        /// Where it was to be kept.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
 }
 
 /// Which application asks, for the keyed hash. Never change it: every device

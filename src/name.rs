@@ -12,12 +12,16 @@ pub struct Name(String);
 /// Why a name cannot be part of a topic; reads as the end of a sentence that begins with the key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
+    /// There is nothing.
     #[error("must not be empty")]
     Empty,
+    /// It has too many characters.
     #[error("is longer than {LONGEST_NAME} characters")]
     Long,
+    /// This character may not stand in a topic.
     #[error("holds {0:?}: only letters, digits, '_' and '-' may stand in a topic")]
     Character(char),
+    /// This topic has another meaning.
     #[error("is '{0}', which is a topic with another meaning: choose another name")]
     Reserved(String),
 }
@@ -34,6 +38,9 @@ pub(crate) const DOCTOR: &str = "doctor";
 pub(crate) const GROUPS: &str = "groups";
 
 impl Name {
+    /// # Errors
+    ///
+    /// What cannot be one level of a topic: see the type.
     pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
         let text = text.into();
         if text.is_empty() {
@@ -67,6 +74,7 @@ impl Name {
         Ok(name)
     }
 
+    /// The name as it stands in topics.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -22,7 +22,9 @@ use crate::name::{Name, NameError};
 
 /// What a publisher is started with.
 pub struct Start {
+    /// Section `[mqtt]`.
     pub settings: Settings,
+    /// Whose topics are written.
     pub device: Name,
     /// Where the outbox survives; `None` keeps it in memory only.
     pub state_dir: Option<PathBuf>,
@@ -30,14 +32,17 @@ pub struct Start {
     pub credentials: Credentials,
     /// What to hear, on every connection.
     pub subscriptions: Subscriptions,
+    /// By which events are dated and deadlines kept.
     pub clock: Arc<dyn Clock>,
 }
 
 /// Why a publisher could not be started. A broker that is away is no reason.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// `mqtt.base_topic` cannot be part of a topic.
     #[error("mqtt.base_topic {0}")]
     Base(#[from] NameError),
+    /// The client could not be started.
     #[error(transparent)]
     Mqtt(#[from] mqtt::StartError),
 }
@@ -79,6 +84,7 @@ impl Publisher {
         Ok((publisher, received))
     }
 
+    /// The topics that are written.
     pub fn topics(&self) -> &Topics {
         &self.topics
     }
@@ -148,6 +154,7 @@ impl Publisher {
         }
     }
 
+    /// Numbers of the connection and the outbox.
     pub fn stats(&self) -> Stats {
         self.mqtt.stats()
     }

@@ -48,7 +48,7 @@ pub(crate) struct Replacement {
 
 impl Replacement {
     /// Begins an empty one, for appending.
-    pub fn beside(path: &Path, mode: u32) -> io::Result<Self> {
+    pub(crate) fn beside(path: &Path, mode: u32) -> io::Result<Self> {
         let beside = path.with_extension("new");
         let file = File::options().create(true).read(true).append(true).open(&beside)?;
         // One may be left of an earlier run.
@@ -57,20 +57,20 @@ impl Replacement {
         Ok(Self { path: path.to_owned(), beside, file })
     }
 
-    pub fn file(&mut self) -> &mut File {
+    pub(crate) fn file(&mut self) -> &mut File {
         &mut self.file
     }
 
     /// Forces what was written to the disk. To be done before [`Self::install`]: a file
     /// system may write the new name before the content.
-    pub fn sync(&self) -> io::Result<()> {
+    pub(crate) fn sync(&self) -> io::Result<()> {
         self.file.sync_all()
     }
 
     /// Takes the place of the old file (rename(2) is atomic) and gives the file, still
     /// open: what is appended to it from now on is in the file of that name. The name
     /// itself is on the disk after [`sync_folder_of`] only.
-    pub fn install(self) -> io::Result<File> {
+    pub(crate) fn install(self) -> io::Result<File> {
         fs::rename(&self.beside, &self.path)?;
         Ok(self.file)
     }
@@ -124,7 +124,7 @@ impl Worker {
     /// # Errors
     ///
     /// The system has no room for another thread.
-    pub fn start(name: &str) -> io::Result<Self> {
+    pub(crate) fn start(name: &str) -> io::Result<Self> {
         let shared =
             Arc::new(Shared { state: Mutex::new(State::default()), changed: Condvar::new() });
         let theirs = Arc::clone(&shared);
@@ -133,7 +133,7 @@ impl Worker {
     }
 
     /// Hands over a job; never waits.
-    pub fn submit(&self, name: &'static str, job: impl FnOnce() + Send + 'static) {
+    pub(crate) fn submit(&self, name: &'static str, job: impl FnOnce() + Send + 'static) {
         let mut state = self.shared.state();
         let job: Job = Box::new(job);
         match state.waiting.iter_mut().find(|(waiting, _)| *waiting == name) {
@@ -144,7 +144,7 @@ impl Worker {
     }
 
     /// Waits until every job is done, or for `limit`. Whether they are.
-    pub fn finish(&self, limit: Duration) -> bool {
+    pub(crate) fn finish(&self, limit: Duration) -> bool {
         let working = |state: &mut State| !state.waiting.is_empty() || state.busy;
         let waited = self.shared.changed.wait_timeout_while(self.shared.state(), limit, working);
         !waited.expect("no job runs under this lock").1.timed_out()

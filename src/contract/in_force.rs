@@ -11,6 +11,7 @@ use super::tuning::Tuning;
 pub enum Author {
     /// The settings file, or its default.
     File,
+    /// A group of this name.
     Group(String),
     /// A command to this device.
     Command,
@@ -36,21 +37,27 @@ impl Serialize for Author {
 /// A value and who gave it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Given<T> {
+    /// What is in force.
     pub value: T,
+    /// Who gave it.
     pub from: Author,
 }
 
 /// What counts now, of everything that can change while the device runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct InForce {
+    /// Confidence from which a face is followed, 0 to 1 (`tracking.start_confidence`).
     pub threshold: Given<Option<f32>>,
+    /// Frames that are looked at per second at most, 0.1 to 240 (`pace.max_fps`).
     pub max_fps: Given<Option<f32>>,
+    /// Whether the camera is closed.
     pub paused: Given<bool>,
     /// Whether pictures may leave the device when somebody asks for one.
     pub snapshots: Given<bool>,
 }
 
 impl InForce {
+    /// The numbers alone.
     pub fn tuning(&self) -> Tuning {
         Tuning { threshold: self.threshold.value, max_fps: self.max_fps.value }
     }

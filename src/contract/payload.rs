@@ -19,12 +19,15 @@ pub const STATUS_INTERVAL: Duration = Duration::from_secs(30);
 /// reach the broker: six repetitions did not arrive.
 pub const STATUS_STALE: Duration = STATUS_INTERVAL.saturating_mul(6);
 
+/// On an availability topic: it works.
 pub const ONLINE: &[u8] = b"online";
+/// On an availability topic: it does not.
 pub const OFFLINE: &[u8] = b"offline";
 
 /// What one camera sees now.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CameraState {
+    /// [`SCHEMA_VERSION`].
     pub schema: u32,
     /// When this became so, RFC 3339 in UTC.
     pub time: String,
@@ -41,17 +44,26 @@ pub struct CameraState {
 /// Why a device does less than it should; `docs/ref/mqtt.md` lists the codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReasonCode {
+    /// The camera is not there or was unplugged.
     NoCamera,
+    /// The device delivers no pictures.
     NotACamera,
+    /// The picture is too dark to find a face.
     Dark,
+    /// All works, nobody is in the picture.
     NoFace,
+    /// Paused; the camera is closed.
     Paused,
+    /// A newer model failed a check, and an older one runs.
     ModelRefused,
+    /// The board is too hot or has too little power, and runs slowly.
     Throttled,
+    /// The wall clock was never set or is not synchronized.
     ClockNotSet,
 }
 
 impl ReasonCode {
+    /// Every code, in the order of `docs/ref/mqtt.md`.
     pub const ALL: [ReasonCode; 8] = [
         ReasonCode::NoCamera,
         ReasonCode::NotACamera,
@@ -87,6 +99,7 @@ impl Serialize for ReasonCode {
 /// One reason, for a machine and for a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reason {
+    /// For a machine.
     pub code: ReasonCode,
     /// The camera it is about; none when it is about the device.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,6 +126,7 @@ pub struct Counts {
 /// What a device does and why nothing happens.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DeviceStatus {
+    /// [`SCHEMA_VERSION`].
     pub schema: u32,
     /// When this was so, RFC 3339 in UTC.
     pub time: String,
@@ -147,7 +161,9 @@ pub struct DeviceStatus {
     pub low_light: bool,
     /// Temperature of the processor in °C; none where the board does not tell.
     pub temperature_c: Option<f32>,
+    /// What happened to frames since the start.
     pub frames: Counts,
+    /// Numbers of the connection and the outbox.
     pub mqtt: Stats,
 }
 

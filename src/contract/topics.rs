@@ -29,6 +29,7 @@ impl Topics {
         Self { groups, ..self }
     }
 
+    /// The device whose topics these are.
     pub fn device(&self) -> &Name {
         &self.device
     }

@@ -21,7 +21,7 @@ pub struct ControlState {
 }
 
 /// Every change is kept for the next start.
-pub struct Changes {
+pub(crate) struct Changes {
     runtime: Overrides,
     /// What the settings file says: numbers, and whether pictures may leave.
     settled: Tuning,
@@ -35,7 +35,7 @@ pub struct Changes {
 
 impl Changes {
     /// With what an earlier run kept, except of groups that the device has left.
-    pub fn load(
+    pub(crate) fn load(
         settled: Tuning,
         snapshots: bool,
         groups: Vec<Name>,
@@ -53,12 +53,12 @@ impl Changes {
         Self { runtime, settled, snapshots, groups, kept }
     }
 
-    pub fn in_force(&self) -> InForce {
+    pub(crate) fn in_force(&self) -> InForce {
         InForce::of(self.settled, self.snapshots, &self.groups, &self.runtime)
     }
 
     /// All of it, for the status.
-    pub fn state(&self) -> ControlState {
+    pub(crate) fn state(&self) -> ControlState {
         ControlState {
             groups: self.groups.iter().map(Name::to_string).collect(),
             runtime: self.runtime.tuning,
@@ -66,13 +66,13 @@ impl Changes {
         }
     }
 
-    pub fn pause(&mut self, paused: bool) {
+    pub(crate) fn pause(&mut self, paused: bool) {
         self.runtime.paused = paused;
         self.keep();
     }
 
     /// `snapshots` as the settings file says, or (false) none.
-    pub fn set(
+    pub(crate) fn set(
         &mut self,
         threshold: Option<NewValue>,
         max_fps: Option<NewValue>,
@@ -85,10 +85,10 @@ impl Changes {
         self.keep();
     }
 
-    /// Takes over what groups said; true when that is news.
-    pub fn hear(&mut self, heard: SettingsByGroup) -> bool {
+    /// Takes over settings of groups; true when any of them changed.
+    pub(crate) fn take_over(&mut self, settings: SettingsByGroup) -> bool {
         let before = self.runtime.groups.clone();
-        self.runtime.groups.extend(heard);
+        self.runtime.groups.extend(settings);
         let news = self.runtime.groups != before;
         if news {
             self.keep();
@@ -126,9 +126,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let closed = GroupSettings { paused: true, ..GroupSettings::default() };
         let mut first = changes(&["hall"], folder.path());
-        assert!(first.hear(SettingsByGroup::from([("hall".to_owned(), closed)])));
+        assert!(first.take_over(SettingsByGroup::from([("hall".to_owned(), closed)])));
         assert!(
-            !first.hear(SettingsByGroup::from([("hall".to_owned(), closed)])),
+            !first.take_over(SettingsByGroup::from([("hall".to_owned(), closed)])),
             "no news, no write"
         );
         // Its end waits for what is being written.

@@ -25,8 +25,10 @@ pub enum Command {
     Restart {},
     /// NewValue numbers until told otherwise, also after a restart.
     Set {
+        /// Instead of `tracking.start_confidence`, 0 to 1; none leaves it as it is.
         #[serde(default, deserialize_with = "threshold")]
         threshold: Option<NewValue>,
+        /// Instead of `pace.max_fps`, 0.1 to 240; none leaves it as it is.
         #[serde(default, deserialize_with = "max_fps")]
         max_fps: Option<NewValue>,
         /// False holds pictures back; true does so no more.
@@ -42,6 +44,7 @@ pub enum Command {
 /// What becomes of a number that the settings file gives.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum NewValue {
+    /// This number.
     To(f32),
     /// What the settings file says.
     Reset,
@@ -115,19 +118,29 @@ impl Tuning {
 /// Why a command was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
+    /// So many bytes.
     #[error("{0} bytes, more than the {LONGEST} that any command has")]
     Long(usize),
+    /// Why it is none, in serde's words.
     #[error("not a command ({0}); docs/ref/mqtt.md lists them")]
     Unknown(String),
+    /// A `set` that sets nothing.
     #[error("set changes nothing: it needs threshold, max_fps or snapshots")]
     Empty,
+    /// It stood retained at the broker.
     #[error("retained: a command is for this moment only. Publish it without the retain flag")]
     Retained,
+    /// More came than are carried out.
     #[error("too many commands: at most {} in {} s", Rate::MOST, Rate::PERIOD.as_secs())]
     TooMany,
 }
 
 impl Command {
+    /// Reads a payload.
+    ///
+    /// # Errors
+    ///
+    /// It is longer than [`LONGEST`], no command of the schema, or changes nothing.
     pub fn parse(payload: &[u8]) -> Result<Self, CommandError> {
         if payload.len() > LONGEST {
             return Err(CommandError::Long(payload.len()));
@@ -152,6 +165,7 @@ impl Rate {
     const MOST: u32 = 10;
     const PERIOD: Duration = Duration::from_secs(60);
 
+    /// A full bucket at monotonic time `now`.
     pub fn new(now: Duration) -> Self {
         Self { tokens: f64::from(Self::MOST), last: now }
     }

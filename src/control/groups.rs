@@ -19,6 +19,7 @@ use crate::contract::tuning::{MAX_FPS, THRESHOLD};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GroupSettings {
+    /// Numbers that count instead of the settings file's.
     #[serde(flatten)]
     pub tuning: Tuning,
     /// Close the cameras. `false` opens none that its owner has closed.
@@ -31,8 +32,10 @@ pub type SettingsByGroup = BTreeMap<String, GroupSettings>;
 /// Why settings of a group were refused; what it said before stays.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GroupSettingsError {
+    /// So many bytes.
     #[error("{0} bytes, more than the {LONGEST} that they may have")]
     Long(usize),
+    /// What is wrong with them, and where.
     #[error("{0}; docs/ref/group-settings.schema.json says what they may be")]
     Wrong(String),
 }
@@ -56,14 +59,14 @@ impl GroupSettings {
         // An array would do for serde, which reads the fields in their order.
         let value: serde_json::Map<_, _> = serde_json::from_slice(payload)
             .map_err(|error| GroupSettingsError::Wrong(error.to_string()))?;
-        let said = serde_json::from_value::<Payload>(value.into())
+        let payload = serde_json::from_value::<Payload>(value.into())
             .map_err(|error| GroupSettingsError::Wrong(error.to_string()))?;
         Ok(Self {
             tuning: Tuning {
-                threshold: number("threshold", said.threshold, &THRESHOLD)?,
-                max_fps: number("max_fps", said.max_fps, &MAX_FPS)?,
+                threshold: number("threshold", payload.threshold, &THRESHOLD)?,
+                max_fps: number("max_fps", payload.max_fps, &MAX_FPS)?,
             },
-            paused: said.paused.unwrap_or_default(),
+            paused: payload.paused.unwrap_or_default(),
         })
     }
 }
@@ -89,15 +92,15 @@ mod tests {
 
     use super::*;
 
-    fn said(text: &str) -> GroupSettings {
+    fn settings(text: &str) -> GroupSettings {
         GroupSettings::parse(text.as_bytes()).expect("understood")
     }
 
     #[test]
     fn an_empty_payload_takes_everything_back() {
-        assert_eq!(said(""), GroupSettings::default());
-        assert_eq!(said("{}"), GroupSettings::default());
-        assert_eq!(said(r#"{"threshold":null,"paused":null}"#), GroupSettings::default());
+        assert_eq!(settings(""), GroupSettings::default());
+        assert_eq!(settings("{}"), GroupSettings::default());
+        assert_eq!(settings(r#"{"threshold":null,"paused":null}"#), GroupSettings::default());
     }
 
     #[test]

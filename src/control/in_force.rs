@@ -13,23 +13,23 @@ impl InForce {
     /// closed. Pictures leave only where the file lets them (`snapshots`) and no
     /// command holds them back.
     pub fn of(settled: Tuning, snapshots: bool, groups: &[Name], runtime: &Overrides) -> Self {
-        let said: Vec<(&str, &GroupSettings)> = groups
+        let by_group: Vec<(&str, &GroupSettings)> = groups
             .iter()
             .filter_map(|group| Some((group.as_str(), runtime.groups.get(group.as_str())?)))
             .collect();
         let author = |group: &str| Author::Group(group.to_owned());
         let choose = |number: fn(&Tuning) -> Option<f32>| {
-            let by_group = said
+            let group = by_group
                 .iter()
                 .rev()
-                .find_map(|(group, said)| Some((number(&said.tuning)?, author(group))));
+                .find_map(|(name, settings)| Some((number(&settings.tuning)?, author(name))));
             let by_command = number(&runtime.tuning).map(|value| (value, Author::Command));
-            match by_command.or(by_group) {
+            match by_command.or(group) {
                 Some((value, from)) => Given { value: Some(value), from },
                 None => Given { value: number(&settled), from: Author::File },
             }
         };
-        let closed = said.iter().find(|(_, said)| said.paused);
+        let closed = by_group.iter().find(|(_, settings)| settings.paused);
         let paused = match closed {
             _ if runtime.paused => Given { value: true, from: Author::Command },
             Some((group, _)) => Given { value: true, from: author(group) },
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
     use crate::control::groups::SettingsByGroup;
 
-    fn said(text: &str) -> GroupSettings {
+    fn settings(text: &str) -> GroupSettings {
         GroupSettings::parse(text.as_bytes()).expect("understood")
     }
 
@@ -62,8 +62,8 @@ mod tests {
         names.iter().map(|name| Name::new(*name).expect("valid")).collect()
     }
 
-    fn heard(pairs: &[(&str, &str)]) -> SettingsByGroup {
-        pairs.iter().map(|(group, text)| ((*group).to_owned(), said(text))).collect()
+    fn by_group(pairs: &[(&str, &str)]) -> SettingsByGroup {
+        pairs.iter().map(|(group, text)| ((*group).to_owned(), settings(text))).collect()
     }
 
     const FILE: Tuning = Tuning { threshold: Some(0.7), max_fps: Some(15.0) };
@@ -72,7 +72,7 @@ mod tests {
     fn the_later_word_wins_and_its_author_is_named() {
         let groups = names(&["building", "hall"]);
         let mut runtime = Overrides {
-            groups: heard(&[
+            groups: by_group(&[
                 ("building", r#"{"threshold":0.5,"max_fps":5}"#),
                 ("hall", r#"{"threshold":0.6}"#),
                 ("another", r#"{"threshold":0.1,"paused":true}"#),
@@ -93,7 +93,8 @@ mod tests {
     fn no_group_opens_a_camera_that_its_owner_closed() {
         let groups = names(&["building", "hall"]);
         let paused = |owner: bool, pairs: &[(&str, &str)]| {
-            let runtime = Overrides { paused: owner, groups: heard(pairs), ..Overrides::default() };
+            let runtime =
+                Overrides { paused: owner, groups: by_group(pairs), ..Overrides::default() };
             let paused = InForce::of(FILE, false, &groups, &runtime).paused;
             (paused.value, paused.from.to_string())
         };

@@ -56,12 +56,12 @@ pub fn start(
     clock: Arc<dyn Clock>,
 ) -> ControlMessages {
     let (commands, waiting) = mpsc::channel(WAITING);
-    let (groups, heard) = watch::channel(SettingsByGroup::new());
+    let (groups, settings_of_groups) = watch::channel(SettingsByGroup::new());
     let rate = Rate::new(clock.now().monotonic);
     let inbox = Inbox { publisher, about, commands, groups, rate, clock };
     inbox.announce(None);
     tokio::spawn(inbox.run(received));
-    ControlMessages { commands: waiting, groups: heard }
+    ControlMessages { commands: waiting, groups: settings_of_groups }
 }
 
 struct Inbox {
@@ -125,9 +125,10 @@ impl Inbox {
     /// been looked at: a flood costs no more than that.
     fn group(&self, group: &Name, payload: &[u8]) {
         match GroupSettings::parse(payload) {
-            Ok(said) => {
-                self.groups
-                    .send_if_modified(|heard| heard.insert(group.to_string(), said) != Some(said));
+            Ok(settings) => {
+                self.groups.send_if_modified(|known| {
+                    known.insert(group.to_string(), settings) != Some(settings)
+                });
             }
             Err(refused) => {
                 self.publisher.count_refused_command();

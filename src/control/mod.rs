@@ -1,7 +1,7 @@
 //! What we are told: commands to this device, settings of its groups, and what is in
 //! force of all that.
 
-pub mod changes;
+pub(crate) mod changes;
 pub mod command;
 pub mod groups;
 mod in_force;

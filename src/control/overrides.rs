@@ -19,6 +19,7 @@ pub struct Overrides {
     pub paused: bool,
     /// Whether a command holds back the pictures that the settings file lets out.
     pub snapshots_withheld: bool,
+    /// Numbers set by a command.
     #[serde(flatten)]
     pub tuning: Tuning,
     /// What the device's groups said last, so that a restart without a broker goes on
@@ -43,8 +44,8 @@ impl Overrides {
         let kept: Self =
             serde_json::from_slice(&text).unwrap_or_else(|error| Self::unknown(&path, &error));
         let possible =
-            |said: GroupSettings| GroupSettings { tuning: said.tuning.possible(), ..said };
-        let groups = kept.groups.into_iter().map(|(group, said)| (group, possible(said)));
+            |group: GroupSettings| GroupSettings { tuning: group.tuning.possible(), ..group };
+        let groups = kept.groups.into_iter().map(|(name, group)| (name, possible(group)));
         Self { tuning: kept.tuning.possible(), groups: groups.collect(), ..kept }
     }
 
@@ -74,8 +75,8 @@ mod tests {
         let state = folder.path().join("state");
         assert_eq!(Overrides::load(&state), Overrides::default());
         let tuning = Tuning { threshold: Some(0.7), max_fps: Some(0.1) };
-        let said = GroupSettings { tuning: Tuning { threshold: None, ..tuning }, paused: true };
-        let groups = SettingsByGroup::from([("hall".to_owned(), said)]);
+        let hall = GroupSettings { tuning: Tuning { threshold: None, ..tuning }, paused: true };
+        let groups = SettingsByGroup::from([("hall".to_owned(), hall)]);
         for changed in [
             Overrides { paused: true, snapshots_withheld: true, tuning, groups },
             Overrides::default(),
@@ -95,8 +96,8 @@ mod tests {
         }
         let text = r#"{"groups":{"hall":{"threshold":7,"paused":true}}}"#;
         fs::write(folder.path().join(FILE), text).expect("written");
-        let said = Overrides::load(folder.path()).groups["hall"];
-        assert_eq!(said, GroupSettings { paused: true, ..GroupSettings::default() });
+        let hall = Overrides::load(folder.path()).groups["hall"];
+        assert_eq!(hall, GroupSettings { paused: true, ..GroupSettings::default() });
     }
 
     #[test]

@@ -20,14 +20,18 @@ const STEPS: [Check; 5] =
     [Check::Broker, Check::Tls, Check::Login, Check::Topics, Check::HomeAssistant];
 
 /// What the broker was asked, and the status that it keeps of this device.
-pub struct Examined {
+pub(super) struct Examined {
     pub findings: Vec<Finding>,
     /// What a daemon said of itself within the last minutes.
     pub status: Option<Value>,
 }
 
 /// Findings for each of [`STEPS`]. Without `credentials` the broker is only reached.
-pub async fn broker(config: &Config, credentials: Option<&Credentials>, about: &About) -> Examined {
+pub(super) async fn broker(
+    config: &Config,
+    credentials: Option<&Credentials>,
+    about: &About,
+) -> Examined {
     let without = |findings| Examined { findings, status: None };
     // Checked with the settings.
     let Ok(Some(url)) = config.mqtt.broker() else {
@@ -244,7 +248,7 @@ fn kept_status(visited: &Visited, about: &About) -> Option<Value> {
 }
 
 /// Steps that were not come to are named, too.
-pub fn with_the_rest(mut findings: Vec<Finding>, why: &str) -> Vec<Finding> {
+pub(super) fn with_the_rest(mut findings: Vec<Finding>, why: &str) -> Vec<Finding> {
     for check in STEPS {
         if findings.iter().all(|finding| finding.check != check) {
             findings.push(Finding::skipped(check, why));

@@ -71,8 +71,11 @@ impl Settings {
 /// What is announced.
 #[derive(Clone, Debug)]
 pub struct About {
+    /// How it is announced.
     pub settings: Settings,
+    /// The device and its topics.
     pub topics: Topics,
+    /// Its cameras, each with entities of its own.
     pub cameras: Vec<Name>,
     /// The expressions that the model knows.
     pub classes: Vec<String>,

@@ -11,7 +11,7 @@ use super::tls;
 use super::url::BrokerUrl;
 
 #[derive(Clone)]
-pub struct Access {
+pub(crate) struct Access {
     /// `None`: the broker inside.
     pub(super) broker: Option<BrokerUrl>,
     pub(super) password: Option<String>,
@@ -20,7 +20,7 @@ pub struct Access {
 
 impl Access {
     /// Reads the password, keys and certificates that the settings name.
-    pub fn read(settings: &Settings, credentials: &Credentials) -> Result<Self, StartError> {
+    pub(crate) fn read(settings: &Settings, credentials: &Credentials) -> Result<Self, StartError> {
         let broker = settings.broker()?;
         if broker.is_none() && !cfg!(feature = "embedded-broker") {
             return Err(StartError::NoBroker);

@@ -16,8 +16,11 @@ pub struct Credentials {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read {} ({key}): {source}", path.display())]
 pub struct Unreadable {
+    /// The setting that names the file.
     pub key: &'static str,
+    /// Where it was looked for.
     pub path: PathBuf,
+    /// What the system said.
     pub source: io::Error,
 }
 

@@ -15,11 +15,18 @@ use super::url::{BrokerUrl, PLAIN_PORT};
 /// Why the broker inside could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedBrokerError {
+    /// The port is taken, or may not be listened at.
     #[error(
         "cannot listen on 127.0.0.1:{port} for the broker inside: {source}. \
          Set mqtt.embedded_port to a free port, or mqtt.url to a broker of your own"
     )]
-    Listen { port: u16, source: io::Error },
+    Listen {
+        /// `mqtt.embedded_port`.
+        port: u16,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is no room for another thread or runtime.
     #[error("cannot start the thread of the broker inside: {0}")]
     Thread(io::Error),
 }
@@ -60,6 +67,7 @@ impl EmbeddedBroker {
         Ok(Self { port, stop: Some(stop), thread: Some(thread) })
     }
 
+    /// Where it listens.
     pub fn url(&self) -> BrokerUrl {
         BrokerUrl { host: Ipv4Addr::LOCALHOST.to_string(), port: self.port, tls: false }
     }

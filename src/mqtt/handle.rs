@@ -60,7 +60,9 @@ impl Handle {
     /// Starts the task that keeps the connection, on the current tokio runtime,
     /// and with no broker configured a broker as well. Messages to the
     /// subscriptions come out of the receiver.
-    pub fn start(parameters: Parameters) -> Result<(Self, mpsc::Receiver<Received>), StartError> {
+    pub(crate) fn start(
+        parameters: Parameters,
+    ) -> Result<(Self, mpsc::Receiver<Received>), StartError> {
         let Parameters { settings, labels, last_will, state_dir, credentials, .. } = parameters;
         let (subscriptions, clock) = (parameters.subscriptions, parameters.clock);
         let Access { broker, password, tls } = Access::read(&settings, &credentials)?;
@@ -128,12 +130,12 @@ impl Handle {
     }
 
     /// The broker we talk to, to be announced.
-    pub fn broker(&self) -> &BrokerUrl {
+    pub(crate) fn broker(&self) -> &BrokerUrl {
         &self.broker
     }
 
     /// Queues an event. Events with the same `track` arrive in order.
-    pub fn push_event(
+    pub(crate) fn push_event(
         &self,
         topic: String,
         track: String,
@@ -146,14 +148,14 @@ impl Handle {
     }
 
     /// Sends a picture once, now or not at all.
-    pub fn push_snapshot(&self, topic: String, jpeg: Vec<u8>) -> Result<(), MessageError> {
+    pub(crate) fn push_snapshot(&self, topic: String, jpeg: Vec<u8>) -> Result<(), MessageError> {
         let outcome = self.shared.queue().push_snapshot(topic, jpeg);
         self.shared.wake.notify_one();
         outcome
     }
 
     /// Sets what a retained topic says; the latest wins, an empty payload removes it.
-    pub fn set_retained(
+    pub(crate) fn set_retained(
         &self,
         class: Class,
         topic: String,
@@ -165,17 +167,17 @@ impl Handle {
     }
 
     /// Says every retained message again.
-    pub fn repeat_retained(&self) {
+    pub(crate) fn repeat_retained(&self) {
         self.shared.queue().repeat_retained();
         self.shared.wake.notify_one();
     }
 
     /// Counts a command that was refused.
-    pub fn count_refused_command(&self) {
+    pub(crate) fn count_refused_command(&self) {
         self.shared.queue().count_refused_command();
     }
 
-    pub fn stats(&self) -> Stats {
+    pub(crate) fn stats(&self) -> Stats {
         self.shared.queue().stats()
     }
 
@@ -183,7 +185,7 @@ impl Handle {
     /// broker to have them, disconnects, and forces what still waits to the disk. Takes
     /// [`CLOSE_LIMIT`](super::client::session::CLOSE_LIMIT) at most, and where the disk
     /// does not answer [`END_LIMIT`](crate::storage::END_LIMIT) more.
-    pub async fn shutdown(&self) {
+    pub(crate) async fn shutdown(&self) {
         self.stop.send_replace(true);
         let mut done = self.done.clone();
         // An error means the task is gone already.

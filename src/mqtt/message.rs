@@ -74,9 +74,13 @@ impl Class {
 /// A message as it goes out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
+    /// Where it goes: no wildcard, no control character.
     pub topic: String,
+    /// What it says.
     pub payload: Vec<u8>,
+    /// What it is for.
     pub class: Class,
+    /// MQTT's promise of delivery.
     pub qos: Qos,
     /// After this the broker need not deliver it any more (MQTT 5).
     pub expiry: Option<Duration>,
@@ -105,7 +109,9 @@ pub const fn packet_size(topic: &str, size: usize) -> usize {
 /// A message that arrived on a subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
+    /// Where it came.
     pub topic: String,
+    /// What it says; at most `mqtt.max_packet_bytes`.
     pub payload: Vec<u8>,
     /// Kept by the broker from before: a state, not a command of this moment.
     pub retained: bool,
@@ -148,15 +154,26 @@ impl Labels {
 /// Why a message was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
+    /// It is larger than the settings allow.
     #[error(
         "a message of {size} bytes for {topic} exceeds mqtt.max_packet_bytes = {limit}: \
          it would break the connection"
     )]
-    Oversized { topic: String, size: usize, limit: usize },
+    Oversized {
+        /// Where it was to go.
+        topic: String,
+        /// Bytes of its packet, at most.
+        size: usize,
+        /// `mqtt.max_packet_bytes`.
+        limit: usize,
+    },
+    /// This topic cannot be published to.
     #[error("the topic '{0}' is empty or holds a wildcard or a control character")]
     Topic(String),
+    /// A picture is sent now or never.
     #[error("there is no connection to the broker, and a picture is not kept for later")]
     NotConnected,
+    /// It cannot be written as JSON, for this reason.
     #[error("the message cannot be written as JSON: {0}")]
     Json(String),
 }

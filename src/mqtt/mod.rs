@@ -5,14 +5,14 @@
 //! (events until they are acknowledged), the [`client`] (one task that owns the
 //! connection) and, when no broker is configured, the `embedded` one in this process.
 
-pub mod access;
+pub(crate) mod access;
 mod admission;
-pub mod client;
+pub(crate) mod client;
 pub mod credentials;
 #[cfg(feature = "embedded-broker")]
 pub mod embedded;
 mod error;
-pub mod handle;
+pub(crate) mod handle;
 pub mod message;
 pub mod outbox;
 pub mod protocol;

@@ -9,7 +9,9 @@ pub enum Version {
     /// 5 where the broker takes it, else 3.1.1.
     #[default]
     Auto,
+    /// 3.1.1 only.
     V311,
+    /// 5 only.
     V5,
 }
 
@@ -49,7 +51,9 @@ impl From<Version> for &str {
 /// What a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
+    /// MQTT 3.1.1, protocol level 4.
     V311,
+    /// MQTT 5, protocol level 5.
     V5,
 }
 

@@ -16,13 +16,17 @@ use crate::clock::Moment;
 /// Says which message an acknowledgement is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ticket {
+    /// An event.
     Event(Sequence),
+    /// What a retained topic says.
     Retained,
     /// The removal of a retained message.
     Removed(Class, String),
+    /// A picture.
     Snapshot,
 }
 
+/// Everything that waits for the broker, in the order in which it goes.
 #[derive(Debug)]
 pub struct Queue {
     outbox: Outbox,
@@ -36,6 +40,7 @@ pub struct Queue {
 }
 
 impl Queue {
+    /// With nothing but what `outbox` holds.
     pub fn new(settings: &Settings, outbox: Outbox) -> Self {
         Self {
             outbox,
@@ -108,6 +113,7 @@ impl Queue {
         self.outbox.connected();
     }
 
+    /// The connection is told of discovery from now on.
     pub fn release_discovery(&mut self) {
         self.retained.hold_discovery(false);
     }
@@ -215,14 +221,17 @@ impl Queue {
         self.stats.last_error = Some(reason);
     }
 
+    /// Counts a message that found no room where messages wait to be looked at.
     pub fn count_dropped_command(&mut self) {
         self.stats.commands_dropped += 1;
     }
 
+    /// Counts a command that was not carried out.
     pub fn count_refused_command(&mut self) {
         self.stats.commands_refused += 1;
     }
 
+    /// The numbers for the status.
     pub fn stats(&self) -> Stats {
         Stats {
             waiting: self.outbox.len(),

@@ -22,7 +22,7 @@ pub(super) struct Retained {
 }
 
 impl Retained {
-    pub fn set(&mut self, class: Class, topic: String, payload: Vec<u8>) {
+    pub(super) fn set(&mut self, class: Class, topic: String, payload: Vec<u8>) {
         let slot = self.slots.entry((class, topic)).or_default();
         if slot.version == 0 || slot.payload != payload {
             slot.payload = payload;
@@ -31,19 +31,19 @@ impl Retained {
     }
 
     /// Whether discovery waits while all else is said.
-    pub fn hold_discovery(&mut self, hold: bool) {
+    pub(super) fn hold_discovery(&mut self, hold: bool) {
         self.hold_discovery = hold;
     }
 
     /// Says everything again.
-    pub fn repeat(&mut self) {
+    pub(super) fn repeat(&mut self) {
         for slot in self.slots.values_mut() {
             slot.sent = 0;
         }
     }
 
     /// The next to be said: class, topic and payload.
-    pub fn next(&mut self) -> Option<(Class, String, Vec<u8>)> {
+    pub(super) fn next(&mut self) -> Option<(Class, String, Vec<u8>)> {
         let held = self.hold_discovery;
         let ((class, topic), slot) = self.slots.iter_mut().find(|((class, _), slot)| {
             slot.sent != slot.version && !(held && *class == Class::Discovery)
@@ -53,7 +53,7 @@ impl Retained {
     }
 
     /// The broker knows that this topic is gone: forget it, unless it is back.
-    pub fn removed(&mut self, class: Class, topic: String) {
+    pub(super) fn removed(&mut self, class: Class, topic: String) {
         let key = (class, topic);
         if self.slots.get(&key).is_some_and(|slot| slot.payload.is_empty()) {
             self.slots.remove(&key);

@@ -16,11 +16,11 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub fn new(queue: Queue) -> Self {
+    pub(super) fn new(queue: Queue) -> Self {
         Self { queue: Mutex::new(queue), wake: Notify::new(), stored: Notify::new() }
     }
 
-    pub fn queue(&self) -> MutexGuard<'_, Queue> {
+    pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
         // A panic under the lock may have left the account of events wrong: better a
         // restart, which reads the journal, than going on with it.
         self.queue.lock().expect("nothing panics under the queue's lock")

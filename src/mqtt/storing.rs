@@ -25,12 +25,12 @@ impl Storing {
     /// # Errors
     ///
     /// The system has no room for another thread.
-    pub fn start(shared: Arc<Shared>, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
+    pub(super) fn start(shared: Arc<Shared>, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
         Ok(Self { worker: Worker::start("outbox")?, shared, clock })
     }
 
     /// Does what is due, when it is due.
-    pub async fn run(&self) -> ! {
+    pub(super) async fn run(&self) -> ! {
         loop {
             let due = self.shared.queue().outbox().chore_due();
             let now = self.clock.now().monotonic;
@@ -50,7 +50,7 @@ impl Storing {
     }
 
     /// Makes what waits safe before the process ends, as far as the disk answers in time.
-    pub async fn end(self) {
+    pub(super) async fn end(self) {
         let forever = Duration::MAX;
         if timeout(END_LIMIT, self.work(forever)).await.is_err() {
             log::error!("the disk does not answer: events of the last seconds may be lost");

@@ -21,9 +21,11 @@ use super::credentials::{Credentials, without_mark};
 /// The oldest protocol that is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MinimumVersion {
+    /// TLS 1.2 (RFC 5246).
     #[default]
     #[serde(rename = "1.2")]
     Tls12,
+    /// TLS 1.3 (RFC 8446).
     #[serde(rename = "1.3")]
     Tls13,
 }
@@ -66,15 +68,26 @@ impl Settings {
 /// Why TLS cannot be set up. There is no connection then.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
+    /// A file cannot be read, or holds something else.
     #[error("{key}: cannot use {path}: {reason}")]
-    File { key: &'static str, path: String, reason: String },
+    File {
+        /// The setting that names it.
+        key: &'static str,
+        /// Where it was looked for.
+        path: String,
+        /// What is wrong with it, and the remedy where there is one.
+        reason: String,
+    },
+    /// `mqtt.tls.ca_file` is empty, and the system trusts nobody.
     #[error(
         "the system has no certificate authorities: install ca-certificates, \
          or set mqtt.tls.ca_file"
     )]
     NoSystemAuthorities,
+    /// The key is not the one of the certificate.
     #[error("mqtt.tls.cert_file and mqtt.tls.key_file do not fit: {0}")]
     Client(rustls::Error),
+    /// The versions and ciphers cannot be set up.
     #[error("TLS cannot be set up: {0}")]
     Setup(rustls::Error),
 }

@@ -15,25 +15,33 @@ pub const TLS_PORT: u16 = 8883;
 /// Where a broker listens and whether the way there is encrypted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerUrl {
+    /// Name or address; an IPv6 address without brackets.
     pub host: String,
+    /// 1 to 65535.
     pub port: u16,
+    /// Whether TLS is spoken.
     pub tls: bool,
 }
 
 /// Why an address was refused; reads as the end of "mqtt.url ...".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
+    /// It begins with another scheme or none.
     #[error("must begin with mqtt:// or mqtts:// (TLS), for example mqtt://broker.lan:1883")]
     Scheme,
+    /// It holds a user or password.
     #[error(
         "must not hold a user or password: use mqtt.username and mqtt.password_file, \
          so that neither ends up in a log"
     )]
     Credentials,
+    /// Something follows host and port.
     #[error("must be a host and an optional port, without a path")]
     Path,
+    /// There is no host, or an impossible one.
     #[error("needs a host name or address after ://")]
     Host,
+    /// This is no port.
     #[error("has the port '{0}': a number from 1 to 65535 is needed")]
     Port(String),
 }

@@ -181,7 +181,7 @@ impl Program {
             return;
         }
         let heard = self.control.groups.borrow_and_update().clone();
-        if self.changes.hear(heard) {
+        if self.changes.take_over(heard) {
             log::info!("a group said something else; now in force: {}", self.changes.in_force());
             self.enforce();
         }

@@ -54,7 +54,7 @@ pub(super) enum Trouble {
 }
 
 impl ConnectionError {
-    pub fn trouble(&self) -> Trouble {
+    pub(super) fn trouble(&self) -> Trouble {
         match self {
             Self::Name { .. } => Trouble::Name,
             Self::Refused(Refusal { why: Why::Login | Why::ClientId, .. }) => Trouble::Login,
@@ -66,13 +66,13 @@ impl ConnectionError {
     }
 
     /// Whether the broker ended the connection over the size of something that we sent.
-    pub fn by_packet_size(&self) -> bool {
+    pub(super) fn by_packet_size(&self) -> bool {
         matches!(self, Self::Ended(Refusal { why: Why::TooLarge, .. }))
     }
 
     /// Whether a broker that does not speak the protocol would answer a CONNECT like
     /// this: with its own CONNACK (MQTT 3.1.1, 3.1.2.2), by hanging up, or not at all.
-    pub fn may_be_the_protocol(&self) -> bool {
+    pub(super) fn may_be_the_protocol(&self) -> bool {
         let refused = matches!(self, Self::Refused(Refusal { why: Why::Protocol, .. }));
         refused || matches!(self, Self::Cut | Self::NoAnswer | Self::NotABroker)
     }

@@ -8,7 +8,7 @@
 
 pub(crate) mod error;
 pub(crate) mod options;
-pub mod probe;
+pub(crate) mod probe;
 mod reconnect;
 mod refusal;
 pub(crate) mod session;
@@ -31,12 +31,16 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub fn new(context: Context, options: ConnectOptions, subscriptions: Subscriptions) -> Self {
+    pub(super) fn new(
+        context: Context,
+        options: ConnectOptions,
+        subscriptions: Subscriptions,
+    ) -> Self {
         Self { context, options, subscriptions }
     }
 
     /// Connects, serves, and connects again, until told to stop.
-    pub async fn run(mut self) {
+    pub(super) async fn run(mut self) {
         let mut reconnect = Reconnect::new(self.options.reconnect_max);
         let mut last_reason = None;
         loop {

@@ -34,7 +34,7 @@ pub(in crate::mqtt) struct ConnectOptions {
 
 impl ConnectOptions {
     /// Without a last will, and with the device's own client id.
-    pub fn new(
+    pub(crate) fn new(
         settings: &Settings,
         url: BrokerUrl,
         version: Version,
@@ -58,7 +58,7 @@ impl ConnectOptions {
         }
     }
 
-    pub fn with_last_will(self, last_will: LastWill) -> Self {
+    pub(crate) fn with_last_will(self, last_will: LastWill) -> Self {
         Self { last_will: Some(last_will), ..self }
     }
 

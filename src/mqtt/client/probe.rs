@@ -23,7 +23,7 @@ const LISTEN: Duration = Duration::from_secs(2);
 
 /// The step at which a broker could not be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// Its name could not be turned into an address.
     Resolve,
     /// Nothing answered at that address.
@@ -38,7 +38,7 @@ pub enum Step {
 
 /// Where and why it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stopped {
+pub(crate) struct Stopped {
     pub step: Step,
     /// What was seen, and what to do.
     pub reason: String,
@@ -46,7 +46,7 @@ pub struct Stopped {
 
 /// What the broker let us do and what it told.
 #[derive(Clone, Debug, Default)]
-pub struct Visited {
+pub(crate) struct Visited {
     /// Filters that the broker refused to let us hear.
     pub refused: Vec<String>,
     /// Whether something that we wrote to a topic of this device came back.
@@ -59,12 +59,12 @@ pub struct Visited {
 /// # Errors
 ///
 /// [`Step::Resolve`] or [`Step::Connect`].
-pub async fn reach(broker: &BrokerUrl) -> Result<SocketAddr, Stopped> {
+pub(crate) async fn reach(broker: &BrokerUrl) -> Result<SocketAddr, Stopped> {
     socket::connect(broker).await.map(|(_, address)| address).map_err(Stopped::from)
 }
 
 /// Who visits the broker, what he listens to and what he writes.
-pub struct Visitor {
+pub(crate) struct Visitor {
     pub labels: Labels,
     pub filters: Vec<String>,
     /// Topic and payload of a message that should come back. Both are the visitor's last
@@ -75,7 +75,7 @@ pub struct Visitor {
 /// The client id with which `settings` are tried, so that a daemon with the id of the
 /// settings is not thrown out. It begins with that id: access lists of brokers go by the
 /// beginning (Mosquitto's `clientid_prefixes`, policies of AWS IoT).
-pub fn client_id(settings: &Settings, device: &str) -> String {
+pub(crate) fn client_id(settings: &Settings, device: &str) -> String {
     format!("{}-doctor", settings.client_id(device))
 }
 
@@ -85,7 +85,7 @@ pub fn client_id(settings: &Settings, device: &str) -> String {
 /// # Errors
 ///
 /// Where the broker stopped us, in the words in which the daemon would say it.
-pub async fn visit(
+pub(crate) async fn visit(
     settings: &Settings,
     broker: &BrokerUrl,
     access: &Access,

@@ -14,25 +14,25 @@ const FIRST: Duration = Duration::from_secs(1);
 
 /// Back-off that knows how long the last connection lasted.
 #[derive(Clone, Debug)]
-pub struct Reconnect {
+pub(super) struct Reconnect {
     backoff: Backoff,
     connected_at: Option<Duration>,
 }
 
 impl Reconnect {
     /// `most` bounds the wait between two tries.
-    pub fn new(most: Duration) -> Self {
+    pub(super) fn new(most: Duration) -> Self {
         Self { backoff: Backoff::new(FIRST.min(most), most), connected_at: None }
     }
 
     /// The broker accepted us at monotonic time `now`.
-    pub fn connected(&mut self, now: Duration) {
+    pub(super) fn connected(&mut self, now: Duration) {
         self.connected_at = Some(now);
     }
 
     /// The try failed or the connection broke: how long to wait. `jitter` from 0
     /// to 1 spreads a fleet.
-    pub fn lost(&mut self, now: Duration, jitter: f64) -> Duration {
+    pub(super) fn lost(&mut self, now: Duration, jitter: f64) -> Duration {
         let lasted = self.connected_at.take().map(|start| now.saturating_sub(start));
         if lasted.is_some_and(|lasted| lasted >= STABLE) {
             self.backoff.reset();

@@ -52,7 +52,7 @@ pub(super) enum Why {
 }
 
 impl Refusal {
-    pub fn new(why: Why, detail: Option<String>) -> Self {
+    pub(super) fn new(why: Why, detail: Option<String>) -> Self {
         Self { why, detail }
     }
 }

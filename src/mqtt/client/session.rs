@@ -17,7 +17,7 @@ use crate::mqtt::queue::Ticket;
 use crate::mqtt::shared::Shared;
 
 /// How long [`crate::mqtt::handle::Handle::shutdown`] takes at most.
-pub const CLOSE_LIMIT: Duration = Duration::from_secs(1);
+pub(crate) const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Of that, how long the outbox may still be emptied.
 const DRAIN_LIMIT: Duration = Duration::from_millis(500);
@@ -110,7 +110,7 @@ struct Closing {
 impl Session {
     /// Subscribes, tells the queue, and serves until the end. `Ok` means that we were
     /// told to stop.
-    pub async fn run(
+    pub(super) async fn run(
         mut connection: Connection,
         context: &mut Context,
         subscriptions: &mut Subscriptions,

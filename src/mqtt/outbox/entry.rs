@@ -10,14 +10,16 @@ use crate::clock::{Moment, never_set};
 pub type Sequence = u64;
 
 /// What waits, in its order. Shared with the thread that writes it to the disk.
-pub type Entries = BTreeMap<Sequence, Arc<Entry>>;
+pub(super) type Entries = BTreeMap<Sequence, Arc<Entry>>;
 
 /// One event as it waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
+    /// Where it goes.
     pub topic: String,
     /// Events of one track stay in order; tracks pass each other.
     pub track: String,
+    /// What it says.
     pub payload: Vec<u8>,
     /// When it was accepted.
     pub accepted: Accepted,

@@ -28,21 +28,31 @@ const SLACK: u64 = 64 << 10;
 /// Why the outbox cannot be kept on disk.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
+    /// The folder or a file in it cannot be written.
     #[error(
         "cannot keep the outbox in {}: {source}. Make the folder writable, \
          or set device.state_dir to one that is", path.display()
     )]
-    Open { path: PathBuf, source: io::Error },
+    Open {
+        /// `device.state_dir`.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process has it.
     #[error(
         "another expressiond uses {}: stop it, or set another device.state_dir", path.display()
     )]
-    Locked { path: PathBuf },
+    Locked {
+        /// The file by which it is locked.
+        path: PathBuf,
+    },
 }
 
 /// The file, as it is written to: every method but [`Journal::open`] writes to the page
 /// cache at most and leaves the waiting for the disk to somebody else.
 #[derive(Debug)]
-pub struct Journal {
+pub(super) struct Journal {
     path: PathBuf,
     file: File,
     size: u64,
@@ -54,7 +64,7 @@ pub struct Journal {
 
 impl Journal {
     /// Opens the journal in `folder`, which is made if need be.
-    pub fn open(folder: &Path) -> Result<(Self, Replay), JournalError> {
+    pub(super) fn open(folder: &Path) -> Result<(Self, Replay), JournalError> {
         let failed = |source| JournalError::Open { path: folder.to_owned(), source };
         storage::make_folder(folder).map_err(failed)?;
         let lock_path = folder.join("outbox.lock");
@@ -75,11 +85,11 @@ impl Journal {
         Ok((Self { path, file, size, cuts: 0, _lock: lock }, replay))
     }
 
-    pub fn append(&mut self, sequence: Sequence, entry: &Entry) -> io::Result<()> {
+    pub(super) fn append(&mut self, sequence: Sequence, entry: &Entry) -> io::Result<()> {
         self.write(&event_record(sequence, entry))
     }
 
-    pub fn remove(&mut self, sequence: Sequence) -> io::Result<()> {
+    pub(super) fn remove(&mut self, sequence: Sequence) -> io::Result<()> {
         self.write(&removed_record(sequence))
     }
 
@@ -96,7 +106,7 @@ impl Journal {
     }
 
     /// Nothing waits any more: an empty file says so.
-    pub fn cut(&mut self) -> io::Result<()> {
+    pub(super) fn cut(&mut self) -> io::Result<()> {
         if self.size > 0 {
             self.file.set_len(0)?;
             self.size = 0;
@@ -106,12 +116,12 @@ impl Journal {
     }
 
     /// Whether most of the file is history, `living` being the bytes that wait.
-    pub fn is_mostly_history(&self, living: usize) -> bool {
+    pub(super) fn is_mostly_history(&self, living: usize) -> bool {
         self.size > SLACK + 2 * living as u64
     }
 
     /// What it takes to write the file anew, while this one is appended to.
-    pub fn begin_rewrite(&self, entries: &Entries) -> Rewrite {
+    pub(super) fn begin_rewrite(&self, entries: &Entries) -> Rewrite {
         let (path, entries) = (self.path.clone(), entries.clone());
         Rewrite { path, entries, from: self.size, cuts: self.cuts }
     }
@@ -119,7 +129,7 @@ impl Journal {
     /// Puts a new file in the place of this one, with what was appended here meanwhile.
     /// False when it is out of date. The name is on the disk after
     /// [`storage::sync_folder_of`] only.
-    pub fn install(&mut self, written: Written) -> io::Result<bool> {
+    pub(super) fn install(&mut self, written: Written) -> io::Result<bool> {
         let Written { mut fresh, from, cuts } = written;
         if cuts != self.cuts {
             return Ok(false);
@@ -136,19 +146,19 @@ impl Journal {
     }
 
     /// Where the file is.
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
     /// A second handle to force the file to disk with, off the caller's thread.
-    pub fn handle(&self) -> io::Result<File> {
+    pub(super) fn handle(&self) -> io::Result<File> {
         self.file.try_clone()
     }
 }
 
 /// A journal that is to be written anew.
 #[derive(Debug)]
-pub struct Rewrite {
+pub(crate) struct Rewrite {
     path: PathBuf,
     entries: Entries,
     /// What of the old file is in `entries`.
@@ -157,7 +167,7 @@ pub struct Rewrite {
 }
 
 /// A journal that was written anew and stands beside the old one.
-pub struct Written {
+pub(crate) struct Written {
     fresh: Replacement,
     from: u64,
     cuts: u64,
@@ -165,7 +175,7 @@ pub struct Written {
 
 impl Rewrite {
     /// Writes the entries into a file beside the old one. Waits for the disk.
-    pub fn write(self) -> io::Result<Written> {
+    pub(crate) fn write(self) -> io::Result<Written> {
         let mut fresh = Replacement::beside(&self.path, PRIVATE)?;
         for (sequence, entry) in &self.entries {
             fresh.file().write_all(&event_record(*sequence, entry))?;

@@ -22,7 +22,7 @@ pub(super) struct Lanes {
 
 impl Lanes {
     /// Takes a new entry: into the live lane, if it may and its track lets it.
-    pub fn push(&mut self, sequence: Sequence, track: &str, live: bool) {
+    pub(super) fn push(&mut self, sequence: Sequence, track: &str, live: bool) {
         if live && !self.backlog_of.contains_key(track) {
             self.live.push_back(sequence);
         } else {
@@ -32,7 +32,7 @@ impl Lanes {
     }
 
     /// All entries wait again, in their order.
-    pub fn rewind(&mut self, entries: &Entries) {
+    pub(super) fn rewind(&mut self, entries: &Entries) {
         *self = Self::default();
         for (sequence, entry) in entries {
             self.push(*sequence, &entry.track, false);
@@ -40,7 +40,7 @@ impl Lanes {
     }
 
     /// The next entry that is still there.
-    pub fn take(&mut self, entries: &Entries) -> Option<Sequence> {
+    pub(super) fn take(&mut self, entries: &Entries) -> Option<Sequence> {
         while let Some(sequence) = self.live.pop_front() {
             if entries.contains_key(&sequence) {
                 return Some(sequence);
@@ -56,7 +56,7 @@ impl Lanes {
     }
 
     /// An entry of `track` is gone, perhaps before its turn.
-    pub fn gone(&mut self, sequence: Sequence, track: &str) {
+    pub(super) fn gone(&mut self, sequence: Sequence, track: &str) {
         // The backlog is ordered.
         if self.backlog.binary_search(&sequence).is_ok() {
             self.forget(track);

@@ -26,7 +26,7 @@ const LONGEST_BODY: usize = 17 << 20;
 
 /// What a journal held.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Replay {
+pub(super) struct Replay {
     pub entries: BTreeMap<Sequence, Entry>,
     /// The next free sequence.
     pub next: Sequence,
@@ -70,7 +70,7 @@ pub(super) fn removed_record(sequence: Sequence) -> Vec<u8> {
 }
 
 /// Reads whatever whole records stand in `bytes`.
-pub fn scan(bytes: &[u8]) -> Replay {
+pub(super) fn scan(bytes: &[u8]) -> Replay {
     let mut replay = Replay { next: 1, ..Replay::default() };
     let mut rest = bytes;
     while !rest.is_empty() {

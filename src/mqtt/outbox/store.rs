@@ -39,7 +39,7 @@ pub(in crate::mqtt) enum Done {
 
 impl Chore {
     /// Waits for the disk.
-    pub fn run(self) -> io::Result<Done> {
+    pub(crate) fn run(self) -> io::Result<Done> {
         match self {
             Self::Sync(file, last) => file.sync_data().map(|()| Done::Synced(last)),
             Self::Rewrite(rewrite, last) => Ok(Done::Rewritten(rewrite.write()?, last)),
@@ -49,18 +49,18 @@ impl Chore {
 
 impl Store {
     /// Over a journal that holds entries up to `last`, all of them on the disk.
-    pub fn new(journal: Journal, last: Sequence) -> Self {
+    pub(super) fn new(journal: Journal, last: Sequence) -> Self {
         Self { journal, synced: last, incomplete: false, errors: 0, failing: false }
     }
 
-    pub fn append(&mut self, sequence: Sequence, entry: &Entry) {
+    pub(super) fn append(&mut self, sequence: Sequence, entry: &Entry) {
         let outcome = self.journal.append(sequence, entry);
         self.incomplete |= outcome.is_err();
         self.note(outcome);
     }
 
     /// Notes that an entry is gone; `left` are those that are not.
-    pub fn remove(&mut self, sequence: Sequence, left: &Entries) {
+    pub(super) fn remove(&mut self, sequence: Sequence, left: &Entries) {
         let outcome = if left.is_empty() {
             // An empty file says the same as one more record, and costs no write. It also
             // lacks nothing.
@@ -74,23 +74,23 @@ impl Store {
     }
 
     /// Whether the file should be written anew, `living` being the bytes that wait.
-    pub fn wants_rewrite(&self, living: usize) -> bool {
+    pub(super) fn wants_rewrite(&self, living: usize) -> bool {
         self.incomplete || self.journal.is_mostly_history(living)
     }
 
     /// Whether a power cut could take this entry away.
-    pub fn may_lose(&self, sequence: Sequence) -> bool {
+    pub(super) fn may_lose(&self, sequence: Sequence) -> bool {
         sequence > self.synced
     }
 
-    pub fn begin_rewrite(&mut self, entries: &Entries, last: Sequence) -> Chore {
+    pub(super) fn begin_rewrite(&mut self, entries: &Entries, last: Sequence) -> Chore {
         // What fails from now on is missing in the new file, too.
         self.incomplete = false;
         Chore::Rewrite(self.journal.begin_rewrite(entries), last)
     }
 
     /// None, and an error counted, when the system has no handle left.
-    pub fn begin_sync(&mut self, last: Sequence) -> Option<Chore> {
+    pub(super) fn begin_sync(&mut self, last: Sequence) -> Option<Chore> {
         match self.journal.handle() {
             Ok(file) => Some(Chore::Sync(file, last)),
             Err(error) => {
@@ -102,7 +102,7 @@ impl Store {
 
     /// Takes over what a chore did. Gives the last entry of a file that was installed: its
     /// name must be forced to disk before entries count as safe ([`Self::settle`]).
-    pub fn finish(&mut self, outcome: io::Result<Done>) -> Option<Sequence> {
+    pub(super) fn finish(&mut self, outcome: io::Result<Done>) -> Option<Sequence> {
         match outcome.and_then(|done| self.take_over(done)) {
             Ok(installed) => {
                 self.note(Ok(()));
@@ -129,7 +129,7 @@ impl Store {
     }
 
     /// The folder was forced to disk, so the new file is found there.
-    pub fn settle(&mut self, outcome: io::Result<()>, last: Sequence) {
+    pub(super) fn settle(&mut self, outcome: io::Result<()>, last: Sequence) {
         if outcome.is_ok() {
             self.synced = self.synced.max(last);
         }
@@ -137,12 +137,12 @@ impl Store {
     }
 
     /// Where the journal is.
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         self.journal.path()
     }
 
     /// Writes that failed.
-    pub fn errors(&self) -> u64 {
+    pub(super) fn errors(&self) -> u64 {
         self.errors
     }
 

@@ -24,7 +24,7 @@ pub(super) struct Verifier {
 
 impl Verifier {
     /// `named` are the certificates of `ca_file`, which `by_authority` believes.
-    pub fn new(
+    pub(super) fn new(
         by_authority: Arc<WebPkiServerVerifier>,
         named: Vec<CertificateDer<'static>>,
     ) -> Self {

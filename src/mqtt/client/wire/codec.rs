@@ -22,7 +22,7 @@ pub(super) enum Packet {
 
 impl Packet {
     /// Bytes that it takes.
-    pub fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         match self {
             Self::V311(packet) => packet.size(),
             Self::V5(packet) => packet.size(),
@@ -30,7 +30,7 @@ impl Packet {
     }
 
     /// Appends it to `buffer`.
-    pub fn write(&self, buffer: &mut BytesMut) {
+    pub(super) fn write(&self, buffer: &mut BytesMut) {
         let before = buffer.len();
         let written = match self {
             Self::V311(packet) => packet.write(buffer, usize::MAX).map_err(|e| e.to_string()),

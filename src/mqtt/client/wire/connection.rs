@@ -158,7 +158,7 @@ impl Connection {
     }
 
     /// Sends a message. Says by which token it will be settled, and the bytes of its packet.
-    pub fn publish(&mut self, message: Message) -> Result<(Token, usize), NotSent> {
+    pub(crate) fn publish(&mut self, message: Message) -> Result<(Token, usize), NotSent> {
         let id = (message.qos == Qos::AtLeastOnce).then(|| self.ids.take());
         let packet = codec::publish(self.protocol, &self.labels, id, message);
         let size = packet.size();
@@ -181,19 +181,19 @@ impl Connection {
     }
 
     /// Asks to hear `filter` and says by which id it will be answered.
-    pub fn subscribe(&mut self, filter: &str) -> u16 {
+    pub(crate) fn subscribe(&mut self, filter: &str) -> u16 {
         let id = self.ids.take();
         self.write(&codec::subscribe(self.protocol, id, filter));
         id
     }
 
-    pub fn unsubscribe(&mut self, filter: &str) {
+    pub(crate) fn unsubscribe(&mut self, filter: &str) {
         let id = self.ids.take();
         self.write(&codec::unsubscribe(self.protocol, id, filter));
     }
 
     /// Says goodbye: the broker discards the last will (3.14.4).
-    pub fn disconnect(&mut self) {
+    pub(crate) fn disconnect(&mut self) {
         self.write(&codec::disconnect(self.protocol));
         self.leaving = true;
     }
@@ -208,7 +208,7 @@ impl Connection {
     /// # Errors
     ///
     /// The end of the connection.
-    pub async fn poll(&mut self) -> Result<Event, ConnectionError> {
+    pub(crate) async fn poll(&mut self) -> Result<Event, ConnectionError> {
         loop {
             if let Some(event) = self.happened.pop_front() {
                 return Ok(event);

@@ -33,17 +33,17 @@ pub(super) struct Frames {
 
 impl Frames {
     /// `largest` is the size of a packet, with its header.
-    pub fn new(largest: usize) -> Self {
+    pub(super) fn new(largest: usize) -> Self {
         Self { buffer: BytesMut::new(), largest, skipping: 0 }
     }
 
     /// Where bytes from the network go.
-    pub fn buffer(&mut self) -> &mut BytesMut {
+    pub(super) fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buffer
     }
 
     /// The next packet that is complete.
-    pub fn next(&mut self) -> Result<Option<Frame>, BadLength> {
+    pub(super) fn next(&mut self) -> Result<Option<Frame>, BadLength> {
         let skipped = self.skipping.min(self.buffer.len());
         self.buffer.advance(skipped);
         self.skipping -= skipped;

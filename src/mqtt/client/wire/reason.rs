@@ -66,7 +66,7 @@ impl Properties {
     /// Takes the properties from the front of `bytes`. What is not there has none: a
     /// packet may end before them (3.4.2.2.1, 3.14.2.2.1). Nothing is read behind a
     /// property that the standard does not have.
-    pub fn take(bytes: &mut Bytes) -> Self {
+    pub(super) fn take(bytes: &mut Bytes) -> Self {
         let mut found = Self::default();
         let length = take_varint(bytes).unwrap_or(0).min(bytes.len());
         let mut rest = bytes.split_to(length);
@@ -96,7 +96,7 @@ impl Properties {
     }
 
     /// The refusal that `code` is, with what the broker said about it.
-    pub fn refusal(self, why: Why) -> Refusal {
+    pub(super) fn refusal(self, why: Why) -> Refusal {
         Refusal::new(why, self.server.or(self.reason))
     }
 }

@@ -1,0 +1,135 @@
+//! The outbox, case by case.
+
+use std::time::SystemTime;
+
+use super::*;
+use crate::clock::at;
+use crate::mqtt::settings::OutboxSettings as Settings;
+
+pub fn entry(track: &str, text: &str) -> Entry {
+    Entry {
+        topic: "t".into(),
+        track: track.into(),
+        payload: text.into(),
+        accepted: Accepted::Now(at(0)),
+    }
+}
+
+pub fn take(outbox: &mut Outbox, now: u64) -> Option<(Sequence, String, bool)> {
+    outbox.take(at(now)).map(|out| {
+        (out.sequence, String::from_utf8_lossy(&out.entry.payload).into_owned(), out.late)
+    })
+}
+
+#[test]
+fn live_passes_the_backlog_but_not_its_own_track() {
+    let mut outbox = Outbox::new(Settings::default());
+    outbox.push(entry("a", "a1"));
+    outbox.push(entry("b", "b1"));
+    outbox.push(entry("a", "a2"));
+    outbox.connected();
+    outbox.push(entry("c", "c1"));
+    outbox.push(entry("a", "a3"));
+    let order: Vec<_> =
+        std::iter::from_fn(|| take(&mut outbox, 1)).map(|(_, text, _)| text).collect();
+    assert_eq!(order, ["c1", "a1", "b1", "a2", "a3"]);
+    outbox.push(entry("a", "a4"));
+    outbox.push(entry("b", "b2"));
+    assert_eq!(take(&mut outbox, 1).expect("live again").1, "a4");
+}
+
+#[test]
+fn unacknowledged_events_go_again_in_order() {
+    let mut outbox = Outbox::new(Settings::default());
+    outbox.connected();
+    for text in ["1", "2", "3"] {
+        outbox.push(entry("a", text));
+    }
+    let (first, ..) = take(&mut outbox, 1).expect("1");
+    take(&mut outbox, 1).expect("2");
+    outbox.acknowledged(first);
+    outbox.lost();
+    outbox.connected();
+    let order: Vec<_> = std::iter::from_fn(|| take(&mut outbox, 1)).map(|o| o.1).collect();
+    assert_eq!(order, ["2", "3"]);
+}
+
+#[test]
+fn old_events_are_marked_late_and_very_old_ones_expire() {
+    let settings = Settings { max_age_s: 100, late_after_s: 10, ..Settings::default() };
+    let mut outbox = Outbox::new(settings);
+    outbox.push(entry("a", "1"));
+    assert!(!take(&mut outbox, 9).expect("in time").2);
+    outbox.lost();
+    assert!(take(&mut outbox, 10).expect("late").2);
+    outbox.lost();
+    assert_eq!(take(&mut outbox, 101), None);
+    assert_eq!(outbox.dropped().expired, 1);
+}
+
+#[test]
+fn a_wall_clock_that_jumps_expires_nothing_of_this_run() {
+    let mut outbox = Outbox::new(Settings { max_age_s: 100, ..Settings::default() });
+    outbox.push(entry("a", "1"));
+    let now = Moment { wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 31), ..at(5) };
+    assert!(outbox.take(now).is_some_and(|out| !out.late));
+}
+
+/// It used to be looked at every `sync_after_s`, so that an event that came right after
+/// such a look waited for twice as long.
+#[test]
+fn an_event_is_forced_to_the_card_when_its_own_time_has_come() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let mut outbox = Outbox::open(Settings::default(), folder.path()).expect("opens");
+    outbox.push(entry("a", "1"));
+    outbox.push(Entry { accepted: Accepted::Now(at(1)), ..entry("a", "2") });
+    assert_eq!(outbox.chore_due(), Some(Duration::from_secs(5)));
+    let (first, ..) = take(&mut outbox, 2).expect("waiting");
+    outbox.acknowledged(first);
+    assert_eq!(outbox.chore_due(), Some(Duration::from_secs(6)));
+}
+
+#[test]
+fn the_file_is_written_anew_when_most_of_it_is_history() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let mut outbox = Outbox::open(Settings::default(), folder.path()).expect("opens");
+    let journal = folder.path().join("outbox.journal");
+    let size = || std::fs::metadata(&journal).expect("there").len();
+    outbox.push(entry("a", "stays"));
+    let mut largest = 0;
+    for _ in 0..2_000 {
+        outbox.push(entry("b", "goes"));
+        let last = outbox.next - 1;
+        outbox.acknowledged(last);
+        largest = largest.max(size());
+        if let Some(chore) = outbox.chore(Duration::ZERO) {
+            let (path, last) = outbox.finish(chore.run()).expect("installed");
+            outbox.settle(crate::storage::sync_folder_of(&path), last);
+            assert!(size() < 1_000, "what is left");
+        }
+    }
+    assert!(largest < (64 << 10) + 1_000, "grew to {largest} bytes");
+    assert_eq!(outbox.store_errors(), 0);
+    drop(outbox);
+    assert_eq!(Outbox::open(Settings::default(), folder.path()).expect("opens").len(), 1);
+}
+
+#[test]
+fn the_card_is_forced_only_for_what_really_waits() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let mut outbox = Outbox::open(Settings::default(), folder.path()).expect("opens");
+    outbox.connected();
+    outbox.push(entry("a", "1"));
+    assert!(outbox.chore(at(4).monotonic).is_none(), "it may still be acknowledged");
+    let chore = outbox.chore(at(5).monotonic);
+    assert!(matches!(chore, Some(Chore::Sync(..))), "{chore:?}");
+    // A failed one is due at once, a good one not again.
+    assert!(outbox.chore(at(5).monotonic).is_some());
+    assert_eq!(outbox.finish(chore.expect("just seen").run()), None);
+    assert_eq!(outbox.chore_due(), None, "it is on the disk");
+    let (sequence, ..) = take(&mut outbox, 5).expect("waiting");
+    outbox.acknowledged(sequence);
+    assert!(outbox.chore(at(9).monotonic).is_none());
+    let journal = std::fs::metadata(folder.path().join("outbox.journal")).expect("there");
+    assert_eq!(journal.len(), 0, "nothing is left to write");
+}
