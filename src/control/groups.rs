@@ -15,7 +15,7 @@ use super::command::LONGEST;
 use crate::contract::tuning::Tuning;
 use crate::contract::tuning::{MAX_FPS, THRESHOLD};
 
-/// What one group says; nothing where it says nothing.
+/// The settings of one group. A number that is absent leaves the device's own in force.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GroupSettings {
@@ -25,7 +25,7 @@ pub struct GroupSettings {
     pub paused: bool,
 }
 
-/// By group.
+/// The settings of each group that has any, by its name.
 pub type SettingsByGroup = BTreeMap<String, GroupSettings>;
 
 /// Why settings of a group were refused; what it said before stays.

@@ -10,6 +10,7 @@ use super::command::{Command, CommandError, Rate};
 use super::groups::{GroupSettings, SettingsByGroup};
 use crate::clock::Clock;
 use crate::home_assistant::About;
+use crate::mqtt::client::session::SWEEP;
 use crate::mqtt::message::Class;
 use crate::mqtt::message::{Received, Subscriptions};
 use crate::name::Name;
@@ -19,10 +20,11 @@ use crate::random::jitter;
 /// Commands that wait to be carried out.
 const WAITING: usize = 8;
 
-/// How long topics of a camera that is gone outlive it in a run. Its entities are taken
-/// back two seconds after the start; while they are there, Home Assistant complains of
-/// a topic that says nothing.
-const LINGER: Duration = Duration::from_secs(5);
+/// After a start, the retained topics of a camera that no longer exists stay for so long.
+/// Home Assistant is told to remove that camera's entities [`SWEEP`] after the start. Until
+/// it has, they read those topics, and it would log a warning for each entity whose
+/// topic was emptied first.
+const CLEANUP_DELAY: Duration = SWEEP.saturating_add(Duration::from_secs(3));
 
 /// What must be heard for [`start`] to do its work.
 pub fn subscriptions(about: &About) -> Subscriptions {
@@ -170,7 +172,7 @@ impl Inbox {
         }
         let (publisher, topic) = (self.publisher.clone(), message.topic.clone());
         tokio::spawn(async move {
-            tokio::time::sleep(LINGER).await;
+            tokio::time::sleep(CLEANUP_DELAY).await;
             retain(&publisher, Class::State, topic, Vec::new());
         });
     }

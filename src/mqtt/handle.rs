@@ -24,8 +24,10 @@ use super::storing::Storing;
 use super::url::BrokerUrl;
 use crate::clock::Clock;
 
-/// Messages that arrived and wait to be looked at.
-const RECEIVED_WAITING: usize = 16;
+/// Messages that arrived and wait to be looked at. On a new connection they arrive at
+/// once: settings of eight groups at most (`device.groups`), the birth message, the
+/// announcement and two topics for each camera of an earlier run.
+const RECEIVED_WAITING: usize = 32;
 
 /// What a client is started with.
 pub(crate) struct Parameters {

@@ -29,9 +29,9 @@ pub struct Settings {
     pub client_id: String,
     /// User name at the broker. Default: empty, which is anonymous.
     pub username: String,
-    /// File with the password, read at start, a trailing line end ignored; a
-    /// relative path is looked up in systemd's `$CREDENTIALS_DIRECTORY` first.
-    /// Default: empty.
+    /// File with the password in UTF-8, read at start; a byte order mark before it and
+    /// blanks and line ends after it are ignored. A relative path is looked up in
+    /// systemd's `$CREDENTIALS_DIRECTORY` first. Default: empty.
     pub password_file: String,
     /// Seconds of silence after which the connection is probed, 5 to 3600. A
     /// broken link is noticed after twice this time at the latest. Default: 15.

@@ -82,3 +82,61 @@ fn run(chore: Chore, shared: &Shared) -> bool {
     }
     shared.queue().outbox().store_errors() == before
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::mqtt::outbox::Outbox;
+    use crate::mqtt::queue::Queue;
+    use crate::mqtt::settings::Settings;
+
+    fn storing(folder: &std::path::Path, sync_after_s: u64) -> Storing {
+        let mut settings = Settings::default();
+        settings.outbox.sync_after_s = sync_after_s;
+        let outbox = Outbox::open(settings.outbox.clone(), folder).expect("opens");
+        let shared = Arc::new(Shared::new(Queue::new(&settings, outbox)));
+        Storing::start(shared, Arc::new(SystemClock)).expect("a thread")
+    }
+
+    fn push(storing: &Storing) {
+        let now = storing.clock.now();
+        let pushed = storing.shared.queue().push_event("t".into(), "1".into(), vec![1], now);
+        pushed.expect("taken");
+        storing.shared.stored.notify_one();
+    }
+
+    /// Safe means that a power cut cannot take it away any more.
+    fn is_safe(storing: &Storing) -> bool {
+        storing.shared.queue().outbox().chore_due().is_none()
+    }
+
+    #[tokio::test]
+    async fn the_end_forces_to_disk_what_was_not_due_yet() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let storing = storing(folder.path(), 3600);
+        push(&storing);
+        assert!(!is_safe(&storing));
+        let shared = Arc::clone(&storing.shared);
+        storing.end().await;
+        assert!(shared.queue().outbox().chore_due().is_none());
+    }
+
+    #[tokio::test]
+    async fn what_is_due_is_done_while_it_runs() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let storing = storing(folder.path(), 0);
+        let waiting = async {
+            for _ in 0..3 {
+                push(&storing);
+                while !is_safe(&storing) {
+                    sleep(Duration::from_millis(1)).await;
+                }
+            }
+        };
+        tokio::select! {
+            never = storing.run() => never,
+            outcome = timeout(Duration::from_secs(60), waiting) => outcome.expect("in time"),
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! The address of a broker: `mqtt://host[:port]` or `mqtts://host[:port]`.
 //!
-//! Read by hand: the crate `url` brings 24 others with Unicode's tables for host names in
-//! other scripts, and would still leave user, path and port to be refused here.
+//! Read by hand: the crate `url` brings some twenty others with Unicode's tables for host
+//! names in other scripts, and would still leave user, path and port to be refused here.
 
 use std::fmt;
 use std::net::IpAddr;

@@ -28,6 +28,8 @@ pub fn accept(listening: &TcpListener) -> TcpStream {
         }
     };
     peer.set_nonblocking(false).expect("set");
+    // Else a last word may be held back, and then dropped with the connection.
+    peer.set_nodelay(true).expect("set");
     peer.set_read_timeout(Some(LIMIT)).expect("set");
     peer
 }

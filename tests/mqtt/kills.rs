@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use expressiond::mqtt::protocol::Version;
 use expressiond::publish::Publisher;
 
 use crate::mosquitto::Mosquitto;
-use crate::observer::{Observer, Seen};
+use crate::observer::{LIMIT, Observer, Seen};
 use crate::support::{begin, camera, event, first_sightings, settings, speaking};
 
 const PORT: &str = "EXPRESSIOND_TEST_PORT";
@@ -54,7 +56,8 @@ async fn child() {
 struct Daemon {
     process: Child,
     input: ChildStdin,
-    output: std::io::Lines<BufReader<ChildStdout>>,
+    /// What it says, line by line.
+    output: Receiver<String>,
 }
 
 impl Daemon {
@@ -74,7 +77,7 @@ impl Daemon {
             .spawn()
             .expect("starts");
         let input = process.stdin.take().expect("piped");
-        let output = BufReader::new(process.stdout.take().expect("piped")).lines();
+        let output = lines(process.stdout.take().expect("piped"));
         let mut daemon = Self { process, input, output };
         daemon.wait_for("ready");
         daemon
@@ -82,8 +85,7 @@ impl Daemon {
 
     fn wait_for(&mut self, text: &str) {
         // The test harness begins a line of its own ("test kills::child ... ").
-        let found = self.output.by_ref().any(|line| line.expect("text").ends_with(text));
-        assert!(found, "the child ended without saying {text}");
+        while !self.next_line(text).ends_with(text) {}
     }
 
     /// Returns when the outbox has the event.
@@ -112,24 +114,48 @@ impl Daemon {
             self.wait_for_any();
         }
         self.end();
-        confirmed
-            + self.output.map_while(Result::ok).filter(|line| line.contains("taken")).count() as u64
+        confirmed + self.output.iter().filter(|line| line.contains("taken")).count() as u64
     }
 
     fn wait_for_any(&mut self) {
-        let found = self.output.by_ref().any(|line| line.expect("text").contains("taken"));
-        assert!(found, "the child ended too early");
+        while !self.next_line("taken").contains("taken") {}
+    }
+
+    fn next_line(&mut self, wanted: &str) -> String {
+        let line = self.output.recv_timeout(LIMIT);
+        line.unwrap_or_else(|why| panic!("the child does not say {wanted}: {why}"))
     }
 
     /// Lets it end in order. Returns how many of its writes had failed.
     fn finish(self) -> u64 {
         let Self { mut process, input, output } = self;
         drop(input);
-        let lines: Vec<String> = output.map(|line| line.expect("text")).collect();
+        // Its output ends with it.
+        let mut lines = Vec::new();
+        loop {
+            match output.recv_timeout(LIMIT) {
+                Ok(line) => lines.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("the child does not end: {lines:?}"),
+            }
+        }
         assert!(process.wait().expect("ended").success());
         let failed = lines.iter().find_map(|line| line.strip_prefix("failed writes: "));
         failed.expect("it says so at the end").parse().expect("a number")
     }
+}
+
+/// Reading from a pipe has no limit of its own: a thread reads, and the test waits for it.
+fn lines(output: ChildStdout) -> Receiver<String> {
+    let (send, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if send.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    lines
 }
 
 fn complete(seen: &[Seen], total: u64) -> bool {
@@ -234,6 +260,54 @@ async fn a_full_disk_is_counted_and_stops_no_delivery() {
         assert!(first_sightings(&seen, track).is_sorted(), "track {track} is out of order");
     }
     assert!(daemon.finish() > 0, "the disk was never full");
+}
+
+/// What a full disk kept out of the file is written once there is room, and then survives
+/// a kill. It used to stay in memory only.
+#[tokio::test]
+async fn what_a_full_disk_left_out_is_written_when_there_is_room() {
+    const EVENTS: u64 = 200;
+    let state = tempfile::tempdir().expect("temporary folder");
+    let mut broker = Mosquitto::start();
+    let observer = Observer::at(broker.port).await;
+    broker.stop();
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", r#"trap "" XFSZ; ulimit -S -f 8; exec "$0" "$@""#])
+        .arg(std::env::current_exe().expect("this test"));
+    let mut daemon = Daemon::from(limited, Version::V5, broker.port, state.path());
+    for number in 0..EVENTS {
+        daemon.publish(number);
+    }
+    let journal = state.path().join("outbox.journal");
+    let size = || std::fs::metadata(&journal).expect("there").len();
+    assert!(size() <= 8 * 1024, "the disk was never full");
+    let raised = Command::new("prlimit")
+        .args(["--pid", &daemon.process.id().to_string(), "--fsize=unlimited:unlimited"])
+        .status();
+    assert!(raised.expect("comes with util-linux").success());
+    let missing = || {
+        let bytes = std::fs::read(&journal).expect("there");
+        (0..EVENTS).find(|number| {
+            let text = format!("\"number\":{number}}}").into_bytes();
+            let other = format!("\"number\":{number},").into_bytes();
+            !bytes.windows(text.len()).any(|part| part == text || part == other)
+        })
+    };
+    let limit = Instant::now() + LIMIT;
+    while let Some(number) = missing() {
+        assert!(Instant::now() < limit, "event {number} is not on the disk");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    daemon.kill(EVENTS);
+    broker.resume();
+    let daemon = Daemon::start(Version::V5, broker.port, state.path());
+    let has_all = |seen: &[Seen]| {
+        let found = (0..TRACKS).map(|track| first_sightings(seen, track).len() as u64);
+        found.sum::<u64>() >= EVENTS
+    };
+    observer.until("every event", has_all).await;
+    daemon.finish();
 }
 
 #[tokio::test]

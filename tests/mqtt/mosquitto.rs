@@ -101,7 +101,12 @@ impl Mosquitto {
     }
 
     fn wait(&mut self) {
-        self.child.take().expect("running").wait().expect("ended");
+        let mut child = self.child.take().expect("running");
+        let limit = Instant::now() + Duration::from_secs(20);
+        while child.try_wait().expect("status").is_none() {
+            assert!(Instant::now() < limit, "mosquitto does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 

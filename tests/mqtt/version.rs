@@ -246,10 +246,7 @@ async fn who_is_thrown_out_is_told_by_whom() {
     let (second, _received) = publisher(speaking(Version::V5, broker.port));
     let stats = until(&first, "thrown out", |stats| stats.last_error.is_some()).await;
     let reason = stats.last_error.expect("just seen");
-    assert!(
-        reason.contains("another client has connected with the same mqtt.client_id"),
-        "{reason}"
-    );
+    assert!(reason.contains("the same mqtt.client_id"), "{reason}");
     first.shutdown().await;
     second.shutdown().await;
 }

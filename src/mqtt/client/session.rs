@@ -25,7 +25,7 @@ const DRAIN_LIMIT: Duration = Duration::from_millis(500);
 /// How long the broker has to tell what it keeps. Until then discovery is held
 /// back: a broker may answer a subscription after the publish that followed it,
 /// and what is swept would be overwritten before it was read.
-const SWEEP: Duration = Duration::from_secs(2);
+pub(crate) const SWEEP: Duration = Duration::from_secs(2);
 
 /// After the broker refused an event, all events wait this long before they are
 /// offered again: an owner mends an access list in minutes, and a tight loop would

@@ -68,6 +68,8 @@ pub(in crate::mqtt::client) struct Connection {
     /// Bytes to be written, and whether what was written still has to be flushed.
     outgoing: BytesMut,
     unflushed: bool,
+    /// Why nothing can be written any more; then it is only read to the end.
+    unwritable: Option<ConnectionError>,
     /// Messages at QoS 0 among them.
     unsent: Vec<Token>,
     leaving: bool,
@@ -103,6 +105,7 @@ impl Connection {
             frames: Frames::new(options.max_packet),
             outgoing: BytesMut::new(),
             unflushed: false,
+            unwritable: None,
             unsent: Vec::new(),
             leaving: false,
             ids: PacketIds::default(),
@@ -230,8 +233,13 @@ impl Connection {
         // so that what has arrived counts before the silence that it ends.
         tokio::select! {
             biased;
-            outcome = send(&mut self.writer, &mut self.outgoing), if self.unflushed => {
-                outcome?;
+            outcome = send(&mut self.writer, &mut self.outgoing), if self.writes() => {
+                if let Err(error) = outcome {
+                    // A broker that ends the connection says why, and does not read on: its
+                    // reason may have arrived and wait to be read.
+                    self.unwritable = Some(error);
+                    return Ok(());
+                }
                 self.unflushed = false;
                 let sent = self.unsent.drain(..).map(|token| Event::Settled(token, Ok(())));
                 self.happened.extend(sent);
@@ -240,6 +248,10 @@ impl Connection {
                 }
             }
             outcome = receive(&mut self.reader, self.frames.buffer()) => {
+                match self.unwritable.take() {
+                    Some(error) if outcome.is_err() => return Err(error),
+                    unwritable => self.unwritable = unwritable,
+                }
                 outcome?;
                 self.arrived_at = Instant::now();
             }
@@ -252,6 +264,10 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    fn writes(&self) -> bool {
+        self.unflushed && self.unwritable.is_none()
     }
 
     fn take_in(&mut self, packet: Incoming) -> Result<(), ConnectionError> {

@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn what_we_act_on_is_found_among_what_we_do_not() {
         let bytes: &[u8] = &[
-            34, 0x12, 0, 1, b'x', 0x26, 0, 1, b'a', 0, 1, b'b', 0x21, 0, 9, 0x27, 0, 0, 16, 0,
+            33, 0x12, 0, 1, b'x', 0x26, 0, 1, b'a', 0, 1, b'b', 0x21, 0, 9, 0x27, 0, 0, 16, 0,
             0x24, 0, 0x25, 0, 0x0b, 0x81, 1, 0x1f, 0, 4, b'f', b'u', b'l', b'l', 0x80,
         ];
         let mut bytes = Bytes::from_static(bytes);
