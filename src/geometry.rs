@@ -5,14 +5,14 @@ use serde::{Deserialize, Serialize};
 /// Width and height in pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Size {
-    /// Columns.
+    /// Pixels.
     pub width: u32,
-    /// Rows.
+    /// Pixels.
     pub height: u32,
 }
 
 impl Size {
-    /// `width` columns and `height` rows.
+    /// Width before height, in pixels.
     pub const fn new(width: u32, height: u32) -> Self {
         Self { width, height }
     }
@@ -34,18 +34,18 @@ impl std::fmt::Display for Size {
 /// height are never negative where a box was made by [`Rect::from_edges`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rect {
-    /// The left edge, from the picture's left.
+    /// The left edge, from the picture's left, in pixels.
     pub x: f32,
-    /// The top edge, from the picture's top.
+    /// The top edge, from the picture's top, in pixels.
     pub y: f32,
-    /// From the left edge to the right one.
+    /// Pixels, not negative.
     pub width: f32,
-    /// From the top edge to the bottom one.
+    /// Pixels, not negative.
     pub height: f32,
 }
 
 impl Rect {
-    /// From the left and top edge, the width and the height.
+    /// From the left and top edge, width and height, in pixels.
     pub const fn new(x: f32, y: f32, width: f32, height: f32) -> Self {
         Self { x, y, width, height }
     }
@@ -55,22 +55,22 @@ impl Rect {
         Self::new(left, top, (right - left).max(0.0), (bottom - top).max(0.0))
     }
 
-    /// The right edge.
+    /// The right edge, in pixels.
     pub fn right(&self) -> f32 {
         self.x + self.width
     }
 
-    /// The bottom edge.
+    /// The bottom edge, in pixels.
     pub fn bottom(&self) -> f32 {
         self.y + self.height
     }
 
-    /// Its middle: x and y.
+    /// The middle, x before y, in pixels.
     pub fn centre(&self) -> (f32, f32) {
         (self.x + self.width / 2.0, self.y + self.height / 2.0)
     }
 
-    /// In square pixels.
+    /// Square pixels.
     pub fn area(&self) -> f32 {
         self.width * self.height
     }

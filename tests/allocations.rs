@@ -84,12 +84,17 @@ fn letterboxing_allocates_nothing() {
         PixelFormat::Grey,
         PixelFormat::Rgb24,
         PixelFormat::Bgr24,
+        PixelFormat::Bgrx32,
+        PixelFormat::Rgb565,
+        PixelFormat::Grey12,
+        PixelFormat::Nv21,
+        PixelFormat::P010,
     ] {
         let mut preprocessor = Preprocessor::new(spec).unwrap();
         let frame = Frame {
             format,
             size,
-            data: vec![99; size.area() * 3],
+            data: vec![99; size.area() * 4],
             ..Frame::empty(SystemClock.now())
         };
         let counted = allocations(|| {
@@ -111,6 +116,19 @@ fn decoding_a_jpeg_allocates_nothing_of_ours() {
         preprocessor.prepare(&frame, &mut tensor).unwrap();
     });
     assert_eq!(counted, 0);
+    // Pictures that are mended first: without an end marker, and with stray bytes.
+    let restart = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pictures/restart.jpg"));
+    let restart = restart.unwrap();
+    let mark = restart.windows(2).position(|pair| pair == [0xFF, 0xD1]).unwrap();
+    let endless = restart[..restart.len() - 2].to_vec();
+    let stray = [&restart[..mark], &[1, 2], &restart[mark..]].concat();
+    for data in [endless, stray] {
+        let frame = Frame { data, ..frame.clone() };
+        let counted = allocations(|| {
+            preprocessor.prepare(&frame, &mut tensor).unwrap();
+        });
+        assert_eq!(counted, 0);
+    }
 }
 
 #[test]

@@ -14,10 +14,13 @@ const SPEC: InputSpec = InputSpec {
     encoding: Encoding::Int8 { scale: 1.0 / 255.0, zero_point: -128 },
 };
 
+/// What comes after a broken frame.
+const GOOD: &[u8] = include_bytes!("../../tests/pictures/restart.jpg");
+
 thread_local! {
     /// One decoder for all inputs, as in the daemon: what one frame leaves behind must
     /// not harm the next.
-    static EYE: RefCell<(Preprocessor, TensorBuffer)> =
+    static DECODER: RefCell<(Preprocessor, TensorBuffer)> =
         RefCell::new((Preprocessor::new(SPEC).expect("a decoder"), TensorBuffer::new(&SPEC)));
 }
 
@@ -25,9 +28,16 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut frame = Frame::empty(SystemClock.now());
     frame.format = PixelFormat::Mjpeg;
     frame.data.extend_from_slice(data);
-    EYE.with_borrow_mut(|(preprocessor, tensor)| {
-        if let Ok(letterbox) = preprocessor.prepare(&frame, tensor) {
-            assert!(letterbox.content.width <= 64 && letterbox.content.height <= 64);
+    DECODER.with_borrow_mut(|(preprocessor, tensor)| {
+        match preprocessor.prepare(&frame, tensor) {
+            Ok(letterbox) => {
+                assert!(letterbox.content.width <= 64 && letterbox.content.height <= 64);
+            }
+            Err(_) => {
+                frame.data.clear();
+                frame.data.extend_from_slice(GOOD);
+                preprocessor.prepare(&frame, tensor).expect("the next frame is decoded");
+            }
         }
     });
 });

@@ -1,8 +1,9 @@
-//! Which frames are looked at, and how closely: decides for each frame whether to pass it over, to glance at
-//! it for motion, or to look for faces.
+//! Which frames are looked at, and how closely: decides for each frame whether to pass it
+//! over, to glance at it for motion, or to look for faces.
 
 pub mod darkness;
 pub mod pace;
+pub mod tamper;
 
 use std::time::Duration;
 

@@ -203,4 +203,13 @@ mod tests {
         let wanted = ["x", "x-2", "y", "x-3"].map(|stem| format!("{stem}.annotated.jpg"));
         assert_eq!(copy_names(&pictures), wanted);
     }
+
+    #[test]
+    fn a_name_that_is_not_utf_8_is_reported_as_far_as_it_is() {
+        use std::os::unix::ffi::OsStrExt;
+        let picture = Path::new(std::ffi::OsStr::from_bytes(b"caf\xE9.jpg"));
+        let report = Report { picture, frame: Size::new(1, 1), model: "m", faces: Vec::new() };
+        let json = serde_json::to_string(&report).expect("JSON");
+        assert!(json.contains("caf\u{FFFD}.jpg"), "{json}");
+    }
 }

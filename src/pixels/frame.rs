@@ -1,30 +1,8 @@
 //! One picture as a source delivers it.
 
+pub use super::format::PixelFormat;
 use crate::clock::Moment;
 use crate::geometry::Size;
-
-/// How the bytes of a [`Frame`] are to be read. Names follow V4L2's FourCCs
-/// (linux/Documentation/userspace-api/media/v4l/pixfmt.rst).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PixelFormat {
-    /// `RGB3`: 3 bytes a pixel.
-    Rgb24,
-    /// `BGR3`: 3 bytes a pixel.
-    Bgr24,
-    /// `GREY`: 1 byte a pixel.
-    Grey,
-    /// `YUYV`: Y0 U Y1 V, two pixels in 4 bytes.
-    Yuyv,
-    /// `UYVY`: U Y0 V Y1.
-    Uyvy,
-    /// `NV12`: a plane of Y, then a plane of interleaved U and V at half size.
-    Nv12,
-    /// `YU12` (I420): a plane of Y, then U, then V at half size.
-    I420,
-    /// `MJPG`/`JPEG`: one JPEG picture, compressed.
-    Mjpeg,
-}
 
 /// Which numbers mean black and white in a raw YUV picture
 /// (`V4L2_QUANTIZATION_*`). JPEG is always full range.
@@ -83,13 +61,17 @@ impl Orientation {
 pub struct Frame {
     /// Exactly the valid bytes (V4L2's `bytesused`), never the whole buffer.
     pub data: Vec<u8>,
+    /// How they are to be read.
     pub format: PixelFormat,
     /// Size as stored, before [`Orientation`] is applied.
     pub size: Size,
     /// Bytes from one row of the first plane to the next; 0 for compressed pictures.
     pub stride: usize,
+    /// Of raw YUV and grey pictures.
     pub range: Range,
+    /// Of raw YUV pictures.
     pub matrix: Matrix,
+    /// How it is turned to stand upright.
     pub orientation: Orientation,
     /// When the sensor took it (the driver's timestamp), else when it was read.
     pub captured: Moment,

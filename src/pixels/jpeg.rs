@@ -1,33 +1,35 @@
 //! The JPEG front: compressed bytes to planes, or a reason why not.
 //!
-//! libjpeg-turbo would paint what is missing of a picture grey and only warn; here
-//! a warning is an error, because a grey half face is worse than no frame. Frames
-//! of Motion-JPEG cameras that lack their Huffman tables are completed by the
-//! library with those of ITU-T T.81 annex K.
+//! libjpeg-turbo paints what is missing of a picture grey and only warns; here a
+//! warning is an error, because a grey half face is worse than no frame. Where it warns
+//! of a picture that is whole but for stray bytes, [`scan`] takes these out, and then it
+//! must not warn any more. Frames of Motion-JPEG cameras that lack their Huffman tables
+//! are completed by the library with those of ITU-T T.81 annex K.
 
 use turbojpeg::{Colorspace, Decompressor, ScalingFactor, Subsamp, YuvImage};
 
-use super::PixelError;
+use super::error::PixelError;
 use super::frame::{Matrix, Range};
+use super::markers::{self, Outline};
 use super::planes::{Colours, Component, MAX_SIDE, Planes, Strip};
+use super::scan::{self, Tables};
 use crate::geometry::Size;
 
 /// More scans than any camera or editor makes: what a hostile progressive file
 /// would burn time with (libjpeg-turbo, "JPEG decompression bombs").
 const SCAN_LIMIT: u32 = 100;
 
-/// Size and kind of a JPEG picture, read without decoding it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
-    pub size: Size,
-    subsamp: Subsamp,
-    colour: Colorspace,
-}
-
-/// A decoder with its buffer, both reused from picture to picture.
-pub struct JpegDecoder {
+/// A decoder with its buffers, all reused from picture to picture.
+pub(crate) struct JpegDecoder {
     turbo: Decompressor,
     pixels: Vec<u8>,
+    /// A picture without its stray bytes.
+    mended: Vec<u8>,
+    /// Whether the last picture needed that. Cameras that send stray bytes do so in frame
+    /// after frame: the next one is mended at once, instead of being decoded twice.
+    strays: bool,
+    /// The tables of annex K, read once they are needed.
+    standard: Option<Tables>,
 }
 
 impl std::fmt::Debug for JpegDecoder {
@@ -40,56 +42,110 @@ fn broken(error: impl std::fmt::Display) -> PixelError {
     PixelError::Jpeg(error.to_string())
 }
 
-/// The picture within `data`: from its start marker to its last end marker.
-/// Cameras pad frames, so bytes behind the end are cut off; a picture without an
-/// end was cut off itself.
-pub fn trim(data: &[u8]) -> Result<&[u8], PixelError> {
-    if !data.starts_with(&[0xFF, 0xD8]) {
-        return Err(broken("it does not begin with a start marker (FF D8)"));
-    }
-    match data.windows(2).rposition(|pair| pair == [0xFF, 0xD9]) {
-        Some(end) => Ok(&data[..end + 2]),
-        None => Err(broken("it has no end marker (FF D9): cut off")),
+/// Finds the picture within `data`, without decoding it.
+///
+/// # Errors
+///
+/// There is none, not even all of its header, or it is larger than 16384 pixels to a
+/// side.
+pub(crate) fn outline(data: &[u8]) -> Result<Outline, PixelError> {
+    let outline = Outline::of(data)?;
+    let fits = |side: u32| (1..=MAX_SIDE).contains(&side);
+    if fits(outline.size.width) && fits(outline.size.height) {
+        Ok(outline)
+    } else {
+        Err(PixelError::Size(outline.size))
     }
 }
 
 impl JpegDecoder {
-    pub fn new() -> Result<Self, PixelError> {
+    /// # Errors
+    ///
+    /// The library has no memory.
+    pub(crate) fn new() -> Result<Self, PixelError> {
         let mut turbo = Decompressor::new().map_err(broken)?;
         turbo.set_scan_limit(SCAN_LIMIT).map_err(broken)?;
-        Ok(Self { turbo, pixels: Vec::new() })
+        Ok(Self { turbo, pixels: Vec::new(), mended: Vec::new(), strays: false, standard: None })
     }
 
-    /// Size and kind of the picture.
-    pub fn header(&mut self, data: &[u8]) -> Result<Header, PixelError> {
+    /// Decodes the picture that [`outline`] found in `data`, at the smallest of the
+    /// library's scales that is still at least `least` in both directions: most of the
+    /// inverse transforms are saved. The bytes that the planes describe follow them.
+    ///
+    /// # Errors
+    ///
+    /// The picture is not whole, or of a kind that the library does not read.
+    pub(crate) fn decode(
+        &mut self,
+        data: &[u8],
+        outline: &Outline,
+        least: Size,
+    ) -> Result<(Planes, &[u8]), PixelError> {
+        if self.strays
+            && let Ok(planes) = self.decode_mended(data, outline, least)
+        {
+            return Ok((planes, &self.pixels));
+        }
+        let direct = match outline.end {
+            Some(end) => self.attempt(&data[outline.start..end], outline.size, least),
+            None => Err(broken("it has no end marker (FF D9)")),
+        };
+        let planes = match direct {
+            Ok(planes) => planes,
+            Err(reason) => self.decode_mended(data, outline, least).map_err(|why| {
+                let unmarked = || broken(format!("it has no end marker (FF D9) and {why}"));
+                if outline.end.is_none() { unmarked() } else { reason }
+            })?,
+        };
+        Ok((planes, &self.pixels))
+    }
+
+    /// The same with a picture that has bytes too many or no end.
+    fn decode_mended(
+        &mut self,
+        data: &[u8],
+        outline: &Outline,
+        least: Size,
+    ) -> Result<Planes, scan::Reason> {
+        let standard = self.standard.get_or_insert_with(standard_tables);
+        let mut mended = std::mem::take(&mut self.mended);
+        let planes = scan::mend(data, outline, standard, &mut mended)
+            .and_then(|()| self.attempt(&mended, outline.size, least).map_err(|_| "is damaged"));
+        let as_it_was = outline.end.is_some_and(|end| end - outline.start == mended.len());
+        self.strays = planes.is_ok() && !as_it_was;
+        self.mended = mended;
+        planes
+    }
+
+    fn attempt(&mut self, data: &[u8], size: Size, least: Size) -> Result<Planes, PixelError> {
+        let planes = self.decode_clean(data, size, least);
+        if planes.is_err() {
+            // After an error in a header the library goes on within that header when it is
+            // given the next picture: every later one would be broken, too.
+            self.turbo = decompressor()?;
+        }
+        planes
+    }
+
+    fn decode_clean(&mut self, data: &[u8], size: Size, least: Size) -> Result<Planes, PixelError> {
         let header = self.turbo.read_header(data).map_err(broken)?;
-        let side = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-        let size = Size::new(side(header.width), side(header.height));
-        if size.width > MAX_SIDE || size.height > MAX_SIDE || size.area() == 0 {
-            return Err(PixelError::Size(size));
+        if (header.width, header.height) != (size.width as usize, size.height as usize) {
+            return Err(broken("it states two sizes"));
         }
         if header.is_lossless {
             return Err(broken("lossless JPEG is not supported"));
         }
-        Ok(Header { size, subsamp: header.subsamp, colour: header.colorspace })
-    }
-
-    /// Decodes at the smallest of the library's scales that is still at least
-    /// `least` in both directions: most of the inverse transforms are saved.
-    /// The bytes that the planes describe follow them.
-    pub fn decode(&mut self, data: &[u8], least: Size) -> Result<(Planes, &[u8]), PixelError> {
-        let data = trim(data)?;
-        let header = self.header(data)?;
-        let scale = scale_for(header.size, least);
+        let scale = scale_for(size, least);
         self.turbo.set_scaling_factor(scale).map_err(broken)?;
-        let (w, h) =
-            (scale.scale(header.size.width as usize), scale.scale(header.size.height as usize));
-        let size = Size::new(w as u32, h as u32);
-        let planes = match header.colour {
-            Colorspace::YCbCr | Colorspace::Gray => self.decode_yuv(data, size, header.subsamp)?,
-            _ => self.decode_rgb(data, size)?,
-        };
-        Ok((planes, &self.pixels))
+        let scaled = |side: u32| scale.scale(side as usize) as u32;
+        let size = Size::new(scaled(size.width), scaled(size.height));
+        match (header.colorspace, header.subsamp) {
+            // Samples in proportions that the library has no name for (3:1, say) come
+            // out as red, green and blue only.
+            (Colorspace::RGB, _) | (_, Subsamp::Unknown) => self.decode_rgb(data, size),
+            (Colorspace::CMYK | Colorspace::YCCK, _) => self.decode_inks(data, size),
+            (_, subsamp) => self.decode_yuv(data, size, subsamp),
+        }
     }
 
     fn decode_yuv(
@@ -122,22 +178,72 @@ impl JpegDecoder {
         Ok(Planes::new(size, &[y, u, v], components, 3, Colours::Yuv(Range::Full, Matrix::Bt601)))
     }
 
-    /// The rare JPEG that stores red, green and blue. (The library refuses CMYK.)
+    /// A picture as red, green and blue.
     fn decode_rgb(&mut self, data: &[u8], size: Size) -> Result<Planes, PixelError> {
-        let (w, h) = (size.width as usize, size.height as usize);
-        self.pixels.resize(w * h * 3, 0);
-        let image = turbojpeg::Image {
-            pixels: self.pixels.as_mut_slice(),
-            width: w,
-            pitch: 3 * w,
-            height: h,
-            format: turbojpeg::PixelFormat::RGB,
-        };
-        self.turbo.decompress(data, image).map_err(broken)?;
-        let strip = Strip { offset: 0, stride: 3 * w, row: 3 * w, rows: h };
-        let components = [0, 1, 2].map(|first| Component { strip: 0, first, step: 3, samples: w });
-        Ok(Planes::new(size, &[strip], components, 3, Colours::Rgb))
+        self.decode_packed(data, size, turbojpeg::PixelFormat::RGB)?;
+        Ok(rgb_planes(size))
     }
+
+    /// A picture for a printer, in cyan, magenta, yellow and black: close enough to the
+    /// colours that a screen would show. Adobe's programs store how much paper is left
+    /// instead of how much ink there is, and say so by their marker.
+    fn decode_inks(&mut self, data: &[u8], size: Size) -> Result<Planes, PixelError> {
+        self.decode_packed(data, size, turbojpeg::PixelFormat::CMYK)?;
+        let outline = Outline::of(data)?;
+        let mut segments = outline.segments(data);
+        let is_adobe = |content: &[u8]| content.starts_with(b"Adobe");
+        let paper = segments.any(|(marker, content)| marker == markers::APP14 && is_adobe(content));
+        let left = |value: u8| u32::from(if paper { value } else { 255 - value });
+        for index in 0..size.area() {
+            let [c, m, y, k] = [0, 1, 2, 3].map(|ink| left(self.pixels[4 * index + ink]));
+            let rgb = [c, m, y].map(|ink| (ink * k / 255) as u8);
+            self.pixels[3 * index..][..3].copy_from_slice(&rgb);
+        }
+        Ok(rgb_planes(size))
+    }
+
+    fn decode_packed(
+        &mut self,
+        data: &[u8],
+        size: Size,
+        format: turbojpeg::PixelFormat,
+    ) -> Result<(), PixelError> {
+        let (width, height) = (size.width as usize, size.height as usize);
+        let pitch = format.size() * width;
+        self.pixels.resize(pitch * height, 0);
+        let pixels = self.pixels.as_mut_slice();
+        let image = turbojpeg::Image { pixels, width, pitch, height, format };
+        self.turbo.decompress(data, image).map_err(broken)
+    }
+}
+
+fn decompressor() -> Result<Decompressor, PixelError> {
+    let mut turbo = Decompressor::new().map_err(broken)?;
+    turbo.set_scan_limit(SCAN_LIMIT).map_err(broken)?;
+    Ok(turbo)
+}
+
+/// Three bytes a pixel, without padding.
+fn rgb_planes(size: Size) -> Planes {
+    let (w, h) = (size.width as usize, size.height as usize);
+    let strip = Strip { offset: 0, stride: 3 * w, row: 3 * w, rows: h };
+    let components = [0, 1, 2].map(|first| Component { strip: 0, first, step: 3, samples: w });
+    Planes::new(size, &[strip], components, 3, Colours::Rgb)
+}
+
+/// The tables of annex K, which the library writes into every picture that it makes.
+fn standard_tables() -> Tables {
+    let image = turbojpeg::Image {
+        pixels: [0; 3].as_slice(),
+        width: 1,
+        pitch: 3,
+        height: 1,
+        format: turbojpeg::PixelFormat::RGB,
+    };
+    // Without them only pictures that lack their tables cannot be mended.
+    turbojpeg::compress(image, 75, Subsamp::None)
+        .map(|picture| Tables::of(&picture))
+        .unwrap_or_default()
 }
 
 /// Halvings only: their inverse transforms are the ones with SIMD code.

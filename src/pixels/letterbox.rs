@@ -12,8 +12,9 @@ pub struct Letterbox {
     pub picture: Size,
     /// What it covers of the input.
     pub content: Size,
-    /// Left and top padding in input pixels.
+    /// Padding on the left, in input pixels.
     pub left: u32,
+    /// Padding on top, in input pixels.
     pub top: u32,
 }
 

@@ -4,28 +4,19 @@
 //! detector: [`planes`] says where its samples lie, [`sampling`] shrinks them row by
 //! row into the input's size, and only what arrives there becomes RGB.
 
+mod error;
+mod format;
 pub mod frame;
-pub mod jpeg;
+pub(crate) mod jpeg;
 pub mod letterbox;
-pub mod planes;
+pub(crate) mod markers;
+pub(crate) mod planes;
 pub mod preprocess;
 pub mod rgb;
-pub mod sampling;
+mod sampling;
+mod scan;
 pub mod scene;
 pub mod tensor;
+mod unpack;
 
-use thiserror::Error;
-
-/// Why a frame has no pixels to look at.
-#[derive(Debug, Error)]
-pub enum PixelError {
-    /// The compressed picture is cut off, damaged or not a picture.
-    #[error("broken JPEG: {0}")]
-    Jpeg(String),
-    /// The frame's bytes do not fill its size.
-    #[error("{format:?} {size} needs {needed} bytes, the frame has {found}")]
-    Short { format: frame::PixelFormat, size: crate::geometry::Size, needed: usize, found: usize },
-    /// Empty or larger than anything a camera makes.
-    #[error("a picture of {0} is outside 1x1 to 16384x16384")]
-    Size(crate::geometry::Size),
-}
+pub use error::PixelError;

@@ -1,35 +1,37 @@
 //! Where the samples of a raw picture lie in its bytes.
 
-use super::PixelError;
-use super::frame::{Frame, Matrix, PixelFormat, Range};
+use super::error::PixelError;
+use super::format::{Kind, PixelFormat};
+use super::frame::{Frame, Matrix, Range};
 use crate::geometry::Size;
 
-/// Larger than any sensor; bounds every computed offset.
-pub const MAX_SIDE: u32 = 16384;
+/// The longest side of a picture, in pixels: larger than any sensor has. It bounds every
+/// offset that is computed here.
+pub(crate) const MAX_SIDE: u32 = 16384;
 
 /// Rows of bytes, `stride` apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Strip {
-    pub offset: usize,
-    pub stride: usize,
+pub(crate) struct Strip {
+    pub(crate) offset: usize,
+    pub(crate) stride: usize,
     /// Valid bytes in a row.
-    pub row: usize,
-    pub rows: usize,
+    pub(crate) row: usize,
+    pub(crate) rows: usize,
 }
 
 /// One colour component: every `step`-th byte of a strip's rows from `first`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Component {
-    pub strip: usize,
-    pub first: usize,
-    pub step: usize,
+pub(crate) struct Component {
+    pub(crate) strip: usize,
+    pub(crate) first: usize,
+    pub(crate) step: usize,
     /// Samples in a row.
-    pub samples: usize,
+    pub(crate) samples: usize,
 }
 
 /// What the components mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Colours {
+pub(crate) enum Colours {
     Rgb,
     Yuv(Range, Matrix),
     Grey(Range),
@@ -38,91 +40,77 @@ pub enum Colours {
 /// A raw picture's layout. Up to three strips and three components, in arrays so
 /// that describing a frame allocates nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Planes {
-    pub size: Size,
-    pub strips: [Strip; 3],
-    pub strip_count: usize,
-    pub components: [Component; 3],
-    pub component_count: usize,
-    pub colours: Colours,
+pub(crate) struct Planes {
+    pub(crate) size: Size,
+    pub(crate) strips: [Strip; 3],
+    pub(crate) strip_count: usize,
+    pub(crate) components: [Component; 3],
+    pub(crate) component_count: usize,
+    pub(crate) colours: Colours,
 }
 
 impl Planes {
-    /// The layout of a raw frame, checked against its bytes. `Mjpeg` has none.
-    pub fn of(frame: &Frame) -> Result<Self, PixelError> {
-        let planes = Self::describe(frame)?;
-        let needed = planes.needed();
-        if frame.data.len() < needed {
-            return Err(PixelError::Short {
-                format: frame.format,
-                size: frame.size,
-                needed,
-                found: frame.data.len(),
-            });
+    /// The layout of a raw frame, checked against its bytes.
+    ///
+    /// # Errors
+    ///
+    /// A size outside 1 to 16384, too few bytes, or a format that must be decoded or
+    /// unpacked first.
+    pub(crate) fn of(frame: &Frame) -> Result<Self, PixelError> {
+        let Frame { format, size, stride, range, matrix, .. } = *frame;
+        let planes = Self::describe(format, size, stride, range, matrix)?;
+        let (needed, found) = (planes.needed(), frame.data.len());
+        if found < needed {
+            return Err(PixelError::Short { format, size, needed, found });
         }
         Ok(planes)
     }
 
-    fn describe(frame: &Frame) -> Result<Self, PixelError> {
-        let Frame { format, size, stride, range, matrix, .. } = *frame;
+    /// The layout of a raw picture with `stride` bytes from one row of the first plane
+    /// to the next, or none beyond the pixels where `stride` is smaller.
+    pub(super) fn describe(
+        format: PixelFormat,
+        size: Size,
+        stride: usize,
+        range: Range,
+        matrix: Matrix,
+    ) -> Result<Self, PixelError> {
         let fits = |side: u32| (1..=MAX_SIDE).contains(&side);
         if !fits(size.width) || !fits(size.height) || stride > 4 * MAX_SIDE as usize {
             return Err(PixelError::Size(size));
         }
+        let Some(layout) = format.layout() else {
+            return Err(PixelError::Jpeg(format!("{format:?} is not decoded yet")));
+        };
         let (w, h) = (size.width as usize, size.height as usize);
-        let (half_w, half_h) = (w.div_ceil(2), h.div_ceil(2));
-        let interleaved = |bytes: usize, components: [Component; 3], count, colours| {
-            let stride = stride.max(bytes);
-            let strip = Strip { offset: 0, stride, row: bytes, rows: h };
-            Self::new(size, &[strip], components, count, colours)
+        let first = layout.planes[0];
+        let stride = stride.max(w.div_ceil(first.width) * first.bytes);
+        let mut offset = 0;
+        let strips = layout.planes.map(|plane| {
+            let row = w.div_ceil(plane.width) * plane.bytes;
+            // Rows of all planes are padded in proportion (pixfmt-yuv-planar.rst).
+            let share = stride * plane.bytes * first.width;
+            let stride = share.div_ceil(plane.width * first.bytes).max(row);
+            let strip = Strip { offset, stride, row, rows: h.div_ceil(plane.height) };
+            offset += stride * strip.rows;
+            strip
+        });
+        let components = layout.places.map(|place| Component {
+            strip: place.plane,
+            first: place.first,
+            step: place.step,
+            samples: w.div_ceil(place.width),
+        });
+        let (count, colours) = match layout.kind {
+            Kind::Rgb => (3, Colours::Rgb),
+            Kind::Yuv => (3, Colours::Yuv(range, matrix)),
+            Kind::Grey => (1, Colours::Grey(range)),
         };
-        let part = |strip, first, step, samples| Component { strip, first, step, samples };
-        let luma_stride = stride.max(w);
-        let luma = Strip { offset: 0, stride: luma_stride, row: w, rows: h };
-        let chroma_offset = luma_stride * h;
-        let planes = match format {
-            PixelFormat::Rgb24 => {
-                interleaved(3 * w, [0, 1, 2].map(|c| part(0, c, 3, w)), 3, Colours::Rgb)
-            }
-            PixelFormat::Bgr24 => {
-                interleaved(3 * w, [2, 1, 0].map(|c| part(0, c, 3, w)), 3, Colours::Rgb)
-            }
-            PixelFormat::Grey => interleaved(w, [part(0, 0, 1, w); 3], 1, Colours::Grey(range)),
-            PixelFormat::Yuyv => interleaved(
-                4 * half_w,
-                [part(0, 0, 2, w), part(0, 1, 4, half_w), part(0, 3, 4, half_w)],
-                3,
-                Colours::Yuv(range, matrix),
-            ),
-            PixelFormat::Uyvy => interleaved(
-                4 * half_w,
-                [part(0, 1, 2, w), part(0, 0, 4, half_w), part(0, 2, 4, half_w)],
-                3,
-                Colours::Yuv(range, matrix),
-            ),
-            PixelFormat::Nv12 => {
-                let row = 2 * half_w;
-                let stride = luma_stride.max(row);
-                let chroma = Strip { offset: chroma_offset, stride, row, rows: half_h };
-                let components = [part(0, 0, 1, w), part(1, 0, 2, half_w), part(1, 1, 2, half_w)];
-                Self::new(size, &[luma, chroma], components, 3, Colours::Yuv(range, matrix))
-            }
-            PixelFormat::I420 => {
-                let stride = luma_stride.div_ceil(2);
-                let u = Strip { offset: chroma_offset, stride, row: half_w, rows: half_h };
-                let v = Strip { offset: chroma_offset + stride * half_h, ..u };
-                let components = [part(0, 0, 1, w), part(1, 0, 1, half_w), part(2, 0, 1, half_w)];
-                Self::new(size, &[luma, u, v], components, 3, Colours::Yuv(range, matrix))
-            }
-            PixelFormat::Mjpeg => {
-                return Err(PixelError::Jpeg("not decoded yet".to_owned()));
-            }
-        };
-        Ok(planes)
+        Ok(Self::new(size, &strips[..layout.plane_count], components, count, colours))
     }
 
     /// `strips` one to three, `components` the first `component_count` valid.
-    pub fn new(
+    pub(crate) fn new(
         size: Size,
         strips: &[Strip],
         components: [Component; 3],
@@ -135,7 +123,7 @@ impl Planes {
     }
 
     /// Bytes that a picture of this layout has at least.
-    pub fn needed(&self) -> usize {
+    pub(crate) fn needed(&self) -> usize {
         let end = |strip: &Strip| strip.offset + strip.stride * (strip.rows - 1) + strip.row;
         self.strips[..self.strip_count].iter().map(end).max().unwrap_or(0)
     }

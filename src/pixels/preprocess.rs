@@ -3,14 +3,29 @@
 
 use std::time::{Duration, Instant};
 
-use super::PixelError;
+use super::error::PixelError;
 use super::frame::{Frame, Matrix, Orientation, PixelFormat, Range};
-use super::jpeg::JpegDecoder;
+use super::jpeg::{self, JpegDecoder};
 use super::letterbox::{Letterbox, PAD};
-use super::planes::{Colours, MAX_SIDE, Planes};
+use super::planes::{Colours, Planes};
 use super::sampling::{Taps, sample_row, sum_rows};
 use super::tensor::{InputSpec, Table, TensorBuffer};
+use super::unpack::{self, Unpacker};
 use crate::geometry::Size;
+
+/// Whether a frame has all its bytes, as far as can be told without decoding it. Cheap:
+/// of a compressed picture only the header is read.
+///
+/// # Errors
+///
+/// What is missing.
+pub(crate) fn check(frame: &Frame) -> Result<(), PixelError> {
+    match frame.format {
+        PixelFormat::Mjpeg => jpeg::outline(&frame.data).map(drop),
+        format if unpack::is_packed(format) => unpack::check(frame).map(drop),
+        _ => Planes::of(frame).map(drop),
+    }
+}
 
 /// Turns frames into input tensors. Tables are built once per kind of frame;
 /// after that nothing is allocated.
@@ -19,16 +34,24 @@ pub struct Preprocessor {
     spec: InputSpec,
     table: Table,
     jpeg: JpegDecoder,
+    unpacker: Unpacker,
     plan: Option<Plan>,
     decoding: Duration,
 }
 
 impl Preprocessor {
+    /// For input tensors of this kind.
+    ///
+    /// # Errors
+    ///
+    /// The JPEG library has no memory.
     pub fn new(spec: InputSpec) -> Result<Self, PixelError> {
         let (table, jpeg) = (Table::new(spec.encoding), JpegDecoder::new()?);
-        Ok(Self { spec, table, jpeg, plan: None, decoding: Duration::ZERO })
+        let unpacker = Unpacker::default();
+        Ok(Self { spec, table, jpeg, unpacker, plan: None, decoding: Duration::ZERO })
     }
 
+    /// What it fills.
     pub fn spec(&self) -> &InputSpec {
         &self.spec
     }
@@ -39,20 +62,34 @@ impl Preprocessor {
     }
 
     /// Fills `tensor`, of this preprocessor's spec, with the letterboxed upright
-    /// picture.
+    /// picture, and says where in it the picture lies.
+    ///
+    /// # Errors
+    ///
+    /// The frame is no whole picture, or not of 1 to 16384 pixels a side.
     pub fn prepare(
         &mut self,
         frame: &Frame,
         tensor: &mut TensorBuffer,
     ) -> Result<Letterbox, PixelError> {
         let start = Instant::now();
-        let picture = self.picture_size(frame)?;
-        let letterbox = Letterbox::new(frame.orientation.upright(picture), self.spec.size);
-        let stored = frame.orientation.upright(letterbox.content);
-        let (planes, bytes) = if frame.format == PixelFormat::Mjpeg {
-            self.jpeg.decode(&frame.data, stored)?
-        } else {
-            (Planes::of(frame)?, frame.data.as_slice())
+        let fit = |picture| Letterbox::new(frame.orientation.upright(picture), self.spec.size);
+        let (letterbox, (planes, bytes)) = match frame.format {
+            PixelFormat::Mjpeg => {
+                // A compressed picture's own header knows its size best.
+                let outline = jpeg::outline(&frame.data)?;
+                let letterbox = fit(outline.size);
+                let least = frame.orientation.upright(letterbox.content);
+                (letterbox, self.jpeg.decode(&frame.data, &outline, least)?)
+            }
+            format if unpack::is_packed(format) => {
+                let unpacked = self.unpacker.unpack(frame)?;
+                (fit(frame.size), unpacked)
+            }
+            _ => {
+                let planes = Planes::of(frame)?;
+                (fit(frame.size), (planes, frame.data.as_slice()))
+            }
         };
         self.decoding = start.elapsed();
         let plan = match &mut self.plan {
@@ -66,16 +103,6 @@ impl Preprocessor {
             _ => unreachable!("the tensor was made from the same spec as the table"),
         }
         Ok(letterbox)
-    }
-
-    /// The stored size; a compressed picture's own header knows best.
-    fn picture_size(&mut self, frame: &Frame) -> Result<Size, PixelError> {
-        let size = match frame.format {
-            PixelFormat::Mjpeg => self.jpeg.header(&frame.data)?.size,
-            _ => frame.size,
-        };
-        let fits = |side: u32| (1..=MAX_SIDE).contains(&side);
-        if fits(size.width) && fits(size.height) { Ok(size) } else { Err(PixelError::Size(size)) }
     }
 }
 
@@ -117,18 +144,18 @@ impl Plan {
     /// `bytes` hold at least `planes.needed()`; `out` has input height x width x 3.
     pub(super) fn fill<T: Copy>(&mut self, bytes: &[u8], table: &[T; 256], out: &mut [T]) {
         out.fill(table[PAD as usize]);
-        let walk = Walk::new(self.orientation, self.content, &self.letterbox, self.input);
+        let placement = Placement::new(self.orientation, self.content, &self.letterbox, self.input);
         for y in 0..self.content.height as usize {
             self.sample(bytes, y);
             self.colour();
-            let start = walk.start(y);
+            let start = placement.start(y);
             let [r, g, b] = &self.samples;
             let pixels = r
                 .iter()
                 .zip(g)
                 .zip(b)
                 .map(|((r, g), b)| [*r, *g, *b].map(|value| table[value as usize]));
-            if walk.right == 1 {
+            if placement.right == 1 {
                 let row = &mut out[start as usize * 3..][..r.len() * 3];
                 row.as_chunks_mut().0.iter_mut().zip(pixels).for_each(|(out, rgb)| *out = rgb);
                 continue;
@@ -136,7 +163,7 @@ impl Plan {
             let mut index = start;
             for rgb in pixels {
                 out[index as usize * 3..][..3].copy_from_slice(&rgb);
-                index += walk.right;
+                index += placement.right;
             }
         }
     }
@@ -178,13 +205,13 @@ impl Plan {
 }
 
 /// How reading order in the stored content moves through the upright input.
-struct Walk {
+struct Placement {
     origin: isize,
     right: isize,
     down: isize,
 }
 
-impl Walk {
+impl Placement {
     fn new(orientation: Orientation, content: Size, letterbox: &Letterbox, input: Size) -> Self {
         let place = |x: isize, y: isize| {
             let (w, h) = (content.width as isize, content.height as isize);

@@ -3,7 +3,7 @@
 
 use image::RgbImage;
 
-use super::PixelError;
+use super::error::PixelError;
 use super::frame::Frame;
 use super::preprocess::Preprocessor;
 use super::tensor::{Encoding, InputSpec, TensorBuffer};

@@ -7,11 +7,11 @@
 /// Weights of one axis: output `i` is the sum of `inputs[starts[i]..][..width]`
 /// times its weights, over 256.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Taps {
-    pub starts: Vec<u32>,
+pub(super) struct Taps {
+    pub(super) starts: Vec<u32>,
     /// `width` weights for each output, one after the other.
-    pub weights: Vec<u16>,
-    pub width: usize,
+    pub(super) weights: Vec<u16>,
+    pub(super) width: usize,
 }
 
 /// The sum of the weights of one output.
@@ -19,7 +19,7 @@ const ONE: u32 = 256;
 
 impl Taps {
     /// From `inputs` samples to `outputs`; both at least 1.
-    pub fn new(inputs: usize, outputs: usize) -> Self {
+    pub(super) fn new(inputs: usize, outputs: usize) -> Self {
         let rows: Vec<(usize, Vec<f64>)> =
             (0..outputs).map(|output| neighbours(inputs, outputs, output)).collect();
         let width = rows.iter().map(|(_, weights)| weights.len()).max().unwrap_or(1).min(inputs);
@@ -38,12 +38,8 @@ impl Taps {
         taps
     }
 
-    pub fn outputs(&self) -> usize {
-        self.starts.len()
-    }
-
     /// First input and weights of one output.
-    pub fn of(&self, output: usize) -> (usize, &[u16]) {
+    pub(super) fn of(&self, output: usize) -> (usize, &[u16]) {
         let weights = &self.weights[output * self.width..][..self.width];
         (self.starts[output] as usize, weights)
     }
@@ -66,8 +62,10 @@ fn neighbours(inputs: usize, outputs: usize, output: usize) -> (usize, Vec<f64>)
     (first, (first..last).map(weight).collect())
 }
 
-/// Weights as integers that sum to 256 exactly: each is what its running total,
-/// rounded, gained. Wide averages keep their balance that way.
+/// The weights in 1/256, as integers whose sum is exactly 256 ([`ONE`]). Rounding each
+/// weight by itself would not keep that sum, and an evenly grey row would come out darker
+/// or lighter. So the running total is rounded instead, and each weight is the difference
+/// of two rounded totals.
 fn to_fixed(weights: &[f64]) -> Vec<u16> {
     let (mut total, mut given) = (0.0, 0);
     let last = weights.len() - 1;
@@ -82,7 +80,7 @@ fn to_fixed(weights: &[f64]) -> Vec<u16> {
 }
 
 /// Adds up rows by weight: `sum` becomes 256 times the weighted mean.
-pub fn sum_rows<'a>(sum: &mut [u16], rows: impl Iterator<Item = (&'a [u8], u16)>) {
+pub(super) fn sum_rows<'a>(sum: &mut [u16], rows: impl Iterator<Item = (&'a [u8], u16)>) {
     let mut first = true;
     for (row, weight) in rows.filter(|(_, weight)| *weight > 0) {
         let pairs = sum.iter_mut().zip(row);
@@ -98,7 +96,7 @@ pub fn sum_rows<'a>(sum: &mut [u16], rows: impl Iterator<Item = (&'a [u8], u16)>
 
 /// One output row of one component: every `step`-th value of a summed row from
 /// `first` on, weighted and brought back to 0..=255.
-pub fn sample_row(out: &mut [u8], sum: &[u16], first: usize, step: usize, taps: &Taps) {
+pub(super) fn sample_row(out: &mut [u8], sum: &[u16], first: usize, step: usize, taps: &Taps) {
     match taps.width {
         1 => sample_fixed::<1>(out, sum, first, step, taps),
         2 => sample_fixed::<2>(out, sum, first, step, taps),
@@ -160,7 +158,7 @@ mod tests {
         #[test]
         fn weights_sum_to_one_and_stay_inside(inputs in 1usize..900, outputs in 1usize..300) {
             let taps = Taps::new(inputs, outputs);
-            prop_assert_eq!(taps.outputs(), outputs);
+            prop_assert_eq!(taps.starts.len(), outputs);
             for output in 0..outputs {
                 let (start, weights) = taps.of(output);
                 prop_assert!(start + weights.len() <= inputs);

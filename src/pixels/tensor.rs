@@ -6,9 +6,19 @@ use crate::geometry::Size;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Encoding {
     /// `round(p / 255 / scale) + zero_point`, saturated.
-    Int8 { scale: f32, zero_point: i32 },
+    Int8 {
+        /// What one step of the integer is worth, more than 0.
+        scale: f32,
+        /// The integer that stands for 0, -128 to 127.
+        zero_point: i32,
+    },
     /// The same, unsigned.
-    UInt8 { scale: f32, zero_point: i32 },
+    UInt8 {
+        /// What one step of the integer is worth, more than 0.
+        scale: f32,
+        /// The integer that stands for 0, 0 to 255.
+        zero_point: i32,
+    },
     /// `p / 255`.
     Float32,
 }
@@ -16,7 +26,9 @@ pub enum Encoding {
 /// Size and encoding of an input tensor `[1, height, width, 3]`, RGB.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InputSpec {
+    /// Pixels.
     pub size: Size,
+    /// What a colour value becomes.
     pub encoding: Encoding,
 }
 
@@ -26,6 +38,7 @@ impl InputSpec {
         self.size.area() * 3
     }
 
+    /// Whether it has no values at all.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -34,12 +47,16 @@ impl InputSpec {
 /// The input tensor's values, in its own type.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TensorBuffer {
+    /// Of a model that is quantized to signed bytes.
     Int8(Vec<i8>),
+    /// To unsigned bytes.
     UInt8(Vec<u8>),
+    /// Of a model that is not quantized.
     Float32(Vec<f32>),
 }
 
 impl TensorBuffer {
+    /// All zeros.
     pub fn new(spec: &InputSpec) -> Self {
         match spec.encoding {
             Encoding::Int8 { .. } => Self::Int8(vec![0; spec.len()]),
@@ -51,14 +68,14 @@ impl TensorBuffer {
 
 /// What each colour value becomes, looked up instead of computed.
 #[derive(Clone, Debug)]
-pub enum Table {
+pub(super) enum Table {
     Int8([i8; 256]),
     UInt8([u8; 256]),
     Float32(Box<[f32; 256]>),
 }
 
 impl Table {
-    pub fn new(encoding: Encoding) -> Self {
+    pub(super) fn new(encoding: Encoding) -> Self {
         let quantize =
             |p: usize, scale: f32, zero: i32| (p as f32 / 255.0 / scale).round() as i32 + zero;
         match encoding {

@@ -11,20 +11,22 @@ use v4l::device::Device;
 
 use super::guard::guarded;
 
-/// What the owner wants of a control.
+/// What the owner wants a control to be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Wanted {
+pub enum ControlValue {
+    /// On or off.
     Switch(bool),
+    /// A number, or a menu's entry by its number.
     Number(i64),
     /// One of a menu's entries.
     Entry(String),
 }
 
-/// By the controls' names.
-pub type Wishes = BTreeMap<String, Wanted>;
+/// Values by the controls' names.
+pub type ControlValues = BTreeMap<String, ControlValue>;
 
-impl std::fmt::Display for Wanted {
+impl std::fmt::Display for ControlValue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Switch(on) => write!(f, "{on}"),
@@ -35,7 +37,7 @@ impl std::fmt::Display for Wanted {
 }
 
 /// The name in the settings.
-pub fn name_of(driver: &str) -> String {
+pub(super) fn name_of(driver: &str) -> String {
     let lower =
         driver.chars().map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { ' ' });
     lower.collect::<String>().split_whitespace().collect::<Vec<_>>().join("_")
@@ -46,51 +48,59 @@ pub fn name_of(driver: &str) -> String {
 /// # Errors
 ///
 /// In words for the owner: which key, and what the camera takes.
-pub fn apply(device: &Device, table: &str, wanted: &Wishes) -> Result<(), String> {
+pub(super) fn apply(device: &Device, table: &str, wanted: &ControlValues) -> Result<(), String> {
     if wanted.is_empty() {
         return Ok(());
     }
     let known = known(device)?;
-    let mut open: Vec<(&String, &Wanted)> = wanted.iter().collect();
-    // Some open only when another was set: an exposure, when it is not automatic. So
-    // once more for those that were refused.
-    for last in [false, true] {
+    let mut left: Vec<(&String, &ControlValue)> = wanted.iter().collect();
+    // A driver refuses some controls until another one is set: an exposure time, until
+    // exposure is no longer automatic. Names say nothing of that, so what was refused is
+    // tried again as long as the round before has set anything.
+    loop {
+        let before = left.len();
         let mut refused = Vec::new();
-        for (name, wish) in open {
-            match device.set_control(resolve(&known, table, name, wish)?) {
-                Ok(()) => {}
-                Err(_) if !last => refused.push((name, wish)),
-                Err(error) => {
-                    return Err(format!("{table}.{name}: it refuses {wish}: {error}"));
-                }
+        let mut failure = None;
+        for (name, value) in left {
+            if let Err(error) = device.set_control(resolve(&known, table, name, value)?) {
+                refused.push((name, value));
+                failure = Some(format!("{table}.{name}: it refuses {value}: {error}"));
             }
         }
-        open = refused;
+        match failure {
+            None => return Ok(()),
+            Some(failure) if refused.len() == before => return Err(failure),
+            Some(_) => left = refused,
+        }
     }
-    Ok(())
 }
 
-/// What is asked for while it is dark, and what it is taken back to.
+/// The values of `[camera.low_light]`, and those that replace them when light returns.
 ///
-/// That is what `[camera.controls]` says, else the driver's default: not what the
-/// camera had before, which after a crash in the dark would be darkness's own values.
-pub struct LowLight {
-    dark: Wishes,
-    light: Wishes,
+/// The latter are those of `[camera.controls]`, else the driver's defaults. The values that
+/// the camera had before would be wrong: after a crash in the dark they are those of
+/// `[camera.low_light]`, which the camera keeps while it has power.
+pub(super) struct LowLight {
+    dark: ControlValues,
+    light: ControlValues,
 }
 
 const LOW_LIGHT: &str = "camera.low_light";
 
 impl LowLight {
-    /// Checks the wishes against what the camera has, and begins with light.
+    /// Checks the values against what the camera takes, and sets those for light.
     ///
     /// # Errors
     ///
     /// In words for the owner: which key, and what the camera takes.
-    pub fn prepare(device: &Device, dark: &Wishes, controls: &Wishes) -> Result<Self, String> {
+    pub(super) fn prepare(
+        device: &Device,
+        dark: &ControlValues,
+        controls: &ControlValues,
+    ) -> Result<Self, String> {
         let dark = dark.clone();
         if dark.is_empty() {
-            return Ok(Self { light: Wishes::new(), dark });
+            return Ok(Self { light: ControlValues::new(), dark });
         }
         let light = without(&known(device)?, &dark, controls)?;
         apply(device, LOW_LIGHT, &light)?;
@@ -102,20 +112,24 @@ impl LowLight {
     /// # Errors
     ///
     /// The control that the camera refuses.
-    pub fn set(&self, device: &Device, on: bool) -> Result<bool, String> {
-        let wishes = if on { &self.dark } else { &self.light };
-        apply(device, LOW_LIGHT, wishes).map(|()| on && !wishes.is_empty())
+    pub(super) fn set(&self, device: &Device, on: bool) -> Result<bool, String> {
+        let values = if on { &self.dark } else { &self.light };
+        apply(device, LOW_LIGHT, values).map(|()| on && !values.is_empty())
     }
 }
 
 /// The values to go back to.
-fn without(known: &[Description], dark: &Wishes, controls: &Wishes) -> Result<Wishes, String> {
-    let back = |(name, wish): (&String, &Wanted)| {
-        resolve(known, LOW_LIGHT, name, wish)?;
+fn without(
+    known: &[Description],
+    dark: &ControlValues,
+    controls: &ControlValues,
+) -> Result<ControlValues, String> {
+    let back = |(name, dark): (&String, &ControlValue)| {
+        resolve(known, LOW_LIGHT, name, dark)?;
         let control = find(known, LOW_LIGHT, name)?;
         let default = match control.typ {
-            Type::Boolean => Wanted::Switch(control.default != 0),
-            _ => Wanted::Number(control.default),
+            Type::Boolean => ControlValue::Switch(control.default != 0),
+            _ => ControlValue::Number(control.default),
         };
         Ok((name.clone(), controls.get(name).cloned().unwrap_or(default)))
     };
@@ -142,24 +156,24 @@ fn find<'a>(known: &'a [Description], table: &str, name: &str) -> Result<&'a Des
     })
 }
 
-/// The driver's number and value for a wish, checked against what it says it takes.
+/// The driver's number and value for what is wanted, checked against what it says it takes.
 fn resolve(
     known: &[Description],
     table: &str,
     name: &str,
-    wish: &Wanted,
+    wanted: &ControlValue,
 ) -> Result<Control, String> {
     let control = find(known, table, name)?;
-    let takes = |what: String| format!("{table}.{name} is {wish}, it takes {what}");
-    let value = match (control.typ, wish) {
-        (Type::Boolean, Wanted::Switch(on)) => Value::Boolean(*on),
+    let takes = |what: String| format!("{table}.{name} is {wanted}, it takes {what}");
+    let value = match (control.typ, wanted) {
+        (Type::Boolean, ControlValue::Switch(on)) => Value::Boolean(*on),
         (Type::Boolean, _) => return Err(takes("true or false".into())),
-        (Type::Menu | Type::IntegerMenu, wish) => {
+        (Type::Menu | Type::IntegerMenu, wanted) => {
             let items = control.items.as_deref().unwrap_or_default();
-            let found = items.iter().find(|(index, item)| match wish {
-                Wanted::Number(number) => i64::from(*index) == *number,
-                Wanted::Entry(text) => item.to_string() == *text,
-                Wanted::Switch(_) => false,
+            let found = items.iter().find(|(index, item)| match wanted {
+                ControlValue::Number(number) => i64::from(*index) == *number,
+                ControlValue::Entry(text) => item.to_string() == *text,
+                ControlValue::Switch(_) => false,
             });
             let Some((index, _)) = found else {
                 let all = items.iter().map(|(index, item)| format!("{index} ({item})"));
@@ -167,7 +181,7 @@ fn resolve(
             };
             Value::Integer(i64::from(*index))
         }
-        (_, Wanted::Number(number)) => {
+        (_, ControlValue::Number(number)) => {
             let (least, most) = (control.minimum, control.maximum);
             if !(least..=most).contains(number) {
                 return Err(takes(format!("{least} to {most}")));
@@ -215,51 +229,54 @@ mod tests {
     }
 
     #[test]
-    fn wishes_become_the_drivers_values() {
-        let value = |name: &str, wish| {
-            resolve(&known(), "camera.controls", name, &wish).map(|control| control.value)
+    fn what_is_wanted_becomes_the_drivers_values() {
+        let value = |name: &str, wanted| {
+            resolve(&known(), "camera.controls", name, &wanted).map(|control| control.value)
         };
-        let exposure = value("exposure_time_absolute", Wanted::Number(300));
+        let exposure = value("exposure_time_absolute", ControlValue::Number(300));
         assert_eq!(exposure, Ok(Value::Integer(300)));
-        let line = value("power_line_frequency", Wanted::Entry("50 Hz".into()));
+        let line = value("power_line_frequency", ControlValue::Entry("50 Hz".into()));
         assert_eq!(line, Ok(Value::Integer(1)));
-        assert_eq!(value("power_line_frequency", Wanted::Number(1)), Ok(Value::Integer(1)));
-        let balance = value("white_balance_automatic", Wanted::Switch(false));
+        assert_eq!(value("power_line_frequency", ControlValue::Number(1)), Ok(Value::Integer(1)));
+        let balance = value("white_balance_automatic", ControlValue::Switch(false));
         assert_eq!(balance, Ok(Value::Boolean(false)));
     }
 
     #[test]
     fn what_cannot_be_names_the_key_and_what_is_taken() {
-        let refused = |name: &str, wish| {
-            resolve(&known(), "camera.controls", name, &wish).map(|_| ()).unwrap_err()
+        let refused = |name: &str, wanted| {
+            resolve(&known(), "camera.controls", name, &wanted).map(|_| ()).unwrap_err()
         };
-        let error = refused("exposure_time_absolute", Wanted::Number(5000));
+        let error = refused("exposure_time_absolute", ControlValue::Number(5000));
         assert_eq!(error, "camera.controls.exposure_time_absolute is 5000, it takes 3 to 2047");
-        let error = refused("power_line_frequency", Wanted::Entry("55 Hz".into()));
+        let error = refused("power_line_frequency", ControlValue::Entry("55 Hz".into()));
         assert!(error.ends_with("it takes 1 (50 Hz)"), "{error}");
-        let error = refused("white_balance_automatic", Wanted::Number(1));
+        let error = refused("white_balance_automatic", ControlValue::Number(1));
         assert!(error.ends_with("true or false"), "{error}");
-        let error = refused("gain", Wanted::Number(1));
+        let error = refused("gain", ControlValue::Number(1));
         assert!(error.contains("power_line_frequency"), "{error}");
     }
 
     #[test]
     fn low_light_goes_back_to_the_settings_or_the_default() {
-        let wishes = |pairs: &[(&str, Wanted)]| -> Wishes {
-            pairs.iter().map(|(name, wish)| ((*name).to_owned(), wish.clone())).collect()
+        let values = |pairs: &[(&str, ControlValue)]| -> ControlValues {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
         };
         let exposure = "exposure_time_absolute";
         let balance = "white_balance_automatic";
-        let dark = wishes(&[(exposure, Wanted::Number(1000)), (balance, Wanted::Switch(false))]);
-        let light = without(&known(), &dark, &Wishes::new()).unwrap();
+        let dark = values(&[
+            (exposure, ControlValue::Number(1000)),
+            (balance, ControlValue::Switch(false)),
+        ]);
+        let light = without(&known(), &dark, &ControlValues::new()).unwrap();
         assert_eq!(
             light,
-            wishes(&[(exposure, Wanted::Number(250)), (balance, Wanted::Switch(true))])
+            values(&[(exposure, ControlValue::Number(250)), (balance, ControlValue::Switch(true))])
         );
-        let settings = wishes(&[(exposure, Wanted::Number(300))]);
+        let settings = values(&[(exposure, ControlValue::Number(300))]);
         let light = without(&known(), &dark, &settings).unwrap();
-        assert_eq!(light[exposure], Wanted::Number(300));
-        let impossible = wishes(&[(exposure, Wanted::Number(9999))]);
+        assert_eq!(light[exposure], ControlValue::Number(300));
+        let impossible = values(&[(exposure, ControlValue::Number(9999))]);
         let error = without(&known(), &impossible, &settings).unwrap_err();
         assert!(error.starts_with("camera.low_light.exposure_time_absolute is 9999"), "{error}");
     }

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use serde::Serialize;
 use v4l::capability::Flags;
 use v4l::device::Device;
+use v4l::fraction::Fraction;
 use v4l::frameinterval::FrameIntervalEnum;
 use v4l::framesize::FrameSizeEnum;
 use v4l::video::Capture;
@@ -15,17 +16,26 @@ use v4l::video::Capture;
 use super::errno::explain;
 use super::formats::known;
 use super::guard::guarded;
+use super::modes::{Interval, Mode, Offer, Rates, SizeRange};
+use super::negotiate::nothing_readable;
+use crate::geometry::Size;
 
 /// One `/dev/video*` node.
 #[derive(Clone, Debug, Serialize)]
 pub struct Node {
+    /// `/dev/video0`.
     pub path: PathBuf,
     /// A name that stays when numbers move: below `/dev/v4l/by-id`, else by-path.
     pub link: Option<PathBuf>,
+    /// The driver's name, such as `uvcvideo`.
     pub driver: String,
+    /// The device's own name.
     pub card: String,
+    /// Where it is plugged in, such as `usb-0000:01:00.0-1.3`.
     pub bus: String,
+    /// What it lists.
     pub formats: Vec<Offer>,
+    /// Whether it can be used.
     pub state: State,
     /// Why it cannot be used, and what to do; none where it can.
     pub unusable: Option<String>,
@@ -35,31 +45,14 @@ pub struct Node {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
+    /// Nobody streams from it, and there is a format that is read here.
     Usable,
     /// It is a camera, and not to be had just now: no permission, no writer.
     Unavailable,
     /// It is a camera, and somebody streams from it: perhaps this daemon.
     Busy,
+    /// A codec, metadata, an output, a camera's receiver, a format that is not read.
     NotACamera,
-}
-
-/// A pixel format with its sizes.
-#[derive(Clone, Debug, Serialize)]
-pub struct Offer {
-    pub fourcc: String,
-    pub description: String,
-    /// Whether this program reads it.
-    pub readable: bool,
-    pub sizes: Vec<Mode>,
-}
-
-/// A size and its highest rate.
-#[derive(Clone, Debug, Serialize)]
-pub struct Mode {
-    pub width: u32,
-    pub height: u32,
-    /// Frames per second; none where the driver does not tell.
-    pub fps: Option<f64>,
 }
 
 /// Drivers of camera receivers on boards: they deliver what the sensor sees, not
@@ -132,17 +125,13 @@ pub(super) fn describe(device: &Device, path: &Path) -> io::Result<Node> {
     let verdict = judge(&node, caps.capabilities, has_subdevices(path));
     (node.state, node.unusable) = match verdict {
         Ok(()) => (State::Usable, None),
-        Err((state, reason)) => (state, Some(reason.to_owned())),
+        Err((state, reason)) => (state, Some(reason)),
     };
     Ok(node)
 }
 
-fn judge(
-    node: &Node,
-    capabilities: Flags,
-    has_subdevices: bool,
-) -> Result<(), (State, &'static str)> {
-    let not_a_camera = |reason| Err((State::NotACamera, reason));
+fn judge(node: &Node, capabilities: Flags, has_subdevices: bool) -> Result<(), (State, String)> {
+    let not_a_camera = |reason: &str| Err((State::NotACamera, reason.to_owned()));
     if RECEIVERS.contains(&node.driver.as_str()) {
         return not_a_camera(BRIDGE);
     }
@@ -151,7 +140,8 @@ fn judge(
     }
     if !capabilities.contains(Flags::VIDEO_CAPTURE) {
         if node.driver == LOOPBACK {
-            return Err((State::Unavailable, "its writer is not running (v4l2loopback)"));
+            let reason = "its writer is not running (v4l2loopback)".to_owned();
+            return Err((State::Unavailable, reason));
         }
         return not_a_camera(if capabilities.contains(Flags::META_CAPTURE) {
             "carries a camera's metadata; use its other node"
@@ -174,7 +164,7 @@ fn judge(
         return not_a_camera("its driver does not stream");
     }
     if !node.formats.iter().any(|offer| offer.readable) {
-        return not_a_camera("offers no pixel format that can be read");
+        return not_a_camera(&nothing_readable(&node.formats));
     }
     Ok(())
 }
@@ -198,52 +188,70 @@ fn is_busy(device: &Device) -> bool {
     same.is_err_and(|error| error.raw_os_error() == Some(Errno::BUSY.raw_os_error()))
 }
 
-pub(super) fn offers(device: &Device) -> Vec<Offer> {
+fn offers(device: &Device) -> Vec<Offer> {
     let formats = device.enum_formats().unwrap_or_default();
-    let offer = |format: v4l::format::Description| Offer {
-        fourcc: format.fourcc.to_string(),
-        description: format.description.clone(),
-        readable: known(format.fourcc).is_some(),
-        sizes: modes(device, format.fourcc),
+    let offer = |format: v4l::format::Description| {
+        let (sizes, range) = sizes(device, format.fourcc);
+        Offer {
+            fourcc: format.fourcc.to_string(),
+            description: format.description.clone(),
+            readable: known(format.fourcc).is_some(),
+            sizes,
+            range,
+        }
     };
     formats.into_iter().map(offer).collect()
 }
 
-fn modes(device: &Device, fourcc: v4l::FourCC) -> Vec<Mode> {
-    let sizes = device.enum_framesizes(fourcc).unwrap_or_default();
-    let mode = |(width, height)| {
-        let rates = device.enum_frameintervals(fourcc, width, height).unwrap_or_default();
-        let fps = rates.iter().map(|rate| {
-            let interval = match &rate.interval {
-                FrameIntervalEnum::Discrete(interval) => interval,
-                FrameIntervalEnum::Stepwise(range) => &range.min,
-            };
-            f64::from(interval.denominator) / f64::from(interval.numerator.max(1))
-        });
-        Mode { width, height, fps: fps.max_by(f64::total_cmp) }
+/// The sizes of a format, and the limits of a driver that takes any size within them.
+fn sizes(device: &Device, fourcc: v4l::FourCC) -> (Vec<Mode>, Option<SizeRange>) {
+    let (mut modes, mut range) = (Vec::new(), None);
+    for listed in device.enum_framesizes(fourcc).unwrap_or_default() {
+        let sizes = match listed.size {
+            FrameSizeEnum::Discrete(size) => vec![Size::new(size.width, size.height)],
+            FrameSizeEnum::Stepwise(limits) => {
+                let limits = SizeRange {
+                    least: Size::new(limits.min_width, limits.min_height),
+                    most: Size::new(limits.max_width, limits.max_height),
+                    step: Size::new(limits.step_width, limits.step_height),
+                };
+                range = Some(limits);
+                some_of(&limits)
+            }
+        };
+        modes.extend(sizes.into_iter().map(|Size { width, height }| {
+            Mode::new(width, height, rates(device, fourcc, width, height))
+        }));
+    }
+    (modes, range)
+}
+
+fn rates(device: &Device, fourcc: v4l::FourCC, width: u32, height: u32) -> Rates {
+    let interval = |of: &Fraction| {
+        let interval = Interval { numerator: of.numerator, denominator: of.denominator };
+        interval.is_possible().then_some(interval)
     };
-    sizes.into_iter().flat_map(|size| sizes_in(size.size)).map(mode).collect()
+    let mut listed = Vec::new();
+    for rate in device.enum_frameintervals(fourcc, width, height).unwrap_or_default() {
+        match &rate.interval {
+            FrameIntervalEnum::Discrete(one) => listed.extend(interval(one)),
+            FrameIntervalEnum::Stepwise(range) => {
+                if let Some((fastest, slowest)) = interval(&range.min).zip(interval(&range.max)) {
+                    return Rates::Between { slowest, fastest };
+                }
+            }
+        }
+    }
+    if listed.is_empty() { Rates::Unknown } else { Rates::Listed(listed) }
 }
 
 /// Of a driver that takes any size in a range: the usual ones, and the largest.
-fn sizes_in(sizes: FrameSizeEnum) -> Vec<(u32, u32)> {
-    let range = match sizes {
-        FrameSizeEnum::Discrete(size) => return vec![(size.width, size.height)],
-        FrameSizeEnum::Stepwise(range) => range,
-    };
-    let largest = (range.max_width, range.max_height);
-    let fits = |(width, height): &(u32, u32)| {
-        let on = |value: u32, least: u32, most: u32, step: u32| {
-            (least..=most).contains(&value) && (value - least).is_multiple_of(step.max(1))
-        };
-        (*width, *height) != largest
-            && on(*width, range.min_width, range.max_width, range.step_width)
-            && on(*height, range.min_height, range.max_height, range.step_height)
-    };
-    USUAL_SIZES.into_iter().filter(fits).chain([largest]).collect()
+fn some_of(range: &SizeRange) -> Vec<Size> {
+    let usual = [(320, 240), (640, 360), (640, 480), (1280, 720), (1920, 1080)];
+    let usual = usual.map(|(width, height)| Size::new(width, height));
+    let fits = |size: &Size| *size != range.most && range.contains(*size);
+    usual.into_iter().filter(fits).chain([range.most]).collect()
 }
-
-const USUAL_SIZES: [(u32, u32); 4] = [(320, 240), (640, 480), (1280, 720), (1920, 1080)];
 
 /// The links that lead to this node, those by the camera's own name first.
 pub(super) fn links(path: &Path) -> Vec<PathBuf> {
@@ -266,6 +274,7 @@ mod tests {
             description: (*description).into(),
             readable: *readable,
             sizes: Vec::new(),
+            range: None,
         };
         let formats = formats.iter().map(offer).collect();
         Node { driver: driver.into(), formats, ..unknown(Path::new("/dev/video99")) }
@@ -294,6 +303,8 @@ mod tests {
             ("some-radio", &[], Flags::RADIO, false, "no video capture"),
             ("old", &colour, Flags::VIDEO_CAPTURE, false, "does not stream"),
             ("uvcvideo", &[("H.264", false)], camera, false, "no pixel format"),
+            ("uvcvideo", &[("H.264", false)], camera, false, "offers only XXXX"),
+            ("uvcvideo", &[("H.264", false)], camera, false, "ffmpeg"),
         ] {
             let (state, reason) = says(driver, formats, capabilities, subdevices).unwrap_err();
             assert_eq!(state, State::NotACamera, "{driver}");

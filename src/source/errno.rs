@@ -1,10 +1,11 @@
-//! The kernel's errors, in an owner's words.
+//! Errors of the kernel in an owner's words.
 
 use std::io;
 
 use rustix::io::Errno;
 
-/// An error of the kernel in an owner's words, with the remedy where there is one.
+/// What an error of a video device means, with the remedy where there is one. The
+/// numbers' meanings are those of the V4L2 reference ("Generic Error Codes").
 pub(super) fn explain(error: &io::Error) -> String {
     let known = [
         (Errno::BUSY, "another program uses it; close that one"),
@@ -14,9 +15,14 @@ pub(super) fn explain(error: &io::Error) -> String {
         (Errno::NXIO, "it was unplugged"),
         (Errno::NOENT, "it is not there; is it plugged in?"),
         (Errno::IO, "the driver reports an input/output error"),
-        (Errno::NOSPC, "its USB bus is full; another port, or a smaller size"),
+        (
+            Errno::NOSPC,
+            "its USB bus is full; another port, a smaller size, or camera.format = \"MJPG\"",
+        ),
         (Errno::PIPE, "nothing is connected to it; a CSI camera goes through libcamera"),
         (Errno::NOTTY, "it knows nothing of cameras"),
+        (Errno::NOLINK, "no signal; is its cable plugged in, and the other end switched on?"),
+        (Errno::NOLCK, "the signal is not steady; another cable"),
     ];
     if error.kind() == io::ErrorKind::TimedOut {
         return "it delivers no frames".to_owned();

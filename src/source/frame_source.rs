@@ -1,4 +1,4 @@
-//! What every source of frames is, whatever stands behind it.
+//! What every source of pictures does.
 
 use std::time::Duration;
 
@@ -27,6 +27,10 @@ pub enum SourceError {
 /// A source of frames, owned by the capture thread; `next_frame` blocks.
 pub trait FrameSource: Send {
     /// Overwrites `frame` with the newest picture, waiting at most `limit` for it.
+    ///
+    /// # Errors
+    ///
+    /// See [`SourceError`]: only after a `BadFrame` may it be called again.
     fn next_frame(&mut self, frame: &mut Frame, limit: Duration) -> Result<(), SourceError>;
 
     /// What is open, in words a log line can hold: "/dev/video0 (UVC camera), MJPG 640x480 at 30/s".

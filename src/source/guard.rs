@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// What `work` brings; a panic inside becomes an error.
 ///
 /// Whatever `work` uses of the crate must not be used again after a panic.
-pub fn guarded<T>(work: impl FnOnce() -> T) -> io::Result<T> {
+pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> io::Result<T> {
     catch_unwind(AssertUnwindSafe(work))
         .map_err(|_| io::Error::other("its driver tells what the v4l library cannot read"))
 }

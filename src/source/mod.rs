@@ -3,17 +3,21 @@
 pub mod controls;
 pub mod devices;
 mod errno;
+mod exif;
 pub mod formats;
 mod frame_source;
 mod guard;
+mod media;
+pub mod modes;
 pub mod motion_jpeg;
-pub mod negotiate;
+mod negotiate;
 pub mod picture;
-pub mod replay;
+mod replay;
 pub mod settings;
-pub mod v4l2;
+mod timestamps;
+mod v4l2;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::clock::Clock;
@@ -21,36 +25,50 @@ use crate::geometry::Size;
 use devices::{Node, State};
 pub use frame_source::{FrameSource, SourceError};
 pub use settings::Settings;
+use settings::Target;
 
-/// Opens what `camera.source` names, in the mode that suits a model of this input size.
+/// Opens what `camera.source` names. `needed` are the pixels of the upright picture that
+/// the stage behind can use: of a camera's modes, the one is taken that brings them for
+/// the least work.
+///
+/// # Errors
+///
+/// In words for the owner: what is wrong, and what to do.
 pub fn open(
     settings: &Settings,
-    model: Size,
+    needed: Size,
     clock: Arc<dyn Clock>,
 ) -> Result<Box<dyn FrameSource>, SourceError> {
-    let path = Path::new(&settings.source);
-    if settings.is_recorded() {
-        return Ok(Box::new(replay::Replay::open(path, settings, clock)?));
-    }
-    let device = if path.is_absolute() { path.to_owned() } else { find(&settings.source)? };
-    Ok(Box::new(v4l2::Camera::open(&device, settings, model, clock)?))
+    let device = match settings.target() {
+        Target::Recorded(path) => {
+            return Ok(Box::new(replay::Replay::open(&path, settings, clock)?));
+        }
+        Target::Device(path) if !path.starts_with("/dev") && !path.exists() => {
+            let path = path.display();
+            return Err(SourceError::Lost(format!("{path}: no such file or folder")));
+        }
+        Target::Device(path) => path,
+        Target::First => find(None)?,
+        Target::Named(part) => find(Some(&part))?,
+    };
+    Ok(Box::new(v4l2::Camera::open(&device, settings, needed, clock)?))
 }
 
-/// The first usable camera, or the first whose name, bus or link contains `pattern`.
-fn find(pattern: &str) -> Result<PathBuf, SourceError> {
-    let wanted = pattern.to_lowercase();
+/// The first usable camera, or the first whose name, bus or link contains `part`.
+fn find(part: Option<&str>) -> Result<PathBuf, SourceError> {
     let nodes = devices::list();
-    let named: Vec<&Node> = nodes.iter().filter(|node| answers_to(node, &wanted)).collect();
+    let named: Vec<&Node> = nodes.iter().filter(|node| answers_to(node, part)).collect();
     if let Some(node) = named.iter().find(|node| node.state == State::Usable) {
         return Ok(node.path.clone());
     }
     // What may become usable says more than what never will.
     let telling = named.iter().min_by_key(|node| node.state == State::NotACamera);
     let Some(node) = telling else {
-        return Err(SourceError::Lost(if wanted == "auto" {
-            "no camera is plugged in".to_owned()
-        } else {
-            format!("no camera's name, bus or link contains '{pattern}' (camera.source)")
+        return Err(SourceError::Lost(match part {
+            None => "no camera is plugged in".to_owned(),
+            Some(part) => {
+                format!("no camera's name, bus or link contains '{part}' (camera.source)")
+            }
         }));
     };
     let reason = node.unusable.as_deref().unwrap_or_default();
@@ -61,9 +79,10 @@ fn find(pattern: &str) -> Result<PathBuf, SourceError> {
     })
 }
 
-fn answers_to(node: &Node, wanted: &str) -> bool {
+fn answers_to(node: &Node, part: Option<&str>) -> bool {
+    let Some(part) = part else { return true };
     let links = devices::links(&node.path);
     let links = links.iter().map(|link| link.to_string_lossy().into_owned());
-    let names = [node.card.clone(), node.bus.clone()].into_iter().chain(links);
-    wanted == "auto" || names.into_iter().any(|name| name.to_lowercase().contains(wanted))
+    let mut names = [node.card.clone(), node.bus.clone()].into_iter().chain(links);
+    names.any(|name| name.to_lowercase().contains(part))
 }

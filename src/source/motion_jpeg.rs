@@ -1,25 +1,20 @@
-//! Pictures in a file of JPEGs one after the other.
-//!
-//! Markers are followed, not searched for: an end marker inside a thumbnail or a
-//! comment is not the end of the picture (ITU-T T.81, B.1.1).
+//! Pictures in a file of JPEGs one after the other, as cameras' streams are recorded.
 
 use std::ops::Range;
 
 use crate::geometry::Size;
+use crate::pixels::markers::{self, EOI, Outline, SOI, SOS};
 
-const SOI: u8 = 0xD8;
-const EOI: u8 = 0xD9;
-const SOS: u8 = 0xDA;
-
-/// Where the pictures lie; what is between them is skipped.
+/// Where the pictures lie; what is between them is skipped. A picture without an end
+/// marker ends where the next one begins, or with the file.
 pub fn split(bytes: &[u8]) -> Vec<Range<usize>> {
-    let mut pictures = Vec::new();
+    let mut pictures: Vec<Range<usize>> = Vec::new();
     let mut at = 0;
     while let Some(start) = find_start(bytes, at) {
-        match end_of_picture(bytes, start) {
-            Some(end) => {
-                pictures.push(start..end);
-                at = end;
+        match picture_at(bytes, start) {
+            Some(picture) => {
+                at = picture.end;
+                pictures.push(picture);
             }
             None => at = start + 2,
         }
@@ -27,23 +22,9 @@ pub fn split(bytes: &[u8]) -> Vec<Range<usize>> {
     pictures
 }
 
-/// The size that a picture's frame header states.
+/// The size that a picture's frame header states, in pixels.
 pub fn size(jpeg: &[u8]) -> Option<Size> {
-    let mut at = 2;
-    loop {
-        let (marker, content) = segment(jpeg, at)?;
-        // SOF0 to SOF15, but not DHT (C4), JPG (C8) and DAC (CC)
-        if (0xC0..=0xCF).contains(&marker) && ![0xC4, 0xC8, 0xCC].contains(&marker) {
-            let side = |at: usize| {
-                Some(u32::from(u16::from_be_bytes([*jpeg.get(at)?, *jpeg.get(at + 1)?])))
-            };
-            return Some(Size::new(side(content.start + 3)?, side(content.start + 1)?));
-        }
-        if marker == SOS {
-            return None;
-        }
-        at = content.end;
-    }
+    Outline::of(jpeg).ok().map(|outline| outline.size)
 }
 
 fn find_start(bytes: &[u8], from: usize) -> Option<usize> {
@@ -51,41 +32,26 @@ fn find_start(bytes: &[u8], from: usize) -> Option<usize> {
     rest.windows(3).position(|window| window == [0xFF, SOI, 0xFF]).map(|found| from + found)
 }
 
-/// Marker and content of the segment at `at`; fill bytes are passed over.
-fn segment(bytes: &[u8], mut at: usize) -> Option<(u8, Range<usize>)> {
-    if *bytes.get(at)? != 0xFF {
-        return None;
-    }
-    while *bytes.get(at + 1)? == 0xFF {
-        at += 1;
-    }
-    let marker = bytes[at + 1];
-    let length = usize::from(u16::from_be_bytes([*bytes.get(at + 2)?, *bytes.get(at + 3)?]));
-    let end = at + 2 + length;
-    (length >= 2 && end <= bytes.len()).then_some((marker, at + 4..end))
-}
-
-fn end_of_picture(bytes: &[u8], start: usize) -> Option<usize> {
-    let mut at = start + 2;
+/// The picture whose start marker is at `start`.
+fn picture_at(bytes: &[u8], mut start: usize) -> Option<Range<usize>> {
+    let (mut at, mut has_pixels) = (start + 2, false);
     loop {
-        if bytes.get(at..at + 2)? == [0xFF, EOI] {
-            return Some(at + 2);
-        }
-        let (marker, content) = segment(bytes, at)?;
-        at = content.end;
-        if marker == SOS {
-            at = end_of_scan(bytes, at)?;
+        let Some((marker, behind)) = markers::next(bytes, at) else {
+            return has_pixels.then_some(start..bytes.len());
+        };
+        at = behind;
+        match marker {
+            EOI => return Some(start..behind),
+            SOI if has_pixels => return Some(start..behind - 2),
+            // Twice, as some cameras write it.
+            SOI => start = behind - 2,
+            _ if markers::stands_alone(marker) => {}
+            _ => {
+                at = markers::content(bytes, behind)?.end;
+                has_pixels |= marker == SOS;
+            }
         }
     }
-}
-
-/// Compressed data ends at the first marker that is neither a stuffed zero nor a
-/// restart.
-fn end_of_scan(bytes: &[u8], from: usize) -> Option<usize> {
-    let inside = |next: u8| next == 0 || next == 0xFF || (0xD0..=0xD7).contains(&next);
-    let rest = bytes.get(from..)?;
-    let found = rest.windows(2).position(|pair| pair[0] == 0xFF && !inside(pair[1]))?;
-    Some(from + found)
 }
 
 #[cfg(test)]
@@ -121,6 +87,18 @@ mod tests {
         assert_eq!((&file[found[0].clone()], &file[found[1].clone()]), (&a[..], &b[..]));
         assert_eq!(size(&a), Some(Size::new(40, 30)));
         assert_eq!(size(&b), Some(Size::new(64, 16)));
+    }
+
+    #[test]
+    fn a_picture_without_an_end_ends_where_the_next_begins() {
+        let (a, b) = (jpeg(40, 30), jpeg(64, 16));
+        let endless = &a[..a.len() - 2];
+        let twice = [&[0xFF, SOI], &*b].concat();
+        let file = [endless, &*twice, endless].concat();
+        let found = split(&file);
+        let lengths: Vec<usize> = found.iter().map(Range::len).collect();
+        assert_eq!(lengths, [endless.len(), b.len(), endless.len()]);
+        assert_eq!(size(&file[found[1].clone()]), Some(Size::new(64, 16)));
     }
 
     proptest! {

@@ -1,101 +1,212 @@
-//! Which of a camera's modes costs the least processor time for the model's input.
-//! Pure: what the driver lists comes in, the mode to ask for comes out.
+//! Which of a camera's modes to ask for. Pure: what the driver lists and what is wanted
+//! come in, the mode comes out.
+//!
+//! The rules, each among what the one before has left (docs/design/cameras.md has the
+//! reasons and real cameras' lists):
+//!
+//! 1. What the owner pinned.
+//! 2. The wanted rate. A slower mode is taken only where no mode reaches it.
+//! 3. The needed pixels in both directions, or as many of them as there are.
+//! 4. Modes that cost at most [`WORTH`] times the cheapest and whose sides are at most
+//!    [`ROOM`] times the needed ones: more pixels would only be thrown away.
+//! 5. The shape of the largest picture that the camera sends at that rate, since other
+//!    shapes are usually cut out of it; then the cheapest.
 
-use super::devices::{Mode, Offer};
 use super::formats::FORMATS;
+use super::modes::{Interval, Offer, Rates, reaches};
 use super::settings::Settings;
 use crate::geometry::Size;
 use crate::pixels::frame::PixelFormat;
 
 /// What to ask the driver for.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Choice {
-    pub fourcc: [u8; 4],
-    pub size: Size,
-    pub fps: u32,
+pub(super) struct Choice {
+    pub(super) fourcc: [u8; 4],
+    pub(super) size: Size,
+    pub(super) interval: Interval,
 }
 
-/// Of the modes that fit what the owner pinned: big enough for the model, of the shape
-/// of the largest one (another is cut out of the sensor's picture), fast enough for
-/// `camera.fps`, and then the cheapest. Where none is, as big and as fast as the camera
-/// can.
+/// What is wanted of a camera.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Request {
+    /// The format that the owner pinned.
+    pub(super) format: Option<[u8; 4]>,
+    /// Width and height that the owner pinned, in pixels; 0: not pinned.
+    pub(super) pinned: Size,
+    /// The pixels that the stage behind can use.
+    pub(super) needed: Size,
+    /// Frames per second, at least 1.
+    pub(super) fps: u32,
+}
+
+impl Request {
+    /// What the settings say, with `needed` pixels of the upright picture.
+    pub(super) fn of(settings: &Settings, needed: Size) -> Self {
+        Self {
+            format: settings.fourcc(),
+            pinned: Size::new(settings.width, settings.height),
+            needed: settings.orientation().upright(needed),
+            fps: settings.fps,
+        }
+    }
+
+    fn pins(&self) -> String {
+        let format = self
+            .format
+            .map(|format| format!("camera.format {}", String::from_utf8_lossy(&format).trim_end()));
+        let sides = [("camera.width", self.pinned.width), ("camera.height", self.pinned.height)];
+        let sides = sides.into_iter().filter(|(_, value)| *value != 0);
+        let sides = sides.map(|(key, value)| format!("{key} {value}"));
+        format.into_iter().chain(sides).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// A mode may cost so many times what the cheapest does, to show all that the camera
+/// sees. The decoding and shrinking of a small picture is a twentieth of a frame's work
+/// (docs/design/performance.md); four times that is still less than half of it.
+const WORTH: f64 = 4.0;
+/// Sides so many times the needed ones are large enough for any shape: 640x360 for 224.
+const ROOM: f64 = 3.0;
+/// Shapes nearer than this are the same: 1366x768 is 16:9.
+const SAME_SHAPE: f64 = 0.01;
+/// What cameras without a list of sizes all have.
+const USUAL: Size = Size::new(640, 480);
+
+/// Of the modes listed, the one to ask for.
 ///
 /// # Errors
 ///
 /// In words for the owner: nothing readable, or nothing that fits the pins.
-pub fn choose(offers: &[Offer], settings: &Settings, model: Size) -> Result<Choice, String> {
-    let all: Vec<Candidate> = offers.iter().flat_map(candidates).collect();
+pub(super) fn choose(offers: &[Offer], request: &Request) -> Result<Choice, String> {
+    let all: Vec<Candidate> = offers.iter().flat_map(|offer| candidates(offer, request)).collect();
     if all.is_empty() {
-        let names: Vec<&str> = offers.iter().map(|offer| offer.fourcc.as_str()).collect();
-        let names = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
-        return Err(format!("offers only {names}; `expressiond cameras` says what to do"));
+        return Err(nothing_readable(offers));
     }
-    let shape = all.iter().filter_map(|c| c.size).max_by_key(|size| size.area()).map(aspect);
-    let pinned = all.iter().filter(|candidate| candidate.fits(settings));
-    let worth = |candidate: &&Candidate| candidate.worth(settings, model, shape);
-    let best = pinned.max_by(|a, b| worth(a).total_cmp(&worth(b)));
-    best.map(|candidate| candidate.choice(settings)).ok_or_else(|| {
-        format!(
-            "has no mode with {}; `expressiond cameras` lists what it has",
-            pins(settings).join(", ")
-        )
+    let pinned: Vec<&Candidate> = all.iter().filter(|candidate| candidate.fits(request)).collect();
+    if pinned.is_empty() {
+        let pins = request.pins();
+        return Err(format!("has no mode with {pins}; `expressiond cameras` lists what it has"));
+    }
+    let fast: Vec<&Candidate> = pinned.iter().copied().filter(|one| one.is_fast(request)).collect();
+    let best = if fast.is_empty() {
+        pinned.iter().copied().max_by(|a, b| {
+            let worth = |one: &Candidate| one.speed(request) * one.fill(request);
+            worth(a).total_cmp(&worth(b)).then_with(|| b.cost().total_cmp(&a.cost()))
+        })
+    } else {
+        let at_rate = all.iter().filter(|one| one.is_fast(request));
+        let shape = at_rate.map(|one| one.size).max_by_key(|size| size.area()).map(aspect);
+        cheapest(&fast, request, shape)
+    };
+    best.map(Candidate::choice).ok_or_else(|| nothing_readable(offers))
+}
+
+/// Rules 3 to 5.
+fn cheapest<'a>(
+    fast: &[&'a Candidate],
+    request: &Request,
+    shape: Option<f64>,
+) -> Option<&'a Candidate> {
+    let fill = fast.iter().map(|one| one.fill(request)).fold(0.0, f64::max);
+    let filling = || fast.iter().copied().filter(|one| one.fill(request) >= fill);
+    let least = filling().map(Candidate::cost).fold(f64::INFINITY, f64::min);
+    let has_room = |one: &Candidate| {
+        f64::from(one.size.width) <= ROOM * f64::from(request.needed.width)
+            && f64::from(one.size.height) <= ROOM * f64::from(request.needed.height)
+    };
+    let is_worth =
+        |one: &Candidate| one.cost() <= least || (one.cost() <= WORTH * least && has_room(one));
+    // In steps, so that nearly the same shape is the same.
+    let unlike = |one: &Candidate| {
+        shape.map_or(0.0, |shape| ((aspect(one.size) / shape).ln().abs() / SAME_SHAPE).floor())
+    };
+    filling().filter(|one| is_worth(one)).min_by(|a, b| {
+        let order = unlike(a).total_cmp(&unlike(b)).then(a.cost().total_cmp(&b.cost()));
+        // Whatever the order in which a driver lists its modes.
+        order.then_with(|| a.key().cmp(&b.key()))
     })
 }
 
+/// In an owner's words, that a camera has no format that is read here.
+pub(super) fn nothing_readable(offers: &[Offer]) -> String {
+    let names: Vec<&str> = offers.iter().map(|offer| offer.fourcc.trim_end()).collect();
+    let names = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+    format!(
+        "offers only {names}, no pixel format that can be read; ffmpeg and v4l2loopback bring \
+         it as pictures: docs/guide/cameras.md, \"A camera that sends only H.264\""
+    )
+}
+
+#[derive(Debug)]
 struct Candidate {
     fourcc: [u8; 4],
     format: PixelFormat,
-    /// None where the driver lists no sizes: then it is asked for the pinned or the
-    /// usual one.
-    size: Option<Size>,
-    fps: Option<f64>,
+    size: Size,
+    /// The rate to ask for.
+    interval: Interval,
 }
 
-/// What cameras without a list of sizes all have.
-const USUAL: Size = Size::new(640, 480);
-
-fn candidates(offer: &Offer) -> Vec<Candidate> {
-    let known = FORMATS.iter().find(|(letters, _)| offer.fourcc.as_bytes() == *letters);
-    let Some((letters, format)) = known else { return Vec::new() };
-    let candidate = |size, fps| Candidate { fourcc: **letters, format: *format, size, fps };
-    if offer.sizes.is_empty() {
-        return vec![candidate(None, None)];
+fn candidates(offer: &Offer, request: &Request) -> Vec<Candidate> {
+    let known = FORMATS.iter().find(|(letters, _)| offer.fourcc.as_bytes() == letters);
+    let Some((fourcc, format)) = known else { return Vec::new() };
+    let candidate = |size, rates: &Rates| Candidate {
+        fourcc: *fourcc,
+        format: *format,
+        size,
+        interval: rates.at_least(request.fps),
+    };
+    let Size { width, height } = request.pinned;
+    let listed =
+        offer.sizes.iter().map(|mode| candidate(Size::new(mode.width, mode.height), &mode.rates));
+    let mut all: Vec<Candidate> = listed.collect();
+    if all.is_empty() {
+        let side = |pin: u32, usual: u32| if pin == 0 { usual } else { pin };
+        let size = Size::new(side(width, USUAL.width), side(height, USUAL.height));
+        all.push(candidate(size, &Rates::Unknown));
+    } else if (width, height) != (0, 0) {
+        let pinned = offer.range.and_then(|range| range.pinned(width, height));
+        all.extend(pinned.map(|size| candidate(size, &Rates::Unknown)));
     }
-    let mode = |mode: &Mode| candidate(Some(Size::new(mode.width, mode.height)), mode.fps);
-    offer.sizes.iter().map(mode).collect()
+    all
 }
 
 impl Candidate {
-    fn fits(&self, settings: &Settings) -> bool {
-        let pinned = |pin: u32, value: fn(Size) -> u32| {
-            pin == 0 || self.size.is_none_or(|size| value(size) == pin)
-        };
-        (settings.format.is_empty() || settings.format.as_bytes() == self.fourcc)
-            && pinned(settings.width, |size| size.width)
-            && pinned(settings.height, |size| size.height)
+    fn fits(&self, request: &Request) -> bool {
+        let pinned = |pin: u32, value: u32| pin == 0 || value == pin;
+        request.format.is_none_or(|format| format == self.fourcc)
+            && pinned(request.pinned.width, self.size.width)
+            && pinned(request.pinned.height, self.size.height)
     }
 
-    fn choice(&self, settings: &Settings) -> Choice {
-        let pinned = |pin: u32, usual: u32| if pin == 0 { usual } else { pin };
-        let size = self.size.unwrap_or_else(|| {
-            Size::new(pinned(settings.width, USUAL.width), pinned(settings.height, USUAL.height))
-        });
-        let fps = self.fps.map_or(settings.fps, |most| settings.fps.min(most.ceil() as u32).max(1));
-        Choice { fourcc: self.fourcc, size, fps }
+    fn choice(&self) -> Choice {
+        Choice { fourcc: self.fourcc, size: self.size, interval: self.interval }
     }
 
-    /// Higher is better: four wishes, each counting only where the ones before agree.
-    fn worth(&self, settings: &Settings, model: Size, shape: Option<f64>) -> f64 {
-        let Choice { size, fps, .. } = self.choice(settings);
-        // Whether the letterbox shrinks it: the model then sees all it can.
-        let scale = f64::max(
-            f64::from(size.width) / f64::from(model.width),
-            f64::from(size.height) / f64::from(model.height),
-        );
-        let speed = f64::from(fps) / f64::from(settings.fps);
-        let cost = size.area() as f64 * cost_per_pixel(self.format) / 1e9;
-        let whole = shape.is_none_or(|shape| (aspect(size) / shape - 1.0).abs() < 0.05);
-        1e6 * scale.min(1.0) + 1e4 * f64::from(u8::from(whole)) + 1e2 * speed.min(1.0) - cost
+    fn is_fast(&self, request: &Request) -> bool {
+        reaches(self.interval, request.fps)
+    }
+
+    /// The share of the wanted rate that it reaches, 0 to 1.
+    fn speed(&self, request: &Request) -> f64 {
+        (self.interval.fps() / f64::from(request.fps)).min(1.0)
+    }
+
+    /// The share of the needed pixels that it has along the worse side, 0 to 1.
+    fn fill(&self, request: &Request) -> f64 {
+        let share = |have: u32, need: u32| f64::from(have) / f64::from(need.max(1));
+        let across = share(self.size.width, request.needed.width);
+        across.min(share(self.size.height, request.needed.height)).min(1.0)
+    }
+
+    /// Nanoseconds of processor time for a frame.
+    fn cost(&self) -> f64 {
+        cost(self.format, self.size)
+    }
+
+    /// What tells two modes apart.
+    fn key(&self) -> (Option<usize>, u32, u32) {
+        let rank = FORMATS.iter().position(|(letters, _)| *letters == self.fourcc);
+        (rank, self.size.width, self.size.height)
     }
 }
 
@@ -103,97 +214,26 @@ fn aspect(size: Size) -> f64 {
     f64::from(size.width) / f64::from(size.height.max(1))
 }
 
-/// Nanoseconds on the machine of `docs/design/performance.md`, for YUYV and MJPEG by
-/// `expressiond bench`, for the others by the bytes that are read. Grey comes last
-/// of the raw ones: the model learnt from colour.
-fn cost_per_pixel(format: PixelFormat) -> f64 {
-    match format {
-        PixelFormat::Nv12 | PixelFormat::I420 => 0.6,
-        PixelFormat::Yuyv | PixelFormat::Uyvy => 0.7,
-        PixelFormat::Rgb24 | PixelFormat::Bgr24 => 0.9,
-        PixelFormat::Grey => 1.7,
-        PixelFormat::Mjpeg => 1.8,
-    }
-}
-
-fn pins(settings: &Settings) -> Vec<String> {
-    let numbers = [("camera.width", settings.width), ("camera.height", settings.height)];
-    let format =
-        (!settings.format.is_empty()).then(|| format!("camera.format {}", settings.format));
-    let sides = numbers.into_iter().filter(|(_, value)| *value != 0);
-    format.into_iter().chain(sides.map(|(key, value)| format!("{key} {value}"))).collect()
+/// Nanoseconds of processor time for a frame, up to the input tensor: measured on the
+/// machine of `docs/design/performance.md` with frames of 320x240 to 1920x1440. A JPEG's
+/// time hardly shrinks with a small picture, since inverse transforms are done at the scale
+/// that is needed. Brightness alone is as dear as it is unwelcome: the model learnt from
+/// colour, so it comes last of the raw formats.
+fn cost(format: PixelFormat, size: Size) -> f64 {
+    use PixelFormat as P;
+    let (frame, pixel) = match format {
+        P::Nv12 | P::Nv21 | P::I420 | P::Yv12 => (0.0, 0.67),
+        P::Yuyv | P::Yvyu | P::Uyvy | P::Vyuy | P::Nv16 | P::Nv61 | P::Yuv422p => (0.0, 0.7),
+        P::Rgb24 | P::Bgr24 | P::P010 | P::Nv24 | P::Nv42 => (0.0, 0.8),
+        P::Rgbx32 | P::Bgrx32 | P::Xrgb32 | P::Xbgr32 => (0.0, 0.9),
+        P::Rgb565 | P::Rgb565Be | P::Rgb555 => (0.0, 1.3),
+        P::Grey | P::Grey10 | P::Grey12 | P::Grey14 | P::Grey16 => (0.0, 1.7),
+        P::Mjpeg => (280_000.0, 0.75),
+    };
+    frame + size.area() as f64 * pixel
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MODEL: Size = Size::new(224, 224);
-
-    fn offer(fourcc: &str, modes: &[(u32, u32, f64)]) -> Offer {
-        let mode = |(width, height, fps): &(u32, u32, f64)| Mode {
-            width: *width,
-            height: *height,
-            fps: Some(*fps),
-        };
-        Offer {
-            fourcc: fourcc.into(),
-            description: String::new(),
-            readable: true,
-            sizes: modes.iter().map(mode).collect(),
-        }
-    }
-
-    /// As a usual USB camera lists itself.
-    fn webcam() -> Vec<Offer> {
-        let yuyv = [(160, 120, 30.0), (320, 180, 30.0), (320, 240, 30.0), (1280, 960, 7.5)];
-        let mjpg = [(320, 240, 30.0), (640, 480, 30.0), (1280, 960, 30.0)];
-        vec![offer("MJPG", &mjpg), offer("YUYV", &yuyv), offer("H264", &mjpg)]
-    }
-
-    fn chosen(settings: &Settings) -> (String, u32, u32, u32) {
-        let choice = choose(&webcam(), settings, MODEL).expect("a mode");
-        let name = String::from_utf8_lossy(&choice.fourcc).into_owned();
-        (name, choice.size.width, choice.size.height, choice.fps)
-    }
-
-    #[test]
-    fn the_cheapest_mode_that_fills_the_input_is_taken() {
-        assert_eq!(chosen(&Settings::default()), ("YUYV".into(), 320, 240, 15));
-    }
-
-    #[test]
-    fn pins_hold_and_the_rest_is_chosen() {
-        let wide = Settings { width: 1280, fps: 30, ..Settings::default() };
-        assert_eq!(chosen(&wide), ("MJPG".into(), 1280, 960, 30), "YUYV has only 7.5 there");
-        let slow = Settings { width: 1280, fps: 7, ..Settings::default() };
-        assert_eq!(chosen(&slow), ("YUYV".into(), 1280, 960, 7));
-        let packed = Settings { format: "MJPG".into(), ..Settings::default() };
-        assert_eq!(chosen(&packed), ("MJPG".into(), 320, 240, 15));
-    }
-
-    #[test]
-    fn what_cannot_be_is_said_with_what_was_asked() {
-        let wrong = Settings { width: 800, format: "YUYV".into(), ..Settings::default() };
-        let error = choose(&webcam(), &wrong, MODEL).expect_err("no such mode");
-        assert!(error.contains("camera.format YUYV, camera.width 800"), "{error}");
-        let error = choose(&[offer("H264", &[])], &Settings::default(), MODEL).expect_err("none");
-        assert!(error.contains("offers only H264"), "{error}");
-    }
-
-    #[test]
-    fn a_camera_that_is_too_slow_or_small_gives_its_best() {
-        let slow = [offer("YUYV", &[(640, 480, 5.0), (320, 240, 7.5)])];
-        let choice = choose(&slow, &Settings::default(), MODEL).expect("a mode");
-        assert_eq!((choice.size.width, choice.fps), (320, 8));
-        let small = [offer("GREY", &[(80, 60, 9.0), (160, 120, 9.0)])];
-        let choice = choose(&small, &Settings::default(), MODEL).expect("a mode");
-        assert_eq!(choice.size.width, 160);
-    }
-
-    #[test]
-    fn a_driver_that_lists_no_sizes_is_asked_for_the_usual_one() {
-        let choice = choose(&[offer("YUYV", &[])], &Settings::default(), MODEL).expect("a mode");
-        assert_eq!(choice, Choice { fourcc: *b"YUYV", size: USUAL, fps: 15 });
-    }
-}
+mod real_cameras;
+#[cfg(test)]
+mod tests;

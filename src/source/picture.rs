@@ -3,14 +3,16 @@
 use std::io::{Cursor, Read};
 use std::path::Path;
 
-use image::metadata::Orientation as Exif;
 use image::{ImageDecoder, ImageFormat, ImageReader, Limits};
 use thiserror::Error;
 
+use super::exif;
+use super::media;
 use crate::clock::{Clock, SystemClock};
 use crate::geometry::Size;
 use crate::pixels::frame::{Frame, Orientation, PixelFormat};
-use crate::pixels::planes::MAX_SIDE;
+use crate::pixels::markers::APP1;
+use crate::pixels::{jpeg, planes::MAX_SIDE};
 
 /// Why a file is no picture; names the file.
 #[derive(Debug, Error)]
@@ -21,7 +23,11 @@ pub struct PictureError {
 }
 
 /// Reads a JPEG (kept compressed, to go the way of a camera's) or PNG. Its EXIF
-/// orientation becomes the frame's.
+/// orientation becomes the frame's, the time of reading its own.
+///
+/// # Errors
+///
+/// The file cannot be read, or is no picture of these kinds.
 pub fn read(path: &Path) -> Result<Frame, PictureError> {
     let mut frame = Frame::empty(SystemClock.now());
     read_into(path, &mut frame)?;
@@ -29,7 +35,11 @@ pub fn read(path: &Path) -> Result<Frame, PictureError> {
 }
 
 /// The same into a frame whose buffer is reused; its times are the caller's.
-pub fn read_into(path: &Path, frame: &mut Frame) -> Result<(), PictureError> {
+///
+/// # Errors
+///
+/// As [`read`].
+pub(super) fn read_into(path: &Path, frame: &mut Frame) -> Result<(), PictureError> {
     let refused = |reason: String| PictureError { path: path.display().to_string(), reason };
     frame.data.clear();
     std::fs::File::open(path)
@@ -38,56 +48,61 @@ pub fn read_into(path: &Path, frame: &mut Frame) -> Result<(), PictureError> {
     recognise(frame).map_err(refused)
 }
 
-/// Makes a frame of what a picture file holds, which stands in `frame.data`.
+/// Makes a frame of what a picture file holds, which stands in `frame.data`. A JPEG's
+/// pixels are not looked at yet.
 ///
 /// # Errors
 ///
 /// Why it is no picture, in words.
 pub fn recognise(frame: &mut Frame) -> Result<(), String> {
-    let format = image::guess_format(&frame.data)
-        .ok()
-        .filter(|format| [ImageFormat::Jpeg, ImageFormat::Png].contains(format))
-        .ok_or_else(|| "neither JPEG nor PNG".to_owned())?;
+    match image::guess_format(&frame.data) {
+        Ok(ImageFormat::Jpeg) => recognise_jpeg(frame),
+        Ok(ImageFormat::Png) => decode_png(frame),
+        _ => match media::by_content(&frame.data) {
+            Some(medium) => Err(format!("neither JPEG nor PNG, but {medium}")),
+            // A camera's frame as it was saved may have bytes in front.
+            None => recognise_jpeg(frame).map_err(|_| "neither JPEG nor PNG".to_owned()),
+        },
+    }
+}
+
+fn recognise_jpeg(frame: &mut Frame) -> Result<(), String> {
+    let outline = jpeg::outline(&frame.data).map_err(|error| error.to_string())?;
+    // APP1 also carries XMP, which begins otherwise.
+    let exif = outline
+        .segments(&frame.data)
+        .find(|(marker, content)| *marker == APP1 && content.starts_with(b"Exif\0"));
+    frame.orientation = exif.map_or(Orientation::default(), |(_, exif)| exif::orientation(exif));
+    frame.size = outline.size;
+    frame.format = PixelFormat::Mjpeg;
+    frame.stride = 0;
+    Ok(())
+}
+
+fn decode_png(frame: &mut Frame) -> Result<(), String> {
     let broken = |error: image::ImageError| error.to_string();
-    let mut reader = ImageReader::with_format(Cursor::new(&frame.data), format);
+    let mut reader = ImageReader::with_format(Cursor::new(&frame.data), ImageFormat::Png);
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(broken)?;
-    frame.orientation = from_exif(decoder.orientation().unwrap_or(Exif::NoTransforms));
+    let exif = decoder.exif_metadata().ok().flatten();
+    frame.orientation = exif.map_or(Orientation::default(), |exif| exif::orientation(&exif));
     let (width, height) = decoder.dimensions();
     frame.size = Size::new(width, height);
-    if format == ImageFormat::Jpeg {
-        frame.format = PixelFormat::Mjpeg;
-        frame.stride = 0;
-    } else {
-        let picture = image::DynamicImage::from_decoder(decoder).map_err(broken)?;
-        frame.format = PixelFormat::Rgb24;
-        frame.stride = 3 * width as usize;
-        frame.data = picture.into_rgb8().into_raw();
-    }
+    let picture = image::DynamicImage::from_decoder(decoder).map_err(broken)?;
+    frame.format = PixelFormat::Rgb24;
+    frame.stride = 3 * width as usize;
+    frame.data = picture.into_rgb8().into_raw();
     Ok(())
-}
-
-fn from_exif(exif: Exif) -> Orientation {
-    let (quarter_turns, mirror) = match exif {
-        Exif::NoTransforms => (0, false),
-        Exif::Rotate90 => (1, false),
-        Exif::Rotate180 => (2, false),
-        Exif::Rotate270 => (3, false),
-        Exif::FlipHorizontal => (0, true),
-        Exif::FlipVertical => (2, true),
-        Exif::Rotate90FlipH => (1, true),
-        Exif::Rotate270FlipH => (3, true),
-    };
-    Orientation { quarter_turns, mirror }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::pixels::rgb::to_rgb;
+    use image::metadata::Orientation as Exif;
     use image::{DynamicImage, Rgb, RgbImage};
 
     /// Our turning against the image crate's, for all eight values of the tag.
@@ -95,14 +110,14 @@ mod tests {
     fn every_exif_orientation_stands_upright() {
         let stored = RgbImage::from_fn(5, 3, |x, y| Rgb([x as u8 * 40, y as u8 * 70, 9]));
         for tag in 1..=8 {
-            let exif = Exif::from_exif(tag).unwrap();
+            let theirs = Exif::from_exif(tag).unwrap();
             let mut upright = DynamicImage::ImageRgb8(stored.clone());
-            upright.apply_orientation(exif);
+            upright.apply_orientation(theirs);
             let frame = Frame {
                 data: stored.as_raw().clone(),
                 format: PixelFormat::Rgb24,
                 size: Size::new(5, 3),
-                orientation: from_exif(exif),
+                orientation: exif::orientation(&exif::tests::exif(3, tag.into(), true)),
                 ..Frame::empty(SystemClock.now())
             };
             assert_eq!(to_rgb(&frame).unwrap(), upright.into_rgb8(), "orientation {tag}");
@@ -119,5 +134,53 @@ mod tests {
             message.contains("notes.jpg") && message.contains("neither JPEG nor PNG"),
             "{message}"
         );
+    }
+
+    fn jpeg() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let picture = RgbImage::from_fn(20, 10, |x, y| Rgb([x as u8 * 9, y as u8 * 20, 7]));
+        image::codecs::jpeg::JpegEncoder::new(&mut bytes).encode_image(&picture).unwrap();
+        bytes
+    }
+
+    /// XMP also stands in an APP1, and the orientation as a LONG (as some editors write it).
+    #[test]
+    fn a_jpegs_own_orientation_is_found_behind_other_segments() {
+        let segment = |content: &[u8]| {
+            let length = (content.len() as u16 + 2).to_be_bytes();
+            [&[0xFF, APP1], length.as_slice(), content].concat()
+        };
+        let xmp = segment(b"http://ns.adobe.com/xap/1.0/\0<x/>");
+        let exif = segment(&[b"Exif\0\0".as_slice(), &exif::tests::exif(4, 6, false)].concat());
+        let data = [&[0xFF, 0xD8], &*xmp, &*exif, &jpeg()[2..]].concat();
+        let mut frame = Frame { data, ..Frame::empty(SystemClock.now()) };
+        recognise(&mut frame).unwrap();
+        assert_eq!(frame.orientation, Orientation { quarter_turns: 1, mirror: false });
+        assert_eq!(to_rgb(&frame).unwrap().dimensions(), (10, 20));
+    }
+
+    #[test]
+    fn other_pictures_are_called_what_they_are() {
+        let mut frame = Frame::empty(SystemClock.now());
+        for (bytes, words) in [
+            (&b"RIFF\x10\0\0\0WEBPVP8 "[..], "a WebP picture"),
+            (b"\0\0\0\x18ftypheic\0\0\0\0mif1", "a HEIC picture"),
+            (b"\0\0\0\x20ftypisom", "an MP4 film"),
+        ] {
+            frame.data = bytes.to_vec();
+            let error = recognise(&mut frame).unwrap_err();
+            assert!(error.contains(words) && error.contains("ffmpeg -i"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_not_utf_8_is_read_like_another() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(std::ffi::OsStr::from_bytes(b"caf\xE9.jpg"));
+        std::fs::write(&path, jpeg()).unwrap();
+        assert_eq!(read(&path).unwrap().size, Size::new(20, 10));
+        std::fs::write(&path, "no picture").unwrap();
+        assert!(read(&path).unwrap_err().to_string().contains("caf"));
     }
 }

@@ -1,17 +1,20 @@
 //! Recorded pictures: a folder, a single picture, a Motion-JPEG file. Played at the
 //! set rate, once or for ever.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{FrameSource, Settings, SourceError, motion_jpeg, picture};
+use super::frame_source::{FrameSource, SourceError};
+use super::settings::Settings;
+use super::{media, motion_jpeg, picture};
 use crate::clock::Clock;
 use crate::pixels::frame::{Frame, Orientation, PixelFormat};
 
 /// What is played.
 #[derive(Debug)]
-enum Reel {
+enum Recording {
     Files(Vec<PathBuf>),
     /// A file's bytes and where its pictures lie.
     MotionJpeg {
@@ -21,8 +24,8 @@ enum Reel {
 }
 
 /// A source that plays recorded pictures.
-pub struct Replay {
-    reel: Reel,
+pub(super) struct Replay {
+    recording: Recording,
     name: String,
     fps: u32,
     repeat: bool,
@@ -31,10 +34,15 @@ pub struct Replay {
     next: usize,
     /// When the next picture is due, on the monotonic clock.
     due: Option<Duration>,
+    /// Whether any picture of this round could be read, and why the last one could not.
+    any_good: bool,
+    failure: String,
 }
 
 const MOTION_JPEG: [&str; 2] = ["mjpeg", "mjpg"];
-const PICTURES: [&str; 3] = ["jpg", "jpeg", "png"];
+const PICTURES: [&str; 6] = ["jpg", "jpeg", "jpe", "jfif", "mpo", "png"];
+/// Bytes that tell what a file is.
+const HEAD: u64 = 64;
 
 fn has_extension(path: &Path, of: &[&str]) -> bool {
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
@@ -43,7 +51,11 @@ fn has_extension(path: &Path, of: &[&str]) -> bool {
 
 impl Replay {
     /// `path` is a folder (its pictures in order of name) or a file.
-    pub fn open(
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, or there is no picture in it; names what is there instead.
+    pub(super) fn open(
         path: &Path,
         settings: &Settings,
         clock: Arc<dyn Clock>,
@@ -51,20 +63,33 @@ impl Replay {
         let lost = |reason: &dyn std::fmt::Display| {
             SourceError::Lost(format!("{}: {reason}", path.display()))
         };
-        let reel = if path.is_dir() {
-            let entries = std::fs::read_dir(path).map_err(|error| lost(&error))?;
-            let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-            files.retain(|file| has_extension(file, &PICTURES));
-            files.sort();
-            Reel::Files(files)
+        let none = "no pictures in it (JPEG or PNG, or a .mjpeg file)";
+        let recording = if path.is_dir() {
+            let (files, others) = pictures_in(path).map_err(|error| lost(&error))?;
+            match others.first() {
+                Some(other) if files.is_empty() => return Err(lost(&format!("{none}; {other}"))),
+                Some(other) => log::warn!(
+                    "{}: {} of its files are left out; the first, {other}",
+                    path.display(),
+                    others.len()
+                ),
+                None => {}
+            }
+            Recording::Files(files)
         } else if has_extension(path, &MOTION_JPEG) {
             let bytes = std::fs::read(path).map_err(|error| lost(&error))?;
-            Reel::MotionJpeg { pictures: motion_jpeg::split(&bytes), bytes }
+            Recording::MotionJpeg { pictures: motion_jpeg::split(&bytes), bytes }
         } else {
-            Reel::Files(vec![path.to_owned()])
+            let mut head = Vec::new();
+            let file = std::fs::File::open(path).map_err(|error| lost(&error))?;
+            file.take(HEAD).read_to_end(&mut head).map_err(|error| lost(&error))?;
+            if let Some(medium) = media::by_content(&head) {
+                return Err(lost(&format!("it is {medium}")));
+            }
+            Recording::Files(vec![path.to_owned()])
         };
         let replay = Self {
-            reel,
+            recording,
             name: path.display().to_string(),
             fps: settings.fps,
             repeat: settings.repeat,
@@ -72,17 +97,16 @@ impl Replay {
             clock,
             next: 0,
             due: None,
+            any_good: false,
+            failure: String::new(),
         };
-        if replay.len() == 0 {
-            return Err(lost(&"no pictures in it (JPEG or PNG, or a .mjpeg file)"));
-        }
-        Ok(replay)
+        if replay.len() == 0 { Err(lost(&none)) } else { Ok(replay) }
     }
 
     fn len(&self) -> usize {
-        match &self.reel {
-            Reel::Files(files) => files.len(),
-            Reel::MotionJpeg { pictures, .. } => pictures.len(),
+        match &self.recording {
+            Recording::Files(files) => files.len(),
+            Recording::MotionJpeg { pictures, .. } => pictures.len(),
         }
     }
 
@@ -98,30 +122,47 @@ impl Replay {
     }
 }
 
+/// The pictures in a folder in order of name, and in words what else is there that may
+/// have been meant.
+fn pictures_in(folder: &Path) -> std::io::Result<(Vec<PathBuf>, Vec<String>)> {
+    let entries = std::fs::read_dir(folder)?.flatten();
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    // Names with a dot in front are notes of other systems (._photo.jpg), no pictures.
+    let paths = entries.map(|entry| entry.path()).filter(|path| !name(path).starts_with('.'));
+    let (mut files, others): (Vec<PathBuf>, Vec<PathBuf>) =
+        paths.partition(|path| has_extension(path, &PICTURES));
+    files.sort();
+    let mut others: Vec<String> = others
+        .iter()
+        .filter_map(|path| {
+            Some(format!("{}, is the name of {}", name(path), media::by_name(path)?))
+        })
+        .collect();
+    others.sort();
+    Ok((files, others))
+}
+
 impl FrameSource for Replay {
     fn next_frame(&mut self, frame: &mut Frame, _limit: Duration) -> Result<(), SourceError> {
         if self.next == self.len() {
+            if !self.any_good {
+                let (count, name, last) = (self.len(), &self.name, &self.failure);
+                let reason = format!("{name}: none of its {count} pictures could be read: {last}");
+                return Err(SourceError::Lost(reason));
+            }
             if !self.repeat {
                 return Err(SourceError::End);
             }
-            self.next = 0;
+            (self.next, self.any_good) = (0, false);
         }
         self.wait();
         let number = self.next;
         self.next += 1;
-        match &self.reel {
-            Reel::Files(files) => picture::read_into(&files[number], frame)
-                .map_err(|error| SourceError::BadFrame(error.to_string()))?,
-            Reel::MotionJpeg { bytes, pictures } => {
-                frame.data.clear();
-                frame.data.extend_from_slice(&bytes[pictures[number].clone()]);
-                frame.format = PixelFormat::Mjpeg;
-                frame.orientation = Orientation::default();
-                frame.size = motion_jpeg::size(&frame.data).ok_or_else(|| {
-                    SourceError::BadFrame(format!("{}: picture {number} has no size", self.name))
-                })?;
-            }
-        }
+        self.show(number, frame).map_err(|reason| {
+            self.failure.clone_from(&reason);
+            SourceError::BadFrame(reason)
+        })?;
+        self.any_good = true;
         frame.orientation = frame.orientation.then(self.turn);
         frame.captured = self.clock.now();
         frame.sequence += 1;
@@ -131,5 +172,80 @@ impl FrameSource for Replay {
     fn describe(&self) -> String {
         let times = if self.repeat { "for ever" } else { "once" };
         format!("{} pictures of {} at {}/s, {times}", self.len(), self.name, self.fps)
+    }
+}
+
+impl Replay {
+    /// Puts a picture into `frame`.
+    fn show(&self, number: usize, frame: &mut Frame) -> Result<(), String> {
+        match &self.recording {
+            Recording::Files(files) => {
+                picture::read_into(&files[number], frame).map_err(|error| error.to_string())
+            }
+            Recording::MotionJpeg { bytes, pictures } => {
+                frame.data.clear();
+                frame.data.extend_from_slice(&bytes[pictures[number].clone()]);
+                frame.format = PixelFormat::Mjpeg;
+                frame.orientation = Orientation::default();
+                frame.stride = 0;
+                frame.size = motion_jpeg::size(&frame.data)
+                    .ok_or_else(|| format!("{}: picture {number} has no size", self.name))?;
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    fn open(path: &Path) -> Result<Replay, SourceError> {
+        let settings = Settings { fps: 240, ..Settings::default() };
+        Replay::open(path, &settings, Arc::new(SystemClock))
+    }
+
+    fn png(path: &Path) {
+        image::RgbImage::new(4, 3).save_with_format(path, image::ImageFormat::Png).expect("saved");
+    }
+
+    #[test]
+    fn a_folder_names_what_is_left_out() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("a.heic"), "").expect("written");
+        std::fs::write(folder.path().join("notes.txt"), "").expect("written");
+        let error = open(folder.path()).err().expect("no pictures").to_string();
+        assert!(error.contains("no pictures in it") && error.contains("a.heic"), "{error}");
+        assert!(error.contains("HEIC picture"), "{error}");
+        png(&folder.path().join("b.png"));
+        std::fs::write(folder.path().join("._b.png"), "").expect("written");
+        assert_eq!(open(folder.path()).expect("a picture").len(), 1);
+    }
+
+    #[test]
+    fn a_film_is_not_opened_whatever_its_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("film");
+        std::fs::write(&path, b"\0\0\0\x20ftypisom").expect("written");
+        let error = open(&path).err().expect("no pictures").to_string();
+        assert!(error.contains("it is an MP4 film"), "{error}");
+    }
+
+    #[test]
+    fn pictures_of_which_none_can_be_read_are_no_success() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut frame = Frame::empty(SystemClock.now());
+        let limit = Duration::from_secs(1);
+        std::fs::write(folder.path().join("a.png"), "no picture").expect("written");
+        let mut replay = open(folder.path()).expect("files");
+        assert!(matches!(replay.next_frame(&mut frame, limit), Err(SourceError::BadFrame(_))));
+        let last = replay.next_frame(&mut frame, limit);
+        assert!(matches!(&last, Err(SourceError::Lost(why)) if why.contains("a.png")), "{last:?}");
+        png(&folder.path().join("b.png"));
+        let mut replay = open(folder.path()).expect("files");
+        assert!(matches!(replay.next_frame(&mut frame, limit), Err(SourceError::BadFrame(_))));
+        assert!(replay.next_frame(&mut frame, limit).is_ok());
+        assert!(matches!(replay.next_frame(&mut frame, limit), Err(SourceError::End)));
     }
 }

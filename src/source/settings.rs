@@ -1,27 +1,30 @@
 //! The `[camera]` section.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::controls::Wishes;
+use super::controls::ControlValues;
+use super::formats::{self, FORMATS};
+use super::media;
 use crate::name::Name;
 use crate::pixels::frame::Orientation;
 
+/// The `[camera]` section.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Name in topics and events: letters, digits, `_` and `-`. Default `camera`.
     pub name: String,
-    /// `auto` (the first usable camera), a device (`/dev/video0`, or better a link below
-    /// `/dev/v4l/by-id`), a part of a camera's name, bus or link, a folder of pictures, a
-    /// picture, or a Motion-JPEG file (`.mjpeg`). Default `auto`.
+    /// `auto` (the first usable camera), a device (`/dev/video0`, `video0` or `0`; better a
+    /// link below `/dev/v4l/by-id`), a part of a camera's name, bus or link, a folder of
+    /// pictures, a picture, or a Motion-JPEG file (`.mjpeg`). Streams and films must be
+    /// bridged. Default `auto`.
     pub source: String,
-    /// Pixel format by its four letters (`YUYV`, `MJPG`, `NV12`, ...); empty: the one that
-    /// costs least. Default empty.
+    /// Pixel format by its four letters (`YUYV`, `MJPG`, `NV12`, ...), in any case; empty:
+    /// the one that costs least. Default empty.
     pub format: String,
-    /// Width in pixels, 1 to 16384; 0: the least that fills the model's input.
-    /// Default 0.
+    /// Width in pixels, 1 to 16384; 0: chosen among the camera's modes. Default 0.
     pub width: u32,
     /// Height in pixels, 1 to 16384; 0 likewise. Default 0.
     pub height: u32,
@@ -35,10 +38,10 @@ pub struct Settings {
     pub repeat: bool,
     /// Controls of the camera by the names of `v4l2-ctl --list-ctrls`: a number, true or
     /// false, or a menu's entry. Default none: the camera keeps what it has.
-    pub controls: Wishes,
+    pub controls: ControlValues,
     /// Controls that are set while it is too dark to find a face, and taken back when
     /// light returns: a longer exposure, a lower frame rate. Default none.
-    pub low_light: Wishes,
+    pub low_light: ControlValues,
 }
 
 impl Default for Settings {
@@ -53,21 +56,35 @@ impl Default for Settings {
             rotate: 0,
             mirror: false,
             repeat: false,
-            controls: Wishes::new(),
-            low_light: Wishes::new(),
+            controls: ControlValues::new(),
+            low_light: ControlValues::new(),
         }
     }
 }
 
+/// What `camera.source` means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// The first camera that can be used.
+    First,
+    /// A folder or file that is there.
+    Recorded(PathBuf),
+    Device(PathBuf),
+    /// A part of a camera's name, bus or link, in lower case.
+    Named(String),
+}
+
 impl Settings {
     /// The key of an impossible value, and what it must be.
+    ///
+    /// # Errors
+    ///
+    /// The first such value.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
         Name::camera(&*self.name).map_err(|error| ("name", error.to_string()))?;
-        if self.source.is_empty() {
-            return Err(("source", "is empty, it must be auto, a device, a name or a path".into()));
-        }
-        if !(self.format.is_empty() || (self.format.len() == 4 && self.format.is_ascii())) {
-            return Err(("format", format!("is '{}', it must have four letters", self.format)));
+        check_source(&self.source).map_err(|reason| ("source", reason))?;
+        if !self.format.is_empty() && self.fourcc().is_none() {
+            return Err(("format", unreadable_format(&self.format)));
         }
         for (key, value, least, most) in [
             ("width", self.width, 0, 16384),
@@ -84,13 +101,157 @@ impl Settings {
         Ok(())
     }
 
+    /// How the pictures are turned to stand upright.
     pub fn orientation(&self) -> Orientation {
         Orientation { quarter_turns: (self.rotate / 90) as u8, mirror: self.mirror }
     }
 
     /// Whether the source is recorded: each picture counts, and it may end.
     pub fn is_recorded(&self) -> bool {
-        let path = PathBuf::from(&self.source);
-        path.is_dir() || path.is_file()
+        matches!(self.target(), Target::Recorded(_))
+    }
+
+    pub(super) fn target(&self) -> Target {
+        let path = Path::new(&self.source);
+        if path.is_dir() || path.is_file() {
+            return Target::Recorded(path.to_owned());
+        }
+        if path.is_absolute() {
+            return Target::Device(path.to_owned());
+        }
+        let lower = self.source.to_lowercase();
+        let number = lower.strip_prefix("video").unwrap_or(&lower);
+        if !number.is_empty() && number.len() <= 3 && number.bytes().all(|b| b.is_ascii_digit()) {
+            return Target::Device(format!("/dev/video{number}").into());
+        }
+        if lower == "auto" { Target::First } else { Target::Named(lower) }
+    }
+
+    /// The pinned pixel format, if one is.
+    pub(super) fn fourcc(&self) -> Option<[u8; 4]> {
+        formats::by_name(&self.format)
+    }
+}
+
+/// # Errors
+///
+/// What the source is that is not read, and the way around.
+fn check_source(source: &str) -> Result<(), String> {
+    if source.trim().is_empty() {
+        return Err("is empty, it must be auto, a device, a name or a path".into());
+    }
+    if let Some((scheme, rest)) = source.split_once("://") {
+        // The address itself may hold a password.
+        return Err(if scheme.eq_ignore_ascii_case("file") {
+            format!("is an address, it must be the path: {rest}")
+        } else {
+            format!(
+                "is the address of a stream ({scheme}://), and only devices and pictures are \
+                 read: ffmpeg and v4l2loopback make a device of it, \
+                 docs/guide/cameras.md, \"A network camera\""
+            )
+        });
+    }
+    if source.starts_with('~') || source.starts_with('$') {
+        return Err(format!("is '{source}', and no shell expands that here: write the whole path"));
+    }
+    if source.contains('*') {
+        let words = "is a pattern; a part of the camera's name, bus or link is enough, without *";
+        return Err(words.into());
+    }
+    // A folder may be called anything.
+    match media::by_name(Path::new(source)).filter(|_| !Path::new(source).is_dir()) {
+        Some(medium) => Err(format!("is the name of {medium}")),
+        None => Ok(()),
+    }
+}
+
+fn unreadable_format(format: &str) -> String {
+    let letters =
+        FORMATS.map(|(letters, _)| String::from_utf8_lossy(&letters).trim_end().to_owned());
+    let compressed = ["H264", "H265", "HEVC", "AVC1", "VP8", "VP9", "VP80", "VP90", "AV1", "MPG4"];
+    let upper = format.to_uppercase();
+    let why = if compressed.contains(&&*upper) {
+        "video that is not decoded here (ffmpeg can bridge it: docs/guide/cameras.md)"
+    } else {
+        "not read here"
+    };
+    format!("is '{format}', which is {why}; it must be empty or one of {}", letters.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(source: &str) -> Option<String> {
+        let settings = Settings { source: source.into(), ..Settings::default() };
+        settings.check().err().map(|(key, reason)| {
+            assert_eq!(key, "source");
+            reason
+        })
+    }
+
+    #[test]
+    fn what_is_no_device_is_called_what_it_is_with_the_way_around() {
+        for (source, words) in [
+            ("rtsp://user:secret@cam/stream", &["rtsp://", "ffmpeg", "A network camera"][..]),
+            ("http://cam/v.mjpg", &["http://", "v4l2loopback"]),
+            ("RTMP://cam/live", &["stream"]),
+            ("file:///home/pi/x.jpg", &["path: /home/pi/x.jpg"]),
+            ("~/pictures", &["~/pictures", "whole path"]),
+            ("$HOME/pictures", &["whole path"]),
+            ("/dev/video*", &["without *"]),
+            ("film.mp4", &["MP4 film", "mjpeg"]),
+            ("/srv/Film.AVI", &["AVI film"]),
+            ("x.heic", &["HEIC picture", "heif-convert"]),
+            ("x.webp", &["WebP picture"]),
+            (" ", &["empty"]),
+        ] {
+            let reason = refused(source).unwrap_or_else(|| panic!("{source} passed"));
+            assert!(words.iter().all(|word| reason.contains(word)), "{source}: {reason}");
+            assert!(!reason.contains("secret"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_a_camera_or_pictures_passes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let odd = folder.path().join("holiday.mp4");
+        std::fs::create_dir(&odd).expect("a folder in it");
+        let odd = odd.to_string_lossy().into_owned();
+        for source in ["auto", "C920", "0", "video2", "/dev/video0", "usb-0000:01:00.0-1.3", &odd] {
+            assert_eq!(refused(source), None, "{source}");
+        }
+    }
+
+    #[test]
+    fn numbers_and_nodes_are_devices() {
+        let target =
+            |source: &str| Settings { source: source.into(), ..Settings::default() }.target();
+        assert_eq!(target("0"), Target::Device("/dev/video0".into()));
+        assert_eq!(target("video12"), Target::Device("/dev/video12".into()));
+        assert_eq!(target("/dev/v4l/by-id/x"), Target::Device("/dev/v4l/by-id/x".into()));
+        assert_eq!(target("Auto"), Target::First);
+        assert_eq!(target("C920"), Target::Named("c920".into()));
+        assert_eq!(target("video"), Target::Named("video".into()));
+        assert_eq!(target("/"), Target::Recorded("/".into()));
+    }
+
+    #[test]
+    fn formats_are_those_that_are_read_in_any_case() {
+        let check = |format: &str| {
+            Settings { format: format.into(), ..Settings::default() }
+                .check()
+                .map_err(|error| error.1)
+        };
+        assert_eq!(check("yuyv"), Ok(()));
+        assert_eq!(check("Y16"), Ok(()));
+        assert_eq!(check(""), Ok(()));
+        assert!(check("H264").expect_err("refused").contains("ffmpeg"));
+        let error = check("abc").expect_err("refused");
+        assert!(
+            error.contains("'abc'") && error.contains("YUYV") && error.contains("Y16"),
+            "{error}"
+        );
     }
 }

@@ -7,29 +7,31 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use v4l::buffer::{Flags, Metadata, Type};
 use v4l::device::Device;
+use v4l::fraction::Fraction;
 use v4l::io::mmap::Stream;
 use v4l::io::traits::CaptureStream;
 use v4l::video::Capture;
 use v4l::video::capture::Parameters;
 use v4l::{Format, FourCC};
 
-use super::controls::LowLight;
+use super::controls::{self, LowLight};
 use super::devices::{State, describe};
 use super::errno::explain;
 use super::formats::{known, matrix, range};
+use super::frame_source::{FrameSource, SourceError};
 use super::guard::guarded;
-use super::negotiate::choose;
-use super::{FrameSource, Settings, SourceError, controls};
-use crate::clock::{Clock, Moment};
+use super::negotiate::{Request, choose};
+use super::settings::Settings;
+use super::timestamps::Timestamps;
+use crate::clock::Clock;
 use crate::geometry::Size;
 use crate::pixels::frame::{Frame, Orientation, PixelFormat};
-use crate::pixels::jpeg::trim;
-use crate::pixels::planes::Planes;
+use crate::pixels::preprocess;
 
 /// Buffers in the kernel: enough that the sensor never waits, few enough that the
 /// oldest is young.
@@ -38,11 +40,9 @@ const BUFFERS: u32 = 4;
 const POLLIN: i16 = 1;
 /// How often the driver is asked whether the format still holds.
 const FORMAT_CHECK: Duration = Duration::from_secs(2);
-/// A driver's time that is further back than this is wrong: no buffer waits so long.
-const CREDIBLE_AGE: Duration = Duration::from_secs(10);
 
 /// An open, streaming camera.
-pub struct Camera {
+pub(super) struct Camera {
     /// `None` only while being dropped.
     io: Option<(Device, Stream<'static>)>,
     given: Format,
@@ -51,6 +51,7 @@ pub struct Camera {
     low_light: LowLight,
     words: String,
     clock: Arc<dyn Clock>,
+    timestamps: Timestamps,
     /// On the monotonic clock.
     opened: Duration,
     format_checked: Duration,
@@ -59,23 +60,26 @@ pub struct Camera {
 }
 
 impl Camera {
+    /// Opens a device and starts it, in the mode that brings `needed` pixels of the upright
+    /// picture for the least work.
+    ///
     /// # Errors
     ///
     /// In words for the owner: which device, what is wrong, what to do.
-    pub fn open(
+    pub(super) fn open(
         path: &Path,
         settings: &Settings,
-        model: Size,
+        needed: Size,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SourceError> {
-        guarded(|| Self::negotiate(path, settings, model, clock))
+        guarded(|| Self::negotiate(path, settings, needed, clock))
             .unwrap_or_else(|error| Err(SourceError::Lost(format!("{}: {error}", path.display()))))
     }
 
     fn negotiate(
         path: &Path,
         settings: &Settings,
-        model: Size,
+        needed: Size,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SourceError> {
         let opened = clock.now().monotonic;
@@ -92,11 +96,13 @@ impl Camera {
                 _ => SourceError::Lost(reason),
             });
         }
-        let choice = choose(&node.formats, settings, model).map_err(refused)?;
+        let choice = choose(&node.formats, &Request::of(settings, needed)).map_err(refused)?;
         let fourcc = FourCC::new(&choice.fourcc);
-        let wish = Format::new(choice.size.width, choice.size.height, fourcc);
-        let given = device.set_format(&wish).map_err(|error| lost("refuses the format", &error))?;
-        let rate = device.set_params(&Parameters::with_fps(choice.fps));
+        let asked = Format::new(choice.size.width, choice.size.height, fourcc);
+        let given =
+            device.set_format(&asked).map_err(|error| lost("refuses the format", &error))?;
+        let interval = Fraction::new(choice.interval.numerator, choice.interval.denominator);
+        let rate = device.set_params(&Parameters::new(interval));
         controls::apply(&device, "camera.controls", &settings.controls).map_err(refused)?;
         let low_light =
             LowLight::prepare(&device, &settings.low_light, &settings.controls).map_err(refused)?;
@@ -127,21 +133,11 @@ impl Camera {
             low_light,
             words,
             clock,
+            timestamps: Timestamps::default(),
             opened,
             format_checked: opened,
             fresh: false,
         })
-    }
-
-    /// The driver's time of the frame where it is on our clock and credible, else now.
-    fn captured(&self, meta: &Metadata) -> Moment {
-        let now = self.clock.now();
-        let Some(monotonic) = stamp(meta) else { return now };
-        let age = now.monotonic.saturating_sub(monotonic);
-        if age > CREDIBLE_AGE {
-            return now;
-        }
-        Moment { monotonic, wall: now.wall.checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH) }
     }
 
     /// The newest frame that waits, or the next one to come, into `data`.
@@ -154,8 +150,9 @@ impl Camera {
         for more in (0..=BUFFERS).rev() {
             let (bytes, of) = stream.next()?;
             meta = *of;
-            // A loopback device keeps its last picture for the next reader. (Or its writer
-            // counts from zero: then all look stale, and the last is taken.)
+            // A loopback device keeps the last picture of its writer for the next reader: a
+            // frame older than the opening is passed over. Where the writer's times begin at
+            // zero, all frames look older, and the last that waits is taken.
             let stale = !self.fresh && stamp(&meta).is_some_and(|taken| taken < self.opened);
             if more == 0 || !(stale || handle.poll(POLLIN, 0).is_ok_and(|ready| ready > 0)) {
                 let used = (meta.bytesused as usize).min(bytes.len());
@@ -202,7 +199,7 @@ impl FrameSource for Camera {
         frame.range = range(&self.given);
         frame.matrix = matrix(&self.given);
         frame.orientation = self.orientation;
-        frame.captured = self.captured(&meta);
+        frame.captured = self.timestamps.taken(stamp(&meta), self.clock.now());
         frame.sequence = u64::from(meta.sequence);
         let bad = |reason: &dyn std::fmt::Display| {
             SourceError::BadFrame(format!("{}: {reason}", self.words))
@@ -210,9 +207,9 @@ impl FrameSource for Camera {
         if meta.flags.contains(Flags::ERROR) {
             return Err(bad(&"flagged by the driver"));
         }
-        // Here and not where it is decoded: frames that are passed over count too.
-        let whole = if packed { trim(&frame.data).map(drop) } else { Planes::of(frame).map(drop) };
-        whole.map_err(|reason| bad(&reason))
+        // Checked here and not only where frames are decoded, since most are never decoded:
+        // a camera that sends nothing whole is opened again all the same.
+        preprocess::check(frame).map_err(|reason| bad(&reason))
     }
 
     fn describe(&self) -> String {

@@ -34,17 +34,18 @@ class Mix:
 class Augmented(torch.utils.data.Dataset):
     """An epoch of augmented pictures: RGB uint8 [size, size, 3], boxes, shares, ignored regions.
 
-    Indexed by (place in the epoch, picture, size), as `Batches` draws them.
+    Indexed by (place in the epoch, picture, size), as `Batches` draws them. `seed` names the
+    run and the epoch.
     """
 
-    def __init__(self, pictures: Sequence[Picture], mix: Mix, seed: int, epoch: int):
-        self.pictures, self.mix, self.seed, self.epoch = pictures, mix, seed, epoch
+    def __init__(self, pictures: Sequence[Picture], mix: Mix, seed: str):
+        self.pictures, self.mix, self.seed = pictures, mix, seed
         self.portraits = [index for index, p in enumerate(pictures) if p.portrait]
         self.empty = [index for index, p in enumerate(pictures) if not len(p.labels.boxes)]
 
     def __getitem__(self, key: tuple[int, int, int]):
         number, index, size = key
-        r = random.Random(f"{self.seed}/{self.epoch}/{number}")
+        r = random.Random(f"{self.seed}/{number}")
         kind = r.random()
         if kind < self.mix.mosaic:
             others = [self.pictures[r.randrange(len(self.pictures))] for _ in range(3)]

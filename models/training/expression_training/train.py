@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import copy
 import csv
+import hashlib
 import json
 import math
 import os
@@ -135,6 +136,8 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, 0.99))
         self.epoch = self.step = 0
         self.seconds = 0.0
+        #: of the weights it started from: a run that refines another draws other samples
+        self.origin = ""
 
     def save(self, path: Path) -> None:
         state = {
@@ -143,6 +146,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "progress": (self.epoch, self.step, self.seconds),
             "rng": torch.get_rng_state(),
+            "origin": self.origin,
             "options": asdict(self.options),
             "description": self.options.network.to_dict(),
         }
@@ -158,10 +162,12 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch, self.step, self.seconds = state["progress"]
         torch.set_rng_state(state["rng"].cpu())
+        self.origin = state["origin"]
 
     def start_from(self, path: Path) -> None:
         """Other weights' values, as far as they fit: a network with less parts takes what it has."""
         weights, _ = load_weights(path)
+        self.origin = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
         for network in (self.network, self.average):
             missing = adopt(network, weights)
         if missing:
@@ -276,9 +282,9 @@ def train(
 def train_epoch(trainer: Trainer, pictures: list[Picture], draws: list[int], minutes: float | None):
     options, peers, share = trainer.options, trainer.peers, trainer.done(minutes)
     sizes = options.sizes_at(share)
-    seed = f"{options.seed}/{trainer.epoch}"
+    seed = f"{options.seed}/{trainer.origin}/{trainer.epoch}"
     loader = torch.utils.data.DataLoader(
-        Augmented(pictures, options.mix_at(share), options.seed, trainer.epoch),
+        Augmented(pictures, options.mix_at(share), seed),
         batch_sampler=Batches(draws, options.batch, sizes, seed, options.samples, (peers.rank, peers.count)),
         num_workers=max(1, min(8, os.cpu_count() or 1) // peers.count),
         collate_fn=collate,

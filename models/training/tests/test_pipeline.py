@@ -73,9 +73,7 @@ def test_blur_lowers_sharpness(dataset):
 def test_augmentation_depends_on_nothing_but_its_seed(dataset):
     pictures = DataSet.open(dataset).load("train", 3)
     mix = Mix(mosaic=0.4, collage=0.3, letterboxed=0.5)
-    first, again, other, later = (
-        Augmented(pictures, mix, seed, epoch) for seed, epoch in ((4, 0), (4, 0), (5, 0), (4, 1))
-    )
+    first, again, other, later = (Augmented(pictures, mix, seed) for seed in ("4//0", "4//0", "5//0", "4//1"))
     for index in range(24):
         key = (index, index, 96)
         a, b = first[key], again[key]
@@ -137,6 +135,20 @@ def test_a_stopped_run_goes_on_exactly_where_it_was(dataset, tmp_path, monkeypat
     log = (tmp_path / "whole" / "log.csv").read_text()
     assert log.count("\n") == 3 and "positives" in log.splitlines()[0]
     assert (tmp_path / "whole" / "curves.png").stat().st_size > 1000
+
+
+def test_a_run_from_other_weights_draws_other_samples(dataset, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        train, "Augmented", lambda pictures, mix, seed: drawn.append(seed) or Augmented(pictures, mix, seed)
+    )
+    data, once = DataSet.open(dataset), replace(OPTIONS, epochs=1)
+    train.train(data, tmp_path / "first", once)
+    train.train(data, tmp_path / "second", once, init=tmp_path / "first" / "last.pt")
+    # resumed, it draws as the run that it is, whether --init is given again or not
+    train.train(data, tmp_path / "second", replace(once, epochs=2))
+    first, second, resumed = (seed.rpartition("/") for seed in drawn)
+    assert first[0] != second[0] == resumed[0] and (second[2], resumed[2]) == ("0", "1")
 
 
 def test_two_processes_train_one_network(dataset, tmp_path):
