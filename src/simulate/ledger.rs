@@ -99,3 +99,70 @@ impl Deliveries {
         self.events.values().filter(owed).count()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::{Origin, Recorder};
+    use crate::geometry::{Rect, Size};
+    use crate::tracks::{Change, ChangeKind};
+
+    /// So many events of one track.
+    fn events<const N: usize>() -> [Event; N] {
+        let origin = Origin {
+            device: "device".to_owned(),
+            camera: "camera".to_owned(),
+            model: "m@1+00".to_owned(),
+            classes: vec!["happy".to_owned()],
+        };
+        let mut number = 0u8;
+        let count = Box::new(move || {
+            number += 1;
+            [number; 10]
+        });
+        let mut recorder = Recorder::new(origin, count);
+        let change = Change {
+            track: 1,
+            kind: ChangeKind::FaceAppeared,
+            rect: Rect::default(),
+            class: 0,
+            confidence: 1.0,
+            lasted: Duration::ZERO,
+        };
+        let (now, frame) = (crate::clock::at(1), Size::new(640, 480));
+        std::array::from_fn(|_| recorder.record(&change, now, frame))
+    }
+
+    #[test]
+    fn lost_doubled_late_and_disordered_events_are_counted() {
+        let ledger = Ledger::default();
+        let [first, second, third, foreign] = events();
+        [&first, &second, &third].into_iter().for_each(|event| ledger.made(event));
+        ledger.heard(&Event { late: true, ..second.clone() });
+        ledger.heard(&first);
+        ledger.heard(&first);
+        ledger.heard(&foreign);
+        let now = Instant::now();
+        let deliveries = ledger.deliveries();
+        assert_eq!((deliveries.made(), deliveries.arrived, deliveries.lost()), (3, 2, 1));
+        assert_eq!((deliveries.received, deliveries.duplicates()), (3, 1), "not the foreign one");
+        assert_eq!((deliveries.late, deliveries.out_of_order), (1, 1), "first behind second");
+        assert_eq!(deliveries.owed(now), 1);
+        assert_eq!(deliveries.latencies(now - Duration::from_secs(60), now).len(), 2);
+        assert_eq!(deliveries.latencies(now, now + Duration::from_secs(60)), []);
+    }
+
+    #[tokio::test]
+    async fn waiting_ends_with_the_limit_or_with_the_last_event() {
+        let ledger = Ledger::default();
+        let [event] = events();
+        ledger.made(&event);
+        let (begun, limit) = (Instant::now(), Duration::from_millis(30));
+        ledger.caught_up(begun, limit).await;
+        assert!(begun.elapsed() >= limit && ledger.deliveries().lost() == 1);
+        ledger.heard(&event);
+        // It would not end within the test's time if it waited for this limit.
+        ledger.caught_up(Instant::now(), Duration::from_secs(24 * 3600)).await;
+        assert_eq!(ledger.deliveries().lost(), 0);
+    }
+}
