@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -106,7 +106,7 @@ class DataSet:
     def pictures(self, split: str, levels: int = 1, every: int = 1) -> Iterator[Picture]:
         yield from self.readable(self.files(split)[::every], levels)
 
-    def readable(self, files: list[Path], levels: int = 1) -> Iterator[Picture]:
+    def readable(self, files: Iterable[Path], levels: int = 1) -> Iterator[Picture]:
         """Those that can be read; the others are named on standard error and counted."""
         for path in files:
             try:

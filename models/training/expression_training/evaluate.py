@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from . import tones
-from .dataset import PAD, DataSet, Labels, Picture
+from .dataset import PAD, DataError, DataSet, Labels, Picture
 from .detect import Runner, detect, tflite_runner, torch_runner
 from .light import low_light
 from .metrics import judged, summarize
@@ -75,7 +75,9 @@ def small_faces(share: float = 0.1) -> Change:
 
 def measure(run: Runner, size: int, data: DataSet, split: str, change: Change, only: str = "") -> dict:
     files = [path for path in data.files(split) if path.name.startswith(only)]
-    pictures = (data.read(path) for path in progress(files, "looking"))
+    if not files:
+        raise DataError(f"no picture of split '{split}' has a name that starts with '{only}'")
+    pictures = data.readable(progress(files, "looking"))
     return summarize([compared(run, size, picture, change) for picture in pictures], data.names)
 
 
@@ -88,8 +90,7 @@ def compared(run: Runner, size: int, picture: Picture, change: Change) -> tuple[
 def by_tone(run: Runner, size: int, data: DataSet, split: str) -> dict[str, dict]:
     """Of colour pictures with one face, by how light that face is."""
     groups: dict[str, list] = {}
-    for path in progress(data.files(split), "looking"):
-        picture = data.read(path)
+    for picture in data.readable(progress(data.files(split), "looking")):
         if name := tones.group(picture):
             groups.setdefault(name, []).append(compared(run, size, picture, as_is))
     ordered = [name for _, name in tones.GROUPS if name in groups]
@@ -99,9 +100,8 @@ def by_tone(run: Runner, size: int, data: DataSet, split: str) -> dict[str, dict
 def false_alarms(run: Runner, size: int, data: DataSet, split: str, limits: dict[str, float]) -> dict:
     """Boxes at the shipped thresholds on pictures without a face."""
     boxes = pictures = 0
-    for path in data.files(split):
-        picture = data.read(path)
-        if len(picture.labels.boxes):
+    for picture in data.pictures(split):
+        if len(picture.labels.boxes) or len(picture.labels.ignored):
             continue
         pictures += 1
         for row in detect(run, picture.image, size, min(limits.values())):

@@ -126,13 +126,17 @@ def f_beta(precision: float, recall: float, beta: float) -> float:
 
 
 def summarize(pictures, names: list[str]) -> dict:
-    """mAP, best F1 and per-class numbers at its confidence: the keys of `expressiond evaluate --json`."""
+    """mAP, best F1 and per-class numbers at its confidence: the keys of `expressiond evaluate --json`.
+
+    A class without a face in the set counts into no mean, as COCO has it.
+    """
     pictures = list(pictures)
     curves = [curve(pictures, label, 0.5) for label in range(len(names))]
+    present = [label for label, c in enumerate(curves) if c.faces] or list(range(len(names)))
     grid = np.arange(0.01, 1.0, 0.01)
-    means = [float(np.mean([f1(*c.at(t)) for c in curves])) for t in grid]
+    means = [float(np.mean([f1(*curves[label].at(t)) for label in present])) for t in grid]
     best = int(np.argmax(means))
-    strict = [curve(pictures, label, iou).average_precision() for label in range(len(names)) for iou in IOUS]
+    strict = [curve(pictures, label, iou).average_precision() for label in present for iou in IOUS]
     classes = []
     for name, c in zip(names, curves):
         precision, recall = c.at(grid[best])
@@ -146,7 +150,7 @@ def summarize(pictures, names: list[str]) -> dict:
             }
         )
     return {
-        "map50": float(np.mean([c["ap50"] for c in classes])),
+        "map50": float(np.mean([classes[label]["ap50"] for label in present])),
         "map50_95": float(np.mean(strict)),
         "best_f1": {"value": means[best], "confidence": float(grid[best])},
         "classes": classes,

@@ -68,6 +68,14 @@ def test_agrees_with_pycocotools(seed):
     assert result["map50_95"] == pytest.approx(map50_95, abs=0.002)
 
 
+def test_a_class_without_a_face_counts_into_no_mean():
+    one_class = [(np.array([[0, 0, 10, 10, 0.9, 0]]), np.array([[0, 0, 10, 10, 0]]))] * 3
+    result = summarize(one_class, ["a", "b"])
+    assert result["map50"] == result["map50_95"] == 1.0 and result["best_f1"]["value"] == 1.0
+    mistaken = [(np.array([[0, 0, 10, 10, 0.9, 0], [0, 0, 10, 10, 0.8, 1]]), one_class[0][1])]
+    assert summarize(mistaken, ["a", "b"])["map50"] == 1.0
+
+
 def test_suppression_keeps_the_best_of_each_class():
     rows = np.array([[0, 0, 10, 10, 0.9, 0], [1, 0, 11, 10, 0.8, 0], [0, 0, 10, 10, 0.7, 1]], float)
     assert suppress(rows, 0.5)[:, 4].tolist() == [0.9, 0.7]
