@@ -71,7 +71,7 @@ impl Attention {
         strained: bool,
         out: &mut Vec<Detection>,
     ) -> Result<Sight, ModelError> {
-        let step = self.pace.as_ref().map_or(Step::Look, |pace| pace.step(now, strained));
+        let step = self.pace.as_mut().map_or(Step::Look, |pace| pace.step(now, strained));
         if step == Step::Pass {
             return Ok(Sight::Passed);
         }

@@ -58,7 +58,8 @@ impl Reporter {
 
     /// There is no picture, only time that passes: faces leave by it.
     pub fn wait(&mut self, now: Moment) -> Vec<Event> {
-        self.see(now, self.size, &[])
+        self.tracker.pass(now.monotonic, &mut self.changes);
+        self.tell(now)
     }
 
     /// Nothing more will be seen: every face leaves.
