@@ -9,6 +9,7 @@ pub mod mailbox;
 pub mod plan;
 pub mod reporter;
 pub mod status;
+pub mod strain;
 pub mod stop;
 pub mod suspend;
 pub mod watcher;

@@ -9,6 +9,7 @@ use super::capture::CaptureState;
 use super::counters::Counters;
 use super::inference::View;
 use super::status::Observation;
+use super::strain::Strain;
 use crate::board;
 use crate::clock::Clock;
 use crate::contract::in_force::InForce;
@@ -37,8 +38,7 @@ pub struct Watcher {
     /// Newer models that were refused, and why.
     pub refused_models: Vec<String>,
     pub started: Duration,
-    /// From this temperature on the board counts as strained.
-    hot_c: f32,
+    strain: Strain,
     /// What was changed while running.
     pub numbers: Numbers,
     /// Until when the device makes itself known.
@@ -94,7 +94,7 @@ impl Watcher {
             model,
             refused_models: Vec::new(),
             started,
-            hot_c,
+            strain: Strain::new(hot_c),
             numbers,
             identify_until: Duration::ZERO,
             alarms: Alarms::default(),
@@ -140,11 +140,8 @@ impl Watcher {
         let frames = counts.detected - self.last.counts.detected;
         (self.last.at, self.last.counts) = (at.monotonic, counts);
         let temperature_c = board::temperature();
-        let hot = temperature_c.is_some_and(|degrees| degrees >= self.hot_c);
-        // The same words for every degree: another reason is published at once.
-        let strain = board::throttled()
-            .map(str::to_owned)
-            .or_else(|| hot.then(|| format!("the processor is hotter than {} °C", self.hot_c)));
+        let strain = self.strain.update(at.monotonic, temperature_c, board::throttled());
+        let strain = strain.map(str::to_owned);
         Observation {
             at,
             started: self.started,
