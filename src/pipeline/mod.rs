@@ -7,6 +7,7 @@ pub mod daemon;
 pub mod inference;
 pub mod mailbox;
 pub mod plan;
+pub mod rate;
 pub mod reporter;
 pub mod status;
 pub mod strain;

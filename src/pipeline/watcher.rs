@@ -8,12 +8,12 @@ use super::alarms::Alarms;
 use super::capture::CaptureState;
 use super::counters::Counters;
 use super::inference::View;
+use super::rate::Rate;
 use super::status::Observation;
 use super::strain::Strain;
 use crate::board;
 use crate::clock::Clock;
 use crate::contract::in_force::InForce;
-use crate::contract::payload::Counts;
 use crate::contract::payload::Reason;
 use crate::contract::tuning::Tuning;
 use crate::name::Name;
@@ -39,6 +39,8 @@ pub struct Watcher {
     pub refused_models: Vec<String>,
     pub started: Duration,
     strain: Strain,
+    /// Of frames looked at.
+    rate: Rate,
     /// What was changed while running.
     pub numbers: Numbers,
     /// Until when the device makes itself known.
@@ -64,8 +66,6 @@ type Said = (Vec<Reason>, Numbers, bool, bool);
 /// What the last look saw.
 #[derive(Default)]
 struct Last {
-    at: Duration,
-    counts: Counts,
     beats: (u64, u64),
     said: Option<Said>,
     available: Option<bool>,
@@ -83,7 +83,7 @@ impl Watcher {
         numbers: Numbers,
     ) -> Self {
         let started = clock.now().monotonic;
-        let last = Last { at: started, ..Last::default() };
+        let last = Last::default();
         let service = Service::default();
         Self {
             publisher,
@@ -95,6 +95,7 @@ impl Watcher {
             refused_models: Vec::new(),
             started,
             strain: Strain::new(hot_c),
+            rate: Rate::default(),
             numbers,
             identify_until: Duration::ZERO,
             alarms: Alarms::default(),
@@ -136,9 +137,7 @@ impl Watcher {
 
     fn observe(&mut self, capture: &CaptureState, view: View) -> Observation {
         let (at, counts) = (self.clock.now(), self.counters.read());
-        let elapsed = at.monotonic.saturating_sub(self.last.at).as_secs_f32();
-        let frames = counts.detected - self.last.counts.detected;
-        (self.last.at, self.last.counts) = (at.monotonic, counts);
+        let frames_per_second = self.rate.update(at.monotonic, counts.detected);
         let temperature_c = board::temperature();
         let strain = self.strain.update(at.monotonic, temperature_c, board::throttled());
         let strain = strain.map(str::to_owned);
@@ -149,7 +148,7 @@ impl Watcher {
             capture: capture.clone(),
             view,
             counts,
-            frames_per_second: if elapsed > 0.0 { frames as f32 / elapsed } else { 0.0 },
+            frames_per_second,
             inference: self.counters.last_inference(),
             age: self.counters.last_age(),
             temperature_c,
