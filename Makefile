@@ -49,9 +49,23 @@ format-check:
 	cargo fmt --check
 
 .PHONY: lint
-lint: setup-build ## Clippy without mercy, with everything and with nothing that is optional
+RUFF := .deps/ruff
+lint: setup-build $(RUFF)/ready ## Clippy, the order of src/'s rooms, the library's documentation, ruff
 	cargo clippy --locked --all-targets --features simulate -- -D warnings
 	cargo clippy --locked --all-targets --no-default-features -- -D warnings
+	cargo test --locked --features simulate --test architecture
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
+		cargo doc --locked --no-deps --document-private-items --lib --features simulate
+	$(RUFF)/bin/ruff check models/training
+
+# The version that the training code is locked to, without the gigabytes beside it.
+$(RUFF)/ready: models/training/requirements.lock
+	rm -rf $(RUFF)
+	python3 -m venv $(RUFF)
+	sed -n '/^ruff==/,/[^\\]$$/p' $< > $(RUFF)/requirements.txt
+	$(RUFF)/bin/python -m pip --quiet --disable-pip-version-check install --no-cache-dir \
+		--only-binary=:all: --require-hashes --requirement $(RUFF)/requirements.txt
+	@touch $@
 
 .PHONY: deny
 deny: ## Check licences, sources, doubles and advisories of all dependencies

@@ -11,17 +11,20 @@ pub enum Kind {
     Input,
     Unavailable,
     Model,
+    /// A thread of the daemon panicked.
+    Panic,
     Output,
     Permission,
     Config,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 7] = [
+    pub const ALL: [Kind; 8] = [
         Kind::Internal,
         Kind::Input,
         Kind::Unavailable,
         Kind::Model,
+        Kind::Panic,
         Kind::Output,
         Kind::Permission,
         Kind::Config,
@@ -33,7 +36,8 @@ impl Kind {
             Kind::Internal => 1,
             Kind::Input => 65,
             Kind::Unavailable => 69,
-            Kind::Model => 70,
+            // EX_SOFTWARE: either is a fault inside, and no other number would say more.
+            Kind::Model | Kind::Panic => 70,
             Kind::Output => 74,
             Kind::Permission => 77,
             Kind::Config => 78,
@@ -47,6 +51,7 @@ impl Kind {
             Kind::Input => "input",
             Kind::Unavailable => "unavailable",
             Kind::Model => "model",
+            Kind::Panic => "panic",
             Kind::Output => "output",
             Kind::Permission => "permission",
             Kind::Config => "config",

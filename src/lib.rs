@@ -28,6 +28,7 @@ pub mod identity;
 pub mod logging;
 pub mod mqtt;
 pub mod name;
+pub mod panics;
 pub mod pipeline;
 pub mod pixels;
 pub mod process;

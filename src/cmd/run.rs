@@ -11,6 +11,7 @@ use expressiond::annotate;
 use expressiond::config;
 use expressiond::error::{Error, Kind, Result};
 use expressiond::logging;
+use expressiond::panics::log_panics;
 use expressiond::pipeline::daemon::{Ending, daemon};
 use expressiond::pipeline::plan::Plan;
 
@@ -33,6 +34,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let (config, layers) = config::load(&args.config.sources())?;
     logging::start(&config.log);
+    log_panics();
     for file in layers.files() {
         log::info!("settings: {}", file.display());
     }

@@ -9,6 +9,16 @@ use crate::contract::in_force::InForce;
 use crate::contract::tuning::Tuning;
 use crate::name::Name;
 
+/// What was changed and what is in force of it, as the status tells.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ControlState {
+    /// The groups that the device belongs to, the one whose word counts most last.
+    pub groups: Vec<String>,
+    /// Numbers set by a command.
+    pub runtime: Tuning,
+    pub in_force: InForce,
+}
+
 /// Every change is kept for the next start.
 pub struct Changes {
     runtime: Overrides,
@@ -38,13 +48,13 @@ impl Changes {
         InForce::of(self.settled, self.snapshots, &self.groups, &self.runtime)
     }
 
-    /// Numbers set by a command.
-    pub fn tuning(&self) -> Tuning {
-        self.runtime.tuning
-    }
-
-    pub fn groups(&self) -> &[Name] {
-        &self.groups
+    /// All of it, for the status.
+    pub fn state(&self) -> ControlState {
+        ControlState {
+            groups: self.groups.iter().map(Name::to_string).collect(),
+            runtime: self.runtime.tuning,
+            in_force: self.in_force(),
+        }
     }
 
     pub fn pause(&mut self, paused: bool) {

@@ -3,7 +3,9 @@
 //! [`Detector::load`] is the gatekeeper: a model that is broken, foreign or blind is
 //! refused there, with the reason and the remedy, and never later.
 
+mod candidate;
 mod catalogue;
+mod error;
 pub mod flat_head;
 mod gatekeeper;
 pub mod layout;
@@ -17,21 +19,19 @@ pub mod tflite;
 mod trial;
 pub mod zip_tail;
 
-use std::cmp::Ordering;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use thiserror::Error;
 
-use crate::error::{Error, Kind};
 use crate::geometry::{Rect, Size};
-use crate::pixels::PixelError;
 use crate::pixels::frame::Frame;
 use crate::pixels::letterbox::Letterbox;
 use crate::pixels::preprocess::Preprocessor;
 use crate::pixels::scene::Scene;
 use crate::pixels::tensor::TensorBuffer;
+pub use candidate::Candidate;
+pub use error::ModelError;
 use layout::Head;
 use raw_head::decode_level as raw_level;
 use sample::Output;
@@ -47,115 +47,6 @@ pub struct Detection {
     /// 0 to 1.
     pub confidence: f32,
     pub rect: Rect,
-}
-
-/// A box as the network gives it, in pixels of its input.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Candidate {
-    pub class: usize,
-    pub confidence: f32,
-    /// Left, top, right, bottom.
-    pub edges: [f32; 4],
-}
-
-impl Candidate {
-    pub fn new(class: usize, confidence: f32, edges: [f32; 4]) -> Self {
-        Self { class, confidence, edges }
-    }
-
-    pub fn rect(&self) -> Rect {
-        let [left, top, right, bottom] = self.edges;
-        Rect::from_edges(left, top, right, bottom)
-    }
-
-    /// More confident first; the rest only makes the order total.
-    pub fn better(&self, other: &Self) -> Ordering {
-        let by_edges = || {
-            let pairs = self.edges.iter().zip(&other.edges);
-            pairs.map(|(a, b)| a.total_cmp(b)).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
-        };
-        other
-            .confidence
-            .total_cmp(&self.confidence)
-            .then(self.class.cmp(&other.class))
-            .then_with(by_edges)
-    }
-}
-
-/// Why a model was refused, or stopped working.
-#[derive(Debug, Error)]
-pub enum ModelError {
-    /// Any of the others, met while loading.
-    #[error("{}: {reason}", path.display())]
-    File { path: PathBuf, reason: Box<ModelError> },
-    #[error("none is called {name} in {places}; `model.name` or `model.path` says which to take")]
-    Unknown { name: String, places: String },
-    /// Every model of the name was refused: the newest first.
-    #[error("{}", .0.join("; "))]
-    All(Vec<String>),
-    #[error("cannot be read: {0}; set model.path to a .tflite file")]
-    Read(std::io::Error),
-    #[error("not a TensorFlow Lite file (no TFL3 mark): is it another format, or cut off?")]
-    NotTflite,
-    #[error("TensorFlow Lite refuses it: {0}")]
-    Refused(String),
-    #[error("TensorFlow Lite failed while running it: an operation that 2.17 does not know?")]
-    Invoke,
-    #[error("{0}")]
-    Layout(String),
-    #[error("side-car {path}: {reason}; docs/ref/model.md tells what it must hold")]
-    SideCar { path: String, reason: String },
-    #[error(
-        "sha256 is {found}, its side-car says {expected}: the file was damaged or belongs to \
-         another side-car; copy both again"
-    )]
-    Checksum { found: String, expected: String },
-    #[error(
-        "a model from a package needs a signature, {} is not there; docs/guide/upgrade.md tells \
-         how to sign", .0.display()
-    )]
-    Unsigned(PathBuf),
-    #[error(
-        "its signature is of none of the {known} public keys in {}: damaged, or signed by somebody \
-         unknown here", keys.display()
-    )]
-    Signature { keys: PathBuf, known: usize },
-    #[error(
-        "no signature can be checked, since {} {reason}; put an Ed25519 public key in PEM there",
-        path.display()
-    )]
-    Key { path: PathBuf, reason: String },
-    #[error("it is {found} inside a folder for {expected}: the package was put together wrongly")]
-    Misplaced { found: String, expected: String },
-    #[error("a model from a package needs a self-test in its side-car, it has none")]
-    NoSelfTest,
-    #[error("it takes a process down: tried in one of its own, {0}")]
-    Trial(String),
-    #[error("self-test failed: {0}; the file loads but does not see: export it again")]
-    SelfTest(String),
-    #[error("self-test: {0}; copy the picture that came with the model beside it")]
-    SelfTestPicture(String),
-    #[error(
-        "it names no classes: put a side-car beside it (docs/ref/model.md) or export with metadata"
-    )]
-    NoClasses,
-    #[error(transparent)]
-    Pixels(#[from] PixelError),
-}
-
-impl ModelError {
-    fn refused(error: tflitec::Error) -> Self {
-        Self::Refused(error.to_string())
-    }
-}
-
-impl From<ModelError> for Error {
-    fn from(error: ModelError) -> Self {
-        match error {
-            ModelError::Pixels(reason) => Error::new(Kind::Input, reason.to_string()),
-            other => Error::new(Kind::Model, format!("model refused: {other}")),
-        }
-    }
 }
 
 /// What is known about the model that runs.

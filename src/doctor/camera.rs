@@ -17,6 +17,7 @@ use crate::control::overrides::Overrides;
 use crate::detector::Detector;
 use crate::error::Kind;
 use crate::name::Name;
+use crate::pipeline::status_line::{CameraWords, StatusLine};
 use crate::pixels::frame::Frame;
 use crate::source;
 use crate::source::{FrameSource, SourceError, devices};
@@ -78,27 +79,22 @@ fn hidden(state_dir: &Path) -> bool {
     error.is_some_and(|error| error.kind() == ErrorKind::PermissionDenied)
 }
 
-/// What the daemon that has the camera says of it: the first part of its status line.
+/// What the daemon that has the camera says of it.
 fn told(running: &Running) -> Finding {
     let Some(status) = &running.status else {
         let why = format!("{} has it; its status topic tells more", running.who);
         return Finding::skipped(Check::Camera, why);
     };
-    let words = status.strip_prefix("here I am; ").unwrap_or(status);
-    let about_broker = ["; connected to ", "; connecting to ", "; no broker: "];
-    let end = about_broker.iter().filter_map(|words| status.find(words)).min();
-    let words = words.strip_suffix(end.map_or("", |end| &status[end..])).unwrap_or(words);
-    if let Some(why) = words.strip_prefix("no camera: ") {
-        return lost("", &SourceError::Lost(why.to_owned()));
+    let camera = StatusLine::parse(status).camera;
+    let message = format!("{} has it: {camera}", running.who);
+    match camera {
+        CameraWords::Failed(why) => lost("", &SourceError::Lost(why)),
+        CameraWords::NotACamera(why) => lost("", &SourceError::NotACamera(why)),
+        CameraWords::Paused => {
+            Finding::warning(Check::Camera, message, RESUME).because(ReasonCode::Paused)
+        }
+        CameraWords::Other(_) => Finding::ok(Check::Camera, message),
     }
-    if let Some(why) = words.strip_prefix("not a camera: ") {
-        return lost("", &SourceError::NotACamera(why.to_owned()));
-    }
-    let message = format!("{} has it: {words}", running.who);
-    if words.starts_with("paused") {
-        return Finding::warning(Check::Camera, message, RESUME).because(ReasonCode::Paused);
-    }
-    Finding::ok(Check::Camera, message)
 }
 
 /// Not to be had: whether it is a camera at all, and who has it.
@@ -199,7 +195,6 @@ mod tests {
         assert!(closed(&[], &runtime).is_none(), "a group that it has left");
     }
 
-    /// The words are those of `pipeline::status::Observation::line`.
     #[test]
     fn the_status_line_of_our_own_daemon_is_understood() {
         let fine = says("14 frames/s; connected to the broker");

@@ -3,16 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
-use super::counters::Counters;
-use super::inference::View;
-use super::mailbox::Mailbox;
-use super::stop::Stop;
+use super::shared::Shared;
+use super::state::{CaptureState, Open};
 use super::suspend::SuspendMonitor;
 use crate::alarm::Alarm;
 use crate::backoff::Backoff;
-use crate::clock::Clock;
 use crate::name::Name;
 use crate::pixels::frame::Frame;
 use crate::source::{FrameSource, SourceError};
@@ -29,30 +24,6 @@ const BROKEN_IN_A_ROW: u32 = 30;
 
 /// While paused, how soon a resumption is noticed.
 const PAUSE_LOOK: Duration = Duration::from_millis(200);
-
-/// What the camera is doing, for the status.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CaptureState {
-    Opening,
-    Running(Open),
-    /// Not to be had just now; why, and it is tried again.
-    Failed(String),
-    /// What is there is no camera; why, and it is tried again.
-    NotACamera(String),
-    /// Closed, because its owner said so.
-    Paused,
-    /// A list of pictures was played to its end.
-    Ended,
-}
-
-/// What is open.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Open {
-    /// Device, format, size, rate.
-    pub words: String,
-    /// Whether longer exposures are asked for because it is dark.
-    pub low_light: bool,
-}
 
 /// Whether a frame that nobody took is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,47 +42,39 @@ pub struct Capture {
     pub camera: Name,
     pub open: Opener,
     pub delivery: Delivery,
-    pub mailbox: Arc<Mailbox<Frame>>,
-    pub counters: Arc<Counters>,
-    pub state: watch::Sender<CaptureState>,
-    /// What the pictures are like: in the dark, longer exposures are asked for.
-    pub view: watch::Receiver<View>,
-    /// While true the camera is closed.
-    pub paused: watch::Receiver<bool>,
-    pub stop: Arc<Stop>,
-    pub clock: Arc<dyn Clock>,
+    pub shared: Arc<Shared>,
 }
 
 impl Capture {
     /// Runs until stopped or until a list of pictures ends; closes the mailbox.
     pub fn run(mut self) {
         let mut backoff = REOPEN;
-        let mut frame = Frame::empty(self.clock.now());
+        let mut frame = Frame::empty(self.shared.clock.now());
         let mut told = String::new();
-        while !self.stop.is_stopped() {
-            self.counters.beat_capture();
-            if *self.paused.borrow() {
-                self.state.send_replace(CaptureState::Paused);
-                self.stop.wait(PAUSE_LOOK);
+        while !self.shared.stop.is_stopped() {
+            self.shared.counters.beat_capture();
+            if self.is_paused() {
+                self.shared.capture.send_replace(CaptureState::Paused);
+                self.shared.stop.wait(PAUSE_LOOK);
                 continue;
             }
-            self.state.send_replace(CaptureState::Opening);
+            self.shared.capture.send_replace(CaptureState::Opening);
             let lost = match (self.open)() {
                 Ok(mut source) => {
                     let words = source.describe();
                     log::info!(camera:% = self.camera; "camera opened: {words}");
                     told.clear();
                     let open = Open { words, low_light: false };
-                    self.state.send_replace(CaptureState::Running(open));
+                    self.shared.capture.send_replace(CaptureState::Running(open));
                     self.read(source.as_mut(), &mut frame, &mut backoff)
                 }
                 Err(error) => error,
             };
-            if matches!(lost, SourceError::End) && !*self.paused.borrow() {
-                self.state.send_replace(CaptureState::Ended);
+            if matches!(lost, SourceError::End) && !self.is_paused() {
+                self.shared.capture.send_replace(CaptureState::Ended);
                 break;
             }
-            if self.stop.is_stopped() || *self.paused.borrow() {
+            if self.shared.stop.is_stopped() || self.is_paused() {
                 continue;
             }
             let reason = lost.to_string();
@@ -121,16 +84,20 @@ impl Capture {
                     "camera lost: {reason}; trying again");
                 told.clone_from(&reason);
             }
-            self.state.send_replace(match lost {
+            self.shared.capture.send_replace(match lost {
                 SourceError::NotACamera(_) => CaptureState::NotACamera(reason),
                 _ => CaptureState::Failed(reason),
             });
-            if self.stop.wait(backoff.next_delay(0.0)) {
+            if self.shared.stop.wait(backoff.next_delay(0.0)) {
                 break;
             }
-            self.counters.count_reopened();
+            self.shared.counters.count_reopened();
         }
-        self.mailbox.close();
+        self.shared.mailbox.close();
+    }
+
+    fn is_paused(&self) -> bool {
+        self.shared.orders.borrow().paused
     }
 
     /// Reads until the source is lost, ends, or the daemon stops.
@@ -140,11 +107,11 @@ impl Capture {
         frame: &mut Frame,
         backoff: &mut Backoff,
     ) -> SourceError {
-        let mut suspend = SuspendMonitor::new(self.clock.asleep());
+        let mut suspend = SuspendMonitor::new(self.shared.clock.asleep());
         let (mut broken, mut low_light) = (0, false);
-        while !self.stop.is_stopped() && !*self.paused.borrow() {
-            self.counters.beat_capture();
-            if let Some(slept) = suspend.woke(self.clock.asleep()) {
+        while !self.shared.stop.is_stopped() && !self.is_paused() {
+            self.shared.counters.beat_capture();
+            if let Some(slept) = suspend.woke(self.shared.clock.asleep()) {
                 // Its buffers are as old as the sleep, and many a camera starts anew.
                 let slept = slept.as_secs();
                 return SourceError::Lost(format!("the machine slept for {slept} s"));
@@ -154,17 +121,17 @@ impl Capture {
                 Ok(()) => {
                     broken = 0;
                     backoff.reset();
-                    self.counters.count_captured();
+                    self.shared.counters.count_captured();
                     let open = match self.delivery {
-                        Delivery::Newest => self.mailbox.put(frame),
-                        Delivery::Every => self.mailbox.put_when_empty(frame),
+                        Delivery::Newest => self.shared.mailbox.put(frame),
+                        Delivery::Every => self.shared.mailbox.put_when_empty(frame),
                     };
                     if !open {
                         return SourceError::End;
                     }
                 }
                 Err(SourceError::BadFrame(reason)) => {
-                    self.counters.count_bad();
+                    self.shared.counters.count_bad();
                     log::debug!("frame dropped: {reason}");
                     broken += 1;
                     if broken >= BROKEN_IN_A_ROW && self.delivery == Delivery::Newest {
@@ -180,12 +147,12 @@ impl Capture {
 
     /// Asks for longer exposures when it has become dark, and takes that back.
     fn follow_light(&self, source: &mut dyn FrameSource, low_light: &mut bool) {
-        let wanted = self.view.borrow().light.low;
+        let wanted = self.shared.view.borrow().light.low;
         if std::mem::replace(low_light, wanted) == wanted {
             return;
         }
         let in_force = source.set_low_light(wanted);
-        let changed = self.state.send_if_modified(|state| match state {
+        let changed = self.shared.capture.send_if_modified(|state| match state {
             CaptureState::Running(open) => {
                 std::mem::replace(&mut open.low_light, in_force) != in_force
             }
@@ -206,6 +173,8 @@ mod tests {
     use super::*;
     use crate::attention::Light;
     use crate::clock::SystemClock;
+    use crate::contract::payload::Counts;
+    use crate::pipeline::state::{Orders, View};
 
     type Read = Result<(), SourceError>;
 
@@ -239,13 +208,11 @@ mod tests {
         mut openings: VecDeque<Result<Script, SourceError>>,
         low: bool,
         wanted: fn(&CaptureState) -> bool,
-    ) -> Arc<Counters> {
-        let clock = Arc::new(SystemClock);
-        let (state, mut states) = watch::channel(CaptureState::Opening);
+    ) -> Counts {
+        let shared = Shared::new(Arc::new(SystemClock), Orders::default());
+        let mut states = shared.capture.subscribe();
         let light = Light { low, ..Light::default() };
-        let (_view, view) = watch::channel(View { light, ..View::default() });
-        let (_pause, paused) = watch::channel(false);
-        let (stop, counters) = (Arc::new(Stop::default()), Arc::new(Counters::default()));
+        shared.view.send_replace(View { light, ..View::default() });
         let capture = Capture {
             camera: Name::camera("front").unwrap(),
             open: Box::new(move || {
@@ -253,13 +220,7 @@ mod tests {
                 next.map(|script| Box::new(script) as Box<dyn FrameSource>)
             }),
             delivery: Delivery::Newest,
-            mailbox: Arc::new(Mailbox::new(Frame::empty(clock.now()))),
-            counters: Arc::clone(&counters),
-            state,
-            view,
-            paused,
-            stop: Arc::clone(&stop),
-            clock,
+            shared: Arc::clone(&shared),
         };
         let thread = std::thread::spawn(move || capture.run());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -267,9 +228,9 @@ mod tests {
             let reached = states.wait_for(wanted);
             tokio::time::timeout(Duration::from_secs(60), reached).await.unwrap().unwrap();
         });
-        stop.stop();
+        shared.stop.stop();
         thread.join().unwrap();
-        counters
+        shared.counters.read()
     }
 
     fn broken(count: u32) -> impl Iterator<Item = Read> {
@@ -280,10 +241,10 @@ mod tests {
     fn many_broken_frames_in_a_row_open_it_again_and_a_good_one_between_does_not() {
         let patient = broken(29).chain([Ok(())]).chain(broken(29)).chain([Ok(())]);
         let one = VecDeque::from([Ok(script(patient))]);
-        let counters = run(one, false, |state| *state == CaptureState::Ended).read();
+        let counters = run(one, false, |state| *state == CaptureState::Ended);
         assert_eq!((counters.bad, counters.captured, counters.reopened), (58, 2, 0));
         let two = VecDeque::from([Ok(script(broken(31))), Ok(script([Ok(())]))]);
-        let counters = run(two, false, |state| *state == CaptureState::Ended).read();
+        let counters = run(two, false, |state| *state == CaptureState::Ended);
         assert_eq!((counters.bad, counters.captured, counters.reopened), (30, 1, 1));
     }
 

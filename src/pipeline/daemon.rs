@@ -5,37 +5,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{MissedTickBehavior, timeout};
 
-use super::capture::{Capture, CaptureState, Delivery};
 use super::counters::Counters;
-use super::inference::{Inference, Orders, View};
-use super::mailbox::Mailbox;
 use super::plan::{Plan, settled};
-use super::reporter::Reporter;
-use super::stop::Stop;
-use super::watcher::{Numbers, Watcher};
+use super::shared::Shared;
+use super::signals::Signals;
+use super::state::Orders;
+use super::threads::{Setup, Threads};
+use super::watcher::{Subject, Watcher};
 use crate::alarm::Alarm;
-use crate::attention::Attention;
-use crate::attention::pace::Pace;
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
-use crate::contract::in_force::Author;
-use crate::contract::tuning::Tuning;
+use crate::contract::in_force::{Author, InForce};
 use crate::control::changes::Changes;
 use crate::control::command::Command;
-use crate::control::inbox;
-use crate::control::inbox::ControlMessages;
-use crate::detector::Detector;
+use crate::control::inbox::{self, ControlMessages};
 use crate::error::{Error, Kind, Result};
-use crate::events::{Origin, Recorder, system_randomness};
-use crate::name::Name;
-use crate::pixels::frame::Frame;
 use crate::publish::{Publisher, Start};
-use crate::source;
-use crate::tracks::Tracker;
 
 /// How often the daemon looks at itself.
 const LOOK: Duration = Duration::from_secs(1);
@@ -52,7 +38,15 @@ pub enum Ending {
 /// Reads and tries the settings that the next start would use.
 pub type Rehearsal = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 
+/// How long the camera's thread may take to end: while a driver answers it is a frame's
+/// time. One that hangs is left behind, and its camera is closed with the process.
+const CAPTURE_LIMIT: Duration = Duration::from_millis(500);
+
 /// Runs until a signal, a command, or the end of recorded pictures.
+///
+/// # Errors
+///
+/// A panic of one of its threads or tasks, after the broker was told that it ends.
 pub async fn daemon(plan: Plan, gallery: Option<PathBuf>, rehearse: Rehearsal) -> Result<Ending> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (publisher, control) = connect(&plan, &clock)?;
@@ -60,40 +54,39 @@ pub async fn daemon(plan: Plan, gallery: Option<PathBuf>, rehearse: Rehearsal) -
     let (broker, device) = (publisher.broker(), publisher.topics().device());
     log::info!("broker: {broker}; mosquitto_sub -v -t '{}/{device}/#'", config.mqtt.base_topic);
     let signals = Signals::new()?;
-    let (model, refused) = (detector.info().id.clone(), detector.refused().to_vec());
     let groups = about.topics.groups().to_vec();
     let changes = Changes::load(settled(&config), config.snapshots.enabled, groups, state_dir);
-    let threads = start(&config, detector, gallery.clone(), &publisher, &camera, &clock, &changes)?;
-    let counters = Arc::clone(&threads.counters);
-    let hot_c = config.pace.hot_c;
-    let numbers = numbers(&changes);
-    let mut watcher =
-        Watcher::new(publisher.clone(), counters, clock, camera, model, hot_c, numbers);
-    watcher.refused_models = refused;
+    let shared = Shared::new(clock, first_orders(&changes.in_force()));
+    let subject = Subject {
+        camera: camera.clone(),
+        model: detector.info().id.clone(),
+        refused_models: detector.refused().to_vec(),
+        hot_c: config.pace.hot_c,
+    };
+    let setup = Setup {
+        config: &config,
+        detector,
+        camera: &camera,
+        publisher: &publisher,
+        gallery: gallery.clone(),
+    };
+    let threads = Threads::start(setup, &shared)?;
+    let state = changes.state();
+    let watcher = Watcher::new(publisher.clone(), Arc::clone(&shared), subject, state);
     watcher.service.ready();
-    let mut program = Program { threads, watcher, control, signals, changes, rehearse };
+    let mut program = Program { shared, threads, watcher, control, signals, changes, rehearse };
     let wanted = program.attend().await;
     let ending = program.end(&publisher, wanted).await;
-    farewell(&program.threads.counters, &publisher, gallery.as_deref());
-    Ok(ending)
+    farewell(&program.shared.counters, &publisher, gallery.as_deref());
+    ending
 }
 
-/// The threads and what is shared with them.
-struct Threads {
-    stop: Arc<Stop>,
-    mailbox: Arc<Mailbox<Frame>>,
-    counters: Arc<Counters>,
-    capture: watch::Receiver<CaptureState>,
-    paused: watch::Sender<bool>,
-    /// Becomes true when the inference thread has told everything.
-    done: watch::Receiver<bool>,
-    tuning: watch::Sender<Tuning>,
-    snapshot: watch::Sender<Option<Duration>>,
-    view: watch::Receiver<View>,
-    strained: watch::Sender<bool>,
+fn first_orders(in_force: &InForce) -> Orders {
+    Orders { tuning: in_force.tuning(), paused: in_force.paused.value, ..Orders::default() }
 }
 
 struct Program {
+    shared: Arc<Shared>,
     threads: Threads,
     watcher: Watcher,
     control: ControlMessages,
@@ -102,32 +95,37 @@ struct Program {
     rehearse: Rehearsal,
 }
 
-/// What was changed, for the status.
-fn numbers(changes: &Changes) -> Numbers {
-    let groups = changes.groups().iter().map(Name::to_string).collect();
-    Numbers { groups, runtime: changes.tuning(), in_force: changes.in_force() }
-}
-
 impl Program {
     /// Until something says to end.
-    async fn attend(&mut self) -> Ending {
+    async fn attend(&mut self) -> Result<Ending> {
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut done = self.threads.done.clone();
+        let mut capturing = true;
         loop {
             tokio::select! {
                 _ = look.tick() => self.look(),
-                _ = done.wait_for(|done| *done) => return Ending::Finished,
-                Some(command) = self.control.commands.recv() => match command {
-                    Command::Restart {} => return Ending::Finished,
-                    other => self.obey(other),
+                ended = self.threads.inference.ended() => return ended.map(|()| Ending::Finished),
+                // A list of pictures is at its end; the last ones are still looked at.
+                ended = self.threads.capture.ended(), if capturing => {
+                    ended?;
+                    capturing = false;
+                }
+                command = self.control.commands.recv() => match command {
+                    Some(Command::Restart {}) => return Ok(Ending::Finished),
+                    Some(other) => self.obey(other),
+                    // Also when the connection's task is gone, from which it hears.
+                    None => return Err(Error::new(
+                        Kind::Panic,
+                        "the task that hears the broker ended: a fault of this program; the log \
+                         says where",
+                    )),
                 },
                 _ = self.signals.reload.recv() => if self.may_reload().await {
-                    return Ending::Reload;
+                    return Ok(Ending::Reload);
                 },
                 name = self.signals.stop.next() => {
                     log::info!("{name}: stopping");
-                    return Ending::Finished;
+                    return Ok(Ending::Finished);
                 }
             }
         }
@@ -155,10 +153,8 @@ impl Program {
 
     fn look(&mut self) {
         self.hear_groups();
-        let capture = self.threads.capture.borrow().clone();
-        let view = *self.threads.view.borrow();
-        let strained = self.watcher.look(&capture, view);
-        self.threads.strained.send_replace(strained);
+        let strained = self.watcher.look();
+        self.shared.orders.send_modify(|orders| orders.strained = strained);
     }
 
     /// Carries out a command that does not end the program, and shows it at once.
@@ -193,14 +189,16 @@ impl Program {
 
     /// Tells everybody what counts now.
     fn enforce(&mut self) {
-        self.watcher.numbers = numbers(&self.changes);
-        let in_force = &self.watcher.numbers.in_force;
-        self.threads.tuning.send_replace(in_force.tuning());
-        self.threads.paused.send_replace(in_force.paused.value);
-        if !in_force.snapshots.value {
-            // Also the picture that was asked for just before.
-            self.threads.snapshot.send_if_modified(|asked| asked.take().is_some());
-        }
+        self.watcher.control = self.changes.state();
+        let in_force = &self.watcher.control.in_force;
+        self.shared.orders.send_modify(|orders| {
+            orders.tuning = in_force.tuning();
+            orders.paused = in_force.paused.value;
+            if !in_force.snapshots.value {
+                // Also the picture that was asked for just before.
+                orders.snapshot = None;
+            }
+        });
     }
 
     /// Asks for the next picture, if its owner lets pictures out.
@@ -210,11 +208,11 @@ impl Program {
             "snapshots.enabled is false in the settings file"
         } else if !snapshots.value {
             "a command holds pictures back; set snapshots to true"
-        } else if *self.threads.paused.borrow() {
+        } else if self.shared.orders.borrow().paused {
             "paused, the camera is closed"
         } else {
-            let now = self.watcher.clock.now().monotonic;
-            self.threads.snapshot.send_replace(Some(now));
+            let now = self.shared.clock.now().monotonic;
+            self.shared.orders.send_modify(|orders| orders.snapshot = Some(now));
             return;
         };
         self.watcher.publisher.count_refused_command();
@@ -222,25 +220,25 @@ impl Program {
     }
 
     /// Stops the threads, lets them tell what they know, says goodbye to the broker.
-    async fn end(&mut self, publisher: &Publisher, wanted: Ending) -> Ending {
-        self.threads.stop.stop();
-        if wanted == Ending::Finished {
+    async fn end(&mut self, publisher: &Publisher, wanted: Result<Ending>) -> Result<Ending> {
+        self.shared.stop.stop();
+        if !matches!(wanted, Ok(Ending::Reload)) {
             self.watcher.service.stopping();
-            // Not waiting for a capture thread that waits for a frame; its camera is
-            // closed with the process.
-            self.threads.mailbox.close();
+            // Not waiting for a capture thread that waits for a frame.
+            self.shared.mailbox.close();
         }
-        let mut done = self.threads.done.clone();
+        let Threads { capture, inference } = &mut self.threads;
         let finish = async {
-            // An error means the thread is gone already.
-            let _ = done.wait_for(|done| *done).await;
-            publisher.shutdown().await;
+            let told = inference.ended().await;
+            let (captured, ()) =
+                tokio::join!(timeout(CAPTURE_LIMIT, capture.ended()), publisher.shutdown());
+            told.and(captured.unwrap_or(Ok(())))
         };
         tokio::select! {
-            () = finish => wanted,
+            ended = finish => wanted.and_then(|wanted| ended.map(|()| wanted)),
             name = self.signals.stop.next() => {
                 log::warn!("{name} while ending: stopping at once");
-                Ending::Finished
+                wanted.map(|_| Ending::Finished)
             }
         }
     }
@@ -276,124 +274,4 @@ fn connect(plan: &Plan, clock: &Arc<dyn Clock>) -> Result<(Publisher, ControlMes
     let (publisher, received) = Publisher::start(start)?;
     let control = inbox::start(publisher.clone(), received, about, Arc::clone(clock));
     Ok((publisher, control))
-}
-
-fn start(
-    config: &Config,
-    detector: Detector,
-    gallery: Option<PathBuf>,
-    publisher: &Publisher,
-    camera: &Name,
-    clock: &Arc<dyn Clock>,
-    changes: &Changes,
-) -> Result<Threads> {
-    let mailbox = Arc::new(Mailbox::new(Frame::empty(clock.now())));
-    let (stop, counters) = (Arc::new(Stop::default()), Arc::new(Counters::default()));
-    let (state, capture_state) = watch::channel(CaptureState::Opening);
-    let (finished, done) = watch::channel(false);
-    let (view_in, view) = watch::channel(View::default());
-    let (strain, strained) = watch::channel(false);
-    let in_force = changes.in_force();
-    let (pause, paused) = watch::channel(in_force.paused.value);
-    let (tuning_in, tuning) = watch::channel(in_force.tuning());
-    let (snapshot_in, snapshot) = watch::channel(None);
-    let orders = Orders { tuning, snapshot, largest_packet: config.mqtt.max_packet_bytes };
-    let info = detector.info();
-    let origin = Origin {
-        device: publisher.topics().device().to_string(),
-        camera: camera.to_string(),
-        model: info.id.clone(),
-        classes: info.classes.clone(),
-    };
-    let input = info.input;
-    let pace = (!config.camera.is_recorded()).then(|| Pace::new(config.pace.clone()));
-    let reporter = Reporter::new(
-        camera.clone(),
-        info.classes.clone(),
-        Tracker::new(config.tracking.clone(), config.expression.clone(), info.classes.len()),
-        Recorder::new(origin, system_randomness()),
-        publisher.clone(),
-    );
-    let inference = Inference {
-        attention: Attention::new(detector, pace),
-        reporter,
-        mailbox: Arc::clone(&mailbox),
-        counters: Arc::clone(&counters),
-        clock: Arc::clone(clock),
-        view: view_in,
-        strained,
-        orders,
-        gallery,
-    };
-    let settings = config.camera.clone();
-    let opening = Arc::clone(clock);
-    let capture = Capture {
-        camera: camera.clone(),
-        open: Box::new(move || source::open(&settings, input, Arc::clone(&opening))),
-        delivery: if config.camera.is_recorded() { Delivery::Every } else { Delivery::Newest },
-        mailbox: Arc::clone(&mailbox),
-        counters: Arc::clone(&counters),
-        state,
-        view: view.clone(),
-        paused,
-        stop: Arc::clone(&stop),
-        clock: Arc::clone(clock),
-    };
-    spawn("inference", move || {
-        inference.run();
-        finished.send_replace(true);
-    })?;
-    spawn("capture", move || capture.run())?;
-    Ok(Threads {
-        stop,
-        mailbox,
-        counters,
-        capture: capture_state,
-        paused: pause,
-        done,
-        tuning: tuning_in,
-        snapshot: snapshot_in,
-        view,
-        strained: strain,
-    })
-}
-
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(work).map(drop).map_err(|error| {
-        Error::caused(Kind::Internal, format!("cannot start thread {name}"), error)
-    })
-}
-
-/// The signals that the daemon obeys.
-struct Signals {
-    stop: StopSignals,
-    reload: Signal,
-}
-
-struct StopSignals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self> {
-        let listen = |kind| {
-            signal(kind)
-                .map_err(|error| Error::caused(Kind::Internal, "cannot listen for signals", error))
-        };
-        let stop = StopSignals {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-        };
-        Ok(Self { stop, reload: listen(SignalKind::hangup())? })
-    }
-}
-
-impl StopSignals {
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
-    }
 }

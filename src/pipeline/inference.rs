@@ -4,16 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
-use super::counters::Counters;
-use super::mailbox::{Mailbox, Taken};
+use super::mailbox::Taken;
 use super::reporter::Reporter;
+use super::shared::Shared;
 use super::suspend::SuspendMonitor;
 use crate::annotate::gallery::Gallery;
 use crate::annotate::snapshot::{annotated, jpeg};
-use crate::attention::{Attention, Light, Sight};
-use crate::clock::Clock;
+use crate::attention::{Attention, Sight};
 use crate::contract::tuning::Tuning;
 use crate::detector::{Detection, ModelError};
 use crate::mqtt::message::packet_size;
@@ -26,40 +23,16 @@ const TICK: Duration = Duration::from_millis(500);
 pub struct Inference {
     pub attention: Attention,
     pub reporter: Reporter,
-    pub mailbox: Arc<Mailbox<Frame>>,
-    pub counters: Arc<Counters>,
-    pub clock: Arc<dyn Clock>,
-    /// What the picture is like.
-    pub view: watch::Sender<View>,
-    /// Whether the board is hot or throttled.
-    pub strained: watch::Receiver<bool>,
-    pub orders: Orders,
-    /// Where pictures of events are kept, if their owner wants that.
-    pub gallery: Option<PathBuf>,
-}
-
-/// What can be told to the inference thread while it runs.
-pub struct Orders {
-    /// The numbers in force.
-    pub tuning: watch::Receiver<Tuning>,
-    /// When a picture was asked for last, on the monotonic clock; none when it may not
-    /// leave any more.
-    pub snapshot: watch::Receiver<Option<Duration>>,
+    pub shared: Arc<Shared>,
     /// Largest packet that may go to the broker, in bytes.
     pub largest_packet: usize,
+    /// Where pictures of events are kept, if their owner wants that.
+    pub gallery: Option<PathBuf>,
 }
 
 /// A picture that was asked for and did not come within this time is not sent any
 /// more: whoever asked has forgotten it.
 const SNAPSHOT_LIMIT: Duration = Duration::from_secs(10);
-
-/// What the picture is like, for the status.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct View {
-    /// How many faces are followed.
-    pub faces: usize,
-    pub light: Light,
-}
 
 /// What a frame leaves behind, reused from frame to frame.
 #[derive(Default)]
@@ -67,54 +40,58 @@ struct Work {
     detections: Vec<Detection>,
     /// The detector fails; told once.
     failing: bool,
+    /// The numbers that were taken over last.
+    tuning: Tuning,
+    /// The request for a picture that was answered last.
+    answered: Option<Duration>,
 }
 
 impl Inference {
     /// Runs until the mailbox is closed and empty.
     pub fn run(mut self) {
-        let mut frame = Frame::empty(self.clock.now());
+        let mut frame = Frame::empty(self.shared.clock.now());
         let mut gallery = self.gallery.take().map(Gallery::new);
         let mut work = Work::default();
-        self.orders.tuning.mark_changed();
-        let mut suspend = SuspendMonitor::new(self.clock.asleep());
+        let mut suspend = SuspendMonitor::new(self.shared.clock.asleep());
         loop {
-            let taken = self.mailbox.take(&mut frame, TICK);
-            if let Some(slept) = suspend.woke(self.clock.asleep()) {
+            let taken = self.shared.mailbox.take(&mut frame, TICK);
+            if let Some(slept) = suspend.woke(self.shared.clock.asleep()) {
                 log::info!("the machine slept for {} s: no face is followed", slept.as_secs());
-                self.reporter.end(self.clock.now());
+                self.reporter.end(self.shared.clock.now());
                 self.show_faces();
             }
             match taken {
                 Taken::Frame => {
-                    self.tune();
-                    self.look(&frame, &mut work, gallery.as_mut());
-                    self.answer(&frame);
+                    let orders = *self.shared.orders.borrow();
+                    self.tune(orders.tuning, &mut work);
+                    self.look(&frame, orders.strained, &mut work, gallery.as_mut());
+                    self.answer(orders.snapshot, &frame, &mut work);
                 }
                 Taken::Nothing => {
-                    self.reporter.wait(self.clock.now());
+                    self.reporter.wait(self.shared.clock.now());
                     self.show_faces();
                 }
                 Taken::Closed => break,
             }
             if !work.failing {
-                self.counters.beat_inference();
+                self.shared.counters.beat_inference();
             }
         }
-        self.reporter.end(self.clock.now());
+        self.reporter.end(self.shared.clock.now());
     }
 
     fn show_faces(&self) {
         let faces = self.reporter.faces();
-        self.view.send_if_modified(|view| std::mem::replace(&mut view.faces, faces) != faces);
+        self.shared
+            .view
+            .send_if_modified(|view| std::mem::replace(&mut view.faces, faces) != faces);
     }
 
     /// Takes over numbers that were changed.
-    fn tune(&mut self) {
-        // An error means that the daemon is ending.
-        if !self.orders.tuning.has_changed().unwrap_or(false) {
+    fn tune(&mut self, tuning: Tuning, work: &mut Work) {
+        if std::mem::replace(&mut work.tuning, tuning) == tuning {
             return;
         }
-        let tuning = *self.orders.tuning.borrow_and_update();
         if let Some(threshold) = tuning.threshold {
             self.reporter.tracker.set_start_confidence(threshold);
         }
@@ -123,14 +100,13 @@ impl Inference {
         }
     }
 
-    /// Publishes this frame if somebody has asked for one.
-    fn answer(&mut self, frame: &Frame) {
-        if !self.orders.snapshot.has_changed().unwrap_or(false) {
+    /// Publishes this frame if somebody has asked for one and got none yet.
+    fn answer(&mut self, asked: Option<Duration>, frame: &Frame, work: &mut Work) {
+        if std::mem::replace(&mut work.answered, asked) == asked {
             return;
         }
-        let now = self.clock.now().monotonic;
-        let Some(asked) = *self.orders.snapshot.borrow_and_update() else { return };
-        if now.saturating_sub(asked) > SNAPSHOT_LIMIT {
+        let Some(asked) = asked else { return };
+        if self.shared.clock.now().monotonic.saturating_sub(asked) > SNAPSHOT_LIMIT {
             self.refuse_snapshot(&"no picture came in time");
             return;
         }
@@ -141,7 +117,7 @@ impl Inference {
         };
         let (publisher, camera) = (self.reporter.publisher(), &self.reporter.camera);
         let around = packet_size(&publisher.topics().snapshot(camera), 0);
-        let Some(bytes) = jpeg(picture, self.orders.largest_packet.saturating_sub(around)) else {
+        let Some(bytes) = jpeg(picture, self.largest_packet.saturating_sub(around)) else {
             return self.refuse_snapshot(&"no picture is as small as mqtt.max_packet_bytes");
         };
         let size = bytes.len();
@@ -156,15 +132,21 @@ impl Inference {
         log::warn!("no snapshot: {why}");
     }
 
-    fn look(&mut self, frame: &Frame, work: &mut Work, gallery: Option<&mut Gallery>) {
-        match self.detect(frame, &mut work.detections) {
+    fn look(
+        &mut self,
+        frame: &Frame,
+        strained: bool,
+        work: &mut Work,
+        gallery: Option<&mut Gallery>,
+    ) {
+        match self.detect(frame, strained, &mut work.detections) {
             Ok(true) => work.failing = false,
             Ok(false) => {
-                self.counters.count_rested();
+                self.shared.counters.count_rested();
                 return;
             }
             Err(ModelError::Pixels(reason)) => {
-                self.counters.count_bad();
+                self.shared.counters.count_bad();
                 log::debug!("frame dropped: {reason}");
                 return;
             }
@@ -189,20 +171,22 @@ impl Inference {
     fn detect(
         &mut self,
         frame: &Frame,
+        strained: bool,
         detections: &mut Vec<Detection>,
     ) -> Result<bool, ModelError> {
-        let (now, busy) = (self.clock.now().monotonic, self.reporter.tracker.is_busy());
-        let strained = *self.strained.borrow();
+        let (now, busy) = (self.shared.clock.now().monotonic, self.reporter.tracker.is_busy());
         let sight = self.attention.see(frame, now, busy, strained, detections)?;
         let (light, inference) = match sight {
             Sight::Passed => return Ok(false),
             Sight::Glanced(light) => (light, None),
             Sight::Looked(light, inference) => (light, Some(inference)),
         };
-        self.view.send_if_modified(|view| std::mem::replace(&mut view.light, light) != light);
+        self.shared
+            .view
+            .send_if_modified(|view| std::mem::replace(&mut view.light, light) != light);
         let Some(inference) = inference else { return Ok(false) };
-        let age = self.clock.now().monotonic.saturating_sub(frame.captured.monotonic);
-        self.counters.count_detected(inference, age);
+        let age = self.shared.clock.now().monotonic.saturating_sub(frame.captured.monotonic);
+        self.shared.counters.count_detected(inference, age);
         Ok(true)
     }
 }

@@ -1,6 +1,6 @@
 //! The running daemon: threads, mailbox, counters.
 
-pub mod alarms;
+mod alarms;
 pub mod capture;
 pub mod counters;
 pub mod daemon;
@@ -9,8 +9,13 @@ pub mod mailbox;
 pub mod plan;
 pub mod rate;
 pub mod reporter;
+pub mod shared;
+mod signals;
+pub mod state;
 pub mod status;
-pub mod strain;
+pub mod status_line;
 pub mod stop;
+pub mod strain;
 pub mod suspend;
+mod threads;
 pub mod watcher;

@@ -1,15 +1,15 @@
-//! Why nothing is happening, and all the numbers: from the counters to the status
+//! Why nothing is happening, and all the control: from the counters to the status
 //! topic and systemd's one line.
 
 use std::time::Duration;
 
-use super::capture::CaptureState;
-use super::inference::View;
-use super::watcher::Numbers;
+use super::state::{CaptureState, View};
+use super::status_line::{CONNECTED, CONNECTING, CameraWords, NO_BROKER, StatusLine};
 use crate::clock::Moment;
 use crate::contract::in_force::Author;
 use crate::contract::payload::Counts;
 use crate::contract::payload::{DeviceStatus, Reason, ReasonCode, SCHEMA_VERSION, rfc3339};
+use crate::control::changes::ControlState;
 use crate::mqtt::stats::Stats;
 
 /// What one look at the daemon finds.
@@ -34,7 +34,7 @@ pub struct Observation {
     /// Newer models that were refused, and why.
     pub refused_models: Vec<String>,
     /// What was changed while running.
-    pub numbers: Numbers,
+    pub control: ControlState,
     pub identifying: bool,
 }
 
@@ -50,7 +50,7 @@ impl Observation {
             CaptureState::NotACamera(why) => add(ReasonCode::NotACamera, true, why),
             CaptureState::Failed(why) => add(ReasonCode::NoCamera, true, why),
             CaptureState::Paused => {
-                let why = match &self.numbers.in_force.paused.from {
+                let why = match &self.control.in_force.paused.from {
                     Author::Group(group) => format!("its group {group} is paused"),
                     _ => "its owner has paused it; send resume".to_owned(),
                 };
@@ -89,9 +89,9 @@ impl Observation {
             uptime_s: self.at.monotonic.saturating_sub(self.started).as_secs(),
             paused: self.capture == CaptureState::Paused,
             identifying: self.identifying,
-            runtime: self.numbers.runtime,
-            groups: self.numbers.groups.clone(),
-            in_force: self.numbers.in_force.clone(),
+            runtime: self.control.runtime,
+            groups: self.control.groups.clone(),
+            in_force: self.control.in_force.clone(),
             reasons: self.reasons(),
             frames_per_second: self.frames_per_second,
             inference_ms: self.inference.map(|time| time.as_secs_f32() * 1e3),
@@ -106,23 +106,26 @@ impl Observation {
 
     /// For `systemctl status`.
     pub fn line(&self) -> String {
+        let light = if self.asks_for_light() { ", longer exposures in low light" } else { "" };
         let camera = match &self.capture {
-            CaptureState::Opening => "opening the camera".to_owned(),
-            CaptureState::Running(_) if self.view.light.idle => "watching for motion".to_owned(),
-            CaptureState::Running(_) => format!("{:.0} frames/s", self.frames_per_second),
-            CaptureState::Failed(why) => format!("no camera: {why}"),
-            CaptureState::NotACamera(why) => format!("not a camera: {why}"),
-            CaptureState::Paused => "paused, the camera is closed".to_owned(),
-            CaptureState::Ended => "all pictures were played".to_owned(),
+            CaptureState::Failed(why) => CameraWords::Failed(why.clone()),
+            CaptureState::NotACamera(why) => CameraWords::NotACamera(why.clone()),
+            CaptureState::Paused => CameraWords::Paused,
+            CaptureState::Opening => CameraWords::Other("opening the camera".to_owned()),
+            CaptureState::Running(_) if self.view.light.idle => {
+                CameraWords::Other(format!("watching for motion{light}"))
+            }
+            CaptureState::Running(_) => {
+                CameraWords::Other(format!("{:.0} frames/s{light}", self.frames_per_second))
+            }
+            CaptureState::Ended => CameraWords::Other("all pictures were played".to_owned()),
         };
         let broker = match (&self.mqtt.connected, &self.mqtt.last_error) {
-            (true, _) => "connected to the broker".to_owned(),
-            (false, Some(why)) => format!("no broker: {why}; {} events wait", self.mqtt.waiting),
-            (false, None) => "connecting to the broker".to_owned(),
+            (true, _) => CONNECTED.to_owned(),
+            (false, Some(why)) => format!("{NO_BROKER}{why}; {} events wait", self.mqtt.waiting),
+            (false, None) => CONNECTING.to_owned(),
         };
-        let here = if self.identifying { "here I am; " } else { "" };
-        let light = if self.asks_for_light() { ", longer exposures in low light" } else { "" };
-        format!("{here}{camera}{light}; {broker}")
+        StatusLine { identifying: self.identifying, camera, broker }.to_string()
     }
 
     /// Whether longer exposures are asked for.
@@ -142,11 +145,11 @@ mod tests {
     use crate::control::groups::{GroupSettings, SettingsByGroup};
     use crate::control::overrides::Overrides;
     use crate::name::Name;
-    use crate::pipeline::capture::Open;
+    use crate::pipeline::state::Open;
 
-    fn numbers(runtime: &Overrides) -> Numbers {
+    fn control(runtime: &Overrides) -> ControlState {
         let groups = [Name::new("hall").expect("valid")];
-        Numbers {
+        ControlState {
             groups: vec!["hall".to_owned()],
             runtime: runtime.tuning,
             in_force: InForce::of(Tuning::default(), false, &groups, runtime),
@@ -170,7 +173,7 @@ mod tests {
             mqtt: Stats::default(),
             model: "m".to_owned(),
             refused_models: Vec::new(),
-            numbers: numbers(&Overrides::default()),
+            control: control(&Overrides::default()),
             identifying: false,
         }
     }
@@ -194,8 +197,8 @@ mod tests {
         assert!(evening.device_status().low_light && evening.line().contains("low light"));
         let closed = GroupSettings { paused: true, ..GroupSettings::default() };
         let groups = SettingsByGroup::from([("hall".to_owned(), closed)]);
-        let numbers = numbers(&Overrides { groups, ..Overrides::default() });
-        let by_group = Observation { capture: CaptureState::Paused, numbers, ..observation() };
+        let control = control(&Overrides { groups, ..Overrides::default() });
+        let by_group = Observation { capture: CaptureState::Paused, control, ..observation() };
         assert_eq!(codes(&by_group), [ReasonCode::Paused]);
         assert!(by_group.reasons()[0].message.contains("group hall"));
         let hot = Observation { strain: Some("hot".to_owned()), ..observation() };
@@ -206,7 +209,6 @@ mod tests {
         let gone = CaptureState::Failed("it was unplugged".to_owned());
         let both = Observation { capture: gone, clock: Some("not set"), ..observation() };
         assert_eq!(codes(&both), [ReasonCode::NoCamera, ReasonCode::ClockNotSet]);
-        // `doctor::camera` reads this line of a daemon that runs.
         assert_eq!(both.line(), "no camera: it was unplugged; connecting to the broker");
         assert_eq!(both.device_status().uptime_s, 50);
     }

@@ -5,17 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::alarms::Alarms;
-use super::capture::CaptureState;
-use super::counters::Counters;
-use super::inference::View;
 use super::rate::Rate;
+use super::shared::Shared;
+use super::state::CaptureState;
 use super::status::Observation;
 use super::strain::Strain;
 use crate::board;
-use crate::clock::Clock;
-use crate::contract::in_force::InForce;
 use crate::contract::payload::Reason;
-use crate::contract::tuning::Tuning;
+use crate::control::changes::ControlState;
 use crate::name::Name;
 use crate::publish::Publisher;
 use crate::service::Service;
@@ -27,41 +24,37 @@ const REPEAT: u32 = 30;
 /// How long the device makes itself known when told to.
 const IDENTIFY: Duration = Duration::from_secs(10);
 
-/// What stays the same between looks.
-pub struct Watcher {
-    pub publisher: Publisher,
-    pub service: Service,
-    pub counters: Arc<Counters>,
-    pub clock: Arc<dyn Clock>,
+/// What is watched.
+pub struct Subject {
     pub camera: Name,
     pub model: String,
     /// Newer models that were refused, and why.
     pub refused_models: Vec<String>,
-    pub started: Duration,
+    /// From this temperature on, in °C, the board counts as strained.
+    pub hot_c: f32,
+}
+
+/// Looks and tells.
+pub struct Watcher {
+    pub publisher: Publisher,
+    pub service: Service,
+    /// What was changed while running.
+    pub control: ControlState,
+    shared: Arc<Shared>,
+    subject: Subject,
+    started: Duration,
+    /// Until when the device makes itself known.
+    identify_until: Duration,
     strain: Strain,
     /// Of frames looked at.
     rate: Rate,
-    /// What was changed while running.
-    pub numbers: Numbers,
-    /// Until when the device makes itself known.
-    identify_until: Duration,
     alarms: Alarms,
     last: Last,
 }
 
-/// What was changed while running.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Numbers {
-    /// The groups that the device belongs to.
-    pub groups: Vec<String>,
-    /// Numbers set by a command.
-    pub runtime: Tuning,
-    pub in_force: InForce,
-}
-
 /// What is published at once when it changes: reasons, numbers that were changed, whether
 /// the device makes itself known and whether longer exposures are asked for.
-type Said = (Vec<Reason>, Numbers, bool, bool);
+type Said = (Vec<Reason>, ControlState, bool, bool);
 
 /// What the last look saw.
 #[derive(Default)]
@@ -75,51 +68,44 @@ struct Last {
 impl Watcher {
     pub fn new(
         publisher: Publisher,
-        counters: Arc<Counters>,
-        clock: Arc<dyn Clock>,
-        camera: Name,
-        model: String,
-        hot_c: f32,
-        numbers: Numbers,
+        shared: Arc<Shared>,
+        subject: Subject,
+        control: ControlState,
     ) -> Self {
-        let started = clock.now().monotonic;
-        let last = Last::default();
-        let service = Service::default();
+        let started = shared.clock.now().monotonic;
+        let strain = Strain::new(subject.hot_c);
         Self {
             publisher,
-            service,
-            counters,
-            clock,
-            camera,
-            model,
-            refused_models: Vec::new(),
+            service: Service::default(),
+            control,
+            shared,
+            subject,
             started,
-            strain: Strain::new(hot_c),
-            rate: Rate::default(),
-            numbers,
             identify_until: Duration::ZERO,
+            strain,
+            rate: Rate::default(),
             alarms: Alarms::default(),
-            last,
+            last: Last::default(),
         }
     }
 
     /// Says for a while, in every status, that it is this device.
     pub fn identify(&mut self) {
-        self.identify_until = self.clock.now().monotonic + IDENTIFY;
+        self.identify_until = self.shared.clock.now().monotonic + IDENTIFY;
         let device = self.publisher.topics().device();
-        log::warn!("identify: this is device {device}, camera {}", self.camera);
+        log::warn!("identify: this is device {device}, camera {}", self.subject.camera);
     }
 
     /// Says whether the board is strained.
-    pub fn look(&mut self, capture: &CaptureState, view: View) -> bool {
-        let observation = self.observe(capture, view);
+    pub fn look(&mut self) -> bool {
+        let observation = self.observe();
         self.service.status(&observation.line());
-        let available = matches!(capture, CaptureState::Running(_));
+        let available = matches!(observation.capture, CaptureState::Running(_));
         if self.last.available.replace(available) != Some(available) {
-            self.publisher.set_camera_available(&self.camera, available);
+            self.publisher.set_camera_available(&self.subject.camera, available);
         }
         let (identifying, low_light) = (observation.identifying, observation.asks_for_light());
-        let said = Some((observation.reasons(), self.numbers.clone(), identifying, low_light));
+        let said = Some((observation.reasons(), self.control.clone(), identifying, low_light));
         if self.last.said != said || self.last.looks.is_multiple_of(REPEAT) {
             self.last.said = said;
             if let Err(refused) = self.publisher.set_status(&observation.device_status()) {
@@ -135,8 +121,8 @@ impl Watcher {
         observation.strain.is_some()
     }
 
-    fn observe(&mut self, capture: &CaptureState, view: View) -> Observation {
-        let (at, counts) = (self.clock.now(), self.counters.read());
+    fn observe(&mut self) -> Observation {
+        let (at, counts) = (self.shared.clock.now(), self.shared.counters.read());
         let frames_per_second = self.rate.update(at.monotonic, counts.detected);
         let temperature_c = board::temperature();
         let strain = self.strain.update(at.monotonic, temperature_c, board::throttled());
@@ -144,20 +130,20 @@ impl Watcher {
         Observation {
             at,
             started: self.started,
-            camera: self.camera.to_string(),
-            capture: capture.clone(),
-            view,
+            camera: self.subject.camera.to_string(),
+            capture: self.shared.capture.borrow().clone(),
+            view: *self.shared.view.borrow(),
             counts,
             frames_per_second,
-            inference: self.counters.last_inference(),
-            age: self.counters.last_age(),
+            inference: self.shared.counters.last_inference(),
+            age: self.shared.counters.last_age(),
             temperature_c,
             strain,
             clock: board::clock_trouble(at.wall),
             mqtt: self.publisher.stats(),
-            model: self.model.clone(),
-            refused_models: self.refused_models.clone(),
-            numbers: self.numbers.clone(),
+            model: self.subject.model.clone(),
+            refused_models: self.subject.refused_models.clone(),
+            control: self.control.clone(),
             identifying: at.monotonic < self.identify_until,
         }
     }
@@ -165,7 +151,7 @@ impl Watcher {
     /// Only when both threads came round since the last time: a timer would prove
     /// nothing but itself.
     fn feed_watchdog(&mut self) {
-        let (capture, inference) = self.counters.beats();
+        let (capture, inference) = self.shared.counters.beats();
         if capture > self.last.beats.0 && inference > self.last.beats.1 {
             self.last.beats = (capture, inference);
             self.service.alive();

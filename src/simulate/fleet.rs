@@ -9,24 +9,20 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
 use super::broker::Broker;
 use super::ledger::Ledger;
+use super::options::{BASE, LIMIT, Options};
 use super::visits::{CLASSES, FRAME, Visits};
-use super::{BASE, LIMIT, Options};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::contract::in_force::InForce;
-use crate::contract::tuning::Tuning;
-use crate::control::inbox;
-use crate::control::inbox::ControlMessages;
-use crate::control::overrides::Overrides;
+use crate::control::changes::Changes;
+use crate::control::inbox::{self, ControlMessages};
 use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Origin, Recorder, system_randomness};
 use crate::mqtt::credentials::Credentials;
-use crate::pipeline::capture::{CaptureState, Open};
-use crate::pipeline::counters::Counters;
-use crate::pipeline::inference::View;
 use crate::pipeline::plan::{Identity, about, settled};
 use crate::pipeline::reporter::Reporter;
-use crate::pipeline::watcher::{Numbers, Watcher};
+use crate::pipeline::shared::Shared;
+use crate::pipeline::state::{CaptureState, Open, Orders, View};
+use crate::pipeline::watcher::{Subject, Watcher};
 use crate::publish::{Publisher, Start};
 use crate::tracks::Tracker;
 
@@ -102,6 +98,7 @@ impl Fleet {
 struct Device {
     reporter: Reporter,
     watcher: Watcher,
+    shared: Arc<Shared>,
     visits: Visits,
     clock: Arc<dyn Clock>,
     ledger: Arc<Ledger>,
@@ -144,21 +141,18 @@ impl Device {
             Recorder::new(origin, system_randomness()),
             publisher.clone(),
         );
-        let watcher = Watcher::new(
-            publisher,
-            Arc::new(Counters::default()),
-            Arc::clone(&clock),
+        let shared = Shared::new(Arc::clone(&clock), Orders::default());
+        shared.capture.send_replace(CaptureState::Running(Open::default()));
+        let subject = Subject {
             camera,
-            MODEL.to_owned(),
-            config.pace.hot_c,
-            Numbers {
-                groups: Vec::new(),
-                runtime: Tuning::default(),
-                in_force: InForce::of(settled(&config), false, &[], &Overrides::default()),
-            },
-        );
+            model: MODEL.to_owned(),
+            refused_models: Vec::new(),
+            hot_c: config.pace.hot_c,
+        };
+        let state = Changes::load(settled(&config), false, Vec::new(), None).state();
+        let watcher = Watcher::new(publisher, Arc::clone(&shared), subject, state);
         let visits = Visits::new(number as u64, options.every, clock.now().monotonic);
-        Ok(Self { reporter, watcher, visits, clock, ledger, _control: control })
+        Ok(Self { reporter, watcher, shared, visits, clock, ledger, _control: control })
     }
 
     async fn live(mut self, mut stop: watch::Receiver<bool>) {
@@ -191,7 +185,8 @@ impl Device {
 
     fn look(&mut self) {
         let view = View { faces: self.reporter.faces(), ..View::default() };
-        self.watcher.look(&CaptureState::Running(Open::default()), view);
+        self.shared.view.send_replace(view);
+        self.watcher.look();
     }
 
     fn enter(&self, events: &[Event]) {

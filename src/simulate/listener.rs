@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::broker::Broker;
 use super::ledger::Ledger;
-use super::{BASE, LIMIT};
+use super::options::{BASE, LIMIT};
 use crate::error::{Error, Kind, Result};
 use crate::events;
 

@@ -10,12 +10,11 @@ pub mod broker;
 mod fleet;
 mod ledger;
 mod listener;
+mod options;
 pub mod report;
 mod visits;
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::time::{Instant, sleep};
@@ -25,27 +24,9 @@ use broker::Broker;
 use fleet::Fleet;
 use ledger::Ledger;
 use listener::Listener;
+use options::LIMIT;
+pub use options::{BASE, Options};
 use report::{Lap, Meter, Report, Restart, Spread};
-
-/// First level of all topics: the simulated devices must not be taken for real ones.
-pub const BASE: &str = "simulation";
-
-/// How long anything may take before the simulation gives up.
-const LIMIT: Duration = Duration::from_secs(300);
-
-/// What to simulate.
-#[derive(Clone, Debug)]
-pub struct Options {
-    pub devices: usize,
-    /// How long the connected fleet is measured; after a restart, once more.
-    pub steady: Duration,
-    /// How long the broker is away; nothing restarts it when none.
-    pub outage: Option<Duration>,
-    /// A face visits each device this often, on average.
-    pub every: Duration,
-    /// Where outboxes are kept; in memory when none.
-    pub state_dir: Option<PathBuf>,
-}
 
 /// Connects a fleet, lets it work, takes the broker away and gives it back, and counts.
 ///

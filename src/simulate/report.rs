@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::Options;
 use super::broker::Broker;
 use super::ledger::Ledger;
+use super::options::Options;
 use crate::process;
 
 #[derive(Clone, Debug, Serialize)]

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use v4l::control::{Control, Description, Flags, Type, Value};
 use v4l::device::Device;
 
-use super::Settings;
 use super::guard::guarded;
 
 /// What the owner wants of a control.
@@ -88,12 +87,12 @@ impl LowLight {
     /// # Errors
     ///
     /// In words for the owner: which key, and what the camera takes.
-    pub fn prepare(device: &Device, settings: &Settings) -> Result<Self, String> {
-        let dark = settings.low_light.clone();
+    pub fn prepare(device: &Device, dark: &Wishes, controls: &Wishes) -> Result<Self, String> {
+        let dark = dark.clone();
         if dark.is_empty() {
             return Ok(Self { light: Wishes::new(), dark });
         }
-        let light = without(&known(device)?, &dark, &settings.controls)?;
+        let light = without(&known(device)?, &dark, controls)?;
         apply(device, LOW_LIGHT, &light)?;
         Ok(Self { dark, light })
     }

@@ -12,9 +12,9 @@ use v4l::frameinterval::FrameIntervalEnum;
 use v4l::framesize::FrameSizeEnum;
 use v4l::video::Capture;
 
+use super::errno::explain;
 use super::formats::known;
 use super::guard::guarded;
-use super::v4l2::explain;
 
 /// One `/dev/video*` node.
 #[derive(Clone, Debug, Serialize)]

@@ -2,7 +2,9 @@
 
 pub mod controls;
 pub mod devices;
+mod errno;
 pub mod formats;
+mod frame_source;
 mod guard;
 pub mod motion_jpeg;
 pub mod negotiate;
@@ -13,48 +15,12 @@ pub mod v4l2;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
-
-use thiserror::Error;
 
 use crate::clock::Clock;
 use crate::geometry::Size;
-use crate::pixels::frame::Frame;
 use devices::{Node, State};
+pub use frame_source::{FrameSource, SourceError};
 pub use settings::Settings;
-
-/// Why a source gave no frame.
-#[derive(Debug, Error)]
-pub enum SourceError {
-    /// The last picture was delivered (a list played once).
-    #[error("no more pictures")]
-    End,
-    /// This frame is lost, the next may be good: count it and go on.
-    #[error("{0}")]
-    BadFrame(String),
-    /// The source must be opened again. Names the thing and the remedy.
-    #[error("{0}")]
-    Lost(String),
-    /// What is there is no camera: somebody must name another. It is tried again all
-    /// the same, as something else may come under that name.
-    #[error("{0}")]
-    NotACamera(String),
-}
-
-/// A source of frames, owned by the capture thread; `next_frame` blocks.
-pub trait FrameSource: Send {
-    /// Overwrites `frame` with the newest picture, waiting at most `limit` for it.
-    fn next_frame(&mut self, frame: &mut Frame, limit: Duration) -> Result<(), SourceError>;
-
-    /// What is open, in words a log line can hold: "/dev/video0 (UVC camera), MJPG 640x480 at 30/s".
-    fn describe(&self) -> String;
-
-    /// Asks for longer exposures while it is dark, or takes that back. Says whether
-    /// that is in force; a source that has no such thing does nothing.
-    fn set_low_light(&mut self, _on: bool) -> bool {
-        false
-    }
-}
 
 /// Opens what `camera.source` names, in the mode that suits a model of this input size.
 pub fn open(

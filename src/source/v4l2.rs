@@ -20,6 +20,7 @@ use v4l::{Format, FourCC};
 
 use super::controls::LowLight;
 use super::devices::{State, describe};
+use super::errno::explain;
 use super::formats::{known, matrix, range};
 use super::guard::guarded;
 use super::negotiate::choose;
@@ -97,7 +98,8 @@ impl Camera {
         let given = device.set_format(&wish).map_err(|error| lost("refuses the format", &error))?;
         let rate = device.set_params(&Parameters::with_fps(choice.fps));
         controls::apply(&device, "camera.controls", &settings.controls).map_err(refused)?;
-        let low_light = LowLight::prepare(&device, settings).map_err(refused)?;
+        let low_light =
+            LowLight::prepare(&device, &settings.low_light, &settings.controls).map_err(refused)?;
         let mut stream = Stream::with_buffers(&device, Type::VideoCapture, BUFFERS)
             .map_err(|error| lost("gives no buffers", &error))?;
         stream.set_timeout(Duration::from_secs(2));
@@ -256,26 +258,4 @@ fn no_video_device(path: &Path, error: &io::Error) -> SourceError {
     } else {
         SourceError::Lost(reason)
     }
-}
-
-/// An error of the kernel in an owner's words, with the remedy where there is one.
-pub fn explain(error: &io::Error) -> String {
-    let known = [
-        (Errno::BUSY, "another program uses it; close that one"),
-        (Errno::ACCESS, "no permission; add the user to the group video"),
-        (Errno::PERM, "no permission; the service needs DeviceAllow=char-video4linux"),
-        (Errno::NODEV, "it was unplugged"),
-        (Errno::NXIO, "it was unplugged"),
-        (Errno::NOENT, "it is not there; is it plugged in?"),
-        (Errno::IO, "the driver reports an input/output error"),
-        (Errno::NOSPC, "its USB bus is full; another port, or a smaller size"),
-        (Errno::PIPE, "nothing is connected to it; a CSI camera goes through libcamera"),
-        (Errno::NOTTY, "it knows nothing of cameras"),
-    ];
-    if error.kind() == io::ErrorKind::TimedOut {
-        return "it delivers no frames".to_owned();
-    }
-    let code = error.raw_os_error();
-    let found = known.iter().find(|(errno, _)| Some(errno.raw_os_error()) == code);
-    found.map_or_else(|| error.to_string(), |(_, words)| (*words).to_owned())
 }

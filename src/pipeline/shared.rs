@@ -1,0 +1,44 @@
+//! What the threads of the daemon share. Frames go through the mailbox, everything
+//! else is a latest value: nobody waits for anybody.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::counters::Counters;
+use super::mailbox::Mailbox;
+use super::state::{CaptureState, Orders, View};
+use super::stop::Stop;
+use crate::clock::Clock;
+use crate::pixels::frame::Frame;
+
+/// Made once, held by every thread.
+pub struct Shared {
+    /// From the capture to the inference thread.
+    pub mailbox: Mailbox<Frame>,
+    pub counters: Counters,
+    /// Ends every thread.
+    pub stop: Stop,
+    pub clock: Arc<dyn Clock>,
+    /// Told by the capture thread.
+    pub capture: watch::Sender<CaptureState>,
+    /// Told by the inference thread.
+    pub view: watch::Sender<View>,
+    /// Told to both threads.
+    pub orders: watch::Sender<Orders>,
+}
+
+impl Shared {
+    /// Before anything runs: the camera is not open yet.
+    pub fn new(clock: Arc<dyn Clock>, orders: Orders) -> Arc<Self> {
+        Arc::new(Self {
+            mailbox: Mailbox::new(Frame::empty(clock.now())),
+            counters: Counters::default(),
+            stop: Stop::default(),
+            clock,
+            capture: watch::Sender::new(CaptureState::Opening),
+            view: watch::Sender::new(View::default()),
+            orders: watch::Sender::new(orders),
+        })
+    }
+}

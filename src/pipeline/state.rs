@@ -1,0 +1,52 @@
+//! What the threads of the daemon tell each other, apart from frames.
+
+use std::time::Duration;
+
+use crate::attention::Light;
+use crate::contract::tuning::Tuning;
+
+/// What the camera is doing, told by the capture thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CaptureState {
+    Opening,
+    Running(Open),
+    /// Not to be had just now; why, and it is tried again.
+    Failed(String),
+    /// What is there is no camera; why, and it is tried again.
+    NotACamera(String),
+    /// Closed, because its owner said so.
+    Paused,
+    /// A list of pictures was played to its end.
+    Ended,
+}
+
+/// What is open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Open {
+    /// Device, format, size, rate.
+    pub words: String,
+    /// Whether longer exposures are asked for because it is dark.
+    pub low_light: bool,
+}
+
+/// What the picture is like, told by the inference thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// How many faces are followed.
+    pub faces: usize,
+    pub light: Light,
+}
+
+/// What the threads are told to do, by whoever decides that: commands, groups, heat.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Orders {
+    /// The numbers in force.
+    pub tuning: Tuning,
+    /// While true the camera is closed.
+    pub paused: bool,
+    /// Whether the board is hot or throttled: fewer frames are looked at.
+    pub strained: bool,
+    /// When a picture was asked for last, on the monotonic clock; none when it may not
+    /// leave any more.
+    pub snapshot: Option<Duration>,
+}

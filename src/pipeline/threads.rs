@@ -1,0 +1,163 @@
+//! The threads of the daemon: started together, waited for, and joined.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+
+use tokio::sync::watch;
+
+use super::capture::{Capture, Delivery};
+use super::inference::Inference;
+use super::reporter::Reporter;
+use super::shared::Shared;
+use crate::attention::Attention;
+use crate::attention::pace::Pace;
+use crate::config::Config;
+use crate::detector::Detector;
+use crate::error::{Error, Kind, Result};
+use crate::events::{Origin, Recorder, system_randomness};
+use crate::name::Name;
+use crate::publish::Publisher;
+use crate::source;
+use crate::tracks::Tracker;
+
+/// What the threads work with.
+pub(super) struct Setup<'a> {
+    pub config: &'a Config,
+    pub detector: Detector,
+    pub camera: &'a Name,
+    pub publisher: &'a Publisher,
+    /// Where pictures of events are kept, if their owner wants that.
+    pub gallery: Option<PathBuf>,
+}
+
+/// Both threads while they run.
+pub(super) struct Threads {
+    /// Ends when its source has ended or [`Shared::stop`] says so.
+    pub capture: Thread,
+    /// Ends when the mailbox is closed and everything is told.
+    pub inference: Thread,
+}
+
+impl Threads {
+    pub fn start(setup: Setup, shared: &Arc<Shared>) -> Result<Self> {
+        let Setup { config, detector, camera, publisher, gallery } = setup;
+        let (settings, clock) = (config.camera.clone(), Arc::clone(&shared.clock));
+        let input = detector.info().input;
+        let recorded = config.camera.is_recorded();
+        let capture = Capture {
+            camera: camera.clone(),
+            open: Box::new(move || source::open(&settings, input, Arc::clone(&clock))),
+            delivery: if recorded { Delivery::Every } else { Delivery::Newest },
+            shared: Arc::clone(shared),
+        };
+        let reporter = reporter(config, &detector, camera, publisher);
+        let pace = (!recorded).then(|| Pace::new(config.pace.clone()));
+        let inference = Inference {
+            attention: Attention::new(detector, pace),
+            reporter,
+            shared: Arc::clone(shared),
+            largest_packet: config.mqtt.max_packet_bytes,
+            gallery,
+        };
+        Ok(Self {
+            inference: Thread::spawn("inference", move || inference.run())?,
+            capture: Thread::spawn("capture", move || capture.run())?,
+        })
+    }
+}
+
+fn reporter(
+    config: &Config,
+    detector: &Detector,
+    camera: &Name,
+    publisher: &Publisher,
+) -> Reporter {
+    let info = detector.info();
+    let origin = Origin {
+        device: publisher.topics().device().to_string(),
+        camera: camera.to_string(),
+        model: info.id.clone(),
+        classes: info.classes.clone(),
+    };
+    Reporter::new(
+        camera.clone(),
+        info.classes.clone(),
+        Tracker::new(config.tracking.clone(), config.expression.clone(), info.classes.len()),
+        Recorder::new(origin, system_randomness()),
+        publisher.clone(),
+    )
+}
+
+/// A thread whose end can be waited for from asynchronous code.
+pub(super) struct Thread {
+    name: &'static str,
+    /// None once joined.
+    handle: Option<JoinHandle<()>>,
+    /// Its other side is dropped when the thread ends, also by a panic.
+    running: watch::Receiver<()>,
+}
+
+impl Thread {
+    fn spawn(name: &'static str, work: impl FnOnce() + Send + 'static) -> Result<Self> {
+        let (alive, running) = watch::channel(());
+        let handle = Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                let _alive = alive;
+                work();
+            })
+            .map_err(|error| {
+                Error::caused(Kind::Internal, format!("cannot start thread {name}"), error)
+            })?;
+        Ok(Self { name, handle: Some(handle), running })
+    }
+
+    /// Waits for the thread's end. May be dropped half way and called again.
+    ///
+    /// # Errors
+    ///
+    /// Its panic; told once.
+    pub async fn ended(&mut self) -> Result<()> {
+        // Nothing is ever sent: this ends when the other side is dropped.
+        while self.running.changed().await.is_ok() {}
+        let Some(handle) = self.handle.take() else { return Ok(()) };
+        // What runs after `alive` is dropped ends at once.
+        handle.join().map_err(|_| {
+            let name = self.name;
+            Error::new(
+                Kind::Panic,
+                format!("thread {name} panicked: a fault of this program; the log says where"),
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn an_end_is_waited_for_and_a_panic_becomes_an_error() {
+        let (go, gone) = channel::<()>();
+        let mut thread =
+            Thread::spawn("test", move || assert!(gone.recv().is_err())).expect("started");
+        let early = tokio::time::timeout(Duration::from_millis(1), thread.ended()).await;
+        assert!(early.is_err(), "it still runs");
+        drop(go);
+        let ended = tokio::time::timeout(LIMIT, thread.ended()).await.expect("in time");
+        ended.expect("no panic");
+
+        let mut thread = Thread::spawn("test", || panic!("on purpose")).expect("started");
+        let ended = tokio::time::timeout(LIMIT, thread.ended()).await.expect("in time");
+        let error = ended.expect_err("a panic");
+        assert_eq!(error.kind(), Kind::Panic);
+        assert!(error.to_string().contains("thread test panicked"), "{error}");
+        thread.ended().await.expect("told once");
+    }
+}
