@@ -12,9 +12,9 @@ use crate::mqtt::stats::Stats;
 /// Version of the retained payloads; rises when a reader must change.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// The status is repeated this often, changed or not; readers may call it stale
-/// after three times as long.
-pub const STATUS_INTERVAL: Duration = Duration::from_secs(60);
+/// The status is repeated this often, changed or not, so that its numbers stay fresh;
+/// readers may call it stale after three times as long.
+pub const STATUS_INTERVAL: Duration = Duration::from_secs(30);
 
 pub const ONLINE: &[u8] = b"online";
 pub const OFFLINE: &[u8] = b"offline";
@@ -40,7 +40,11 @@ pub struct CameraState {
 pub enum ReasonCode {
     NoCamera,
     NotACamera,
+    BadFrames,
+    Frozen,
     Dark,
+    Covered,
+    Turned,
     NoFace,
     Paused,
     ModelRefused,
@@ -49,10 +53,14 @@ pub enum ReasonCode {
 }
 
 impl ReasonCode {
-    pub const ALL: [ReasonCode; 8] = [
+    pub const ALL: [ReasonCode; 12] = [
         ReasonCode::NoCamera,
         ReasonCode::NotACamera,
+        ReasonCode::BadFrames,
+        ReasonCode::Frozen,
         ReasonCode::Dark,
+        ReasonCode::Covered,
+        ReasonCode::Turned,
         ReasonCode::NoFace,
         ReasonCode::Paused,
         ReasonCode::ModelRefused,
@@ -60,12 +68,22 @@ impl ReasonCode {
         ReasonCode::ClockNotSet,
     ];
 
+    /// Whether it says that a camera, though frames come, does not show what it is meant
+    /// to show.
+    pub const fn is_tampering(self) -> bool {
+        matches!(self, ReasonCode::Frozen | ReasonCode::Covered | ReasonCode::Turned)
+    }
+
     /// The name in payloads.
     pub const fn name(self) -> &'static str {
         match self {
             ReasonCode::NoCamera => "no_camera",
             ReasonCode::NotACamera => "not_a_camera",
+            ReasonCode::BadFrames => "bad_frames",
+            ReasonCode::Frozen => "frozen",
             ReasonCode::Dark => "dark",
+            ReasonCode::Covered => "covered",
+            ReasonCode::Turned => "turned",
             ReasonCode::NoFace => "no_face",
             ReasonCode::Paused => "paused",
             ReasonCode::ModelRefused => "model_refused",

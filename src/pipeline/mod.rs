@@ -1,9 +1,13 @@
 //! The running daemon: threads, mailbox, counters.
 
 mod alarms;
+mod availability;
+mod camera_log;
 pub mod capture;
 pub mod counters;
 pub mod daemon;
+pub mod frame_health;
+mod heartbeat;
 pub mod inference;
 pub mod mailbox;
 pub mod plan;

@@ -5,21 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::alarms::Alarms;
+use super::availability::Availability;
 use super::rate::Rate;
 use super::shared::Shared;
 use super::state::CaptureState;
 use super::status::Observation;
 use super::strain::Strain;
 use crate::board;
-use crate::contract::payload::Reason;
+use crate::contract::payload::{Reason, STATUS_INTERVAL};
 use crate::control::changes::ControlState;
 use crate::name::Name;
 use crate::publish::Publisher;
 use crate::service::Service;
-
-/// A status that did not change is published again after this many looks, so that
-/// its numbers stay fresh.
-const REPEAT: u32 = 30;
 
 /// How long the device makes itself known when told to.
 const IDENTIFY: Duration = Duration::from_secs(10);
@@ -49,6 +46,7 @@ pub struct Watcher {
     /// Of frames looked at.
     rate: Rate,
     alarms: Alarms,
+    availability: Availability,
     last: Last,
 }
 
@@ -62,7 +60,8 @@ struct Last {
     beats: (u64, u64),
     said: Option<Said>,
     available: Option<bool>,
-    looks: u32,
+    /// When the status was published.
+    published: Duration,
 }
 
 impl Watcher {
@@ -85,6 +84,7 @@ impl Watcher {
             strain,
             rate: Rate::default(),
             alarms: Alarms::default(),
+            availability: Availability::default(),
             last: Last::default(),
         }
     }
@@ -100,21 +100,25 @@ impl Watcher {
     pub fn look(&mut self) -> bool {
         let observation = self.observe();
         self.service.status(&observation.line());
-        let available = matches!(observation.capture, CaptureState::Running(_));
+        let now = observation.at.monotonic;
+        let closed = observation.capture == CaptureState::Paused;
+        let available = self.availability.update(now, observation.delivers(), closed);
         if self.last.available.replace(available) != Some(available) {
             self.publisher.set_camera_available(&self.subject.camera, available);
         }
         let (identifying, low_light) = (observation.identifying, observation.asks_for_light());
         let said = Some((observation.reasons(), self.control.clone(), identifying, low_light));
-        if self.last.said != said || self.last.looks.is_multiple_of(REPEAT) {
-            self.last.said = said;
+        let stale = now.saturating_sub(self.last.published) >= STATUS_INTERVAL;
+        if self.last.said != said || stale {
+            (self.last.said, self.last.published) = (said, now);
             if let Err(refused) = self.publisher.set_status(&observation.device_status()) {
                 log::error!("status: {refused}");
             }
         }
-        self.last.looks += 1;
         let strain = observation.strain.as_deref();
-        for (alarm, words) in self.alarms.look(observation.at, &observation.mqtt, strain) {
+        let tampered = observation.tampered();
+        let raised = self.alarms.look(observation.at, &observation.mqtt, strain, tampered);
+        for (alarm, words) in raised {
             log::error!(message_id = alarm.id(); "{words}");
         }
         self.feed_watchdog();
@@ -132,6 +136,7 @@ impl Watcher {
             started: self.started,
             camera: self.subject.camera.to_string(),
             capture: self.shared.capture.borrow().clone(),
+            frames: self.shared.frames.borrow().clone(),
             view: *self.shared.view.borrow(),
             counts,
             frames_per_second,

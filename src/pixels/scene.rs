@@ -5,32 +5,39 @@ use super::letterbox::Letterbox;
 use super::tensor::{Encoding, InputSpec, TensorBuffer};
 
 /// Cells a side. One holds a face at six metres or a hand that waves.
-const SIDE: usize = 16;
-const CELLS: usize = SIDE * SIDE;
+pub(crate) const SIDE: usize = 16;
+/// Cells of a picture, row by row.
+pub(crate) const CELLS: usize = SIDE * SIDE;
 /// A cell changed when its brightness moved by this share of full scale, beyond what
 /// the whole picture did: more than sensor noise leaves after averaging a cell.
 const CHANGED: f32 = 0.03;
+/// Pictures whose colours differ by less than this share of full scale on average have
+/// none: cameras that light with infrared send such ones.
+const COLOURLESS: f32 = 0.012;
 
-/// Mean brightness, 0 to 1, of each cell of a picture.
+/// Mean brightness, 0 to 1, of each cell of a picture, and how much colour it has.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scene {
     cells: [f32; CELLS],
+    /// Mean distance of red and of blue from green, together, 0 to 2.
+    colour: f32,
 }
 
 impl Scene {
     /// Of the picture in `tensor`, which is of `spec` and holds it as `letterbox` says.
     pub fn of(tensor: &TensorBuffer, spec: &InputSpec, letterbox: &Letterbox) -> Self {
-        let cells = match (tensor, spec.encoding) {
+        match (tensor, spec.encoding) {
             (TensorBuffer::Int8(values), Encoding::Int8 { scale, zero_point }) => {
-                sample(values, spec, letterbox).map(|mean| (mean - zero_point as f32) * scale)
+                sample(values, spec, letterbox, scale, zero_point as f32)
             }
             (TensorBuffer::UInt8(values), Encoding::UInt8 { scale, zero_point }) => {
-                sample(values, spec, letterbox).map(|mean| (mean - zero_point as f32) * scale)
+                sample(values, spec, letterbox, scale, zero_point as f32)
             }
-            (TensorBuffer::Float32(values), Encoding::Float32) => sample(values, spec, letterbox),
+            (TensorBuffer::Float32(values), Encoding::Float32) => {
+                sample(values, spec, letterbox, 1.0, 0.0)
+            }
             _ => unreachable!("the tensor was made from the same spec"),
-        };
-        Self { cells }
+        }
     }
 
     /// The share of the picture, 0 to 1, that differs from `before`. A change of the
@@ -46,20 +53,32 @@ impl Scene {
     pub fn highlights(&self) -> f32 {
         quantile(self.cells, CELLS * 9 / 10)
     }
+
+    /// Brightness, 0 to 1, of each cell, row by row.
+    pub(crate) fn cells(&self) -> &[f32; CELLS] {
+        &self.cells
+    }
+
+    /// Whether it is a picture in greys.
+    pub(crate) fn is_colourless(&self) -> bool {
+        self.colour < COLOURLESS
+    }
 }
 
 fn quantile(mut values: [f32; CELLS], rank: usize) -> f32 {
     *values.select_nth_unstable_by(rank, f32::total_cmp).1
 }
 
-/// Per cell the mean of green, which is most of brightness, over every second pixel
-/// of every second row.
+/// Of every second pixel of every second row: per cell the mean of green, which is most
+/// of brightness, and of all of them the distance of the other colours from it.
 fn sample<T: Copy + Into<f32>>(
     values: &[T],
     spec: &InputSpec,
     letterbox: &Letterbox,
-) -> [f32; CELLS] {
-    let (mut sums, mut counts) = ([0.0_f32; CELLS], [0_u32; CELLS]);
+    scale: f32,
+    zero_point: f32,
+) -> Scene {
+    let (mut sums, mut counts, mut colour) = ([0.0_f32; CELLS], [0_u32; CELLS], 0.0);
     let (width, height) = (letterbox.content.width as usize, letterbox.content.height as usize);
     for y in (0..height).step_by(2) {
         let start = (y + letterbox.top as usize) * spec.size.width as usize;
@@ -67,12 +86,20 @@ fn sample<T: Copy + Into<f32>>(
         let cells = y * SIDE / height * SIDE;
         for x in (0..width).step_by(2) {
             let cell = cells + x * SIDE / width;
-            sums[cell] += row[x * 3 + 1].into();
+            let [red, green, blue]: [f32; 3] = [0, 1, 2].map(|part| row[x * 3 + part].into());
+            sums[cell] += green;
             counts[cell] += 1;
+            colour += (red - green).abs() + (blue - green).abs();
         }
     }
-    // a picture narrower than the grid leaves cells empty: they never change
-    std::array::from_fn(|cell| sums[cell] / counts[cell].max(1) as f32)
+    let all = counts.iter().sum::<u32>().max(1) as f32;
+    Scene {
+        // A picture narrower than the grid leaves cells empty, and they stay so.
+        cells: std::array::from_fn(|cell| {
+            (sums[cell] / counts[cell].max(1) as f32 - zero_point) * scale
+        }),
+        colour: colour / all * scale,
+    }
 }
 
 #[cfg(test)]

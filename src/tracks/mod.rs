@@ -174,13 +174,7 @@ impl Tracker {
 
     /// Lets go of confirmed tracks that were not seen for `lost`, of the others that
     /// were not seen for `tentative`.
-    fn leave(
-        &mut self,
-        now: Duration,
-        lost: Duration,
-        tentative: Duration,
-        out: &mut Vec<Change>,
-    ) {
+    fn leave(&mut self, now: Duration, lost: Duration, tentative: Duration, out: &mut Vec<Change>) {
         let mut index = 0;
         while index < self.tracks.len() {
             let track = &self.tracks[index];
