@@ -14,7 +14,7 @@ pub mod plan;
 pub mod rate;
 pub mod reporter;
 pub mod shared;
-mod signals;
+pub mod signals;
 pub mod state;
 pub mod status;
 pub mod status_line;
