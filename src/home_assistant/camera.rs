@@ -1,8 +1,9 @@
 //! Entities of one camera: what it sees.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{About, Components, merge};
+use crate::contract::payload::ReasonCode;
 use crate::events::EventType;
 use crate::name::Name;
 
@@ -74,6 +75,7 @@ impl About {
                 }),
             ),
         ];
+        components.push(("tampering", self.tampering(camera, &named("Tampering"))));
         if self.classes.iter().any(|class| class == HAPPY) {
             let happy = json!({
                 "p": "binary_sensor", "name": named("Happy"), "ic": "mdi:emoticon-happy",
@@ -102,5 +104,20 @@ impl About {
                 self.identified(&format!("{camera}_{key}"), merge(value, availability.clone()))
             })
             .collect()
+    }
+
+    /// Whether the camera shows what it is meant to show.
+    fn tampering(&self, camera: &Name, name: &str) -> Value {
+        let codes = ReasonCode::ALL.into_iter().filter(|code| code.is_tampering());
+        let codes: Vec<&str> = codes.map(ReasonCode::name).collect();
+        json!({
+            "p": "binary_sensor", "dev_cla": "problem", "name": name, "ent_cat": "diagnostic",
+            "stat_t": self.topics.status(),
+            "val_tpl": format!(
+                "{{{{ 'ON' if value_json.reasons | selectattr('camera', 'defined') \
+                 | selectattr('camera', 'eq', '{camera}') \
+                 | selectattr('code', 'in', {codes:?}) | list else 'OFF' }}}}"
+            ),
+        })
     }
 }
