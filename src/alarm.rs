@@ -8,6 +8,8 @@
 pub enum Alarm {
     /// The camera cannot be opened, or stops to deliver.
     CameraLost,
+    /// The picture is covered, frozen or turned away.
+    CameraTampered,
     /// There was no connection to the broker for five minutes.
     BrokerLost,
     /// Events were given up: the outbox was full, or they were too old or too large.
@@ -24,8 +26,9 @@ pub enum Alarm {
 
 impl Alarm {
     /// Each once, in the order of `docs/ref/journal.md`.
-    pub const ALL: [Alarm; 7] = [
+    pub const ALL: [Alarm; 8] = [
         Alarm::CameraLost,
+        Alarm::CameraTampered,
         Alarm::BrokerLost,
         Alarm::EventsLost,
         Alarm::StoreFailed,
@@ -38,6 +41,7 @@ impl Alarm {
     pub const fn name(self) -> &'static str {
         match self {
             Alarm::CameraLost => "camera_lost",
+            Alarm::CameraTampered => "camera_tampered",
             Alarm::BrokerLost => "broker_lost",
             Alarm::EventsLost => "events_lost",
             Alarm::StoreFailed => "store_failed",
@@ -52,6 +56,7 @@ impl Alarm {
     pub const fn id(self) -> &'static str {
         match self {
             Alarm::CameraLost => "7b1ae81e757649478e5ae64765d3d3f1",
+            Alarm::CameraTampered => "d170b6c7ead2456c85696d9e5d848f6e",
             Alarm::BrokerLost => "d7c0246ee6d44a1ca3a9ed8428d80462",
             Alarm::EventsLost => "611d1fea848e435ab24607c4c72f1e38",
             Alarm::StoreFailed => "beabd768934940edae9c5eb91ae31128",

@@ -33,10 +33,11 @@ impl Drop for Service {
 impl Service {
     /// Starts with a camera that is not there: what it waits for stands in the status.
     fn start() -> Self {
-        Self::start_with("1", Stdio::null())
+        Self::start_with("1", Stdio::null(), None)
     }
 
-    fn start_with(port: &str, stderr: Stdio) -> Self {
+    /// `watchdog` is what the service manager waits for between two signs of life.
+    fn start_with(port: &str, stderr: Stdio, watchdog: Option<Duration>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("notify");
         let manager = UnixDatagram::bind(&socket).unwrap();
@@ -49,10 +50,25 @@ impl Service {
             .arg(&settings)
             .env("NOTIFY_SOCKET", &socket)
             .env("EXPRESSIOND__MQTT__URL", format!("mqtt://127.0.0.1:{port}"))
+            .envs(watchdog.map(|time| ("WATCHDOG_USEC", time.as_micros().to_string())))
             .stderr(stderr)
             .spawn()
             .unwrap();
         Self { child, manager, folder }
+    }
+
+    /// Waits until it has its own answer to SIGHUP (`SigCgt`, proc_pid_status(5)).
+    fn until_it_listens(&self) {
+        let (path, end) = (format!("/proc/{}/status", self.child.id()), Instant::now() + LIMIT);
+        let caught = || {
+            let status = std::fs::read_to_string(&path).unwrap();
+            let line = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+            u64::from_str_radix(line.trim(), 16).unwrap()
+        };
+        while caught() & (1 << (Signal::HUP.as_raw() - 1)) == 0 {
+            assert!(Instant::now() < end, "it does not listen");
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Notifications up to and including the first that has `text` in it.
@@ -125,11 +141,7 @@ fn broken_settings_are_refused_and_the_old_ones_stay() {
     service.until("RELOADING=1");
     let told = service.until("READY=1");
     assert!(!told.contains("STOPPING=1"), "{told}");
-    // Right by themselves, but naming a file that is not there.
-    write(&service.settings(), "/dev/video-two");
-    let text = std::fs::read_to_string(service.settings()).unwrap();
-    let more = "username = \"device\"\npassword_file = \"/absent/password\"\n";
-    std::fs::write(service.settings(), text + more).unwrap();
+    write_unfit(&service.settings());
     service.signal(Signal::HUP);
     service.until("RELOADING=1");
     let told = service.until("READY=1");
@@ -138,6 +150,82 @@ fn broken_settings_are_refused_and_the_old_ones_stay() {
     write(&service.settings(), "/dev/video-three");
     service.signal(Signal::HUP);
     service.until("video-three");
+    service.signal(Signal::TERM);
+    assert_eq!(service.code(), Some(0));
+}
+
+/// Right by themselves, but naming a file that is not there: refused after the model's
+/// self-test.
+fn write_unfit(settings: &Path) {
+    write(settings, "/dev/video-two");
+    let text = std::fs::read_to_string(settings).unwrap();
+    let more = "username = \"device\"\npassword_file = \"/absent/password\"\n";
+    std::fs::write(settings, text + more).unwrap();
+}
+
+#[test]
+fn a_second_sighup_during_a_reload_is_obeyed_too() {
+    let mut service = Service::start();
+    service.until("video-one");
+    write_unfit(&service.settings());
+    service.signal(Signal::HUP);
+    service.until("RELOADING=1");
+    // Before the self-test is over; signals of one kind that wait count once (signal(7)).
+    write(&service.settings(), "/dev/video-three");
+    service.signal(Signal::HUP);
+    service.until("video-three");
+    service.signal(Signal::TERM);
+    assert_eq!(service.code(), Some(0));
+}
+
+#[test]
+fn signals_are_obeyed_while_the_model_is_loaded() {
+    let mut service = Service::start();
+    service.until_it_listens();
+    service.signal(Signal::HUP);
+    let told = service.until("RELOADING=1");
+    assert!(told.contains("READY=1"), "it was loaded first: {told}");
+    service.until("video-one");
+    service.signal(Signal::TERM);
+    assert_eq!(service.code(), Some(0));
+
+    let mut service = Service::start();
+    service.until_it_listens();
+    service.signal(Signal::TERM);
+    assert_eq!(service.code(), Some(0));
+    service.manager.set_nonblocking(true).unwrap();
+    assert!(service.manager.recv(&mut [0; 64]).is_err(), "it has started all the same");
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_reload() {
+    let mut service = Service::start();
+    service.until("video-one");
+    write_unfit(&service.settings());
+    service.signal(Signal::HUP);
+    service.until("RELOADING=1");
+    service.signal(Signal::TERM);
+    let told = service.until("STOPPING=1");
+    assert!(!told.contains("READY=1"), "the settings were tried to their end: {told}");
+    assert_eq!(service.code(), Some(0));
+}
+
+#[test]
+fn the_watchdog_is_fed_while_a_camera_is_waited_for_and_settings_are_tried() {
+    let watchdog = Duration::from_secs(4);
+    let mut service = Service::start_with("1", Stdio::null(), Some(watchdog));
+    service.until("video-one");
+    write_unfit(&service.settings());
+    service.signal(Signal::HUP);
+    // The fifth wait for the camera takes four seconds, and begins before this is over.
+    let (end, mut last, mut gaps) = (Instant::now() + Duration::from_secs(9), None, Vec::new());
+    while Instant::now() < end {
+        service.until("WATCHDOG=1");
+        let now = Instant::now();
+        gaps.extend(last.replace(now).map(|last| now - last));
+    }
+    let longest = gaps.iter().max().unwrap();
+    assert!(*longest < watchdog / 2, "{longest:?}");
     service.signal(Signal::TERM);
     assert_eq!(service.code(), Some(0));
 }
@@ -158,7 +246,7 @@ fn mute_broker() -> u16 {
 
 #[test]
 fn a_second_signal_stops_at_once() {
-    let mut service = Service::start_with(&mute_broker().to_string(), Stdio::piped());
+    let mut service = Service::start_with(&mute_broker().to_string(), Stdio::piped(), None);
     service.until("video-one");
     // Both are there when it looks: the second comes while it says goodbye.
     for signal in [Signal::STOP, Signal::TERM, Signal::INT, Signal::CONT] {

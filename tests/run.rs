@@ -251,6 +251,41 @@ fn a_broken_picture_among_good_ones_is_counted_and_passed_over() {
     let heard = broker.until(|topic, text| topic.ends_with("test/status") && counts(text)[0] >= 4);
     let [bad, detected, reopened] = counts(&heard.last().unwrap().1);
     assert!(detected > bad && reopened == 0, "{detected} good, {bad} bad, {reopened} reopened");
+    // One now and then is no reason.
+    assert!(!heard.iter().any(|(_, text)| text.contains("bad_frames")), "{heard:#?}");
+}
+
+#[test]
+fn pictures_of_which_none_can_be_read_are_a_reason_and_not_an_empty_room() {
+    let folder = temporary();
+    let pictures = folder.path().join("pictures");
+    std::fs::create_dir(&pictures).unwrap();
+    for number in 0..12 {
+        std::fs::write(pictures.join(format!("{number:02}.jpg")), "no picture").unwrap();
+    }
+    let broker = Broker::start(folder.path());
+    let source = pictures.display().to_string();
+    let settings = [("camera.source", &*source), ("camera.fps", "4"), ("camera.repeat", "true")];
+    let _daemon = daemon(folder.path(), broker.port, &settings);
+    let heard =
+        broker.until(|topic, text| topic.ends_with("test/status") && text.contains("bad_frames"));
+    assert!(
+        heard.last().unwrap().1.contains("00.jpg") || heard.last().unwrap().1.contains("02.jpg")
+    );
+    heard.iter().for_each(|(topic, text)| assert_documented(topic, text));
+    assert!(!heard.iter().any(|(_, text)| text.contains("no_face")), "{heard:#?}");
+    let available = "expressiond/test/camera/availability";
+    assert!(!heard.iter().any(|(topic, text)| topic == available && text == "online"));
+}
+
+#[test]
+fn a_face_is_told_at_one_picture_a_second() {
+    let folder = temporary();
+    let broker = Broker::start(folder.path());
+    let settings =
+        [("camera.source", "models/self-test.jpg"), ("camera.fps", "1"), ("camera.repeat", "true")];
+    let _daemon = daemon(folder.path(), broker.port, &settings);
+    broker.until(|topic, text| topic.ends_with("camera/event") && text.contains("face_appeared"));
 }
 
 #[test]
@@ -432,7 +467,18 @@ fn pausing_closes_the_camera_and_survives_a_restart() {
     let mut first = daemon(folder.path(), broker.port, &settings);
     broker.until(|topic, text| topic == "expressiond/test/door/availability" && text == "online");
     tell(r#"{"command":"pause"}"#);
-    broker.until(|topic, text| topic.ends_with("test/status") && text.contains("\"paused\":true"));
+    let captured = |words: &str| {
+        let fits = |topic: &str, text: &str| topic.ends_with("test/status") && text.contains(words);
+        let status = broker.until(fits).pop().unwrap().1;
+        serde_json::from_str::<serde_json::Value>(&status).unwrap()["frames"]["captured"].clone()
+    };
+    let at_first = captured(r#""paused":true"#);
+    assert!(at_first.as_u64() >= Some(1), "{at_first}");
+    // Closed, and not only said to be: in the ten seconds that it makes itself known no
+    // frame comes.
+    tell(r#"{"command":"identify"}"#);
+    captured(r#""identifying":true"#);
+    assert_eq!(captured(r#""identifying":false"#), at_first);
     first.terminate();
     assert_eq!(first.code(), Some(0));
     broker.until(|topic, text| topic == "expressiond/test/availability" && text == "offline");

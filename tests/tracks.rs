@@ -203,6 +203,39 @@ fn two_frames_a_second_are_enough_for_a_moving_face() {
     assert_eq!(scene.tracks(), 1);
 }
 
+/// The inference thread tells the tracker every half second that time has passed,
+/// whatever the frame rate.
+#[test]
+fn at_every_rate_that_may_be_set_a_face_is_told_and_stays() {
+    for fps in [0.4, 0.5, 1.0, 1.3, 2.0, 15.0] {
+        let mut scene = Scene::at(fps);
+        let ticks = (scene.frame.as_secs_f32() / 0.5) as u32;
+        for _ in 0..40 {
+            let start = scene.now;
+            for tick in 1..=ticks {
+                let now = start + Duration::from_millis(500) * tick;
+                scene.tracker.pass(now, &mut scene.told);
+            }
+            scene.frame(&[face(HAPPY, 0.9, 50.0)]);
+        }
+        assert_eq!(scene.kinds(), [FaceAppeared, ExpressionStarted], "at {fps} frames/s");
+    }
+}
+
+#[test]
+fn without_pictures_faces_leave_by_time_alone() {
+    let mut scene = Scene::at(10.0);
+    scene.seconds(2.0, |_| vec![face(HAPPY, 0.9, 50.0)]);
+    for half_second in 1..=4 {
+        scene.tracker.pass(scene.now + Duration::from_millis(500) * half_second, &mut scene.told);
+        assert_eq!(scene.kinds(), [FaceAppeared, ExpressionStarted], "within lost_s");
+    }
+    scene.tracker.pass(scene.now + Duration::from_millis(2500), &mut scene.told);
+    let all = [FaceAppeared, ExpressionStarted, ExpressionEnded, FaceLeft];
+    assert_eq!(scene.kinds(), all);
+    assert!(!scene.tracker.is_busy());
+}
+
 #[test]
 fn when_the_camera_goes_everything_ends() {
     let mut scene = Scene::at(10.0);

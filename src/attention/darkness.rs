@@ -9,6 +9,13 @@ use std::time::Duration;
 /// Pictures whose brightest tenth is darker than this share of full scale show hardly
 /// anything to a person either.
 pub const DARK: f32 = 0.1;
+/// A picture that was dark is not dark any more from here on: without a gap between the two
+/// a room at the limit would be told dark and not dark with every frame.
+const NOT_DARK: f32 = 0.13;
+/// A picture counts as dark or not dark when it has been so for this long; the first one
+/// at once. A camera's exposure settles in the shorter time.
+const DIMMED_FOR: Duration = Duration::from_secs(2);
+const CLEARED_FOR: Duration = Duration::from_millis(500);
 /// From here on a room is lit: twice what an exposure four times as long makes of the
 /// darkest picture that is not dark (brightness goes with the power 1/2.2).
 const LIT: f32 = 0.4;
@@ -21,6 +28,10 @@ const LONGEST: Duration = Duration::from_secs(3600);
 /// Follows the light, frame by frame. All times are on the monotonic clock.
 #[derive(Clone, Debug)]
 pub struct Darkness {
+    /// Whether a face can be found; none before the first picture.
+    dark: Option<bool>,
+    /// Since when pictures have said otherwise.
+    otherwise: Option<Duration>,
     low: bool,
     /// Since when the picture has been what would change that.
     since: Option<Duration>,
@@ -32,7 +43,14 @@ pub struct Darkness {
 
 impl Default for Darkness {
     fn default() -> Self {
-        Self { low: false, since: None, lit_for: LIT_FOR, returned: None }
+        Self {
+            dark: None,
+            otherwise: None,
+            low: false,
+            since: None,
+            lit_for: LIT_FOR,
+            returned: None,
+        }
     }
 }
 
@@ -40,6 +58,7 @@ impl Darkness {
     /// Whether longer exposures are wanted after a frame of `now`, of which only a tenth
     /// is brighter than `highlights`, 0 to 1.
     pub fn saw(&mut self, now: Duration, highlights: f32) -> bool {
+        self.follow(now, highlights);
         let against = if self.low { highlights >= LIT } else { highlights < DARK };
         if !against {
             self.since = None;
@@ -55,6 +74,25 @@ impl Darkness {
             (self.low, self.since) = (true, None);
         }
         self.low
+    }
+
+    /// Whether the pictures so far were too dark to find a face.
+    pub fn is_dark(&self) -> bool {
+        self.dark.unwrap_or(false)
+    }
+
+    fn follow(&mut self, now: Duration, highlights: f32) {
+        let dark = *self.dark.get_or_insert(highlights < DARK);
+        let (otherwise, least) = if dark {
+            (highlights >= NOT_DARK, CLEARED_FOR)
+        } else {
+            (highlights < DARK, DIMMED_FOR)
+        };
+        if !otherwise {
+            self.otherwise = None;
+        } else if now.saturating_sub(*self.otherwise.get_or_insert(now)) >= least {
+            (self.dark, self.otherwise) = (Some(!dark), None);
+        }
     }
 }
 
@@ -75,6 +113,31 @@ mod tests {
             }
         }
         changes
+    }
+
+    #[test]
+    fn a_room_at_the_limit_is_told_dark_once_and_a_first_picture_at_once() {
+        let told = |pictures: &[f32]| {
+            let mut darkness = Darkness::default();
+            let mut answers: Vec<bool> = pictures
+                .iter()
+                .zip(0..)
+                .map(|(highlights, frame)| {
+                    darkness.saw(Duration::from_millis(frame * 100), *highlights);
+                    darkness.is_dark()
+                })
+                .collect();
+            answers.dedup();
+            answers
+        };
+        let twilight: Vec<f32> = (0..600).map(|frame| 0.09 + 0.02 * (frame % 3) as f32).collect();
+        assert_eq!(told(&[vec![0.05], twilight.clone()].concat()), [true]);
+        assert_eq!(told(&[vec![0.5], twilight].concat()), [false]);
+        assert_eq!(
+            told(&[vec![0.5; 20], vec![0.0; 60], vec![0.5; 60]].concat()),
+            [false, true, false]
+        );
+        assert_eq!(told(&[vec![0.5; 20], vec![0.0; 10], vec![0.5; 60]].concat()), [false]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! Which frames are looked at, and how closely: decides for each frame whether to pass it
-//! over, to glance at it for motion, or to look for faces.
+//! Which frames are looked at, and how closely: decides for each frame whether to pass
+//! it over, to glance at it for motion, or to look for faces; and says whether the
+//! picture is one in which faces can be found.
 
 pub mod darkness;
 pub mod pace;
@@ -10,8 +11,9 @@ use std::time::Duration;
 use crate::detector::{Detection, Detector, ModelError};
 use crate::pixels::frame::Frame;
 use crate::pixels::scene::Scene;
-use darkness::{DARK, Darkness};
+use darkness::Darkness;
 use pace::{Pace, Step};
+use tamper::{Tamper, Tampering};
 
 /// What was done with a frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,20 +21,22 @@ pub enum Sight {
     /// Nothing: it came too soon.
     Passed,
     /// Letterboxed and compared; nothing moved.
-    Glanced(Light),
+    Glanced(Conditions),
     /// Faces were looked for; the network took this long.
-    Looked(Light, Duration),
+    Looked(Conditions, Duration),
 }
 
 /// What the picture is like apart from faces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Light {
+pub struct Conditions {
     /// Too dark to find a face.
     pub dark: bool,
     /// Dark for a while: longer exposures are wanted.
     pub low: bool,
     /// Nothing has happened for a while: frames are only glanced at.
     pub idle: bool,
+    /// The camera does not show what it is meant to show.
+    pub tampering: Option<Tampering>,
 }
 
 #[derive(Debug)]
@@ -43,12 +47,14 @@ pub struct Attention {
     /// The picture that was last looked at: slow motion adds up against it.
     scene: Option<Scene>,
     darkness: Darkness,
+    tamper: Tamper,
 }
 
 impl Attention {
     /// Without a pace every frame is looked at, as recorded pictures want it.
     pub fn new(detector: Detector, pace: Option<Pace>) -> Self {
-        Self { detector, pace, scene: None, darkness: Darkness::default() }
+        let (darkness, tamper) = (Darkness::default(), Tamper::default());
+        Self { detector, pace, scene: None, darkness, tamper }
     }
 
     /// Another limit while running; recorded pictures have none.
@@ -72,7 +78,7 @@ impl Attention {
         strained: bool,
         out: &mut Vec<Detection>,
     ) -> Result<Sight, ModelError> {
-        let step = self.pace.as_ref().map_or(Step::Look, |pace| pace.step(now, strained));
+        let step = self.pace.as_mut().map_or(Step::Look, |pace| pace.step(now, strained));
         if step == Step::Pass {
             return Ok(Sight::Passed);
         }
@@ -81,17 +87,25 @@ impl Attention {
         let change = self.scene.as_ref().map_or(1.0, |before| scene.change(before));
         let lively = self.pace.as_mut().is_none_or(|pace| pace.saw(now, change, busy));
         let idle = self.pace.as_ref().is_some_and(|pace| pace.is_idle(now));
-        let highlights = scene.highlights();
-        let low = self.darkness.saw(now, highlights);
-        let light = Light { dark: highlights < DARK, low, idle };
+        let low = self.darkness.saw(now, scene.highlights());
+        let tampering = self.tampering(&scene, now);
+        let conditions = Conditions { dark: self.darkness.is_dark(), low, idle, tampering };
         if step == Step::Glance && !lively {
-            return Ok(Sight::Glanced(light));
+            return Ok(Sight::Glanced(conditions));
         }
         let timing = self.detector.look(&prepared, out)?;
         self.scene = Some(scene);
         if let Some(pace) = &mut self.pace {
             pace.looked(now);
         }
-        Ok(Sight::Looked(light, timing.inference))
+        Ok(Sight::Looked(conditions, timing.inference))
+    }
+
+    /// Recorded pictures may well stand still or show another place, but one of which
+    /// nothing can be seen says so.
+    fn tampering(&mut self, scene: &Scene, now: Duration) -> Option<Tampering> {
+        let recorded = self.pace.is_none();
+        let found = self.tamper.observe(scene, now);
+        found.filter(|tampering| !recorded || *tampering == Tampering::Covered)
     }
 }

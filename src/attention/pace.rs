@@ -77,16 +77,17 @@ pub enum Step {
     Look,
 }
 
-/// A frame that comes a little early is not made to wait for the next one: cameras
-/// are not exact to the millisecond.
-const EARLY: f32 = 0.75;
+/// A frame that comes early by this much, or an eighth of the interval, is taken:
+/// cameras are not exact to the millisecond. The next one is due by the schedule, not by
+/// this frame, so the rate stays what was asked for.
+const EARLY: Duration = Duration::from_millis(5);
 
 /// Decides frame by frame. All times are on the monotonic clock.
 #[derive(Clone, Debug)]
 pub struct Pace {
     settings: Settings,
-    /// When a frame was last glanced or looked at.
-    glanced: Option<Duration>,
+    /// When the last frame that was not passed over was due.
+    due: Option<Duration>,
     looked: Option<Duration>,
     /// When something last happened.
     lively: Option<Duration>,
@@ -94,27 +95,39 @@ pub struct Pace {
 
 impl Pace {
     pub fn new(settings: Settings) -> Self {
-        Self { settings, glanced: None, looked: None, lively: None }
+        Self { settings, due: None, looked: None, lively: None }
     }
 
     /// For a frame taken at `now`; `strained` while the board is hot or throttled.
-    pub fn step(&self, now: Duration, strained: bool) -> Step {
+    pub fn step(&mut self, now: Duration, strained: bool) -> Step {
         let idle = self.is_idle(now);
         let most = self.settings.max_fps;
         let rate = if idle { self.settings.idle_fps.min(most) } else { most };
         let rate = if strained && !idle { rate / 2.0 } else { rate };
-        if self.glanced.is_some_and(|last| since(now, last) < EARLY / rate) {
+        if !self.is_due(now, Duration::from_secs_f32(1.0 / rate)) {
             return Step::Pass;
         }
         let long_ago = self.looked.is_none_or(|last| since(now, last) >= self.settings.idle_look_s);
         if !idle || long_ago { Step::Look } else { Step::Glance }
     }
 
+    /// Whether a frame is due at `now` when one is due in each `interval`. Frames come
+    /// at the camera's own times; what one comes too late shortens the wait for the
+    /// next, so that 15 of 60 or 20 of 30 frames a second are just that many.
+    fn is_due(&mut self, now: Duration, interval: Duration) -> bool {
+        let due = self.due.map_or(now, |last| last + interval);
+        if now + EARLY.min(interval / 8) < due {
+            return false;
+        }
+        // After a gap the schedule starts anew: what was missed is not caught up.
+        self.due = Some(due.max(now.saturating_sub(interval)));
+        true
+    }
+
     /// What a glance or a look at the frame of `now` brought: the share of the picture
     /// that changed, and whether a face is followed. Says whether to look after a
     /// glance.
     pub fn saw(&mut self, now: Duration, change: f32, faces: bool) -> bool {
-        self.glanced = Some(now);
         let lively = faces || change >= self.settings.motion;
         if lively || self.lively.is_none() {
             self.lively = Some(now);
@@ -149,6 +162,8 @@ fn since(now: Duration, then: Duration) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// Plays frames at 30 a second; `scene` gives change and faces at a time in
@@ -213,7 +228,43 @@ mod tests {
         assert_eq!(pace.step(now, false), Step::Look);
         pace.saw(now, 0.0, false);
         let soon = now + Duration::from_millis(70);
+        assert_eq!(pace.clone().step(soon, true), Step::Pass);
         assert_eq!(pace.step(soon, false), Step::Look);
-        assert_eq!(pace.step(soon, true), Step::Pass);
+    }
+
+    proptest! {
+        /// Whatever the camera's rate and jitter, as many frames are looked at as were
+        /// asked for, or all there are.
+        #[test]
+        fn the_rate_is_the_one_asked_for(
+            camera in 0.5f32..240.0,
+            most in 0.1f32..240.0,
+            jitter in prop::collection::vec(-0.1f32..0.1, 100),
+        ) {
+            let settings = Settings { max_fps: most, idle_fps: 0.0, ..Settings::default() };
+            let mut pace = Pace::new(settings);
+            let wanted = camera.min(most);
+            let frames = (200.0 * camera / wanted) as usize;
+            let looks = (0..frames).filter(|&frame| {
+                let shift = jitter[frame % jitter.len()];
+                let now = Duration::from_secs_f32((1.0 + frame as f32 + shift) / camera);
+                pace.step(now, false) == Step::Look
+            });
+            let rate = looks.count() as f32 * camera / frames as f32;
+            prop_assert!((rate / wanted - 1.0).abs() < 0.02, "{rate} of {wanted}");
+        }
+    }
+
+    #[test]
+    fn common_cameras_give_the_rate_asked_for_exactly() {
+        for (camera, most) in [(60, 15), (30, 20), (30, 15), (25, 10), (30, 1), (15, 15)] {
+            let settings = Settings { max_fps: most as f32, idle_fps: 0.0, ..Settings::default() };
+            let mut pace = Pace::new(settings);
+            let looks = (0..camera * 60).filter(|frame| {
+                let now = Duration::from_secs_f64(f64::from(*frame) / f64::from(camera));
+                pace.step(now, false) == Step::Look
+            });
+            assert_eq!(looks.count(), most as usize * 60, "{most} of {camera} frames/s");
+        }
     }
 }

@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use super::darkness::DARK;
 use crate::pixels::scene::{CELLS, SIDE, Scene};
 
 /// What is wrong with the picture, though frames come.
@@ -21,10 +22,6 @@ pub enum Tampering {
     /// The camera looks elsewhere than before.
     Turned,
 }
-
-/// Pictures whose brightest tenth is darker than this show nothing, covered or not: that
-/// is darkness, a reason of its own.
-const DARK: f32 = 0.1;
 
 /// Detail, by [`detail`], below which nothing has an edge. Of 250 photographs of rooms and
 /// streets the poorest had 0.09; evenly and unevenly lit cloth with noise at most 0.055.
@@ -89,6 +86,7 @@ impl Tamper {
             self.forget_beginnings();
         }
         let same = last.is_some_and(|(before, _)| before == *scene);
+        // That is darkness, a reason of its own, covered or not.
         let (dark, detail) = (scene.highlights() < DARK, detail(scene.cells()));
         // A black or blank picture has no noise to tell it by.
         let stands_still = same && !dark && detail >= FLAT;

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use super::ConfigArgs;
 use expressiond::alarm::Alarm;
 use expressiond::annotate;
-use expressiond::config;
+use expressiond::config::{self, Config};
 use expressiond::error::{Error, Kind, Result};
 use expressiond::logging;
 use expressiond::panics::log_panics;
 use expressiond::pipeline::daemon::{Ending, daemon};
 use expressiond::pipeline::plan::Plan;
+use expressiond::pipeline::signals::Signals;
+use tokio::runtime::Runtime;
 
 /// Watch the camera and publish expression events until stopped.
 ///
@@ -32,6 +34,16 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::caused(Kind::Internal, "cannot start the runtime", error))?;
+    // Before anything else: a SIGHUP that comes while a start or a reload is under way
+    // would end the process.
+    let signals = {
+        let _entered = runtime.enter();
+        Signals::new()?
+    };
     let (config, layers) = config::load(&args.config.sources())?;
     logging::start(&config.log);
     log_panics();
@@ -41,7 +53,42 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if let Some(folder) = &args.annotate {
         annotate::make_folder(folder)?;
     }
-    let plan = Plan::make(config)?;
+    let ending = work(args, config, signals, &runtime);
+    // Ends the publisher's tasks and with them its lock on the outbox, but waits for no
+    // look-up of a name and for no model that is just loaded.
+    runtime.shutdown_background();
+    match ending? {
+        Ending::Finished => Ok(()),
+        Ending::Reload => start_again(),
+    }
+}
+
+/// Runs the daemon until it ends.
+fn work(args: &Args, config: Config, mut signals: Signals, runtime: &Runtime) -> Result<Ending> {
+    let files = args.config.sources();
+    let rehearse = Arc::new(move || {
+        let (config, _) = config::load(&files)?;
+        Plan::make(config).map(drop)
+    });
+    runtime.block_on(async {
+        // The model's self-test takes seconds on a slow board.
+        let plan = tokio::task::spawn_blocking(move || Plan::make(config));
+        let plan = tokio::select! {
+            plan = plan => plan.map_err(|error| {
+                Error::caused(Kind::Panic, "a fault of this program while it started", error)
+            })??,
+            name = signals.stop.next() => {
+                log::info!("{name} while starting: stopping");
+                return Ok(Ending::Finished);
+            }
+        };
+        introduce(&plan);
+        daemon(plan, args.annotate.clone(), rehearse, signals).await
+    })
+}
+
+/// Which model runs, and why no newer one.
+fn introduce(plan: &Plan) {
     let info = plan.detector.info();
     for refused in plan.detector.refused() {
         log::error!(message_id = Alarm::ModelRefused.id();
@@ -54,24 +101,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         info.threads,
         if info.xnnpack { "on" } else { "off" }
     );
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::caused(Kind::Internal, "cannot start the runtime", error))?;
-    let files = args.config.sources();
-    let rehearse = Arc::new(move || {
-        let (config, _) = config::load(&files)?;
-        Plan::make(config).map(drop)
-    });
-    let ending = runtime.block_on(daemon(plan, args.annotate.clone(), rehearse))?;
-    // Ends the publisher's tasks and with them its lock on the outbox. Not by dropping
-    // the runtime, which would wait for a name server that does not answer: looking up a
-    // name (getaddrinfo(3)) cannot be interrupted, and what it finds is of no use now.
-    runtime.shutdown_background();
-    match ending {
-        Ending::Finished => Ok(()),
-        Ending::Reload => start_again(),
-    }
 }
 
 /// Becomes the program anew, in the same process: systemd keeps its main process,

@@ -48,8 +48,16 @@ pub enum ReasonCode {
     NoCamera,
     /// The device delivers no pictures.
     NotACamera,
+    /// Frames come, and none of them can be read.
+    BadFrames,
+    /// The same picture comes again and again.
+    Frozen,
     /// The picture is too dark to find a face.
     Dark,
+    /// The lens is covered.
+    Covered,
+    /// The camera looks elsewhere than it did.
+    Turned,
     /// All works, nobody is in the picture.
     NoFace,
     /// Paused; the camera is closed.
@@ -64,10 +72,14 @@ pub enum ReasonCode {
 
 impl ReasonCode {
     /// Every code, in the order of `docs/ref/mqtt.md`.
-    pub const ALL: [ReasonCode; 8] = [
+    pub const ALL: [ReasonCode; 12] = [
         ReasonCode::NoCamera,
         ReasonCode::NotACamera,
+        ReasonCode::BadFrames,
+        ReasonCode::Frozen,
         ReasonCode::Dark,
+        ReasonCode::Covered,
+        ReasonCode::Turned,
         ReasonCode::NoFace,
         ReasonCode::Paused,
         ReasonCode::ModelRefused,
@@ -75,12 +87,22 @@ impl ReasonCode {
         ReasonCode::ClockNotSet,
     ];
 
+    /// Whether it says that a camera, though frames come, does not show what it is meant
+    /// to show.
+    pub const fn is_tampering(self) -> bool {
+        matches!(self, ReasonCode::Frozen | ReasonCode::Covered | ReasonCode::Turned)
+    }
+
     /// The name in payloads.
     pub const fn name(self) -> &'static str {
         match self {
             ReasonCode::NoCamera => "no_camera",
             ReasonCode::NotACamera => "not_a_camera",
+            ReasonCode::BadFrames => "bad_frames",
+            ReasonCode::Frozen => "frozen",
             ReasonCode::Dark => "dark",
+            ReasonCode::Covered => "covered",
+            ReasonCode::Turned => "turned",
             ReasonCode::NoFace => "no_face",
             ReasonCode::Paused => "paused",
             ReasonCode::ModelRefused => "model_refused",

@@ -29,6 +29,11 @@ const FIRST: Duration = Duration::from_secs(5);
 /// What opens a camera that its owner has paused.
 const RESUME: &str = r#"send {"command":"resume"} to the device's command topic"#;
 
+/// For a picture that is too dark.
+const LIGHT: &str = "light, or is there a cover on the lens?";
+/// For a camera that does not show what it is meant to show.
+const TAMPERED: &str = "look at the camera; docs/guide/cameras.md has what each of these means";
+
 /// Opens the camera as the daemon would. One that our own daemon has, or that its owner
 /// has closed, is left alone.
 pub fn camera(
@@ -88,13 +93,29 @@ fn told(running: &Running) -> Finding {
     let camera = StatusLine::parse(status).camera;
     let message = format!("{} has it: {camera}", running.who);
     match camera {
-        CameraWords::Failed(why) => lost("", &SourceError::Lost(why)),
-        CameraWords::NotACamera(why) => lost("", &SourceError::NotACamera(why)),
+        CameraWords::Trouble(ReasonCode::NotACamera, why) => {
+            lost("", &SourceError::NotACamera(why))
+        }
+        CameraWords::Trouble(ReasonCode::BadFrames, _) => unreadable(message),
+        CameraWords::Trouble(code @ ReasonCode::Dark, _) => {
+            Finding::warning(Check::Camera, message, LIGHT).because(code)
+        }
+        CameraWords::Trouble(code, _) if code.is_tampering() => {
+            Finding::warning(Check::Camera, message, TAMPERED).because(code)
+        }
+        CameraWords::Trouble(_, why) => lost("", &SourceError::Lost(why)),
         CameraWords::Paused => {
             Finding::warning(Check::Camera, message, RESUME).because(ReasonCode::Paused)
         }
         CameraWords::Other(_) => Finding::ok(Check::Camera, message),
     }
+}
+
+/// It opens, but its frames are broken.
+fn unreadable(message: String) -> Finding {
+    let remedy = "another cable, USB port or camera.format";
+    Finding::problem(Check::Camera, Kind::Unavailable, message, remedy)
+        .because(ReasonCode::BadFrames)
 }
 
 /// Not to be had: whether it is a camera at all, and who has it.
@@ -137,14 +158,15 @@ fn look(source: &mut dyn FrameSource, mut attention: Attention, clock: &dyn Cloc
     let words = source.describe();
     let (mut frame, mut faces) = (Frame::empty(clock.now()), Vec::new());
     let (begun, mut seen, mut bad) = (Instant::now(), None, 0);
+    let mut cause = String::new();
     while begun.elapsed() < if seen.is_some() { LOOK } else { FIRST } {
         let at = clock.now().monotonic;
         match source.next_frame(&mut frame, Duration::from_secs(2)) {
             Ok(()) => match attention.see(&frame, at, false, false, &mut faces) {
                 Ok(sight) => seen = Some(sight),
-                Err(_) => bad += 1,
+                Err(reason) => (bad, cause) = (bad + 1, reason.to_string()),
             },
-            Err(SourceError::BadFrame(_)) => bad += 1,
+            Err(SourceError::BadFrame(reason)) => (bad, cause) = (bad + 1, reason),
             Err(SourceError::End) => break,
             Err(error) => return lost("", &error),
         }
@@ -152,14 +174,16 @@ fn look(source: &mut dyn FrameSource, mut attention: Attention, clock: &dyn Cloc
     match seen {
         None => {
             let message = format!("{words} opens, but no good picture came ({bad} broken)");
+            if bad > 0 {
+                return unreadable(format!("{message}: {cause}"));
+            }
             let remedy = "another cable, USB port or camera.format";
             Finding::problem(Check::Camera, Kind::Unavailable, message, remedy)
                 .because(ReasonCode::NoCamera)
         }
         Some(Sight::Looked(light, _)) if light.dark => {
             let message = format!("{words}; it is too dark to find a face");
-            let remedy = "light, or is there a cover on the lens?";
-            Finding::warning(Check::Camera, message, remedy).because(ReasonCode::Dark)
+            Finding::warning(Check::Camera, message, LIGHT).because(ReasonCode::Dark)
         }
         Some(Sight::Looked(_, inference)) => {
             let (count, time) = (faces.len(), inference.as_secs_f32() * 1e3);
@@ -210,5 +234,14 @@ mod tests {
         assert_eq!(gone.message, "it is not there; is it plugged in?");
         let codec = says("not a camera: a codec; connected to the broker");
         assert_eq!(codec.reason, Some(ReasonCode::NotACamera));
+        let broken = says("broken frames: cut off; connected to the broker");
+        assert_eq!(broken.reason, Some(ReasonCode::BadFrames));
+        assert_eq!(broken.kind, Some(Kind::Unavailable));
+        for code in [ReasonCode::Dark, ReasonCode::Covered, ReasonCode::Frozen, ReasonCode::Turned]
+        {
+            let line = format!("{}: something; connected to the broker", code.name());
+            let finding = says(&line);
+            assert_eq!((finding.verdict, finding.reason), (Verdict::Warning, Some(code)));
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! Entities of one camera: what it sees.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{About, Components, merge};
+use crate::contract::payload::ReasonCode;
 use crate::events::EventType;
 use crate::name::Name;
 
@@ -78,6 +79,7 @@ impl About {
                 }),
             ),
         ];
+        components.push(("tampering", self.tampering(camera, &named("Tampering"))));
         let is_happy =
             |class: &&String| HAPPY_CLASSES.iter().any(|h| class.eq_ignore_ascii_case(h));
         if let Some(class) = self.classes.iter().find(is_happy) {
@@ -108,5 +110,20 @@ impl About {
                 self.identified(&format!("{camera}_{key}"), merge(value, availability.clone()))
             })
             .collect()
+    }
+
+    /// Whether the camera shows what it is meant to show.
+    fn tampering(&self, camera: &Name, name: &str) -> Value {
+        let codes = ReasonCode::ALL.into_iter().filter(|code| code.is_tampering());
+        let codes: Vec<&str> = codes.map(ReasonCode::name).collect();
+        json!({
+            "p": "binary_sensor", "dev_cla": "problem", "name": name, "ent_cat": "diagnostic",
+            "stat_t": self.topics.status(),
+            "val_tpl": format!(
+                "{{{{ 'ON' if value_json.reasons | selectattr('camera', 'defined') \
+                 | selectattr('camera', 'eq', '{camera}') \
+                 | selectattr('code', 'in', {codes:?}) | list else 'OFF' }}}}"
+            ),
+        })
     }
 }

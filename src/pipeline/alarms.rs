@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::alarm::Alarm;
 use crate::clock::Moment;
+use crate::contract::payload::ReasonCode;
 use crate::mqtt::stats::Stats;
 
 /// A broker that restarts or a router that reboots is back by then.
@@ -18,17 +19,29 @@ pub struct Alarms {
     lost: u64,
     told_lost: bool,
     strained: bool,
+    /// What is wrong with the picture, told last.
+    tampered: Option<ReasonCode>,
 }
 
 impl Alarms {
     /// What has to be raised now, with its words.
-    pub fn look(&mut self, at: Moment, mqtt: &Stats, strain: Option<&str>) -> Vec<(Alarm, String)> {
+    pub fn look(
+        &mut self,
+        at: Moment,
+        mqtt: &Stats,
+        strain: Option<&str>,
+        tampered: Option<(ReasonCode, &str)>,
+    ) -> Vec<(Alarm, String)> {
         let mut raised = Vec::new();
         raised.extend(self.broker(at.monotonic, mqtt).map(|words| (Alarm::BrokerLost, words)));
         raised.extend(self.events(mqtt).map(|words| (Alarm::EventsLost, words)));
         let strained = std::mem::replace(&mut self.strained, strain.is_some());
         if let Some(why) = strain.filter(|_| !strained) {
             raised.push((Alarm::Strained, format!("{why}: fewer frames are looked at")));
+        }
+        let before = std::mem::replace(&mut self.tampered, tampered.map(|(code, _)| code));
+        if let Some((code, why)) = tampered.filter(|(code, _)| before != Some(*code)) {
+            raised.push((Alarm::CameraTampered, format!("{}: {why}", code.name())));
         }
         raised
     }
@@ -81,7 +94,7 @@ mod tests {
     }
 
     fn raised(alarms: &mut Alarms, seconds: u64, mqtt: &Stats, strain: Option<&str>) -> Vec<Alarm> {
-        alarms.look(at(seconds), mqtt, strain).into_iter().map(|(alarm, _)| alarm).collect()
+        alarms.look(at(seconds), mqtt, strain, None).into_iter().map(|(alarm, _)| alarm).collect()
     }
 
     #[test]
@@ -112,6 +125,22 @@ mod tests {
         assert_eq!(raised(&mut alarms, 5, &losing(3, false), None), []);
         assert_eq!(raised(&mut alarms, 6, &losing(3, true), None), []);
         assert_eq!(raised(&mut alarms, 7, &losing(4, true), None), [Alarm::EventsLost]);
+    }
+
+    #[test]
+    fn a_covered_lens_is_told_when_it_begins() {
+        let there = Stats { connected: true, ..Stats::default() };
+        let mut alarms = Alarms::default();
+        let mut raised = |tampered: Option<ReasonCode>| {
+            let tampered = tampered.map(|code| (code, "why"));
+            alarms.look(at(1), &there, None, tampered)
+        };
+        let covered = (Alarm::CameraTampered, "covered: why".to_owned());
+        assert_eq!(raised(Some(ReasonCode::Covered)), std::slice::from_ref(&covered));
+        assert_eq!(raised(Some(ReasonCode::Covered)), []);
+        assert_eq!(raised(Some(ReasonCode::Turned)).len(), 1);
+        assert_eq!(raised(None), []);
+        assert_eq!(raised(Some(ReasonCode::Covered)), [covered]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, timeout};
 
 use super::counters::Counters;
@@ -23,9 +24,6 @@ use crate::control::inbox::{self, ControlMessages};
 use crate::error::{Error, Kind, Result};
 use crate::publish::{Publisher, Start};
 
-/// How often the daemon looks at itself.
-const LOOK: Duration = Duration::from_secs(1);
-
 /// What the daemon ended for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -41,19 +39,27 @@ pub type Rehearsal = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 /// How long the camera's thread may take to end: while a driver answers it is a frame's
 /// time. One that hangs is left behind, and its camera is closed with the process.
 const CAPTURE_LIMIT: Duration = Duration::from_millis(500);
+/// How long the inference thread may take to look at the last picture and to tell what
+/// became of the faces, and before a reload the camera's thread to close the camera. With
+/// the broker's second that is less than `TimeoutStopSec`, or systemd would kill.
+const THREAD_LIMIT: Duration = Duration::from_secs(5);
 
 /// Runs until a signal, a command, or the end of recorded pictures.
 ///
 /// # Errors
 ///
 /// A panic of one of its threads or tasks, after the broker was told that it ends.
-pub async fn daemon(plan: Plan, gallery: Option<PathBuf>, rehearse: Rehearsal) -> Result<Ending> {
+pub async fn daemon(
+    plan: Plan,
+    gallery: Option<PathBuf>,
+    rehearse: Rehearsal,
+    signals: Signals,
+) -> Result<Ending> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (publisher, control) = connect(&plan, &clock)?;
     let Plan { config, detector, about, camera, state_dir, .. } = plan;
     let (broker, device) = (publisher.broker(), publisher.topics().device());
     log::info!("broker: {broker}; mosquitto_sub -v -t '{}/{device}/#'", config.mqtt.base_topic);
-    let signals = Signals::new()?;
     let groups = about.topics.groups().to_vec();
     let changes = Changes::load(settled(&config), config.snapshots.enabled, groups, state_dir);
     let shared = Shared::new(clock, first_orders(&changes.in_force()));
@@ -74,7 +80,9 @@ pub async fn daemon(plan: Plan, gallery: Option<PathBuf>, rehearse: Rehearsal) -
     let state = changes.state();
     let watcher = Watcher::new(publisher.clone(), Arc::clone(&shared), subject, state);
     watcher.service.ready();
-    let mut program = Program { shared, threads, watcher, control, signals, changes, rehearse };
+    let rehearsal = None;
+    let mut program =
+        Program { shared, threads, watcher, control, signals, changes, rehearse, rehearsal };
     let wanted = program.attend().await;
     let ending = program.end(&publisher, wanted).await;
     farewell(&program.shared.counters, &publisher, gallery.as_deref());
@@ -93,12 +101,14 @@ struct Program {
     signals: Signals,
     changes: Changes,
     rehearse: Rehearsal,
+    /// New settings that are being tried.
+    rehearsal: Option<JoinHandle<Result<()>>>,
 }
 
 impl Program {
     /// Until something says to end.
     async fn attend(&mut self) -> Result<Ending> {
-        let mut look = tokio::time::interval(LOOK);
+        let mut look = tokio::time::interval(self.shared.period);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut capturing = true;
         loop {
@@ -120,7 +130,9 @@ impl Program {
                          says where",
                     )),
                 },
-                _ = self.signals.reload.recv() => if self.may_reload().await {
+                // One that comes meanwhile is kept: the settings may be others again.
+                _ = self.signals.reload.recv(), if self.rehearsal.is_none() => self.try_settings(),
+                outcome = outcome(&mut self.rehearsal) => if self.may_reload(outcome) {
                     return Ok(Ending::Reload);
                 },
                 name = self.signals.stop.next() => {
@@ -131,20 +143,21 @@ impl Program {
         }
     }
 
-    /// Whether the settings that are there now are fit to start again with. Refused
-    /// ones change nothing: the daemon goes on as it was.
-    async fn may_reload(&mut self) -> bool {
+    /// Reads the settings that are there now and tries whether they are fit to start again
+    /// with. The model's self-test takes seconds on a slow board, on a thread of its own:
+    /// meanwhile signals are obeyed and the watchdog is fed.
+    fn try_settings(&mut self) {
         log::info!("SIGHUP: reading the settings again");
         self.watcher.service.reloading();
         let rehearse = Arc::clone(&self.rehearse);
-        // The model's self-test takes seconds on a slow board; meanwhile this thread
-        // keeps the broker's connection alive.
-        let outcome = tokio::task::spawn_blocking(move || rehearse()).await;
-        let refused = match outcome {
-            Ok(Ok(())) => return true,
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
-        };
+        self.rehearsal = Some(tokio::task::spawn_blocking(move || rehearse()));
+    }
+
+    /// Whether the settings that were tried are fit. Refused ones change nothing: the
+    /// daemon goes on as it was.
+    fn may_reload(&mut self, outcome: Result<()>) -> bool {
+        self.rehearsal = None;
+        let Err(refused) = outcome else { return true };
         log::error!(message_id = Alarm::SettingsRefused.id();
             "the new settings are refused, the old ones stay: {refused}");
         self.watcher.service.ready();
@@ -222,16 +235,21 @@ impl Program {
     /// Stops the threads, lets them tell what they know, says goodbye to the broker.
     async fn end(&mut self, publisher: &Publisher, wanted: Result<Ending>) -> Result<Ending> {
         self.shared.stop.stop();
-        if !matches!(wanted, Ok(Ending::Reload)) {
+        let reload = matches!(wanted, Ok(Ending::Reload));
+        if !reload {
             self.watcher.service.stopping();
-            // Not waiting for a capture thread that waits for a frame.
-            self.shared.mailbox.close();
         }
-        let Threads { capture, inference } = &mut self.threads;
+        let (shared, Threads { capture, inference }) = (&self.shared, &mut self.threads);
         let finish = async {
-            let told = inference.ended().await;
-            let (captured, ()) =
-                tokio::join!(timeout(CAPTURE_LIMIT, capture.ended()), publisher.shutdown());
+            if reload {
+                // The program that starts again should find the camera closed.
+                within(THREAD_LIMIT, "capture", capture.ended()).await?;
+            }
+            // Not waiting for a capture thread that waits for a frame.
+            shared.mailbox.close();
+            let told = within(THREAD_LIMIT, "inference", inference.ended()).await;
+            let captured = timeout(CAPTURE_LIMIT, capture.ended());
+            let (captured, ()) = tokio::join!(captured, publisher.shutdown());
             told.and(captured.unwrap_or(Ok(())))
         };
         tokio::select! {
@@ -241,6 +259,28 @@ impl Program {
                 wanted.map(|_| Ending::Finished)
             }
         }
+    }
+}
+
+/// Waits for a thread's end, but no longer than `limit`: what hangs is left behind.
+async fn within(
+    limit: Duration,
+    name: &str,
+    ended: impl Future<Output = Result<()>>,
+) -> Result<()> {
+    timeout(limit, ended).await.unwrap_or_else(|_| {
+        log::warn!("thread {name} did not end within {} s and is left behind", limit.as_secs());
+        Ok(())
+    })
+}
+
+/// What came of new settings; for ever waiting while none are tried.
+async fn outcome(rehearsal: &mut Option<JoinHandle<Result<()>>>) -> Result<()> {
+    match rehearsal {
+        Some(trying) => trying.await.unwrap_or_else(|error| {
+            Err(Error::caused(Kind::Panic, "a fault of this program while it tried them", error))
+        }),
+        None => std::future::pending().await,
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::frame_health::{FrameHealth, Stage};
 use super::mailbox::Taken;
 use super::reporter::Reporter;
 use super::shared::Shared;
@@ -11,6 +12,7 @@ use super::suspend::SuspendMonitor;
 use crate::annotate::gallery::Gallery;
 use crate::annotate::snapshot::{annotated, jpeg};
 use crate::attention::{Attention, Sight};
+use crate::clock::Moment;
 use crate::contract::tuning::Tuning;
 use crate::detector::{Detection, ModelError};
 use crate::mqtt::message::packet_size;
@@ -54,7 +56,7 @@ impl Inference {
         let mut work = Work::default();
         let mut suspend = SuspendMonitor::new(self.shared.clock.asleep());
         loop {
-            let taken = self.shared.mailbox.take(&mut frame, TICK);
+            let taken = self.shared.mailbox.take(&mut frame, TICK.min(self.shared.period));
             if let Some(slept) = suspend.woke(self.shared.clock.asleep()) {
                 log::info!("the machine slept for {} s: no face is followed", slept.as_secs());
                 self.reporter.end(self.shared.clock.now());
@@ -67,10 +69,7 @@ impl Inference {
                     self.look(&frame, orders.strained, &mut work, gallery.as_mut());
                     self.answer(orders.snapshot, &frame, &mut work);
                 }
-                Taken::Nothing => {
-                    self.reporter.wait(self.shared.clock.now());
-                    self.show_faces();
-                }
+                Taken::Nothing => self.pass(self.shared.clock.now()),
                 Taken::Closed => break,
             }
             if !work.failing {
@@ -78,6 +77,12 @@ impl Inference {
             }
         }
         self.reporter.end(self.shared.clock.now());
+    }
+
+    /// Time has passed, and nothing was seen.
+    fn pass(&mut self, now: Moment) {
+        self.reporter.wait(now);
+        self.show_faces();
     }
 
     fn show_faces(&self) {
@@ -146,9 +151,14 @@ impl Inference {
                 return;
             }
             Err(ModelError::Pixels(reason)) => {
+                let (now, reason) = (self.shared.clock.now(), reason.to_string());
                 self.shared.counters.count_bad();
                 log::debug!("frame dropped: {reason}");
-                return;
+                self.shared.frames.send_modify(|frames| {
+                    frames.broken(now.monotonic, Stage::Decoding, &reason);
+                });
+                // A face does not stay for as long as frames are broken.
+                return self.pass(now);
             }
             Err(error) => {
                 // It worked at start: not the picture's fault. Until it works again
@@ -156,7 +166,7 @@ impl Inference {
                 if !std::mem::replace(&mut work.failing, true) {
                     log::error!("detector: {error}");
                 }
-                return;
+                return self.pass(self.shared.clock.now());
             }
         }
         let events = self.reporter.see(frame.captured, frame.upright_size(), &work.detections);
@@ -176,14 +186,15 @@ impl Inference {
     ) -> Result<bool, ModelError> {
         let (now, busy) = (self.shared.clock.now().monotonic, self.reporter.tracker.is_busy());
         let sight = self.attention.see(frame, now, busy, strained, detections)?;
-        let (light, inference) = match sight {
+        let (conditions, inference) = match sight {
             Sight::Passed => return Ok(false),
-            Sight::Glanced(light) => (light, None),
-            Sight::Looked(light, inference) => (light, Some(inference)),
+            Sight::Glanced(conditions) => (conditions, None),
+            Sight::Looked(conditions, inference) => (conditions, Some(inference)),
         };
-        self.shared
-            .view
-            .send_if_modified(|view| std::mem::replace(&mut view.light, light) != light);
+        self.shared.frames.send_if_modified(FrameHealth::read);
+        self.shared.view.send_if_modified(|view| {
+            std::mem::replace(&mut view.conditions, conditions) != conditions
+        });
         let Some(inference) = inference else { return Ok(false) };
         let age = self.shared.clock.now().monotonic.saturating_sub(frame.captured.monotonic);
         self.shared.counters.count_detected(inference, age);

@@ -97,6 +97,15 @@ impl<T> Mailbox<T> {
     }
 }
 
+/// Closes a mailbox when it goes out of scope, also by a panic.
+pub(super) struct ClosesAtEnd<'a, T>(pub(super) &'a Mailbox<T>);
+
+impl<T> Drop for ClosesAtEnd<'_, T> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

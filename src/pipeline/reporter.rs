@@ -24,6 +24,22 @@ pub struct Reporter {
     state: Option<(usize, Option<(usize, u64)>)>,
 }
 
+/// The camera's state shows another face only when that is larger by this factor in
+/// area: two people beside each other would otherwise replace one another at frame rate
+/// in a retained message.
+const CLEARLY_LARGER: f32 = 1.3;
+
+/// Of `faces`, largest first, the one that the camera's state shows: the largest that
+/// has an expression, or the one `shown` before while no other is clearly larger.
+fn face_to_show(faces: &[Snapshot], shown: Option<u64>) -> Option<(&Snapshot, (usize, f32))> {
+    let judged = || faces.iter().filter_map(|face| Some((face, face.expression?)));
+    let (largest, _) = judged().next()?;
+    let still = |face: &Snapshot| {
+        Some(face.track) == shown && largest.rect.area() < CLEARLY_LARGER * face.rect.area()
+    };
+    judged().find(|(face, _)| still(face)).or_else(|| judged().next())
+}
+
 impl Reporter {
     pub fn new(
         camera: Name,
@@ -58,7 +74,8 @@ impl Reporter {
 
     /// There is no picture, only time that passes: faces leave by it.
     pub fn wait(&mut self, now: Moment) -> Vec<Event> {
-        self.see(now, self.size, &[])
+        self.tracker.pass(now.monotonic, &mut self.changes);
+        self.tell(now)
     }
 
     /// Nothing more will be seen: every face leaves.
@@ -79,11 +96,12 @@ impl Reporter {
             events.push(event);
         }
         let faces = self.tracker.tracks(at.monotonic);
-        let shown = faces.iter().find_map(|face| Some((face.expression?.0, face.track)));
-        let state = Some((faces.len(), shown));
+        let before = self.state.and_then(|(_, shown)| shown).map(|(_, track)| track);
+        let shown = face_to_show(&faces, before);
+        let state = Some((faces.len(), shown.map(|(face, (class, _))| (class, face.track))));
         if self.state != state {
             self.state = state;
-            let payload = self.camera_state(at, &faces);
+            let payload = self.camera_state(at, faces.len(), shown);
             if let Err(refused) = self.publisher.set_camera_state(&self.camera, &payload) {
                 log::error!("state of {}: {refused}", self.camera);
             }
@@ -91,13 +109,17 @@ impl Reporter {
         events
     }
 
-    /// What the camera sees now: the largest face that has an expression.
-    fn camera_state(&self, at: Moment, faces: &[Snapshot]) -> CameraState {
-        let shown = faces.iter().find_map(|face| Some((face, face.expression?)));
+    /// What the camera sees now: how many faces, and the one that is shown.
+    fn camera_state(
+        &self,
+        at: Moment,
+        faces: usize,
+        shown: Option<(&Snapshot, (usize, f32))>,
+    ) -> CameraState {
         CameraState {
             schema: SCHEMA_VERSION,
             time: rfc3339(at.wall),
-            faces: faces.len(),
+            faces,
             expression: shown.map(|(_, (class, _))| self.classes[class].clone()),
             confidence: shown.map(|(_, (_, share))| share.clamp(0.0, 1.0)),
             track: shown.map(|(face, _)| self.recorder.track(face.track)),
@@ -120,4 +142,48 @@ fn announce(event: &Event) {
         event.event_type.name(),
         event.confidence
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::Rect;
+
+    fn face(track: u64, height: f32, expression: Option<usize>) -> Snapshot {
+        Snapshot {
+            track,
+            rect: Rect::new(0.0, 0.0, height, height),
+            expression: expression.map(|class| (class, 0.9)),
+            age: std::time::Duration::ZERO,
+        }
+    }
+
+    /// Plays pictures of faces; returns which was shown in each.
+    fn shown(pictures: impl IntoIterator<Item = Vec<Snapshot>>) -> Vec<Option<u64>> {
+        let mut before = None;
+        let follow = |mut faces: Vec<Snapshot>| {
+            faces.sort_by(|a, b| b.rect.area().total_cmp(&a.rect.area()));
+            before = face_to_show(&faces, before).map(|(face, _)| face.track);
+            before
+        };
+        pictures.into_iter().map(follow).collect()
+    }
+
+    #[test]
+    fn two_people_of_equal_size_do_not_replace_one_another() {
+        let jitter = (0..20).map(|frame| {
+            let (a, b) = if frame % 2 == 0 { (100.0, 104.0) } else { (104.0, 100.0) };
+            vec![face(1, a, Some(0)), face(2, b, Some(1))]
+        });
+        assert_eq!(shown(jitter), [Some(2); 20]);
+    }
+
+    #[test]
+    fn a_clearly_larger_face_and_one_whose_expression_is_known_are_shown() {
+        let nearer = vec![face(1, 100.0, Some(0)), face(2, 150.0, Some(1))];
+        let gone = vec![face(1, 100.0, Some(0))];
+        let undecided = vec![face(1, 100.0, None), face(2, 50.0, Some(1))];
+        let pictures = [gone.clone(), nearer, gone, undecided, vec![]];
+        assert_eq!(shown(pictures), [Some(1), Some(2), Some(1), Some(2), None]);
+    }
 }

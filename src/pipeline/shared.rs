@@ -2,15 +2,19 @@
 //! else is a latest value: nobody waits for anybody.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::counters::Counters;
+use super::frame_health::FrameHealth;
+use super::heartbeat;
 use super::mailbox::Mailbox;
 use super::state::{CaptureState, Orders, View};
 use super::stop::Stop;
 use crate::clock::Clock;
 use crate::pixels::frame::Frame;
+use crate::service::watchdog_interval;
 
 /// Made once, held by every thread.
 pub struct Shared {
@@ -20,8 +24,12 @@ pub struct Shared {
     /// Ends every thread.
     pub stop: Stop,
     pub clock: Arc<dyn Clock>,
+    /// How long a thread may take from round to round.
+    pub period: Duration,
     /// Told by the capture thread.
     pub capture: watch::Sender<CaptureState>,
+    /// Told by both threads: whether frames can be read.
+    pub frames: watch::Sender<FrameHealth>,
     /// Told by the inference thread.
     pub view: watch::Sender<View>,
     /// Told to both threads.
@@ -35,8 +43,10 @@ impl Shared {
             mailbox: Mailbox::new(Frame::empty(clock.now())),
             counters: Counters::default(),
             stop: Stop::default(),
+            capture: watch::Sender::new(CaptureState::Opening { since: clock.now().monotonic }),
+            period: heartbeat::period(watchdog_interval()),
+            frames: watch::Sender::new(FrameHealth::default()),
             clock,
-            capture: watch::Sender::new(CaptureState::Opening),
             view: watch::Sender::new(View::default()),
             orders: watch::Sender::new(orders),
         })

@@ -1,21 +1,28 @@
-//! The signals that the daemon obeys.
+//! The signals that the daemon obeys. One that comes while nobody reads them is not lost,
+//! and does not end the process (signal(7) has SIGHUP do that), from the moment that
+//! [`Signals::new`] returns.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::error::{Error, Kind, Result};
 
 /// SIGTERM and SIGINT end the daemon, SIGHUP makes it read its settings again.
-pub(super) struct Signals {
+pub struct Signals {
     pub stop: StopSignals,
-    pub reload: Signal,
+    pub(super) reload: Signal,
 }
 
-pub(super) struct StopSignals {
+pub struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
+    /// Listens from now on. To be called on a runtime, before anything that takes long.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no handler or no descriptor for one.
     pub fn new() -> Result<Self> {
         let listen = |kind| {
             signal(kind)

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use crate::attention::Light;
+use crate::attention::Conditions;
 use crate::contract::tuning::Tuning;
 
 /// What the camera is doing, told by the capture thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CaptureState {
-    Opening,
+    /// It is opened; since when, on the monotonic clock.
+    Opening {
+        since: Duration,
+    },
     Running(Open),
     /// Not to be had just now; why, and it is tried again.
     Failed(String),
@@ -34,7 +37,7 @@ pub struct Open {
 pub struct View {
     /// How many faces are followed.
     pub faces: usize,
-    pub light: Light,
+    pub conditions: Conditions,
 }
 
 /// What the threads are told to do, by whoever decides that: commands, groups, heat.

@@ -3,14 +3,21 @@
 
 use std::time::Duration;
 
+use super::frame_health::FrameHealth;
 use super::state::{CaptureState, View};
-use super::status_line::{CONNECTED, CONNECTING, CameraWords, NO_BROKER, StatusLine};
+use super::status_line::{CONNECTED, CONNECTING, CameraWords, NO_BROKER, StatusLine, TROUBLES};
+use crate::attention::tamper::Tampering;
 use crate::clock::Moment;
 use crate::contract::in_force::Author;
 use crate::contract::payload::Counts;
 use crate::contract::payload::{DeviceStatus, Reason, ReasonCode, SCHEMA_VERSION, rfc3339};
 use crate::control::changes::ControlState;
 use crate::mqtt::stats::Stats;
+
+/// A camera that is opened for so long has a driver that hangs.
+const LONG_OPENING: Duration = Duration::from_secs(5);
+const NO_ANSWER: &str =
+    "its driver does not answer while the camera is opened: unplug it and plug it in again";
 
 /// What one look at the daemon finds.
 #[derive(Clone, Debug)]
@@ -19,6 +26,8 @@ pub struct Observation {
     pub started: Duration,
     pub camera: String,
     pub capture: CaptureState,
+    /// Whether its frames can be read.
+    pub frames: FrameHealth,
     pub view: View,
     pub counts: Counts,
     pub frames_per_second: f32,
@@ -47,6 +56,7 @@ impl Observation {
             reasons.push(Reason { code, camera, message: message.to_owned() });
         };
         match &self.capture {
+            CaptureState::Ended => {}
             CaptureState::NotACamera(why) => add(ReasonCode::NotACamera, true, why),
             CaptureState::Failed(why) => add(ReasonCode::NoCamera, true, why),
             CaptureState::Paused => {
@@ -56,15 +66,25 @@ impl Observation {
                 };
                 add(ReasonCode::Paused, true, &why);
             }
-            CaptureState::Running(open) if self.view.light.dark => {
-                let asked = if open.low_light { ", even with longer exposures" } else { "" };
-                let message = format!("it is too dark to find a face{asked}: light, or a cover?");
-                add(ReasonCode::Dark, true, &message);
+            CaptureState::Opening { .. } | CaptureState::Running(_)
+                if self.frames.cause().is_some() =>
+            {
+                let why = self.frames.cause().unwrap_or_default();
+                let message = format!("{why}; another cable, USB port or camera.format?");
+                add(ReasonCode::BadFrames, true, &message);
             }
-            CaptureState::Running(_) if self.view.faces == 0 => {
-                add(ReasonCode::NoFace, true, "nobody is in the picture");
+            CaptureState::Opening { since } => {
+                if self.at.monotonic.saturating_sub(*since) >= LONG_OPENING {
+                    add(ReasonCode::NoCamera, true, NO_ANSWER);
+                }
             }
-            _ => {}
+            // What the picture shows is told only once one could be read.
+            CaptureState::Running(_) if self.frames.is_known() => {
+                if let Some((code, words)) = self.picture() {
+                    add(code, true, words);
+                }
+            }
+            CaptureState::Running(_) => {}
         }
         for why in &self.refused_models {
             let message = format!("{why}; {} runs instead", self.model);
@@ -78,6 +98,44 @@ impl Observation {
             add(ReasonCode::ClockNotSet, false, why);
         }
         reasons
+    }
+
+    /// What the picture is like, when no face is or can be found in it.
+    fn picture(&self) -> Option<(ReasonCode, &'static str)> {
+        let seen = self.view.conditions;
+        let (code, words) = match seen.tampering {
+            Some(Tampering::Frozen) => (
+                ReasonCode::Frozen,
+                "the same picture again and again: does what feeds the camera hang?",
+            ),
+            _ if seen.dark && self.asks_for_light() => (
+                ReasonCode::Dark,
+                "it is too dark to find a face, even with longer exposures: light, or a cover?",
+            ),
+            _ if seen.dark => {
+                (ReasonCode::Dark, "it is too dark to find a face: light, or a cover?")
+            }
+            Some(Tampering::Covered) => {
+                (ReasonCode::Covered, "nothing has an edge: something covers the lens")
+            }
+            Some(Tampering::Turned) => (
+                ReasonCode::Turned,
+                "it looks elsewhere than before: turn it back, or restart if it is meant so",
+            ),
+            None if self.view.faces == 0 => (ReasonCode::NoFace, "nobody is in the picture"),
+            None => return None,
+        };
+        Some((code, words))
+    }
+
+    /// Why the camera does not show what it is meant to show, if it does not.
+    pub fn tampered(&self) -> Option<(ReasonCode, &'static str)> {
+        self.picture().filter(|(code, _)| self.delivers() && code.is_tampering())
+    }
+
+    /// Whether pictures come in which something can be seen.
+    pub fn delivers(&self) -> bool {
+        matches!(self.capture, CaptureState::Running(_)) && self.frames.is_known()
     }
 
     pub fn device_status(&self) -> DeviceStatus {
@@ -96,7 +154,7 @@ impl Observation {
             frames_per_second: self.frames_per_second,
             inference_ms: self.inference.map(|time| time.as_secs_f32() * 1e3),
             frame_age_ms: self.age.map(|time| time.as_secs_f32() * 1e3),
-            idle: self.view.light.idle,
+            idle: self.view.conditions.idle,
             low_light: self.asks_for_light(),
             temperature_c: self.temperature_c,
             frames: self.counts,
@@ -106,26 +164,38 @@ impl Observation {
 
     /// For `systemctl status`.
     pub fn line(&self) -> String {
-        let light = if self.asks_for_light() { ", longer exposures in low light" } else { "" };
-        let camera = match &self.capture {
-            CaptureState::Failed(why) => CameraWords::Failed(why.clone()),
-            CaptureState::NotACamera(why) => CameraWords::NotACamera(why.clone()),
-            CaptureState::Paused => CameraWords::Paused,
-            CaptureState::Opening => CameraWords::Other("opening the camera".to_owned()),
-            CaptureState::Running(_) if self.view.light.idle => {
-                CameraWords::Other(format!("watching for motion{light}"))
-            }
-            CaptureState::Running(_) => {
-                CameraWords::Other(format!("{:.0} frames/s{light}", self.frames_per_second))
-            }
-            CaptureState::Ended => CameraWords::Other("all pictures were played".to_owned()),
-        };
+        let camera = self.trouble().unwrap_or_else(|| self.progress());
         let broker = match (&self.mqtt.connected, &self.mqtt.last_error) {
             (true, _) => CONNECTED.to_owned(),
             (false, Some(why)) => format!("{NO_BROKER}{why}; {} events wait", self.mqtt.waiting),
             (false, None) => CONNECTING.to_owned(),
         };
         StatusLine { identifying: self.identifying, camera, broker }.to_string()
+    }
+
+    /// The first of the camera's reasons that says why no face can be found.
+    fn trouble(&self) -> Option<CameraWords> {
+        let told = |code| TROUBLES.iter().any(|(trouble, _)| *trouble == code);
+        let reason = self.reasons().into_iter().find(|reason| told(reason.code))?;
+        Some(CameraWords::Trouble(reason.code, reason.message))
+    }
+
+    /// What a camera without trouble does.
+    fn progress(&self) -> CameraWords {
+        let light = if self.asks_for_light() { ", longer exposures in low light" } else { "" };
+        match &self.capture {
+            CaptureState::Failed(why) => CameraWords::Other(why.clone()),
+            CaptureState::NotACamera(why) => CameraWords::Other(why.clone()),
+            CaptureState::Paused => CameraWords::Paused,
+            CaptureState::Opening { .. } => CameraWords::Other("opening the camera".to_owned()),
+            CaptureState::Running(_) if self.view.conditions.idle => {
+                CameraWords::Other(format!("watching for motion{light}"))
+            }
+            CaptureState::Running(_) => {
+                CameraWords::Other(format!("{:.0} frames/s{light}", self.frames_per_second))
+            }
+            CaptureState::Ended => CameraWords::Other("all pictures were played".to_owned()),
+        }
     }
 
     /// Whether longer exposures are asked for.
@@ -139,12 +209,13 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::attention::Light;
+    use crate::attention::Conditions;
     use crate::contract::in_force::InForce;
     use crate::contract::tuning::Tuning;
     use crate::control::groups::{GroupSettings, SettingsByGroup};
     use crate::control::overrides::Overrides;
     use crate::name::Name;
+    use crate::pipeline::frame_health::Stage;
     use crate::pipeline::state::Open;
 
     fn control(runtime: &Overrides) -> ControlState {
@@ -156,12 +227,20 @@ mod tests {
         }
     }
 
+    /// Of a camera whose frames can be read.
+    fn good() -> FrameHealth {
+        let mut frames = FrameHealth::default();
+        frames.read();
+        frames
+    }
+
     fn observation() -> Observation {
         Observation {
             at: Moment { monotonic: Duration::from_secs(60), wall: SystemTime::now() },
             started: Duration::from_secs(10),
             camera: "door".to_owned(),
             capture: CaptureState::Running(Open::default()),
+            frames: good(),
             view: View { faces: 1, ..View::default() },
             counts: Counts::default(),
             frames_per_second: 14.6,
@@ -187,12 +266,26 @@ mod tests {
         assert_eq!(codes(&observation()), []);
         let nobody = Observation { view: View::default(), ..observation() };
         assert_eq!(codes(&nobody), [ReasonCode::NoFace]);
-        let night = View { light: Light { dark: true, ..Light::default() }, ..View::default() };
+        let night = View {
+            conditions: Conditions { dark: true, ..Conditions::default() },
+            ..View::default()
+        };
         assert_eq!(codes(&Observation { view: night, ..observation() }), [ReasonCode::Dark]);
+        let wrong = |tampering| {
+            let conditions = Conditions { tampering: Some(tampering), ..Conditions::default() };
+            Observation { view: View { conditions, ..View::default() }, ..observation() }
+        };
+        assert_eq!(codes(&wrong(Tampering::Frozen)), [ReasonCode::Frozen]);
+        assert_eq!(codes(&wrong(Tampering::Covered)), [ReasonCode::Covered]);
+        assert_eq!(codes(&wrong(Tampering::Turned)), [ReasonCode::Turned]);
+        assert!(wrong(Tampering::Covered).line().starts_with("covered: nothing has an edge"));
+        assert!(wrong(Tampering::Turned).tampered().is_some() && nobody.tampered().is_none());
         let receiver = CaptureState::NotACamera("a CSI camera's receiver".to_owned());
         let wrong = Observation { capture: receiver, ..observation() };
         assert_eq!(codes(&wrong), [ReasonCode::NotACamera]);
         let open = CaptureState::Running(Open { low_light: true, ..Open::default() });
+        let still_dark = Observation { capture: open.clone(), view: night, ..observation() };
+        assert!(still_dark.line().contains("even with longer exposures"), "{}", still_dark.line());
         let evening = Observation { capture: open, ..observation() };
         assert!(evening.device_status().low_light && evening.line().contains("low light"));
         let closed = GroupSettings { paused: true, ..GroupSettings::default() };
@@ -211,5 +304,33 @@ mod tests {
         assert_eq!(codes(&both), [ReasonCode::NoCamera, ReasonCode::ClockNotSet]);
         assert_eq!(both.line(), "no camera: it was unplugged; connecting to the broker");
         assert_eq!(both.device_status().uptime_s, 50);
+    }
+
+    #[test]
+    fn what_the_picture_shows_is_told_only_while_it_can_be_read() {
+        let nobody = Observation { view: View::default(), ..observation() };
+        let unknown = Observation { frames: FrameHealth::default(), ..nobody.clone() };
+        assert_eq!((codes(&unknown), unknown.delivers()), (vec![], false));
+        let mut frames = FrameHealth::default();
+        (0..3).for_each(|_| frames.broken(Duration::ZERO, Stage::Capture, "cut off"));
+        let opening = CaptureState::Opening { since: Duration::ZERO };
+        for capture in [nobody.capture.clone(), opening] {
+            let broken = Observation { capture, frames: frames.clone(), ..nobody.clone() };
+            assert_eq!((codes(&broken), broken.delivers()), (vec![ReasonCode::BadFrames], false));
+            assert!(broken.reasons()[0].message.starts_with("cut off"));
+            assert!(broken.line().starts_with("broken frames: cut off"), "{}", broken.line());
+        }
+        let gone = CaptureState::Failed("unplugged".to_owned());
+        let gone = Observation { capture: gone, frames, ..nobody };
+        assert_eq!(codes(&gone), [ReasonCode::NoCamera]);
+    }
+
+    #[test]
+    fn a_driver_that_does_not_answer_is_a_reason() {
+        let opening = |since| {
+            let capture = CaptureState::Opening { since: Duration::from_secs(since) };
+            codes(&Observation { capture, ..observation() })
+        };
+        assert_eq!((opening(58), opening(55)), (vec![], vec![ReasonCode::NoCamera]));
     }
 }

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::contract::payload::ReasonCode;
+
 /// What one line tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusLine {
@@ -16,10 +18,8 @@ pub struct StatusLine {
 /// What it tells of the camera.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CameraWords {
-    /// Not to be had; why.
-    Failed(String),
-    /// What is there is no camera; why.
-    NotACamera(String),
+    /// Why no face can be found: one of [`TROUBLES`], and its words.
+    Trouble(ReasonCode, String),
     /// Closed, because its owner or a group said so.
     Paused,
     /// It is opened, or runs, or its pictures are over.
@@ -27,8 +27,16 @@ pub enum CameraWords {
 }
 
 const IDENTIFYING: &str = "here I am; ";
-const FAILED: &str = "no camera: ";
-const NOT_A_CAMERA: &str = "not a camera: ";
+/// What the line tells of a camera that does not help to find a face, and how it begins.
+pub(crate) const TROUBLES: [(ReasonCode, &str); 7] = [
+    (ReasonCode::NoCamera, "no camera: "),
+    (ReasonCode::NotACamera, "not a camera: "),
+    (ReasonCode::BadFrames, "broken frames: "),
+    (ReasonCode::Frozen, "frozen: "),
+    (ReasonCode::Dark, "dark: "),
+    (ReasonCode::Covered, "covered: "),
+    (ReasonCode::Turned, "turned: "),
+];
 const PAUSED: &str = "paused, the camera is closed";
 
 /// How the words about the broker begin.
@@ -39,8 +47,10 @@ pub(super) const NO_BROKER: &str = "no broker: ";
 impl fmt::Display for CameraWords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed(why) => write!(f, "{FAILED}{why}"),
-            Self::NotACamera(why) => write!(f, "{NOT_A_CAMERA}{why}"),
+            Self::Trouble(code, why) => {
+                let begins = TROUBLES.iter().find(|(trouble, _)| trouble == code);
+                write!(f, "{}{why}", begins.map_or("", |(_, begin)| begin))
+            }
             Self::Paused => f.write_str(PAUSED),
             Self::Other(words) => f.write_str(words),
         }
@@ -71,14 +81,12 @@ impl StatusLine {
             Some(at) => (&rest[..at], &rest[at + 2..]),
             None => (rest, ""),
         };
-        let camera = if camera == PAUSED {
-            CameraWords::Paused
-        } else if let Some(why) = camera.strip_prefix(FAILED) {
-            CameraWords::Failed(why.to_owned())
-        } else if let Some(why) = camera.strip_prefix(NOT_A_CAMERA) {
-            CameraWords::NotACamera(why.to_owned())
-        } else {
-            CameraWords::Other(camera.to_owned())
+        let mut troubles = TROUBLES.iter();
+        let trouble = troubles.find_map(|(code, begin)| Some((*code, camera.strip_prefix(begin)?)));
+        let camera = match trouble {
+            Some((code, why)) => CameraWords::Trouble(code, why.to_owned()),
+            None if camera == PAUSED => CameraWords::Paused,
+            None => CameraWords::Other(camera.to_owned()),
         };
         Self { identifying, camera, broker: broker.to_owned() }
     }
@@ -92,9 +100,9 @@ mod tests {
 
     fn camera() -> impl Strategy<Value = CameraWords> {
         let why = "[a-z(][a-z;,:? ]{0,40}[a-z)]";
+        let trouble = prop::sample::select(TROUBLES.map(|(code, _)| code).to_vec());
         prop_oneof![
-            why.prop_map(CameraWords::Failed),
-            why.prop_map(CameraWords::NotACamera),
+            (trouble, why).prop_map(|(code, why)| CameraWords::Trouble(code, why)),
             Just(CameraWords::Paused),
             "[0-9]{1,3} frames/s".prop_map(CameraWords::Other),
         ]

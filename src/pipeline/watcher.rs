@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::alarms::Alarms;
+use super::availability::Availability;
+use super::rate::Rate;
 use super::shared::Shared;
 use super::state::CaptureState;
 use super::status::Observation;
+use super::strain::Strain;
 use crate::board;
-use crate::contract::payload::{Counts, Reason, STATUS_INTERVAL};
+use crate::contract::payload::{Reason, STATUS_INTERVAL};
 use crate::control::changes::ControlState;
 use crate::name::Name;
 use crate::publish::Publisher;
@@ -39,7 +42,11 @@ pub struct Watcher {
     started: Duration,
     /// Until when the device makes itself known.
     identify_until: Duration,
+    strain: Strain,
+    /// Of frames looked at.
+    rate: Rate,
     alarms: Alarms,
+    availability: Availability,
     last: Last,
 }
 
@@ -57,8 +64,6 @@ struct Urgent {
 /// What the last look saw.
 #[derive(Default)]
 struct Last {
-    at: Duration,
-    counts: Counts,
     beats: (u64, u64),
     /// What was published last, and when.
     published: Option<(Urgent, Duration)>,
@@ -73,6 +78,7 @@ impl Watcher {
         control: ControlState,
     ) -> Self {
         let started = shared.clock.now().monotonic;
+        let strain = Strain::new(subject.hot_c);
         Self {
             publisher,
             service: Service::default(),
@@ -81,8 +87,11 @@ impl Watcher {
             subject,
             started,
             identify_until: Duration::ZERO,
+            strain,
+            rate: Rate::default(),
             alarms: Alarms::default(),
-            last: Last { at: started, ..Last::default() },
+            availability: Availability::default(),
+            last: Last::default(),
         }
     }
 
@@ -97,11 +106,13 @@ impl Watcher {
     pub fn look(&mut self) -> bool {
         let observation = self.observe();
         self.service.status(&observation.line());
-        let available = matches!(observation.capture, CaptureState::Running(_));
+        let now = observation.at.monotonic;
+        let closed = observation.capture == CaptureState::Paused;
+        let available = self.availability.update(now, observation.delivers(), closed);
         if self.last.available.replace(available) != Some(available) {
             self.publisher.set_camera_available(&self.subject.camera, available);
         }
-        let (now, urgent) = (observation.at.monotonic, self.urgent(&observation));
+        let urgent = self.urgent(&observation);
         let current = self.last.published.as_ref().is_some_and(|(published, at)| {
             *published == urgent && now.saturating_sub(*at) < STATUS_INTERVAL
         });
@@ -112,7 +123,9 @@ impl Watcher {
             }
         }
         let strain = observation.strain.as_deref();
-        for (alarm, words) in self.alarms.look(observation.at, &observation.mqtt, strain) {
+        let tampered = observation.tampered();
+        let raised = self.alarms.look(observation.at, &observation.mqtt, strain, tampered);
+        for (alarm, words) in raised {
             log::error!(message_id = alarm.id(); "{words}");
         }
         self.feed_watchdog();
@@ -131,23 +144,19 @@ impl Watcher {
 
     fn observe(&mut self) -> Observation {
         let (at, counts) = (self.shared.clock.now(), self.shared.counters.read());
-        let elapsed = at.monotonic.saturating_sub(self.last.at).as_secs_f32();
-        let frames = counts.detected - self.last.counts.detected;
-        (self.last.at, self.last.counts) = (at.monotonic, counts);
+        let frames_per_second = self.rate.update(at.monotonic, counts.detected);
         let temperature_c = board::temperature();
-        let hot = temperature_c.is_some_and(|degrees| degrees >= self.subject.hot_c);
-        // The same words for every degree: another reason is published at once.
-        let strain = board::throttled().map(str::to_owned).or_else(|| {
-            hot.then(|| format!("the processor is hotter than {} °C", self.subject.hot_c))
-        });
+        let strain = self.strain.update(at.monotonic, temperature_c, board::throttled());
+        let strain = strain.map(str::to_owned);
         Observation {
             at,
             started: self.started,
             camera: self.subject.camera.to_string(),
             capture: self.shared.capture.borrow().clone(),
+            frames: self.shared.frames.borrow().clone(),
             view: *self.shared.view.borrow(),
             counts,
-            frames_per_second: if elapsed > 0.0 { frames as f32 / elapsed } else { 0.0 },
+            frames_per_second,
             inference: self.shared.counters.last_inference(),
             age: self.shared.counters.last_age(),
             temperature_c,

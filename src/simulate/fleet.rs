@@ -18,6 +18,7 @@ use crate::control::inbox::{self, ControlMessages};
 use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Origin, Recorder, system_randomness};
 use crate::mqtt::credentials::Credentials;
+use crate::pipeline::frame_health::FrameHealth;
 use crate::pipeline::plan::{Identity, about, settled};
 use crate::pipeline::reporter::Reporter;
 use crate::pipeline::shared::Shared;
@@ -149,6 +150,7 @@ impl Device {
         );
         let shared = Shared::new(Arc::clone(&clock), Orders::default());
         shared.capture.send_replace(CaptureState::Running(Open::default()));
+        shared.frames.send_if_modified(FrameHealth::read);
         let subject = Subject {
             camera,
             model: MODEL.to_owned(),

@@ -75,9 +75,12 @@ pub struct Tracker {
     class_count: usize,
     tracks: Vec<Track>,
     next: u64,
-    /// The last frame's time, and how long after the one before it came.
+    /// The latest time that was told, by a frame or without one.
     now: Duration,
-    interval: Duration,
+    /// When the last frame was taken.
+    frame: Option<Duration>,
+    /// How long after the one before it the last frame came.
+    interval: Option<Duration>,
 }
 
 /// A tentative face may be missed this long, a blink of the detector; at low frame
@@ -102,19 +105,23 @@ impl Tracker {
             tracks: Vec::new(),
             next: 1,
             now: Duration::ZERO,
-            interval: Duration::ZERO,
+            frame: None,
+            interval: None,
         }
     }
 
     /// Takes in one frame's detections, most confident first, taken at `now` on the
-    /// monotonic clock; appends what changed. Call it with none as well: faces leave
-    /// by time.
+    /// monotonic clock; appends what changed. Call it for a frame without a face as
+    /// well: it says that nobody was there.
     pub fn update(&mut self, now: Duration, detections: &[Detection], out: &mut Vec<Change>) {
         // A driver that stamps a frame with an older time must not undo what was seen.
         let now = now.max(self.now);
-        self.interval = now - self.now;
         self.now = now;
-        self.leave(now, out);
+        let interval = self.frame.replace(now).map(|last| now.saturating_sub(last));
+        let lost = self.lost(interval);
+        self.interval = interval;
+        let one_and_a_half = interval.unwrap_or_default() * 3 / 2;
+        self.leave(now, lost, TENTATIVE_LOST.max(one_and_a_half).min(lost), out);
         let faces = face::merge(detections, self.class_count);
         self.tracks.iter_mut().for_each(|track| track.motion.predict(now));
         let strong = |face: &Face| face.confidence() >= self.tracking.start_confidence;
@@ -123,6 +130,15 @@ impl Tracker {
         let new = self.associate(now, strong, &mut free, REACH, out);
         self.associate(now, weak, &mut free, 0.0, out);
         new.into_iter().for_each(|face| self.start(now, face, out));
+    }
+
+    /// Time passes without a picture: faces that were not seen for too long leave.
+    /// Nobody was looked for, so a tentative face is not yet missed: below two frames
+    /// a second it would otherwise be forgotten before the next frame could confirm it.
+    pub fn pass(&mut self, now: Duration, out: &mut Vec<Change>) {
+        self.now = self.now.max(now);
+        let lost = self.lost(self.interval);
+        self.leave(self.now, lost, lost, out);
     }
 
     /// Ends every track: the camera is gone or the daemon stops.
@@ -148,10 +164,17 @@ impl Tracker {
         !self.tracks.is_empty()
     }
 
-    /// Lets go of tracks that were not seen for too long.
-    fn leave(&mut self, now: Duration, out: &mut Vec<Change>) {
-        let lost = Duration::from_secs_f32(self.tracking.lost_s);
-        let tentative = TENTATIVE_LOST.max(self.interval * 3 / 2).min(lost);
+    /// How long a confirmed face may stay unseen: `lost_s`, but never so short that
+    /// one frame decides. The last two intervals count by the shorter one, so that a
+    /// single gap between frames does not keep faces that it should end.
+    fn lost(&self, interval: Option<Duration>) -> Duration {
+        let steady = self.interval.zip(interval).map(|(before, last)| before.min(last));
+        Duration::from_secs_f32(self.tracking.lost_s).max(steady.unwrap_or_default() * 3 / 2)
+    }
+
+    /// Lets go of confirmed tracks that were not seen for `lost`, of the others that
+    /// were not seen for `tentative`.
+    fn leave(&mut self, now: Duration, lost: Duration, tentative: Duration, out: &mut Vec<Change>) {
         let mut index = 0;
         while index < self.tracks.len() {
             let track = &self.tracks[index];

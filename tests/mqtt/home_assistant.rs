@@ -248,6 +248,12 @@ fn templates_understand_the_payloads() {
 
     let running = json!(status);
     assert_eq!(rendered("reason", &running), "no_face");
+    assert_eq!(rendered("front_tampering", &running), "OFF");
+    let mut covered = running.clone();
+    covered["reasons"][0]["code"] = "covered".into();
+    assert_eq!(rendered("front_tampering", &covered), "ON");
+    covered["reasons"][0]["camera"] = "back".into();
+    assert_eq!(rendered("front_tampering", &covered), "OFF", "another camera");
     assert_eq!(rendered("active", &running), "on");
     assert_eq!(rendered("frames_per_second", &running), "4.5");
     assert_eq!(rendered("events_lost", &running), "0");

@@ -1,9 +1,7 @@
 //! Real pictures (the public-domain frames of the demonstration), covered, turned and lit
 //! otherwise by the tests; and any pictures at any times.
 
-use std::sync::LazyLock;
-
-use image::{GenericImageView, Rgb, RgbImage, imageops};
+use image::{DynamicImage, GenericImageView, Rgb, RgbImage, imageops};
 use proptest::prelude::*;
 
 use super::*;
@@ -29,29 +27,31 @@ fn scene(picture: &RgbImage) -> Scene {
     Scene::of(&tensor, &SPEC, &letterbox)
 }
 
-/// A frame of the demonstration, at half its size.
 fn frame(number: u32) -> RgbImage {
     let path = format!("{}/tests/demo/frames/{number:03}.jpg", env!("CARGO_MANIFEST_DIR"));
-    image::open(path).expect("a picture of the repository").thumbnail(320, 240).into_rgb8()
+    image::open(path).expect("a picture of the repository").into_rgb8()
+}
+
+fn portrait() -> DynamicImage {
+    let path = format!("{}/models/self-test.jpg", env!("CARGO_MANIFEST_DIR"));
+    image::open(path).expect("a picture of the repository")
 }
 
 /// All round the camera: the portrait's flag, suit, rocket and helmet, in several positions.
-static SURROUNDINGS: LazyLock<RgbImage> = LazyLock::new(|| {
-    let path = format!("{}/models/self-test.jpg", env!("CARGO_MANIFEST_DIR"));
-    let portrait = image::open(path).expect("a picture of the repository");
-    let portrait = portrait.resize_exact(240, 240, imageops::FilterType::Triangle);
-    let mut wide = RgbImage::new(640, 240);
-    let pictures =
-        [(0, portrait.clone()), (240, portrait.rotate90().fliph()), (400, portrait.flipv())];
-    for (x, picture) in pictures {
+fn surroundings() -> RgbImage {
+    let portrait = portrait().resize_exact(480, 480, imageops::FilterType::Triangle);
+    let mut wide = RgbImage::new(1280, 480);
+    for (x, picture) in
+        [(0, portrait.clone()), (480, portrait.rotate90().fliph()), (800, portrait.flipv())]
+    {
         imageops::replace(&mut wide, &picture.into_rgb8(), x, 0);
     }
     wide
-});
+}
 
 /// What the camera is meant to show.
 fn room() -> RgbImage {
-    looking_at(0.0, &SURROUNDINGS)
+    looking_at(0.0, &surroundings())
 }
 
 /// A sensor's noise of a few levels, another in every frame.
@@ -69,8 +69,8 @@ fn noisy(picture: &RgbImage, seed: u32) -> RgbImage {
 
 /// One colour, lit unevenly as cloth or a hand is.
 fn cover(colour: [u8; 3]) -> RgbImage {
-    RgbImage::from_fn(320, 240, |x, y| {
-        let light = 1.0 - 0.5 * (x as f32 / 320.0) - 0.1 * (y as f32 / 240.0);
+    RgbImage::from_fn(640, 480, |x, y| {
+        let light = 1.0 - 0.5 * (x as f32 / 640.0) - 0.1 * (y as f32 / 480.0);
         Rgb(colour.map(|value| (f32::from(value) * light) as u8))
     })
 }
@@ -149,7 +149,7 @@ fn a_camera_that_starts_covered_says_so() {
 #[test]
 fn a_corner_that_the_cover_leaves_free_does_not_hide_it() {
     let mut partly = cover([150, 130, 110]);
-    let free = room().view(0, 0, 60, 55).to_image();
+    let free = room().view(0, 0, 120, 110).to_image();
     imageops::replace(&mut partly, &free, 0, 0);
     assert_eq!(show(&mut Tamper::default(), 0, 60, &partly), [(30, COVERED)]);
 }
@@ -202,7 +202,7 @@ fn a_picture_that_changes_every_ten_seconds_is_not_frozen() {
 #[test]
 fn a_black_or_blank_picture_is_not_frozen() {
     for value in [0, 255] {
-        let blank = scene(&RgbImage::from_pixel(320, 240, Rgb([value; 3])));
+        let blank = scene(&RgbImage::from_pixel(640, 480, Rgb([value; 3])));
         let changes = play(&mut Tamper::default(), 0, 120, |_| blank.clone());
         assert!(changes.iter().all(|(_, found)| *found != FROZEN), "{changes:?}");
     }
@@ -210,23 +210,23 @@ fn a_black_or_blank_picture_is_not_frozen() {
 
 #[test]
 fn a_camera_that_was_turned_is_noticed_and_so_is_its_return() {
-    let wide = &*SURROUNDINGS;
+    let wide = surroundings();
     for (before, after) in [(0.0, 0.5), (0.0, 1.0), (0.9, 0.2), (0.5, 1.0)] {
         let mut tamper = Tamper::default();
-        assert_eq!(show(&mut tamper, 0, 60, &looking_at(before, wide)), []);
-        let changes = show(&mut tamper, 60, 60, &looking_at(after, wide));
+        assert_eq!(show(&mut tamper, 0, 60, &looking_at(before, &wide)), []);
+        let changes = show(&mut tamper, 60, 60, &looking_at(after, &wide));
         assert_eq!(changes, [(90, TURNED)], "from {before} to {after}");
-        let changes = show(&mut tamper, 120, 60, &looking_at(before, wide));
+        let changes = show(&mut tamper, 120, 60, &looking_at(before, &wide));
         assert_eq!(changes, [(125, FREE)], "from {before} to {after}");
     }
 }
 
 #[test]
 fn a_nudge_is_no_turn() {
-    let wide = &*SURROUNDINGS;
+    let wide = surroundings();
     let mut tamper = Tamper::default();
-    show(&mut tamper, 0, 60, &looking_at(0.3, wide));
-    assert_eq!(show(&mut tamper, 60, 120, &looking_at(0.31, wide)), []);
+    show(&mut tamper, 0, 60, &looking_at(0.3, &wide));
+    assert_eq!(show(&mut tamper, 60, 120, &looking_at(0.31, &wide)), []);
 }
 
 #[test]
@@ -268,16 +268,16 @@ fn another_light_is_no_turn() {
 /// The portrait, so near that it hides six tenths of the room.
 #[test]
 fn somebody_close_before_the_lens_is_no_turn_and_no_cover() {
-    let portrait = frame(30).view(50, 0, 215, 215).to_image();
+    let portrait = frame(30).view(100, 0, 430, 430).to_image();
     let close = |x: i64| {
         let mut picture = room();
-        imageops::replace(&mut picture, &portrait, x, 25);
+        imageops::replace(&mut picture, &portrait, x, 50);
         picture
     };
     let mut tamper = Tamper::default();
     show(&mut tamper, 0, 60, &room());
-    assert_eq!(show(&mut tamper, 60, 300, &close(50)), []);
-    let moving: Vec<Scene> = (0..40).map(|step| scene(&noisy(&close(step * 5 / 2), 1))).collect();
+    assert_eq!(show(&mut tamper, 60, 300, &close(100)), []);
+    let moving: Vec<Scene> = (0..40).map(|step| scene(&noisy(&close(step * 5), 1))).collect();
     assert_eq!(play(&mut tamper, 360, 300, |frame| moving[frame as usize % 40].clone()), []);
     assert_eq!(show(&mut tamper, 660, 60, &room()), []);
 }
@@ -295,19 +295,19 @@ fn somebody_who_smiles_in_changing_light_is_no_alarm() {
 
 #[test]
 fn a_turn_that_lasts_an_hour_or_is_accepted_is_right() {
-    let wide = &*SURROUNDINGS;
+    let wide = surroundings();
     let mut tamper = Tamper::default();
-    show(&mut tamper, 0, 60, &looking_at(0.0, wide));
-    let changes = show(&mut tamper, 60, 3700, &looking_at(1.0, wide));
+    show(&mut tamper, 0, 60, &looking_at(0.0, &wide));
+    let changes = show(&mut tamper, 60, 3700, &looking_at(1.0, &wide));
     assert_eq!(changes, [(90, TURNED), (3690, FREE)]);
-    assert_eq!(show(&mut tamper, 3760, 60, &looking_at(0.0, wide)), [], "known as well");
+    assert_eq!(show(&mut tamper, 3760, 60, &looking_at(0.0, &wide)), [], "known as well");
     let mut tamper = Tamper::default();
-    show(&mut tamper, 0, 60, &looking_at(0.0, wide));
-    show(&mut tamper, 60, 60, &looking_at(1.0, wide));
+    show(&mut tamper, 0, 60, &looking_at(0.0, &wide));
+    show(&mut tamper, 60, 60, &looking_at(1.0, &wide));
     assert_eq!(tamper.found(), TURNED);
     tamper.accept();
     assert_eq!(tamper.found(), FREE);
-    assert_eq!(show(&mut tamper, 120, 120, &looking_at(1.0, wide)), []);
+    assert_eq!(show(&mut tamper, 120, 120, &looking_at(1.0, &wide)), []);
 }
 
 #[test]
@@ -319,13 +319,6 @@ fn what_began_before_a_pause_has_not_lasted() {
     assert_eq!(show(&mut tamper, 220, 20, &cover([200, 200, 200])), [(230, COVERED)]);
 }
 
-static PICTURES: LazyLock<[Scene; 6]> = LazyLock::new(|| {
-    let free = [room(), looking_at(1.0, &SURROUNDINGS), frame(30)];
-    let blank = [cover([90, 90, 90]), cover([5, 5, 5]), RgbImage::from_pixel(3, 2, Rgb([255; 3]))];
-    let mut pictures = free.into_iter().chain(blank);
-    std::array::from_fn(|_| scene(&pictures.next().expect("six")))
-});
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     /// Whatever comes, at whatever times: nothing breaks, the same leads to the same, and
@@ -334,6 +327,10 @@ proptest! {
     fn any_pictures_at_any_times_are_followed(
         steps in proptest::collection::vec((0u8..6, 0u64..40_000), 1..120),
     ) {
+        let pictures = [
+            room(), cover([90, 90, 90]), cover([5, 5, 5]), looking_at(1.0, &surroundings()), frame(30),
+            RgbImage::from_pixel(3, 2, Rgb([255; 3])),
+        ].map(|picture| scene(&picture));
         let (mut one, mut two) = (Tamper::default(), Tamper::default());
         let (mut now, mut began) = (Duration::ZERO, Duration::ZERO);
         let mut last = (None, 7);
@@ -342,8 +339,8 @@ proptest! {
             if picture != last.1 {
                 began = now;
             }
-            let found = one.observe(&PICTURES[usize::from(picture)], now);
-            prop_assert_eq!(found, two.observe(&PICTURES[usize::from(picture)], now));
+            let found = one.observe(&pictures[usize::from(picture)], now);
+            prop_assert_eq!(found, two.observe(&pictures[usize::from(picture)], now));
             if found.is_some() && last.0.is_none() {
                 let least = if found == FROZEN { FROZEN_FOR } else { Duration::ZERO };
                 prop_assert!(now - began >= least);

@@ -1,0 +1,129 @@
+//! What becomes of a camera that somebody covers, turns or freezes: real pictures, as the
+//! daemon looks at them with the committed model, in the time of the frames.
+
+use std::path::Path;
+use std::time::Duration;
+
+use expressiond::attention::pace::{Pace, Settings as PaceSettings};
+use expressiond::attention::tamper::Tampering;
+use expressiond::attention::{Attention, Sight};
+use expressiond::clock::{Clock, SystemClock};
+use expressiond::detector::{Detector, Settings};
+use expressiond::geometry::Size;
+use expressiond::pixels::frame::{Frame, PixelFormat};
+use image::{Rgb, RgbImage, imageops};
+
+/// Between two frames of a slow camera: each is at least glanced at.
+const FRAME: Duration = Duration::from_millis(250);
+
+/// What is round the camera, 1280x480: the public-domain portrait beside itself, turned.
+fn surroundings() -> RgbImage {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/self-test.jpg");
+    let portrait = image::open(path).unwrap();
+    let portrait = portrait.resize_exact(480, 480, imageops::FilterType::Triangle);
+    let mut wide = RgbImage::new(1280, 480);
+    let beside =
+        [(0, portrait.clone()), (480, portrait.rotate90().fliph()), (800, portrait.flipv())];
+    for (x, picture) in beside {
+        imageops::replace(&mut wide, &picture.into_rgb8(), x, 0);
+    }
+    wide
+}
+
+/// What the camera is meant to show.
+fn room() -> RgbImage {
+    imageops::crop_imm(&surroundings(), 0, 0, 640, 480).to_image()
+}
+
+fn elsewhere() -> RgbImage {
+    imageops::crop_imm(&surroundings(), 640, 0, 640, 480).to_image()
+}
+
+/// One camera, frame by frame.
+struct Scenario {
+    attention: Attention,
+    now: Duration,
+    number: u32,
+}
+
+impl Scenario {
+    fn start() -> Self {
+        let detector = Detector::load(&Settings::default()).unwrap();
+        // It mostly glances, as at an empty room.
+        let pace = PaceSettings { idle_after_s: 1.0, idle_look_s: 30.0, ..PaceSettings::default() };
+        let attention = Attention::new(detector, Some(Pace::new(pace)));
+        Self { attention, now: Duration::from_secs(1), number: 0 }
+    }
+
+    /// Shows a picture for so many seconds, with a sensor's noise or without. Returns what
+    /// was said, without repetitions.
+    fn show(&mut self, picture: &RgbImage, seconds: u32, noise: bool) -> Vec<Option<Tampering>> {
+        let mut said = Vec::new();
+        for _ in 0..seconds * 4 {
+            let frame = self.frame(picture, noise);
+            let sight = self.attention.see(&frame, self.now, false, false, &mut Vec::new());
+            match sight.unwrap() {
+                Sight::Passed => {}
+                Sight::Glanced(seen) | Sight::Looked(seen, _) => said.push(seen.tampering),
+            }
+            self.now += FRAME;
+        }
+        said.dedup();
+        said
+    }
+
+    fn frame(&mut self, picture: &RgbImage, noise: bool) -> Frame {
+        self.number += 1;
+        let number = self.number;
+        let mut data = picture.as_raw().clone();
+        if noise {
+            for (value, at) in data.iter_mut().zip(0_u32..) {
+                let random = at.wrapping_mul(2_654_435_761).wrapping_add(number * 40_503) >> 13;
+                *value = value.saturating_add((random % 7) as u8).saturating_sub(3);
+            }
+        }
+        let size = Size::new(picture.width(), picture.height());
+        Frame { data, format: PixelFormat::Rgb24, size, ..Frame::empty(SystemClock.now()) }
+    }
+}
+
+#[test]
+fn a_cloth_over_the_lens_of_any_colour_is_told_and_passes() {
+    let (room, mut scenario) = (room(), Scenario::start());
+    assert_eq!(scenario.show(&room, 10, true), [None]);
+    for colour in [Rgb([230, 228, 220]), Rgb([40, 90, 200])] {
+        let cloth = RgbImage::from_pixel(room.width(), room.height(), colour);
+        assert_eq!(scenario.show(&cloth, 20, true), [None], "a hand that adjusts it");
+        assert_eq!(scenario.show(&cloth, 20, true), [None, Some(Tampering::Covered)]);
+        assert_eq!(scenario.show(&room, 10, true), [Some(Tampering::Covered), None]);
+    }
+}
+
+#[test]
+fn a_picture_that_stands_still_is_told_and_passes() {
+    let (room, mut scenario) = (room(), Scenario::start());
+    assert_eq!(scenario.show(&room, 10, true), [None]);
+    assert_eq!(scenario.show(&room, 50, false), [None]);
+    assert_eq!(scenario.show(&room, 20, false), [None, Some(Tampering::Frozen)]);
+    assert_eq!(scenario.show(&room, 10, true), [Some(Tampering::Frozen), None]);
+}
+
+#[test]
+fn a_camera_that_is_turned_is_told_and_passes() {
+    let (room, elsewhere, mut scenario) = (room(), elsewhere(), Scenario::start());
+    assert_eq!(scenario.show(&room, 60, true), [None]);
+    assert_eq!(scenario.show(&elsewhere, 20, true), [None]);
+    assert_eq!(scenario.show(&elsewhere, 20, true), [None, Some(Tampering::Turned)]);
+    assert_eq!(scenario.show(&room, 10, true), [Some(Tampering::Turned), None]);
+    assert_eq!(scenario.show(&elsewhere, 60, true), [None, Some(Tampering::Turned)]);
+}
+
+#[test]
+fn recorded_pictures_may_stand_still_but_not_be_empty() {
+    let (room, mut scenario) = (room(), Scenario::start());
+    let detector = Detector::load(&Settings::default()).unwrap();
+    scenario.attention = Attention::new(detector, None);
+    assert_eq!(scenario.show(&room, 70, false), [None]);
+    let cloth = RgbImage::from_pixel(room.width(), room.height(), Rgb([230, 228, 220]));
+    assert_eq!(scenario.show(&cloth, 40, false), [None, Some(Tampering::Covered)]);
+}
