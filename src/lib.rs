@@ -7,6 +7,7 @@
 //! `docs/design/architecture.md` follows one frame all the way.
 
 #![forbid(unsafe_code)]
+#![warn(missing_docs, unreachable_pub)]
 
 pub mod alarm;
 pub mod annotate;

@@ -23,10 +23,15 @@ pub struct Settings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
+    /// What ends the daemon or loses something.
     Error,
+    /// What works less well than it could.
     Warn,
+    /// Events, and what begins and ends.
     Info,
+    /// Also what is told for each frame.
     Debug,
+    /// Also what libraries tell.
     Trace,
 }
 

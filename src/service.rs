@@ -35,6 +35,7 @@ impl Service {
         }
     }
 
+    /// Tells systemd that the daemon ends (`STOPPING=1`).
     pub fn stopping(&self) {
         notify(&[NotifyState::Stopping]);
     }

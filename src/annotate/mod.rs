@@ -1,7 +1,7 @@
 //! Pictures with boxes and labels drawn on them, for people.
 
-pub mod drawing;
-pub mod gallery;
-pub mod snapshot;
+pub(crate) mod drawing;
+pub(crate) mod gallery;
+pub(crate) mod snapshot;
 
 pub use drawing::{Mark, draw, make_folder};

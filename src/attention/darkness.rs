@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// Pictures whose brightest tenth is darker than this share of full scale show hardly
 /// anything to a person either.
-pub const DARK: f32 = 0.1;
+pub(crate) const DARK: f32 = 0.1;
 /// A picture that was dark is not dark any more from here on: without a gap between the two
 /// a room at the limit would be told dark and not dark with every frame.
 const NOT_DARK: f32 = 0.13;
@@ -27,7 +27,7 @@ const LONGEST: Duration = Duration::from_secs(3600);
 
 /// Follows the light, frame by frame. All times are on the monotonic clock.
 #[derive(Clone, Debug)]
-pub struct Darkness {
+pub(crate) struct Darkness {
     /// Whether a face can be found; none before the first picture.
     dark: Option<bool>,
     /// Since when pictures have said otherwise.
@@ -57,7 +57,7 @@ impl Default for Darkness {
 impl Darkness {
     /// Whether longer exposures are wanted after a frame of `now`, of which only a tenth
     /// is brighter than `highlights`, 0 to 1.
-    pub fn saw(&mut self, now: Duration, highlights: f32) -> bool {
+    pub(crate) fn saw(&mut self, now: Duration, highlights: f32) -> bool {
         self.follow(now, highlights);
         let against = if self.low { highlights >= LIT } else { highlights < DARK };
         if !against {
@@ -77,7 +77,7 @@ impl Darkness {
     }
 
     /// Whether the pictures so far were too dark to find a face.
-    pub fn is_dark(&self) -> bool {
+    pub(crate) fn is_dark(&self) -> bool {
         self.dark.unwrap_or(false)
     }
 

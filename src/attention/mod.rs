@@ -2,7 +2,7 @@
 //! it over, to glance at it for motion, or to look for faces; and says whether the
 //! picture is one in which faces can be found.
 
-pub mod darkness;
+pub(crate) mod darkness;
 pub mod pace;
 pub mod tamper;
 
@@ -39,8 +39,10 @@ pub struct Conditions {
     pub tampering: Option<Tampering>,
 }
 
+/// Decides for each frame whether it is looked at, and looks.
 #[derive(Debug)]
 pub struct Attention {
+    /// What looks at a frame.
     pub detector: Detector,
     /// None looks at every frame.
     pace: Option<Pace>,

@@ -94,6 +94,7 @@ pub struct Pace {
 }
 
 impl Pace {
+    /// Nothing was looked at yet: the first frame is.
     pub fn new(settings: Settings) -> Self {
         Self { settings, due: None, looked: None, lively: None }
     }
@@ -151,6 +152,7 @@ impl Pace {
         self.settings.max_fps = max_fps;
     }
 
+    /// What is in force.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }

@@ -25,15 +25,25 @@ pub const DEFAULT_FILE: &str = "/etc/expressiond/expressiond.toml";
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// Section `[device]`.
     pub device: identity::Settings,
+    /// Section `[camera]`.
     pub camera: source::Settings,
+    /// Section `[pace]`.
     pub pace: attention::pace::Settings,
+    /// Section `[model]`.
     pub model: detector::Settings,
+    /// Section `[tracking]`.
     pub tracking: tracks::TrackingSettings,
+    /// Section `[expression]`.
     pub expression: tracks::ExpressionSettings,
+    /// Section `[mqtt]`.
     pub mqtt: mqtt::Settings,
+    /// Section `[home_assistant]`.
     pub home_assistant: home_assistant::Settings,
+    /// Section `[snapshots]`.
     pub snapshots: annotate::snapshot::Settings,
+    /// Section `[log]`.
     pub log: logging::Settings,
 }
 

@@ -12,11 +12,12 @@ use crate::storage::Worker;
 
 /// What was changed and what is in force of it, as the status tells.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ControlState {
+pub(crate) struct ControlState {
     /// The groups that the device belongs to, the one whose word counts most last.
     pub groups: Vec<String>,
     /// Numbers set by a command.
     pub runtime: Tuning,
+    /// What the settings file, groups and commands make together.
     pub in_force: InForce,
 }
 

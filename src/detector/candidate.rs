@@ -7,7 +7,9 @@ use crate::geometry::Rect;
 /// A box as the network gives it, in pixels of its input.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Candidate {
+    /// Index into the model's class list.
     pub class: usize,
+    /// 0 to 1.
     pub confidence: f32,
     /// Left, top, right, bottom.
     pub edges: [f32; 4],

@@ -11,7 +11,7 @@ use super::sidecar::SideCar;
 
 /// Where a model may come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ModelOrigin {
+pub(super) enum ModelOrigin {
     /// With the program, or named by its owner.
     Own,
     /// From a package of its own, which has to be signed.
@@ -20,7 +20,7 @@ pub enum ModelOrigin {
 
 /// A model that may be taken; nothing of it is checked yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModelFile {
+pub(super) struct ModelFile {
     pub path: PathBuf,
     pub origin: ModelOrigin,
     /// Unknown where the side-car cannot be read.
@@ -29,13 +29,13 @@ pub struct ModelFile {
 
 impl ModelFile {
     /// The one that `model.path` names.
-    pub fn named(path: &Path) -> Self {
+    pub(super) fn named(path: &Path) -> Self {
         Self { path: path.to_owned(), origin: ModelOrigin::Own, version: None }
     }
 }
 
 /// The models called `settings.name`, newest first; of equal versions the program's own.
-pub fn entries(settings: &Settings) -> Vec<ModelFile> {
+pub(super) fn entries(settings: &Settings) -> Vec<ModelFile> {
     let mut entries: Vec<ModelFile> = own(&settings.name).into_iter().collect();
     entries.extend(packaged(settings));
     entries.sort_by_key(|entry| Reverse(entry.version.clone()));
@@ -44,7 +44,7 @@ pub fn entries(settings: &Settings) -> Vec<ModelFile> {
 
 /// Where models that come with the program stand: the working directory's `models`,
 /// beside the program, or where packages put it.
-pub fn folders() -> [PathBuf; 3] {
+pub(super) fn folders() -> [PathBuf; 3] {
     let program = std::env::current_exe().unwrap_or_default();
     let installed = program.parent().unwrap_or(Path::new("")).join("../share/expressiond/models");
     ["models".into(), installed, "/usr/share/expressiond/models".into()]

@@ -6,7 +6,7 @@ use super::{Candidate, ModelError};
 use crate::geometry::Size;
 
 /// Numbers of a row.
-pub const COLUMNS: usize = 6;
+pub(super) const COLUMNS: usize = 6;
 
 /// A coordinate up to here is a share of the input's side. A box all of whose coordinates
 /// are that small in pixels would be two pixels large, which no face is.
@@ -18,7 +18,7 @@ const NEARLY: f32 = 0.01;
 
 /// Shape of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EndToEnd {
+pub(super) struct EndToEnd {
     /// Boxes at most; those that there are not have a confidence of 0.
     pub rows: usize,
     /// True: `[1, 6, rows]`; false: `[1, rows, 6]`.
@@ -36,7 +36,7 @@ impl EndToEnd {
 /// # Errors
 ///
 /// A row that cannot be one of this layout: it shows that the file has another.
-pub fn decode<T: Sample>(
+pub(super) fn decode<T: Sample>(
     head: EndToEnd,
     values: Values<'_, T>,
     class_count: usize,

@@ -7,7 +7,7 @@ use crate::geometry::Size;
 
 /// Shape of the output, and what its boxes are measured in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Flat {
+pub(super) struct Flat {
     pub anchors: usize,
     /// True: `[1, 4 + classes, anchors]`; false: `[1, anchors, 4 + classes]`.
     pub channels_first: bool,
@@ -16,7 +16,7 @@ pub struct Flat {
 
 /// What centre and size of a box are measured in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
+pub(super) enum Unit {
     /// Shares of the input's width and height.
     Share,
     /// Pixels of the input.
@@ -34,7 +34,7 @@ impl Flat {
 }
 
 /// Appends the anchors whose class confidence is at least `floor`.
-pub fn decode<T: Sample>(
+pub(super) fn decode<T: Sample>(
     flat: Flat,
     values: Values<'_, T>,
     class_count: usize,
@@ -67,7 +67,11 @@ pub fn decode<T: Sample>(
 }
 
 /// The largest width or height among all boxes, as the file has them.
-pub fn largest_side<T: Sample>(flat: Flat, values: Values<'_, T>, class_count: usize) -> f32 {
+pub(super) fn largest_side<T: Sample>(
+    flat: Flat,
+    values: Values<'_, T>,
+    class_count: usize,
+) -> f32 {
     let sides = (0..flat.anchors).flat_map(|anchor| {
         [2, 3].map(|channel| values.real(flat.index(channel, anchor, class_count)))
     });

@@ -11,7 +11,7 @@ use crate::geometry::Size;
 
 /// How the outputs are to be decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Head {
+pub(super) enum Head {
     /// Levels, and bins of each side's distribution.
     Raw {
         levels: Vec<Level>,
@@ -23,7 +23,7 @@ pub enum Head {
 
 impl Head {
     /// The layout's name in a side-car.
-    pub fn layout(&self) -> Layout {
+    pub(super) fn layout(&self) -> Layout {
         match self {
             Self::Raw { .. } => Layout::RawDfl,
             Self::Flat(_) => Layout::Flat,
@@ -44,7 +44,7 @@ const STRIDES: [&[usize]; 3] = [&[8, 16, 32], &[4, 8, 16, 32], &[8, 16, 32, 64]]
 const MOST_ROWS: usize = 1000;
 
 /// The picture size of an input `[1, height, width, 3]`.
-pub fn input_size(input: &TensorInfo) -> Result<Size, ModelError> {
+pub(super) fn input_size(input: &TensorInfo) -> Result<Size, ModelError> {
     match input.shape[..] {
         [1, height, width, 3] if width > 0 && height > 0 && width <= 4096 && height <= 4096 => {
             Ok(Size::new(width as u32, height as u32))
@@ -58,7 +58,7 @@ pub fn input_size(input: &TensorInfo) -> Result<Size, ModelError> {
 
 /// Recognises the layout of `outputs` for `class_count` classes; `claim` is the layout
 /// that the file or its side-car names, if one does.
-pub fn recognise(
+pub(super) fn recognise(
     outputs: &[TensorInfo],
     input: Size,
     class_count: usize,

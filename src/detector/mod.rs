@@ -47,6 +47,7 @@ pub struct Detection {
     pub class: usize,
     /// 0 to 1.
     pub confidence: f32,
+    /// Where the face is.
     pub rect: Rect,
 }
 
@@ -55,11 +56,16 @@ pub struct Detection {
 pub struct ModelInfo {
     /// `name@version+sha`, for events: what exactly saw this.
     pub id: String,
+    /// Its name in the side-car, or the file's.
     pub name: String,
+    /// Its version in the side-car, or 0.
     pub version: String,
+    /// The `.tflite` file.
     #[serde(serialize_with = "crate::paths::as_text")]
     pub path: PathBuf,
+    /// Of that file, in hexadecimal.
     pub sha256: String,
+    /// How its outputs are read.
     pub layout: Layout,
     /// In the order of the class numbers.
     pub classes: Vec<String>,
@@ -82,7 +88,9 @@ pub struct ModelInfo {
 /// One face of the self-test, as this machine saw it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Seen {
+    /// Name of the class.
     pub class: String,
+    /// 0 to 1.
     pub confidence: f32,
     /// What the side-car demands at least.
     pub min_confidence: f32,

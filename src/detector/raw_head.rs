@@ -12,11 +12,13 @@ use super::sample::{Sample, Values};
 pub struct Level {
     /// Cells from top to bottom, and from left to right.
     pub rows: usize,
+    /// Cells from left to right.
     pub columns: usize,
     /// Input pixels from one cell to the next.
     pub stride: usize,
     /// Output tensor indices.
     pub boxes: usize,
+    /// Index of the output tensor with the class logits.
     pub classes: usize,
 }
 

@@ -62,11 +62,14 @@ quantized_sample!(u8);
 /// A tensor's numbers and their meaning.
 #[derive(Clone, Copy, Debug)]
 pub struct Values<'a, T> {
+    /// As the tensor stores them.
     pub data: &'a [T],
+    /// What they mean.
     pub quantization: Quantization,
 }
 
 impl<T: Sample> Values<'_, T> {
+    /// The number at `index`, which must be below `data.len()`.
     pub fn real(&self, index: usize) -> f32 {
         self.data[index].real(self.quantization)
     }
@@ -75,12 +78,16 @@ impl<T: Sample> Values<'_, T> {
 /// An output tensor in its own type.
 #[derive(Clone, Copy, Debug)]
 pub enum Output<'a> {
+    /// Quantized, signed.
     Int8(Values<'a, i8>),
+    /// Quantized, unsigned.
     UInt8(Values<'a, u8>),
+    /// Not quantized.
     Float32(Values<'a, f32>),
 }
 
 impl<'a> Output<'a> {
+    /// The numbers of `tensor`, which `info` describes.
     pub fn of(tensor: &'a Tensor<'a>, info: &TensorInfo) -> Self {
         let quantization = info.quantization;
         match info.dtype {

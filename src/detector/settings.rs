@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sidecar::{PLAIN, plain};
 
+/// Section `[model]`: which model runs, and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {

@@ -15,15 +15,20 @@ pub const SCHEMA: u32 = 1;
 /// What the daemon needs, and what it only shows to people.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SideCar {
+    /// [`SCHEMA`].
     pub schema: u32,
     /// Letters, digits, `.`, `_`, `-`: part of the model id in every event.
     pub name: String,
+    /// Semantic version, by which the newest of a name is found.
     pub version: String,
+    /// What the model is for.
     #[serde(default)]
     pub task: Task,
+    /// How its outputs are read.
     pub layout: Layout,
     /// In the order of the class tensors' channels.
     pub classes: Vec<String>,
+    /// What it must be given.
     pub input: Input,
     /// Per class the confidence from which a box counts, 0 to 1.
     pub thresholds: BTreeMap<String, f32>,
@@ -34,6 +39,7 @@ pub struct SideCar {
     pub outputs: Vec<OutputClaim>,
     /// Of the `.tflite`, in hexadecimal.
     pub sha256: String,
+    /// What it must see; may be left out, except in packages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub self_test: Option<SelfTest>,
     /// All other keys: training, data, metrics, licence. Shown, never acted on.
@@ -45,10 +51,12 @@ pub struct SideCar {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Task {
+    /// It finds faces and classifies them.
     #[default]
     Detect,
 }
 
+/// How the outputs of a model are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layout {
@@ -63,6 +71,7 @@ pub enum Layout {
 /// Order of a pixel's three numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Color {
+    /// Red, green, blue.
     #[default]
     #[serde(rename = "RGB")]
     Rgb,
@@ -71,13 +80,19 @@ pub enum Color {
 /// The input tensor, as a cross-check of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Input {
+    /// In pixels.
     pub width: u32,
+    /// In pixels.
     pub height: u32,
+    /// Type of its numbers.
     pub dtype: Dtype,
+    /// Of a quantized input; see [`Quantization`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<f32>,
+    /// Of a quantized input; see [`Quantization`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zero_point: Option<i32>,
+    /// Order of a pixel's numbers.
     #[serde(default)]
     pub color: Color,
 }
@@ -87,10 +102,14 @@ pub struct Input {
 pub struct OutputClaim {
     /// Its place among the file's outputs, from 0.
     pub tensor_index: usize,
+    /// Lengths of its dimensions; the first is the batch, 1.
     pub shape: Vec<usize>,
+    /// Type of its numbers.
     pub dtype: Dtype,
+    /// Of a quantized output; see [`Quantization`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<f32>,
+    /// Of a quantized output; see [`Quantization`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zero_point: Option<i32>,
     /// Role, stride, name: shown, never acted on.
@@ -103,15 +122,19 @@ pub struct OutputClaim {
 pub struct SelfTest {
     /// A file name in the model's folder.
     pub picture: String,
+    /// One for each face in it.
     pub expect: Vec<Expected>,
 }
 
+/// A face that the model must see.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Expected {
+    /// One of the side-car's classes.
     pub class: String,
     /// Left, top, right, bottom in pixels of the picture.
     #[serde(rename = "box")]
     pub edges: [f32; 4],
+    /// The least confidence that passes, 0 to 1.
     pub min_confidence: f32,
 }
 

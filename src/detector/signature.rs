@@ -17,7 +17,7 @@ const ED25519_HEADER: [u8; 12] =
     [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// Where the signature of a model stands: the same name, ending in `.sig`.
-pub fn path_of(model: &Path) -> PathBuf {
+pub(super) fn path_of(model: &Path) -> PathBuf {
     model.with_extension("sig")
 }
 
@@ -28,7 +28,7 @@ pub fn path_of(model: &Path) -> PathBuf {
 ///
 /// No signature, none of a key that is known, or a key file that cannot be read: what
 /// cannot be checked is not trusted.
-pub fn check(model: &Path, side_car: &[u8], keys: &Path) -> Result<(), ModelError> {
+pub(super) fn check(model: &Path, side_car: &[u8], keys: &Path) -> Result<(), ModelError> {
     let path = path_of(model);
     let signature = std::fs::read(&path).map_err(|error| match error.kind() {
         ErrorKind::NotFound => ModelError::Unsigned(path),

@@ -13,8 +13,11 @@ use crate::pixels::tensor::TensorBuffer;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dtype {
+    /// -128 to 127, quantized.
     Int8,
+    /// 0 to 255, quantized.
     UInt8,
+    /// IEEE 754, not quantized.
     Float32,
 }
 
@@ -22,17 +25,22 @@ pub enum Dtype {
 /// scale 1 and zero point 0.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Quantization {
+    /// The real difference between two neighbouring integers.
     pub scale: f32,
+    /// The integer that means 0.
     pub zero_point: i32,
 }
 
 /// A tensor as the file declares it.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct TensorInfo {
+    /// As the exporter called it; may be empty.
     pub name: String,
     /// Lengths of its dimensions; the first is the batch, 1.
     pub shape: Vec<usize>,
+    /// Type of its numbers.
     pub dtype: Dtype,
+    /// What its integers mean.
     pub quantization: Quantization,
 }
 
@@ -50,7 +58,9 @@ const SLOWER: &str = "inference runs on plain kernels, several times slower";
 /// Owns an interpreter. Used by one thread at a time.
 pub struct Engine {
     interpreter: Interpreter<'static>,
+    /// The one input.
     pub input: TensorInfo,
+    /// In the file's order.
     pub outputs: Vec<TensorInfo>,
     /// Whether XNNPACK's kernels run.
     pub xnnpack: bool,

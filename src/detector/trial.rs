@@ -16,7 +16,7 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// Runs `expressiond model verify` on it. What that refuses is no error here: whoever
 /// loads the model meets the same reason, in better words.
-pub fn run(model: &Path, threads: usize) -> Result<(), ModelError> {
+pub(super) fn run(model: &Path, threads: usize) -> Result<(), ModelError> {
     // Not the program's path: after an upgrade another program stands there.
     let mut command = Command::new("/proc/self/exe");
     command.args(["model", "verify", "--config", "/dev/null", "--threads", &threads.to_string()]);

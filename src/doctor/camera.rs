@@ -36,7 +36,7 @@ const TAMPERED: &str = "look at the camera; docs/guide/cameras.md has what each 
 
 /// Opens the camera as the daemon would. One that our own daemon has, or that its owner
 /// has closed, is left alone.
-pub fn camera(
+pub(super) fn camera(
     config: &Config,
     detector: Option<Detector>,
     running: Option<&Running>,

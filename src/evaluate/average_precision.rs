@@ -12,7 +12,9 @@ pub const MOST: usize = 100;
 /// One picture's detections (most confident first) and labels.
 #[derive(Clone, Debug, Default)]
 pub struct PictureResult {
+    /// Most confident first.
     pub found: Vec<Detection>,
+    /// In any order.
     pub truth: Vec<Truth>,
 }
 
@@ -21,6 +23,7 @@ pub struct PictureResult {
 pub struct Curve {
     /// Confidence, and whether it hit a face that no other had hit.
     pub points: Vec<(f32, bool)>,
+    /// Labelled faces of the class.
     pub faces: usize,
 }
 

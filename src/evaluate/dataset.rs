@@ -49,8 +49,10 @@ pub struct DataSet {
 /// A file of a set that could not be used, and why.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct LeftOut {
+    /// The file.
     #[serde(serialize_with = "crate::paths::as_text")]
     pub file: PathBuf,
+    /// Why it could not be used.
     pub reason: String,
 }
 

@@ -13,6 +13,7 @@ use crate::geometry::Rect;
 /// One labelled face.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Truth {
+    /// Index into the model's class list.
     pub class: usize,
     /// In pixels of the picture.
     pub rect: Rect,

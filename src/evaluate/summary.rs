@@ -9,6 +9,7 @@ use super::dataset::LeftOut;
 /// All numbers of one evaluation.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
+    /// `name@version+sha`.
     pub model: String,
     /// Pictures measured.
     pub images: usize,
@@ -17,9 +18,13 @@ pub struct Summary {
     pub map50: Option<f32>,
     /// The same, averaged over IoU 0.50 to 0.95.
     pub map50_95: Option<f32>,
+    /// None where no face is labelled.
     pub best_f1: Option<BestF1>,
+    /// In the model's order.
     pub classes: Vec<ClassScore>,
+    /// At the shipped thresholds.
     pub confusion: Confusion,
+    /// In the pictures without a face.
     pub false_alarms: FalseAlarms,
     /// mAP@0.5 of the pictures whose names share a prefix, where there are several
     /// prefixes.
@@ -33,13 +38,16 @@ pub struct Summary {
 /// Where the mean F1 of the classes that are labelled is highest, both 0 to 1.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct BestF1 {
+    /// The mean F1.
     pub value: f32,
+    /// The confidence from which detections count there.
     pub confidence: f32,
 }
 
 /// One class of the model.
 #[derive(Clone, Debug, Serialize)]
 pub struct ClassScore {
+    /// The class.
     pub name: String,
     /// Labelled faces of it.
     pub faces: usize,
@@ -52,9 +60,13 @@ pub struct ClassScore {
 /// F1.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Scores {
+    /// Share of its detections that hit a face of the class.
     pub precision: f32,
+    /// Share of its faces that were found.
     pub recall: f32,
+    /// Average precision at IoU 0.5.
     pub ap50: f32,
+    /// Harmonic mean of precision and recall.
     pub f1: f32,
 }
 
@@ -68,14 +80,18 @@ fn with_nulls<S: Serializer>(scores: &Option<Scores>, serializer: S) -> Result<S
 /// Rows are what is there, columns what was said; the last of each is "nothing".
 #[derive(Clone, Debug, Serialize)]
 pub struct Confusion {
+    /// Names of the rows and columns: the classes, then "nothing".
     pub labels: Vec<String>,
+    /// Rows of counts, in the order of `labels`.
     pub counts: Vec<Vec<usize>>,
 }
 
 /// Boxes, at the shipped thresholds, in pictures without a face.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct FalseAlarms {
+    /// How many pictures without a face there are.
     pub pictures: usize,
+    /// How many boxes the model found in them.
     pub boxes: usize,
 }
 
@@ -84,7 +100,9 @@ pub struct FalseAlarms {
 pub struct Group {
     /// What stands before the first `_` of their names.
     pub name: String,
+    /// Pictures in it.
     pub images: usize,
+    /// Their mAP@0.5, 0 to 1.
     pub map50: f32,
 }
 

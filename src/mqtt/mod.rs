@@ -23,7 +23,7 @@ mod shared;
 pub mod stats;
 mod storing;
 pub mod tls;
-pub mod url;
+pub(crate) mod url;
 
 pub use error::StartError;
 pub use settings::Settings;

@@ -8,9 +8,9 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 /// IANA's port for MQTT.
-pub const PLAIN_PORT: u16 = 1883;
+pub(crate) const PLAIN_PORT: u16 = 1883;
 /// IANA's port for MQTT over TLS.
-pub const TLS_PORT: u16 = 8883;
+pub(crate) const TLS_PORT: u16 = 8883;
 
 /// Where a broker listens and whether the way there is encrypted.
 #[derive(Clone, Debug, PartialEq, Eq)]

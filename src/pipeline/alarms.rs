@@ -12,7 +12,7 @@ const LONG: Duration = Duration::from_secs(300);
 
 /// What was raised already.
 #[derive(Debug, Default)]
-pub struct Alarms {
+pub(super) struct Alarms {
     offline_since: Option<Duration>,
     told_offline: bool,
     /// Events lost when that was told last.
@@ -25,7 +25,7 @@ pub struct Alarms {
 
 impl Alarms {
     /// What has to be raised now, with its words.
-    pub fn look(
+    pub(super) fn look(
         &mut self,
         at: Moment,
         mqtt: &Stats,

@@ -28,7 +28,7 @@ const PAUSE_LOOK: Duration = Duration::from_millis(200);
 
 /// Whether a frame that nobody took is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
+pub(crate) enum Delivery {
     /// A camera: the newest frame wins.
     Newest,
     /// Recorded pictures: each one is looked at.
@@ -36,13 +36,17 @@ pub enum Delivery {
 }
 
 /// Opens the source, again after each failure.
-pub type Opener = Box<dyn FnMut() -> Result<Box<dyn FrameSource>, SourceError> + Send>;
+pub(crate) type Opener = Box<dyn FnMut() -> Result<Box<dyn FrameSource>, SourceError> + Send>;
 
 /// Everything the capture thread owns or shares.
-pub struct Capture {
+pub(crate) struct Capture {
+    /// For log lines.
     pub camera: Name,
+    /// Makes the source, again after each failure.
     pub open: Opener,
+    /// Whether frames may be skipped.
     pub delivery: Delivery,
+    /// What all threads see.
     pub shared: Arc<Shared>,
 }
 
@@ -61,7 +65,7 @@ enum End {
 impl Capture {
     /// Runs until stopped or until a list of pictures ends; closes the mailbox, also when
     /// it panics, or the inference thread would wait for ever.
-    pub fn run(mut self) {
+    pub(crate) fn run(mut self) {
         let shared = Arc::clone(&self.shared);
         let _closes = ClosesAtEnd(&shared.mailbox);
         let (mut backoff, mut log) = (REOPEN, CameraLog::new(self.camera.clone()));

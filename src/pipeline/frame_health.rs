@@ -15,7 +15,7 @@ const FEW: u32 = 3;
 
 /// Where a broken frame was found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub(crate) enum Stage {
     /// By the source: the driver flags it, or bytes are missing.
     Capture,
     /// Where it was decoded. Most frames may never come so far.
@@ -45,7 +45,7 @@ impl Run {
 
 /// Follows one camera's frames. All times are on the monotonic clock.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FrameHealth {
+pub(crate) struct FrameHealth {
     /// Whether one could be read since the camera was opened.
     any_read: bool,
     captured: Run,
@@ -58,24 +58,24 @@ pub struct FrameHealth {
 
 impl FrameHealth {
     /// The camera was opened: whatever was read before, nothing is known of it now.
-    pub fn opened(&mut self) {
+    pub(crate) fn opened(&mut self) {
         *self = Self { cause: self.cause.take(), ..Self::default() };
     }
 
     /// A whole frame came. Says whether that ended a run.
-    pub fn came(&mut self) -> bool {
+    pub(crate) fn came(&mut self) -> bool {
         std::mem::take(&mut self.captured).count > 0
     }
 
     /// A frame could be read. Says whether that was not known before.
-    pub fn read(&mut self) -> bool {
+    pub(crate) fn read(&mut self) -> bool {
         let news = !self.is_known() || self.decoded.count > 0;
         *self = Self { any_read: true, ..Self::default() };
         news
     }
 
     /// A frame of `now` could not be read.
-    pub fn broken(&mut self, now: Duration, stage: Stage, why: &str) {
+    pub(crate) fn broken(&mut self, now: Duration, stage: Stage, why: &str) {
         let run = match stage {
             Stage::Capture => &mut self.captured,
             Stage::Decoding => &mut self.decoded,
@@ -88,18 +88,18 @@ impl FrameHealth {
     }
 
     /// Whether so many were broken by `now` that the camera should be opened again.
-    pub fn is_run(&self, now: Duration) -> bool {
+    pub(crate) fn is_run(&self, now: Duration) -> bool {
         self.captured.is_no_accident(now) || self.decoded.is_no_accident(now)
     }
 
     /// Why frames cannot be read, while that lasts.
-    pub fn cause(&self) -> Option<&str> {
+    pub(crate) fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
     }
 
     /// Whether what the picture shows is known: it was read since the camera was opened,
     /// and still is.
-    pub fn is_known(&self) -> bool {
+    pub(crate) fn is_known(&self) -> bool {
         self.any_read && self.cause.is_none()
     }
 }

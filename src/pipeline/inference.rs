@@ -22,9 +22,12 @@ use crate::pixels::frame::Frame;
 const TICK: Duration = Duration::from_millis(500);
 
 /// Everything the inference thread owns or shares.
-pub struct Inference {
+pub(crate) struct Inference {
+    /// Which frames are looked at, and by which model.
     pub attention: Attention,
+    /// What becomes of the faces found.
     pub reporter: Reporter,
+    /// What all threads see.
     pub shared: Arc<Shared>,
     /// Largest packet that may go to the broker, in bytes.
     pub largest_packet: usize,
@@ -50,7 +53,7 @@ struct Work {
 
 impl Inference {
     /// Runs until the mailbox is closed and empty.
-    pub fn run(mut self) {
+    pub(crate) fn run(mut self) {
         let mut frame = Frame::empty(self.shared.clock.now());
         let mut gallery = self.gallery.take().map(Gallery::new);
         let mut work = Work::default();

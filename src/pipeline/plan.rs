@@ -15,13 +15,17 @@ use crate::name::Name;
 
 /// Settings whose every part has been tried: the model, names, passwords, keys.
 pub struct Plan {
+    /// All settings.
     pub config: Config,
+    /// The model, loaded and tested.
     pub detector: Detector,
     /// The device and its camera, as Home Assistant is told of them.
     pub about: About,
+    /// Its name in topics.
     pub camera: Name,
     /// Where the outbox and a pause survive; `None` where there is no such place.
     pub state_dir: Option<PathBuf>,
+    /// Where passwords, keys and certificates are.
     pub credentials: Credentials,
 }
 
@@ -44,7 +48,9 @@ impl Plan {
 
 /// Who we are to the broker.
 pub struct Identity {
+    /// Those of the device.
     pub topics: Topics,
+    /// Its name in topics.
     pub camera: Name,
 }
 

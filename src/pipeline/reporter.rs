@@ -10,10 +10,12 @@ use crate::publish::Publisher;
 use crate::tracks::{Change, Snapshot, Tracker};
 
 /// Follows the faces of one camera and publishes what changes about them.
-pub struct Reporter {
+pub(crate) struct Reporter {
+    /// Its name in topics.
     pub camera: Name,
     /// In the order of the model.
     classes: Vec<String>,
+    /// Follows the faces.
     pub tracker: Tracker,
     recorder: Recorder,
     publisher: Publisher,
@@ -41,7 +43,8 @@ fn face_to_show(faces: &[Snapshot], shown: Option<u64>) -> Option<(&Snapshot, (u
 }
 
 impl Reporter {
-    pub fn new(
+    /// No face is followed and no state published yet; `classes` in the model's order.
+    pub(crate) fn new(
         camera: Name,
         classes: Vec<String>,
         tracker: Tracker,
@@ -52,34 +55,36 @@ impl Reporter {
         Self { camera, classes, tracker, recorder, publisher, size, changes, state }
     }
 
-    pub fn publisher(&self) -> &Publisher {
+    /// Where events and states go.
+    pub(crate) fn publisher(&self) -> &Publisher {
         &self.publisher
     }
 
-    pub fn classes(&self) -> &[String] {
+    /// In the order of the model.
+    pub(crate) fn classes(&self) -> &[String] {
         &self.classes
     }
 
     /// How many faces are followed.
-    pub fn faces(&self) -> usize {
+    pub(crate) fn faces(&self) -> usize {
         self.state.map_or(0, |(faces, _)| faces)
     }
 
     /// Takes in what was found in a picture of `size` that was taken at `at`.
-    pub fn see(&mut self, at: Moment, size: Size, detections: &[Detection]) -> Vec<Event> {
+    pub(crate) fn see(&mut self, at: Moment, size: Size, detections: &[Detection]) -> Vec<Event> {
         self.size = size;
         self.tracker.update(at.monotonic, detections, &mut self.changes);
         self.tell(at)
     }
 
     /// There is no picture, only time that passes: faces leave by it.
-    pub fn wait(&mut self, now: Moment) -> Vec<Event> {
+    pub(crate) fn wait(&mut self, now: Moment) -> Vec<Event> {
         self.tracker.pass(now.monotonic, &mut self.changes);
         self.tell(now)
     }
 
     /// Nothing more will be seen: every face leaves.
-    pub fn end(&mut self, now: Moment) -> Vec<Event> {
+    pub(crate) fn end(&mut self, now: Moment) -> Vec<Event> {
         self.tracker.end_all(&mut self.changes);
         self.tell(now)
     }

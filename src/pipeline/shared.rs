@@ -17,12 +17,14 @@ use crate::pixels::frame::Frame;
 use crate::service::watchdog_interval;
 
 /// Made once, held by every thread.
-pub struct Shared {
+pub(crate) struct Shared {
     /// From the capture to the inference thread.
     pub mailbox: Mailbox<Frame>,
+    /// What happened to frames.
     pub counters: Counters,
     /// Ends every thread.
     pub stop: Stop,
+    /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// How long a thread may take from round to round.
     pub period: Duration,
@@ -38,7 +40,7 @@ pub struct Shared {
 
 impl Shared {
     /// Before anything runs: the camera is not open yet.
-    pub fn new(clock: Arc<dyn Clock>, orders: Orders) -> Arc<Self> {
+    pub(crate) fn new(clock: Arc<dyn Clock>, orders: Orders) -> Arc<Self> {
         Arc::new(Self {
             mailbox: Mailbox::new(Frame::empty(clock.now())),
             counters: Counters::default(),

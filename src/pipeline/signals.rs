@@ -8,10 +8,12 @@ use crate::error::{Error, Kind, Result};
 
 /// SIGTERM and SIGINT end the daemon, SIGHUP makes it read its settings again.
 pub struct Signals {
+    /// Those that end it.
     pub stop: StopSignals,
     pub(super) reload: Signal,
 }
 
+/// SIGTERM and SIGINT.
 pub struct StopSignals {
     terminate: Signal,
     interrupt: Signal,

@@ -7,11 +7,10 @@ use crate::contract::tuning::Tuning;
 
 /// What the camera is doing, told by the capture thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CaptureState {
+pub(crate) enum CaptureState {
     /// It is opened; since when, on the monotonic clock.
-    Opening {
-        since: Duration,
-    },
+    Opening { since: Duration },
+    /// It delivers frames.
     Running(Open),
     /// Not to be had just now; why, and it is tried again.
     Failed(String),
@@ -25,7 +24,7 @@ pub enum CaptureState {
 
 /// What is open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Open {
+pub(crate) struct Open {
     /// Device, format, size, rate.
     pub words: String,
     /// Whether longer exposures are asked for because it is dark.
@@ -34,7 +33,7 @@ pub struct Open {
 
 /// What the picture is like, told by the inference thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct View {
+pub(crate) struct View {
     /// How many faces are followed.
     pub faces: usize,
     pub conditions: Conditions,
@@ -42,7 +41,7 @@ pub struct View {
 
 /// What the threads are told to do, by whoever decides that: commands, groups, heat.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Orders {
+pub(crate) struct Orders {
     /// The numbers in force.
     pub tuning: Tuning,
     /// While true the camera is closed.

@@ -21,35 +21,48 @@ const NO_ANSWER: &str =
 
 /// What one look at the daemon finds.
 #[derive(Clone, Debug)]
-pub struct Observation {
+pub(crate) struct Observation {
+    /// When it looked.
     pub at: Moment,
+    /// When the daemon was started, on the monotonic clock.
     pub started: Duration,
+    /// The camera's name.
     pub camera: String,
+    /// What the camera is doing.
     pub capture: CaptureState,
     /// Whether its frames can be read.
     pub frames: FrameHealth,
+    /// What the picture is like.
     pub view: View,
+    /// Since the start.
     pub counts: Counts,
+    /// Frames looked at per second.
     pub frames_per_second: f32,
+    /// The network's time for the last frame; none before the first.
     pub inference: Option<Duration>,
+    /// How old the last frame was when its faces were known; none before the first.
     pub age: Option<Duration>,
+    /// Of the processor, in °C; none where the board does not tell.
     pub temperature_c: Option<f32>,
     /// Why the board is slower than it could be, if it is.
     pub strain: Option<String>,
     /// Why times are wrong, if they may be.
     pub clock: Option<&'static str>,
+    /// The connection and what waits for it.
     pub mqtt: Stats,
+    /// `name@version+sha`.
     pub model: String,
     /// Newer models that were refused, and why.
     pub refused_models: Vec<String>,
     /// What was changed while running.
     pub control: ControlState,
+    /// Whether the device makes itself known just now.
     pub identifying: bool,
 }
 
 impl Observation {
     /// Why less happens than could, the most important first.
-    pub fn reasons(&self) -> Vec<Reason> {
+    pub(crate) fn reasons(&self) -> Vec<Reason> {
         let mut reasons = Vec::new();
         let mut add = |code, camera: bool, message: &str| {
             let camera = camera.then(|| self.camera.clone());
@@ -129,16 +142,17 @@ impl Observation {
     }
 
     /// Why the camera does not show what it is meant to show, if it does not.
-    pub fn tampered(&self) -> Option<(ReasonCode, &'static str)> {
+    pub(crate) fn tampered(&self) -> Option<(ReasonCode, &'static str)> {
         self.picture().filter(|(code, _)| self.delivers() && code.is_tampering())
     }
 
     /// Whether pictures come in which something can be seen.
-    pub fn delivers(&self) -> bool {
+    pub(crate) fn delivers(&self) -> bool {
         matches!(self.capture, CaptureState::Running(_)) && self.frames.is_known()
     }
 
-    pub fn device_status(&self) -> DeviceStatus {
+    /// The payload of the status topic.
+    pub(crate) fn device_status(&self) -> DeviceStatus {
         DeviceStatus {
             schema: SCHEMA_VERSION,
             time: rfc3339(self.at.wall),
@@ -163,7 +177,7 @@ impl Observation {
     }
 
     /// For `systemctl status`.
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let camera = self.trouble().unwrap_or_else(|| self.progress());
         let broker = match (&self.mqtt.connected, &self.mqtt.last_error) {
             (true, _) => CONNECTED.to_owned(),
@@ -199,7 +213,7 @@ impl Observation {
     }
 
     /// Whether longer exposures are asked for.
-    pub fn asks_for_light(&self) -> bool {
+    pub(crate) fn asks_for_light(&self) -> bool {
         matches!(&self.capture, CaptureState::Running(open) if open.low_light)
     }
 }

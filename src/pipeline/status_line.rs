@@ -7,9 +7,10 @@ use crate::contract::payload::ReasonCode;
 
 /// What one line tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StatusLine {
+pub(crate) struct StatusLine {
     /// Whether the device makes itself known just now.
     pub identifying: bool,
+    /// What it tells of the camera.
     pub camera: CameraWords,
     /// Empty in a line that is not ours.
     pub broker: String,
@@ -17,7 +18,7 @@ pub struct StatusLine {
 
 /// What it tells of the camera.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CameraWords {
+pub(crate) enum CameraWords {
     /// Why no face can be found: one of [`TROUBLES`], and its words.
     Trouble(ReasonCode, String),
     /// Closed, because its owner or a group said so.
@@ -67,7 +68,7 @@ impl fmt::Display for StatusLine {
 impl StatusLine {
     /// Reads a line back. The first words that could be about the broker end what is
     /// told of the camera.
-    pub fn parse(line: &str) -> Self {
+    pub(crate) fn parse(line: &str) -> Self {
         let (identifying, rest) = match line.strip_prefix(IDENTIFYING) {
             Some(rest) => (true, rest),
             None => (false, line),

@@ -5,23 +5,25 @@ use std::time::Duration;
 
 /// Asked by every loop, waited on instead of sleeping.
 #[derive(Debug, Default)]
-pub struct Stop {
+pub(crate) struct Stop {
     stopped: Mutex<bool>,
     changed: Condvar,
 }
 
 impl Stop {
-    pub fn stop(&self) {
+    /// Ends every wait, now and from now on.
+    pub(crate) fn stop(&self) {
         *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.changed.notify_all();
     }
 
-    pub fn is_stopped(&self) -> bool {
+    /// Whether it was stopped.
+    pub(crate) fn is_stopped(&self) -> bool {
         *self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for `time` or until stopped; true if stopped.
-    pub fn wait(&self, time: Duration) -> bool {
+    pub(crate) fn wait(&self, time: Duration) -> bool {
         let guard = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
         let (stopped, _) = self
             .changed

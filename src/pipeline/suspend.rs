@@ -8,18 +8,18 @@ const LEAST: Duration = Duration::from_secs(1);
 
 /// Remembers how long the machine had slept.
 #[derive(Clone, Debug)]
-pub struct SuspendMonitor {
+pub(crate) struct SuspendMonitor {
     asleep: Duration,
 }
 
 impl SuspendMonitor {
     /// `asleep` is all the time since boot that the machine slept.
-    pub fn new(asleep: Duration) -> Self {
+    pub(crate) fn new(asleep: Duration) -> Self {
         Self { asleep }
     }
 
     /// How long it slept since the last call, if it did.
-    pub fn woke(&mut self, asleep: Duration) -> Option<Duration> {
+    pub(crate) fn woke(&mut self, asleep: Duration) -> Option<Duration> {
         let slept = asleep.checked_sub(self.asleep).filter(|slept| *slept >= LEAST)?;
         self.asleep = asleep;
         Some(slept)

@@ -40,7 +40,7 @@ pub(super) struct Threads {
 }
 
 impl Threads {
-    pub fn start(setup: Setup, shared: &Arc<Shared>) -> Result<Self> {
+    pub(super) fn start(setup: Setup, shared: &Arc<Shared>) -> Result<Self> {
         let Setup { config, detector, camera, publisher, gallery } = setup;
         let (settings, clock) = (config.camera.clone(), Arc::clone(&shared.clock));
         let input = detector.info().input;
@@ -118,7 +118,7 @@ impl Thread {
     /// # Errors
     ///
     /// Its panic; told once.
-    pub async fn ended(&mut self) -> Result<()> {
+    pub(super) async fn ended(&mut self) -> Result<()> {
         // Nothing is ever sent: this ends when the other side is dropped.
         while self.running.changed().await.is_ok() {}
         let Some(handle) = self.handle.take() else { return Ok(()) };

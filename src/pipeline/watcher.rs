@@ -22,8 +22,10 @@ use crate::service::Service;
 const IDENTIFY: Duration = Duration::from_secs(10);
 
 /// What is watched.
-pub struct Subject {
+pub(crate) struct Subject {
+    /// Its name in topics.
     pub camera: Name,
+    /// `name@version+sha`.
     pub model: String,
     /// Newer models that were refused, and why.
     pub refused_models: Vec<String>,
@@ -32,8 +34,10 @@ pub struct Subject {
 }
 
 /// Looks and tells.
-pub struct Watcher {
+pub(crate) struct Watcher {
+    /// Where the status goes.
     pub publisher: Publisher,
+    /// systemd, which is told as well.
     pub service: Service,
     /// What was changed while running.
     pub control: ControlState,
@@ -71,7 +75,8 @@ struct Last {
 }
 
 impl Watcher {
-    pub fn new(
+    /// Nothing was told yet.
+    pub(crate) fn new(
         publisher: Publisher,
         shared: Arc<Shared>,
         subject: Subject,
@@ -96,14 +101,14 @@ impl Watcher {
     }
 
     /// Says for a while, in every status, that it is this device.
-    pub fn identify(&mut self) {
+    pub(crate) fn identify(&mut self) {
         self.identify_until = self.shared.clock.now().monotonic + IDENTIFY;
         let device = self.publisher.topics().device();
         log::warn!("identify: this is device {device}, camera {}", self.subject.camera);
     }
 
     /// Says whether the board is strained.
-    pub fn look(&mut self) -> bool {
+    pub(crate) fn look(&mut self) -> bool {
         let observation = self.observe();
         self.service.status(&observation.line());
         let now = observation.at.monotonic;

@@ -15,7 +15,7 @@ pub mod preprocess;
 pub mod rgb;
 mod sampling;
 mod scan;
-pub mod scene;
+pub(crate) mod scene;
 pub mod tensor;
 mod unpack;
 

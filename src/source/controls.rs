@@ -24,7 +24,7 @@ pub enum ControlValue {
 }
 
 /// Values by the controls' names.
-pub type ControlValues = BTreeMap<String, ControlValue>;
+pub(crate) type ControlValues = BTreeMap<String, ControlValue>;
 
 impl std::fmt::Display for ControlValue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

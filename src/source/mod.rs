@@ -1,6 +1,6 @@
 //! Where pictures come from: a camera, a Motion-JPEG file, a list of pictures.
 
-pub mod controls;
+pub(crate) mod controls;
 pub mod devices;
 mod errno;
 mod exif;
@@ -8,12 +8,12 @@ pub mod formats;
 mod frame_source;
 mod guard;
 mod media;
-pub mod modes;
+pub(crate) mod modes;
 pub mod motion_jpeg;
 mod negotiate;
 pub mod picture;
 mod replay;
-pub mod settings;
+pub(crate) mod settings;
 mod timestamps;
 mod v4l2;
 

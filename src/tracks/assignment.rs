@@ -3,7 +3,7 @@
 
 /// For each row the column that is paired with it so that the total cost is
 /// least. Pairs that cost `limit` or more are left out.
-pub fn assign(costs: &[Vec<f32>], limit: f32) -> Vec<Option<usize>> {
+pub(crate) fn assign(costs: &[Vec<f32>], limit: f32) -> Vec<Option<usize>> {
     let rows = costs.len();
     let columns = costs.first().map_or(0, Vec::len);
     let side = rows.max(columns);

@@ -12,15 +12,33 @@ use super::settings::Expression as Settings;
 
 /// What one frame did to the expression.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Step {
-    Started { class: usize },
-    Changed { from: usize, to: usize, lasted: Duration },
-    Ended { class: usize, lasted: Duration },
+pub(crate) enum Step {
+    /// It became clear.
+    Started {
+        /// The class.
+        class: usize,
+    },
+    /// Another one took its place.
+    Changed {
+        /// The class before.
+        from: usize,
+        /// The class now.
+        to: usize,
+        /// How long the class before lasted.
+        lasted: Duration,
+    },
+    /// It faded.
+    Ended {
+        /// The class.
+        class: usize,
+        /// How long it lasted.
+        lasted: Duration,
+    },
 }
 
 /// State of one track's expression.
 #[derive(Clone, Debug)]
-pub struct Expression {
+pub(crate) struct Expression {
     /// Smoothed share per class, summing to 1.
     shares: Vec<f32>,
     votes: VecDeque<usize>,
@@ -34,7 +52,8 @@ pub struct Expression {
 }
 
 impl Expression {
-    pub fn new(class_count: usize, now: Duration) -> Self {
+    /// Undecided, from monotonic time `now` on.
+    pub(crate) fn new(class_count: usize, now: Duration) -> Self {
         Self {
             shares: vec![0.0; class_count],
             votes: VecDeque::new(),
@@ -46,29 +65,29 @@ impl Expression {
     }
 
     /// The class told now, with its smoothed share.
-    pub fn current(&self) -> Option<(usize, f32)> {
+    pub(crate) fn current(&self) -> Option<(usize, f32)> {
         self.current.map(|(class, _)| (class, self.shares[class]))
     }
 
     /// The class that leads, told or not, with its smoothed share.
-    pub fn leading(&self) -> (usize, f32) {
+    pub(crate) fn leading(&self) -> (usize, f32) {
         let by_share = |a: &(usize, f32), b: &(usize, f32)| a.1.total_cmp(&b.1);
         self.shares.iter().copied().enumerate().max_by(by_share).unwrap_or((0, 0.0))
     }
 
     /// The smoothed share of a class, 0 to 1.
-    pub fn share(&self, class: usize) -> f32 {
+    pub(crate) fn share(&self, class: usize) -> f32 {
         self.shares[class]
     }
 
     /// Takes back what was told, so that it will be told again if it still holds.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.current = None;
         self.falling = None;
     }
 
     /// Takes in the shares that one frame gives the classes.
-    pub fn update(
+    pub(crate) fn update(
         &mut self,
         now: Duration,
         shares: impl Iterator<Item = f32>,
@@ -99,7 +118,7 @@ impl Expression {
     }
 
     /// Ends the told expression, because the face is gone.
-    pub fn end(&mut self, now: Duration) -> Option<Step> {
+    pub(crate) fn end(&mut self, now: Duration) -> Option<Step> {
         let (class, since) = self.current.take()?;
         Some(Step::Ended { class, lasted: now.saturating_sub(since) })
     }

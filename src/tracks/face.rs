@@ -13,6 +13,7 @@ const SAME_FACE_IOU: f32 = 0.45;
 /// One face in one frame.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Face {
+    /// Of its most confident box, in pixels of the frame.
     pub rect: Rect,
     /// Confidence per class; 0 where no box said so.
     pub scores: Vec<f32>,

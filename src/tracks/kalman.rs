@@ -55,7 +55,7 @@ impl Axis {
 
 /// The state of one face's box.
 #[derive(Clone, Copy, Debug)]
-pub struct Motion {
+pub(crate) struct Motion {
     /// Centre x, centre y, width, height.
     axes: [Axis; 4],
     at: Duration,
@@ -63,20 +63,21 @@ pub struct Motion {
 }
 
 impl Motion {
-    pub fn new(rect: Rect, now: Duration) -> Self {
+    /// At rest at `rect`, seen at monotonic time `now`.
+    pub(crate) fn new(rect: Rect, now: Duration) -> Self {
         let size = scale(rect);
         Self { axes: numbers(rect).map(|value| Axis::new(value, size)), at: now, seen: now }
     }
 
     /// The box as believed now.
-    pub fn rect(&self) -> Rect {
+    pub(crate) fn rect(&self) -> Rect {
         let [x, y, width, height] = self.axes.map(|axis| axis.value);
         let (width, height) = (width.max(1.0), height.max(1.0));
         Rect::new(x - width / 2.0, y - height / 2.0, width, height)
     }
 
     /// Moves on to `now`; only as far as the last sight of the face allows.
-    pub fn predict(&mut self, now: Duration) {
+    pub(crate) fn predict(&mut self, now: Duration) {
         let size = scale(self.rect());
         let until = now.min(self.seen + Duration::from_secs_f32(COAST));
         let dt = until.saturating_sub(self.at).as_secs_f32();
@@ -87,7 +88,7 @@ impl Motion {
     }
 
     /// Takes in where the face was seen, after `predict` to that moment.
-    pub fn correct(&mut self, rect: Rect) {
+    pub(crate) fn correct(&mut self, rect: Rect) {
         let size = scale(rect);
         for (axis, measured) in self.axes.iter_mut().zip(numbers(rect)) {
             axis.correct(measured, size);

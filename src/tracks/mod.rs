@@ -4,11 +4,11 @@
 //! ByteTrack (strong boxes first, then weak ones for the tracks left over);
 //! `docs/design/tracking.md` has the states and the reasons.
 
-pub mod assignment;
-pub mod expression;
+pub(crate) mod assignment;
+pub(crate) mod expression;
 pub mod face;
-pub mod kalman;
-pub mod settings;
+pub(crate) mod kalman;
+pub(crate) mod settings;
 
 use std::time::Duration;
 
@@ -25,7 +25,9 @@ pub use settings::{Expression as ExpressionSettings, Tracking as TrackingSetting
 pub struct Change {
     /// Number of the track, unique within a [`Tracker`], from 1.
     pub track: u64,
+    /// What happened.
     pub kind: ChangeKind,
+    /// Where the face is, in pixels of the frame.
     pub rect: Rect,
     /// The class it is about; before an expression was told, the one that leads.
     pub class: usize,
@@ -35,20 +37,27 @@ pub struct Change {
     pub lasted: Duration,
 }
 
+/// What happened to a face.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeKind {
+    /// It was followed for `tracking.confirm_s`.
     FaceAppeared,
+    /// An expression held for `expression.hold_s`.
     ExpressionStarted,
     /// From the class given.
     ExpressionChanged(usize),
+    /// Its expression faded, or it left.
     ExpressionEnded,
+    /// It was unseen for `tracking.lost_s`.
     FaceLeft,
 }
 
 /// A confirmed face as it stands now.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Snapshot {
+    /// Number of the track, as in [`Change`].
     pub track: u64,
+    /// Where it is, in pixels of the frame.
     pub rect: Rect,
     /// The class told, with its smoothed share; none while undecided.
     pub expression: Option<(usize, f32)>,
@@ -93,6 +102,7 @@ const REACH: f32 = 1.0;
 const NEVER: f32 = 1.0;
 
 impl Tracker {
+    /// No face is followed yet; `class_count` is the model's.
     pub fn new(
         tracking: TrackingSettings,
         expression: ExpressionSettings,

@@ -39,6 +39,7 @@ pub(crate) enum Step {
 /// Where and why it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stopped {
+    /// Where.
     pub step: Step,
     /// What was seen, and what to do.
     pub reason: String,
@@ -51,6 +52,7 @@ pub(crate) struct Visited {
     pub refused: Vec<String>,
     /// Whether something that we wrote to a topic of this device came back.
     pub echoed: bool,
+    /// What the broker keeps on the filters, and what came meanwhile.
     pub messages: Vec<Received>,
 }
 
@@ -65,7 +67,9 @@ pub(crate) async fn reach(broker: &BrokerUrl) -> Result<SocketAddr, Stopped> {
 
 /// Who visits the broker, what he listens to and what he writes.
 pub(crate) struct Visitor {
+    /// The device for which the broker is visited.
     pub labels: Labels,
+    /// Topic filters to hear.
     pub filters: Vec<String>,
     /// Topic and payload of a message that should come back. Both are the visitor's last
     /// will, too: a broker may refuse a will, and then refuses the daemon.

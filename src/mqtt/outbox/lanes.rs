@@ -73,7 +73,7 @@ impl Lanes {
     }
 
     #[cfg(test)]
-    pub fn is_clear(&self) -> bool {
+    pub(super) fn is_clear(&self) -> bool {
         self.live.is_empty() && self.backlog.is_empty() && self.backlog_of.is_empty()
     }
 }

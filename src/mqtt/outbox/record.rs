@@ -164,7 +164,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    pub fn entry(text: &str) -> Entry {
+    pub(crate) fn entry(text: &str) -> Entry {
         Entry {
             topic: "expressiond/d1/front/event".into(),
             track: format!("front/{text}"),

@@ -6,7 +6,7 @@ use super::*;
 use crate::clock::at;
 use crate::mqtt::settings::OutboxSettings as Settings;
 
-pub fn entry(track: &str, text: &str) -> Entry {
+pub(super) fn entry(track: &str, text: &str) -> Entry {
     Entry {
         topic: "t".into(),
         track: track.into(),
@@ -15,7 +15,7 @@ pub fn entry(track: &str, text: &str) -> Entry {
     }
 }
 
-pub fn take(outbox: &mut Outbox, now: u64) -> Option<(Sequence, String, bool)> {
+pub(super) fn take(outbox: &mut Outbox, now: u64) -> Option<(Sequence, String, bool)> {
     outbox.take(at(now)).map(|out| {
         (out.sequence, String::from_utf8_lossy(&out.entry.payload).into_owned(), out.late)
     })
