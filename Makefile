@@ -111,7 +111,7 @@ model: $(VENV)/ready $(INIT) ## Make the shipped model: make model SHARED=folder
 	cd $(TRAINING) && $(PYTHON) -m expression_training gather --expressions $(abspath $(SHARED))/expressions \
 		--wild $(abspath $(SHARED))/wild --seven $(abspath $(SHARED))/expressions7 --out $(dir $(MODEL_SET))
 	cd $(TRAINING) && $(PYTHON) -m expression_training train $(MODEL_SET) --preset scenes \
-		--init $(abspath $(INIT)) --out $(MODEL_OUT)/run
+		--init $(abspath $(INIT)) --out $(MODEL_OUT)/run --processes $(shell nproc)
 	$(model-exports)
 $(MODEL_OUT)/expression-yolo12n-0.2.0.safetensors:
 	@mkdir -p $(@D)
