@@ -80,6 +80,8 @@ pub async fn daemon(
     let state = changes.state();
     let watcher = Watcher::new(publisher.clone(), Arc::clone(&shared), subject, state);
     watcher.service.ready();
+    // Loading may have taken most of the watchdog's time after a reload.
+    watcher.service.alive();
     let rehearsal = None;
     let mut program =
         Program { shared, threads, watcher, control, signals, changes, rehearse, rehearsal };
@@ -157,7 +159,10 @@ impl Program {
     /// daemon goes on as it was.
     fn may_reload(&mut self, outcome: Result<()>) -> bool {
         self.rehearsal = None;
-        let Err(refused) = outcome else { return true };
+        let Err(refused) = outcome else {
+            self.watcher.service.alive();
+            return true;
+        };
         log::error!(message_id = Alarm::SettingsRefused.id();
             "the new settings are refused, the old ones stay: {refused}");
         self.watcher.service.ready();
