@@ -127,6 +127,9 @@ fn groups_can_come_from_the_environment() {
     assert!(message.contains("EXPRESSIOND__DEVICE__GROUPS: device.groups"), "{message}");
 }
 
+/// Where an emulator of this processor finds its C library (tests/arm/emulate).
+const EMULATED_ROOT: &str = "QEMU_LD_PREFIX";
+
 /// `check-config` with nothing but this in the environment.
 fn check_with(file: &Path, variables: &[(&str, &OsStr)], more: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_expressiond"))
@@ -134,6 +137,7 @@ fn check_with(file: &Path, variables: &[(&str, &OsStr)], more: &[&str]) -> (Opti
         .arg(file)
         .args(more)
         .env_clear()
+        .envs(std::env::var_os(EMULATED_ROOT).map(|root| (EMULATED_ROOT, root)))
         .envs(variables.iter().copied())
         .output()
         .unwrap();

@@ -93,7 +93,13 @@ fn a_stop_does_not_wait_for_a_name_server() {
                   for (int i = 0; i < 60; i++) sleep(1);\n\
                   return EAI_AGAIN;\n}\n";
     std::fs::write(&source, text).expect("write");
-    let built = Command::new("cc")
+    // Of the processor that the daemon was built for, which may be an emulated one.
+    let compiler = match std::env::consts::ARCH {
+        "aarch64" => "aarch64-linux-gnu-gcc",
+        "arm" => "arm-linux-gnueabihf-gcc",
+        _ => "cc",
+    };
+    let built = Command::new(compiler)
         .args(["-shared", "-fPIC", "-o"])
         .args([&library, &source])
         .status()
