@@ -29,6 +29,7 @@ pub mod identity;
 pub mod logging;
 pub mod mqtt;
 pub mod name;
+pub mod outbox;
 pub mod panics;
 pub mod paths;
 pub mod pipeline;

@@ -49,8 +49,8 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::mqtt::outbox::Outbox;
-    use crate::mqtt::settings::OutboxSettings;
+    use crate::outbox::Outbox;
+    use crate::outbox::OutboxSettings;
 
     #[test]
     fn a_daemon_started_by_hand_is_found_by_its_lock() {

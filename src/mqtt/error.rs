@@ -3,10 +3,10 @@
 use super::credentials::Unreadable;
 #[cfg(feature = "embedded-broker")]
 use super::embedded::EmbeddedBrokerError;
-use super::outbox::JournalError;
 use super::tls::TlsError;
 use super::url::UrlError;
 use crate::error::{Error, Kind};
+use crate::outbox::JournalError;
 
 /// Why a client could not be started. A broker that is away is no reason.
 #[derive(Debug, thiserror::Error)]

@@ -14,7 +14,6 @@ use super::credentials::Credentials;
 use super::embedded::EmbeddedBroker;
 use super::error::StartError;
 use super::message::{Class, Labels, MessageError, Received, Subscriptions};
-use super::outbox::Outbox;
 use super::protocol::Version;
 use super::queue::Queue;
 use super::settings::Settings;
@@ -23,6 +22,7 @@ use super::stats::Stats;
 use super::storing::Storing;
 use super::url::BrokerUrl;
 use crate::clock::Clock;
+use crate::outbox::Outbox;
 
 /// Messages that arrived and wait to be looked at. On a new connection they arrive at
 /// once: settings of eight groups at most (`device.groups`), the birth message, the

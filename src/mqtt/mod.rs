@@ -1,7 +1,7 @@
 //! From a message to a broker, without losing it and without waiting for it.
 //!
 //! This knows MQTT and nothing of what is said in it. [`handle`] is what callers hold:
-//! it never blocks. Behind it stand the [`queue`] (what goes next), the [`outbox`]
+//! it never blocks. Behind it stand the [`queue`] (what goes next), the [`outbox`](crate::outbox)
 //! (events until they are acknowledged), the [`client`] (one task that owns the
 //! connection) and, when no broker is configured, the `embedded` one in this process.
 
@@ -14,7 +14,6 @@ pub mod embedded;
 mod error;
 pub(crate) mod handle;
 pub mod message;
-pub mod outbox;
 pub mod protocol;
 pub mod queue;
 mod retained;

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use super::admission;
 use super::message::{Class, Message, MessageError, Qos};
-use super::outbox::{Accepted, Entry, Outbox, Sequence};
 use super::protocol::Protocol;
 use super::retained::Retained;
 use super::settings::Settings;
 use super::stats::Stats;
 use crate::clock::Moment;
+use crate::outbox::{Accepted, Entry, Outbox, Sequence};
 
 /// Says which message an acknowledgement is for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::outbox::Dropped;
 use super::protocol::Protocol;
+use crate::outbox::Dropped;
 
 /// Numbers for the status topic.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

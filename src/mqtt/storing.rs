@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use super::outbox::Chore;
 use super::shared::Shared;
 use crate::clock::Clock;
+use crate::outbox::Chore;
 use crate::storage::{END_LIMIT, Worker, sync_folder_of};
 
 /// After a write that failed: a full disk is emptied in minutes, if at all.
@@ -87,9 +87,9 @@ fn run(chore: Chore, shared: &Shared) -> bool {
 mod tests {
     use super::*;
     use crate::clock::SystemClock;
-    use crate::mqtt::outbox::Outbox;
     use crate::mqtt::queue::Queue;
     use crate::mqtt::settings::Settings;
+    use crate::outbox::Outbox;
 
     fn storing(folder: &std::path::Path, sync_after_s: u64) -> Storing {
         let mut settings = Settings::default();

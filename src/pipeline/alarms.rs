@@ -87,7 +87,7 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::mqtt::outbox::Dropped;
+    use crate::outbox::Dropped;
 
     fn at(seconds: u64) -> Moment {
         Moment { monotonic: Duration::from_secs(seconds), wall: SystemTime::UNIX_EPOCH }

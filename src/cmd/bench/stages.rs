@@ -10,8 +10,8 @@ use expressiond::detector::{Detection, Detector};
 use expressiond::error::{Error, Kind, Result};
 use expressiond::events::{Origin, Recorder, system_randomness};
 use expressiond::mqtt;
-use expressiond::mqtt::outbox::Outbox;
 use expressiond::mqtt::queue::Queue;
+use expressiond::outbox::Outbox;
 use expressiond::pixels::frame::Frame;
 use expressiond::tracks::{Change, ChangeKind, ExpressionSettings, Tracker, TrackingSettings};
 

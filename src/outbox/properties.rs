@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::tests::{entry, take};
 use super::{Outbox, Sequence};
-use crate::mqtt::settings::OutboxSettings as Settings;
+use crate::outbox::OutboxSettings as Settings;
 
 fn sequences(outbox: &Outbox) -> Vec<Sequence> {
     outbox.entries.keys().copied().collect()

@@ -24,7 +24,7 @@ pub(super) struct Store {
 
 /// What is to be done now, where waiting is allowed.
 #[derive(Debug)]
-pub(in crate::mqtt) enum Chore {
+pub(crate) enum Chore {
     /// Force the file to disk; entries up to this one are in it.
     Sync(File, Sequence),
     /// Write the file anew.
@@ -32,7 +32,7 @@ pub(in crate::mqtt) enum Chore {
 }
 
 /// A chore that is done, as far as it goes without the store.
-pub(in crate::mqtt) enum Done {
+pub(crate) enum Done {
     Synced(Sequence),
     Rewritten(Written, Sequence),
 }

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use super::*;
 use crate::clock::at;
-use crate::mqtt::settings::OutboxSettings as Settings;
+use crate::outbox::OutboxSettings as Settings;
 
 pub(super) fn entry(track: &str, text: &str) -> Entry {
     Entry {

@@ -11,6 +11,7 @@ mod entry;
 mod journal;
 mod lanes;
 mod record;
+pub(crate) mod settings;
 mod store;
 
 use std::io;
@@ -25,9 +26,9 @@ pub use self::entry::{Accepted, Entry, Sequence};
 use self::journal::Journal;
 pub use self::journal::JournalError;
 use self::lanes::Lanes;
+pub use self::settings::OutboxSettings;
 use self::store::Store;
-pub(super) use self::store::{Chore, Done};
-use super::settings::OutboxSettings;
+pub(crate) use self::store::{Chore, Done};
 use crate::clock::Moment;
 
 /// Losses since the start, by cause.
@@ -179,7 +180,7 @@ impl Outbox {
 
     /// When [`Self::chore`] will have something to do, on the monotonic clock; none while
     /// everything that waits is safe.
-    pub(in crate::mqtt) fn chore_due(&self) -> Option<Duration> {
+    pub(crate) fn chore_due(&self) -> Option<Duration> {
         let store = self.store.as_ref()?;
         if store.wants_rewrite(self.bytes) {
             return Some(Duration::ZERO);
@@ -194,7 +195,7 @@ impl Outbox {
 
     /// What has to be done to the disk now, by a thread that may wait for it: an event has
     /// waited for `sync_after_s`, the file lacks something, or it is mostly history.
-    pub(in crate::mqtt) fn chore(&mut self, now: Duration) -> Option<Chore> {
+    pub(crate) fn chore(&mut self, now: Duration) -> Option<Chore> {
         if self.chore_due()? > now {
             return None;
         }
@@ -209,7 +210,7 @@ impl Outbox {
 
     /// Takes over what a [`Chore`] did. A file that was installed is given with its last
     /// entry: its folder must be forced to disk, and [`Self::settle`] told.
-    pub(in crate::mqtt) fn finish(
+    pub(crate) fn finish(
         &mut self,
         outcome: io::Result<Done>,
     ) -> Option<(PathBuf, Sequence)> {
@@ -219,7 +220,7 @@ impl Outbox {
     }
 
     /// The folder of an installed file was forced to disk, or could not be.
-    pub(in crate::mqtt) fn settle(&mut self, outcome: io::Result<()>, last: Sequence) {
+    pub(crate) fn settle(&mut self, outcome: io::Result<()>, last: Sequence) {
         if let Some(store) = &mut self.store {
             store.settle(outcome, last);
         }

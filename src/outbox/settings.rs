@@ -1,0 +1,58 @@
+//! How much waits, and for how long.
+
+use serde::{Deserialize, Serialize};
+
+/// Section `[mqtt.outbox]`: how much waits for a broker that is away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OutboxSettings {
+    /// Events kept at most, 1 to 1 000 000. Default: 10000.
+    pub max_events: usize,
+    /// Bytes of events kept at most, 65536 to 1073741824. Default: 4194304 (4 MiB).
+    pub max_bytes: usize,
+    /// Seconds after which an undelivered event is worth nothing, at least 1.
+    /// Default: 604800 (a week).
+    pub max_age_s: u64,
+    /// Seconds from acceptance to delivery after which an event is marked late; one
+    /// that waited through a restart always is. Default: 10.
+    pub late_after_s: u64,
+    /// Seconds after which a waiting event is forced to the disk: what a power
+    /// cut may cost. 0 to 3600. Default: 5.
+    pub sync_after_s: u64,
+}
+
+impl Default for OutboxSettings {
+    fn default() -> Self {
+        Self {
+            max_events: 10_000,
+            max_bytes: 4 << 20,
+            max_age_s: 7 * 86_400,
+            late_after_s: 10,
+            sync_after_s: 5,
+        }
+    }
+}
+
+impl OutboxSettings {
+    /// Impossible values: the key and what to do.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        within("mqtt.outbox.max_events", self.max_events as u64, 1, 1_000_000)?;
+        within("mqtt.outbox.max_bytes", self.max_bytes as u64, 1 << 16, 1 << 30)?;
+        within("mqtt.outbox.max_age_s", self.max_age_s, 1, u64::MAX)?;
+        within("mqtt.outbox.sync_after_s", self.sync_after_s, 0, 3600)
+    }
+}
+
+/// `Ok` where `value` lies from `least` to `most`, else the key and what it must be.
+pub(crate) fn within(
+    key: &'static str,
+    value: u64,
+    least: u64,
+    most: u64,
+) -> Result<(), (&'static str, String)> {
+    if (least..=most).contains(&value) {
+        Ok(())
+    } else {
+        Err((key, format!("is {value}, but must be from {least} to {most}")))
+    }
+}
