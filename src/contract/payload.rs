@@ -33,7 +33,8 @@ pub struct CameraState {
     pub time: String,
     /// Faces that are followed now.
     pub faces: usize,
-    /// Expression of the largest face that has one; none without a face.
+    /// Expression of the largest face that has one; none without a face. Another face
+    /// takes its place when it is larger by a third.
     pub expression: Option<String>,
     /// Smoothed confidence of that expression, 0 to 1.
     pub confidence: Option<f32>,

@@ -210,10 +210,7 @@ impl Outbox {
 
     /// Takes over what a [`Chore`] did. A file that was installed is given with its last
     /// entry: its folder must be forced to disk, and [`Self::settle`] told.
-    pub(crate) fn finish(
-        &mut self,
-        outcome: io::Result<Done>,
-    ) -> Option<(PathBuf, Sequence)> {
+    pub(crate) fn finish(&mut self, outcome: io::Result<Done>) -> Option<(PathBuf, Sequence)> {
         let store = self.store.as_mut()?;
         let last = store.finish(outcome)?;
         Some((store.path().to_owned(), last))
