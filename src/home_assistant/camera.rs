@@ -73,8 +73,10 @@ impl About {
                 json!({
                     "p": "event", "name": named("Event"), "evt_typ": event_types,
                     "stat_t": self.topics.event(camera),
-                    // A late event has an old meaning: it triggers nothing. Others have no
-                    // such field, which Home Assistant would warn of at each.
+                    // An event with `late: true` waited through an outage and must not
+                    // trigger an automation now, so its value is left empty. Only late
+                    // events have the field: without `default(false)` Home Assistant logs
+                    // a template warning for each of the others.
                     "val_tpl": "{% if not value_json.late | default(false) %}{{ value }}{% endif %}",
                 }),
             ),

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-/// Shorter is no suspension but two clocks read one after the other.
+/// A shorter difference is no suspension: the two clocks are read one after the other,
+/// and the thread may be interrupted in between.
 const LEAST: Duration = Duration::from_secs(1);
 
 /// Remembers how long the machine had slept.

@@ -277,7 +277,8 @@ impl Track {
             let long = now.saturating_sub(self.first).as_secs_f32() >= tracking.confirm_s;
             self.confirmed = long && self.hits >= tracking.confirm_frames;
             if !self.confirmed {
-                // what a face that may not be one shows is nobody's business
+                // A tentative track may be a curtain, so its expression is not told; it is
+                // told anew, with `FaceAppeared` before it, once the face is confirmed.
                 self.expression.forget();
                 return;
             }
