@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::snapshot::annotated;
 use crate::events::Event;
 use crate::pixels::frame::Frame;
-use crate::tracks::Snapshot;
+use crate::tracks::TrackedFace;
 
 /// Keeps a picture of each event, numbered from 1 in each run.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Gallery {
         &mut self,
         frame: &Frame,
         events: &[Event],
-        faces: &[Snapshot],
+        faces: &[TrackedFace],
         classes: &[String],
     ) {
         if events.is_empty() {

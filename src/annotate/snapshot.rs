@@ -9,7 +9,7 @@ use super::drawing::{Mark, draw};
 use crate::pixels::PixelError;
 use crate::pixels::frame::Frame;
 use crate::pixels::rgb::to_rgb;
-use crate::tracks::Snapshot;
+use crate::tracks::TrackedFace;
 
 /// Section `[snapshots]`: whether pictures may leave the device.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +26,7 @@ pub struct Settings {
 /// A frame that cannot be decoded.
 pub(crate) fn annotated(
     frame: &Frame,
-    faces: &[Snapshot],
+    faces: &[TrackedFace],
     classes: &[String],
 ) -> Result<RgbImage, PixelError> {
     let mut picture = to_rgb(frame)?;

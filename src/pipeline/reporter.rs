@@ -7,7 +7,7 @@ use crate::events::{Event, Recorder};
 use crate::geometry::Size;
 use crate::name::Name;
 use crate::publish::Publisher;
-use crate::tracks::{Change, Snapshot, Tracker};
+use crate::tracks::{Change, TrackedFace, Tracker};
 
 /// Follows the faces of one camera and publishes what changes about them.
 pub(crate) struct Reporter {
@@ -33,10 +33,10 @@ const CLEARLY_LARGER: f32 = 1.3;
 
 /// Of `faces`, largest first, the one that the camera's state shows: the largest that
 /// has an expression, or the one `shown` before while no other is clearly larger.
-fn face_to_show(faces: &[Snapshot], shown: Option<u64>) -> Option<(&Snapshot, (usize, f32))> {
+fn face_to_show(faces: &[TrackedFace], shown: Option<u64>) -> Option<(&TrackedFace, (usize, f32))> {
     let judged = || faces.iter().filter_map(|face| Some((face, face.expression?)));
     let (largest, _) = judged().next()?;
-    let still = |face: &Snapshot| {
+    let still = |face: &TrackedFace| {
         Some(face.track) == shown && largest.rect.area() < CLEARLY_LARGER * face.rect.area()
     };
     judged().find(|(face, _)| still(face)).or_else(|| judged().next())
@@ -119,7 +119,7 @@ impl Reporter {
         &self,
         at: Moment,
         faces: usize,
-        shown: Option<(&Snapshot, (usize, f32))>,
+        shown: Option<(&TrackedFace, (usize, f32))>,
     ) -> CameraState {
         CameraState {
             schema: SCHEMA_VERSION,
@@ -154,8 +154,8 @@ mod tests {
     use super::*;
     use crate::geometry::Rect;
 
-    fn face(track: u64, height: f32, expression: Option<usize>) -> Snapshot {
-        Snapshot {
+    fn face(track: u64, height: f32, expression: Option<usize>) -> TrackedFace {
+        TrackedFace {
             track,
             rect: Rect::new(0.0, 0.0, height, height),
             expression: expression.map(|class| (class, 0.9)),
@@ -164,9 +164,9 @@ mod tests {
     }
 
     /// Plays pictures of faces; returns which was shown in each.
-    fn shown(pictures: impl IntoIterator<Item = Vec<Snapshot>>) -> Vec<Option<u64>> {
+    fn shown(pictures: impl IntoIterator<Item = Vec<TrackedFace>>) -> Vec<Option<u64>> {
         let mut before = None;
-        let follow = |mut faces: Vec<Snapshot>| {
+        let follow = |mut faces: Vec<TrackedFace>| {
             faces.sort_by(|a, b| b.rect.area().total_cmp(&a.rect.area()));
             before = face_to_show(&faces, before).map(|(face, _)| face.track);
             before

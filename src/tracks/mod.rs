@@ -54,7 +54,7 @@ pub enum ChangeKind {
 
 /// A confirmed face as it stands now.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Snapshot {
+pub struct TrackedFace {
     /// Number of the track, as in [`Change`].
     pub track: u64,
     /// Where it is, in pixels of the frame.
@@ -157,9 +157,10 @@ impl Tracker {
     }
 
     /// The confirmed faces, largest first.
-    pub fn tracks(&self, now: Duration) -> Vec<Snapshot> {
+    pub fn tracks(&self, now: Duration) -> Vec<TrackedFace> {
         let confirmed = self.tracks.iter().filter(|track| track.confirmed);
-        let mut faces: Vec<Snapshot> = confirmed.map(|track| track.snapshot(now)).collect();
+        let mut faces: Vec<TrackedFace> =
+            confirmed.map(|track| track.as_tracked_face(now)).collect();
         faces.sort_by(|a, b| b.rect.area().total_cmp(&a.rect.area()));
         faces
     }
@@ -316,8 +317,8 @@ impl Track {
         Change { track: self.number, kind, rect: self.motion.rect(), class, confidence, lasted }
     }
 
-    fn snapshot(&self, now: Duration) -> Snapshot {
-        Snapshot {
+    fn as_tracked_face(&self, now: Duration) -> TrackedFace {
+        TrackedFace {
             track: self.number,
             rect: self.motion.rect(),
             expression: self.expression.current(),
