@@ -243,20 +243,7 @@ fn the_command_writes_the_documented_keys_and_a_report() {
     }
     let picture = folder.path().join("images/val/nasa_1.jpg");
     std::fs::copy(root.join("models/self-test.jpg"), picture).unwrap();
-    let card: serde_json::Value = serde_json::from_str(
-        &std::fs::read_to_string(root.join("models/expression-yolo12n.json")).unwrap(),
-    )
-    .unwrap();
-    let edges: Vec<f64> = card["self_test"]["expect"][0]["box"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|edge| edge.as_f64().unwrap() / 320.0)
-        .collect();
-    let [left, top, right, bottom] = edges[..] else { panic!("a box has four edges") };
-    let (x, y, w, h) = ((left + right) / 2.0, (top + bottom) / 2.0, right - left, bottom - top);
-    std::fs::write(folder.path().join("labels/val/nasa_1.txt"), format!("0 {x} {y} {w} {h}\n"))
-        .unwrap();
+    std::fs::write(folder.path().join("labels/val/nasa_1.txt"), face_line(0) + "\n").unwrap();
     let yaml = folder.path().join("data.yaml");
     std::fs::write(&yaml, "path: .\nval: images/val\nnames: {0: happy, 1: not_happy}\n").unwrap();
     let report = folder.path().join("report");

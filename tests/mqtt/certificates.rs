@@ -62,53 +62,23 @@ impl Authority {
             ["key", "csr", "crt", "ext"].map(|ending| format!("{subject}.{ending}"));
         fs::write(self.file(&extensions), format!("subjectAltName={names}\n")).expect("write");
         self.request(&key, &request, subject);
-        self.openssl(&[
-            "ca",
-            "-batch",
-            "-notext",
-            "-rand_serial",
-            "-config",
-            "ca.conf",
-            "-cert",
-            "ca.crt",
-            "-keyfile",
-            "ca.key",
-            "-in",
-            &request,
-            "-out",
-            &cert,
-            "-extfile",
-            &extensions,
-            "-startdate",
-            "200101000000Z",
-            "-enddate",
-            end,
-        ]);
+        let more = ["-extfile", &extensions, "-startdate", "200101000000Z", "-enddate", end];
+        self.sign(&request, &cert, &more);
         Issued { cert: self.file(&cert), key: self.file(&key) }
+    }
+
+    /// Makes `cert` of `request`, as the authority.
+    fn sign(&self, request: &str, cert: &str, more: &[&str]) {
+        let ours = ["ca", "-batch", "-notext", "-rand_serial", "-config", "ca.conf"];
+        let authority = ["-cert", "ca.crt", "-keyfile", "ca.key", "-in", request, "-out", cert];
+        self.openssl(&[&ours[..], &authority, more].concat());
     }
 
     /// What many guides make: a certificate without extensions, which is of X.509 version 1.
     pub fn issue_version_1(&self, subject: &str) -> Issued {
         let [key, request, cert] = ["key", "csr", "crt"].map(|end| format!("{subject}.{end}"));
         self.request(&key, &request, subject);
-        self.openssl(&[
-            "ca",
-            "-batch",
-            "-notext",
-            "-rand_serial",
-            "-config",
-            "ca.conf",
-            "-cert",
-            "ca.crt",
-            "-keyfile",
-            "ca.key",
-            "-in",
-            &request,
-            "-out",
-            &cert,
-            "-days",
-            "2",
-        ]);
+        self.sign(&request, &cert, &["-days", "2"]);
         Issued { cert: self.file(&cert), key: self.file(&key) }
     }
 

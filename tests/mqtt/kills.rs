@@ -238,18 +238,23 @@ async fn a_kill_at_any_moment_costs_nothing_that_was_taken() {
     daemon.finish();
 }
 
-/// A limit on the size of files stands for a disk that is full: a write ends half way,
-/// then fails (setrlimit(2), RLIMIT_FSIZE).
+/// This test's own program, under a limit on the size of files that stands for a disk that
+/// is full: a write ends half way, then fails (setrlimit(2), RLIMIT_FSIZE).
+fn with_file_limit(ulimit: &str) -> Command {
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", &format!(r#"trap "" XFSZ; {ulimit}; exec "$0" "$@""#)])
+        .arg(std::env::current_exe().expect("this test"));
+    limited
+}
+
 #[tokio::test]
 async fn a_full_disk_is_counted_and_stops_no_delivery() {
     let state = tempfile::tempdir().expect("temporary folder");
     let mut broker = Mosquitto::start();
     let observer = Observer::at(broker.port).await;
     broker.stop();
-    let mut limited = Command::new("sh");
-    limited
-        .args(["-c", r#"trap "" XFSZ; ulimit -f 8; exec "$0" "$@""#])
-        .arg(std::env::current_exe().expect("this test"));
+    let limited = with_file_limit("ulimit -f 8");
     let mut daemon = Daemon::from(limited, Version::V5, broker.port, state.path());
     for number in 0..200 {
         daemon.publish(number);
@@ -271,10 +276,7 @@ async fn what_a_full_disk_left_out_is_written_when_there_is_room() {
     let mut broker = Mosquitto::start();
     let observer = Observer::at(broker.port).await;
     broker.stop();
-    let mut limited = Command::new("sh");
-    limited
-        .args(["-c", r#"trap "" XFSZ; ulimit -S -f 8; exec "$0" "$@""#])
-        .arg(std::env::current_exe().expect("this test"));
+    let limited = with_file_limit("ulimit -S -f 8");
     let mut daemon = Daemon::from(limited, Version::V5, broker.port, state.path());
     for number in 0..EVENTS {
         daemon.publish(number);
