@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, timeout};
 
 use super::counters::Counters;
+use super::heartbeat;
 use super::plan::{Plan, settled};
 use super::shared::Shared;
 use super::signals::Signals;
@@ -23,6 +24,7 @@ use crate::control::command::Command;
 use crate::control::inbox::{self, ControlMessages};
 use crate::error::{Error, Kind, Result};
 use crate::publish::{Publisher, Start};
+use crate::service::watchdog_interval;
 
 /// What the daemon ended for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +82,9 @@ pub async fn daemon(
     let state = changes.state();
     let watcher = Watcher::new(publisher.clone(), Arc::clone(&shared), subject, state);
     watcher.service.ready();
+    if let Some(words) = watchdog_interval().and_then(heartbeat::impatience) {
+        log::warn!("{words}");
+    }
     // Loading may have taken most of the watchdog's time after a reload.
     watcher.service.alive();
     let rehearsal = None;
