@@ -36,7 +36,7 @@ pub mod pipeline;
 pub mod pixels;
 pub mod process;
 pub mod publish;
-mod random;
+pub mod random;
 pub mod service;
 #[cfg(feature = "simulate")]
 pub mod simulate;

@@ -22,7 +22,9 @@ use crate::control::changes::Changes;
 use crate::control::command::Command;
 use crate::control::inbox::{self, ControlMessages};
 use crate::error::{Error, Kind, Result};
+use crate::mqtt::urls::Listed;
 use crate::publish::{Publisher, Start};
+use crate::random::jitter;
 
 /// What the daemon ended for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +60,7 @@ pub async fn daemon(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (publisher, control) = connect(&plan, &clock)?;
     let Plan { config, detector, about, camera, state_dir, .. } = plan;
-    let (broker, device) = (publisher.broker(), publisher.topics().device());
+    let (broker, device) = (Listed(publisher.brokers()), publisher.topics().device());
     log::info!("broker: {broker}; mosquitto_sub -v -t '{}/{device}/#'", config.mqtt.base_topic);
     let groups = about.topics.groups().to_vec();
     let changes = Changes::load(settled(&config), config.snapshots.enabled, groups, state_dir);
@@ -297,7 +299,7 @@ fn farewell(counters: &Counters, publisher: &Publisher, gallery: Option<&Path>) 
         frames.detected,
         frames.bad,
         sent.delivered,
-        publisher.broker(),
+        Listed(publisher.brokers()),
         sent.waiting
     );
     if let Some(folder) = gallery {
@@ -315,6 +317,7 @@ fn connect(plan: &Plan, clock: &Arc<dyn Clock>) -> Result<(Publisher, ControlMes
         state_dir: plan.state_dir.clone(),
         subscriptions: inbox::subscriptions(&about),
         clock: Arc::clone(clock),
+        jitter,
     };
     let (publisher, received) = Publisher::start(start)?;
     let control = inbox::start(publisher.clone(), received, about, Arc::clone(clock));
