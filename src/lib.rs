@@ -30,6 +30,7 @@ pub mod logging;
 pub mod mqtt;
 pub mod name;
 pub mod outbox;
+pub(crate) mod package;
 pub mod panics;
 pub mod paths;
 pub mod pipeline;

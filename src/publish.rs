@@ -7,6 +7,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
+use crate::contract::inventory::Inventory;
 use crate::contract::payload::{CameraState, DeviceStatus, OFFLINE, ONLINE};
 use crate::contract::topics::Topics;
 use crate::error::{Error, Kind};
@@ -123,6 +124,11 @@ impl Publisher {
     /// Says what the device does and why nothing happens.
     pub fn set_status(&self, status: &DeviceStatus) -> Result<(), MessageError> {
         self.set_retained(Class::State, self.topics.status(), json(status)?)
+    }
+
+    /// Says which program, model and settings the device has.
+    pub fn set_inventory(&self, inventory: &Inventory) -> Result<(), MessageError> {
+        self.set_retained(Class::State, self.topics.inventory(), json(inventory)?)
     }
 
     /// Sends a picture of `camera` once, now or not at all.
