@@ -187,6 +187,17 @@ repo-test: ## Install, upgrade, roll back and purge from a repository, and run t
 	@for package in out/expressiond_*_arm64.deb out/expressiond_*_armhf.deb; do \
 		if [ -e "$$package" ]; then tests/repo/emulated "$$package" || exit 1; fi; done
 
+.PHONY: ring-test
+ring-test: setup ## Upgrade a fleet that is played in steps, and stop where too many are unwell
+	tests/fleet/rings
+
+.PHONY: cluster-test
+CLUSTER_DEVICES ?= 60
+cluster-test: setup ## Make nodes of RabbitMQ and NATS clusters fail under a fleet, and count (as root; 15 minutes)
+	.ci/setup cluster
+	cargo build --locked --features simulate
+	tests/cluster/run target/debug/expressiond --devices $(CLUSTER_DEVICES)
+
 .PHONY: vm-test
 vm-test: ## Run the package in a virtual machine against real V4L2 drivers: 18 minutes, and seven for its disk once
 	deploy/deb/build

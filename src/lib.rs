@@ -30,13 +30,14 @@ pub mod logging;
 pub mod mqtt;
 pub mod name;
 pub mod outbox;
+pub(crate) mod package;
 pub mod panics;
 pub mod paths;
 pub mod pipeline;
 pub mod pixels;
 pub mod process;
 pub mod publish;
-mod random;
+pub mod random;
 pub mod service;
 #[cfg(feature = "simulate")]
 pub mod simulate;

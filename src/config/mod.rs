@@ -4,6 +4,7 @@
 //! collected. `config/expressiond.toml` and `docs/ref/config.md` are tested against
 //! this.
 
+pub mod digest;
 pub mod keys;
 pub mod layers;
 mod typed;

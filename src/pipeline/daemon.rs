@@ -14,6 +14,7 @@ use super::plan::{Plan, settled};
 use super::shared::Shared;
 use super::signals::Signals;
 use super::state::Orders;
+use super::stock::{Stock, watch_package};
 use super::threads::{Setup, Threads};
 use super::watcher::{Subject, Watcher};
 use crate::alarm::Alarm;
@@ -23,7 +24,9 @@ use crate::control::changes::Changes;
 use crate::control::command::Command;
 use crate::control::inbox::{self, ControlMessages};
 use crate::error::{Error, Kind, Result};
+use crate::mqtt::urls::Listed;
 use crate::publish::{Publisher, Start};
+use crate::random::jitter;
 use crate::service::watchdog_interval;
 
 /// What the daemon ended for.
@@ -59,10 +62,18 @@ pub async fn daemon(
 ) -> Result<Ending> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (publisher, control) = connect(&plan, &clock)?;
-    let Plan { config, detector, about, camera, state_dir, .. } = plan;
-    let (broker, device) = (publisher.broker(), publisher.topics().device());
+    let Plan { config, digest, detector, about, camera, state_dir, .. } = plan;
+    let (broker, device) = (Listed(publisher.brokers()), publisher.topics().device());
     log::info!("broker: {broker}; mosquitto_sub -v -t '{}/{device}/#'", config.mqtt.base_topic);
     let groups = about.topics.groups().to_vec();
+    let stock = Stock {
+        model: detector.info().id.clone(),
+        refused_models: detector.refused().to_vec(),
+        settings: digest,
+        refused_settings: None,
+        groups: groups.iter().map(ToString::to_string).collect(),
+        package: None,
+    };
     let changes = Changes::load(settled(&config), config.snapshots.enabled, groups, state_dir);
     let shared = Shared::new(clock, first_orders(&changes.in_force()));
     let subject = Subject {
@@ -89,7 +100,8 @@ pub async fn daemon(
     watcher.service.alive();
     let rehearsal = None;
     let mut program =
-        Program { shared, threads, watcher, control, signals, changes, rehearse, rehearsal };
+        Program { shared, threads, watcher, control, signals, changes, stock, rehearse, rehearsal };
+    program.tell_stock();
     let wanted = program.attend().await;
     let ending = program.end(&publisher, wanted).await;
     farewell(&program.shared.counters, &publisher, gallery.as_deref());
@@ -107,6 +119,7 @@ struct Program {
     control: ControlMessages,
     signals: Signals,
     changes: Changes,
+    stock: Stock,
     rehearse: Rehearsal,
     /// New settings that are being tried.
     rehearsal: Option<JoinHandle<Result<()>>>,
@@ -117,10 +130,15 @@ impl Program {
     async fn attend(&mut self) -> Result<Ending> {
         let mut look = tokio::time::interval(self.shared.period);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut package = watch_package();
         let mut capturing = true;
         loop {
             tokio::select! {
                 _ = look.tick() => self.look(),
+                Ok(()) = package.changed() => {
+                    self.stock.package = package.borrow_and_update().clone();
+                    self.tell_stock();
+                }
                 ended = self.threads.inference.ended() => return ended.map(|()| Ending::Finished),
                 // A list of pictures is at its end; the last ones are still looked at.
                 ended = self.threads.capture.ended(), if capturing => {
@@ -171,7 +189,16 @@ impl Program {
         log::error!(message_id = Alarm::SettingsRefused.id();
             "the new settings are refused, the old ones stay: {refused}");
         self.watcher.service.ready();
+        self.stock.refused_settings = Some(refused.to_string());
+        self.tell_stock();
         false
+    }
+
+    fn tell_stock(&self) {
+        let inventory = self.stock.inventory(self.shared.clock.now().wall);
+        if let Err(refused) = self.watcher.publisher.set_inventory(&inventory) {
+            log::error!("inventory: {refused}");
+        }
     }
 
     fn look(&mut self) {
@@ -302,7 +329,7 @@ fn farewell(counters: &Counters, publisher: &Publisher, gallery: Option<&Path>) 
         frames.detected,
         frames.bad,
         sent.delivered,
-        publisher.broker(),
+        Listed(publisher.brokers()),
         sent.waiting
     );
     if let Some(folder) = gallery {
@@ -320,6 +347,7 @@ fn connect(plan: &Plan, clock: &Arc<dyn Clock>) -> Result<(Publisher, ControlMes
         state_dir: plan.state_dir.clone(),
         subscriptions: inbox::subscriptions(&about),
         clock: Arc::clone(clock),
+        jitter,
     };
     let (publisher, received) = Publisher::start(start)?;
     let control = inbox::start(publisher.clone(), received, about, Arc::clone(clock));

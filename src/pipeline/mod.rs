@@ -18,6 +18,7 @@ pub mod signals;
 pub(crate) mod state;
 pub(crate) mod status;
 pub(crate) mod status_line;
+mod stock;
 pub(crate) mod stop;
 pub(crate) mod strain;
 pub(crate) mod suspend;

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
+use crate::config::digest::digest;
+use crate::contract::inventory::SettingsDigest;
 use crate::contract::topics::Topics;
 use crate::contract::tuning::Tuning;
 use crate::detector::Detector;
@@ -17,6 +19,8 @@ use crate::name::Name;
 pub struct Plan {
     /// All settings.
     pub config: Config,
+    /// Which those are.
+    pub digest: SettingsDigest,
     /// The model, loaded and tested.
     pub detector: Detector,
     /// The device and its camera, as Home Assistant is told of them.
@@ -42,7 +46,8 @@ impl Plan {
         Access::read(&config.mqtt, &credentials)?;
         let classes = detector.info().classes.clone();
         let about = about(&config, topics, &camera, classes);
-        Ok(Self { config, detector, about, camera, state_dir, credentials })
+        let digest = digest(&config);
+        Ok(Self { config, digest, detector, about, camera, state_dir, credentials })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The devices: each is what a board runs, except for its camera.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use crate::pipeline::shared::Shared;
 use crate::pipeline::state::{CaptureState, Open, Orders, View};
 use crate::pipeline::watcher::{Subject, Watcher};
 use crate::publish::{Publisher, Start};
+use crate::random::jitter;
 use crate::tracks::Tracker;
 
 /// Frames that are looked at while something happens: five a second.
@@ -81,6 +83,20 @@ impl Fleet {
         }
     }
 
+    /// Devices that are connected now.
+    pub(crate) fn connected_now(&self) -> usize {
+        self.publishers.iter().filter(|publisher| publisher.stats().connected).count()
+    }
+
+    /// Connections at each address of the broker, in the order of their names.
+    pub(crate) fn at_each_address(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for broker in self.publishers.iter().filter_map(|publisher| publisher.stats().broker) {
+            *counts.entry(broker).or_default() += 1;
+        }
+        counts
+    }
+
     /// Events that wait in all outboxes.
     pub(crate) fn waiting(&self) -> usize {
         self.publishers.iter().map(|publisher| publisher.stats().waiting).sum()
@@ -132,6 +148,7 @@ impl Device {
             credentials: Credentials::default(),
             subscriptions: inbox::subscriptions(&about),
             clock: Arc::clone(&clock),
+            jitter: if options.jitter { jitter } else { || 0.0 },
         };
         let (publisher, received) = Publisher::start(start)?;
         let origin = Origin {
@@ -208,7 +225,7 @@ impl Device {
 fn config(number: usize, broker: &FleetBroker) -> Config {
     let mut config = Config::default();
     config.device.id = format!("device-{number:04}");
-    config.mqtt.url = broker.url.to_string();
+    config.mqtt.url = broker.url.clone();
     config.mqtt.base_topic = BASE.to_owned();
     config.home_assistant.discovery_prefix = format!("{BASE}/homeassistant");
     config.home_assistant.birth_topic = format!("{BASE}/homeassistant/status");

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use expressiond::config::Config;
+use expressiond::config::digest::digest;
 use expressiond::contract::in_force::InForce;
+use expressiond::contract::inventory::{FailedUpgrade, INVENTORY_SCHEMA, Inventory, Upgraded};
 use expressiond::contract::payload::Counts;
 use expressiond::contract::payload::{
     CameraState, DeviceStatus, Reason, ReasonCode, SCHEMA_VERSION, rfc3339,
@@ -97,6 +100,7 @@ async fn what_is_sent_is_what_is_documented() {
         publisher.set_camera_available(&camera(), true);
         publisher.set_camera_state(&camera(), &state()).expect("taken");
         publisher.set_status(&status(publisher.stats())).expect("taken");
+        publisher.set_inventory(&inventory()).expect("taken");
         publisher.publish_event(&camera(), "1", &event(1, 1)).expect("taken");
         // A picture needs a connection; a state that arrived proves one.
         observer.until("a state", |seen| seen.iter().any(|s| s.topic.ends_with("/state"))).await;
@@ -113,6 +117,8 @@ async fn what_is_sent_is_what_is_documented() {
         conforms(include_str!("../../docs/ref/camera-state.schema.json"), &state);
         let status = payload("expressiond/d1/status");
         conforms(include_str!("../../docs/ref/status.schema.json"), &status);
+        let inventory = payload("expressiond/d1/inventory");
+        conforms(include_str!("../../docs/ref/inventory.schema.json"), &inventory);
     }
 }
 
@@ -143,6 +149,23 @@ pub fn state() -> CameraState {
         expression: Some("happy".into()),
         confidence: Some(0.9),
         track: Some("0a1b2c3d-7".into()),
+    }
+}
+
+/// With one of everything that may fail.
+pub fn inventory() -> Inventory {
+    let kinds = [Upgraded::Package, Upgraded::Model, Upgraded::Settings];
+    let failed = kinds.map(|what| FailedUpgrade { what, message: "why".into() });
+    Inventory {
+        schema: INVENTORY_SCHEMA,
+        time: now(),
+        version: "0.1.0".into(),
+        package: Some("0.1.0-1".into()),
+        architecture: std::env::consts::ARCH,
+        model: Some("m@1+00".into()),
+        settings: digest(&Config::default()),
+        groups: vec!["hall".into()],
+        failed: failed.to_vec(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The publisher against real brokers: Mosquitto and the one inside.
 
 mod access;
+mod addresses;
 mod bridge;
 mod certificates;
 mod contract;
@@ -19,3 +20,4 @@ mod page;
 mod support;
 mod tls;
 mod version;
+mod web_sockets;
