@@ -23,6 +23,7 @@ use crate::control::command::Command;
 use crate::control::inbox::{self, ControlMessages};
 use crate::error::{Error, Kind, Result};
 use crate::publish::{Publisher, Start};
+use crate::zones::Zones;
 
 /// What the daemon ended for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +62,9 @@ pub async fn daemon(
     let (broker, device) = (publisher.broker(), publisher.topics().device());
     log::info!("broker: {broker}; mosquitto_sub -v -t '{}/{device}/#'", config.mqtt.base_topic);
     let groups = about.topics.groups().to_vec();
-    let changes = Changes::load(settled(&config), config.snapshots.enabled, groups, state_dir);
-    let shared = Shared::new(clock, first_orders(&changes.in_force()));
+    let changes = Changes::load(settled(&config), groups, state_dir);
+    let zones = Zones::new(&config.zone);
+    let shared = Shared::new(clock, first_orders(&changes.in_force(), &zones));
     let subject = Subject {
         camera: camera.clone(),
         model: detector.info().id.clone(),
@@ -84,15 +86,20 @@ pub async fn daemon(
     watcher.service.alive();
     let rehearsal = None;
     let mut program =
-        Program { shared, threads, watcher, control, signals, changes, rehearse, rehearsal };
+        Program { shared, threads, watcher, control, signals, changes, zones, rehearse, rehearsal };
     let wanted = program.attend().await;
     let ending = program.end(&publisher, wanted).await;
     farewell(&program.shared.counters, &publisher, gallery.as_deref());
     ending
 }
 
-fn first_orders(in_force: &InForce) -> Orders {
-    Orders { tuning: in_force.tuning(), paused: in_force.paused.value, ..Orders::default() }
+fn first_orders(in_force: &InForce, zones: &Zones) -> Orders {
+    Orders {
+        tuning: in_force.tuning(),
+        zones: zones.set_of(|zone| in_force.holds(zone)),
+        paused: in_force.paused.value,
+        ..Orders::default()
+    }
 }
 
 struct Program {
@@ -102,6 +109,7 @@ struct Program {
     control: ControlMessages,
     signals: Signals,
     changes: Changes,
+    zones: Zones,
     rehearse: Rehearsal,
     /// New settings that are being tried.
     rehearsal: Option<JoinHandle<Result<()>>>,
@@ -180,8 +188,8 @@ impl Program {
         match command {
             Command::Pause {} => self.changes.pause(true),
             Command::Resume {} => self.changes.pause(false),
-            Command::Set { threshold, max_fps, snapshots } => {
-                self.changes.set(threshold, max_fps, snapshots);
+            Command::Set { threshold, max_fps, snapshots, zones } => {
+                self.changes.set(threshold, max_fps, snapshots, zones);
             }
             Command::Identify {} => self.watcher.identify(),
             Command::Snapshot {} => self.snapshot(),
@@ -211,6 +219,7 @@ impl Program {
         let in_force = &self.watcher.control.in_force;
         self.shared.orders.send_modify(|orders| {
             orders.tuning = in_force.tuning();
+            orders.zones = self.zones.set_of(|zone| in_force.holds(zone));
             orders.paused = in_force.paused.value;
             if !in_force.snapshots.value {
                 // Also the picture that was asked for just before.

@@ -19,3 +19,4 @@ mod page;
 mod support;
 mod tls;
 mod version;
+mod zones;
