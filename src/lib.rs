@@ -44,3 +44,4 @@ pub mod simulate;
 pub mod source;
 mod storage;
 pub mod tracks;
+pub mod zones;

@@ -31,6 +31,7 @@ const ROOMS: [&str; 37] = [
     // from a frame to events
     "pixels",
     "source",
+    "zones",
     "detector",
     "attention",
     "tracks",

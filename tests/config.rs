@@ -34,9 +34,55 @@ fn the_page_lists_exactly_the_keys_there_are() {
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
         .filter(|key| !["camera.controls", "camera.low_light"].contains(key)) // tables, empty by default
+        .filter(|key| !key.starts_with("zone.")) // sections, none by default
         .map(str::to_owned)
         .collect();
     assert_eq!(listed, default_keys());
+}
+
+const ZONE: &str = "
+[[zone]]
+name = 'desk'
+kind = 'mask'
+points = [[0, 0.25], [1, 0.25], [0.5, 1.0]]
+enabled = false
+";
+
+#[test]
+fn the_page_and_the_reference_file_have_every_key_of_a_zone() {
+    let config: Config = toml::from_str(ZONE).unwrap();
+    let zone = toml::Table::try_from(&config.zone[0]).unwrap();
+    let known: BTreeSet<String> = flatten(&zone, "zone.").into_iter().map(|(key, _)| key).collect();
+    let listed: BTreeSet<String> = PAGE
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .filter(|key| key.starts_with("zone."))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(listed, known);
+    // The example at the end of the reference file, without its comment signs.
+    let example = REFERENCE.split_once("# [[zone]]").unwrap().1.replace("\n# ", "\n");
+    let example: Config =
+        toml::from_str(&format!("[[zone]]{}", example.replace("\n#\n", "\n"))).unwrap();
+    assert_eq!((example.zone.len(), example.check()), (2, Ok(())));
+    assert_eq!(keys(&toml::Table::try_from(&example.zone[0]).unwrap()).len(), known.len());
+}
+
+#[test]
+fn zones_are_read_from_files_and_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("e.toml");
+    std::fs::write(&file, ZONE).unwrap();
+    let output = check(&file, &["--all"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let config: Config = toml::from_str(&text).unwrap();
+    assert_eq!(config.zone, toml::from_str::<Config>(ZONE).unwrap().zone);
+    // Those of a later file hold instead.
+    std::fs::create_dir(folder.path().join("conf.d")).unwrap();
+    let later = ZONE.replace("desk", "door");
+    std::fs::write(folder.path().join("conf.d/a.toml"), later).unwrap();
+    let text = String::from_utf8(check(&file, &[]).stdout).unwrap();
+    assert!(text.contains("door") && !text.contains("desk") && text.contains("a.toml:2"), "{text}");
 }
 
 #[test]
@@ -60,6 +106,19 @@ fn every_kind_of_mistake_names_its_place_and_ends_with_78() {
         ("[expression]\nenter = 0.3\n", vec![], vec!["e.toml:2", "expression.enter", "0.5 to 1"]),
         ("[mqtt]\nurl = 'http://x'\n", vec![], vec!["e.toml:2", "mqtt.url"]),
         ("[camera\n", vec![], vec!["e.toml:1"]),
+        (
+            "\n[[zone]]\nname = 'a'\npoints = [[0, 0]]\n",
+            vec![],
+            vec!["e.toml:2", "zone 'a'", "1 corners"],
+        ),
+        (
+            "[[zone]]\nname = 'a'\npoints = [[0, 0, 1]]\n",
+            vec![],
+            vec!["e.toml:3", "a corner is [x, y]"],
+        ),
+        ("[[zone]]\nname = 'a'\nkind = 'x'\npoints = []\n", vec![], vec!["e.toml:3", "`count`"]),
+        ("[zone]\nname = 'a'\n", vec![], vec!["e.toml:1"]),
+        ("", vec!["--set", "zone=[]"], vec!["--set zone", "in a file only"]),
         ("", vec!["--set", "camera.fps=0"], vec!["--set camera.fps", "1 to 240"]),
         ("", vec!["--set", "camera.fps"], vec!["key=value"]),
     ] {

@@ -43,6 +43,10 @@ fn at(wall: SystemTime) -> Moment {
     Moment { monotonic: Duration::from_secs(5), wall }
 }
 
+fn zones(number: usize) -> Vec<String> {
+    ["desk", "door"].into_iter().take(number).map(str::to_owned).collect()
+}
+
 const KINDS: [ChangeKind; 5] = [
     ChangeKind::FaceAppeared,
     ChangeKind::ExpressionStarted,
@@ -58,7 +62,8 @@ fn every_event_fits_the_schema_and_uses_every_field_of_it() {
     let mut used = BTreeSet::new();
     for kind in KINDS {
         for late in [false, true] {
-            let event = recorder.record(&change(kind), at(SystemTime::now()), Size::new(640, 480));
+            let (now, frame) = (at(SystemTime::now()), Size::new(640, 480));
+            let event = recorder.record(&change(kind), now, frame, zones(usize::from(late)));
             let value = serde_json::to_value(Event { late, ..event }).unwrap();
             assert!(validator.is_valid(&value), "{value}");
             used.extend(value.as_object().unwrap().keys().cloned());
@@ -109,7 +114,10 @@ fn ids_are_unique_and_a_wall_clock_that_jumps_changes_only_what_is_printed() {
     let times = [0, 4_000_000_000, 1, 4_000_000_000].map(|s| UNIX_EPOCH + Duration::from_secs(s));
     let events: Vec<Event> = times
         .iter()
-        .map(|time| recorder.record(&change(ChangeKind::FaceLeft), at(*time), Size::new(640, 480)))
+        .map(|time| {
+            let change = change(ChangeKind::FaceLeft);
+            recorder.record(&change, at(*time), Size::new(640, 480), zones(0))
+        })
         .collect();
     let ids: BTreeSet<&str> = events.iter().map(|event| event.id.as_str()).collect();
     assert_eq!(ids.len(), events.len());
@@ -129,7 +137,8 @@ proptest! {
             rect: Rect::new(x, y, w, h), confidence, class,
             lasted: Duration::from_millis(millis), ..change(kind)
         };
-        let event = recorder().record(&change, at(SystemTime::now()), Size::new(640, 480));
+        let event =
+            recorder().record(&change, at(SystemTime::now()), Size::new(640, 480), zones(class));
         let text = serde_json::to_string(&event).unwrap();
         prop_assert!(validator.is_valid(&serde_json::from_str(&text).unwrap()), "{}", text);
         prop_assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event);

@@ -9,6 +9,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use expressiond::detector::{Detector, Settings};
+use expressiond::source::picture::read;
+use expressiond::zones::{self, Zones};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -296,4 +299,28 @@ fn a_running_daemon_takes_a_new_model_and_says_which_it_refused() {
     let reasons = status["reasons"].as_array().unwrap();
     let refused = reasons.iter().find(|reason| reason["code"] == "model_refused").unwrap();
     assert!(refused["message"].as_str().unwrap().contains("90.1.0"), "{status}");
+}
+
+/// What lies in a mask is not looked at, wherever the daemon gets the picture from.
+#[test]
+fn a_masked_face_is_not_seen() {
+    let picture = read(Path::new("models/self-test.jpg")).unwrap();
+    let mut detector = Detector::load(&Settings::default()).unwrap();
+    let mut found = Vec::new();
+    detector.detect(&picture, &mut found).unwrap();
+    let face = found.first().expect("the self-test's face").rect;
+    let size = picture.upright_size();
+    let (w, h) = (size.width as f32, size.height as f32);
+    let (left, right) = ((face.x / w).max(0.0), (face.right() / w).min(1.0));
+    let (top, bottom) = ((face.y / h).max(0.0), (face.bottom() / h).min(1.0));
+    let mask = zones::Settings {
+        name: "face".to_owned(),
+        kind: zones::Kind::Mask,
+        points: vec![[left, top], [right, top], [right, bottom], [left, bottom]],
+        enabled: true,
+    };
+    detector.set_masks(Zones::new(&[mask]).masks());
+    detector.detect(&picture, &mut found).unwrap();
+    let there = found.iter().filter(|seen| seen.rect.iou(&face) > 0.5 && seen.confidence > 0.5);
+    assert_eq!(there.count(), 0, "{found:?}");
 }

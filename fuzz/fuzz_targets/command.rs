@@ -13,10 +13,14 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     }
     let Ok(command) = Command::parse(data) else { return };
     assert!(data.len() <= LONGEST);
-    if let Command::Set { threshold, max_fps, snapshots } = command {
-        assert!(threshold.is_some() || max_fps.is_some() || snapshots.is_some());
+    if let Command::Set { threshold, max_fps, snapshots, zones } = command {
+        assert!(threshold.is_some() || max_fps.is_some() || snapshots.is_some() || zones.is_some());
         let tuning = Tuning::default().changed(threshold, max_fps);
-        survives(Overrides { tuning, ..Overrides::default() });
+        let mut kept = Overrides { tuning, ..Overrides::default() };
+        if let Some(zones) = zones {
+            zones.apply(&mut kept.zones);
+        }
+        survives(kept);
     }
 });
 

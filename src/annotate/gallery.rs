@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::snapshot::annotated;
+use super::snapshot::{Legend, annotated};
 use crate::events::Event;
 use crate::pixels::frame::Frame;
 use crate::tracks::TrackedFace;
@@ -27,12 +27,12 @@ impl Gallery {
         frame: &Frame,
         events: &[Event],
         faces: &[TrackedFace],
-        classes: &[String],
+        legend: &Legend,
     ) {
         if events.is_empty() {
             return;
         }
-        let Ok(picture) = annotated(frame, faces, classes) else { return };
+        let Ok(picture) = annotated(frame, faces, legend) else { return };
         for event in events {
             self.kept += 1;
             let name = format!("{:04}-{}-{}.jpg", self.kept, event.event_type.name(), event.class);

@@ -10,6 +10,7 @@ use crate::pixels::PixelError;
 use crate::pixels::frame::Frame;
 use crate::pixels::rgb::to_rgb;
 use crate::tracks::TrackedFace;
+use crate::zones::Masks;
 
 /// Section `[snapshots]`: whether pictures may leave the device.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +18,15 @@ use crate::tracks::TrackedFace;
 pub struct Settings {
     /// Whether the command `snapshot` publishes a picture. Default: false.
     pub enabled: bool,
+}
+
+/// What a picture for people needs beside the frame and its faces.
+#[derive(Clone, Debug)]
+pub(crate) struct Legend<'a> {
+    /// Names of the expressions.
+    pub classes: &'a [String],
+    /// What is blackened.
+    pub masks: Masks,
 }
 
 /// The frame, upright, with the faces and their expressions on it.
@@ -27,9 +37,11 @@ pub struct Settings {
 pub(crate) fn annotated(
     frame: &Frame,
     faces: &[TrackedFace],
-    classes: &[String],
+    legend: &Legend,
 ) -> Result<RgbImage, PixelError> {
     let mut picture = to_rgb(frame)?;
+    legend.masks.blacken(&mut picture);
+    let classes = legend.classes;
     let labels: Vec<String> = faces
         .iter()
         .map(|face| match face.expression {

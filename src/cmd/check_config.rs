@@ -50,12 +50,16 @@ fn to_table(config: &config::Config) -> Result<toml::Table> {
 
 /// Settings are f32, TOML's numbers f64: 0.3 would print as 0.30000001192092896.
 fn shortened(table: toml::Table) -> toml::Table {
-    let shorten = |value| match value {
+    table.into_iter().map(|(key, value)| (key, shorten(value))).collect()
+}
+
+fn shorten(value: toml::Value) -> toml::Value {
+    match value {
         toml::Value::Float(number) => {
             toml::Value::Float((number as f32).to_string().parse().unwrap_or(number))
         }
         toml::Value::Table(inner) => toml::Value::Table(shortened(inner)),
+        toml::Value::Array(values) => toml::Value::Array(values.into_iter().map(shorten).collect()),
         other => other,
-    };
-    table.into_iter().map(|(key, value)| (key, shorten(value))).collect()
+    }
 }

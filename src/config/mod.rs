@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
 use crate::{
-    annotate, attention, detector, home_assistant, identity, logging, mqtt, source, tracks,
+    annotate, attention, detector, home_assistant, identity, logging, mqtt, source, tracks, zones,
 };
 use layers::Layers;
 
@@ -46,6 +46,10 @@ pub struct Config {
     pub snapshots: annotate::snapshot::Settings,
     /// Section `[log]`.
     pub log: logging::Settings,
+    /// Sections `[[zone]]`. Not written where there is none: `zone = []` would leave no
+    /// way to add one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub zone: Vec<zones::Settings>,
 }
 
 /// Where settings come from.
@@ -80,7 +84,7 @@ impl Config {
                 (format!("{section}.{}", full.unwrap_or(key)), why)
             })?;
         }
-        Ok(())
+        zones::settings::check(&self.zone).map_err(|why| ("zone".to_owned(), why))
     }
 }
 

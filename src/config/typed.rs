@@ -49,6 +49,9 @@ pub(super) fn meant(defaults: &Table, name: &str) -> Option<String> {
     flatten(defaults, "").into_iter().map(|(key, _)| key).find(|key| letters(key) == wanted)
 }
 
+/// A list of sections, which no text stands for.
+const ZONE: &str = "zone";
+
 /// What a key holds.
 enum Kind<'a> {
     /// The same type as its default.
@@ -59,6 +62,9 @@ enum Kind<'a> {
 }
 
 fn kind<'a>(defaults: &'a Table, key: &str) -> Result<Kind<'a>, String> {
+    if key.split('.').next() == Some(ZONE) {
+        return Err("zones are set in a file only, as [[zone]] sections".to_owned());
+    }
     let unknown = |section: &str, table: &Table| {
         let names: Vec<&str> = table.keys().map(String::as_str).collect();
         let place = if section.is_empty() {

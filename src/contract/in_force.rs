@@ -1,5 +1,6 @@
 //! What is in force of everything that can change while the daemon runs, and who said so.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
@@ -54,9 +55,16 @@ pub struct InForce {
     pub paused: Given<bool>,
     /// Whether pictures may leave the device when somebody asks for one.
     pub snapshots: Given<bool>,
+    /// Which zones hold, by their names.
+    pub zones: BTreeMap<String, Given<bool>>,
 }
 
 impl InForce {
+    /// Whether the zone of this name holds.
+    pub fn holds(&self, zone: &str) -> bool {
+        self.zones.get(zone).is_some_and(|given| given.value)
+    }
+
     /// The numbers alone.
     pub fn tuning(&self) -> Tuning {
         Tuning { threshold: self.threshold.value, max_fps: self.max_fps.value }
@@ -71,6 +79,11 @@ impl fmt::Display for InForce {
             }
         }
         let state = if self.paused.value { "paused" } else { "not paused" };
-        write!(f, "{state} ({})", self.paused.from)
+        write!(f, "{state} ({})", self.paused.from)?;
+        for (zone, given) in &self.zones {
+            let state = if given.value { "on" } else { "off" };
+            write!(f, ", zone {zone} {state} ({})", given.from)?;
+        }
+        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! What retained topics say. Schemas: `docs/ref/camera-state.schema.json` and
 //! `docs/ref/status.schema.json`.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
@@ -40,6 +41,25 @@ pub struct CameraState {
     pub confidence: Option<f32>,
     /// Track of that face, as events name it.
     pub track: Option<String>,
+    /// What is seen in each zone that counts, by its name.
+    pub zones: BTreeMap<String, ZoneState>,
+}
+
+/// What one camera sees now in one zone.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ZoneState {
+    /// Faces that are in it now.
+    pub faces: usize,
+    /// Expression of the largest face in it that has one, as for the camera.
+    pub expression: Option<String>,
+    /// Smoothed confidence of that expression, 0 to 1.
+    pub confidence: Option<f32>,
+    /// Track of that face, as events name it.
+    pub track: Option<String>,
+    /// Since when somebody has been in it, RFC 3339 in UTC; none while it is empty.
+    pub since: Option<String>,
+    /// Seconds that the face that left it last had been in it; none before the first.
+    pub dwell_s: Option<f32>,
 }
 
 /// Why a device does less than it should; `docs/ref/mqtt.md` lists the codes.

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use super::command::NewValue;
 use super::groups::SettingsByGroup;
+use super::in_force::Settled;
 use super::overrides::Overrides;
+use super::switches::ZoneSwitches;
 use crate::contract::in_force::InForce;
 use crate::contract::tuning::Tuning;
 use crate::name::Name;
@@ -24,9 +26,8 @@ pub(crate) struct ControlState {
 /// Every change is kept for the next start.
 pub(crate) struct Changes {
     runtime: Overrides,
-    /// What the settings file says: numbers, and whether pictures may leave.
-    settled: Tuning,
-    snapshots: bool,
+    /// What the settings file says.
+    settled: Settled,
     /// The one whose word counts most last.
     groups: Vec<Name>,
     /// Where changes survive, and the thread that writes them there; `None` where there is
@@ -35,15 +36,12 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    /// With what an earlier run kept, except of groups that the device has left.
-    pub(crate) fn load(
-        settled: Tuning,
-        snapshots: bool,
-        groups: Vec<Name>,
-        state_dir: Option<PathBuf>,
-    ) -> Self {
+    /// With what an earlier run kept, except of groups that the device has left and of
+    /// zones that are gone.
+    pub(crate) fn load(settled: Settled, groups: Vec<Name>, state_dir: Option<PathBuf>) -> Self {
         let mut runtime = state_dir.as_deref().map(Overrides::load).unwrap_or_default();
         runtime.groups.retain(|known, _| groups.iter().any(|group| group.as_str() == known));
+        runtime.zones.retain(|known, _| settled.zones.contains_key(known));
         let kept = state_dir.and_then(|folder| match Worker::start("changes") {
             Ok(worker) => Some((folder, worker)),
             Err(error) => {
@@ -51,11 +49,11 @@ impl Changes {
                 None
             }
         });
-        Self { runtime, settled, snapshots, groups, kept }
+        Self { runtime, settled, groups, kept }
     }
 
     pub(crate) fn in_force(&self) -> InForce {
-        InForce::of(self.settled, self.snapshots, &self.groups, &self.runtime)
+        InForce::of(&self.settled, &self.groups, &self.runtime)
     }
 
     /// All of it, for the status.
@@ -78,10 +76,14 @@ impl Changes {
         threshold: Option<NewValue>,
         max_fps: Option<NewValue>,
         snapshots: Option<bool>,
+        zones: Option<ZoneSwitches>,
     ) {
         self.runtime.tuning = self.runtime.tuning.changed(threshold, max_fps);
         if let Some(snapshots) = snapshots {
             self.runtime.snapshots_withheld = !snapshots;
+        }
+        if let Some(zones) = zones {
+            zones.apply(&mut self.runtime.zones);
         }
         self.keep();
     }
@@ -117,9 +119,11 @@ mod tests {
     use crate::control::groups::GroupSettings;
 
     fn changes(groups: &[&str], folder: &std::path::Path) -> Changes {
-        let settled = Tuning { threshold: Some(0.7), max_fps: Some(15.0) };
+        let tuning = Tuning { threshold: Some(0.7), max_fps: Some(15.0) };
+        let zones = [("desk".to_owned(), true)].into();
+        let settled = Settled { tuning, snapshots: false, zones };
         let groups = groups.iter().map(|group| Name::new(*group).expect("valid"));
-        Changes::load(settled, false, groups.collect(), Some(folder.to_owned()))
+        Changes::load(settled, groups.collect(), Some(folder.to_owned()))
     }
 
     #[test]
@@ -127,7 +131,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let closed = GroupSettings { paused: true, ..GroupSettings::default() };
         let mut first = changes(&["hall"], folder.path());
-        assert!(first.take_over(SettingsByGroup::from([("hall".to_owned(), closed)])));
+        assert!(first.take_over(SettingsByGroup::from([("hall".to_owned(), closed.clone())])));
         assert!(
             !first.take_over(SettingsByGroup::from([("hall".to_owned(), closed)])),
             "no news, no write"
@@ -137,5 +141,21 @@ mod tests {
         let again = changes(&["hall"], folder.path()).in_force().paused;
         assert_eq!((again.value, again.from), (true, Author::Group("hall".to_owned())));
         assert!(!changes(&["floor2"], folder.path()).in_force().paused.value);
+    }
+
+    #[test]
+    fn a_zone_that_was_switched_off_stays_off_and_one_that_is_gone_is_forgotten() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let mut first = changes(&[], folder.path());
+        let off = |name: &str| {
+            Some(ZoneSwitches::Each([(name.to_owned(), Some(false))].into_iter().collect()))
+        };
+        first.set(None, None, None, off("desk"));
+        first.set(None, None, None, off("gone"));
+        drop(first);
+        let again = changes(&[], folder.path());
+        assert!(!again.in_force().holds("desk"));
+        assert_eq!(again.in_force().zones["desk"].from, Author::Command);
+        assert_eq!(again.runtime.zones.len(), 1);
     }
 }

@@ -7,13 +7,14 @@ use std::time::Duration;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use super::switches::{Written, ZoneSwitches, zones};
 use crate::contract::tuning::{MAX_FPS, THRESHOLD, Tuning};
 
 /// A command is never longer. Read before it is parsed.
 pub const LONGEST: usize = 256;
 
 /// What a command asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Command {
     /// Close the camera and publish nothing until told otherwise, also after a
@@ -34,6 +35,9 @@ pub enum Command {
         /// False holds pictures back; true does so no more.
         #[serde(default, deserialize_with = "snapshots")]
         snapshots: Option<bool>,
+        /// Instead of `zone.enabled`; none leaves every zone as it is.
+        #[serde(default, deserialize_with = "zones")]
+        zones: Option<ZoneSwitches>,
     },
     /// Say for some seconds which device this is.
     Identify {},
@@ -84,16 +88,6 @@ fn snapshots<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Erro
     }
 }
 
-/// What may stand where something is set.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Written {
-    Nothing(()),
-    Flag(bool),
-    Number(f64),
-    Word(String),
-}
-
 impl NewValue {
     fn apply(change: Option<Self>, now: Option<f32>) -> Option<f32> {
         match change {
@@ -125,8 +119,11 @@ pub enum CommandError {
     #[error("not a command ({0}); docs/ref/mqtt.md lists them")]
     Unknown(String),
     /// A `set` that sets nothing.
-    #[error("set changes nothing: it needs threshold, max_fps or snapshots")]
+    #[error("set changes nothing: it needs threshold, max_fps, snapshots or zones")]
     Empty,
+    /// It names a zone that is not in the settings.
+    #[error("there is no zone '{0}' in the settings")]
+    NoZone(String),
     /// It stood retained at the broker.
     #[error("retained: a command is for this moment only. Publish it without the retain flag")]
     Retained,
@@ -147,7 +144,8 @@ impl Command {
         }
         let command = serde_json::from_slice(payload)
             .map_err(|error| CommandError::Unknown(error.to_string()))?;
-        if command == (Self::Set { threshold: None, max_fps: None, snapshots: None }) {
+        let nothing = Self::Set { threshold: None, max_fps: None, snapshots: None, zones: None };
+        if command == nothing {
             return Err(CommandError::Empty);
         }
         Ok(command)
@@ -231,7 +229,12 @@ mod tests {
             [("false", false), ("true", true), ("null", true), ("\"reset\"", true)]
         {
             let text = format!(r#"{{"command":"set","snapshots":{word}}}"#);
-            let set = Command::Set { threshold: None, max_fps: None, snapshots: Some(expected) };
+            let set = Command::Set {
+                threshold: None,
+                max_fps: None,
+                snapshots: Some(expected),
+                zones: None,
+            };
             assert_eq!(Command::parse(text.as_bytes()), Ok(set), "{text}");
         }
     }
@@ -287,6 +290,16 @@ mod tests {
         ]
     }
 
+    /// What may stand for zones, right and wrong.
+    fn switches() -> impl Strategy<Value = Value> {
+        let switch = prop_oneof![any::<bool>().prop_map(Value::from), number()];
+        prop_oneof![
+            prop::collection::btree_map("[a-z]{1,3}|tv-1|a/b|", switch, 0..3)
+                .prop_map(|zones| serde_json::json!(zones)),
+            number(),
+        ]
+    }
+
     proptest! {
         /// The schema and the parser agree about everything.
         #[test]
@@ -295,11 +308,15 @@ mod tests {
             threshold in proptest::option::of(number()),
             max_fps in proptest::option::of(number()),
             snapshots in proptest::option::of(number()),
+            zones in proptest::option::of(switches()),
             extra in proptest::option::of("[a-z]{1,3}"),
             bytes in prop::collection::vec(any::<u8>(), 0..40),
         ) {
             let mut value = serde_json::json!({ "command": name });
-            for (key, number) in [("threshold", threshold), ("max_fps", max_fps), ("snapshots", snapshots)] {
+            let set = [
+                ("threshold", threshold), ("max_fps", max_fps), ("snapshots", snapshots), ("zones", zones),
+            ];
+            for (key, number) in set {
                 if let Some(number) = number {
                     value[key] = number;
                 }

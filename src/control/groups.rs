@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 use super::command::LONGEST;
 use crate::contract::tuning::Tuning;
 use crate::contract::tuning::{MAX_FPS, THRESHOLD};
+use crate::name::Name;
 
 /// The settings of one group. A number that is absent leaves the device's own in force.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GroupSettings {
     /// Numbers that count instead of the settings file's.
@@ -24,6 +25,9 @@ pub struct GroupSettings {
     pub tuning: Tuning,
     /// Close the cameras. `false` opens none that its owner has closed.
     pub paused: bool,
+    /// Zones by their names: on or off. A device without such a zone passes it over.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub zones: BTreeMap<String, bool>,
 }
 
 /// The settings of each group that has any, by its name.
@@ -49,6 +53,7 @@ impl GroupSettings {
             threshold: Option<f64>,
             max_fps: Option<f64>,
             paused: Option<bool>,
+            zones: Option<BTreeMap<String, Option<bool>>>,
         }
         if payload.is_empty() {
             return Ok(Self::default());
@@ -67,8 +72,17 @@ impl GroupSettings {
                 max_fps: number("max_fps", payload.max_fps, &MAX_FPS)?,
             },
             paused: payload.paused.unwrap_or_default(),
+            zones: switches(payload.zones.unwrap_or_default())?,
         })
     }
+}
+
+fn switches(
+    zones: BTreeMap<String, Option<bool>>,
+) -> Result<BTreeMap<String, bool>, GroupSettingsError> {
+    let wrong = |error| GroupSettingsError::Wrong(format!("the name of a zone {error}"));
+    zones.keys().try_for_each(|name| Name::new(&**name).map(drop)).map_err(wrong)?;
+    Ok(zones.into_iter().filter_map(|(name, on)| Some((name, on?))).collect())
 }
 
 fn number(
@@ -109,6 +123,7 @@ mod tests {
             |text: &str| GroupSettings::parse(text.as_bytes()).expect_err(text).to_string();
         assert!(refused(r#"{"threshold":1.5}"#).contains("threshold must be from 0 to 1"));
         assert!(refused(r#"{"fps":1}"#).contains("fps"));
+        assert!(refused(r#"{"zones":{"a/b":true}}"#).contains("the name of a zone"));
         assert!(refused(&" ".repeat(257)).contains("257 bytes"));
     }
 
@@ -123,6 +138,13 @@ mod tests {
             (0.0..1.2).prop_map(Value::from),
             (-1.0..500.0).prop_map(Value::from),
             prop::sample::select(vec![Value::Null, true.into(), "reset".into(), json!([])]),
+            prop::sample::select(vec![
+                json!({}),
+                json!({"tv": true}),
+                json!({"tv": null, "x": false}),
+                json!({"a/b": true}),
+                json!({"tv": 1}),
+            ]),
         ]
     }
 
@@ -130,7 +152,7 @@ mod tests {
         /// The schema and the parser agree about everything.
         #[test]
         fn accepts_exactly_what_the_schema_does(
-            pairs in prop::collection::btree_map("threshold|max_fps|paused|[a-z]{1,3}", value(), 0..4),
+            pairs in prop::collection::btree_map("threshold|max_fps|paused|zones|[a-z]{1,3}", value(), 0..4),
             bytes in prop::collection::vec(any::<u8>(), 0..40),
         ) {
             let value = json!(pairs);

@@ -105,7 +105,7 @@ impl Inbox {
         } else if !self.rate.allow(self.clock.now().monotonic) {
             Err(CommandError::TooMany)
         } else {
-            Command::parse(&message.payload)
+            Command::parse(&message.payload).and_then(|command| self.of_known_zones(command))
         };
         match outcome {
             Ok(command) => {
@@ -121,13 +121,26 @@ impl Inbox {
         }
     }
 
+    /// The command, unless it names a zone that is not there. Groups may: their settings
+    /// are for many devices.
+    fn of_known_zones(&self, command: Command) -> Result<Command, CommandError> {
+        let known = |name: &&str| self.about.zones.iter().any(|zone| zone.name == **name);
+        if let Command::Set { zones: Some(zones), .. } = &command
+            && let Some(unknown) = zones.names().find(|name| !known(name))
+        {
+            return Err(CommandError::NoZone(unknown.to_owned()));
+        }
+        Ok(command)
+    }
+
     /// A state, so the latest word replaces the one before, which may not even have
     /// been looked at: a flood costs no more than that.
     fn group(&self, group: &Name, payload: &[u8]) {
         match GroupSettings::parse(payload) {
             Ok(settings) => {
                 self.groups.send_if_modified(|known| {
-                    known.insert(group.to_string(), settings) != Some(settings)
+                    let before = known.insert(group.to_string(), settings.clone());
+                    before != Some(settings)
                 });
             }
             Err(refused) => {

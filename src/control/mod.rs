@@ -4,6 +4,7 @@
 pub(crate) mod changes;
 pub mod command;
 pub mod groups;
-mod in_force;
+pub mod in_force;
 pub mod inbox;
 pub mod overrides;
+pub mod switches;

@@ -1,6 +1,7 @@
 //! What was changed while running and must survive a restart. The settings file
 //! stays its owner's: this is another file, in the state folder.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -22,6 +23,9 @@ pub struct Overrides {
     /// Numbers set by a command.
     #[serde(flatten)]
     pub tuning: Tuning,
+    /// Zones by their names: on or off.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub zones: BTreeMap<String, bool>,
     /// What the device's groups said last, so that a restart without a broker goes on
     /// as before.
     #[serde(skip_serializing_if = "SettingsByGroup::is_empty")]
@@ -75,10 +79,15 @@ mod tests {
         let state = folder.path().join("state");
         assert_eq!(Overrides::load(&state), Overrides::default());
         let tuning = Tuning { threshold: Some(0.7), max_fps: Some(0.1) };
-        let hall = GroupSettings { tuning: Tuning { threshold: None, ..tuning }, paused: true };
+        let zones = BTreeMap::from([("desk".to_owned(), false)]);
+        let hall = GroupSettings {
+            tuning: Tuning { threshold: None, ..tuning },
+            paused: true,
+            zones: zones.clone(),
+        };
         let groups = SettingsByGroup::from([("hall".to_owned(), hall)]);
         for changed in [
-            Overrides { paused: true, snapshots_withheld: true, tuning, groups },
+            Overrides { paused: true, snapshots_withheld: true, tuning, zones, groups },
             Overrides::default(),
         ] {
             changed.save(&state).expect("saved");
@@ -96,7 +105,7 @@ mod tests {
         }
         let text = r#"{"groups":{"hall":{"threshold":7,"paused":true}}}"#;
         fs::write(folder.path().join(FILE), text).expect("written");
-        let hall = Overrides::load(folder.path()).groups["hall"];
+        let hall = Overrides::load(folder.path()).groups["hall"].clone();
         assert_eq!(hall, GroupSettings { paused: true, ..GroupSettings::default() });
     }
 

@@ -17,6 +17,7 @@ use crate::geometry::Rect;
 use crate::pixels::preprocess::Preprocessor;
 use crate::pixels::tensor::{Encoding, InputSpec, TensorBuffer};
 use crate::source::picture;
+use crate::zones::Masks;
 
 /// For models without a side-car: what most exports were tuned for.
 const USUAL_NMS_IOU: f32 = 0.5;
@@ -138,6 +139,7 @@ fn admit(settings: &Settings, entry: &ModelFile) -> Result<Detector, ModelError>
         preprocessor: Preprocessor::new(spec)?,
         input: TensorBuffer::new(&spec),
         engine,
+        masks: Masks::default(),
         head,
         info,
         floor: settings.floor,

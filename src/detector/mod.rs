@@ -31,6 +31,8 @@ use crate::pixels::letterbox::Letterbox;
 use crate::pixels::preprocess::Preprocessor;
 use crate::pixels::scene::Scene;
 use crate::pixels::tensor::TensorBuffer;
+use crate::zones::Masks;
+use crate::zones::mask::View;
 pub use candidate::Candidate;
 pub use error::ModelError;
 use layout::Head;
@@ -125,6 +127,7 @@ pub struct Detector {
     engine: Engine,
     preprocessor: Preprocessor,
     input: TensorBuffer,
+    masks: Masks,
     head: Head,
     info: ModelInfo,
     floor: f32,
@@ -149,6 +152,11 @@ impl Detector {
     /// Newer models that were refused, each with its path and the reason.
     pub fn refused(&self) -> &[String] {
         &self.refused
+    }
+
+    /// What it must not see from now on.
+    pub fn set_masks(&mut self, masks: Masks) {
+        self.masks = masks;
     }
 
     /// The file's input and output tensors.
@@ -199,6 +207,8 @@ impl Detector {
     ) -> Result<Timing, ModelError> {
         out.clear();
         let start = Instant::now();
+        // After `scene`: a grey patch would be light in the dark, and an edge under a cover.
+        self.masks.grey(&mut self.input, self.preprocessor.spec(), View::from(&prepared.letterbox));
         self.engine.run(&self.input)?;
         let inferred = Instant::now();
         self.decode()?;

@@ -12,7 +12,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::contract::in_force::{Author, InForce};
 use crate::contract::payload::ReasonCode;
-use crate::contract::tuning::Tuning;
+use crate::control::in_force::Settled;
 use crate::control::overrides::Overrides;
 use crate::detector::Detector;
 use crate::error::Kind;
@@ -65,7 +65,7 @@ pub(super) fn camera(
 
 /// A camera that its owner or one of its groups has paused.
 fn closed(groups: &[Name], runtime: &Overrides) -> Option<Finding> {
-    let paused = InForce::of(Tuning::default(), false, groups, runtime).paused;
+    let paused = InForce::of(&Settled::default(), groups, runtime).paused;
     let (by, remedy) = match paused.from {
         _ if !paused.value => return None,
         Author::Group(group) => {

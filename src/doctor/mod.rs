@@ -23,6 +23,7 @@ use crate::detector::Detector;
 use crate::error::{Error, Kind, Result};
 use crate::mqtt::credentials::Credentials;
 use crate::pipeline::plan::{Identity, about};
+use crate::zones::{Kind as ZoneKind, Zones};
 use finding::{Check, Diagnosis, Finding, Verdict};
 use installed::Unit;
 use running::Running;
@@ -41,7 +42,7 @@ pub fn examine(sources: &Sources, mut tell: impl FnMut(&Finding)) -> Result<Diag
     };
     let device = match config::load(sources) {
         Ok((config, layers)) => {
-            examination.add(settings(&layers));
+            examination.add(settings(&layers, &config));
             examination.all(config)?
         }
         Err(error) => {
@@ -158,7 +159,8 @@ impl Examination<'_> {
             Finding::ok(Check::Library, format!("TensorFlow Lite {version}"))
         });
         match loaded {
-            Ok(detector) => {
+            Ok(mut detector) => {
+                detector.set_masks(Zones::new(&config.zone).masks());
                 let info = detector.info();
                 let tested = if info.self_tested {
                     "checksum right, self-test passed"
@@ -192,10 +194,18 @@ impl Examination<'_> {
     }
 }
 
-fn settings(layers: &Layers) -> Finding {
+fn settings(layers: &Layers, config: &Config) -> Finding {
     let files: Vec<String> = layers.files().map(|file| file.display().to_string()).collect();
     if files.is_empty() {
         return Finding::ok(Check::Settings, "no file: the built-in defaults are in force");
     }
-    Finding::ok(Check::Settings, format!("right: {}", files.join(", ")))
+    let zone = |zone: &crate::zones::Settings| match (zone.kind, zone.enabled) {
+        (ZoneKind::Count, true) => zone.name.clone(),
+        (ZoneKind::Mask, true) => format!("{} (masked)", zone.name),
+        (_, false) => format!("{} (off)", zone.name),
+    };
+    let zones: Vec<String> = config.zone.iter().map(zone).collect();
+    let zones =
+        if zones.is_empty() { String::new() } else { format!("; zones: {}", zones.join(", ")) };
+    Finding::ok(Check::Settings, format!("right: {}{zones}", files.join(", ")))
 }

@@ -87,6 +87,9 @@ pub struct Event {
     /// Where the face is, in pixels of `frame`, to a tenth.
     #[serde(rename = "box")]
     pub rect: Rect,
+    /// Names of the zones in which the face is, in the settings' order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub zones: Vec<String>,
     /// Size of the upright picture, in pixels.
     pub frame: Size,
     /// Which model saw it: `name@version+sha`.
@@ -133,8 +136,15 @@ impl Recorder {
         format!("{}-{number}", self.run)
     }
 
-    /// The event that tells of `change`, seen in a frame of `frame` taken at `at`.
-    pub fn record(&mut self, change: &Change, at: Moment, frame: Size) -> Event {
+    /// The event that tells of `change`, seen in a frame of `frame` taken at `at`; it
+    /// happened in `zones`.
+    pub fn record(
+        &mut self,
+        change: &Change,
+        at: Moment,
+        frame: Size,
+        zones: Vec<String>,
+    ) -> Event {
         self.sequence += 1;
         let class = |number: usize| self.origin.classes.get(number).cloned().unwrap_or_default();
         let (event_type, previous_class) = match change.kind {
@@ -160,6 +170,7 @@ impl Recorder {
             previous_class,
             confidence: round(change.confidence, 1000.0).clamp(0.0, 1.0),
             rect: tidy(change.rect.clipped(frame)),
+            zones,
             frame,
             model: self.origin.model.clone(),
             late: false,

@@ -21,19 +21,15 @@ impl About {
     /// Entities of one camera. With several, each carries its camera's name.
     pub(super) fn camera_components(&self, camera: &Name) -> Components {
         let state = self.topics.state(camera);
-        let named = |name: &str| {
-            if self.cameras.len() == 1 { name.to_owned() } else { format!("{camera} {name}") }
-        };
+        let named = |name: &str| self.named(camera, name);
         let event_types = EventType::ALL.map(EventType::name);
-        let mut expressions = self.classes.clone();
-        expressions.push(NO_EXPRESSION.into());
         let mut components = vec![
             (
                 "expression",
                 json!({
-                    "p": "sensor", "dev_cla": "enum", "ops": expressions, "ic": "mdi:emoticon",
+                    "p": "sensor", "dev_cla": "enum", "ops": self.expressions(), "ic": "mdi:emoticon",
                     "name": named("Expression"), "stat_t": state,
-                    "val_tpl": format!("{{{{ value_json.expression or '{NO_EXPRESSION}' }}}}"),
+                    "val_tpl": self.expression_or_none("value_json.expression"),
                 }),
             ),
             (
@@ -99,19 +95,39 @@ impl About {
             });
             components.push(("snapshot", image));
         }
-        let availability = json!({
-            "avty": [
-                { "t": self.topics.availability() },
-                { "t": self.topics.camera_availability(camera) },
-            ],
-            "avty_mode": "all",
-        });
+        let availability = self.camera_availability(camera);
         components
             .into_iter()
             .map(|(key, value)| {
                 self.identified(&format!("{camera}_{key}"), merge(value, availability.clone()))
             })
             .collect()
+    }
+
+    /// The name of an entity of `camera`.
+    pub(super) fn named(&self, camera: &Name, name: &str) -> String {
+        if self.cameras.len() == 1 { name.to_owned() } else { format!("{camera} {name}") }
+    }
+
+    /// Every state that a sensor for an expression can have.
+    pub(super) fn expressions(&self) -> Vec<String> {
+        self.classes.iter().cloned().chain([NO_EXPRESSION.to_owned()]).collect()
+    }
+
+    /// The template of such a sensor, for an expression that may be null.
+    pub(super) fn expression_or_none(&self, value: &str) -> String {
+        format!("{{{{ {value} or '{NO_EXPRESSION}' }}}}")
+    }
+
+    /// An entity of a camera is there while the process and the camera are.
+    pub(super) fn camera_availability(&self, camera: &Name) -> Value {
+        json!({
+            "avty": [
+                { "t": self.topics.availability() },
+                { "t": self.topics.camera_availability(camera) },
+            ],
+            "avty_mode": "all",
+        })
     }
 
     /// Whether the camera shows what it is meant to show.

@@ -5,6 +5,7 @@
 
 mod camera;
 mod device;
+mod zone;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::contract::topics::Topics;
 use crate::name::Name;
+use crate::zones;
 
 /// Section `[home_assistant]`: what Home Assistant is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +83,8 @@ pub struct About {
     pub classes: Vec<String>,
     /// Whether the owner lets pictures out (`snapshots.enabled`).
     pub snapshots: bool,
+    /// Its zones (`[[zone]]`).
+    pub zones: Vec<zones::Settings>,
 }
 
 type Components = BTreeMap<String, Value>;
@@ -100,10 +104,12 @@ impl About {
     /// platform, which makes Home Assistant remove them.
     pub fn payload(&self, before: Option<&[u8]>) -> Value {
         let mut components = self.device_components();
-        for camera in &self.cameras {
-            for (key, component) in self.camera_components(camera) {
-                components.insert(free_key(key, &components), component);
-            }
+        let cameras = self.cameras.iter();
+        let of_cameras = cameras.flat_map(|camera| {
+            self.camera_components(camera).into_iter().chain(self.zone_components(camera))
+        });
+        for (key, component) in of_cameras.chain(self.zone_switches()) {
+            components.insert(free_key(key, &components), component);
         }
         for (key, platform) in before.map(components_of).unwrap_or_default() {
             components.entry(key).or_insert_with(|| json!({ "p": platform }));
@@ -198,7 +204,38 @@ mod tests {
             cameras: cameras.iter().map(|name| Name::camera(*name).expect("valid")).collect(),
             classes: vec!["happy".into(), "not_happy".into()],
             snapshots: false,
+            zones: Vec::new(),
         }
+    }
+
+    fn zone(name: &str, kind: zones::Kind) -> zones::Settings {
+        let points = vec![[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]];
+        zones::Settings { name: name.into(), kind, points, enabled: true }
+    }
+
+    #[test]
+    fn each_zone_has_its_entities_and_a_switch() {
+        let mut about = about(&["front"]);
+        about.zones = vec![zone("desk", zones::Kind::Count), zone("tv", zones::Kind::Mask)];
+        let payload = about.payload(None);
+        let components = payload["cmps"].as_object().expect("an object");
+        for (key, platform, template) in [
+            ("front_zone_desk_occupied", "binary_sensor", "value_json.zones['desk'].faces > 0"),
+            ("front_zone_desk_faces", "sensor", "value_json.zones['desk'].faces"),
+            ("front_zone_desk_expression", "sensor", "zones['desk'].expression or 'none'"),
+            ("front_zone_desk_dwell", "sensor", "value_json.zones['desk'].dwell_s"),
+            ("zone_desk", "switch", "value_json.in_force.zones['desk'].value"),
+            ("zone_tv", "switch", "value_json.in_force.zones['tv'].value"),
+        ] {
+            assert_eq!(components[key]["p"], platform, "{key}");
+            let found = components[key]["val_tpl"].as_str().expect("a template");
+            assert!(found.contains(template), "{key}: {found}");
+        }
+        assert!(!components.contains_key("front_zone_tv_faces"), "nobody is counted in a mask");
+        let off: Value = serde_json::from_str(components["zone_tv"]["pl_off"].as_str().unwrap())
+            .expect("a command");
+        assert_eq!(off, json!({ "command": "set", "zones": { "tv": false } }));
+        assert_eq!(components["front_zone_desk_faces"]["name"], "desk faces");
     }
 
     #[test]

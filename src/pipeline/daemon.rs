@@ -28,6 +28,7 @@ use crate::mqtt::urls::Listed;
 use crate::publish::{Publisher, Start};
 use crate::random::jitter;
 use crate::service::watchdog_interval;
+use crate::zones::Zones;
 
 /// What the daemon ended for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +75,9 @@ pub async fn daemon(
         groups: groups.iter().map(ToString::to_string).collect(),
         package: None,
     };
-    let changes = Changes::load(settled(&config), config.snapshots.enabled, groups, state_dir);
-    let shared = Shared::new(clock, first_orders(&changes.in_force()));
+    let changes = Changes::load(settled(&config), groups, state_dir);
+    let zones = Zones::new(&config.zone);
+    let shared = Shared::new(clock, first_orders(&changes.in_force(), &zones));
     let subject = Subject {
         camera: camera.clone(),
         model: detector.info().id.clone(),
@@ -99,8 +101,18 @@ pub async fn daemon(
     // Loading may have taken most of the watchdog's time after a reload.
     watcher.service.alive();
     let rehearsal = None;
-    let mut program =
-        Program { shared, threads, watcher, control, signals, changes, stock, rehearse, rehearsal };
+    let mut program = Program {
+        shared,
+        threads,
+        watcher,
+        control,
+        signals,
+        changes,
+        stock,
+        zones,
+        rehearse,
+        rehearsal,
+    };
     program.tell_stock();
     let wanted = program.attend().await;
     let ending = program.end(&publisher, wanted).await;
@@ -108,8 +120,13 @@ pub async fn daemon(
     ending
 }
 
-fn first_orders(in_force: &InForce) -> Orders {
-    Orders { tuning: in_force.tuning(), paused: in_force.paused.value, ..Orders::default() }
+fn first_orders(in_force: &InForce, zones: &Zones) -> Orders {
+    Orders {
+        tuning: in_force.tuning(),
+        zones: zones.set_of(|zone| in_force.holds(zone)),
+        paused: in_force.paused.value,
+        ..Orders::default()
+    }
 }
 
 struct Program {
@@ -120,6 +137,7 @@ struct Program {
     signals: Signals,
     changes: Changes,
     stock: Stock,
+    zones: Zones,
     rehearse: Rehearsal,
     /// New settings that are being tried.
     rehearsal: Option<JoinHandle<Result<()>>>,
@@ -212,8 +230,8 @@ impl Program {
         match command {
             Command::Pause {} => self.changes.pause(true),
             Command::Resume {} => self.changes.pause(false),
-            Command::Set { threshold, max_fps, snapshots } => {
-                self.changes.set(threshold, max_fps, snapshots);
+            Command::Set { threshold, max_fps, snapshots, zones } => {
+                self.changes.set(threshold, max_fps, snapshots, zones);
             }
             Command::Identify {} => self.watcher.identify(),
             Command::Snapshot {} => self.snapshot(),
@@ -243,6 +261,7 @@ impl Program {
         let in_force = &self.watcher.control.in_force;
         self.shared.orders.send_modify(|orders| {
             orders.tuning = in_force.tuning();
+            orders.zones = self.zones.set_of(|zone| in_force.holds(zone));
             orders.paused = in_force.paused.value;
             if !in_force.snapshots.value {
                 // Also the picture that was asked for just before.

@@ -69,6 +69,9 @@ impl Inference {
                 Taken::Frame => {
                     let orders = *self.shared.orders.borrow();
                     self.tune(orders.tuning, &mut work);
+                    if let Some(masks) = self.reporter.obey(orders.zones) {
+                        self.attention.detector.set_masks(masks);
+                    }
                     self.look(&frame, orders.strained, &mut work, gallery.as_mut());
                     self.answer(orders.snapshot, &frame, &mut work);
                 }
@@ -119,7 +122,7 @@ impl Inference {
             return;
         }
         let faces = self.reporter.tracker.tracks(frame.captured.monotonic);
-        let picture = match annotated(frame, &faces, self.reporter.classes()) {
+        let picture = match annotated(frame, &faces, &self.reporter.legend()) {
             Ok(picture) => picture,
             Err(reason) => return self.refuse_snapshot(&reason),
         };
@@ -176,7 +179,7 @@ impl Inference {
         self.show_faces();
         if let Some(gallery) = gallery {
             let faces = self.reporter.tracker.tracks(frame.captured.monotonic);
-            gallery.keep(frame, &events, &faces, self.reporter.classes());
+            gallery.keep(frame, &events, &faces, &self.reporter.legend());
         }
     }
 

@@ -7,6 +7,7 @@ use crate::config::digest::digest;
 use crate::contract::inventory::SettingsDigest;
 use crate::contract::topics::Topics;
 use crate::contract::tuning::Tuning;
+use crate::control::in_force::Settled;
 use crate::detector::Detector;
 use crate::error::{Error, Kind, Result};
 use crate::home_assistant::About;
@@ -86,12 +87,18 @@ pub fn about(config: &Config, topics: Topics, camera: &Name, classes: Vec<String
         cameras: vec![camera.clone()],
         classes,
         snapshots: config.snapshots.enabled,
+        zones: config.zone.clone(),
     }
 }
 
 /// What the settings file says where nothing was changed at run time.
-pub fn settled(config: &Config) -> Tuning {
-    Tuning { threshold: Some(config.tracking.start_confidence), max_fps: Some(config.pace.max_fps) }
+pub fn settled(config: &Config) -> Settled {
+    let tuning = Tuning {
+        threshold: Some(config.tracking.start_confidence),
+        max_fps: Some(config.pace.max_fps),
+    };
+    let zones = config.zone.iter().map(|zone| (zone.name.clone(), zone.enabled)).collect();
+    Settled { tuning, snapshots: config.snapshots.enabled, zones }
 }
 
 fn wrong(key: &str, why: &dyn std::fmt::Display) -> Error {

@@ -1,13 +1,18 @@
 //! From faces over time to what the world is told: events and the camera's state.
 
+use std::collections::BTreeMap;
+
+use crate::annotate::snapshot::Legend;
 use crate::clock::Moment;
-use crate::contract::payload::{CameraState, SCHEMA_VERSION, rfc3339};
+use crate::contract::payload::{CameraState, SCHEMA_VERSION, ZoneState, rfc3339};
 use crate::detector::Detection;
 use crate::events::{Event, Recorder};
-use crate::geometry::Size;
+use crate::geometry::{Rect, Size};
 use crate::name::Name;
 use crate::publish::Publisher;
-use crate::tracks::{Change, TrackedFace, Tracker};
+use crate::tracks::{Change, ChangeKind, TrackedFace, Tracker};
+use crate::zones::occupancy::{Occupancy, Person, Use};
+use crate::zones::{Admission, Masks, ZoneSet, Zones};
 
 /// Follows the faces of one camera and publishes what changes about them.
 pub(crate) struct Reporter {
@@ -22,14 +27,47 @@ pub(crate) struct Reporter {
     /// Of the last picture.
     size: Size,
     changes: Vec<Change>,
-    /// Faces, and class and track of the one shown, as last published.
-    state: Option<(usize, Option<(usize, u64)>)>,
+    zones: Zones,
+    smallest_face: f32,
+    occupancy: Occupancy,
+    /// As last published.
+    state: Option<State>,
 }
+
+/// What the camera's state says, as far as it must be said again when it changes.
+#[derive(Debug, PartialEq)]
+struct State {
+    everywhere: Seen,
+    /// By the number of the zone.
+    zones: Vec<(usize, Seen, Use)>,
+}
+
+/// How many faces, and class and track of the one shown.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Seen {
+    faces: usize,
+    shown: Option<(usize, u64)>,
+}
+
+/// A face that is followed keeps its track down to this share of the smallest that starts
+/// one: else a face of just that size would come and go.
+const KEPT_SIZE: f32 = 0.8;
 
 /// The camera's state shows another face only when that is larger by this factor in
 /// area: two people beside each other would otherwise replace one another at frame rate
 /// in a retained message.
 const CLEARLY_LARGER: f32 = 1.3;
+
+/// What may become of a face whose height is this share of the picture's.
+fn by_size(share: f32, smallest: f32) -> Admission {
+    if share < KEPT_SIZE * smallest {
+        Admission::Refused
+    } else if share < smallest {
+        Admission::Known
+    } else {
+        Admission::Any
+    }
+}
 
 /// Of `faces`, largest first, the one that the camera's state shows: the largest that
 /// has an expression, or the one `shown` before while no other is clearly larger.
@@ -51,8 +89,31 @@ impl Reporter {
         recorder: Recorder,
         publisher: Publisher,
     ) -> Self {
-        let (size, changes, state) = (Size::default(), Vec::new(), None);
-        Self { camera, classes, tracker, recorder, publisher, size, changes, state }
+        Self {
+            camera,
+            classes,
+            tracker,
+            recorder,
+            publisher,
+            size: Size::default(),
+            changes: Vec::new(),
+            zones: Zones::default(),
+            smallest_face: 0.0,
+            occupancy: Occupancy::default(),
+            state: None,
+        }
+    }
+
+    /// Only faces of at least `smallest_face`, a share of the picture's height, outside of
+    /// masks; those in `zones` are counted there.
+    pub(crate) fn within(mut self, zones: Zones, smallest_face: f32) -> Self {
+        (self.zones, self.smallest_face) = (zones, smallest_face);
+        self
+    }
+
+    /// Other zones may hold from now on; then what the network must not see.
+    pub(crate) fn obey(&mut self, zones: ZoneSet) -> Option<Masks> {
+        self.zones.set_active(zones).then(|| self.zones.masks())
     }
 
     /// Where events and states go.
@@ -60,20 +121,24 @@ impl Reporter {
         &self.publisher
     }
 
-    /// In the order of the model.
-    pub(crate) fn classes(&self) -> &[String] {
-        &self.classes
+    /// For pictures of what is seen.
+    pub(crate) fn legend(&self) -> Legend<'_> {
+        Legend { classes: &self.classes, masks: self.zones.blackened() }
     }
 
     /// How many faces are followed.
     pub(crate) fn faces(&self) -> usize {
-        self.state.map_or(0, |(faces, _)| faces)
+        self.state.as_ref().map_or(0, |state| state.everywhere.faces)
     }
 
     /// Takes in what was found in a picture of `size` that was taken at `at`.
     pub(crate) fn see(&mut self, at: Moment, size: Size, detections: &[Detection]) -> Vec<Event> {
         self.size = size;
-        self.tracker.update(at.monotonic, detections, &mut self.changes);
+        let (zones, smallest) = (&self.zones, self.smallest_face);
+        let admission = |face: Rect| {
+            zones.admission(face, size).min(by_size(face.height / size.height as f32, smallest))
+        };
+        self.tracker.update_where(at.monotonic, detections, admission, &mut self.changes);
         self.tell(at)
     }
 
@@ -91,22 +156,29 @@ impl Reporter {
 
     /// Publishes the changes, and the camera's state if it is another now.
     fn tell(&mut self, at: Moment) -> Vec<Event> {
+        let faces = self.tracker.tracks(at.monotonic);
+        // Where a face should be by now says nothing: who walks out of the picture would
+        // be told to have left from beyond it.
+        let seen = faces.iter().filter(|face| face.unseen.is_zero());
+        let people: Vec<Person> = seen.map(Person::from).collect();
+        self.occupancy.update(at, &people, self.size, &self.zones);
         let mut events = Vec::new();
         for change in self.changes.drain(..) {
-            let event = self.recorder.record(&change, at, self.size);
+            let zones = self.zones.names(self.occupancy.of(change.track));
+            let event = self.recorder.record(&change, at, self.size, zones);
+            if change.kind == ChangeKind::FaceLeft {
+                self.occupancy.leave(change.track, change.lasted);
+            }
             announce(&event);
             if let Err(refused) = self.publisher.publish_event(&self.camera, &event.track, &event) {
                 log::error!("event {}: {refused}", event.id);
             }
             events.push(event);
         }
-        let faces = self.tracker.tracks(at.monotonic);
-        let before = self.state.and_then(|(_, shown)| shown).map(|(_, track)| track);
-        let shown = face_to_show(&faces, before);
-        let state = Some((faces.len(), shown.map(|(face, (class, _))| (class, face.track))));
-        if self.state != state {
-            self.state = state;
-            let payload = self.camera_state(at, faces.len(), shown);
+        let state = self.look(&faces);
+        if self.state.as_ref() != Some(&state) {
+            let payload = self.camera_state(at, &faces, &state);
+            self.state = Some(state);
             if let Err(refused) = self.publisher.set_camera_state(&self.camera, &payload) {
                 log::error!("state of {}: {refused}", self.camera);
             }
@@ -114,21 +186,81 @@ impl Reporter {
         events
     }
 
-    /// What the camera sees now: how many faces, and the one that is shown.
-    fn camera_state(
-        &self,
-        at: Moment,
-        faces: usize,
-        shown: Option<(&TrackedFace, (usize, f32))>,
-    ) -> CameraState {
+    /// What is seen of these faces, largest first, everywhere and in each zone.
+    fn look(&self, faces: &[TrackedFace]) -> State {
+        let before = self.state.as_ref();
+        let zones = self.zones.counted().map(|(zone, _)| {
+            let inside = |face: &&TrackedFace| self.occupancy.of(face.track).contains(zone);
+            let inside: Vec<TrackedFace> = faces.iter().filter(inside).copied().collect();
+            let earlier = before.and_then(|state| state.zones.iter().find(|(n, ..)| *n == zone));
+            let seen = Seen::of(&inside, earlier.map(|(_, seen, _)| *seen));
+            (zone, seen, self.occupancy.usage(zone))
+        });
+        State {
+            everywhere: Seen::of(faces, before.map(|state| state.everywhere)),
+            zones: zones.collect(),
+        }
+    }
+
+    /// The payload of a state.
+    fn camera_state(&self, at: Moment, faces: &[TrackedFace], state: &State) -> CameraState {
+        let shown = |seen: &Seen| {
+            let (_, track) = seen.shown?;
+            let face = faces.iter().find(|face| face.track == track)?;
+            let (class, share) = face.expression?;
+            let name = self.classes[class].clone();
+            Some((name, share.clamp(0.0, 1.0), self.recorder.track(track)))
+        };
+        let name = |number: usize| {
+            let mut counted = self.zones.counted();
+            counted.find(|(n, _)| *n == number).map(|(_, name)| name.to_owned())
+        };
+        let zone = |(number, seen, used): &(usize, Seen, Use)| {
+            let (expression, confidence, track) = unzip(shown(seen));
+            let zone = ZoneState {
+                faces: seen.faces,
+                expression,
+                confidence,
+                track,
+                since: used.since.map(|since| rfc3339(since.wall)),
+                // A millisecond is finer than frames come.
+                dwell_s: used.dwell.map(|dwell| (dwell.as_secs_f32() * 1e3).round() / 1e3),
+            };
+            Some((name(*number)?, zone))
+        };
+        let (expression, confidence, track) = unzip(shown(&state.everywhere));
         CameraState {
             schema: SCHEMA_VERSION,
             time: rfc3339(at.wall),
-            faces,
-            expression: shown.map(|(_, (class, _))| self.classes[class].clone()),
-            confidence: shown.map(|(_, (_, share))| share.clamp(0.0, 1.0)),
-            track: shown.map(|(face, _)| self.recorder.track(face.track)),
+            faces: state.everywhere.faces,
+            expression,
+            confidence,
+            track,
+            zones: state.zones.iter().filter_map(zone).collect::<BTreeMap<_, _>>(),
         }
+    }
+}
+
+impl Seen {
+    /// Of `faces`, largest first; `before` was seen last.
+    fn of(faces: &[TrackedFace], before: Option<Self>) -> Self {
+        let before = before.and_then(|seen| seen.shown).map(|(_, track)| track);
+        let shown = face_to_show(faces, before);
+        let shown = shown.map(|(face, (class, _))| (class, face.track));
+        Self { faces: faces.len(), shown }
+    }
+}
+
+impl From<&TrackedFace> for Person {
+    fn from(face: &TrackedFace) -> Self {
+        Self { track: face.track, rect: face.rect, age: face.age }
+    }
+}
+
+fn unzip<A, B, C>(all: Option<(A, B, C)>) -> (Option<A>, Option<B>, Option<C>) {
+    match all {
+        Some((a, b, c)) => (Some(a), Some(b), Some(c)),
+        None => (None, None, None),
     }
 }
 
@@ -160,6 +292,7 @@ mod tests {
             rect: Rect::new(0.0, 0.0, height, height),
             expression: expression.map(|class| (class, 0.9)),
             age: std::time::Duration::ZERO,
+            unseen: std::time::Duration::ZERO,
         }
     }
 
@@ -172,6 +305,30 @@ mod tests {
             before
         };
         pictures.into_iter().map(follow).collect()
+    }
+
+    /// A face that is just as small as one may be, give or take a tenth, stays one face.
+    #[test]
+    fn a_face_of_the_smallest_size_does_not_come_and_go() {
+        use crate::tracks::{ExpressionSettings, TrackingSettings};
+        let mut changes = Vec::new();
+        let mut play = |heights: &[f32]| {
+            let (tracking, expression) =
+                (TrackingSettings::default(), ExpressionSettings::default());
+            let mut tracker = Tracker::new(tracking, expression, 1);
+            changes.clear();
+            for frame in 0..200_usize {
+                let height = heights[frame % heights.len()];
+                let rect = Rect::new(100.0, 100.0, 40.0, height);
+                let found = [Detection { class: 0, confidence: 0.9, rect }];
+                let admission = |face: Rect| by_size(face.height / 500.0, 0.1);
+                let now = std::time::Duration::from_millis(100) * frame as u32;
+                tracker.update_where(now, &found, admission, &mut changes);
+            }
+            changes.iter().filter(|change| change.kind == ChangeKind::FaceAppeared).count()
+        };
+        assert_eq!(play(&[49.0, 51.0, 46.0, 54.0]), 1);
+        assert_eq!(play(&[49.0]), 0, "too small to begin with");
     }
 
     #[test]

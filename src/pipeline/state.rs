@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::attention::Conditions;
 use crate::contract::tuning::Tuning;
+use crate::zones::ZoneSet;
 
 /// What the camera is doing, told by the capture thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub(crate) struct View {
 pub(crate) struct Orders {
     /// The numbers in force.
     pub tuning: Tuning,
+    /// The zones that hold.
+    pub zones: ZoneSet,
     /// While true the camera is closed.
     pub paused: bool,
     /// Whether the board is hot or throttled: fewer frames are looked at.

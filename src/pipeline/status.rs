@@ -225,8 +225,8 @@ mod tests {
     use super::*;
     use crate::attention::Conditions;
     use crate::contract::in_force::InForce;
-    use crate::contract::tuning::Tuning;
     use crate::control::groups::{GroupSettings, SettingsByGroup};
+    use crate::control::in_force::Settled;
     use crate::control::overrides::Overrides;
     use crate::name::Name;
     use crate::pipeline::frame_health::Stage;
@@ -237,7 +237,7 @@ mod tests {
         ControlState {
             groups: vec!["hall".to_owned()],
             runtime: runtime.tuning,
-            in_force: InForce::of(Tuning::default(), false, &groups, runtime),
+            in_force: InForce::of(&Settled::default(), &groups, runtime),
         }
     }
 

@@ -20,6 +20,7 @@ use crate::name::Name;
 use crate::publish::Publisher;
 use crate::source;
 use crate::tracks::Tracker;
+use crate::zones::Zones;
 
 /// What the threads work with.
 pub(super) struct Setup<'a> {
@@ -41,7 +42,8 @@ pub(super) struct Threads {
 
 impl Threads {
     pub(super) fn start(setup: Setup, shared: &Arc<Shared>) -> Result<Self> {
-        let Setup { config, detector, camera, publisher, gallery } = setup;
+        let Setup { config, mut detector, camera, publisher, gallery } = setup;
+        detector.set_masks(Zones::new(&config.zone).masks());
         let (settings, clock) = (config.camera.clone(), Arc::clone(&shared.clock));
         let input = detector.info().input;
         let recorded = config.camera.is_recorded();
@@ -87,6 +89,7 @@ fn reporter(
         Recorder::new(origin, system_randomness()),
         publisher.clone(),
     )
+    .within(Zones::new(&config.zone), config.tracking.smallest_face)
 }
 
 /// A thread whose end can be waited for from asynchronous code.

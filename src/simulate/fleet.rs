@@ -28,6 +28,7 @@ use crate::pipeline::watcher::{Subject, Watcher};
 use crate::publish::{Publisher, Start};
 use crate::random::jitter;
 use crate::tracks::Tracker;
+use crate::zones::{self, Zones};
 
 /// Frames that are looked at while something happens: five a second.
 const FRAME_TIME: Duration = Duration::from_millis(200);
@@ -164,7 +165,8 @@ impl Device {
             Tracker::new(config.tracking.clone(), config.expression.clone(), CLASSES.len()),
             Recorder::new(origin, system_randomness()),
             publisher.clone(),
-        );
+        )
+        .within(Zones::new(&config.zone), config.tracking.smallest_face);
         let shared = Shared::new(Arc::clone(&clock), Orders::default());
         shared.capture.send_replace(CaptureState::Running(Open::default()));
         shared.frames.send_if_modified(FrameHealth::read);
@@ -174,7 +176,7 @@ impl Device {
             refused_models: Vec::new(),
             hot_c: config.pace.hot_c,
         };
-        let state = Changes::load(settled(&config), false, Vec::new(), None).state();
+        let state = Changes::load(settled(&config), Vec::new(), None).state();
         let watcher = Watcher::new(publisher, Arc::clone(&shared), subject, state);
         let visits = Visits::new(number as u64, options.every, clock.now().monotonic);
         Ok(Self { reporter, watcher, shared, visits, clock, ledger, _control: control })
@@ -229,5 +231,13 @@ fn config(number: usize, broker: &FleetBroker) -> Config {
     config.mqtt.base_topic = BASE.to_owned();
     config.home_assistant.discovery_prefix = format!("{BASE}/homeassistant");
     config.home_assistant.birth_topic = format!("{BASE}/homeassistant/status");
+    // Somebody who comes walks through one or the other: events and states have zones.
+    let half = |name: &str, left: f32, right: f32| zones::Settings {
+        name: name.to_owned(),
+        kind: zones::Kind::Count,
+        points: vec![[left, 0.0], [right, 0.0], [right, 1.0], [left, 1.0]],
+        enabled: true,
+    };
+    config.zone = vec![half("left", 0.0, 0.5), half("right", 0.5, 1.0)];
     config
 }

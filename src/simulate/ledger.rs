@@ -131,7 +131,7 @@ mod tests {
             lasted: Duration::ZERO,
         };
         let (now, frame) = (crate::clock::at(1), Size::new(640, 480));
-        std::array::from_fn(|_| recorder.record(&change, now, frame))
+        std::array::from_fn(|_| recorder.record(&change, now, frame, Vec::new()))
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::detector::Detection;
 use crate::geometry::Rect;
+use crate::zones::Admission;
 use assignment::assign;
 use expression::{Expression, Step};
 use face::Face;
@@ -63,6 +64,8 @@ pub struct TrackedFace {
     pub expression: Option<(usize, f32)>,
     /// How long the face has been there.
     pub age: Duration,
+    /// How long it has not been seen: meanwhile `rect` is where it should be by now.
+    pub unseen: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -124,6 +127,17 @@ impl Tracker {
     /// monotonic clock; appends what changed. Call it for a frame without a face as
     /// well: it says that nobody was there.
     pub fn update(&mut self, now: Duration, detections: &[Detection], out: &mut Vec<Change>) {
+        self.update_where(now, detections, |_| Admission::Any, out);
+    }
+
+    /// As [`update`](Self::update), with what may become of a face where it is.
+    pub fn update_where(
+        &mut self,
+        now: Duration,
+        detections: &[Detection],
+        admission: impl Fn(Rect) -> Admission,
+        out: &mut Vec<Change>,
+    ) {
         // A driver that stamps a frame with an older time must not undo what was seen.
         let now = now.max(self.now);
         self.now = now;
@@ -134,8 +148,15 @@ impl Tracker {
         self.leave(now, lost, TENTATIVE_LOST.max(one_and_a_half).min(lost), out);
         let faces = face::merge(detections, self.class_count);
         self.tracks.iter_mut().for_each(|track| track.motion.predict(now));
-        let strong = |face: &Face| face.confidence() >= self.tracking.start_confidence;
-        let (strong, weak): (Vec<Face>, Vec<Face>) = faces.into_iter().partition(strong);
+        let start = self.tracking.start_confidence;
+        let (mut strong, mut weak) = (Vec::new(), Vec::new());
+        for face in faces {
+            match admission(face.rect) {
+                Admission::Any if face.confidence() >= start => strong.push(face),
+                Admission::Any | Admission::Known => weak.push(face),
+                Admission::Refused => {}
+            }
+        }
         let mut free: Vec<usize> = (0..self.tracks.len()).collect();
         let new = self.associate(now, strong, &mut free, REACH, out);
         self.associate(now, weak, &mut free, 0.0, out);
@@ -323,6 +344,7 @@ impl Track {
             rect: self.motion.rect(),
             expression: self.expression.current(),
             age: now.saturating_sub(self.first),
+            unseen: now.saturating_sub(self.last),
         }
     }
 }

@@ -22,6 +22,9 @@ pub struct Tracking {
     /// Overlap (intersection over union) from which a box belongs to a predicted
     /// face, 0 to 1. Default 0.2.
     pub match_iou: f32,
+    /// Height of a face, as a share of the picture's height, from which it counts, 0 to 1.
+    /// Default 0: every face that the model finds.
+    pub smallest_face: f32,
 }
 
 impl Default for Tracking {
@@ -32,6 +35,7 @@ impl Default for Tracking {
             confirm_frames: 3,
             lost_s: 2.0,
             match_iou: 0.2,
+            smallest_face: 0.0,
         }
     }
 }
@@ -75,7 +79,8 @@ impl Tracking {
         within("confirm_s", self.confirm_s, 0.0, 60.0)?;
         within("confirm_frames", self.confirm_frames as f32, 1.0, 100.0)?;
         within("lost_s", self.lost_s, 0.1, 3600.0)?;
-        within("match_iou", self.match_iou, 0.0, 1.0)
+        within("match_iou", self.match_iou, 0.0, 1.0)?;
+        within("smallest_face", self.smallest_face, 0.0, 1.0)
     }
 }
 

@@ -8,11 +8,12 @@ use expressiond::contract::in_force::InForce;
 use expressiond::contract::inventory::{FailedUpgrade, INVENTORY_SCHEMA, Inventory, Upgraded};
 use expressiond::contract::payload::Counts;
 use expressiond::contract::payload::{
-    CameraState, DeviceStatus, Reason, ReasonCode, SCHEMA_VERSION, rfc3339,
+    CameraState, DeviceStatus, Reason, ReasonCode, SCHEMA_VERSION, ZoneState, rfc3339,
 };
 use expressiond::contract::topics::Topics;
 use expressiond::contract::tuning::Tuning;
 use expressiond::control::groups::{GroupSettings, SettingsByGroup};
+use expressiond::control::in_force::Settled;
 use expressiond::control::overrides::Overrides;
 use expressiond::mqtt::message::Class;
 use expressiond::name::Name;
@@ -29,7 +30,10 @@ pub fn table(heading: &str) -> Vec<Vec<String>> {
 }
 
 pub fn placed(topic: &str) -> String {
-    topic.replace("<base>", "expressiond").replace("<device>", "d1").replace("<camera>", "front")
+    let place = |text: String, (name, value)| text.replace(name, value);
+    [("<base>", "expressiond"), ("<device>", "d1"), ("<camera>", "front"), ("<zone>", "desk")]
+        .into_iter()
+        .fold(topic.to_owned(), place)
 }
 
 #[test]
@@ -149,6 +153,31 @@ pub fn state() -> CameraState {
         expression: Some("happy".into()),
         confidence: Some(0.9),
         track: Some("0a1b2c3d-7".into()),
+        zones: [
+            (
+                "desk".into(),
+                ZoneState {
+                    faces: 1,
+                    expression: Some("happy".into()),
+                    confidence: Some(0.9),
+                    track: Some("0a1b2c3d-7".into()),
+                    since: Some(now()),
+                    dwell_s: Some(12.5),
+                },
+            ),
+            (
+                "door".into(),
+                ZoneState {
+                    faces: 0,
+                    expression: None,
+                    confidence: None,
+                    track: None,
+                    since: None,
+                    dwell_s: None,
+                },
+            ),
+        ]
+        .into(),
     }
 }
 
@@ -188,8 +217,11 @@ pub fn status(mqtt: expressiond::mqtt::stats::Stats) -> DeviceStatus {
         runtime: runtime.tuning,
         groups: vec!["hall".into()],
         in_force: InForce::of(
-            Tuning { threshold: Some(0.7), max_fps: Some(15.0) },
-            true,
+            &Settled {
+                tuning: Tuning { threshold: Some(0.7), max_fps: Some(15.0) },
+                snapshots: true,
+                zones: [("desk".into(), true)].into(),
+            },
             &[Name::new("hall").expect("valid")],
             &runtime,
         ),

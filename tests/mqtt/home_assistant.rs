@@ -12,6 +12,7 @@ use expressiond::home_assistant::{About, Settings};
 use expressiond::mqtt::message::Class;
 use expressiond::name::Name;
 use expressiond::publish::Publisher;
+use expressiond::zones;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -30,6 +31,12 @@ fn about(cameras: &[&str]) -> About {
         cameras: cameras.iter().map(|name| Name::camera(*name).expect("valid")).collect(),
         classes: vec!["happy".into(), "not_happy".into()],
         snapshots: true,
+        zones: vec![zones::Settings {
+            name: "desk".into(),
+            kind: zones::Kind::Count,
+            points: vec![[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]],
+            enabled: true,
+        }],
     }
 }
 
@@ -204,7 +211,9 @@ async fn refused(publisher: &Publisher, count: u64) {
 fn every_entity_is_documented() {
     let documented: BTreeSet<_> = contract::table("## Home Assistant")
         .into_iter()
-        .map(|row| (contract::placed(&row[0]), row[1].clone(), row[2].clone(), row[3].clone()))
+        .map(|row| {
+            (contract::placed(&row[0]), row[1].clone(), contract::placed(&row[2]), row[3].clone())
+        })
         .collect();
     let payload = about(&["front"]).payload(None);
     let components = payload["cmps"].as_object().expect("an object");
@@ -236,7 +245,15 @@ fn templates_understand_the_payloads() {
     assert_eq!(rendered("front_faces", &with_face), "1");
     assert_eq!(rendered("front_confidence", &with_face), "90.0");
     assert_eq!(rendered("front_last_change", &with_face), state.time);
+    assert_eq!(rendered("front_zone_desk_occupied", &with_face), "ON");
+    assert_eq!(rendered("front_zone_desk_faces", &with_face), "1");
+    assert_eq!(rendered("front_zone_desk_expression", &with_face), "happy");
+    assert_eq!(rendered("front_zone_desk_dwell", &with_face), "12.5");
     let mut nobody = with_face.clone();
+    nobody["zones"]["desk"] = with_face["zones"]["door"].clone();
+    assert_eq!(rendered("front_zone_desk_occupied", &nobody), "OFF");
+    assert_eq!(rendered("front_zone_desk_expression", &nobody), "none");
+    assert_eq!(rendered("front_zone_desk_dwell", &nobody).to_lowercase(), "none");
     for key in ["expression", "confidence", "track"] {
         nobody[key] = Value::Null;
     }
@@ -255,6 +272,7 @@ fn templates_understand_the_payloads() {
     covered["reasons"][0]["camera"] = "back".into();
     assert_eq!(rendered("front_tampering", &covered), "OFF", "another camera");
     assert_eq!(rendered("active", &running), "on");
+    assert_eq!(rendered("zone_desk", &running), "on");
     assert_eq!(rendered("frames_per_second", &running), "4.5");
     assert_eq!(rendered("events_lost", &running), "0");
     assert_eq!(rendered("temperature", &running), "51.5");

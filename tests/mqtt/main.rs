@@ -21,3 +21,4 @@ mod support;
 mod tls;
 mod version;
 mod web_sockets;
+mod zones;

@@ -145,6 +145,7 @@ fn event(sequence: u64, late: bool) -> Point {
         previous_class: None,
         confidence: 0.9,
         rect: Rect::new(1.0, 2.0, 3.0, 4.0),
+        zones: Vec::new(),
         frame: Size::new(640, 480),
         model: "m@1+0".into(),
         late,

@@ -74,7 +74,7 @@ impl Publishing {
             confidence: 1.0,
             lasted: Duration::ZERO,
         };
-        let event = self.recorder.record(&change, frame.captured, frame.size);
+        let event = self.recorder.record(&change, frame.captured, frame.size, Vec::new());
         let payload = serde_json::to_vec(&event)
             .map_err(|error| Error::caused(Kind::Internal, "cannot write an event", error))?;
         self.queue

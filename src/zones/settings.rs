@@ -1,0 +1,136 @@
+//! The sections `[[zone]]`.
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::polygon::{MOST_POINTS, Polygon};
+use crate::name::Name;
+
+/// Zones that a camera may have: a set of them is the bits of a number.
+pub const MOST_ZONES: usize = 16;
+
+/// Twice the least area, as a share of the picture: a line has none.
+const LEAST_DOUBLED_AREA: f32 = 1e-4;
+
+/// What a zone is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Faces in it are counted, and told with its name.
+    #[default]
+    Count,
+    /// It is never looked at.
+    Mask,
+}
+
+/// A part of the picture, as its owner draws it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Name in events and states: letters, digits, `_` and `-`.
+    pub name: String,
+    /// `count`, or `mask`, which is never looked at. Default `count`.
+    #[serde(default)]
+    pub kind: Kind,
+    /// Its corners in order, at least 3 and at most 32: x and y as shares of the upright
+    /// picture's width and height, 0 to 1, from its left upper corner.
+    #[serde(deserialize_with = "corners")]
+    pub points: Vec<[f32; 2]>,
+    /// Whether it holds until a command or a group says otherwise. Default true.
+    #[serde(default = "enabled")]
+    pub enabled: bool,
+}
+
+/// A pair reads only the first two of three numbers and says nothing.
+fn corners<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<[f32; 2]>, D::Error> {
+    let corner = |numbers: Vec<f32>| {
+        <[f32; 2]>::try_from(numbers).map_err(|numbers| {
+            D::Error::custom(format!("a corner is [x, y], two numbers, not {numbers:?}"))
+        })
+    };
+    Vec::<Vec<f32>>::deserialize(from)?.into_iter().map(corner).collect()
+}
+
+const fn enabled() -> bool {
+    true
+}
+
+/// What is wrong with the zones, in words that follow their key.
+pub fn check(zones: &[Settings]) -> Result<(), String> {
+    if zones.len() > MOST_ZONES {
+        return Err(format!("is there {} times, at most {MOST_ZONES} are possible", zones.len()));
+    }
+    for (index, zone) in zones.iter().enumerate() {
+        let number = index + 1;
+        if let Err(error) = Name::new(&*zone.name) {
+            return Err(format!("number {number}: name {error}"));
+        }
+        // Home Assistant writes ids in small letters, where both would be one.
+        let same = |other: &Settings| other.name.eq_ignore_ascii_case(&zone.name);
+        if zones[..index].iter().any(same) {
+            return Err(format!("number {number}: name is '{}' for the second time", zone.name));
+        }
+        zone.check_points().map_err(|why| format!("'{}': {why}", zone.name))?;
+    }
+    Ok(())
+}
+
+impl Settings {
+    fn check_points(&self) -> Result<(), String> {
+        let count = self.points.len();
+        if !(3..=MOST_POINTS).contains(&count) {
+            return Err(format!("points has {count} corners, it must have 3 to {MOST_POINTS}"));
+        }
+        let outside = |point: &&[f32; 2]| !point.iter().all(|share| (0.0..=1.0).contains(share));
+        if let Some([x, y]) = self.points.iter().find(outside) {
+            return Err(format!(
+                "points has [{x}, {y}], both must be from 0 to 1: shares of the picture's width \
+                 and height, not pixels"
+            ));
+        }
+        let polygon = Polygon::new(&self.points);
+        if let Some((first, second)) = polygon.knot() {
+            return Err(format!(
+                "points: the edge behind corner {first} crosses the one behind corner {second}; \
+                 list the corners in their order around the zone"
+            ));
+        }
+        if polygon.doubled_area() < LEAST_DOUBLED_AREA {
+            return Err("points lie on a line: there is nothing between them".to_owned());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zone(name: &str, points: &[[f32; 2]]) -> Settings {
+        Settings { name: name.into(), kind: Kind::Count, points: points.to_vec(), enabled: true }
+    }
+
+    const SQUARE: [[f32; 2]; 4] = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]];
+
+    #[test]
+    fn what_is_wrong_is_told_with_the_zone_and_the_remedy() {
+        let wrong = |zones: &[Settings]| check(zones).expect_err("refused");
+        assert_eq!(check(&[zone("desk", &SQUARE), zone("sofa", &SQUARE[..3])]), Ok(()));
+        assert!(wrong(&[zone("", &SQUARE)]).contains("number 1: name must not be empty"));
+        assert!(wrong(&[zone("a/b", &SQUARE)]).contains("'/'"));
+        let twice = wrong(&[zone("desk", &SQUARE), zone("Desk", &SQUARE)]);
+        assert!(twice.contains("number 2") && twice.contains("second time"), "{twice}");
+        assert!(wrong(&[zone("desk", &SQUARE[..2])]).contains("2 corners"));
+        assert!(wrong(&[zone("desk", &[[0.0, 0.0]; 33])]).contains("33 corners"));
+        let pixels = wrong(&[zone("desk", &[[0.0, 0.0], [640.0, 0.0], [640.0, 480.0]])]);
+        assert!(pixels.contains("'desk'") && pixels.contains("not pixels"), "{pixels}");
+        let nothing = [[f32::NAN, 0.0], [1.0, 0.0], [1.0, 1.0]];
+        assert!(wrong(&[zone("desk", &nothing)]).contains("NaN"));
+        let line = [[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]];
+        assert!(wrong(&[zone("desk", &line)]).contains("on a line"));
+        let bow = [SQUARE[0], SQUARE[2], SQUARE[1], SQUARE[3]];
+        assert!(wrong(&[zone("desk", &bow)]).contains("corner 1 crosses"));
+        let many: Vec<Settings> = (0..17).map(|n| zone(&n.to_string(), &SQUARE)).collect();
+        assert!(wrong(&many).contains("17 times, at most 16"));
+    }
+}
