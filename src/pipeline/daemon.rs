@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, timeout};
 
 use super::counters::Counters;
+use super::page::Page;
 use super::plan::{Plan, settled};
 use super::shared::Shared;
 use super::signals::Signals;
@@ -22,6 +23,9 @@ use crate::control::changes::Changes;
 use crate::control::command::Command;
 use crate::control::inbox::{self, ControlMessages};
 use crate::error::{Error, Kind, Result};
+use crate::preview::SettingsStore;
+use crate::preview::live::Live;
+use crate::preview::tuning::PageOrder;
 use crate::publish::{Publisher, Start};
 
 /// What the daemon ended for.
@@ -53,16 +57,19 @@ pub async fn daemon(
     plan: Plan,
     gallery: Option<PathBuf>,
     rehearse: Rehearsal,
+    store: Arc<dyn SettingsStore>,
     signals: Signals,
 ) -> Result<Ending> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (publisher, control) = connect(&plan, &clock)?;
-    let Plan { config, detector, about, camera, state_dir, .. } = plan;
+    let Plan { config, detector, about, camera, state_dir, page_tls, .. } = plan;
     let (broker, device) = (publisher.broker(), publisher.topics().device());
     log::info!("broker: {broker}; mosquitto_sub -v -t '{}/{device}/#'", config.mqtt.base_topic);
     let groups = about.topics.groups().to_vec();
     let changes = Changes::load(settled(&config), config.snapshots.enabled, groups, state_dir);
-    let shared = Shared::new(clock, first_orders(&changes.in_force()));
+    let live = config.preview.address().map(|_| Arc::new(Live::new(&config.preview)));
+    let shared = Shared::new(clock, first_orders(&changes.in_force()), live);
+    let page = Page::start(&config, &about, page_tls, store, &shared)?;
     let subject = Subject {
         camera: camera.clone(),
         model: detector.info().id.clone(),
@@ -84,7 +91,8 @@ pub async fn daemon(
     watcher.service.alive();
     let rehearsal = None;
     let mut program =
-        Program { shared, threads, watcher, control, signals, changes, rehearse, rehearsal };
+        Program { shared, threads, watcher, control, page, signals, changes, rehearse, rehearsal };
+    program.enforce();
     let wanted = program.attend().await;
     let ending = program.end(&publisher, wanted).await;
     farewell(&program.shared.counters, &publisher, gallery.as_deref());
@@ -100,6 +108,7 @@ struct Program {
     threads: Threads,
     watcher: Watcher,
     control: ControlMessages,
+    page: Page,
     signals: Signals,
     changes: Changes,
     rehearse: Rehearsal,
@@ -132,6 +141,7 @@ impl Program {
                          says where",
                     )),
                 },
+                order = self.page.order() => self.follow_page(order),
                 // One that comes meanwhile is kept: the settings may be others again.
                 _ = self.signals.reload.recv(), if self.rehearsal.is_none() => self.try_settings(),
                 outcome = outcome(&mut self.rehearsal) => if self.may_reload(outcome) {
@@ -149,7 +159,7 @@ impl Program {
     /// with. The model's self-test takes seconds on a slow board, on a thread of its own:
     /// meanwhile signals are obeyed and the watchdog is fed.
     fn try_settings(&mut self) {
-        log::info!("SIGHUP: reading the settings again");
+        log::info!("reading the settings again");
         self.watcher.service.reloading();
         let rehearse = Arc::clone(&self.rehearse);
         self.rehearsal = Some(tokio::task::spawn_blocking(move || rehearse()));
@@ -191,6 +201,19 @@ impl Program {
         self.look();
     }
 
+    /// Carries out what the page orders.
+    fn follow_page(&mut self, order: PageOrder) {
+        match order {
+            PageOrder::Settle(tuning) => {
+                self.changes.settle(tuning);
+                self.enforce();
+                self.look();
+            }
+            PageOrder::StartAgain if self.rehearsal.is_none() => self.try_settings(),
+            PageOrder::StartAgain => {}
+        }
+    }
+
     /// Takes over what groups have said since the last look: once a second at most,
     /// however often they say it, because each change is a write to the card.
     fn hear_groups(&mut self) {
@@ -209,6 +232,9 @@ impl Program {
     fn enforce(&mut self) {
         self.watcher.control = self.changes.state();
         let in_force = &self.watcher.control.in_force;
+        if let Some(live) = &self.shared.live {
+            live.set_private(in_force.is_private());
+        }
         self.shared.orders.send_modify(|orders| {
             orders.tuning = in_force.tuning();
             orders.paused = in_force.paused.value;

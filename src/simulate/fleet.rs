@@ -148,7 +148,7 @@ impl Device {
             Recorder::new(origin, system_randomness()),
             publisher.clone(),
         );
-        let shared = Shared::new(Arc::clone(&clock), Orders::default());
+        let shared = Shared::new(Arc::clone(&clock), Orders::default(), None);
         shared.capture.send_replace(CaptureState::Running(Open::default()));
         shared.frames.send_if_modified(FrameHealth::read);
         let subject = Subject {

@@ -8,7 +8,7 @@ use expressiond::clock::SystemClock;
 use expressiond::contract::topics::Topics;
 use expressiond::control::command::Command;
 use expressiond::control::inbox;
-use expressiond::home_assistant::{About, Settings};
+use expressiond::home_assistant::{About, Hardware, Page, Settings};
 use expressiond::mqtt::message::Class;
 use expressiond::name::Name;
 use expressiond::publish::Publisher;
@@ -30,6 +30,8 @@ fn about(cameras: &[&str]) -> About {
         cameras: cameras.iter().map(|name| Name::camera(*name).expect("valid")).collect(),
         classes: vec!["happy".into(), "not_happy".into()],
         snapshots: true,
+        page: Some(Page::default()),
+        hardware: Hardware::default(),
     }
 }
 
