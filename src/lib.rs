@@ -35,10 +35,12 @@ pub mod panics;
 pub mod paths;
 pub mod pipeline;
 pub mod pixels;
+pub mod preview;
 pub mod process;
 pub mod publish;
 pub mod random;
 pub mod service;
+pub mod setup;
 #[cfg(feature = "simulate")]
 pub mod simulate;
 pub mod source;

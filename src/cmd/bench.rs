@@ -2,6 +2,7 @@
 
 mod stages;
 mod still;
+mod viewer;
 
 use std::path::PathBuf;
 
@@ -13,10 +14,12 @@ use expressiond::error::{Error, Kind, Result};
 use expressiond::geometry::Size;
 use expressiond::pixels::frame::{Frame, PixelFormat};
 use expressiond::pixels::rgb::to_rgb;
+use expressiond::preview;
 use expressiond::process;
 use expressiond::source::picture;
 use stages::{Run, Stage};
 use still::Still;
+use viewer::Viewer;
 
 /// Measure every stage of a frame, and find the best number of threads.
 ///
@@ -68,6 +71,8 @@ struct Report {
     /// Of the best run.
     stages: Vec<Stage>,
     threads: Threads,
+    /// What somebody who watches the live picture costs, for each input.
+    viewer: Vec<Viewer>,
     /// Of raw frames on one thread.
     #[serde(skip_serializing_if = "Option::is_none")]
     still: Option<Still>,
@@ -82,6 +87,7 @@ struct Threads {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let mut runs = Vec::new();
     let mut model = String::new();
+    let mut viewer = Vec::new();
     for threads in &args.threads {
         let path = args.model.clone().unwrap_or_default();
         let settings = Settings { path, threads: *threads, ..Settings::default() };
@@ -90,6 +96,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         model.clone_from(&detector.info().id);
         let wanted = |(input, _): &(&str, Frame)| args.inputs.iter().any(|name| name == input);
         for (input, frame) in frames(args, &detector)?.into_iter().filter(wanted) {
+            if !viewer.iter().any(|known: &Viewer| known.input == input) {
+                viewer.push(viewer::measure(input, &frame)?);
+            }
             runs.push(stages::measure(input, &frame, *threads, &mut detector, args.frames.max(1))?);
         }
     }
@@ -108,6 +117,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         stages: best.stages,
         threads: Threads { tried: args.threads.clone(), best: best.threads },
         runs,
+        viewer,
         still,
     };
     if args.json {
@@ -201,6 +211,16 @@ fn print(report: &Report) {
             run.cpu_ms_per_frame,
             run.overhead * 100.0,
             stages.join(", ")
+        );
+    }
+    for viewer in &report.viewer {
+        println!(
+            "a viewer, {}: {:.1} ms of CPU a picture of {} bytes, {:.1} % of a core at {} a second",
+            viewer.input,
+            viewer.cpu_ms_per_picture,
+            viewer.bytes,
+            viewer.core * 100.0,
+            preview::Settings::default().max_fps
         );
     }
     if let Some(still) = &report.still {

@@ -204,6 +204,8 @@ pub struct DeviceStatus {
     pub low_light: bool,
     /// Temperature of the processor in °C; none where the board does not tell.
     pub temperature_c: Option<f32>,
+    /// How many watch the live picture on the device's page; 0 where that is off.
+    pub viewers: usize,
     /// What happened to frames since the start.
     pub frames: Counts,
     /// Numbers of the connection and the outbox.

@@ -145,11 +145,7 @@ fn client_certificate(
     credentials: &Credentials,
 ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
     let chain = certificates("mqtt.tls.cert_file", &settings.cert_file, credentials)?;
-    let (key, path) = ("mqtt.tls.key_file", credentials.path(&settings.key_file));
-    let private = read(key, &path).and_then(|text| {
-        PrivateKeyDer::from_pem_slice(without_mark(&text))
-            .map_err(|error| unusable(key, &path, &error))
-    })?;
+    let private = private_key("mqtt.tls.key_file", &settings.key_file, credentials)?;
     Ok((chain, private))
 }
 
@@ -175,7 +171,19 @@ fn authorities(
     Ok(roots)
 }
 
-fn certificates(
+/// The key in the PEM file that the setting `key` names.
+pub(crate) fn private_key(
+    key: &'static str,
+    name: &str,
+    credentials: &Credentials,
+) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let path = credentials.path(name);
+    let text = read(key, &path)?;
+    PrivateKeyDer::from_pem_slice(without_mark(&text)).map_err(|error| unusable(key, &path, &error))
+}
+
+/// The certificates in the PEM file that the setting `key` names, at least one.
+pub(crate) fn certificates(
     key: &'static str,
     name: &str,
     credentials: &Credentials,

@@ -10,6 +10,7 @@ use tokio::time::{MissedTickBehavior, timeout};
 
 use super::counters::Counters;
 use super::heartbeat;
+use super::page::Page;
 use super::plan::{Plan, settled};
 use super::shared::Shared;
 use super::signals::Signals;
@@ -25,6 +26,9 @@ use crate::control::command::Command;
 use crate::control::inbox::{self, ControlMessages};
 use crate::error::{Error, Kind, Result};
 use crate::mqtt::urls::Listed;
+use crate::preview::SettingsStore;
+use crate::preview::live::Live;
+use crate::preview::tuning::PageOrder;
 use crate::publish::{Publisher, Start};
 use crate::random::jitter;
 use crate::service::watchdog_interval;
@@ -59,11 +63,12 @@ pub async fn daemon(
     plan: Plan,
     gallery: Option<PathBuf>,
     rehearse: Rehearsal,
+    store: Arc<dyn SettingsStore>,
     signals: Signals,
 ) -> Result<Ending> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (publisher, control) = connect(&plan, &clock)?;
-    let Plan { config, digest, detector, about, camera, state_dir, .. } = plan;
+    let Plan { config, digest, detector, about, camera, state_dir, page_tls, .. } = plan;
     let (broker, device) = (Listed(publisher.brokers()), publisher.topics().device());
     log::info!("broker: {broker}; mosquitto_sub -v -t '{}/{device}/#'", config.mqtt.base_topic);
     let groups = about.topics.groups().to_vec();
@@ -77,7 +82,9 @@ pub async fn daemon(
     };
     let changes = Changes::load(settled(&config), groups, state_dir);
     let zones = Zones::new(&config.zone);
-    let shared = Shared::new(clock, first_orders(&changes.in_force(), &zones));
+    let live = config.preview.address().map(|_| Arc::new(Live::new(&config.preview)));
+    let shared = Shared::new(clock, first_orders(&changes.in_force(), &zones), live);
+    let page = Page::start(&config, &about, page_tls, store, &shared)?;
     let subject = Subject {
         camera: camera.clone(),
         model: detector.info().id.clone(),
@@ -106,6 +113,7 @@ pub async fn daemon(
         threads,
         watcher,
         control,
+        page,
         signals,
         changes,
         stock,
@@ -114,6 +122,7 @@ pub async fn daemon(
         rehearsal,
     };
     program.tell_stock();
+    program.enforce();
     let wanted = program.attend().await;
     let ending = program.end(&publisher, wanted).await;
     farewell(&program.shared.counters, &publisher, gallery.as_deref());
@@ -134,6 +143,7 @@ struct Program {
     threads: Threads,
     watcher: Watcher,
     control: ControlMessages,
+    page: Page,
     signals: Signals,
     changes: Changes,
     stock: Stock,
@@ -173,6 +183,7 @@ impl Program {
                          says where",
                     )),
                 },
+                order = self.page.order() => self.follow_page(order),
                 // One that comes meanwhile is kept: the settings may be others again.
                 _ = self.signals.reload.recv(), if self.rehearsal.is_none() => self.try_settings(),
                 outcome = outcome(&mut self.rehearsal) => if self.may_reload(outcome) {
@@ -190,7 +201,7 @@ impl Program {
     /// with. The model's self-test takes seconds on a slow board, on a thread of its own:
     /// meanwhile signals are obeyed and the watchdog is fed.
     fn try_settings(&mut self) {
-        log::info!("SIGHUP: reading the settings again");
+        log::info!("reading the settings again");
         self.watcher.service.reloading();
         let rehearse = Arc::clone(&self.rehearse);
         self.rehearsal = Some(tokio::task::spawn_blocking(move || rehearse()));
@@ -241,6 +252,19 @@ impl Program {
         self.look();
     }
 
+    /// Carries out what the page orders.
+    fn follow_page(&mut self, order: PageOrder) {
+        match order {
+            PageOrder::Settle(tuning) => {
+                self.changes.settle(tuning);
+                self.enforce();
+                self.look();
+            }
+            PageOrder::StartAgain if self.rehearsal.is_none() => self.try_settings(),
+            PageOrder::StartAgain => {}
+        }
+    }
+
     /// Takes over what groups have said since the last look: once a second at most,
     /// however often they say it, because each change is a write to the card.
     fn hear_groups(&mut self) {
@@ -259,6 +283,9 @@ impl Program {
     fn enforce(&mut self) {
         self.watcher.control = self.changes.state();
         let in_force = &self.watcher.control.in_force;
+        if let Some(live) = &self.shared.live {
+            live.set_private(in_force.is_private());
+        }
         self.shared.orders.send_modify(|orders| {
             orders.tuning = in_force.tuning();
             orders.zones = self.zones.set_of(|zone| in_force.holds(zone));

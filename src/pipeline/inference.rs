@@ -15,8 +15,11 @@ use crate::attention::{Attention, Sight};
 use crate::clock::Moment;
 use crate::contract::tuning::Tuning;
 use crate::detector::{Detection, ModelError};
+use crate::events::Event;
 use crate::mqtt::message::packet_size;
 use crate::pixels::frame::Frame;
+use crate::preview::live::{Live, ShownFace};
+use crate::tracks::{ExpressionSettings, TrackingSettings};
 
 /// Without frames, faces are let go and the watchdog fed this often.
 const TICK: Duration = Duration::from_millis(500);
@@ -49,6 +52,8 @@ struct Work {
     tuning: Tuning,
     /// The request for a picture that was answered last.
     answered: Option<Duration>,
+    /// What the page tries, taken over last.
+    tried: Option<(TrackingSettings, ExpressionSettings)>,
 }
 
 impl Inference {
@@ -62,7 +67,8 @@ impl Inference {
             let taken = self.shared.mailbox.take(&mut frame, TICK.min(self.shared.period));
             if let Some(slept) = suspend.woke(self.shared.clock.asleep()) {
                 log::info!("the machine slept for {} s: no face is followed", slept.as_secs());
-                self.reporter.end(self.shared.clock.now());
+                let events = self.reporter.end(self.shared.clock.now());
+                self.tell_page(&events);
                 self.show_faces();
             }
             match taken {
@@ -74,6 +80,7 @@ impl Inference {
                     }
                     self.look(&frame, orders.strained, &mut work, gallery.as_mut());
                     self.answer(orders.snapshot, &frame, &mut work);
+                    self.show_frame(&frame);
                 }
                 Taken::Nothing => self.pass(self.shared.clock.now()),
                 Taken::Closed => break,
@@ -87,7 +94,8 @@ impl Inference {
 
     /// Time has passed, and nothing was seen.
     fn pass(&mut self, now: Moment) {
-        self.reporter.wait(now);
+        let events = self.reporter.wait(now);
+        self.tell_page(&events);
         self.show_faces();
     }
 
@@ -98,8 +106,47 @@ impl Inference {
             .send_if_modified(|view| std::mem::replace(&mut view.faces, faces) != faces);
     }
 
+    fn tell_page(&self, events: &[Event]) {
+        if let Some(live) = &self.shared.live {
+            live.told(events);
+        }
+    }
+
+    /// Gives the page a copy of the frame, if anybody watches and has not just got one.
+    fn show_frame(&self, frame: &Frame) {
+        let Some(live) = &self.shared.live else { return };
+        let now = self.shared.clock.now().monotonic;
+        if live.wants(now) {
+            live.show(now, frame, self.shown_faces(frame));
+        }
+    }
+
+    fn shown_faces(&self, frame: &Frame) -> Vec<ShownFace> {
+        let (tracker, size) = (&self.reporter.tracker, frame.upright_size());
+        let faces = tracker.tracks(frame.captured.monotonic);
+        let shown = |face| ShownFace::of(face, tracker.shares(face.track), size);
+        faces.iter().map(shown).collect()
+    }
+
+    /// Takes over what the page tries.
+    fn try_out(&mut self, live: &Live, work: &mut Work) {
+        let wanted = live.tracking.borrow().clone();
+        if wanted == work.tried {
+            return;
+        }
+        if let Some((tracking, expression)) = wanted.clone() {
+            self.reporter.tracker.retune(tracking, expression);
+            // Who else may set the threshold is asked in `tune`.
+            work.tuning.threshold = None;
+        }
+        work.tried = wanted;
+    }
+
     /// Takes over numbers that were changed.
     fn tune(&mut self, tuning: Tuning, work: &mut Work) {
+        if let Some(live) = self.shared.live.clone() {
+            self.try_out(&live, work);
+        }
         if std::mem::replace(&mut work.tuning, tuning) == tuning {
             return;
         }
@@ -176,6 +223,7 @@ impl Inference {
             }
         }
         let events = self.reporter.see(frame.captured, frame.upright_size(), &work.detections);
+        self.tell_page(&events);
         self.show_faces();
         if let Some(gallery) = gallery {
             let faces = self.reporter.tracker.tracks(frame.captured.monotonic);
@@ -204,6 +252,9 @@ impl Inference {
         let Some(inference) = inference else { return Ok(false) };
         let age = self.shared.clock.now().monotonic.saturating_sub(frame.captured.monotonic);
         self.shared.counters.count_detected(inference, age);
+        if let Some(live) = &self.shared.live {
+            live.looked(frame.captured.monotonic, detections, inference, age);
+        }
         Ok(true)
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod frame_health;
 mod heartbeat;
 pub(crate) mod inference;
 pub mod mailbox;
+mod page;
 pub mod plan;
 pub(crate) mod rate;
 pub(crate) mod reporter;

@@ -1,7 +1,12 @@
 //! What the daemon will do, checked as far as that is possible before it does anything.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use rustls::ServerConfig;
+
+use super::page;
+use crate::board;
 use crate::config::Config;
 use crate::config::digest::digest;
 use crate::contract::inventory::SettingsDigest;
@@ -10,11 +15,12 @@ use crate::contract::tuning::Tuning;
 use crate::control::in_force::Settled;
 use crate::detector::Detector;
 use crate::error::{Error, Kind, Result};
-use crate::home_assistant::About;
+use crate::home_assistant::{About, Hardware, Page};
 use crate::identity::MACHINE_ID;
 use crate::mqtt::access::Access;
 use crate::mqtt::credentials::Credentials;
 use crate::name::Name;
+use crate::preview;
 
 /// Settings whose every part has been tried: the model, names, passwords, keys.
 pub struct Plan {
@@ -32,6 +38,8 @@ pub struct Plan {
     pub state_dir: Option<PathBuf>,
     /// Where passwords, keys and certificates are.
     pub credentials: Credentials,
+    /// What the page needs for https; none for plain http.
+    pub page_tls: Option<Arc<ServerConfig>>,
 }
 
 impl Plan {
@@ -45,10 +53,12 @@ impl Plan {
         let Identity { topics, camera } = Identity::of(&config, state_dir.as_deref())?;
         let credentials = Credentials::of_the_environment();
         Access::read(&config.mqtt, &credentials)?;
+        let page_tls = preview::server_config(&config.preview, &credentials)
+            .map_err(|error| Error::new(Kind::Config, error.to_string()))?;
         let classes = detector.info().classes.clone();
         let about = about(&config, topics, &camera, classes);
         let digest = digest(&config);
-        Ok(Self { config, digest, detector, about, camera, state_dir, credentials })
+        Ok(Self { config, digest, detector, about, camera, state_dir, credentials, page_tls })
     }
 }
 
@@ -88,6 +98,8 @@ pub fn about(config: &Config, topics: Topics, camera: &Name, classes: Vec<String
         classes,
         snapshots: config.snapshots.enabled,
         zones: config.zone.clone(),
+        page: config.preview.address().map(|_| Page { url: page::link(&config.preview) }),
+        hardware: Hardware { model: board::model(), serial: board::serial() },
     }
 }
 

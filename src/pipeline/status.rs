@@ -58,6 +58,8 @@ pub(crate) struct Observation {
     pub control: ControlState,
     /// Whether the device makes itself known just now.
     pub identifying: bool,
+    /// How many watch the live picture.
+    pub viewers: usize,
 }
 
 impl Observation {
@@ -171,6 +173,7 @@ impl Observation {
             idle: self.view.conditions.idle,
             low_light: self.asks_for_light(),
             temperature_c: self.temperature_c,
+            viewers: self.viewers,
             frames: self.counts,
             mqtt: self.mqtt.clone(),
         }
@@ -268,6 +271,7 @@ mod tests {
             refused_models: Vec::new(),
             control: control(&Overrides::default()),
             identifying: false,
+            viewers: 0,
         }
     }
 

@@ -167,7 +167,7 @@ impl Device {
             publisher.clone(),
         )
         .within(Zones::new(&config.zone), config.tracking.smallest_face);
-        let shared = Shared::new(Arc::clone(&clock), Orders::default());
+        let shared = Shared::new(Arc::clone(&clock), Orders::default(), None);
         shared.capture.send_replace(CaptureState::Running(Open::default()));
         shared.frames.send_if_modified(FrameHealth::read);
         let subject = Subject {

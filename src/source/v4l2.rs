@@ -19,7 +19,7 @@ use v4l::video::Capture;
 use v4l::video::capture::Parameters;
 use v4l::{Format, FourCC};
 
-use super::controls::{self, LowLight};
+use super::controls::{self, ControlOffer, ControlValues, LowLight};
 use super::devices::{State, describe};
 use super::errno::explain;
 use super::formats::{known, matrix, range};
@@ -222,6 +222,19 @@ impl FrameSource for Camera {
             log::warn!("{}: {reason}", self.words);
             false
         })
+    }
+
+    fn set_orientation(&mut self, orientation: Orientation) {
+        self.orientation = orientation;
+    }
+
+    fn controls(&self) -> Vec<ControlOffer> {
+        self.io.as_ref().map(|(device, _)| controls::offers(device)).unwrap_or_default()
+    }
+
+    fn set_controls(&self, values: &ControlValues) -> Result<(), String> {
+        let Some((device, _)) = &self.io else { return Ok(()) };
+        controls::apply(device, "camera.controls", values)
     }
 }
 

@@ -191,6 +191,18 @@ impl Tracker {
         self.tracking.start_confidence = confidence;
     }
 
+    /// Smoothed share of each class of a confirmed face, in the model's order, summing to
+    /// 1; empty for a face that is not followed.
+    pub fn shares(&self, track: u64) -> &[f32] {
+        let followed = self.tracks.iter().find(|followed| followed.number == track);
+        followed.map_or(&[], |followed| followed.expression.shares())
+    }
+
+    /// Other settings while running: faces that are followed stay.
+    pub fn retune(&mut self, tracking: TrackingSettings, expression: ExpressionSettings) {
+        (self.tracking, self.expression) = (tracking, expression);
+    }
+
     /// Whether any face, confirmed or not, is being followed.
     pub fn is_busy(&self) -> bool {
         !self.tracks.is_empty()

@@ -237,6 +237,7 @@ pub fn status(mqtt: expressiond::mqtt::stats::Stats) -> DeviceStatus {
         idle: false,
         low_light: false,
         temperature_c: Some(51.5),
+        viewers: 1,
         frames: Counts::default(),
         mqtt,
     }
