@@ -57,7 +57,7 @@ pub async fn daemon(
 ) -> Result<Ending> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (publisher, control) = connect(&plan, &clock)?;
-    let Plan { config, detector, about, camera, state_dir, .. } = plan;
+    let Plan { config, networks, about, camera, state_dir, .. } = plan;
     let (broker, device) = (publisher.broker(), publisher.topics().device());
     log::info!("broker: {broker}; mosquitto_sub -v -t '{}/{device}/#'", config.mqtt.base_topic);
     let groups = about.topics.groups().to_vec();
@@ -65,13 +65,13 @@ pub async fn daemon(
     let shared = Shared::new(clock, first_orders(&changes.in_force()));
     let subject = Subject {
         camera: camera.clone(),
-        model: detector.info().id.clone(),
-        refused_models: detector.refused().to_vec(),
+        model: networks.info().id.clone(),
+        refused_models: networks.refused().to_vec(),
         hot_c: config.pace.hot_c,
     };
     let setup = Setup {
         config: &config,
-        detector,
+        networks,
         camera: &camera,
         publisher: &publisher,
         gallery: gallery.clone(),

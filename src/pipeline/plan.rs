@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::config::Config;
 use crate::contract::topics::Topics;
 use crate::contract::tuning::Tuning;
-use crate::detector::Detector;
+use crate::detector::networks::Networks;
 use crate::error::{Error, Kind, Result};
 use crate::home_assistant::About;
 use crate::identity::MACHINE_ID;
@@ -17,8 +17,8 @@ use crate::name::Name;
 pub struct Plan {
     /// All settings.
     pub config: Config,
-    /// The model, loaded and tested.
-    pub detector: Detector,
+    /// The model, loaded and tested, with what looks closely.
+    pub networks: Networks,
     /// The device and its camera, as Home Assistant is told of them.
     pub about: About,
     /// Its name in topics.
@@ -35,14 +35,14 @@ impl Plan {
     /// What only the owner can mend: a refused model, an impossible name, a password
     /// or certificate that cannot be read. A missing camera or broker is none.
     pub fn make(config: Config) -> Result<Self> {
-        let detector = Detector::load(&config.model)?;
+        let networks = Networks::load(&config.model)?;
         let state_dir = config.device.state_dir(|name| std::env::var_os(name));
         let Identity { topics, camera } = Identity::of(&config, state_dir.as_deref())?;
         let credentials = Credentials::of_the_environment();
         Access::read(&config.mqtt, &credentials)?;
-        let classes = detector.info().classes.clone();
+        let classes = networks.info().classes.clone();
         let about = about(&config, topics, &camera, classes);
-        Ok(Self { config, detector, about, camera, state_dir, credentials })
+        Ok(Self { config, networks, about, camera, state_dir, credentials })
     }
 }
 

@@ -1,10 +1,10 @@
 //! From faces over time to what the world is told: events and the camera's state.
 
+use crate::attention::Findings;
 use crate::clock::Moment;
 use crate::contract::payload::{CameraState, SCHEMA_VERSION, rfc3339};
-use crate::detector::Detection;
 use crate::events::{Event, Recorder};
-use crate::geometry::Size;
+use crate::geometry::{Rect, Size};
 use crate::name::Name;
 use crate::publish::Publisher;
 use crate::tracks::{Change, TrackedFace, Tracker};
@@ -70,10 +70,11 @@ impl Reporter {
         self.state.map_or(0, |(faces, _)| faces)
     }
 
-    /// Takes in what was found in a picture of `size` that was taken at `at`.
-    pub(crate) fn see(&mut self, at: Moment, size: Size, detections: &[Detection]) -> Vec<Event> {
-        self.size = size;
-        self.tracker.update(at.monotonic, detections, &mut self.changes);
+    /// Takes in what was found in a picture that was taken at `at`.
+    pub(crate) fn see(&mut self, at: Moment, findings: &Findings) -> Vec<Event> {
+        self.size = findings.picture;
+        let looked = |rect: &Rect| findings.covers(rect);
+        self.tracker.update_where(at.monotonic, &findings.detections, looked, &mut self.changes);
         self.tell(at)
     }
 
@@ -152,7 +153,6 @@ fn announce(event: &Event) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geometry::Rect;
 
     fn face(track: u64, height: f32, expression: Option<usize>) -> TrackedFace {
         TrackedFace {
