@@ -1,14 +1,17 @@
 //! `expressiond bench`: where the time of a frame goes on this board.
 
+mod situations;
 mod stages;
 mod still;
 mod viewer;
 
 use std::path::PathBuf;
 
+use image::RgbImage;
 use serde::Serialize;
 
 use expressiond::clock::{Clock, SystemClock};
+use expressiond::detector::networks::Networks;
 use expressiond::detector::{Detector, Settings};
 use expressiond::error::{Error, Kind, Result};
 use expressiond::geometry::Size;
@@ -17,6 +20,7 @@ use expressiond::pixels::rgb::to_rgb;
 use expressiond::preview;
 use expressiond::process;
 use expressiond::source::picture;
+use situations::Situation;
 use stages::{Run, Stage};
 use still::Still;
 use viewer::Viewer;
@@ -41,7 +45,7 @@ pub(crate) struct Args {
     /// What the camera sends
     #[arg(long, value_delimiter = ',', default_values = INPUTS, value_parser = INPUTS)]
     inputs: Vec<String>,
-    /// Leave out the still room, the longest part
+    /// Leave out the still room and people before the camera, the longest parts
     #[arg(long)]
     no_still: bool,
     /// The picture to make frames from
@@ -76,6 +80,9 @@ struct Report {
     /// Of raw frames on one thread.
     #[serde(skip_serializing_if = "Option::is_none")]
     still: Option<Still>,
+    /// People before the camera, of raw frames of 1280x720 on one thread.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    situations: Vec<Situation>,
 }
 
 #[derive(Debug, Serialize)]
@@ -109,6 +116,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .cloned()
         .ok_or_else(|| Error::new(Kind::Config, "--threads or --inputs is empty"))?;
     let still = if args.no_still { None } else { Some(still_room(args)?) };
+    let situations = if args.no_still { Vec::new() } else { people(args)? };
     let report = Report {
         model,
         fps: best.fps,
@@ -119,6 +127,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         runs,
         viewer,
         still,
+        situations,
     };
     if args.json {
         let text = serde_json::to_string_pretty(&report)
@@ -134,18 +143,30 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 fn still_room(args: &Args) -> Result<Still> {
     let path = args.model.clone().unwrap_or_default();
     let settings = Settings { path, ..Settings::default() };
-    let detector = Detector::load(&settings)?;
-    let [_, (_, raw)] = frames(args, &detector)?;
-    still::measure(&raw, detector)
+    let [_, (_, raw)] = frames(args, &Detector::load(&settings)?)?;
+    still::measure(&raw, Networks::load(&settings)?)
 }
 
-/// The picture as a camera would send it.
-fn frames(args: &Args, detector: &Detector) -> Result<[(&'static str, Frame); 2]> {
+/// What people before the camera cost, on one thread with raw frames.
+fn people(args: &Args) -> Result<Vec<Situation>> {
+    let path = args.model.clone().unwrap_or_default();
+    let settings = Settings { path, ..Settings::default() };
+    let portrait = source_picture(args, &Detector::load(&settings)?)?;
+    situations::measure(&settings, &portrait)
+}
+
+/// The picture to make frames from.
+fn source_picture(args: &Args, detector: &Detector) -> Result<RgbImage> {
     let own = detector.info().path.with_file_name("self-test.jpg");
     let path = args.source.as_ref().unwrap_or(&own);
     let input = |error: String| Error::new(Kind::Input, error);
     let read = picture::read(path).map_err(|error| input(error.to_string()))?;
-    let picture = to_rgb(&read).map_err(|error| input(format!("{}: {error}", path.display())))?;
+    to_rgb(&read).map_err(|error| input(format!("{}: {error}", path.display())))
+}
+
+/// The picture as a camera would send it.
+fn frames(args: &Args, detector: &Detector) -> Result<[(&'static str, Frame); 2]> {
+    let picture = source_picture(args, detector)?;
     let filter = image::imageops::FilterType::Triangle;
     let picture = image::imageops::resize(&picture, FRAME.width, FRAME.height, filter);
     let frame = |format, data, stride| Frame {
@@ -175,7 +196,7 @@ fn frames(args: &Args, detector: &Detector) -> Result<[(&'static str, Frame); 2]
 }
 
 /// YUYV as cameras send it: BT.601 in limited range (ITU-R BT.601-7, 2.5.3).
-fn to_yuyv(picture: &image::RgbImage) -> Vec<u8> {
+fn to_yuyv(picture: &RgbImage) -> Vec<u8> {
     let pairs = picture.as_raw().chunks_exact(6);
     let yuv = |rgb: &[u8]| {
         let [r, g, b] = [rgb[0], rgb[1], rgb[2]].map(f32::from);
@@ -227,6 +248,23 @@ fn print(report: &Report) {
         println!(
             "a still room: {:.1} ms of CPU a second instead of {:.1} ({:.0} times less)",
             still.idle_cpu_ms_per_s, still.looking_cpu_ms_per_s, still.ratio
+        );
+    }
+    if !report.situations.is_empty() {
+        println!("people in frames of 1280x720, against a look at the whole of each frame:");
+    }
+    for one in &report.situations {
+        println!(
+            "  {:<14} {:>6.1} ms of CPU a second, {:.2} times; followed: {}; looks a second: \
+             whole {:.1}, pieces {:.1}, faces {:.1}, which cost {:.1} at the whole",
+            one.name,
+            one.cpu_ms_per_s,
+            one.ratio,
+            one.followed,
+            one.whole_per_s,
+            one.tiles_per_s,
+            one.faces_per_s,
+            one.cost_per_s
         );
     }
     println!(

@@ -91,8 +91,8 @@ fn work(args: &Args, config: Config, mut signals: Signals, runtime: &Runtime) ->
 
 /// Which model runs, and why no newer one.
 fn introduce(plan: &Plan) {
-    let info = plan.detector.info();
-    for refused in plan.detector.refused() {
+    let info = plan.networks.info();
+    for refused in plan.networks.refused() {
         log::error!(message_id = Alarm::ModelRefused.id();
             "model refused, {} runs instead: {refused}", info.id);
     }

@@ -31,6 +31,8 @@ pub struct Config {
     pub device: identity::Settings,
     /// Section `[camera]`.
     pub camera: source::Settings,
+    /// Section `[attention]`.
+    pub attention: attention::reach::Settings,
     /// Section `[pace]`.
     pub pace: attention::pace::Settings,
     /// Section `[model]`.

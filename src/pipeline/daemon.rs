@@ -68,13 +68,13 @@ pub async fn daemon(
 ) -> Result<Ending> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (publisher, control) = connect(&plan, &clock)?;
-    let Plan { config, digest, detector, about, camera, state_dir, page_tls, .. } = plan;
+    let Plan { config, digest, networks, about, camera, state_dir, page_tls, .. } = plan;
     let (broker, device) = (Listed(publisher.brokers()), publisher.topics().device());
     log::info!("broker: {broker}; mosquitto_sub -v -t '{}/{device}/#'", config.mqtt.base_topic);
     let groups = about.topics.groups().to_vec();
     let stock = Stock {
-        model: detector.info().id.clone(),
-        refused_models: detector.refused().to_vec(),
+        model: networks.info().id.clone(),
+        refused_models: networks.refused().to_vec(),
         settings: digest,
         refused_settings: None,
         groups: groups.iter().map(ToString::to_string).collect(),
@@ -87,13 +87,13 @@ pub async fn daemon(
     let page = Page::start(&config, &about, page_tls, store, &shared)?;
     let subject = Subject {
         camera: camera.clone(),
-        model: detector.info().id.clone(),
-        refused_models: detector.refused().to_vec(),
+        model: networks.info().id.clone(),
+        refused_models: networks.refused().to_vec(),
         hot_c: config.pace.hot_c,
     };
     let setup = Setup {
         config: &config,
-        detector,
+        networks,
         camera: &camera,
         publisher: &publisher,
         gallery: gallery.clone(),

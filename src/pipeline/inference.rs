@@ -11,10 +11,11 @@ use super::shared::Shared;
 use super::suspend::SuspendMonitor;
 use crate::annotate::gallery::Gallery;
 use crate::annotate::snapshot::{annotated, jpeg};
-use crate::attention::{Attention, Sight};
+use crate::attention::planner::Followed;
+use crate::attention::{Attention, Findings, Relief, Sight};
 use crate::clock::Moment;
 use crate::contract::tuning::Tuning;
-use crate::detector::{Detection, ModelError};
+use crate::detector::ModelError;
 use crate::events::Event;
 use crate::mqtt::message::packet_size;
 use crate::pixels::frame::Frame;
@@ -28,6 +29,9 @@ const TICK: Duration = Duration::from_millis(500);
 pub(crate) struct Inference {
     /// Which frames are looked at, and by which model.
     pub attention: Attention,
+    /// How much is looked around on a board that is hot or too slow; recorded pictures take
+    /// the time that they take.
+    pub relief: Option<Relief>,
     /// What becomes of the faces found.
     pub reporter: Reporter,
     /// What all threads see.
@@ -45,7 +49,10 @@ const SNAPSHOT_LIMIT: Duration = Duration::from_secs(10);
 /// What a frame leaves behind, reused from frame to frame.
 #[derive(Default)]
 struct Work {
-    detections: Vec<Detection>,
+    findings: Findings,
+    followed: Vec<Followed>,
+    /// How long the frame before was looked at.
+    busy: Duration,
     /// The detector fails; told once.
     failing: bool,
     /// The numbers that were taken over last.
@@ -76,7 +83,7 @@ impl Inference {
                     let orders = *self.shared.orders.borrow();
                     self.tune(orders.tuning, &mut work);
                     if let Some(masks) = self.reporter.obey(orders.zones) {
-                        self.attention.detector.set_masks(masks);
+                        self.attention.set_masks(&masks);
                     }
                     self.look(&frame, orders.strained, &mut work, gallery.as_mut());
                     self.answer(orders.snapshot, &frame, &mut work);
@@ -197,7 +204,7 @@ impl Inference {
         work: &mut Work,
         gallery: Option<&mut Gallery>,
     ) {
-        match self.detect(frame, strained, &mut work.detections) {
+        match self.detect(frame, strained, work) {
             Ok(true) => work.failing = false,
             Ok(false) => {
                 self.shared.counters.count_rested();
@@ -222,7 +229,7 @@ impl Inference {
                 return self.pass(self.shared.clock.now());
             }
         }
-        let events = self.reporter.see(frame.captured, frame.upright_size(), &work.detections);
+        let events = self.reporter.see(frame.captured, &work.findings);
         self.tell_page(&events);
         self.show_faces();
         if let Some(gallery) = gallery {
@@ -231,15 +238,19 @@ impl Inference {
         }
     }
 
-    /// Fills `detections`; false when the frame was passed over.
+    /// Fills `work.findings`; false when the frame was passed over.
     fn detect(
         &mut self,
         frame: &Frame,
         strained: bool,
-        detections: &mut Vec<Detection>,
+        work: &mut Work,
     ) -> Result<bool, ModelError> {
-        let (now, busy) = (self.shared.clock.now().monotonic, self.reporter.tracker.is_busy());
-        let sight = self.attention.see(frame, now, busy, strained, detections)?;
+        let now = self.shared.clock.now().monotonic;
+        let busy = std::mem::take(&mut work.busy);
+        let share = self.relief.as_mut().map_or(1.0, |relief| relief.update(now, strained, busy));
+        self.reporter.tracker.followed(frame.captured.monotonic, &mut work.followed);
+        let sight = self.attention.see(frame, now, &work.followed, share, &mut work.findings)?;
+        work.busy = self.shared.clock.now().monotonic.saturating_sub(now);
         let (conditions, inference) = match sight {
             Sight::Passed => return Ok(false),
             Sight::Glanced(conditions) => (conditions, None),
@@ -253,7 +264,7 @@ impl Inference {
         let age = self.shared.clock.now().monotonic.saturating_sub(frame.captured.monotonic);
         self.shared.counters.count_detected(inference, age);
         if let Some(live) = &self.shared.live {
-            live.looked(frame.captured.monotonic, detections, inference, age);
+            live.looked(frame.captured.monotonic, &work.findings.detections, inference, age);
         }
         Ok(true)
     }

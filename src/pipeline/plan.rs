@@ -13,7 +13,7 @@ use crate::contract::inventory::SettingsDigest;
 use crate::contract::topics::Topics;
 use crate::contract::tuning::Tuning;
 use crate::control::in_force::Settled;
-use crate::detector::Detector;
+use crate::detector::networks::Networks;
 use crate::error::{Error, Kind, Result};
 use crate::home_assistant::{About, Hardware, Page};
 use crate::identity::MACHINE_ID;
@@ -28,8 +28,8 @@ pub struct Plan {
     pub config: Config,
     /// Which those are.
     pub digest: SettingsDigest,
-    /// The model, loaded and tested.
-    pub detector: Detector,
+    /// The model, loaded and tested, with what looks closely.
+    pub networks: Networks,
     /// The device and its camera, as Home Assistant is told of them.
     pub about: About,
     /// Its name in topics.
@@ -48,17 +48,17 @@ impl Plan {
     /// What only the owner can mend: a refused model, an impossible name, a password
     /// or certificate that cannot be read. A missing camera or broker is none.
     pub fn make(config: Config) -> Result<Self> {
-        let detector = Detector::load(&config.model)?;
+        let networks = Networks::load(&config.model)?;
         let state_dir = config.device.state_dir(|name| std::env::var_os(name));
         let Identity { topics, camera } = Identity::of(&config, state_dir.as_deref())?;
         let credentials = Credentials::of_the_environment();
         Access::read(&config.mqtt, &credentials)?;
         let page_tls = preview::server_config(&config.preview, &credentials)
             .map_err(|error| Error::new(Kind::Config, error.to_string()))?;
-        let classes = detector.info().classes.clone();
+        let classes = networks.info().classes.clone();
         let about = about(&config, topics, &camera, classes);
         let digest = digest(&config);
-        Ok(Self { config, digest, detector, about, camera, state_dir, credentials, page_tls })
+        Ok(Self { config, digest, networks, about, camera, state_dir, credentials, page_tls })
     }
 }
 

@@ -10,7 +10,7 @@ use crate::attention::tamper::Tampering;
 use crate::clock::Moment;
 use crate::contract::in_force::Author;
 use crate::contract::payload::Counts;
-use crate::contract::payload::{DeviceStatus, Reason, ReasonCode, SCHEMA_VERSION, rfc3339};
+use crate::contract::payload::{DeviceStatus, Reach, Reason, ReasonCode, SCHEMA_VERSION, rfc3339};
 use crate::control::changes::ControlState;
 use crate::mqtt::stats::Stats;
 
@@ -171,6 +171,11 @@ impl Observation {
             inference_ms: self.inference.map(|time| time.as_secs_f32() * 1e3),
             frame_age_ms: self.age.map(|time| time.as_secs_f32() * 1e3),
             idle: self.view.conditions.idle,
+            reach: self.view.conditions.reach.map(|reach| Reach {
+                wanted_m: reach.wanted,
+                sees_m: reach.metres,
+                face_px: reach.face,
+            }),
             low_light: self.asks_for_light(),
             temperature_c: self.temperature_c,
             viewers: self.viewers,

@@ -12,6 +12,7 @@ use super::broker::FleetBroker;
 use super::ledger::Ledger;
 use super::options::{BASE, LIMIT, Options};
 use super::visits::{CLASSES, FRAME, Visits};
+use crate::attention::Findings;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::control::changes::Changes;
@@ -196,7 +197,7 @@ impl Device {
                 () = sleep(self.until_next_frame()) => {
                     let now = self.clock.now();
                     let faces = self.visits.faces(now.monotonic);
-                    let events = self.reporter.see(now, FRAME, &faces);
+                    let events = self.reporter.see(now, &Findings::of_all(faces, FRAME));
                     self.enter(&events);
                 }
             }

@@ -30,8 +30,8 @@ use super::settings::Settings;
 use super::timestamps::Timestamps;
 use crate::clock::Clock;
 use crate::geometry::Size;
+use crate::pixels::decode;
 use crate::pixels::frame::{Frame, Orientation, PixelFormat};
-use crate::pixels::preprocess;
 
 /// Buffers in the kernel: enough that the sensor never waits, few enough that the
 /// oldest is young.
@@ -209,7 +209,7 @@ impl FrameSource for Camera {
         }
         // Checked here and not only where frames are decoded, since most are never decoded:
         // a camera that sends nothing whole is opened again all the same.
-        preprocess::check(frame).map_err(|reason| bad(&reason))
+        decode::check(frame).map_err(|reason| bad(&reason))
     }
 
     fn describe(&self) -> String {

@@ -8,7 +8,7 @@ use expressiond::contract::in_force::InForce;
 use expressiond::contract::inventory::{FailedUpgrade, INVENTORY_SCHEMA, Inventory, Upgraded};
 use expressiond::contract::payload::Counts;
 use expressiond::contract::payload::{
-    CameraState, DeviceStatus, Reason, ReasonCode, SCHEMA_VERSION, ZoneState, rfc3339,
+    CameraState, DeviceStatus, Reach, Reason, ReasonCode, SCHEMA_VERSION, ZoneState, rfc3339,
 };
 use expressiond::contract::topics::Topics;
 use expressiond::contract::tuning::Tuning;
@@ -235,6 +235,7 @@ pub fn status(mqtt: expressiond::mqtt::stats::Stats) -> DeviceStatus {
         inference_ms: Some(180.0),
         frame_age_ms: Some(190.0),
         idle: false,
+        reach: Some(Reach { wanted_m: 6.5, sees_m: 3.7, face_px: 24.0 }),
         low_light: false,
         temperature_c: Some(51.5),
         viewers: 1,
