@@ -90,6 +90,17 @@ impl Fleet {
         self.publishers.iter().filter(|publisher| publisher.stats().connected).count()
     }
 
+    /// Why devices are not connected now, and how many for each reason.
+    pub(crate) fn troubles(&self) -> BTreeMap<String, usize> {
+        let away = self.publishers.iter().map(Publisher::stats).filter(|stats| !stats.connected);
+        let mut counts = BTreeMap::new();
+        for stats in away {
+            let why = stats.last_error.unwrap_or_else(|| "no answer".to_owned());
+            *counts.entry(why).or_default() += 1;
+        }
+        counts
+    }
+
     /// Connections at each address of the broker, in the order of their names.
     pub(crate) fn at_each_address(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();

@@ -83,6 +83,7 @@ pub async fn run(
     fleet.rest().await;
     ledger.caught_up(Instant::now(), LIMIT).await;
     report.at_each_address = fleet.at_each_address();
+    report.troubles = fleet.troubles();
     report.account(&ledger, &steady);
     fleet.shutdown().await;
     drop(listener);

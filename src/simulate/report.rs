@@ -32,6 +32,8 @@ pub struct FleetReport {
     pub interruptions: Vec<Interruption>,
     /// Devices at each address in the end.
     pub at_each_address: BTreeMap<String, usize>,
+    /// Why devices were not connected in the end, and how many for each reason.
+    pub troubles: BTreeMap<String, usize>,
     /// Of the whole simulation.
     pub events: Events,
     /// Of events made while the fleet was connected, in milliseconds.
@@ -132,6 +134,7 @@ impl FleetReport {
             restart: None,
             interruptions: Vec::new(),
             at_each_address: BTreeMap::new(),
+            troubles: BTreeMap::new(),
             events: Events::default(),
             latency_ms: Latency::default(),
             laps: Vec::new(),
@@ -250,6 +253,9 @@ impl fmt::Display for FleetReport {
             for (broker, devices) in &self.at_each_address {
                 writeln!(f, "at the end  {devices} devices at {broker}")?;
             }
+        }
+        for (why, devices) in &self.troubles {
+            writeln!(f, "at the end  {devices} devices without a connection: {why}")?;
         }
         let events = &self.events;
         writeln!(

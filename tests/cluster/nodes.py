@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 NODES = (1, 2, 3)
+CREDENTIALS = ROOT / "deploy/fleet/credentials"
 LIMIT = 180.0  # seconds for a node to start or to end
 
 
@@ -209,6 +211,23 @@ raft.wal_max_size_bytes = 4000000
             f"-kernel inet_dist_connect_options [{{ip,{{{address}}}}}]",
         }
 
+    def ctl(self) -> list[object]:
+        home = self.home(1)
+        variables = [f"HOME={home}", "RABBITMQ_USE_LONGNAME=true", f"RABBITMQ_NODENAME=r1@{ip(1)}"]
+        as_user = ["setpriv", "--reuid", user(1), "--regid", user(1), "--clear-groups"]
+        return [*as_user, "env", "-C", home, *variables, "/usr/lib/rabbitmq/bin/rabbitmqctl"]
+
+    def give(self, passwords: dict[str, str]) -> None:
+        for name, password in passwords.items():
+            if name == "admin":
+                run(*self.ctl(), "-q", "add_user", name, input=password)
+                run(*self.ctl(), "-q", "set_permissions", "-p", "/", name, ".*", ".*", ".*")
+            else:
+                run(CREDENTIALS, "rabbitmq", "add", name, "--ctl", " ".join(map(str, self.ctl())), input=password)
+
+    def take(self, name: str) -> None:
+        run(CREDENTIALS, "rabbitmq", "revoke", name, "--ctl", " ".join(map(str, self.ctl())))
+
 
 class Nats(Cluster):
     name = "nats"
@@ -223,7 +242,31 @@ class Nats(Cluster):
         )
         for other in NODES:
             text = text.replace(f"nats://node{other}:", f"nats://{ip(other)}:")
+        # Whoever gives no name may do all, as the fleet here; the others as the tool has it.
+        text += '\ninclude "users.conf"\n'
+        text = text.replace("mqtt {", "mqtt {\n    no_auth_user: fleet")
         (self.home(node) / "nats.conf").write_text(text)
+        (self.home(node) / "users.conf").write_text(self.users({}))
+
+    @staticmethod
+    def users(passwords: dict[str, str]) -> str:
+        devices = "".join(f"{name} {word}\n" for name, word in passwords.items() if name != "admin")
+        text = run(CREDENTIALS, "nats", "config", input=devices).stdout
+        others = [
+            {"user": "fleet", "password": "of-the-fleet"},
+            {"user": "admin", "password": passwords.get("admin", "x")},
+        ]
+        users = json.loads(f"{{{text}}}")["authorization"]["users"] + others
+        return json.dumps({"authorization": {"users": users}})[1:-1]
+
+    def give(self, passwords: dict[str, str]) -> None:
+        self.passwords = passwords
+        for node in NODES:
+            (self.home(node) / "users.conf").write_text(self.users(passwords))
+            self.processes[node].send_signal(signal.SIGHUP)
+
+    def take(self, name: str) -> None:
+        self.give({other: word for other, word in self.passwords.items() if other != name})
 
     def command(self, node: int) -> tuple[list, dict]:
         return ["/usr/sbin/nats-server", "-c", self.home(node) / "nats.conf"], {
