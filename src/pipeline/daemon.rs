@@ -58,7 +58,7 @@ pub async fn daemon(
 ) -> Result<Ending> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (publisher, control) = connect(&plan, &clock)?;
-    let Plan { config, detector, about, camera, state_dir, .. } = plan;
+    let Plan { config, detector, grouping, about, camera, state_dir, .. } = plan;
     let (broker, device) = (publisher.broker(), publisher.topics().device());
     log::info!("broker: {broker}; mosquitto_sub -v -t '{}/{device}/#'", config.mqtt.base_topic);
     let groups = about.topics.groups().to_vec();
@@ -74,6 +74,7 @@ pub async fn daemon(
     let setup = Setup {
         config: &config,
         detector,
+        grouping,
         camera: &camera,
         publisher: &publisher,
         gallery: gallery.clone(),

@@ -6,13 +6,14 @@ use crate::config::Config;
 use crate::contract::topics::Topics;
 use crate::contract::tuning::Tuning;
 use crate::control::in_force::Settled;
-use crate::detector::Detector;
+use crate::detector::{Detector, ModelInfo};
 use crate::error::{Error, Kind, Result};
 use crate::home_assistant::About;
 use crate::identity::MACHINE_ID;
 use crate::mqtt::access::Access;
 use crate::mqtt::credentials::Credentials;
 use crate::name::Name;
+use crate::tracks::grouping::Grouping;
 
 /// Settings whose every part has been tried: the model, names, passwords, keys.
 pub struct Plan {
@@ -20,6 +21,8 @@ pub struct Plan {
     pub config: Config,
     /// The model, loaded and tested.
     pub detector: Detector,
+    /// What its classes are told as.
+    pub grouping: Grouping,
     /// The device and its camera, as Home Assistant is told of them.
     pub about: About,
     /// Its name in topics.
@@ -41,9 +44,10 @@ impl Plan {
         let Identity { topics, camera } = Identity::of(&config, state_dir.as_deref())?;
         let credentials = Credentials::of_the_environment();
         Access::read(&config.mqtt, &credentials)?;
-        let classes = detector.info().classes.clone();
-        let about = about(&config, topics, &camera, classes);
-        Ok(Self { config, detector, about, camera, state_dir, credentials })
+        let grouping = grouping(&config, detector.info())?;
+        let about = about(&config, topics, &camera, grouping.told().to_vec());
+        about.check().map_err(|(key, why)| wrong(key, &why))?;
+        Ok(Self { config, detector, grouping, about, camera, state_dir, credentials })
     }
 }
 
@@ -74,7 +78,18 @@ impl Identity {
     }
 }
 
-/// What is announced of a device with a model of these classes.
+/// What the classes of this model are told as.
+///
+/// # Errors
+///
+/// [`Kind::Config`]: groups that do not fit the model.
+pub fn grouping(config: &Config, model: &ModelInfo) -> Result<Grouping> {
+    Grouping::resolve(&config.expression.groups, &model.classes, &model.groups).map_err(|why| {
+        Error::new(Kind::Config, format!("expression.groups {why} (model {})", model.id))
+    })
+}
+
+/// What is announced of a device that tells these expressions.
 pub fn about(config: &Config, topics: Topics, camera: &Name, classes: Vec<String>) -> About {
     About {
         settings: config.home_assistant.clone(),

@@ -20,12 +20,15 @@ use crate::name::Name;
 use crate::publish::Publisher;
 use crate::source;
 use crate::tracks::Tracker;
+use crate::tracks::grouping::Grouping;
 use crate::zones::Zones;
 
 /// What the threads work with.
 pub(super) struct Setup<'a> {
     pub config: &'a Config,
     pub detector: Detector,
+    /// What its classes are told as.
+    pub grouping: Grouping,
     pub camera: &'a Name,
     pub publisher: &'a Publisher,
     /// Where pictures of events are kept, if their owner wants that.
@@ -42,7 +45,7 @@ pub(super) struct Threads {
 
 impl Threads {
     pub(super) fn start(setup: Setup, shared: &Arc<Shared>) -> Result<Self> {
-        let Setup { config, mut detector, camera, publisher, gallery } = setup;
+        let Setup { config, mut detector, grouping, camera, publisher, gallery } = setup;
         detector.set_masks(Zones::new(&config.zone).masks());
         let (settings, clock) = (config.camera.clone(), Arc::clone(&shared.clock));
         let input = detector.info().input;
@@ -53,7 +56,7 @@ impl Threads {
             delivery: if recorded { Delivery::Every } else { Delivery::Newest },
             shared: Arc::clone(shared),
         };
-        let reporter = reporter(config, &detector, camera, publisher);
+        let reporter = reporter(config, &detector, &grouping, camera, publisher);
         let pace = (!recorded).then(|| Pace::new(config.pace.clone()));
         let inference = Inference {
             attention: Attention::new(detector, pace),
@@ -72,6 +75,7 @@ impl Threads {
 fn reporter(
     config: &Config,
     detector: &Detector,
+    grouping: &Grouping,
     camera: &Name,
     publisher: &Publisher,
 ) -> Reporter {
@@ -80,12 +84,14 @@ fn reporter(
         device: publisher.topics().device().to_string(),
         camera: camera.to_string(),
         model: info.id.clone(),
-        classes: info.classes.clone(),
+        classes: grouping.told().to_vec(),
     };
+    let tracker =
+        Tracker::new(config.tracking.clone(), config.expression.clone(), info.classes.len());
     Reporter::new(
         camera.clone(),
-        info.classes.clone(),
-        Tracker::new(config.tracking.clone(), config.expression.clone(), info.classes.len()),
+        grouping.told().to_vec(),
+        tracker.telling(grouping),
         Recorder::new(origin, system_randomness()),
         publisher.clone(),
     )

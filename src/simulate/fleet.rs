@@ -1,5 +1,6 @@
 //! The devices: each is what a board runs, except for its camera.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 use super::broker::FleetBroker;
 use super::ledger::Ledger;
 use super::options::{BASE, LIMIT, Options};
-use super::visits::{CLASSES, FRAME, Visits};
+use super::visits::{CLASSES, FRAME, GROUPS, Visits};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::control::changes::Changes;
@@ -26,6 +27,7 @@ use crate::pipeline::state::{CaptureState, Open, Orders, View};
 use crate::pipeline::watcher::{Subject, Watcher};
 use crate::publish::{Publisher, Start};
 use crate::tracks::Tracker;
+use crate::tracks::grouping::{Grouping, Groups};
 use crate::zones::{self, Zones};
 
 /// Frames that are looked at while something happens: five a second.
@@ -124,8 +126,9 @@ impl Device {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let config = config(number, broker);
         let Identity { topics, camera } = Identity::of(&config, None)?;
-        let (device, classes) = (topics.device().clone(), CLASSES.map(str::to_owned).to_vec());
-        let about = about(&config, topics, &camera, classes);
+        let device = topics.device().clone();
+        let grouping = grouping(&config)?;
+        let about = about(&config, topics, &camera, grouping.told().to_vec());
         let start = Start {
             settings: config.mqtt.clone(),
             device: device.clone(),
@@ -145,7 +148,8 @@ impl Device {
         let reporter = Reporter::new(
             camera.clone(),
             origin.classes.clone(),
-            Tracker::new(config.tracking.clone(), config.expression.clone(), CLASSES.len()),
+            Tracker::new(config.tracking.clone(), config.expression.clone(), CLASSES.len())
+                .telling(&grouping),
             Recorder::new(origin, system_randomness()),
             publisher.clone(),
         )
@@ -206,6 +210,14 @@ impl Device {
     }
 }
 
+/// What the classes of the simulated model are told as.
+fn grouping(config: &Config) -> Result<Grouping> {
+    let classes = CLASSES.map(str::to_owned);
+    let groups = &config.expression.groups;
+    Grouping::resolve(groups, &classes, &BTreeMap::new())
+        .map_err(|why| Error::new(Kind::Internal, format!("expression.groups {why}")))
+}
+
 /// The default settings, below topics of their own.
 fn config(number: usize, broker: &FleetBroker) -> Config {
     let mut config = Config::default();
@@ -214,6 +226,7 @@ fn config(number: usize, broker: &FleetBroker) -> Config {
     config.mqtt.base_topic = BASE.to_owned();
     config.home_assistant.discovery_prefix = format!("{BASE}/homeassistant");
     config.home_assistant.birth_topic = format!("{BASE}/homeassistant/status");
+    config.expression.groups = Groups::Named(GROUPS.map(str::to_owned).to_vec());
     // Somebody who comes walks through one or the other: events and states have zones.
     let half = |name: &str, left: f32, right: f32| zones::Settings {
         name: name.to_owned(),
