@@ -106,6 +106,8 @@ PYTHON := $(abspath $(VENV))/bin/python
 # Weights to start from: those of 0.2.0, as this repository's history has them.
 INIT_COMMIT := e558b8c
 INIT ?= $(MODEL_OUT)/expression-yolo12n-0.2.0.safetensors
+# What the network tells apart (gather --help); empty: happy,not_happy.
+CLASSES ?=
 # The names of the exports and their inputs in pixels.
 EXPORTS := expression-yolo12n:224 expression-yolo12n-lite:160 expression-yolo12n-close:128
 
@@ -114,7 +116,8 @@ ifdef SHARED
 MODEL_SET := $(MODEL_OUT)/set/data.yaml
 model: $(VENV)/ready $(INIT) ## Make the shipped model: make model SHARED=folder of expressions, wild, expressions7; or one of your own: DATA=data.yaml
 	cd $(TRAINING) && $(PYTHON) -m expression_training gather --expressions $(abspath $(SHARED))/expressions \
-		--wild $(abspath $(SHARED))/wild --seven $(abspath $(SHARED))/expressions7 --out $(dir $(MODEL_SET))
+		--wild $(abspath $(SHARED))/wild --seven $(abspath $(SHARED))/expressions7 --out $(dir $(MODEL_SET)) \
+		$(if $(CLASSES),--classes $(CLASSES))
 	cd $(TRAINING) && $(PYTHON) -m expression_training train $(MODEL_SET) --preset scenes \
 		--init $(abspath $(INIT)) --out $(MODEL_OUT)/run --processes $(shell nproc)
 	$(model-exports)
@@ -137,7 +140,7 @@ cd $(TRAINING) && for export in $(EXPORTS); do \
 		--size $${export#*:} --out $(MODEL_OUT)/$${export%:*}.tflite || exit 1; \
 done
 cd $(TRAINING) && $(PYTHON) -m expression_training evaluate $(MODEL_SET) \
-	--model $(MODEL_OUT)/expression-yolo12n.tflite
+	--model $(MODEL_OUT)/$(firstword $(subst :, ,$(firstword $(EXPORTS)))).tflite
 endef
 
 .PHONY: model-test

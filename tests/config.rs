@@ -86,6 +86,24 @@ fn zones_are_read_from_files_and_shown() {
 }
 
 #[test]
+fn groups_of_classes_are_a_list_or_a_section() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("e.toml");
+    std::fs::write(&file, "[expression.groups]\nsmiling = ['happy']\nother = ['*']\n").unwrap();
+    let shown = |more: &[&str]| String::from_utf8(check(&file, more).stdout).unwrap();
+    assert!(shown(&[]).contains("expression.groups.smiling = [\"happy\"]"), "{}", shown(&[]));
+    let list = shown(&["--set", "expression.groups=happy,not_happy"]);
+    assert!(list.contains("expression.groups = [\"happy\", \"not_happy\"]"), "{list}");
+    std::fs::write(&file, "[expression]\ngroups = 'happy'\n").unwrap();
+    let refused = check(&file, &[]);
+    let message = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        message.contains("e.toml:2") && message.contains("list of names of groups"),
+        "{message}"
+    );
+}
+
+#[test]
 fn the_defaults_are_possible() {
     assert_eq!(Config::default().check(), Ok(()));
 }

@@ -267,3 +267,88 @@ fn the_command_writes_the_documented_keys_and_a_report() {
         assert!(std::fs::metadata(report.join(file)).unwrap().len() > 500, "{file}");
     }
 }
+
+/// The committed model under a side-car that calls its classes otherwise.
+fn renamed(folder: &Path, classes: [&str; 2]) -> std::path::PathBuf {
+    let text = std::fs::read_to_string("models/expression-yolo12n.json").unwrap();
+    let mut card: Value = serde_json::from_str(&text).unwrap();
+    let before: Vec<String> = serde_json::from_value(card["classes"].clone()).unwrap();
+    let name = |class: &Value| classes[before.iter().position(|b| class == b.as_str()).unwrap()];
+    let thresholds = card["thresholds"].as_object().unwrap().iter();
+    // Names are compared whatever the case of their letters.
+    let renamed = thresholds
+        .map(|(class, value)| (name(&class.as_str().into()).to_uppercase(), value.clone()));
+    let renamed = renamed.collect::<serde_json::Map<_, _>>();
+    let expected = name(&card["self_test"]["expect"][0]["class"]).to_owned();
+    card["thresholds"] = renamed.into();
+    card["self_test"]["expect"][0]["class"] = expected.into();
+    card["classes"] = classes.as_slice().into();
+    card["groups"] = serde_json::json!({ "bright": [classes[0]], "dull": [classes[1]] });
+    let model = folder.join("renamed.tflite");
+    std::fs::copy("models/expression-yolo12n.tflite", &model).unwrap();
+    std::fs::copy("models/self-test.jpg", folder.join("self-test.jpg")).unwrap();
+    std::fs::write(model.with_extension("json"), card.to_string()).unwrap();
+    model
+}
+
+#[test]
+fn detect_tells_the_shares_of_all_classes_and_groups_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = renamed(folder.path(), ["Smile", "angry"]);
+    let detect = |more: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_expressiond"))
+            .args(["detect", "--json", "models/self-test.jpg", "--model"])
+            .arg(&model)
+            .args(more)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output, text)
+    };
+    for (more, smile, other) in [
+        (&[][..], "Smile", "angry"),
+        (&["--groups", "happy,not_happy"], "happy", "not_happy"),
+        (&["--groups", "Bright,dull"], "Bright", "dull"),
+        (&["--groups", "negative"], "Smile", "negative"),
+        (&["--threshold", "0.5"], "Smile", "angry"),
+    ] {
+        let (output, text) = detect(more);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let face = serde_json::from_str::<Value>(&text).unwrap()["faces"][0].clone();
+        assert_eq!(face["class"], smile, "{more:?}");
+        let shares = face["shares"].as_object().unwrap();
+        assert_eq!(shares.len(), 2, "{more:?}: {shares:?}");
+        let share = |name: &str| shares[name].as_f64().unwrap();
+        assert!(share(smile) > share(other) && (share(smile) + share(other) - 1.0).abs() < 1e-5);
+    }
+    let (output, _) = detect(&["--groups", "cheerful"]);
+    assert_eq!(output.status.code(), Some(78));
+    let message = String::from_utf8(output.stderr).unwrap();
+    for word in ["--groups name cheerful", "bright, dull", "Smile, angry"] {
+        assert!(message.contains(word), "{message}");
+    }
+}
+
+/// A model of one vocabulary is measured on sets of others.
+#[test]
+fn groups_are_measured_on_sets_that_name_classes_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = renamed(folder.path(), ["Smile", "angry"]);
+    let model = model.to_str().unwrap();
+    for (names, smile) in
+        [("[happy, not_happy]", 0), ("[neutral, happiness, sad]", 1), ("[angry, smile]", 1)]
+    {
+        let yaml = format!("val: images/val\nnames: {names}\n");
+        let set = set(&yaml, &[("a", &face_line(smile))]);
+        let result = json(set.path(), &["--groups", "happy,not_happy", "--model", model]);
+        assert!(result["map50"].as_f64().unwrap() > 0.99, "{names}: {result}");
+        assert_eq!(
+            result["confusion"]["labels"],
+            serde_json::json!(["happy", "not_happy", "nothing"])
+        );
+        assert_eq!(result["confusion"]["counts"][0][0], 1, "{names}: {result}");
+    }
+    let set = set("val: images/val\nnames: [face]\n", &[("a", &face_line(0))]);
+    let output = evaluate(set.path(), &["--groups", "happy,not_happy", "--model", model]);
+    assert_eq!(output.status.code(), Some(65));
+}

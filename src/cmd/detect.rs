@@ -1,6 +1,6 @@
 //! `expressiond detect`: what the detector sees in pictures.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -17,6 +17,7 @@ use expressiond::pixels::rgb::to_rgb;
 use expressiond::source::picture;
 use expressiond::tracks::TrackingSettings;
 use expressiond::tracks::face::{Face as Followed, merge};
+use expressiond::tracks::grouping::Grouping;
 
 /// Find faces and their expression in pictures.
 ///
@@ -29,6 +30,7 @@ use expressiond::tracks::face::{Face as Followed, merge};
 ///
 ///   expressiond detect family.jpg --annotate out
 ///   expressiond detect *.jpg --json | jq '.faces | length'
+///   expressiond detect family.jpg --groups positive,neutral,negative
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -51,6 +53,10 @@ pub struct Args {
     /// daemon would start to follow
     #[arg(long, value_name = "0..1", value_parser = share)]
     threshold: Option<f32>,
+    /// Tell these groups instead of the model's classes, as expression.groups does:
+    /// happy,not_happy or positive,neutral,negative, or groups of the model's side-car
+    #[arg(long, value_name = "GROUP", value_delimiter = ',')]
+    groups: Vec<String>,
     /// The model to use (default: the one that came with the program)
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
@@ -82,6 +88,8 @@ struct Face<'a> {
     confidence: f32,
     #[serde(rename = "box")]
     rect: Rect,
+    /// Of everything that can be told, summing to 1.
+    shares: BTreeMap<&'a str, f32>,
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -92,6 +100,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     settings.check().map_err(|(key, why)| Error::new(Kind::Config, format!("{key} {why}")))?;
     let mut examiner = Examiner::new(Networks::load(&settings)?)?;
+    let grouping = super::grouping(&args.groups, examiner.networks().info())?;
     if let Some(folder) = &args.annotate {
         annotate::make_folder(folder)?;
     }
@@ -99,7 +108,7 @@ pub fn run(args: &Args) -> Result<()> {
     let copies = copy_names(&args.pictures);
     for (path, copy) in args.pictures.iter().zip(&copies) {
         let copy = args.annotate.as_ref().map(|folder| folder.join(copy));
-        if let Err(error) = look(path, &mut examiner, args, copy.as_deref()) {
+        if let Err(error) = look(path, &mut examiner, &grouping, args, copy.as_deref()) {
             // the other pictures are still looked at
             eprintln!("expressiond: {error}");
             refused += 1;
@@ -114,18 +123,57 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// What the daemon would start to follow: a box for each face, with the class that leads.
-fn followed(found: &[Detection], classes: usize) -> Vec<Detection> {
-    let start = TrackingSettings::default().start_confidence;
-    let faces = merge(found, classes).into_iter().filter(|face| face.confidence() >= start);
-    let best = |face: Followed| {
-        let class = face.best_class();
-        Detection { class, confidence: face.scores[class], rect: face.rect }
-    };
-    faces.map(best).collect()
+/// A box to tell, and the face that it is on.
+struct Found {
+    told: Detection,
+    shares: Vec<f32>,
 }
 
-fn look(path: &Path, examiner: &mut Examiner, args: &Args, copy: Option<&Path>) -> Result<()> {
+/// What the daemon would start to follow: a box for each face, with the expression that
+/// leads; or every box from `threshold` on.
+fn told(found: &[Detection], grouping: &Grouping, threshold: Option<f32>) -> Vec<Found> {
+    let faces = merge(found, grouping.of_class().len());
+    let one = |face: &Followed, told: Detection| {
+        let scores = grouping.scores(&face.scores);
+        let total = scores.iter().sum::<f32>().max(f32::MIN_POSITIVE);
+        Found { told, shares: scores.iter().map(|score| score / total).collect() }
+    };
+    let Some(threshold) = threshold else {
+        let start = TrackingSettings::default().start_confidence;
+        let best = |face: &Followed| {
+            let boxes = grouping.boxes(face).into_iter();
+            let best = boxes.max_by(|a, b| a.confidence.total_cmp(&b.confidence))?;
+            Some(one(face, best))
+        };
+        let faces = faces.iter().filter(|face| face.confidence() >= start);
+        return faces.filter_map(best).collect();
+    };
+    let boxes = |face| grouping.boxes(face).into_iter().map(move |told| (face, told));
+    // The model's own boxes where its classes are told, with their own edges.
+    let own = |told: &Detection| {
+        let with_it = |face: &&Followed| face.scores[told.class] == told.confidence;
+        let overlap = |face: &&Followed| face.rect.iou(&told.rect);
+        let faces = faces.iter().filter(with_it);
+        let face = faces.max_by(|a, b| overlap(a).total_cmp(&overlap(b)))?;
+        Some((face, *told))
+    };
+    let mut all: Vec<(&Followed, Detection)> = if grouping.is_none() {
+        found.iter().filter_map(own).collect()
+    } else {
+        faces.iter().flat_map(boxes).collect()
+    };
+    all.retain(|(_, told)| told.confidence >= threshold);
+    all.sort_by(|a, b| b.1.confidence.total_cmp(&a.1.confidence));
+    all.into_iter().map(|(face, told)| one(face, told)).collect()
+}
+
+fn look(
+    path: &Path,
+    examiner: &mut Examiner,
+    grouping: &Grouping,
+    args: &Args,
+    copy: Option<&Path>,
+) -> Result<()> {
     let frame = picture::read(path).map_err(|error| Error::new(Kind::Input, error.to_string()))?;
     let mut findings = Findings::default();
     let examine = if args.whole { stills::glance } else { stills::examine };
@@ -135,17 +183,13 @@ fn look(path: &Path, examiner: &mut Examiner, args: &Args, copy: Option<&Path>) 
         }
         other => other.into(),
     })?;
-    let Findings { detections: mut found, looks, .. } = findings;
-    let info = examiner.networks().info();
-    match args.threshold {
-        Some(threshold) => found.retain(|d| d.confidence >= threshold),
-        None => found = followed(&found, info.classes.len()),
-    }
+    let Findings { detections, looks, .. } = findings;
+    let found = told(&detections, grouping, args.threshold);
     let report = Report {
         picture: path,
         frame: frame.upright_size(),
-        model: &info.id,
-        faces: found.iter().map(|d| face(d, &info.classes)).collect(),
+        model: &examiner.networks().info().id,
+        faces: found.iter().map(|found| face(found, grouping.told())).collect(),
     };
     if args.json {
         let line = serde_json::to_string(&report)
@@ -158,18 +202,19 @@ fn look(path: &Path, examiner: &mut Examiner, args: &Args, copy: Option<&Path>) 
     copy.map_or(Ok(()), |copy| annotate_copy(&frame, &found, &regions, &report, copy))
 }
 
-fn face<'a>(detection: &Detection, classes: &'a [String]) -> Face<'a> {
+fn face<'a>(found: &Found, names: &'a [String]) -> Face<'a> {
     Face {
-        class: &classes[detection.class],
-        confidence: detection.confidence,
-        rect: detection.rect,
+        class: &names[found.told.class],
+        confidence: found.told.confidence,
+        rect: found.told.rect,
+        shares: names.iter().map(String::as_str).zip(found.shares.iter().copied()).collect(),
     }
 }
 
 fn print(report: &Report) {
     let Report { picture, frame, faces, .. } = report;
     println!("{} ({frame}): {} faces", picture.display(), faces.len());
-    for Face { class, confidence, rect } in faces {
+    for Face { class, confidence, rect, .. } in faces {
         println!(
             "  {class:<12} {confidence:.2}  at {:.0},{:.0}  size {:.0}x{:.0}",
             rect.x, rect.y, rect.width, rect.height
@@ -194,7 +239,7 @@ fn copy_names(pictures: &[PathBuf]) -> Vec<String> {
 
 fn annotate_copy(
     frame: &Frame,
-    found: &[Detection],
+    found: &[Found],
     regions: &[Look],
     report: &Report,
     path: &Path,
@@ -215,7 +260,8 @@ fn annotate_copy(
         },
     });
     let faces = found.iter().zip(&labels);
-    let faces = faces.map(|(d, label)| Mark { rect: d.rect, class: d.class, label });
+    let faces =
+        faces.map(|(one, label)| Mark { rect: one.told.rect, class: one.told.class, label });
     let marks: Vec<Mark> = regions.chain(faces).collect();
     annotate::draw(&mut picture, &marks);
     picture.save(path).map_err(|error| {

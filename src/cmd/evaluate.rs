@@ -6,13 +6,15 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use expressiond::attention::{Examiner, Findings, stills};
 use expressiond::detector::networks::Networks;
-use expressiond::detector::{ModelError, Settings};
+use expressiond::detector::{Detection, ModelError, Settings};
 use expressiond::error::{Error, Kind, Result};
 use expressiond::evaluate::average_precision::PictureResult;
 use expressiond::evaluate::dataset::{DataSet, LeftOut};
 use expressiond::evaluate::report::{self, number};
 use expressiond::evaluate::summary::{Summary, summarize};
 use expressiond::source::picture;
+use expressiond::tracks::face::merge;
+use expressiond::tracks::grouping::Grouping;
 
 /// Measure a model on a labelled set, with COCO's definitions.
 ///
@@ -22,6 +24,7 @@ use expressiond::source::picture;
 /// alone. Files that cannot be used are left out and named.
 ///
 ///   expressiond evaluate faces/data.yaml --report out/evaluation
+///   expressiond evaluate faces/data.yaml --groups happy,not_happy
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -42,6 +45,10 @@ pub struct Args {
     /// The model to measure (default: the one that came with the program)
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
+    /// Measure these groups instead of the model's classes, as expression.groups tells them;
+    /// the set may name groups, the model's classes, or others of the same meaning
+    #[arg(long, value_name = "GROUP", value_delimiter = ',')]
+    groups: Vec<String>,
     /// Threads for inference
     #[arg(long, default_value_t = Settings::default().threads)]
     threads: usize,
@@ -62,12 +69,19 @@ pub fn run(args: &Args) -> Result<()> {
     };
     settings.check().map_err(|(key, why)| Error::new(Kind::Config, format!("{key} {why}")))?;
     let mut examiner = Examiner::new(Networks::load(&settings)?)?;
-    let classes = examiner.networks().info().classes.clone();
-    let data = DataSet::open(&args.data, &args.split, &classes)?;
+    let grouping = super::grouping(&args.groups, examiner.networks().info())?;
+    let data = if args.groups.is_empty() {
+        DataSet::open(&args.data, &args.split, &examiner.networks().info().classes)?
+    } else {
+        DataSet::open_grouped(&args.data, &args.split, &grouping)?
+    };
     let own = |path: &&PathBuf| file_name(path).starts_with(&args.group);
     let pictures: Vec<&PathBuf> = data.pictures.iter().filter(own).collect();
-    let Looked { pictures, results, left_out } =
+    let Looked { pictures, mut results, left_out } =
         look_at_all(&pictures, &data, &mut examiner, args.whole)?;
+    if !args.groups.is_empty() {
+        results.iter_mut().for_each(|result| result.found = grouped(&result.found, &grouping));
+    }
     let all_left_out: Vec<LeftOut> = data.left_out.iter().cloned().chain(left_out).collect();
     if pictures.is_empty() {
         let why = all_left_out.first().map_or_else(
@@ -78,7 +92,8 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let groups: Vec<String> = pictures.iter().map(|path| group(path)).collect();
     let info = examiner.networks().info();
-    let summary = summarize(&info.id, &info.classes, &info.thresholds, &results, &groups);
+    let thresholds = thresholds(&info.thresholds, &grouping);
+    let summary = summarize(&info.id, grouping.told(), &thresholds, &results, &groups);
     let summary = Summary { left_out: all_left_out, ..summary };
     if let Some(folder) = &args.report {
         report::write(folder, &summary, &results, &pictures).map_err(|error| {
@@ -97,6 +112,23 @@ pub fn run(args: &Args) -> Result<()> {
         print(&summary, args.report.as_deref());
     }
     Ok(())
+}
+
+/// The boxes of each face, one for each group, most confident first.
+fn grouped(found: &[Detection], grouping: &Grouping) -> Vec<Detection> {
+    let faces = merge(found, grouping.of_class().len());
+    let mut boxes: Vec<Detection> = faces.iter().flat_map(|face| grouping.boxes(face)).collect();
+    boxes.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+    boxes
+}
+
+/// Of a group, the least of its classes'.
+fn thresholds(of_classes: &[f32], grouping: &Grouping) -> Vec<f32> {
+    let mut least = vec![1.0_f32; grouping.told().len()];
+    for (threshold, told) in of_classes.iter().zip(grouping.of_class()) {
+        least[*told] = least[*told].min(*threshold);
+    }
+    least
 }
 
 fn file_name(path: &Path) -> String {

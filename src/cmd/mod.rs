@@ -17,6 +17,9 @@ pub(crate) mod simulate;
 use std::path::PathBuf;
 
 use expressiond::config::Sources;
+use expressiond::detector::ModelInfo;
+use expressiond::error::{Error, Kind, Result};
+use expressiond::tracks::grouping::{Grouping, Groups};
 
 /// The options that every command with settings has.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -38,4 +41,10 @@ impl ConfigArgs {
         let Self { config, instance, overrides } = self.clone();
         Sources { file: config, instance, overrides }
     }
+}
+
+/// What `--groups` asks for, of this model.
+pub(crate) fn grouping(groups: &[String], model: &ModelInfo) -> Result<Grouping> {
+    Grouping::resolve(&Groups::Named(groups.to_vec()), &model.classes, &model.groups)
+        .map_err(|why| Error::new(Kind::Config, format!("--groups {why}")))
 }

@@ -148,6 +148,7 @@ fn admit(settings: &Settings, entry: &ModelFile) -> Result<Detector, ModelError>
         sha256,
         layout: head.layout(),
         classes,
+        groups: card.as_ref().map(|card| card.groups.clone()).unwrap_or_default(),
         thresholds,
         nms_iou: card.as_ref().map_or(USUAL_NMS_IOU, |card| card.nms_iou),
         input: size,
@@ -258,7 +259,7 @@ fn unit(engine: &Engine, flat: Flat, info: &ModelInfo) -> Result<Unit, ModelErro
 }
 
 fn thresholds(card: Option<&SideCar>, classes: &[String]) -> Vec<f32> {
-    let of = |class| card.and_then(|card| card.thresholds.get(class)).copied();
+    let of = |class: &String| card.and_then(|card| card.threshold(class));
     classes.iter().map(|class| of(class).unwrap_or(USUAL_THRESHOLD)).collect()
 }
 
@@ -284,7 +285,11 @@ fn self_test(detector: &mut Detector, test: &SelfTest) -> Result<(), ModelError>
     for expected in &test.expect {
         let [left, top, right, bottom] = expected.edges;
         let rect = Rect::from_edges(left, top, right, bottom);
-        let class = detector.info.classes.iter().position(|class| *class == expected.class);
+        let class = detector
+            .info
+            .classes
+            .iter()
+            .position(|class| class.to_lowercase() == expected.class.to_lowercase());
         let fits = |found: &&Detection| {
             Some(found.class) == class
                 && found.confidence >= expected.min_confidence

@@ -21,6 +21,7 @@ mod signature;
 pub mod tflite;
 mod trial;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -73,6 +74,9 @@ pub struct ModelInfo {
     pub layout: Layout,
     /// In the order of the class numbers.
     pub classes: Vec<String>,
+    /// Groups of classes that the side-car offers.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, Vec<String>>,
     /// Per class, in order: the confidence from which a box counts, 0 to 1.
     pub thresholds: Vec<f32>,
     /// Boxes of one class that overlap by more than this are one face, 0 to 1.

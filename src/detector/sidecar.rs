@@ -30,6 +30,9 @@ pub struct SideCar {
     pub classes: Vec<String>,
     /// What it must be given.
     pub input: Input,
+    /// Groups of classes that an owner may want to be told instead (`expression.groups`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, Vec<String>>,
     /// Per class the confidence from which a box counts, 0 to 1.
     pub thresholds: BTreeMap<String, f32>,
     /// Boxes of one class that overlap by more are one face, 0 to 1.
@@ -165,11 +168,13 @@ impl SideCar {
             }
         }
         check_classes(&self.classes)?;
-        let missing = |class: &&String| !self.thresholds.contains_key(*class);
+        self.check_groups()?;
+        let missing = |class: &&String| self.threshold(class).is_none();
         if let Some(class) = self.classes.iter().find(missing) {
             return Err(format!("thresholds has no value for class {class}"));
         }
-        if let Some(class) = self.thresholds.keys().find(|class| !self.classes.contains(class)) {
+        let unknown = |class: &&String| !among(class, &self.classes);
+        if let Some(class) = self.thresholds.keys().find(unknown) {
             return Err(format!("thresholds.{class}: there is no such class"));
         }
         let shares = self.thresholds.iter().map(|(class, v)| (format!("thresholds.{class}"), *v));
@@ -182,6 +187,25 @@ impl SideCar {
             return Err(format!("sha256 is {:?}, it must be 64 hexadecimal digits", self.sha256));
         }
         self.self_test.as_ref().map_or(Ok(()), |test| test.check(&self.classes))
+    }
+
+    /// The confidence from which a box of a class counts.
+    pub(super) fn threshold(&self, class: &str) -> Option<f32> {
+        let same = |(name, _): &(&String, &f32)| name.to_lowercase() == class.to_lowercase();
+        self.thresholds.iter().find(same).map(|(_, threshold)| *threshold)
+    }
+
+    fn check_groups(&self) -> Result<(), String> {
+        for (group, members) in &self.groups {
+            check_word(group).map_err(|why| format!("groups.{group}, {why}"))?;
+            if members.is_empty() {
+                return Err(format!("groups.{group} is empty"));
+            }
+            if let Some(class) = members.iter().find(|class| !among(class, &self.classes)) {
+                return Err(format!("groups.{group} has {class}, there is no such class"));
+            }
+        }
+        Ok(())
     }
 
     /// The file is the truth; a side-car that says otherwise belongs to another one.
@@ -229,7 +253,7 @@ impl SelfTest {
         for (number, expected) in self.expect.iter().enumerate() {
             let key = format!("self_test.expect[{number}]");
             let [left, top, right, bottom] = expected.edges;
-            if !classes.contains(&expected.class) {
+            if !among(&expected.class, classes) {
                 return Err(format!("{key}.class is {}, there is no such class", expected.class));
             }
             if !(left < right && top < bottom) {
@@ -255,23 +279,28 @@ pub fn check_classes(classes: &[String]) -> Result<(), String> {
         return Err("classes is empty: a detector has at least one".to_owned());
     }
     for (number, class) in classes.iter().enumerate() {
-        if class.trim().is_empty() || class.len() > 64 || class.chars().any(char::is_control) {
-            return Err(format!(
-                "classes[{number}] is {class:?}, it must be 1 to 64 bytes without control characters"
-            ));
-        }
-        let same = |other: &String| other.to_lowercase() == class.to_lowercase();
-        if classes[..number].iter().any(same) {
+        if among(class, &classes[..number]) {
             return Err(format!("classes[{number}] is {class} for the second time"));
         }
-        if RESERVED.contains(&&*class.trim().to_lowercase()) {
-            return Err(format!(
-                "classes[{number}] is {class}, which means that there is no expression: \
-                 a side-car can give it another name"
-            ));
-        }
+        check_word(class).map_err(|why| format!("classes[{number}] is {class}, {why}"))?;
     }
     Ok(())
+}
+
+/// Whether a word can be the name of an expression.
+pub fn check_word(word: &str) -> Result<(), &'static str> {
+    if word.trim().is_empty() || word.len() > 64 || word.chars().any(char::is_control) {
+        return Err("which must be 1 to 64 bytes without control characters");
+    }
+    if RESERVED.contains(&&*word.trim().to_lowercase()) {
+        return Err("which means that there is no expression: a side-car can give it another name");
+    }
+    Ok(())
+}
+
+/// Whether a class is one of these, whatever the case of its letters.
+fn among(class: &str, classes: &[String]) -> bool {
+    classes.iter().any(|other| other.to_lowercase() == class.to_lowercase())
 }
 
 /// What [`plain`] demands, for people.
@@ -319,6 +348,7 @@ mod tests {
             "input": {"width": 320, "height": 256, "dtype": "int8", "scale": 0.003_921_57,
                       "zero_point": -128, "color": "RGB"},
             "thresholds": {"happy": 0.5, "not_happy": 0.4}, "nms_iou": 0.5,
+            "groups": {"any": ["happy", "Not_Happy"]},
             "outputs": [{"role": "all", "tensor_index": 0, "shape": [1, 6, 1680],
                          "dtype": "int8", "scale": 0.004, "zero_point": -128}],
             "sha256": "ab".repeat(32),
@@ -361,6 +391,9 @@ mod tests {
             ("/thresholds", json!({"happy": 0.5}), "not_happy"),
             ("/thresholds/happy", json!(50), "thresholds.happy"),
             ("/nms_iou", json!(-0.1), "nms_iou"),
+            ("/groups", json!({"none": ["happy"]}), "groups.none"),
+            ("/groups", json!({"any": []}), "groups.any is empty"),
+            ("/groups", json!({"any": ["sad"]}), "groups.any has sad"),
             ("/outputs/0/shape", json!([1, -6]), "outputs[0].shape[1]"),
             ("/sha256", json!("abc"), "sha256"),
             ("/self_test/picture", json!("../face.jpg"), "self_test.picture"),

@@ -23,7 +23,7 @@ use crate::detector::Detector;
 use crate::error::{Error, Kind, Result};
 use crate::home_assistant::About;
 use crate::mqtt::credentials::Credentials;
-use crate::pipeline::plan::{Identity, about};
+use crate::pipeline::plan::{Identity, about, grouping};
 use crate::zones::{Kind as ZoneKind, Zones};
 use broker::Examined;
 use finding::{Check, Diagnosis, Finding, Verdict};
@@ -107,7 +107,9 @@ impl Examination<'_> {
         let readable = matches!(secrets.verdict, Verdict::Ok | Verdict::Warning);
         self.add(secrets);
         let detector = self.model(&config);
-        let classes = detector.as_ref().map(|detector| detector.info().classes.clone());
+        let grouped =
+            detector.as_ref().and_then(|detector| grouping(&config, detector.info()).ok());
+        let classes = grouped.map(|grouping| grouping.told().to_vec());
         self.add(files::permissions(&config, self.unit.as_ref()));
         self.add(camera::camera(&config, detector, running.as_ref(), state_dir.as_deref()));
         self.add(files::state(&config, state_dir.as_deref()));
@@ -187,7 +189,18 @@ impl Examination<'_> {
                     "it brings no self-test"
                 };
                 let message = format!("{} ({}): {tested} in {took:.1} s", info.id, info.input);
-                self.add(if detector.refused().is_empty() {
+                let told = grouping(config, info);
+                let message = match &told {
+                    Ok(told) if told.told() != info.classes => {
+                        format!("{message}; tells {}", told.told().join(", "))
+                    }
+                    _ => message,
+                };
+                self.add(if let Err(error) = told {
+                    let remedy = "docs/ref/config.md has expression.groups; `expressiond model show` \
+                                  lists the model's classes and groups";
+                    Finding::problem(Check::Model, error.kind(), error.to_string(), remedy)
+                } else if detector.refused().is_empty() {
                     Finding::ok(Check::Model, message)
                 } else {
                     let refused = detector.refused().join("; ");

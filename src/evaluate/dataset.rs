@@ -15,6 +15,7 @@ use super::labels::{self, KeyPoints};
 use super::{Truth, text};
 use crate::error::{Error, Kind};
 use crate::geometry::Size;
+use crate::tracks::grouping::Grouping;
 
 /// A set that cannot be used: the file, the line and what is wrong.
 #[derive(Debug, Error)]
@@ -64,10 +65,27 @@ impl DataSet {
     /// A description that cannot be read, other classes than the model's, a place that is
     /// not there, no picture, or no label of any picture.
     pub fn open(yaml: &Path, split: &str, classes: &[String]) -> Result<Self, DataError> {
+        Self::open_where(yaml, split, classes, |names| mapped(names, classes))
+    }
+
+    /// The same for a model whose classes are told in groups: each class of the set must
+    /// have its place among them.
+    pub fn open_grouped(yaml: &Path, split: &str, grouping: &Grouping) -> Result<Self, DataError> {
+        let places =
+            |names: &[String]| names.iter().map(|name| grouping.place(name)).collect::<Option<_>>();
+        Self::open_where(yaml, split, grouping.told(), places)
+    }
+
+    fn open_where(
+        yaml: &Path,
+        split: &str,
+        classes: &[String],
+        mapped: impl Fn(&[String]) -> Option<Vec<usize>>,
+    ) -> Result<Self, DataError> {
         let bytes = std::fs::read(yaml).map_err(|error| wrong(yaml.display(), error))?;
         let about =
             Description::parse(&bytes, split).map_err(|reason| wrong(yaml.display(), reason))?;
-        let classes = mapped(&about.names, classes).ok_or_else(|| {
+        let classes = mapped(&about.names).ok_or_else(|| {
             let (own, models) = (about.names.join(", "), classes.join(", "));
             wrong(yaml.display(), format!("the classes {own} are not the model's: {models}"))
         })?;

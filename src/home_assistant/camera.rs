@@ -6,13 +6,20 @@ use super::{About, Components, merge};
 use crate::contract::payload::ReasonCode;
 use crate::events::EventType;
 use crate::name::Name;
+use crate::tracks::vocabulary::{is_happy, same};
 
 /// The key of the binary sensor for a happy face.
 const HAPPY: &str = "happy";
 
-/// Names, in any case of their letters, by which data sets call the class that has this
-/// sensor.
-const HAPPY_CLASSES: [&str; 4] = [HAPPY, "happiness", "smile", "smiling"];
+/// A name of any script as a part of an id: other bytes than small letters, digits and
+/// `_` become two hexadecimal digits.
+fn slug(name: &str) -> String {
+    let part = |byte: u8| match byte {
+        b'a'..=b'z' | b'0'..=b'9' | b'_' => char::from(byte).to_string(),
+        other => format!("{other:02x}"),
+    };
+    name.to_lowercase().bytes().map(part).collect()
+}
 
 /// The state of the enum sensor while there is no face.
 const NO_EXPRESSION: &str = "none";
@@ -78,16 +85,6 @@ impl About {
             ),
         ];
         components.push(("tampering", self.tampering(camera, &named("Tampering"))));
-        let is_happy =
-            |class: &&String| HAPPY_CLASSES.iter().any(|h| class.eq_ignore_ascii_case(h));
-        if let Some(class) = self.classes.iter().find(is_happy) {
-            let happy = json!({
-                "p": "binary_sensor", "name": named("Happy"), "ic": "mdi:emoticon-happy",
-                "stat_t": state,
-                "val_tpl": format!("{{{{ 'ON' if value_json.expression == '{class}' else 'OFF' }}}}"),
-            });
-            components.push((HAPPY, happy));
-        }
         if self.snapshots {
             let image = json!({
                 "p": "image", "name": named("Snapshot"), "content_type": "image/jpeg",
@@ -95,13 +92,38 @@ impl About {
             });
             components.push(("snapshot", image));
         }
+        let components = components.into_iter().map(|(key, value)| (key.to_owned(), value));
         let availability = self.camera_availability(camera);
         components
-            .into_iter()
+            .chain(self.binary_sensors(camera))
             .map(|(key, value)| {
                 self.identified(&format!("{camera}_{key}"), merge(value, availability.clone()))
             })
             .collect()
+    }
+
+    /// One for each expression that the owner asks for: whether it is the one that is seen.
+    fn binary_sensors(&self, camera: &Name) -> Vec<(String, Value)> {
+        let asked = &self.settings.binary_sensors;
+        let wanted = |class: &&String| {
+            asked.iter().any(|name| same(name, class)) || asked.is_empty() && is_happy(class)
+        };
+        let sensor = |class: &String| {
+            let (key, name, icon) = if is_happy(class) {
+                (HAPPY.to_owned(), "Happy".to_owned(), "mdi:emoticon-happy")
+            } else {
+                (format!("is_{}", slug(class)), class.clone(), "mdi:emoticon")
+            };
+            // A text of JSON is one of Jinja, too: no quote in a class's name ends it.
+            let text = Value::from(class.as_str());
+            let value = json!({
+                "p": "binary_sensor", "name": self.named(camera, &name), "ic": icon,
+                "stat_t": self.topics.state(camera),
+                "val_tpl": format!("{{{{ 'ON' if value_json.expression == {text} else 'OFF' }}}}"),
+            });
+            (key, value)
+        };
+        self.classes.iter().filter(wanted).map(sensor).collect()
     }
 
     /// The name of an entity of `camera`.

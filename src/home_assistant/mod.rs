@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::contract::topics::Topics;
 use crate::name::Name;
+use crate::tracks::vocabulary::same;
 use crate::zones;
 
 /// Section `[home_assistant]`: what Home Assistant is told.
@@ -34,6 +35,9 @@ pub struct Settings {
     /// Name of the device in Home Assistant. Default: empty, which takes
     /// `Expression sensor <device id>`.
     pub device_name: String,
+    /// Expressions, classes or groups, that have a binary sensor each. Default: empty, which
+    /// takes `happy` where it is told.
+    pub binary_sensors: Vec<String>,
     /// Area that Home Assistant suggests for it. Default: empty, none.
     pub suggested_area: String,
 }
@@ -46,6 +50,7 @@ impl Default for Settings {
             birth_topic: "homeassistant/status".into(),
             birth_jitter_s: 5,
             device_name: String::new(),
+            binary_sensors: Vec::new(),
             suggested_area: String::new(),
         }
     }
@@ -79,7 +84,7 @@ pub struct About {
     pub topics: Topics,
     /// Its cameras, each with entities of its own.
     pub cameras: Vec<Name>,
-    /// The expressions that the model knows.
+    /// The expressions that are told: the model's classes, or groups of them.
     pub classes: Vec<String>,
     /// Whether the owner lets pictures out (`snapshots.enabled`).
     pub snapshots: bool,
@@ -105,6 +110,24 @@ pub struct Hardware {
     pub model: Option<String>,
     /// Its serial number; none where it does not tell.
     pub serial: Option<String>,
+}
+
+impl About {
+    /// Whether every binary sensor that the owner asks for has an expression that is told.
+    ///
+    /// # Errors
+    ///
+    /// The key, and which it is.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        let told = |name: &&String| self.classes.iter().any(|class| same(class, name));
+        match self.settings.binary_sensors.iter().find(|name| !told(name)) {
+            None => Ok(()),
+            Some(unknown) => Err((
+                "home_assistant.binary_sensors",
+                format!("has {unknown}, which is not told: {}", self.classes.join(", ")),
+            )),
+        }
+    }
 }
 
 type Components = BTreeMap<String, Value>;
@@ -311,6 +334,30 @@ mod tests {
         assert_eq!(payload["dev"]["cu"], "http://door.lan:8080/");
         assert_eq!((&payload["dev"]["hw"], &payload["dev"]["sn"]), (&json!("Pi"), &json!("42")));
         assert_eq!(payload["cmps"]["watched"]["p"], "binary_sensor");
+    }
+
+    #[test]
+    fn an_owner_gets_a_binary_sensor_for_each_expression_asked_for() {
+        let mut about = about(&["front"]);
+        about.classes = vec!["positive".into(), "it's \"neutral\"".into(), "négative".into()];
+        about.settings.binary_sensors = vec!["Positive".into(), "négative".into()];
+        assert_eq!(about.check(), Ok(()));
+        let payload = about.payload(None);
+        let components = payload["cmps"].as_object().expect("an object");
+        let sensor =
+            |key: &str| components[key]["val_tpl"].as_str().expect("a template").to_owned();
+        assert!(sensor("front_is_positive").contains(r#"== "positive""#));
+        assert!(sensor("front_is_nc3a9gative").contains(r#"== "négative""#));
+        assert!(!components.contains_key("front_happy"));
+        about.settings.binary_sensors = vec!["angry".into()];
+        let (key, why) = about.check().expect_err("not told");
+        assert_eq!(key, "home_assistant.binary_sensors");
+        assert!(why.contains("angry") && why.contains("positive"), "{why}");
+        // Whatever a class is called, its text cannot end the template's.
+        about.settings.binary_sensors = vec!["it's \"neutral\"".into()];
+        let payload = about.payload(None);
+        let template = payload["cmps"]["front_is_it27s2022neutral22"]["val_tpl"].to_string();
+        assert!(template.contains("it's"), "{template}");
     }
 
     #[test]

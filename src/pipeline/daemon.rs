@@ -68,7 +68,7 @@ pub async fn daemon(
 ) -> Result<Ending> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (publisher, control) = connect(&plan, &clock)?;
-    let Plan { config, digest, networks, about, camera, state_dir, page_tls, .. } = plan;
+    let Plan { config, digest, networks, grouping, about, camera, state_dir, page_tls, .. } = plan;
     let (broker, device) = (Listed(publisher.brokers()), publisher.topics().device());
     log::info!("broker: {broker}; mosquitto_sub -v -t '{}/{device}/#'", config.mqtt.base_topic);
     let groups = about.topics.groups().to_vec();
@@ -94,6 +94,7 @@ pub async fn daemon(
     let setup = Setup {
         config: &config,
         networks,
+        grouping,
         camera: &camera,
         publisher: &publisher,
         gallery: gallery.clone(),

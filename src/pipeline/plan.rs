@@ -13,6 +13,7 @@ use crate::contract::inventory::SettingsDigest;
 use crate::contract::topics::Topics;
 use crate::contract::tuning::Tuning;
 use crate::control::in_force::Settled;
+use crate::detector::ModelInfo;
 use crate::detector::networks::Networks;
 use crate::error::{Error, Kind, Result};
 use crate::home_assistant::{About, Hardware, Page};
@@ -21,6 +22,7 @@ use crate::mqtt::access::Access;
 use crate::mqtt::credentials::Credentials;
 use crate::name::Name;
 use crate::preview;
+use crate::tracks::grouping::Grouping;
 
 /// Settings whose every part has been tried: the model, names, passwords, keys.
 pub struct Plan {
@@ -30,6 +32,8 @@ pub struct Plan {
     pub digest: SettingsDigest,
     /// The model, loaded and tested, with what looks closely.
     pub networks: Networks,
+    /// What its classes are told as.
+    pub grouping: Grouping,
     /// The device and its camera, as Home Assistant is told of them.
     pub about: About,
     /// Its name in topics.
@@ -55,10 +59,21 @@ impl Plan {
         Access::read(&config.mqtt, &credentials)?;
         let page_tls = preview::server_config(&config.preview, &credentials)
             .map_err(|error| Error::new(Kind::Config, error.to_string()))?;
-        let classes = networks.info().classes.clone();
-        let about = about(&config, topics, &camera, classes);
+        let grouping = grouping(&config, networks.info())?;
+        let about = about(&config, topics, &camera, grouping.told().to_vec());
+        about.check().map_err(|(key, why)| wrong(key, &why))?;
         let digest = digest(&config);
-        Ok(Self { config, digest, networks, about, camera, state_dir, credentials, page_tls })
+        Ok(Self {
+            config,
+            digest,
+            networks,
+            grouping,
+            about,
+            camera,
+            state_dir,
+            credentials,
+            page_tls,
+        })
     }
 }
 
@@ -89,7 +104,18 @@ impl Identity {
     }
 }
 
-/// What is announced of a device with a model of these classes.
+/// What the classes of this model are told as.
+///
+/// # Errors
+///
+/// [`Kind::Config`]: groups that do not fit the model.
+pub fn grouping(config: &Config, model: &ModelInfo) -> Result<Grouping> {
+    Grouping::resolve(&config.expression.groups, &model.classes, &model.groups).map_err(|why| {
+        Error::new(Kind::Config, format!("expression.groups {why} (model {})", model.id))
+    })
+}
+
+/// What is announced of a device that tells these expressions.
 pub fn about(config: &Config, topics: Topics, camera: &Name, classes: Vec<String>) -> About {
     About {
         settings: config.home_assistant.clone(),

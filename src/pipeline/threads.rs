@@ -21,12 +21,15 @@ use crate::name::Name;
 use crate::publish::Publisher;
 use crate::source;
 use crate::tracks::Tracker;
+use crate::tracks::grouping::Grouping;
 use crate::zones::Zones;
 
 /// What the threads work with.
 pub(super) struct Setup<'a> {
     pub config: &'a Config,
     pub networks: Networks,
+    /// What its classes are told as.
+    pub grouping: Grouping,
     pub camera: &'a Name,
     pub publisher: &'a Publisher,
     /// Where pictures of events are kept, if their owner wants that.
@@ -43,7 +46,7 @@ pub(super) struct Threads {
 
 impl Threads {
     pub(super) fn start(setup: Setup, shared: &Arc<Shared>) -> Result<Self> {
-        let Setup { config, mut networks, camera, publisher, gallery } = setup;
+        let Setup { config, mut networks, grouping, camera, publisher, gallery } = setup;
         networks.set_masks(&Zones::new(&config.zone).masks());
         let (settings, clock) = (config.camera.clone(), Arc::clone(&shared.clock));
         let distance = config.attention.farthest_face;
@@ -55,7 +58,7 @@ impl Threads {
             delivery: if recorded { Delivery::Every } else { Delivery::Newest },
             shared: Arc::clone(shared),
         };
-        let reporter = reporter(config, networks.info(), camera, publisher);
+        let reporter = reporter(config, networks.info(), &grouping, camera, publisher);
         let pace = (!recorded).then(|| Pace::new(config.pace.clone()));
         let inference = Inference {
             relief: pace.is_some().then(Relief::default),
@@ -72,17 +75,25 @@ impl Threads {
     }
 }
 
-fn reporter(config: &Config, info: &ModelInfo, camera: &Name, publisher: &Publisher) -> Reporter {
+fn reporter(
+    config: &Config,
+    info: &ModelInfo,
+    grouping: &Grouping,
+    camera: &Name,
+    publisher: &Publisher,
+) -> Reporter {
     let origin = Origin {
         device: publisher.topics().device().to_string(),
         camera: camera.to_string(),
         model: info.id.clone(),
-        classes: info.classes.clone(),
+        classes: grouping.told().to_vec(),
     };
+    let tracker =
+        Tracker::new(config.tracking.clone(), config.expression.clone(), info.classes.len());
     Reporter::new(
         camera.clone(),
-        info.classes.clone(),
-        Tracker::new(config.tracking.clone(), config.expression.clone(), info.classes.len()),
+        grouping.told().to_vec(),
+        tracker.telling(grouping),
         Recorder::new(origin, system_randomness()),
         publisher.clone(),
     )

@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 use super::broker::FleetBroker;
 use super::ledger::Ledger;
 use super::options::{BASE, LIMIT, Options};
-use super::visits::{CLASSES, FRAME, Visits};
+use super::visits::{CLASSES, FRAME, GROUPS, Visits};
 use crate::attention::Findings;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -29,6 +29,7 @@ use crate::pipeline::watcher::{Subject, Watcher};
 use crate::publish::{Publisher, Start};
 use crate::random::jitter;
 use crate::tracks::Tracker;
+use crate::tracks::grouping::{Grouping, Groups};
 use crate::zones::{self, Zones};
 
 /// Frames that are looked at while something happens: five a second.
@@ -152,8 +153,9 @@ impl Device {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let config = config(number, broker);
         let Identity { topics, camera } = Identity::of(&config, None)?;
-        let (device, classes) = (topics.device().clone(), CLASSES.map(str::to_owned).to_vec());
-        let about = about(&config, topics, &camera, classes);
+        let device = topics.device().clone();
+        let grouping = grouping(&config)?;
+        let about = about(&config, topics, &camera, grouping.told().to_vec());
         let start = Start {
             settings: config.mqtt.clone(),
             device: device.clone(),
@@ -174,7 +176,8 @@ impl Device {
         let reporter = Reporter::new(
             camera.clone(),
             origin.classes.clone(),
-            Tracker::new(config.tracking.clone(), config.expression.clone(), CLASSES.len()),
+            Tracker::new(config.tracking.clone(), config.expression.clone(), CLASSES.len())
+                .telling(&grouping),
             Recorder::new(origin, system_randomness()),
             publisher.clone(),
         )
@@ -235,6 +238,14 @@ impl Device {
     }
 }
 
+/// What the classes of the simulated model are told as.
+fn grouping(config: &Config) -> Result<Grouping> {
+    let classes = CLASSES.map(str::to_owned);
+    let groups = &config.expression.groups;
+    Grouping::resolve(groups, &classes, &BTreeMap::new())
+        .map_err(|why| Error::new(Kind::Internal, format!("expression.groups {why}")))
+}
+
 /// The default settings, below topics of their own.
 fn config(number: usize, broker: &FleetBroker) -> Config {
     let mut config = Config::default();
@@ -243,6 +254,7 @@ fn config(number: usize, broker: &FleetBroker) -> Config {
     config.mqtt.base_topic = BASE.to_owned();
     config.home_assistant.discovery_prefix = format!("{BASE}/homeassistant");
     config.home_assistant.birth_topic = format!("{BASE}/homeassistant/status");
+    config.expression.groups = Groups::Named(GROUPS.map(str::to_owned).to_vec());
     // Somebody who comes walks through one or the other: events and states have zones.
     let half = |name: &str, left: f32, right: f32| zones::Settings {
         name: name.to_owned(),

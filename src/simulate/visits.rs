@@ -8,8 +8,12 @@ use crate::geometry::{Rect, Size};
 /// 640x480: the frame size that most cameras offer.
 pub(crate) const FRAME: Size = Size::new(640, 480);
 
-/// The shipped model's classes, in its order.
-pub(crate) const CLASSES: [&str; 2] = ["happy", "not_happy"];
+/// Classes of a model that knows seven expressions; the visitors smile or do not.
+pub(crate) const CLASSES: [&str; 7] =
+    ["happy", "neutral", "sad", "surprise", "fear", "disgust", "anger"];
+
+/// What they are told as.
+pub(crate) const GROUPS: [&str; 2] = ["happy", "not_happy"];
 
 /// Somebody comes, looks on for [`SMILE`], smiles until [`STAY`] is over, and goes: five
 /// events with the default settings.

@@ -1,9 +1,9 @@
 //! One face's expression over time: smoothed, voted on, with hysteresis.
 //!
-//! A change is told when three things agree: the smoothed share of the new class is
-//! high, most of the last frames show it, and it has been so for a while. A single
+//! A change is told when three things agree: the new class clearly leads the smoothed
+//! shares, most of the last frames show it, and it has been so for a while. A single
 //! wrong frame moves none of them far enough; that is the post-processing against
-//! false positives.
+//! false positives. What is told is a class, or a group of them.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -39,23 +39,34 @@ pub(crate) enum Step {
 /// State of one track's expression.
 #[derive(Clone, Debug)]
 pub(crate) struct Expression {
+    /// For each class what it is told as.
+    told_as: Vec<usize>,
     /// Smoothed share per class, summing to 1.
+    classes: Vec<f32>,
+    /// The same of what is told.
     shares: Vec<f32>,
+    /// Shares of one frame of what is told.
+    frame: Vec<f32>,
     votes: VecDeque<usize>,
     updated: Duration,
     /// The class told, and since when.
     current: Option<(usize, Duration)>,
-    /// The class that would be told next, and since when it qualifies.
+    /// What would be told next, and since when it qualifies.
     rising: Option<(usize, Duration)>,
-    /// Since when the told class is below `leave`.
+    /// Since when what is told is not clear enough to stay.
     falling: Option<Duration>,
 }
 
 impl Expression {
-    /// Undecided, from monotonic time `now` on.
-    pub(crate) fn new(class_count: usize, now: Duration) -> Self {
+    /// Undecided, from monotonic time `now` on. `told_as` says for each class as what it is
+    /// told, by numbers from 0 on without a gap.
+    pub(crate) fn new(told_as: &[usize], now: Duration) -> Self {
+        let told = told_as.iter().max().map_or(0, |last| last + 1);
         Self {
-            shares: vec![0.0; class_count],
+            told_as: told_as.to_vec(),
+            classes: vec![0.0; told_as.len()],
+            shares: vec![0.0; told],
+            frame: vec![0.0; told],
             votes: VecDeque::new(),
             updated: now,
             current: None,
@@ -71,8 +82,7 @@ impl Expression {
 
     /// The class that leads, told or not, with its smoothed share.
     pub(crate) fn leading(&self) -> (usize, f32) {
-        let by_share = |a: &(usize, f32), b: &(usize, f32)| a.1.total_cmp(&b.1);
-        self.shares.iter().copied().enumerate().max_by(by_share).unwrap_or((0, 0.0))
+        largest(&self.shares)
     }
 
     /// The smoothed share of a class, 0 to 1.
@@ -137,13 +147,14 @@ impl Expression {
         } else {
             (-dt / settings.smoothing_s).exp()
         };
-        let (mut best, mut highest) = (0, f32::MIN);
-        for (class, (smoothed, share)) in self.shares.iter_mut().zip(shares).enumerate() {
+        self.shares.fill(0.0);
+        self.frame.fill(0.0);
+        for ((smoothed, told), share) in self.classes.iter_mut().zip(&self.told_as).zip(shares) {
             *smoothed = keep * *smoothed + (1.0 - keep) * share;
-            if share > highest {
-                (best, highest) = (class, share);
-            }
+            self.shares[*told] += *smoothed;
+            self.frame[*told] += share;
         }
+        let best = largest(&self.frame).0;
         if self.votes.len() >= settings.votes_of as usize {
             self.votes.pop_front();
         }
@@ -153,14 +164,40 @@ impl Expression {
 
     fn qualifies(&self, class: usize, settings: &Settings) -> bool {
         let votes = self.votes.iter().filter(|vote| **vote == class).count();
-        self.shares[class] >= settings.enter && votes >= settings.votes as usize
+        // A little more than what lets it stay, or it would come and go at that limit.
+        let judged = (JUDGED_SLACK * settings.leave).min(settings.enter);
+        votes >= settings.votes as usize
+            && self.leads(class, settings.enter)
+            && self.is_judged(class, judged)
     }
 
-    /// Ends the told class when it has stayed below `leave` and nothing replaced it.
+    fn stays(&self, class: usize, settings: &Settings) -> bool {
+        self.leads(class, settings.leave) && self.is_judged(class, settings.leave)
+    }
+
+    /// Whether it has this lead before its strongest rival: this part of what both have. Of
+    /// two that is its share; of seven, 0.4 against 0.1 each is a lead of 0.8. A lead over
+    /// next to nothing is none, so it needs a share as well.
+    fn leads(&self, class: usize, lead: f32) -> bool {
+        let others = self.shares.iter().enumerate().filter(|(other, _)| *other != class);
+        let rival = others.map(|(_, share)| *share).fold(0.0, f32::max);
+        let own = self.shares[class];
+        own >= lead * (own + rival) && own >= lead * scale(self.shares.len())
+    }
+
+    /// Whether the model says anything: a profile or a covered mouth gives every class
+    /// about the same share, and a group of many classes then has a large one.
+    fn is_judged(&self, told: usize, least: f32) -> bool {
+        let own = self.told_as.iter().zip(&self.classes).filter(|(group, _)| **group == told);
+        let strongest = own.map(|(_, share)| *share).fold(0.0, f32::max);
+        strongest >= least * scale(self.classes.len())
+    }
+
+    /// Ends what is told when it has not been clear enough to stay and nothing replaced it.
     fn fade(&mut self, now: Duration, hold: Duration, settings: &Settings) -> Option<Step> {
         let (class, since) = self.current?;
         // one that is being replaced does not end: it will change
-        if self.shares[class] >= settings.leave || self.rising.is_some() {
+        if self.stays(class, settings) || self.rising.is_some() {
             self.falling = None;
             return None;
         }
@@ -172,4 +209,20 @@ impl Expression {
         self.current = None;
         Some(Step::Ended { class, lasted: falling.saturating_sub(since) })
     }
+}
+
+/// By how much more than the limit of staying a class must stand out to be told.
+const JUDGED_SLACK: f32 = 1.1;
+
+/// By how much smaller a share of many classes may be than of two to mean the same. The
+/// square root keeps it above the share of each when nothing is known (1 / count), from
+/// three classes on, and below what a clear one has: 0.65 of two is 0.35 of seven.
+fn scale(count: usize) -> f32 {
+    (2.0 / count.max(1) as f32).sqrt().min(1.0)
+}
+
+/// The first of the largest values, with its number.
+fn largest(values: &[f32]) -> (usize, f32) {
+    let by_value = |a: &(usize, f32), b: &(usize, f32)| a.1.total_cmp(&b.1);
+    values.iter().copied().enumerate().rev().max_by(by_value).unwrap_or((0, 0.0))
 }

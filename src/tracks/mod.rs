@@ -7,8 +7,10 @@
 pub(crate) mod assignment;
 pub(crate) mod expression;
 pub mod face;
+pub mod grouping;
 pub(crate) mod kalman;
 pub(crate) mod settings;
+pub mod vocabulary;
 
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use crate::zones::Admission;
 use assignment::assign;
 use expression::{Expression, Step};
 use face::Face;
+use grouping::Grouping;
 use kalman::Motion;
 pub use settings::{Expression as ExpressionSettings, Tracking as TrackingSettings};
 
@@ -31,7 +34,8 @@ pub struct Change {
     pub kind: ChangeKind,
     /// Where the face is, in pixels of the frame.
     pub rect: Rect,
-    /// The class it is about; before an expression was told, the one that leads.
+    /// The class, or the group, that it is about; before an expression was told, the one
+    /// that leads.
     pub class: usize,
     /// Of that class: its smoothed share of belief, 0 to 1.
     pub confidence: f32,
@@ -89,7 +93,8 @@ struct Track {
 pub struct Tracker {
     tracking: TrackingSettings,
     expression: ExpressionSettings,
-    class_count: usize,
+    /// For each class of the model the number of what it is told as.
+    told_as: Vec<usize>,
     tracks: Vec<Track>,
     next: u64,
     /// The latest time that was told, by a frame or without one.
@@ -137,13 +142,19 @@ impl Tracker {
         Self {
             tracking,
             expression,
-            class_count,
+            told_as: (0..class_count).collect(),
             tracks: Vec::new(),
             next: 1,
             now: Duration::ZERO,
             frame: None,
             interval: None,
         }
+    }
+
+    /// Classes are told in groups.
+    #[must_use]
+    pub fn telling(self, grouping: &Grouping) -> Self {
+        Self { told_as: grouping.of_class().to_vec(), ..self }
     }
 
     /// Takes in one frame's detections, most confident first, taken at `now` on the
@@ -178,7 +189,7 @@ impl Tracker {
         let one_and_a_half = interval.unwrap_or_default() * 3 / 2;
         let tentative = TENTATIVE_LOST.max(one_and_a_half).min(lost);
         self.leave(Duration::ZERO, lost, tentative, out);
-        let faces = face::merge(detections, self.class_count);
+        let faces = face::merge(detections, self.told_as.len());
         let start = self.tracking.start_confidence;
         let (mut strong, mut weak) = (Vec::new(), Vec::new());
         for face in faces {
@@ -331,7 +342,7 @@ impl Tracker {
         let mut track = Track {
             number: self.next,
             motion: Motion::new(face.rect, now),
-            expression: Expression::new(self.class_count, now),
+            expression: Expression::new(&self.told_as, now),
             first: now,
             last: now,
             looked: now,

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::grouping::Groups;
+
 type Impossible = (&'static str, String);
 
 /// When a face is a face, and when it is gone.
@@ -44,9 +46,12 @@ impl Default for Tracking {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Expression {
-    /// Smoothed share from which an expression may start, 0.5 to 1. Default 0.65.
+    /// Groups of classes that are told instead of them. Default: none.
+    pub groups: Groups,
+    /// Smoothed lead from which an expression may start, 0.5 to 1: its share of what it and
+    /// its strongest rival have. Default 0.65.
     pub enter: f32,
-    /// Smoothed share below which it ends, 0 to `enter`. Default 0.45.
+    /// Smoothed lead below which it ends, 0 to `enter`. Default 0.45.
     pub leave: f32,
     /// Seconds that it must hold before it is told, 0 to 60. Default 0.5.
     pub hold_s: f32,
@@ -60,7 +65,15 @@ pub struct Expression {
 
 impl Default for Expression {
     fn default() -> Self {
-        Self { enter: 0.65, leave: 0.45, hold_s: 0.5, smoothing_s: 0.35, votes: 4, votes_of: 6 }
+        Self {
+            groups: Groups::default(),
+            enter: 0.65,
+            leave: 0.45,
+            hold_s: 0.5,
+            smoothing_s: 0.35,
+            votes: 4,
+            votes_of: 6,
+        }
     }
 }
 

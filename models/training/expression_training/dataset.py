@@ -72,16 +72,31 @@ class DataSet:
                 marked(text, "ignore"),
                 bool(text.get("share", False)),
                 int((text.get("kpt_shape") or [0, 0])[1]),
+                {str(name): tuple(map(str, members)) for name, members in (text.get("groups") or {}).items()},
             )
             root = (path.parent / str(text.get("path") or ".")).resolve()
             splits = {split: places(text[split], root, path.parent) for split in SPLITS if text.get(split)}
-        except (OSError, KeyError, TypeError, ValueError, IndexError, yaml.YAMLError) as error:
+        except (
+            OSError,
+            KeyError,
+            TypeError,
+            ValueError,
+            IndexError,
+            AttributeError,
+            yaml.YAMLError,
+        ) as error:
             raise DataError(
                 f"{path}: not a YOLO data.yaml (needs path, train, val, names): {error!r}"
             ) from error
         for name in vocabulary.unknown | vocabulary.ignored:
             if name not in vocabulary.names:
                 raise DataError(f"{path}: '{name}' is marked as unknown or ignore but is not in names")
+        for name, members in vocabulary.groups.items():
+            if name not in vocabulary.names:
+                raise DataError(f"{path}: '{name}' is a group but is not in names")
+            for member in members or ("nothing",):
+                if member not in vocabulary.classes:
+                    raise DataError(f"{path}: group '{name}' has '{member}', which is no class")
         if not vocabulary.classes:
             raise DataError(f"{path}: names has no class")
         return DataSet(root, vocabulary, splits)

@@ -7,6 +7,10 @@ Reads `expressions` (a YOLO-format set), `wild` (scenes: faces.jsonl) and `expre
   choose   scenes and portraits for thresholds: neither trained on nor reported
   val      the validation split of `expressions`
   test     scenes and crops that nothing is chosen on
+
+`--classes` names what the network is to tell apart: happy,not_happy, or any of the seven of
+`expressions7`. What a source does not tell apart is a partial label: its not_happy is "one
+of the others".
 """
 
 from __future__ import annotations
@@ -15,20 +19,23 @@ import argparse
 import csv
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 
 from .dataset import DataSet
 from .duplicates import Groups, near_pairs, perceptual_hash
-from .labels import Row, Vocabulary, label_file, read_rows
+from .labels import DataError, Row, Vocabulary, label_file, read_rows
 from .linked import Entry, read_index, write
 
-HAPPY, NOT_HAPPY, FACE, UNSURE = range(4)
-WORDS = Vocabulary(
-    ["happy", "not_happy", "face", "unsure"], frozenset({"face"}), frozenset({"unsure"}), share=True
-)
+HAPPY, NOT_HAPPY, FACE, UNSURE = "happy", "not_happy", "face", "unsure"
+#: what the network of the shipped model tells apart
+CLASSES = (HAPPY, NOT_HAPPY)
+#: the classes of `expressions7`, in the order of its numbers
+SEVEN = ("neutral", HAPPY, "sad", "surprise", "fear", "disgust", "anger")
 #: How often a picture of each kind is drawn. Smiles are rare in scenes and one of seven
 #: expressions: drawn as often as the rest, the network calls most of them none.
 WEIGHTS = {"expressions": 2, "scene": 10, "smiles": 20, "empty": 4, "happy": 4, "other": 1}
@@ -36,12 +43,26 @@ WEIGHTS = {"expressions": 2, "scene": 10, "smiles": 20, "empty": 4, "happy": 4, 
 TEST, CHOOSE = {"scene": 0.15, "empty": 0.1}, {"scene": 0.07, "empty": 0.06}
 #: share of the portraits of `expressions` that thresholds are chosen on
 CHOOSE_PORTRAITS = 0.03
-#: the class of `expressions7` that smiles
-SMILES = "1"
+#: a rare class is drawn at most so many times as often as its number says
+MOST_REPEATED = 6
 #: the teacher's shares between these are guesses
 SURE = (0.25, 0.75)
 #: no soft label is surer than this: the teacher errs, too
 SUREST = 0.96
+
+
+def vocabulary(classes: list[str]) -> Vocabulary:
+    """The classes, then what the sources also say: one of several, any face, unsure."""
+    unknown = [name for name in classes if name not in (*SEVEN, NOT_HAPPY)]
+    if unknown or HAPPY not in classes or len(set(classes)) != len(classes) or len(classes) < 2:
+        raise DataError(
+            f"--classes {','.join(classes)}: happy and others of not_happy, {', '.join(SEVEN)}, each once"
+        )
+    if NOT_HAPPY in classes and len(classes) > 2:
+        raise DataError("--classes: not_happy is all but happy, it stands with happy alone")
+    groups = {} if NOT_HAPPY in classes else {NOT_HAPPY: tuple(c for c in classes if c != HAPPY)}
+    names = [*classes, *groups, FACE, UNSURE]
+    return Vocabulary(names, frozenset({FACE}), frozenset({UNSURE}), share=True, groups=groups)
 
 
 def position(text: str) -> float:
@@ -49,14 +70,16 @@ def position(text: str) -> float:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6]) / 2**48
 
 
-def from_expressions(folder: Path, doubled: set[str]) -> Iterator[Entry]:
+def from_expressions(folder: Path, doubled: set[str], words: Vocabulary) -> Iterator[Entry]:
     data = DataSet.open(folder / "data.yaml")
+    number = [words.names.index(name) for name in data.vocabulary.names]
     index = read_index(folder)
     for split in ("train", "val"):
         for file in data.files(split):
             if split == "train" and file.name in doubled:
                 continue
             rows = read_rows(label_file(file), data.vocabulary)
+            rows = [replace(row, label=number[row.label]) for row in rows]
             chosen = split == "train" and position(file.stem) < CHOOSE_PORTRAITS
             source, licence = index.get(file.name, (folder.name, ""))
             side = "choose" if chosen else split
@@ -64,7 +87,7 @@ def from_expressions(folder: Path, doubled: set[str]) -> Iterator[Entry]:
             yield Entry(side, file, file.name, rows, weight, source, licence)
 
 
-def from_wild(folder: Path, labels: Path | None) -> Iterator[Entry]:
+def from_wild(folder: Path, labels: Path | None, words: Vocabulary) -> Iterator[Entry]:
     lines = [json.loads(line) for line in (labels or folder / "faces.jsonl").read_text().splitlines()]
     files, index = [folder / line["file"] for line in lines], read_index(folder)
     hashes = [perceptual_hash(cv2.imread(str(file))) for file in files]
@@ -77,40 +100,67 @@ def from_wild(folder: Path, labels: Path | None) -> Iterator[Entry]:
         split = "train"
         if place < TEST[kind] + CHOOSE[kind]:
             split = "test" if place < TEST[kind] else "choose"
-        rows = wild_rows(line)
-        drawn = "smiles" if any(row.label == HAPPY for row in rows) else kind
+        rows = wild_rows(line, words)
+        happy = words.names.index(HAPPY)
+        drawn = "smiles" if any(row.label == happy for row in rows) else kind
         weight = WEIGHTS[drawn] if split == "train" else 1
         yield Entry(split, file, f"wild_{file.name}", rows, weight, *index[file.name])
 
 
-def wild_rows(line: dict) -> list[Row]:
-    rows = []
+def wild_rows(line: dict, words: Vocabulary) -> list[Row]:
+    rows, number = [], words.names.index
     for face in line["faces"]:
         happy = face["happy"]
         box = shares_of(face["box"], line["size"])
         if happy is None or SURE[0] <= happy <= SURE[1]:
-            rows.append(Row(FACE, box))
+            rows.append(Row(number(FACE), box))
         elif happy > SURE[1]:
-            rows.append(Row(HAPPY, box, min(happy, SUREST)))
+            rows.append(Row(number(HAPPY), box, min(happy, SUREST)))
         else:
-            rows.append(Row(NOT_HAPPY, box, min(1 - happy, SUREST)))
-    return rows + [Row(UNSURE, shares_of(box, line["size"])) for box in line["unsure"]]
+            rows.append(Row(number(NOT_HAPPY), box, min(1 - happy, SUREST)))
+    return rows + [Row(number(UNSURE), shares_of(box, line["size"])) for box in line["unsure"]]
 
 
-def from_seven(folder: Path) -> Iterator[Entry]:
+def from_seven(folder: Path, words: Vocabulary) -> Iterator[Entry]:
     with (folder / "index.csv").open() as file:
-        for line in csv.DictReader(file):
-            path = folder / line["file"]
-            height, width = cv2.imread(str(path)).shape[:2]
-            box = [float(line[f"face_{side}"] or -1) for side in ("x0", "y0", "x1", "y1")]
-            if box == [-1.0] * 4:
-                box = [0, 0, width, height]
-            happy = line["class_id"] == SMILES
-            row = Row(HAPPY if happy else NOT_HAPPY, shares_of(box, (width, height)))
-            split = "train" if line["split"] == "train" else "test"
-            weight = WEIGHTS["happy" if happy else "other"] if split == "train" else 1
-            terms = line["source_repo"], line["licence"]
-            yield Entry(split, path, f"seven_{path.name}", [row], weight, *terms)
+        lines = list(csv.DictReader(file))
+    kinds = Counter(kind(line) for line in lines if line["split"] == "train")
+    for line in lines:
+        path = folder / line["file"]
+        height, width = cv2.imread(str(path)).shape[:2]
+        box = [float(line[f"face_{side}"] or -1) for side in ("x0", "y0", "x1", "y1")]
+        if box == [-1.0] * 4:
+            box = [0, 0, width, height]
+        own = SEVEN[int(line["class_id"])]
+        name = own if own in words.classes else NOT_HAPPY
+        if name not in words.names or not may_be(own, name, words):
+            name = FACE
+        row = Row(words.names.index(name), shares_of(box, (width, height)))
+        split = "train" if line["split"] == "train" else "test"
+        weight = weight_of(line, kinds, words) if split == "train" else 1
+        terms = line["source_repo"], line["licence"]
+        yield Entry(split, path, f"seven_{path.name}", [row], weight, *terms)
+
+
+def may_be(own: str, name: str, words: Vocabulary) -> bool:
+    """Whether the class `own` is what `name` says; a group has only classes of the network."""
+    return name == own or name in words.classes or own in words.groups.get(name, ())
+
+
+def kind(line: dict) -> tuple[str, str]:
+    return line["class_id"], line["source_repo"]
+
+
+def weight_of(line: dict, kinds: Counter, words: Vocabulary) -> int:
+    """How often a crop is drawn.
+
+    For two classes, smiles against the rest. For more, every class of every source as
+    often as the most frequent one: fear is a sixth of the others there, and a source that
+    has most of a class would teach the source.
+    """
+    if NOT_HAPPY in words.classes:
+        return WEIGHTS["happy" if SEVEN[int(line["class_id"])] == HAPPY else "other"]
+    return min(MOST_REPEATED, round(max(kinds.values()) / kinds[kind(line)]))
 
 
 def shares_of(box, size) -> tuple[float, float, float, float]:
@@ -126,18 +176,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wild-labels", type=Path, help="instead of that faces.jsonl")
     parser.add_argument("--seven", type=Path, help="folder with index.csv")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(
+        "--classes",
+        type=lambda text: [name.strip() for name in text.split(",")],
+        default=list(CLASSES),
+        metavar="A,B,...",
+        help=f"what the network tells apart: {','.join(CLASSES)} (default) or {','.join(SEVEN)}",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
+    words = vocabulary(args.classes)
     doubled: set[str] = set()
     entries: list[Entry] = []
     if args.seven:
         with (args.seven / "index.csv").open() as file:
             doubled = {Path(line["also_in_expressions"]).name for line in csv.DictReader(file)}
-        entries += from_seven(args.seven)
-    entries += from_expressions(args.expressions, doubled)
+        entries += from_seven(args.seven, words)
+    entries += from_expressions(args.expressions, doubled, words)
     if args.wild:
-        entries += from_wild(args.wild, args.wild_labels)
+        entries += from_wild(args.wild, args.wild_labels, words)
     args.out.mkdir(parents=True, exist_ok=True)
-    count = write(args.out, entries, WORDS)
+    count = write(args.out, entries, words)
     print(", ".join(f"{split}: {number}" for split, number in count.items()))

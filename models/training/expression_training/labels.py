@@ -4,12 +4,13 @@ A line is `class cx cy w h` in shares of the picture (YOLO). Polygons and orient
 (`class x y x y x y ...`) and key points (`class cx cy w h x y v ...`) become the box around
 them; a sixth column is some detector's confidence and is left out, unless `data.yaml`
 says `share: true`: then it is how sure the class is, and the rest is spread evenly over
-the other classes.
+the other classes. A name may stand for several classes (`groups` in `data.yaml`): the face
+has one of them, and the label does not say which.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ import numpy as np
 #: labels may lie this far outside the picture, by rounding
 TOLERANCE = 0.01
 VISIBILITIES = (0.0, 1.0, 2.0)
+#: a distribution sums to 1, a label that names several classes to their number
+SEVERAL = 1.5
 
 
 class DataError(Exception):
@@ -28,14 +31,16 @@ class Labels:
     """Faces, and regions that count neither as faces nor as background; in pixels."""
 
     boxes: np.ndarray  # [n, 4] float32: left, top, right, bottom
-    #: [n, classes] float32 distribution; all zero: a face whose class nobody knows
+    #: [n, classes] float32 distribution; all zero: a face whose class nobody knows; several
+    #: ones: it has one of those classes
     shares: np.ndarray
     ignored: np.ndarray  # [m, 4] float32
 
     @property
     def classes(self) -> np.ndarray:
-        """[n] int64, the likeliest; -1: nobody knows."""
-        known = self.shares.sum(1) > 0
+        """[n] int64, the likeliest; -1: nobody knows which."""
+        total = self.shares.sum(1)
+        known = (total > 0) & (total < SEVERAL)
         return np.where(known, self.shares.argmax(1), -1)
 
     def shifted(self, x: float, y: float) -> Labels:
@@ -62,11 +67,14 @@ class Vocabulary:
     share: bool = False
     #: numbers for each key point, if `data.yaml` declares some (`kpt_shape`)
     key_point: int = 0
+    #: those of the names that say "one of these classes"
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def classes(self) -> list[str]:
         """What the network tells apart."""
-        return [name for name in self.names if name not in self.unknown | self.ignored]
+        special = self.unknown | self.ignored | self.groups.keys()
+        return [name for name in self.names if name not in special]
 
     def to_dict(self) -> dict:
         """As `data.yaml` has it."""
@@ -75,6 +83,8 @@ class Vocabulary:
             words["unknown"] = sorted(self.unknown)
         if self.ignored:
             words["ignore"] = sorted(self.ignored)
+        if self.groups:
+            words["groups"] = {name: list(classes) for name, classes in self.groups.items()}
         return words | ({"share": True} if self.share else {})
 
     def labels(self, rows: list[Row], width: int, height: int) -> Labels:
@@ -88,7 +98,9 @@ class Vocabulary:
                 ignored.append(box)
                 continue
             share = np.zeros(len(classes))
-            if name not in self.unknown:
+            if name in self.groups:
+                share[[classes.index(member) for member in self.groups[name]]] = 1
+            elif name not in self.unknown:
                 share[:] = (1 - row.share) / max(len(classes) - 1, 1)
                 share[classes.index(name)] = row.share
             boxes.append(box)

@@ -1,7 +1,8 @@
 """Task-aligned assignment and the three losses of the head.
 
-A face may be without a class (its box and its being a face are learnt, not which) or
-have a distribution over the classes; a region may be ignored (its cells count neither
+A face may be without a class (its box and its being a face are learnt, not which), have one
+of several classes (that it is none of the others is learnt, not which of them), or have a
+distribution over the classes; a region may be ignored (its cells count neither
 as face nor as background).
 """
 
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .boxes import Outputs, anchors, complete_iou, decode, flatten, iou
+from .labels import SEVERAL
 from .network import BINS
 
 TOP_K, ALPHA, BETA = 10, 0.5, 6.0
@@ -29,7 +31,8 @@ class Targets:
     """Ground truth of a batch, padded to the picture with most faces and regions."""
 
     boxes: Tensor  # [b, g, 4] pixels
-    #: [b, g, classes] distribution; all zero: a face whose class nobody knows
+    #: [b, g, classes] distribution; all zero: a face whose class nobody knows; several ones:
+    #: it has one of those classes
     shares: Tensor
     valid: Tensor  # [b, g] bool
     #: [b, r, 4] pixels; padding has no area
@@ -144,12 +147,15 @@ def detection_loss(outputs: Outputs, truth: Targets, weights: Weights = Weights(
     positive, face, aligned = assign(cls.detach().sigmoid(), predicted.detach(), points, strides, truth)
     ignored = ignored_cells(predicted.detach(), points, truth.ignored) & ~positive
     share = truth.shares.gather(1, face[..., None].expand(-1, -1, cls.shape[-1]))
-    known = ~positive | (share.sum(-1) > 0)
+    total_share = share.sum(-1)
+    known = ~positive | ((total_share > 0) & (total_share < SEVERAL))
     wanted = share * (1 - 2 * weights.smoothing) + weights.smoothing
     wanted = wanted * (aligned * positive)[..., None]
     total = (aligned * positive).sum().clamp(min=1)
     classes = F.binary_cross_entropy_with_logits(cls, wanted, reduction="none").sum(-1)
-    classes = torch.where(known, classes, face_loss(cls, aligned))
+    # a face whose class nobody knows has one of all
+    among = torch.where((total_share < SEVERAL)[..., None], torch.ones_like(share), share)
+    classes = torch.where(known, classes, face_loss(cls, aligned, among, weights.smoothing))
     classes = (classes * ~ignored).sum() / total
     counts = [h.shape[-2] * h.shape[-1] for h, _ in outputs]
     positives = tuple(int(level.sum()) for level in positive.split(counts, 1))
@@ -167,15 +173,19 @@ def detection_loss(outputs: Outputs, truth: Targets, weights: Weights = Weights(
     return loss, Parts(classes.item(), shape.item(), spread.item(), positives)
 
 
-def face_loss(logits: Tensor, wanted: Tensor) -> Tensor:
-    """For a face without a class: the confidences of all classes together are to be `wanted`.
+def face_loss(logits: Tensor, wanted: Tensor, among: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
+    """For a face that has one of the classes `among` (ones; none: of all): their confidences
+    together are to be `wanted`, and those of the others nothing but the smoothing.
 
     That sum is what the daemon takes for the confidence that there is a face. It is
     also what the losses of the single classes add up to, so that faces with and without a
     class ask for the same confidence.
     """
-    face = logits.sigmoid().sum(-1).clamp(1e-6, 1 - 1e-4)
-    return -(wanted * face.log() + (1 - wanted) * (1 - face).log())
+    among = torch.ones_like(logits) if among is None else among
+    face = (logits.sigmoid() * among).sum(-1).clamp(1e-6, 1 - 1e-4)
+    others = (smoothing * wanted)[..., None].expand_as(logits)
+    others = F.binary_cross_entropy_with_logits(logits, others, reduction="none") * (1 - among)
+    return -(wanted * face.log() + (1 - wanted) * (1 - face).log()) + others.sum(-1)
 
 
 def distribution_focal_loss(logits: Tensor, distance: Tensor) -> Tensor:

@@ -166,10 +166,41 @@ def test_rows_are_written_as_they_are_read():
     assert parse(row.text(share=True), WORDS) == row
 
 
-def gather_arguments(root, out):
+def test_a_name_may_stand_for_one_of_several_classes(tmp_path):
+    text = (
+        "val: images/val\nnames: [happy, sad, anger, not_happy, face]\nunknown: face\n"
+        "groups: {not_happy: [sad, anger]}"
+    )
+    rows = "\n".join(f"{label} 0.5 0.5 0.2 0.2" for label in range(5))
+    data = DataSet.open(a_set(tmp_path, text, text=rows))
+    assert data.names == ["happy", "sad", "anger"]
+    found = data.read(data.files("val")[0]).labels
+    assert found.shares.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 1, 1], [0, 0, 0]]
+    assert found.classes.tolist() == [0, 1, 2, -1, -1]
+    assert DataSet.open(a_set(tmp_path, text)).vocabulary.to_dict()["groups"] == {
+        "not_happy": ["sad", "anger"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("groups", "words"),
+    [
+        ("{other: [happy]}", "'other' is a group but is not in names"),
+        ("{not_happy: [sad]}", "has 'sad', which is no class"),
+        ("{not_happy: []}", "which is no class"),
+        ("[not_happy]", "not a YOLO data.yaml"),
+    ],
+)
+def test_a_group_that_cannot_be_is_refused(tmp_path, groups, words):
+    text = f"val: images/val\nnames: [happy, not_happy]\ngroups: {groups}"
+    with pytest.raises(DataError, match=words):
+        DataSet.open(a_set(tmp_path, text))
+
+
+def gather_arguments(root, out, *more):
     parser = argparse.ArgumentParser()
     gather.add_arguments(parser)
-    words = ["--expressions", root / "expressions", "--wild", root / "wild", "--out", out]
+    words = ["--expressions", root / "expressions", "--wild", root / "wild", "--out", out, *more]
     return parser.parse_args([str(word) for word in words])
 
 
@@ -208,3 +239,45 @@ def test_gather_keeps_scenes_that_are_alike_on_one_side_and_marks_what_is_unsure
     gather.run(gather_arguments(tmp_path, out))
     again = DataSet.open(out / "data.yaml")
     assert all(set(files) <= set(again.files(split)) for split, files in scenes.items())
+
+
+def seven(root, counts):
+    """Crops of each class: `counts` of each of two sources."""
+    lines = ["file,split,source_repo,class_id,face_x0,face_y0,face_x1,face_y1,licence,also_in_expressions"]
+    for source, numbers in counts.items():
+        for label, number in enumerate(numbers):
+            for index in range(number):
+                name = f"images/{source}_{label}_{index}.jpg"
+                picture(root / "seven" / name)
+                split = "val" if index == 0 else "train"
+                lines.append(f"{name},{split},{source},{label},8,8,40,44,none,")
+    (root / "seven/index.csv").write_text("\n".join(lines))
+
+
+def test_gather_makes_a_set_of_seven_classes_whose_sources_say_less(tmp_path):
+    sources_to_gather(tmp_path)
+    seven(tmp_path, {"raf": [5, 5, 5, 5, 2, 5, 3], "aff": [3] * 7})
+    classes = "neutral,happy,sad,surprise,fear,disgust,anger"
+    out = tmp_path / "out"
+    gather.run(gather_arguments(tmp_path, out, "--seven", tmp_path / "seven", "--classes", classes))
+    data = DataSet.open(out / "data.yaml")
+    assert data.names == classes.split(",")
+    drawn = {name: [] for name in data.names}
+    for path in data.draws("train"):
+        if path.name.startswith("seven"):
+            found = data.read(path).labels.classes
+            drawn[data.names[found[0]]].append(path.name.split("_")[1])
+    # every class of every source as often, give or take what whole numbers allow
+    counts = [names.count(source) for names in drawn.values() for source in ("raf", "aff")]
+    assert max(counts) <= 1.5 * min(counts), drawn
+    portrait = data.read(next(p for p in data.files("val") if "group" not in p.name)).labels
+    assert portrait.classes.tolist() == [1] and portrait.shares.sum() == 1
+    scene = data.read(next(p for p in data.files("test") if "group" in p.name)).labels
+    assert scene.classes.tolist() == [-1, -1, 1, -1]
+    assert scene.shares.sum(1)[3] == 6 and scene.shares[3, 1] == 0, "one of the six others"
+
+
+def test_classes_that_the_sources_do_not_tell_apart_are_refused(tmp_path):
+    for classes in ("happy", "happy,bored", "sad,anger", "happy,happy", "happy,not_happy,sad"):
+        with pytest.raises(DataError, match="--classes"):
+            gather.run(gather_arguments(tmp_path, tmp_path / "out", "--classes", classes))

@@ -46,7 +46,7 @@ def a_batch(count=2, size=64, boxes=((8.0, 8.0, 40.0, 48.0),), shares=None, igno
     boxes = torch.tensor(boxes)
     shares = torch.tensor([[1.0, 0.0]] * len(boxes) if shares is None else shares)
     regions = torch.tensor(ignored).reshape(-1, 4)
-    return torch.rand(count, 3, size, size), Targets.of([(boxes, shares, regions)] * count, 2)
+    return torch.rand(count, 3, size, size), Targets.of([(boxes, shares, regions)] * count, shares.shape[-1])
 
 
 LEVELS = [(8,), (8, 16), (8, 16, 32)]
@@ -196,16 +196,16 @@ def test_assignment_equals_a_slow_reference():
     assert aligned[positive].max() <= 1 and (aligned[~positive] == 0).all()
 
 
-def outputs_of(size=64, logit=-3.0):
+def outputs_of(size=64, logit=-3.0, classes=2):
     """A head of one level that everywhere says the same, as a leaf to ask for gradients."""
     cells = size // STRIDES[0]
     box = torch.zeros(1, 64, cells, cells)
-    cls = torch.full((1, 2, cells, cells), logit, requires_grad=True)
+    cls = torch.full((1, classes, cells, cells), logit, requires_grad=True)
     return [(box, cls)]
 
 
 def class_gradient(truth, logit=-3.0, weights=None):
-    outputs = outputs_of(logit=logit)
+    outputs = outputs_of(logit=logit, classes=truth.shares.shape[-1])
     loss, _ = detection_loss(outputs, truth, weights or Weights(box=0, distribution=0))
     loss.backward()
     return outputs[0][1].grad[0]
@@ -245,6 +245,26 @@ def test_the_loss_of_a_face_is_least_where_its_confidences_add_up_to_what_is_wan
     at = lambda a, b: face_loss(torch.tensor([a, b]).logit(), wanted).item()  # noqa: E731
     assert at(0.4, 0.4) == pytest.approx(at(0.7, 0.1), abs=1e-5)
     assert at(0.4, 0.4) < min(at(0.5, 0.5), at(0.3, 0.3))
+
+
+def test_a_face_with_one_of_several_classes_teaches_that_it_is_none_of_the_others():
+    box = (16.0, 16.0, 48.0, 48.0)
+    gradient = lambda share: class_gradient(a_batch(1, boxes=[box], shares=[share])[1])  # noqa: E731
+    either, known = gradient([0.0, 1.0, 1.0]), gradient([0.0, 1.0, 0.0])
+    cells = (known[1] < 0).nonzero()
+    assert len(cells) > 0
+    for row, column in cells.tolist():
+        happy, sad, anger = either[:, row, column]
+        # the two are pulled up alike; the third is pushed down as by a known class
+        assert sad < 0 and sad == pytest.approx(anger.item())
+        assert happy > 0 and happy == pytest.approx(known[0, row, column].item(), rel=1e-3)
+
+
+def test_the_loss_of_one_of_several_is_least_where_they_add_up_and_the_rest_is_silent():
+    among, wanted = torch.tensor([0.0, 1.0, 1.0]), torch.tensor(0.8)
+    at = lambda *c: face_loss(torch.tensor(c).logit(), wanted, among).item()  # noqa: E731
+    assert at(0.01, 0.4, 0.4) == pytest.approx(at(0.01, 0.7, 0.1), abs=1e-5)
+    assert at(0.01, 0.4, 0.4) < min(at(0.3, 0.4, 0.4), at(0.01, 0.5, 0.5), at(0.01, 0.3, 0.3))
 
 
 def test_a_share_is_what_its_class_s_confidence_is_drawn_to():
