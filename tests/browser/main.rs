@@ -71,9 +71,9 @@ fn a_person_sees_tunes_saves_and_takes_back() {
     let checked = Command::new(env!("CARGO_BIN_EXE_expressiond"))
         .args(["check-config", "--config"])
         .arg(&device.settings)
-        .status()
+        .output()
         .unwrap();
-    assert!(checked.success());
+    assert!(checked.status.success());
 
     browser.open(device.port, "/");
     browser.until(
