@@ -234,4 +234,20 @@ mod tests {
             }
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_accepted_reads_back(
+            offer in 0..OFFERS.len(),
+            number in -2.0f32..40.0,
+            gain in proptest::num::i64::ANY,
+        ) {
+            let value = if gain % 3 == 0 { json!(number) } else { json!(number as i64) };
+            let changes = json!({ OFFERS[offer].0: value, "camera.controls.gain": gain });
+            if let Ok(changed) = tried(changes) {
+                let again = changed.with(&changed.values());
+                proptest::prop_assert_eq!(again, Ok(changed));
+            }
+        }
+    }
 }
