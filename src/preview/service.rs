@@ -195,7 +195,7 @@ impl Service {
             keys.into_iter().zip(origins).map(|(key, from)| (key, json!(from))).collect();
         let answer = json!({
             "about": self.about,
-            "offers": tunable::OFFERS,
+            "offers": tunable::as_written(&tunable::OFFERS),
             "values": values,
             "tried": tuning.tried(),
             "origins": origins,

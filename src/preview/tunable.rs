@@ -72,6 +72,13 @@ pub struct Tunable {
     pub expression: ExpressionSettings,
 }
 
+/// As JSON with numbers as a person writes them: `0.1` is no `f64`'s 0.10000000149, which
+/// `serde_json::to_value` makes of an `f32`, and which a slider would show.
+pub(super) fn as_written(value: &impl Serialize) -> Value {
+    let text = serde_json::to_string(value).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
 /// Changed values by their dotted keys.
 pub type Changes = Map<String, Value>;
 
@@ -137,7 +144,7 @@ impl Tunable {
 
     /// The value of each key in [`OFFERS`] and of each control that is set.
     pub fn values(&self) -> Changes {
-        let all = serde_json::to_value(self).unwrap_or_default();
+        let all = as_written(self);
         let value =
             |key: &str| key.split('.').try_fold(&all, |table, name| table.get(name)).cloned();
         let mut values: Changes =
@@ -186,6 +193,7 @@ mod tests {
         }));
         let tried = tried.expect("possible");
         assert_eq!(tried.tuning().threshold, Some(0.5));
+        assert_eq!(tried.values()["expression.enter"], 0.65, "as it is written");
         assert_eq!(tried.camera().orientation.quarter_turns, 2);
         assert_eq!(tried.camera.controls.len(), 2);
         assert_eq!(tried.values()["camera.controls.gain"], 12);
@@ -223,6 +231,22 @@ mod tests {
                     changes["expression.enter"] = json!(1.0);
                 }
                 tried(changes).unwrap_or_else(|why| panic!("{key} = {value}: {why}"));
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_accepted_reads_back(
+            offer in 0..OFFERS.len(),
+            number in -2.0f32..40.0,
+            gain in proptest::num::i64::ANY,
+        ) {
+            let value = if gain % 3 == 0 { json!(number) } else { json!(number as i64) };
+            let changes = json!({ OFFERS[offer].0: value, "camera.controls.gain": gain });
+            if let Ok(changed) = tried(changes) {
+                let again = changed.with(&changed.values());
+                proptest::prop_assert_eq!(again, Ok(changed));
             }
         }
     }

@@ -28,6 +28,8 @@ fn start(more: &str) -> (Device, Broker, TempDir) {
 }
 
 const FACE: &str = "return document.querySelectorAll('#boxes .box').length > 0";
+const HAPPY: &str = "return [...document.querySelectorAll('#boxes .box span')]
+    .some((label) => / happy/.test(label.textContent))";
 const SAVED: &str = "return document.getElementById('saved').textContent.includes('90-page.toml')";
 const KNOB: &str = "#knob-tracking\\.start_confidence";
 
@@ -47,7 +49,7 @@ fn a_person_sees_tunes_saves_and_takes_back() {
         .until("that it is connected", "return document.getElementById('pill').className === 'ok'");
     for (name, dark) in [("wide", false), ("wide-dark", true)] {
         browser.dark(dark);
-        browser.until("a face in the picture", FACE);
+        browser.until("a happy face in the picture", HAPPY);
         screenshot::check(name, &browser.screenshot());
     }
     browser.dark(false);
@@ -71,9 +73,9 @@ fn a_person_sees_tunes_saves_and_takes_back() {
     let checked = Command::new(env!("CARGO_BIN_EXE_expressiond"))
         .args(["check-config", "--config"])
         .arg(&device.settings)
-        .status()
+        .output()
         .unwrap();
-    assert!(checked.success());
+    assert!(checked.status.success());
 
     browser.open(device.port, "/");
     browser.until(
@@ -97,6 +99,7 @@ fn the_page_fits_a_phone_and_can_be_read_aloud() {
     browser.until("a face in the picture", FACE);
     browser
         .until("that it is connected", "return document.getElementById('pill').className === 'ok'");
+    browser.until("a happy face in the picture", HAPPY);
     screenshot::check("phone", &browser.screenshot());
     let fits = "return document.documentElement.scrollWidth <= window.innerWidth";
     assert_eq!(browser.run(fits), json!(true), "nothing hangs over the edge");

@@ -56,8 +56,8 @@ pub fn open(
     let status = line(&mut reader).expect("a status line");
     let status = status.split(' ').nth(1).unwrap().parse().unwrap();
     let mut headers = Vec::new();
-    while let Some((name, value)) = line(&mut reader).as_deref().and_then(|l| l.split_once(": ")) {
-        headers.push((name.to_lowercase(), value.to_owned()));
+    while let Some((name, value)) = line(&mut reader).as_deref().and_then(|l| l.split_once(':')) {
+        headers.push((name.to_lowercase(), value.trim().to_owned()));
     }
     (reader, Answer { status, headers, body: Vec::new() })
 }

@@ -44,6 +44,31 @@ fn ten_viewers_who_do_not_read_delay_no_event() {
     broker.until(|topic, text| topic.ends_with("/status") && text.contains("\"viewers\":0"));
 }
 
+/// Processor time of the page's threads so far, in the kernel's ticks (proc(5): fields 14
+/// and 15 of `stat`, of which there are a hundred a second).
+fn ticks(process: u32) -> u64 {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap().flatten();
+    let stats = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
+    let own = stats.filter(|stat| stat.contains("(preview"));
+    own.map(|stat| {
+        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    })
+    .sum()
+}
+
+#[test]
+fn a_page_that_nobody_opens_costs_less_than_a_hundredth_of_a_core() {
+    let setup = start("");
+    let process = setup.device.process.0.id();
+    until("a first frame", || Some(ages(setup.device.port)).filter(|(_, count)| *count > 6.0));
+    let before = ticks(process);
+    // Nothing is waited for: this is the time that is measured.
+    std::thread::sleep(Duration::from_secs(10));
+    let spent = ticks(process) - before;
+    assert!(spent < 10, "{spent} ticks in ten seconds");
+}
+
 #[test]
 fn what_is_too_long_or_too_slow_is_ended() {
     let setup = start("");

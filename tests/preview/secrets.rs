@@ -1,6 +1,7 @@
 //! Who is not let in.
 
-use std::process::Command;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 
@@ -93,4 +94,50 @@ fn an_open_address_without_a_token_is_refused_before_anything_runs() {
         message.contains("preview.token_hash") && message.contains("preview-token"),
         "{message}"
     );
+}
+
+#[test]
+fn with_a_certificate_it_speaks_https_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let (cert, key) = (file("page.crt"), file("page.key"));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+        .args(["-nodes", "-subj", "/CN=localhost", "-keyout", &key, "-out", &cert])
+        .stderr(Stdio::null())
+        .status()
+        .expect("openssl is installed by `make setup`");
+    assert!(made.success());
+    let setup = start(&format!("cert_file = {cert:?}\nkey_file = {key:?}\n"));
+    let port = setup.device.port;
+    let mut client = Command::new("openssl")
+        .args(["s_client", "-quiet", "-connect", &format!("127.0.0.1:{port}")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let mut stdin = client.stdin.take().unwrap();
+    stdin.write_all(request.as_bytes()).unwrap();
+    let answer = client.wait_with_output().unwrap();
+    drop(stdin);
+    let text = String::from_utf8_lossy(&answer.stdout);
+    assert!(text.starts_with("HTTP/1.1 200") && text.ends_with("alive\n"), "{text}");
+    // Plain text is no handshake: the connection ends without an answer.
+    let mut plain = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    plain.set_read_timeout(Some(crate::daemon::LIMIT)).unwrap();
+    plain.write_all(request.as_bytes()).unwrap();
+    let mut rest = Vec::new();
+    let _ = std::io::Read::read_to_end(&mut plain, &mut rest);
+    assert!(!rest.starts_with(b"HTTP"), "{}", String::from_utf8_lossy(&rest));
+    // A key that is another's is told before anything runs, with its setting.
+    let other = Command::new(env!("CARGO_BIN_EXE_expressiond"))
+        .args(["run", "--config"])
+        .arg(&setup.device.settings)
+        .args(["--set", &format!("preview.key_file={cert}")])
+        .output()
+        .unwrap();
+    assert_eq!(other.status.code(), Some(78));
+    assert!(String::from_utf8_lossy(&other.stderr).contains("preview.key_file"));
 }

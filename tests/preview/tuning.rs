@@ -59,8 +59,7 @@ fn what_is_saved_survives_and_can_be_taken_back() {
     drop(device);
     let device = Device::start(path);
     let settings = get(device.port, "/api/settings").json();
-    let value = settings["values"]["tracking.start_confidence"].as_f64().unwrap();
-    assert!((value - 0.55).abs() < 1e-6, "{value}");
+    assert_eq!(settings["values"]["tracking.start_confidence"], 0.55);
     assert_eq!(settings["can_undo"], true);
     let place = settings["origins"]["tracking.start_confidence"]["place"].as_str().unwrap();
     assert!(place.contains("90-page.toml"), "{place}");

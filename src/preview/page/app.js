@@ -47,7 +47,7 @@ function reasons(status, refused) {
   if (refused) all.push(["cameraControls", refused]);
   const items = all.length === 0
     ? [make("li", { className: "well" }, say("allWell"))]
-    : all.map(([key, words]) => make("li", { className: key }, make("b", {}, knows(key) ? say(key) : key), " ", words));
+    : all.map(([key, words]) => make("li", { className: key }, make("b", {}, `${knows(key) ? say(key) : key}.`), " ", words));
   const home = byId("reasons");
   const text = (list) => list.map((item) => item.textContent).join("\n");
   if (text([...home.children]) !== text(items)) home.replaceChildren(...items);

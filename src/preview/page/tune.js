@@ -65,7 +65,8 @@ function build(key, range, label, origin) {
     input.value = value;
   }
   const output = make("output", { htmlFor: id });
-  const place = origin?.place === "built-in default" || !origin ? say("builtIn") : say("from", { place: origin.place });
+  // What nobody has set needs no word.
+  const place = origin && origin.place !== "built-in default" ? say("from", { place: origin.place }) : "";
   const hint = make("small", { id: `${id}-hint` }, place);
   input.setAttribute("aria-describedby", hint.id);
   const row = make("div", { className: `knob ${range.kind}` }, make("label", { htmlFor: id }, label), output, input, hint);

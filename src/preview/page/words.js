@@ -76,7 +76,6 @@ const english = {
   turn180: "upside down",
   turn270: "a quarter to the left",
   from: "from {place}",
-  builtIn: "as delivered",
   fixed: "{place} has the last word: change it there.",
   given: "Given by {author}: change it there.",
   author_command: "a command",
