@@ -3,6 +3,7 @@
 mod situations;
 mod stages;
 mod still;
+mod yuyv;
 
 use std::path::PathBuf;
 
@@ -21,6 +22,7 @@ use expressiond::source::picture;
 use situations::Situation;
 use stages::{Run, Stage};
 use still::Still;
+use yuyv::to_yuyv;
 
 /// Measure every stage of a frame, and find the best number of threads.
 ///
@@ -183,23 +185,6 @@ fn frames(args: &Args, detector: &Detector) -> Result<[(&'static str, Frame); 2]
         (mjpeg, frame(PixelFormat::Mjpeg, jpeg.to_vec(), 0)),
         (yuyv, frame(PixelFormat::Yuyv, to_yuyv(&picture), 2 * FRAME.width as usize)),
     ])
-}
-
-/// YUYV as cameras send it: BT.601 in limited range (ITU-R BT.601-7, 2.5.3).
-fn to_yuyv(picture: &RgbImage) -> Vec<u8> {
-    let pairs = picture.as_raw().chunks_exact(6);
-    let yuv = |rgb: &[u8]| {
-        let [r, g, b] = [rgb[0], rgb[1], rgb[2]].map(f32::from);
-        let y = 16.0 + 0.257 * r + 0.504 * g + 0.098 * b;
-        let u = 128.0 - 0.148 * r - 0.291 * g + 0.439 * b;
-        let v = 128.0 + 0.439 * r - 0.368 * g - 0.071 * b;
-        [y, u, v].map(|value| value.round() as u8)
-    };
-    let pair = |rgb: &[u8]| {
-        let ([y0, u, v], [y1, ..]) = (yuv(&rgb[..3]), yuv(&rgb[3..]));
-        [y0, u, y1, v]
-    };
-    pairs.flat_map(pair).collect()
 }
 
 fn print(report: &Report) {

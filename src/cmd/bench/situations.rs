@@ -6,7 +6,7 @@ use image::{RgbImage, imageops};
 use serde::Serialize;
 
 use super::stages::cpu_time;
-use super::to_yuyv;
+use super::yuyv::to_yuyv;
 use expressiond::attention::look::Purpose;
 use expressiond::attention::pace::{Pace, Settings as PaceSettings};
 use expressiond::attention::reach::Distance;
