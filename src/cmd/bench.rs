@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use expressiond::clock::{Clock, SystemClock};
 use expressiond::detector::networks::Networks;
-use expressiond::detector::{Detector, Settings};
+use expressiond::detector::{Detector, ModelInfo, Settings};
 use expressiond::error::{Error, Kind, Result};
 use expressiond::geometry::Size;
 use expressiond::pixels::frame::{Frame, PixelFormat};
@@ -98,7 +98,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let mut detector = Detector::load(&settings)?;
         model.clone_from(&detector.info().id);
         let wanted = |(input, _): &(&str, Frame)| args.inputs.iter().any(|name| name == input);
-        for (input, frame) in frames(args, &detector)?.into_iter().filter(wanted) {
+        for (input, frame) in frames(args, detector.info())?.into_iter().filter(wanted) {
             runs.push(stages::measure(input, &frame, *threads, &mut detector, args.frames.max(1))?);
         }
     }
@@ -135,21 +135,23 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 fn still_room(args: &Args) -> Result<Still> {
     let path = args.model.clone().unwrap_or_default();
     let settings = Settings { path, ..Settings::default() };
-    let [_, (_, raw)] = frames(args, &Detector::load(&settings)?)?;
-    still::measure(&raw, Networks::load(&settings)?)
+    let networks = Networks::load(&settings)?;
+    let [_, (_, raw)] = frames(args, networks.info())?;
+    still::measure(&raw, networks)
 }
 
 /// What people before the camera cost, on one thread with raw frames.
 fn people(args: &Args) -> Result<Vec<Situation>> {
     let path = args.model.clone().unwrap_or_default();
     let settings = Settings { path, ..Settings::default() };
-    let portrait = source_picture(args, &Detector::load(&settings)?)?;
-    situations::measure(&settings, &portrait)
+    let networks = Networks::load(&settings)?;
+    let portrait = source_picture(args, networks.info())?;
+    situations::measure(networks, &portrait)
 }
 
 /// The picture to make frames from.
-fn source_picture(args: &Args, detector: &Detector) -> Result<RgbImage> {
-    let own = detector.info().path.with_file_name("self-test.jpg");
+fn source_picture(args: &Args, model: &ModelInfo) -> Result<RgbImage> {
+    let own = model.path.with_file_name("self-test.jpg");
     let path = args.source.as_ref().unwrap_or(&own);
     let input = |error: String| Error::new(Kind::Input, error);
     let read = picture::read(path).map_err(|error| input(error.to_string()))?;
@@ -157,8 +159,8 @@ fn source_picture(args: &Args, detector: &Detector) -> Result<RgbImage> {
 }
 
 /// The picture as a camera would send it.
-fn frames(args: &Args, detector: &Detector) -> Result<[(&'static str, Frame); 2]> {
-    let picture = source_picture(args, detector)?;
+fn frames(args: &Args, model: &ModelInfo) -> Result<[(&'static str, Frame); 2]> {
+    let picture = source_picture(args, model)?;
     let filter = image::imageops::FilterType::Triangle;
     let picture = image::imageops::resize(&picture, FRAME.width, FRAME.height, filter);
     let frame = |format, data, stride| Frame {
