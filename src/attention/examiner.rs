@@ -39,6 +39,9 @@ impl Findings {
 /// What may be a face is looked at again from this share of the model's lowest threshold on.
 const SUSPECTED: f32 = 0.4;
 
+/// A face of this share of the smallest one is still looked at again.
+const NEARLY: f32 = 0.8;
+
 /// The networks, a decoder, and what they found in the frame at hand.
 #[derive(Debug)]
 pub struct Examiner {
@@ -71,6 +74,11 @@ impl Examiner {
     /// What looks.
     pub fn networks(&self) -> &Networks {
         &self.networks
+    }
+
+    /// What looks, for somebody else to look with.
+    pub fn into_networks(self) -> Networks {
+        self.networks
     }
 
     /// What looks, to look with one of them.
@@ -138,12 +146,23 @@ impl Examiner {
     }
 
     /// Replaces `out` by where something looks like a face and is too small or too near a
-    /// region's edge to be sure, and was not looked at closely yet.
-    pub(super) fn suspects(&mut self, looks: &[Look], picture: Size, out: &mut Vec<Rect>) {
+    /// region's edge to be sure, and was not looked at closely yet. What is far below `least`
+    /// pixels, the smallest face that is wanted, is left alone: at that size knobs and
+    /// patterns look like faces.
+    pub(super) fn suspects(
+        &mut self,
+        looks: &[Look],
+        picture: Size,
+        least: f32,
+        out: &mut Vec<Rect>,
+    ) {
         out.clear();
         let mut suspects = std::mem::take(&mut self.suspects);
         suspects.clear();
-        let unsure = self.sightings.iter().filter(|one| self.must_be_confirmed(one));
+        // A picture smaller than the input is enlarged, and its faces with it.
+        let wanted =
+            |one: &Sighting| one.look.scale < 1.0 || one.detection.rect.height >= NEARLY * least;
+        let unsure = self.sightings.iter().filter(|one| self.must_be_confirmed(one) && wanted(one));
         let seen = |rect: &Rect| {
             let mut close = looks.iter().filter(|look| look.purpose == Purpose::Face);
             close.any(|look| look.covers(rect, picture))

@@ -109,6 +109,11 @@ impl Attention {
         })
     }
 
+    /// The networks, for somebody else to look with.
+    pub fn into_networks(self) -> Networks {
+        self.examiner.into_networks()
+    }
+
     /// Another limit while running; recorded pictures have none.
     pub fn set_max_fps(&mut self, max_fps: f32) {
         if let Some(pace) = &mut self.pace {
@@ -206,7 +211,8 @@ impl Attention {
         looks: &mut Vec<Look>,
     ) -> Result<Duration, ModelError> {
         let mut suspects = std::mem::take(&mut self.suspects);
-        self.examiner.suspects(looks, picture, &mut suspects);
+        let least = self.distance.reach(picture).face;
+        self.examiner.suspects(looks, picture, least, &mut suspects);
         let first = looks.len();
         let again = suspects.iter().take(SUSPECTS);
         looks.extend(again.map_while(|face| self.planner.look_again(face, picture)));

@@ -64,7 +64,7 @@ const WHOLE_MOVED: Duration = Duration::from_millis(250);
 /// All of the picture is looked at closely within this time,
 pub const SWEEP: Duration = Duration::from_secs(12);
 /// and when nothing happens, within this.
-pub const IDLE_SWEEP: Duration = Duration::from_secs(45);
+pub const IDLE_SWEEP: Duration = Duration::from_secs(60);
 /// A hall has more than twice the pieces of a room, and both periods are so many times as
 /// long.
 const HALL: u32 = 3;

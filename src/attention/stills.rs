@@ -33,7 +33,7 @@ pub fn examine(
     examiner.begin();
     let (_, mut time) = examiner.look(frame, &out.looks, false)?;
     let mut suspects: Vec<Rect> = Vec::new();
-    examiner.suspects(&out.looks, picture, &mut suspects);
+    examiner.suspects(&out.looks, picture, SMALLEST_FACE, &mut suspects);
     let first = out.looks.len();
     out.looks.extend(suspects.iter().map(|face| inputs.face(face, picture)));
     time += examiner.look(frame, &out.looks[first..], false)?.1;

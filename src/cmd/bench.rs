@@ -4,6 +4,7 @@ mod situations;
 mod stages;
 mod still;
 mod viewer;
+mod yuyv;
 
 use std::path::PathBuf;
 
@@ -12,7 +13,7 @@ use serde::Serialize;
 
 use expressiond::clock::{Clock, SystemClock};
 use expressiond::detector::networks::Networks;
-use expressiond::detector::{Detector, Settings};
+use expressiond::detector::{Detector, ModelInfo, Settings};
 use expressiond::error::{Error, Kind, Result};
 use expressiond::geometry::Size;
 use expressiond::pixels::frame::{Frame, PixelFormat};
@@ -24,6 +25,7 @@ use situations::Situation;
 use stages::{Run, Stage};
 use still::Still;
 use viewer::Viewer;
+use yuyv::to_yuyv;
 
 /// Measure every stage of a frame, and find the best number of threads.
 ///
@@ -102,7 +104,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let mut detector = Detector::load(&settings)?;
         model.clone_from(&detector.info().id);
         let wanted = |(input, _): &(&str, Frame)| args.inputs.iter().any(|name| name == input);
-        for (input, frame) in frames(args, &detector)?.into_iter().filter(wanted) {
+        for (input, frame) in frames(args, detector.info())?.into_iter().filter(wanted) {
             if !viewer.iter().any(|known: &Viewer| known.input == input) {
                 viewer.push(viewer::measure(input, &frame)?);
             }
@@ -143,21 +145,23 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 fn still_room(args: &Args) -> Result<Still> {
     let path = args.model.clone().unwrap_or_default();
     let settings = Settings { path, ..Settings::default() };
-    let [_, (_, raw)] = frames(args, &Detector::load(&settings)?)?;
-    still::measure(&raw, Networks::load(&settings)?)
+    let networks = Networks::load(&settings)?;
+    let [_, (_, raw)] = frames(args, networks.info())?;
+    still::measure(&raw, networks)
 }
 
 /// What people before the camera cost, on one thread with raw frames.
 fn people(args: &Args) -> Result<Vec<Situation>> {
     let path = args.model.clone().unwrap_or_default();
     let settings = Settings { path, ..Settings::default() };
-    let portrait = source_picture(args, &Detector::load(&settings)?)?;
-    situations::measure(&settings, &portrait)
+    let networks = Networks::load(&settings)?;
+    let portrait = source_picture(args, networks.info())?;
+    situations::measure(networks, &portrait)
 }
 
 /// The picture to make frames from.
-fn source_picture(args: &Args, detector: &Detector) -> Result<RgbImage> {
-    let own = detector.info().path.with_file_name("self-test.jpg");
+fn source_picture(args: &Args, model: &ModelInfo) -> Result<RgbImage> {
+    let own = model.path.with_file_name("self-test.jpg");
     let path = args.source.as_ref().unwrap_or(&own);
     let input = |error: String| Error::new(Kind::Input, error);
     let read = picture::read(path).map_err(|error| input(error.to_string()))?;
@@ -165,8 +169,8 @@ fn source_picture(args: &Args, detector: &Detector) -> Result<RgbImage> {
 }
 
 /// The picture as a camera would send it.
-fn frames(args: &Args, detector: &Detector) -> Result<[(&'static str, Frame); 2]> {
-    let picture = source_picture(args, detector)?;
+fn frames(args: &Args, model: &ModelInfo) -> Result<[(&'static str, Frame); 2]> {
+    let picture = source_picture(args, model)?;
     let filter = image::imageops::FilterType::Triangle;
     let picture = image::imageops::resize(&picture, FRAME.width, FRAME.height, filter);
     let frame = |format, data, stride| Frame {
@@ -193,23 +197,6 @@ fn frames(args: &Args, detector: &Detector) -> Result<[(&'static str, Frame); 2]
         (mjpeg, frame(PixelFormat::Mjpeg, jpeg.to_vec(), 0)),
         (yuyv, frame(PixelFormat::Yuyv, to_yuyv(&picture), 2 * FRAME.width as usize)),
     ])
-}
-
-/// YUYV as cameras send it: BT.601 in limited range (ITU-R BT.601-7, 2.5.3).
-fn to_yuyv(picture: &RgbImage) -> Vec<u8> {
-    let pairs = picture.as_raw().chunks_exact(6);
-    let yuv = |rgb: &[u8]| {
-        let [r, g, b] = [rgb[0], rgb[1], rgb[2]].map(f32::from);
-        let y = 16.0 + 0.257 * r + 0.504 * g + 0.098 * b;
-        let u = 128.0 - 0.148 * r - 0.291 * g + 0.439 * b;
-        let v = 128.0 + 0.439 * r - 0.368 * g - 0.071 * b;
-        [y, u, v].map(|value| value.round() as u8)
-    };
-    let pair = |rgb: &[u8]| {
-        let ([y0, u, v], [y1, ..]) = (yuv(&rgb[..3]), yuv(&rgb[3..]));
-        [y0, u, y1, v]
-    };
-    pairs.flat_map(pair).collect()
 }
 
 fn print(report: &Report) {

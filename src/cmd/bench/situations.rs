@@ -6,14 +6,14 @@ use image::{RgbImage, imageops};
 use serde::Serialize;
 
 use super::stages::cpu_time;
-use super::to_yuyv;
+use super::yuyv::to_yuyv;
 use expressiond::attention::look::Purpose;
 use expressiond::attention::pace::{Pace, Settings as PaceSettings};
 use expressiond::attention::reach::Distance;
 use expressiond::attention::{Attention, Findings, Sight};
 use expressiond::clock::{Clock, SystemClock};
-use expressiond::detector::networks::Networks;
-use expressiond::detector::{Detection, Detector, Settings};
+use expressiond::detector::networks::{Network, Networks};
+use expressiond::detector::{Detection, Detector};
 use expressiond::error::Result;
 use expressiond::geometry::{Rect, Size};
 use expressiond::pixels::frame::{Frame, PixelFormat};
@@ -53,15 +53,16 @@ pub(crate) struct Situation {
 }
 
 /// Plays each situation. `portrait` has one face, which becomes all of them.
-pub(crate) fn measure(settings: &Settings, portrait: &RgbImage) -> Result<Vec<Situation>> {
-    let mut detector = Detector::load(settings)?;
-    let face = largest_face(&mut detector, portrait)?;
+pub(crate) fn measure(mut networks: Networks, portrait: &RgbImage) -> Result<Vec<Situation>> {
+    let face = largest_face(networks.get_mut(Network::Main), portrait)?;
     let mut all = Vec::new();
     for (name, faces) in SITUATIONS {
         let frames: Vec<Frame> =
             (0..FPS / 3).map(|number| render(portrait, face, faces, number)).collect();
-        let looking = look_at_all(&mut detector, &frames)?;
-        all.push(play(name, &frames, Networks::load(settings)?, looking)?);
+        let looking = look_at_all(networks.get_mut(Network::Main), &frames)?;
+        let (situation, same) = play(name, &frames, networks, looking)?;
+        networks = same;
+        all.push(situation);
     }
     Ok(all)
 }
@@ -102,7 +103,7 @@ fn render(portrait: &RgbImage, face: Rect, faces: &[Place], number: u32) -> Fram
 }
 
 /// CPU milliseconds for a second in which the whole of every frame is looked at.
-fn look_at_all(detector: &mut Detector, frames: &[Frame]) -> Result<f64> {
+pub(super) fn look_at_all(detector: &mut Detector, frames: &[Frame]) -> Result<f64> {
     let (mut copy, mut found) = (frames[0].clone(), Vec::new());
     detector.detect(&copy, &mut found)?;
     let begin = cpu_time();
@@ -118,7 +119,7 @@ fn play(
     frames: &[Frame],
     networks: Networks,
     looking: f64,
-) -> Result<Situation> {
+) -> Result<(Situation, Networks)> {
     let classes = networks.info().classes.len();
     let main = networks.info().input.area() as f64;
     let pace = Some(Pace::new(PaceSettings::default()));
@@ -152,7 +153,7 @@ fn play(
     let seconds = f64::from(MEASURED);
     let cpu = (cpu_time() - begin).as_secs_f64() * 1e3 / seconds;
     let [whole, tiles, faces] = looks.map(|count| f64::from(count) / seconds);
-    Ok(Situation {
+    let situation = Situation {
         name,
         cpu_ms_per_s: cpu,
         ratio: cpu / looking.max(f64::MIN_POSITIVE),
@@ -161,5 +162,6 @@ fn play(
         tiles_per_s: tiles,
         faces_per_s: faces,
         cost_per_s: cost / seconds,
-    })
+    };
+    Ok((situation, attention.into_networks()))
 }
