@@ -14,6 +14,7 @@ use super::credentials::Credentials;
 use super::embedded::EmbeddedBroker;
 use super::error::StartError;
 use super::message::{Class, Labels, MessageError, Received, Subscriptions};
+#[cfg(feature = "embedded-broker")]
 use super::protocol::Version;
 use super::queue::Queue;
 use super::settings::Settings;
@@ -67,17 +68,17 @@ impl Handle {
     ) -> Result<(Self, mpsc::Receiver<Received>), StartError> {
         let Parameters { settings, labels, last_will, state_dir, credentials, .. } = parameters;
         let (subscriptions, clock) = (parameters.subscriptions, parameters.clock);
-        let mut access = Access::read(&settings, &credentials)?;
-        let mut version = settings.version;
+        let access = Access::read(&settings, &credentials)?;
+        #[cfg(not(feature = "embedded-broker"))]
+        let version = settings.version;
         #[cfg(feature = "embedded-broker")]
-        let embedded = if access.brokers.is_empty() {
+        let (access, version, embedded) = if access.brokers.is_empty() {
             let broker = EmbeddedBroker::start(settings.embedded_port)?;
-            access.brokers.push(broker.url());
+            let access = Access { brokers: vec![broker.url()], ..access };
             // It would hang up on MQTT 5: do not try.
-            version = Version::V311;
-            Some(Arc::new(broker))
+            (access, Version::V311, Some(Arc::new(broker)))
         } else {
-            None
+            (access, settings.version, None)
         };
         let brokers = access.brokers.clone();
         if access.password.is_some()
