@@ -66,6 +66,7 @@ pub enum UrlError {
 
 impl BrokerUrl {
     /// A broker on this machine, in plain text.
+    #[cfg(any(feature = "embedded-broker", feature = "simulate"))]
     pub(crate) fn on_loopback(port: u16) -> Self {
         let host = std::net::Ipv4Addr::LOCALHOST.to_string();
         Self { host, port, tls: false, web_socket: None }
