@@ -195,6 +195,11 @@ repo-test: ## Install, upgrade, roll back and purge from a repository, and run t
 	@for package in out/expressiond_*_arm64.deb out/expressiond_*_armhf.deb; do \
 		if [ -e "$$package" ]; then tests/repo/emulated "$$package" || exit 1; fi; done
 
+.PHONY: credentials-test
+credentials-test: setup ## A stolen board, revocation, tokens and rotation at a Mosquitto with dynamic security
+	cargo build --locked --features simulate
+	tests/fleet/credentials target/debug/expressiond
+
 .PHONY: ring-test
 ring-test: setup ## Upgrade a fleet that is played in steps, and stop where too many are unwell
 	tests/fleet/rings

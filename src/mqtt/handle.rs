@@ -68,18 +68,10 @@ impl Handle {
     ) -> Result<(Self, mpsc::Receiver<Received>), StartError> {
         let Parameters { settings, labels, last_will, state_dir, credentials, .. } = parameters;
         let (subscriptions, clock) = (parameters.subscriptions, parameters.clock);
-        let access = Access::read(&settings, &credentials)?;
-        #[cfg(not(feature = "embedded-broker"))]
-        let version = settings.version;
+        let (access, version) = (Access::read(&settings, &credentials)?, settings.version);
         #[cfg(feature = "embedded-broker")]
-        let (access, version, embedded) = if access.brokers.is_empty() {
-            let broker = EmbeddedBroker::start(settings.embedded_port)?;
-            let access = Access { brokers: vec![broker.url()], ..access };
-            // It would hang up on MQTT 5: do not try.
-            (access, Version::V311, Some(Arc::new(broker)))
-        } else {
-            (access, settings.version, None)
-        };
+        let (access, version, embedded) =
+            with_broker_inside(access, version, settings.embedded_port)?;
         let brokers = access.brokers.clone();
         if access.password.is_some()
             && let Some(broker) = brokers.iter().find(|to| !to.tls && !to.is_loopback())
@@ -197,4 +189,20 @@ impl Handle {
         // An error means the task is gone already.
         let _ = done.wait_for(|done| *done).await;
     }
+}
+
+/// With a broker of our own, where no other is configured.
+#[cfg(feature = "embedded-broker")]
+fn with_broker_inside(
+    access: Access,
+    version: Version,
+    port: u16,
+) -> Result<(Access, Version, Option<Arc<EmbeddedBroker>>), StartError> {
+    if !access.brokers.is_empty() {
+        return Ok((access, version, None));
+    }
+    let broker = EmbeddedBroker::start(port)?;
+    let access = Access { brokers: vec![broker.url()], ..access };
+    // It would hang up on MQTT 5: do not try.
+    Ok((access, Version::V311, Some(Arc::new(broker))))
 }

@@ -185,7 +185,7 @@ def security(cluster: Cluster) -> dict:
     passwords = {user: f"password-of-{user}" for user in ("admin", "d1", "d2")}
     cluster.give(passwords)
     broker = Broker(ip(1), cluster.port, passwords)
-    until("d1 may log in", lambda: broker.may_log_in("d1"))
+    until("d1 may log in", lambda: broker.may_log_in("d1"), log=lambda: cluster.log(1))
     found = breaches(broker)
     return {
         "broker": cluster.name,
@@ -211,13 +211,13 @@ def main() -> int:
             begun = time.monotonic()
             cluster.start()
             say({"broker": cluster.name, "started_s": round(time.monotonic() - begun, 1)})
-            say(promises(cluster))
-            say(group_settings_reach_every_node(chosen.program, cluster))
             found = security(cluster)
             say(found)
             failed += [f"{cluster.name}: a stolen board {breach}" for breach in found["stolen board"]]
             if found["revoked: logs in again"]:
                 failed.append(f"{cluster.name}: a revoked credential still logs in")
+            say(promises(cluster))
+            say(group_settings_reach_every_node(chosen.program, cluster))
             for case in CASES:
                 if case.name in chosen.cases.split(","):
                     until("all nodes", lambda cluster=cluster: all(map(cluster.ready, NODES)))

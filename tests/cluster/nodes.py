@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -307,8 +307,6 @@ class Proxy:
 
 def scratch() -> Path:
     """A folder that every user may pass through."""
-    folder = Path("/tmp/expressiond-cluster-test")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(prefix="expressiond-cluster-test-"))
     folder.chmod(0o755)
     return folder

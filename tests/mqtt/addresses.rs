@@ -1,5 +1,6 @@
 //! Several addresses of one broker: a device moves to another by itself.
 
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 
 use expressiond::mqtt::message::Class;
@@ -67,6 +68,42 @@ async fn a_node_that_hangs_is_left_for_one_that_answers() {
     assert_eq!(stats.broker, Some(url(node.port)));
     publisher.shutdown().await;
     drop(held);
+}
+
+/// It answers probes and acknowledges nothing, as a node without a disk or a majority does.
+#[tokio::test]
+async fn a_node_that_acknowledges_nothing_is_left_for_one_that_does() {
+    let (listening, port) = listen();
+    let node = Mosquitto::start();
+    let mut both = settings(node.port);
+    both.version = Version::V311;
+    both.url = format!("{},{}", url(port), url(node.port)).as_str().into();
+    let deaf = std::thread::spawn(move || {
+        let mut peer = accept(&listening);
+        packet(&mut peer).expect("CONNECT");
+        peer.write_all(&[0x20, 2, 0, 0]).expect("it listens");
+        while let Some((first, body)) = packet(&mut peer) {
+            let answer = match first >> 4 {
+                8 => vec![0x90, 3, body[0], body[1], 1],
+                12 => vec![0xd0, 0],
+                _ => continue,
+            };
+            if peer.write_all(&answer).is_err() {
+                break;
+            }
+        }
+    });
+    // The one that works is not there until the other was tried.
+    node.freeze();
+    let (publisher, _received) = publisher(both);
+    publisher.publish_event(&camera(), "1", &event(1, 1)).expect("taken");
+    until(&publisher, "a connection", |stats| stats.broker == Some(url(port))).await;
+    node.thaw();
+    let stats = until(&publisher, "delivery", |stats| stats.waiting == 0).await;
+    assert_eq!(stats.broker, Some(url(node.port)));
+    assert!(stats.last_error.expect("of the first").contains("acknowledges nothing"));
+    publisher.shutdown().await;
+    tokio::task::spawn_blocking(|| deaf.join().expect("ended")).await.expect("joined");
 }
 
 /// Of a name's hosts each is tried until one takes us, not the first that accepts.

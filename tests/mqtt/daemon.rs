@@ -180,3 +180,25 @@ async fn a_thread_that_panics_ends_the_daemon_with_70_after_the_broker_was_told(
         assert_eq!(daemon.code(), Some(70), "{thread}");
     }
 }
+
+/// What a fleet's owner asks a device, answered by the program as it is installed.
+#[tokio::test]
+async fn the_inventory_is_of_the_program_that_runs() {
+    let state = tempfile::tempdir().expect("temporary folder");
+    let broker = Mosquitto::start();
+    let observer = Observer::at(broker.port).await;
+    let url = format!("mqtt://127.0.0.1:{}", broker.port);
+    let daemon = Running::start(&url, state.path(), &[]);
+    let inventory = |seen: &[Seen]| -> Option<Value> {
+        Some(seen.iter().find(|seen| seen.topic.ends_with("d1/inventory"))?.json())
+    };
+    let seen = observer.until("an inventory", |seen| inventory(seen).is_some()).await;
+    let inventory = inventory(&seen).expect("just seen");
+    assert_eq!(inventory["version"], env!("CARGO_PKG_VERSION"));
+    assert!(inventory["model"].as_str().expect("text").contains('@'), "{inventory}");
+    let changed = inventory["settings"]["changed"].as_array().expect("a list");
+    assert!(changed.iter().any(|key| key == "mqtt.url"), "{inventory}");
+    assert!(!inventory.to_string().contains(&url), "no value is told: {inventory}");
+    assert_eq!(inventory["failed"], serde_json::json!([]));
+    daemon.stop();
+}

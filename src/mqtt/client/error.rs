@@ -39,6 +39,9 @@ pub(super) enum ConnectionError {
     Malformed(u8),
     #[error("the broker stopped answering")]
     Silent,
+    /// As a node of a cluster does that has lost its disk or its majority.
+    #[error("the broker answers, and acknowledges nothing that it is sent: is its disk full?")]
+    Unacknowledged,
     #[error("the broker refused the connection: {0}")]
     Refused(Refusal),
     #[error("the broker ended the connection: {0}")]

@@ -79,6 +79,8 @@ async fn until(deadline: Option<Instant>) {
 pub(super) struct Session {
     connection: Connection,
     in_flight: HashMap<Token, Sent>,
+    /// Since when nothing was acknowledged although something is due.
+    unacknowledged: Option<Instant>,
     /// Filters whose answer is due, by the id of their SUBSCRIBE.
     unanswered: HashMap<u16, String>,
     closing: Option<Closing>,
@@ -128,6 +130,7 @@ impl Session {
         let mut session = Self {
             connection,
             in_flight: HashMap::new(),
+            unacknowledged: None,
             unanswered,
             closing: None,
             sweep_ends,
@@ -167,6 +170,9 @@ impl Session {
                     if self.closing.as_ref().is_some_and(Closing::is_over) {
                         return Ok(());
                     }
+                    if self.gives_up_at().is_some_and(|end| Instant::now() >= end) {
+                        return Err(ConnectionError::Unacknowledged);
+                    }
                     self.keep_deadlines(context, subscriptions);
                 }
             }
@@ -175,7 +181,15 @@ impl Session {
 
     fn next_deadline(&self) -> Option<Instant> {
         let closing = self.closing.as_ref().map(Closing::next_deadline);
-        [closing, self.sweep_ends, self.offer_again].into_iter().flatten().min()
+        let deadlines = [closing, self.sweep_ends, self.offer_again, self.gives_up_at()];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// When a broker that acknowledges nothing is left: later than one that is silent, since a
+    /// cluster that elects a leader needs its time. It may answer probes all the while, and
+    /// would keep us from a node that works.
+    fn gives_up_at(&self) -> Option<Instant> {
+        self.unacknowledged.map(|since| since + 3 * self.connection.keep_alive)
     }
 
     fn keep_deadlines(&mut self, context: &Context, subscriptions: &mut Subscriptions) {
@@ -221,6 +235,7 @@ impl Session {
         match self.connection.publish(message) {
             Ok((token, size)) => {
                 self.in_flight.insert(token, Sent::Message { ticket, topic, size });
+                self.unacknowledged.get_or_insert_with(Instant::now);
             }
             Err(NotSent { size, limit }) => {
                 let reason = format!(
@@ -239,6 +254,7 @@ impl Session {
 
     fn settle(&mut self, token: Token, outcome: Result<(), Refusal>, context: &Context) {
         let sent = self.in_flight.remove(&token);
+        self.unacknowledged = (!self.in_flight.is_empty()).then(Instant::now);
         match (sent, outcome) {
             (Some(Sent::Message { ticket, .. }), Ok(())) => {
                 context.shared.queue().acknowledged(ticket);

@@ -60,8 +60,9 @@ pub(in crate::mqtt::client) struct Connection {
     pub window: usize,
     /// Bytes of the largest packet that the broker takes.
     pub largest: usize,
+    /// Silence after which the connection is probed, ours or the broker's wish.
+    pub keep_alive: Duration,
     labels: Labels,
-    keep_alive: Duration,
     reader: ReadHalf<Box<dyn Stream>>,
     writer: WriteHalf<Box<dyn Stream>>,
     frames: Frames,
