@@ -162,6 +162,21 @@ mod tests {
     }
 
     #[test]
+    fn the_live_picture_is_private_while_anybody_wants_it_so() {
+        let private = |snapshots: bool, runtime: &Overrides| {
+            let settled = Settled { snapshots, ..file() };
+            InForce::of(&settled, &names(&["hall"]), runtime).is_private()
+        };
+        let own = Overrides::default();
+        assert!(!private(true, &own));
+        assert!(!private(false, &own), "the page has a switch of its own in the file");
+        assert!(private(false, &Overrides { paused: true, ..own.clone() }));
+        let group = by_group(&[("hall", r#"{"paused":true}"#)]);
+        assert!(private(false, &Overrides { groups: group, ..own.clone() }));
+        assert!(private(true, &Overrides { snapshots_withheld: true, ..own }));
+    }
+
+    #[test]
     fn a_command_holds_pictures_back_and_lets_out_none() {
         let snapshots = |allowed: bool, snapshots_withheld: bool| {
             let runtime = Overrides { snapshots_withheld, ..Overrides::default() };

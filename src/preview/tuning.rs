@@ -73,7 +73,7 @@ impl Tuning {
         }
         self.tried = changes;
         self.enforce(&tried);
-        let history = self.live.history.lock().expect("no panic under this lock");
+        let history = self.live.history.lock().expect("no panic under this lock").clone();
         Ok(history.what_if(self.classes, &self.saved, &tried))
     }
 

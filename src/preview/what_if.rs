@@ -2,6 +2,7 @@
 //! are kept, and a second tracker looks at them.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -16,9 +17,12 @@ const MINUTE: Duration = Duration::from_secs(60);
 const MOST: usize = 60 * 30;
 
 /// What the detector found in the last minute, look by look.
-#[derive(Debug, Default)]
+///
+/// Clones share the detections, so one is made in microseconds: whoever asks what would have
+/// been looks at a clone, and the thread that looks at frames does not wait for that.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct History {
-    looks: VecDeque<(Duration, Vec<Detection>)>,
+    looks: VecDeque<(Duration, Arc<[Detection]>)>,
 }
 
 /// What a tracker makes of it.
@@ -44,7 +48,7 @@ pub(crate) struct WhatIf {
 impl History {
     /// Takes in a look at monotonic time `at`.
     pub(crate) fn looked(&mut self, at: Duration, detections: &[Detection]) {
-        self.looks.push_back((at, detections.to_vec()));
+        self.looks.push_back((at, detections.into()));
         let old = |looks: &VecDeque<(Duration, _)>| {
             looks.len() > MOST
                 || looks.front().is_some_and(|(first, _)| at.saturating_sub(*first) > MINUTE)
