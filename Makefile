@@ -9,10 +9,10 @@ TARGET ?= $(HOST)
 
 ##@ Use
 .PHONY: run
-run: setup-build ## Build, then show faces, events and the broker on the committed demonstration
+run: setup-build ## Build, then show the page, faces and events of the committed demonstration
 	cargo build --release --locked
 	rm -rf out/demo
-	target/release/expressiond run --config config/demo.toml --annotate out/demo
+	target/release/expressiond run --config config/demo.toml
 
 .PHONY: test
 test: setup cargo-test model-test ## Run every test
@@ -80,7 +80,12 @@ fleet-test: setup ## Simulate a fleet against a Mosquitto on this machine: make 
 monitoring-test: setup ## Run the examples in deploy/monitoring: a real InfluxDB, Prometheus and exporter
 	tests/monitoring/fetch
 	PATH="$(CURDIR)/.deps/monitoring/usr/bin:$$PATH" \
-		cargo test --locked --features simulate --test mqtt -- --ignored monitoring
+		cargo test --locked --features simulate --test mqtt --test preview -- --ignored monitoring
+
+.PHONY: browser-test
+browser-test: setup-build ## Use the page in a real browser: Chromium, headless [SCREENSHOTS=write]
+	.ci/setup browser
+	cargo test --locked --features simulate --test browser -- --ignored
 
 .PHONY: guide-test
 guide-test: setup ## Run the commands of docs/guide/fleet.md as they stand (as root, in namespaces)
@@ -189,6 +194,17 @@ repo-test: ## Install, upgrade, roll back and purge from a repository, and run t
 	tests/repo/run out/expressiond_*_amd64.deb
 	@for package in out/expressiond_*_arm64.deb out/expressiond_*_armhf.deb; do \
 		if [ -e "$$package" ]; then tests/repo/emulated "$$package" || exit 1; fi; done
+
+.PHONY: ring-test
+ring-test: setup ## Upgrade a fleet that is played in steps, and stop where too many are unwell
+	tests/fleet/rings
+
+.PHONY: cluster-test
+CLUSTER_DEVICES ?= 60
+cluster-test: setup ## Make nodes of RabbitMQ and NATS clusters fail under a fleet, and count (as root; 15 minutes)
+	.ci/setup cluster
+	cargo build --locked --features simulate
+	tests/cluster/run target/debug/expressiond --devices $(CLUSTER_DEVICES)
 
 .PHONY: vm-test
 vm-test: ## Run the package in a virtual machine against real V4L2 drivers: 18 minutes, and seven for its disk once

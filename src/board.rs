@@ -14,6 +14,24 @@ pub(crate) fn temperature() -> Option<f32> {
     Some(millis / 1000.0)
 }
 
+/// What board this is, such as `Raspberry Pi 4 Model B Rev 1.4`, where its firmware tells
+/// (Devicetree Specification 0.4, 2.3.2: `model`).
+pub(crate) fn model() -> Option<String> {
+    property(Path::new("/proc/device-tree/model"))
+}
+
+/// The board's serial number, where its firmware tells (`serial-number` of the root node).
+pub(crate) fn serial() -> Option<String> {
+    property(Path::new("/proc/device-tree/serial-number"))
+}
+
+/// Text of the device tree, which ends with a zero (the same, 2.2.4).
+fn property(path: &Path) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    let text = text.trim_matches(|c: char| c == '\0' || c.is_whitespace());
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
 /// What `vcgencmd get_throttled` prints, from the firmware's own file.
 const THROTTLED: &str = "/sys/devices/platform/soc/soc:firmware/get_throttled";
 
@@ -71,6 +89,18 @@ mod tests {
         assert!(says("0x4").is_some_and(|words| words.contains("throttles")));
         assert_eq!(says("nonsense"), None);
         assert_eq!(throttled_at(Path::new("/absent")), None);
+    }
+
+    #[test]
+    fn texts_of_the_device_tree_end_with_a_zero() {
+        let file = tempfile::NamedTempFile::new().expect("temporary file");
+        let says = |text: &str| {
+            fs::write(file.path(), text).expect("written");
+            property(file.path())
+        };
+        assert_eq!(says("Raspberry Pi 4\0").as_deref(), Some("Raspberry Pi 4"));
+        assert_eq!(says("\0"), None);
+        assert_eq!(property(Path::new("/absent")), None);
     }
 
     #[test]

@@ -75,15 +75,26 @@ impl Rect {
         self.width * self.height
     }
 
-    /// Intersection over union, 0 to 1; 0 where either box is empty.
-    pub fn iou(&self, other: &Rect) -> f32 {
+    /// What two boxes have in common, in square pixels.
+    pub fn intersection(&self, other: &Rect) -> f32 {
         let width = self.right().min(other.right()) - self.x.max(other.x);
         let height = self.bottom().min(other.bottom()) - self.y.max(other.y);
-        if width <= 0.0 || height <= 0.0 {
+        if width <= 0.0 || height <= 0.0 { 0.0 } else { width * height }
+    }
+
+    /// Intersection over union, 0 to 1; 0 where either box is empty.
+    pub fn iou(&self, other: &Rect) -> f32 {
+        let intersection = self.intersection(other);
+        if intersection <= 0.0 {
             return 0.0;
         }
-        let intersection = width * height;
         intersection / (self.area() + other.area() - intersection)
+    }
+
+    /// The share of this box that lies in the other one, 0 to 1; 0 where it is empty.
+    pub fn share_in(&self, other: &Rect) -> f32 {
+        let intersection = self.intersection(other);
+        if intersection <= 0.0 { 0.0 } else { (intersection / self.area()).min(1.0) }
     }
 
     /// The part of the box that lies inside a picture of this size.
@@ -98,9 +109,81 @@ impl Rect {
     }
 }
 
+/// Whole pixels of the upright picture: what a look takes in. Regions that are made here
+/// lie within their picture and are not empty, as pictures are not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Region {
+    /// Pixels between the picture's left edge and its own.
+    pub left: u32,
+    /// Pixels between the picture's top edge and its own.
+    pub top: u32,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+}
+
+impl Region {
+    /// All of a picture.
+    pub const fn whole(picture: Size) -> Self {
+        Self { left: 0, top: 0, width: picture.width, height: picture.height }
+    }
+
+    /// A square of `side` pixels around a point: cut down to the picture where that is
+    /// smaller, and moved into it.
+    pub fn around((x, y): (f32, f32), side: u32, picture: Size) -> Self {
+        let place = |centre: f32, length: u32, all: u32| {
+            // `as` saturates, so a point far outside or not a number ends at an edge.
+            ((centre - length as f32 / 2.0).round() as u32).min(all - length)
+        };
+        let width = side.clamp(1, picture.width);
+        let height = side.clamp(1, picture.height);
+        let (left, top) = (place(x, width, picture.width), place(y, height, picture.height));
+        Self { left, top, width, height }
+    }
+
+    /// Its size, in pixels.
+    pub const fn size(self) -> Size {
+        Size::new(self.width, self.height)
+    }
+
+    /// The longer side, in pixels.
+    pub fn side(self) -> u32 {
+        self.width.max(self.height)
+    }
+
+    /// The same as a box.
+    pub const fn rect(self) -> Rect {
+        Rect::new(self.left as f32, self.top as f32, self.width as f32, self.height as f32)
+    }
+
+    /// Whether it lies within a picture of this size and is not empty.
+    pub fn is_within(self, picture: Size) -> bool {
+        let within = |start: u32, length: u32, all: u32| {
+            length > 0 && start.checked_add(length).is_some_and(|end| end <= all)
+        };
+        within(self.left, self.width, picture.width)
+            && within(self.top, self.height, picture.height)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_region_around_any_point_lies_within_the_picture(
+            x in -1e6f32..1e6, y in -1e6f32..1e6, side in 0u32..5000,
+            width in 1u32..4000, height in 1u32..4000,
+        ) {
+            let picture = Size::new(width, height);
+            let region = Region::around((x, y), side, picture);
+            prop_assert!(region.is_within(picture), "{region:?}");
+            prop_assert!(region.side() <= side.max(1));
+        }
+    }
 
     #[test]
     fn iou_of_equal_half_and_disjoint_boxes() {

@@ -30,14 +30,17 @@ pub mod logging;
 pub mod mqtt;
 pub mod name;
 pub mod outbox;
+pub(crate) mod package;
 pub mod panics;
 pub mod paths;
 pub mod pipeline;
 pub mod pixels;
+pub mod preview;
 pub mod process;
 pub mod publish;
-mod random;
+pub mod random;
 pub mod service;
+pub mod setup;
 #[cfg(feature = "simulate")]
 pub mod simulate;
 pub mod source;

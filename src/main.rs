@@ -38,6 +38,7 @@ enum Command {
     Model(cmd::model::Args),
     Discovery(cmd::discovery::Args),
     Doctor(cmd::doctor::Args),
+    PreviewToken(cmd::preview_token::Args),
     Completions(cmd::completions::Args),
     #[cfg(feature = "simulate")]
     Simulate(cmd::simulate::Args),
@@ -66,6 +67,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Model(args) => cmd::model::run(&args),
         Command::Discovery(args) => cmd::discovery::run(&args),
         Command::Doctor(args) => cmd::doctor::run(&args),
+        Command::PreviewToken(args) => cmd::preview_token::run(&args),
         Command::Completions(args) => cmd::completions::run(&args, Cli::command()),
         #[cfg(feature = "simulate")]
         Command::Simulate(args) => cmd::simulate::run(&args),

@@ -7,6 +7,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
+use crate::contract::inventory::Inventory;
 use crate::contract::payload::{CameraState, DeviceStatus, OFFLINE, ONLINE};
 use crate::contract::topics::Topics;
 use crate::error::{Error, Kind};
@@ -34,6 +35,8 @@ pub struct Start {
     pub subscriptions: Subscriptions,
     /// By which events are dated and deadlines kept.
     pub clock: Arc<dyn Clock>,
+    /// From 0 to 1, by chance: what spreads a fleet that reconnects.
+    pub jitter: fn() -> f64,
 }
 
 /// Why a publisher could not be started. A broker that is away is no reason.
@@ -68,7 +71,7 @@ impl Publisher {
     /// and with no broker configured a broker as well. Messages to the
     /// subscriptions come out of the receiver.
     pub fn start(start: Start) -> Result<(Self, mpsc::Receiver<Received>), StartError> {
-        let Start { settings, device, state_dir, credentials, subscriptions, clock } = start;
+        let Start { settings, device, state_dir, credentials, subscriptions, .. } = start;
         let topics = Topics::new(&settings.base_topic, device)?;
         let (mqtt, received) = Handle::start(Parameters {
             labels: topics.labels(),
@@ -77,7 +80,8 @@ impl Publisher {
             state_dir,
             credentials,
             subscriptions,
-            clock,
+            clock: start.clock,
+            jitter: start.jitter,
         })?;
         let publisher = Self { mqtt, topics };
         publisher.retain(Class::Availability, publisher.topics.availability(), ONLINE.to_vec());
@@ -89,9 +93,9 @@ impl Publisher {
         &self.topics
     }
 
-    /// The broker we talk to, to be announced.
-    pub fn broker(&self) -> &BrokerUrl {
-        self.mqtt.broker()
+    /// The addresses of the broker we talk to, to be announced.
+    pub fn brokers(&self) -> &[BrokerUrl] {
+        self.mqtt.brokers()
     }
 
     /// Queues an event of `camera`. Events with the same `track` arrive in order.
@@ -120,6 +124,11 @@ impl Publisher {
     /// Says what the device does and why nothing happens.
     pub fn set_status(&self, status: &DeviceStatus) -> Result<(), MessageError> {
         self.set_retained(Class::State, self.topics.status(), json(status)?)
+    }
+
+    /// Says which program, model and settings the device has.
+    pub fn set_inventory(&self, inventory: &Inventory) -> Result<(), MessageError> {
+        self.set_retained(Class::State, self.topics.inventory(), json(inventory)?)
     }
 
     /// Sends a picture of `camera` once, now or not at all.

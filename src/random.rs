@@ -12,7 +12,7 @@ pub(crate) fn bytes<const N: usize>() -> [u8; N] {
 }
 
 /// From 0 to 1, by chance: what spreads a fleet over time.
-pub(crate) fn jitter() -> f64 {
+pub fn jitter() -> f64 {
     f64::from(u32::from_ne_bytes(bytes())) / f64::from(u32::MAX)
 }
 

@@ -12,7 +12,7 @@ use expressiond::detector::nms::suppress;
 use expressiond::detector::raw_head::{Level, decode_level};
 use expressiond::detector::sample::Values;
 use expressiond::detector::tflite::Quantization;
-use expressiond::geometry::Size;
+use expressiond::geometry::{Region, Size};
 use expressiond::pipeline::mailbox::{Mailbox, Taken};
 use expressiond::pixels::frame::{Frame, PixelFormat};
 use expressiond::pixels::preprocess::Preprocessor;
@@ -99,6 +99,33 @@ fn letterboxing_allocates_nothing() {
         };
         let counted = allocations(|| {
             preprocessor.prepare(&frame, &mut tensor).unwrap();
+        });
+        assert_eq!(counted, 0, "{format:?}");
+    }
+}
+
+/// Regions that follow a face move and grow from frame to frame.
+#[test]
+fn another_region_in_each_frame_allocates_nothing() {
+    let encoding = Encoding::Int8 { scale: 1.0 / 255.0, zero_point: -128 };
+    let spec = InputSpec { size: Size::new(128, 128), encoding };
+    let mut tensor = TensorBuffer::new(&spec);
+    let size = Size::new(640, 480);
+    let jpeg = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/models/self-test.jpg")).unwrap();
+    for (format, data) in
+        [(PixelFormat::Yuyv, vec![99; size.area() * 2]), (PixelFormat::Mjpeg, jpeg)]
+    {
+        let mut preprocessor = Preprocessor::new(spec).unwrap();
+        let frame = Frame { format, size, data, ..Frame::empty(SystemClock.now()) };
+        let mut number = 0;
+        let counted = allocations(|| {
+            for side in (60..300).step_by(40) {
+                number += 1;
+                let centre = ((number % 23 * 9) as f32, (number % 17 * 11) as f32);
+                // The self-test's picture is the smaller one.
+                let region = Region::around(centre, side, Size::new(320, 320));
+                preprocessor.prepare_region(&frame, region, &mut tensor).unwrap();
+            }
         });
         assert_eq!(counted, 0, "{format:?}");
     }

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use expressiond::attention::pace;
 use expressiond::attention::pace::Pace;
-use expressiond::attention::{Attention, Sight};
-use expressiond::detector::{Detection, Detector, Settings};
+use expressiond::attention::reach::Distance;
+use expressiond::attention::{Attention, Findings, Sight};
+use expressiond::detector::networks::Networks;
+use expressiond::detector::{Detection, Settings};
 use expressiond::pixels::frame::Frame;
 use expressiond::source::picture;
 
@@ -27,10 +29,10 @@ fn show(
     mut now: Duration,
     mut done: impl FnMut(Sight, &[Detection]) -> bool,
 ) -> Duration {
-    let (mut found, end) = (Vec::new(), now + Duration::from_secs(60));
+    let (mut found, end) = (Findings::default(), now + Duration::from_secs(60));
     while now < end {
-        let sight = attention.see(frame, now, false, false, &mut found).unwrap();
-        if done(sight, &found) {
+        let sight = attention.see(frame, now, &[], 1.0, &mut found).unwrap();
+        if done(sight, &found.detections) {
             return now;
         }
         now += FRAME;
@@ -40,9 +42,10 @@ fn show(
 
 #[test]
 fn a_face_is_seen_within_half_a_second_after_stillness() {
-    let detector = Detector::load(&Settings::default()).unwrap();
+    let networks = Networks::load(&Settings::default()).unwrap();
     let settings = pace::Settings { idle_after_s: 0.5, ..pace::Settings::default() };
-    let mut attention = Attention::new(detector, Some(Pace::new(settings)));
+    let mut attention =
+        Attention::new(networks, Distance::default(), Some(Pace::new(settings))).unwrap();
     let (nobody, somebody) = (frame("000.jpg"), frame("030.jpg"));
     let mut now = Duration::from_secs(1);
     for phase in 0..PHASES {

@@ -5,10 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use expressiond::attention::pace::{Pace, Settings as PaceSettings};
+use expressiond::attention::reach::Distance;
 use expressiond::attention::tamper::Tampering;
-use expressiond::attention::{Attention, Sight};
+use expressiond::attention::{Attention, Findings, Sight};
 use expressiond::clock::{Clock, SystemClock};
-use expressiond::detector::{Detector, Settings};
+use expressiond::detector::Settings;
+use expressiond::detector::networks::Networks;
 use expressiond::geometry::Size;
 use expressiond::pixels::frame::{Frame, PixelFormat};
 use image::{Rgb, RgbImage, imageops};
@@ -39,6 +41,11 @@ fn elsewhere() -> RgbImage {
     imageops::crop_imm(&surroundings(), 640, 0, 640, 480).to_image()
 }
 
+fn attention(pace: Option<Pace>) -> Attention {
+    let networks = Networks::load(&Settings::default()).unwrap();
+    Attention::new(networks, Distance::default(), pace).unwrap()
+}
+
 /// One camera, frame by frame.
 struct Scenario {
     attention: Attention,
@@ -48,10 +55,9 @@ struct Scenario {
 
 impl Scenario {
     fn start() -> Self {
-        let detector = Detector::load(&Settings::default()).unwrap();
         // It mostly glances, as at an empty room.
         let pace = PaceSettings { idle_after_s: 1.0, idle_look_s: 30.0, ..PaceSettings::default() };
-        let attention = Attention::new(detector, Some(Pace::new(pace)));
+        let attention = attention(Some(Pace::new(pace)));
         Self { attention, now: Duration::from_secs(1), number: 0 }
     }
 
@@ -61,7 +67,7 @@ impl Scenario {
         let mut said = Vec::new();
         for _ in 0..seconds {
             let frame = self.frame(picture, noise);
-            let sight = self.attention.see(&frame, self.now, false, false, &mut Vec::new());
+            let sight = self.attention.see(&frame, self.now, &[], 1.0, &mut Findings::default());
             match sight.unwrap() {
                 Sight::Passed => {}
                 Sight::Glanced(seen) | Sight::Looked(seen, _) => said.push(seen.tampering),
@@ -121,11 +127,9 @@ fn a_camera_that_is_turned_is_told_and_passes() {
 #[test]
 fn recorded_pictures_may_stand_still_but_not_be_empty() {
     let (room, mut scenario) = (room(), Scenario::start());
-    let detector = Detector::load(&Settings::default()).unwrap();
-    scenario.attention = Attention::new(detector, None);
+    scenario.attention = attention(None);
     assert_eq!(scenario.show(&room, 70, false), [None]);
-    let detector = Detector::load(&Settings::default()).unwrap();
-    scenario.attention = Attention::new(detector, None);
+    scenario.attention = attention(None);
     let cloth = RgbImage::from_pixel(room.width(), room.height(), Rgb([230, 228, 220]));
     assert_eq!(scenario.show(&cloth, 40, false), [None, Some(Tampering::Covered)]);
 }

@@ -10,7 +10,9 @@ use expressiond::tracks::ChangeKind::{
     ExpressionChanged, ExpressionEnded, ExpressionStarted, FaceAppeared, FaceLeft,
 };
 use expressiond::tracks::grouping::{Grouping, Groups};
-use expressiond::tracks::{Change, ChangeKind, ExpressionSettings, Tracker, TrackingSettings};
+use expressiond::tracks::{
+    Change, ChangeKind, ExpressionSettings, Filter, Tracker, TrackingSettings,
+};
 use proptest::prelude::*;
 
 const HAPPY: usize = 0;
@@ -420,4 +422,32 @@ proptest! {
         }
         prop_assert!(open.values().all(|state| *state == Some(usize::MAX)));
     }
+}
+
+/// A face of which only each tenth frame shows the place, as far ones are when the board is
+/// busy: it is not missed in between, but missed when it was looked for.
+#[test]
+fn a_face_that_is_not_looked_for_is_not_missed() {
+    let mut scene = Scene::at(15.0);
+    scene.seconds(1.0, |_| vec![face(HAPPY, 0.9, 0.0)]);
+    assert_eq!(scene.kinds()[0], FaceAppeared);
+    scene.told.clear();
+    let mut play = |seconds: f32, there: bool| {
+        for number in 0..(seconds * 15.0) as u32 {
+            scene.now += scene.frame;
+            let looked = number.is_multiple_of(10);
+            let found = if looked && there { vec![face(HAPPY, 0.9, 0.0)] } else { vec![] };
+            scene.tracker.update_where(
+                scene.now,
+                &found,
+                &Filter::looked(|_| looked),
+                &mut scene.told,
+            );
+        }
+        scene.told.iter().filter(|change| change.kind == FaceLeft).count()
+    };
+    assert_eq!(play(10.0, true), 0);
+    // Two looks that do not find it are too few, five are not.
+    assert_eq!(play(1.4, false), 0);
+    assert_eq!(play(2.0, false), 1);
 }

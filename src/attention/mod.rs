@@ -1,33 +1,50 @@
-//! Which frames are looked at, and how closely: decides for each frame whether to pass
-//! it over, to glance at it for motion, or to look for faces; and says whether the
-//! picture is one in which faces can be found.
+//! Where a frame is looked at, and how closely: decides for each frame whether to pass it
+//! over, to glance at it for motion, or to look for faces, and in which regions; and says
+//! whether the picture is one in which faces can be found.
 
+mod budget;
 pub(crate) mod darkness;
+pub mod examiner;
+pub mod look;
+pub mod merge;
 pub mod pace;
+pub mod planner;
+pub mod reach;
+pub mod stills;
+mod sweep;
 pub mod tamper;
+mod tiles;
 
 use std::time::Duration;
 
-use crate::detector::{Detection, Detector, ModelError};
+use crate::detector::ModelError;
+use crate::detector::networks::Networks;
+use crate::geometry::{Rect, Region, Size};
 use crate::pixels::frame::Frame;
-use crate::pixels::scene::Scene;
+use crate::pixels::scene::{SIDE, Scene};
+use crate::zones::Masks;
+pub use budget::Relief;
 use darkness::Darkness;
+pub use examiner::{Examiner, Findings};
+use look::{Look, Purpose};
 use pace::{Pace, Step};
+use planner::{Activity, Followed, Planner, Situation, USUAL_FPS};
+use reach::{Distance, Reach};
 use tamper::{Tamper, Tampering};
 
 /// What was done with a frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Sight {
-    /// Nothing: it came too soon.
+    /// Nothing: it came too soon, or nothing was to be looked at.
     Passed,
     /// Letterboxed and compared; nothing moved.
     Glanced(Conditions),
-    /// Faces were looked for; the network took this long.
+    /// Faces were looked for; the networks took this long.
     Looked(Conditions, Duration),
 }
 
 /// What the picture is like apart from faces.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Conditions {
     /// Too dark to find a face.
     pub dark: bool,
@@ -37,37 +54,82 @@ pub struct Conditions {
     pub idle: bool,
     /// The camera does not show what it is meant to show.
     pub tampering: Option<Tampering>,
+    /// How far the camera sees; none before the first picture.
+    pub reach: Option<Reach>,
 }
 
-/// Decides for each frame whether it is looked at, and looks.
+/// A frame is compared with what was seen before this often while faces are looked for.
+const GLANCE: Duration = Duration::from_millis(250);
+/// At most so many suspects are looked at again in one frame.
+const SUSPECTS: usize = 8;
+
+/// Decides for each frame whether and where it is looked at, and looks.
 #[derive(Debug)]
 pub struct Attention {
-    /// What looks at a frame.
-    pub detector: Detector,
+    examiner: Examiner,
+    planner: Planner,
+    distance: Distance,
     /// None looks at every frame.
     pace: Option<Pace>,
-    /// The picture that was last looked at: slow motion adds up against it.
+    /// The picture when it was looked at as a whole: slow motion adds up against it.
     scene: Option<Scene>,
+    glanced: Option<Duration>,
+    conditions: Conditions,
     darkness: Darkness,
     tamper: Tamper,
+    looks: Vec<Look>,
+    suspects: Vec<Rect>,
 }
 
 impl Attention {
     /// Without a pace every frame is looked at, as recorded pictures want it.
-    pub fn new(detector: Detector, pace: Option<Pace>) -> Self {
-        let (darkness, tamper) = (Darkness::default(), Tamper::default());
-        Self { detector, pace, scene: None, darkness, tamper }
+    ///
+    /// # Errors
+    ///
+    /// The JPEG library has no memory.
+    pub fn new(
+        networks: Networks,
+        distance: Distance,
+        pace: Option<Pace>,
+    ) -> Result<Self, ModelError> {
+        let examiner = Examiner::new(networks)?;
+        let fps = pace.as_ref().map_or(USUAL_FPS, |pace| pace.settings().max_fps);
+        Ok(Self {
+            planner: Planner::new(examiner.inputs(), distance, fps),
+            examiner,
+            distance,
+            pace,
+            scene: None,
+            glanced: None,
+            conditions: Conditions::default(),
+            darkness: Darkness::default(),
+            tamper: Tamper::default(),
+            looks: Vec::new(),
+            suspects: Vec::new(),
+        })
+    }
+
+    /// The networks, for somebody else to look with.
+    pub fn into_networks(self) -> Networks {
+        self.examiner.into_networks()
     }
 
     /// Another limit while running; recorded pictures have none.
     pub fn set_max_fps(&mut self, max_fps: f32) {
         if let Some(pace) = &mut self.pace {
             pace.set_max_fps(max_fps);
+            self.planner.set_fps(max_fps);
         }
     }
 
-    /// For a frame that arrived at `now` on the monotonic clock. `busy` while a face is
-    /// followed, `strained` while the board is hot. `out` is replaced only by a look.
+    /// What must not be seen from now on.
+    pub fn set_masks(&mut self, masks: &Masks) {
+        self.examiner.networks_mut().set_masks(masks);
+    }
+
+    /// For a frame that arrived at `now` on the monotonic clock. `followed` are the faces
+    /// that are followed, `share` how much of the budget for looking around may be spent
+    /// ([`Relief`]). `out` is replaced only by a look.
     ///
     /// # Errors
     ///
@@ -76,31 +138,117 @@ impl Attention {
         &mut self,
         frame: &Frame,
         now: Duration,
-        busy: bool,
-        strained: bool,
-        out: &mut Vec<Detection>,
+        followed: &[Followed],
+        share: f32,
+        out: &mut Findings,
     ) -> Result<Sight, ModelError> {
-        let step = self.pace.as_mut().map_or(Step::Look, |pace| pace.step(now, strained));
+        let step = self.pace.as_mut().map_or(Step::Look, |pace| pace.step(now));
         if step == Step::Pass {
             return Ok(Sight::Passed);
         }
-        let prepared = self.detector.prepare(frame)?;
-        let scene = self.detector.scene(&prepared);
+        let picture = self.examiner.picture(frame)?;
+        let activity = match &self.pace {
+            None => Activity::Recorded,
+            Some(pace) if step == Step::Glance => {
+                Activity::Idle(Duration::from_secs_f32(pace.settings().idle_look_s))
+            }
+            Some(_) => Activity::Lively,
+        };
+        let situation = Situation { now, picture, activity, followed, share };
+        let mut looks = std::mem::take(&mut self.looks);
+        self.planner.plan(&situation, &mut looks);
+        let sight = self.carry_out(frame, &situation, &mut looks, out);
+        self.looks = looks;
+        sight
+    }
+
+    fn carry_out(
+        &mut self,
+        frame: &Frame,
+        at: &Situation<'_>,
+        looks: &mut Vec<Look>,
+        out: &mut Findings,
+    ) -> Result<Sight, ModelError> {
+        let whole = |look: &Look| look.purpose == Purpose::Whole;
+        let idle = matches!(at.activity, Activity::Idle(_));
+        let long_ago = |then: Duration| at.now.saturating_sub(then) >= GLANCE;
+        let glance = idle || looks.iter().any(whole) || self.glanced.is_none_or(long_ago);
+        if looks.is_empty() && !glance {
+            return Ok(Sight::Passed);
+        }
+        self.examiner.begin();
+        let (scene, mut time) = self.examiner.look(frame, looks, glance)?;
+        let lively = self.compare(scene.as_ref(), at);
+        if idle
+            && lively
+            && !looks.iter().any(whole)
+            && let Some(look) = self.planner.look_up(at.now, at.picture)
+        {
+            looks.push(look);
+            time += self.examiner.look(frame, &[look], false)?.1;
+        }
+        if looks.iter().any(whole) {
+            self.scene = scene.or(self.scene.take());
+            if let Some(pace) = &mut self.pace {
+                pace.looked(at.now);
+            }
+        }
+        if looks.is_empty() {
+            return Ok(Sight::Glanced(self.conditions));
+        }
+        time += self.look_again(frame, at.picture, looks)?;
+        self.examiner.conclude(&mut out.detections);
+        out.looks.clone_from(looks);
+        out.picture = at.picture;
+        Ok(Sight::Looked(self.conditions, time))
+    }
+
+    /// Looks closely at what may be a face and is too small or cut.
+    fn look_again(
+        &mut self,
+        frame: &Frame,
+        picture: Size,
+        looks: &mut Vec<Look>,
+    ) -> Result<Duration, ModelError> {
+        let mut suspects = std::mem::take(&mut self.suspects);
+        let least = self.distance.reach(picture).face;
+        self.examiner.suspects(looks, picture, least, &mut suspects);
+        let first = looks.len();
+        let again = suspects.iter().take(SUSPECTS);
+        looks.extend(again.map_while(|face| self.planner.look_again(face, picture)));
+        self.suspects = suspects;
+        if looks.len() == first {
+            return Ok(Duration::ZERO);
+        }
+        Ok(self.examiner.look(frame, &looks[first..], false)?.1)
+    }
+
+    /// Takes in what a glance shows; says whether something happens.
+    fn compare(&mut self, scene: Option<&Scene>, at: &Situation<'_>) -> bool {
+        let busy = !at.followed.is_empty();
+        let Some(scene) = scene else {
+            return self.pace.as_mut().is_none_or(|pace| pace.saw(at.now, 0.0, busy));
+        };
+        self.glanced = Some(at.now);
         let change = self.scene.as_ref().map_or(1.0, |before| scene.change(before));
-        let lively = self.pace.as_mut().is_none_or(|pace| pace.saw(now, change, busy));
-        let idle = self.pace.as_ref().is_some_and(|pace| pace.is_idle(now));
-        let low = self.darkness.saw(now, scene.highlights());
-        let tampering = self.tampering(&scene, now);
-        let conditions = Conditions { dark: self.darkness.is_dark(), low, idle, tampering };
-        if step == Step::Glance && !lively {
-            return Ok(Sight::Glanced(conditions));
+        if let Some(before) = &self.scene {
+            let changed = scene.changed(before);
+            for cell in (0..changed.len()).filter(|cell| changed[*cell]) {
+                let region = cell_region(cell, at.picture);
+                if !at.followed.iter().any(|face| is_body(&face.rect, &region)) {
+                    self.planner.moved(region, at.now);
+                }
+            }
         }
-        let timing = self.detector.look(&prepared, out)?;
-        self.scene = Some(scene);
-        if let Some(pace) = &mut self.pace {
-            pace.looked(now);
-        }
-        Ok(Sight::Looked(conditions, timing.inference))
+        let lively = self.pace.as_mut().is_none_or(|pace| pace.saw(at.now, change, busy));
+        self.conditions = Conditions {
+            low: self.darkness.saw(at.now, scene.highlights()),
+            dark: self.darkness.is_dark(),
+            idle: self.pace.as_ref().is_some_and(|pace| pace.is_idle(at.now)),
+            tampering: self.tampering(scene, at.now),
+            reach: Some(self.distance.reach(at.picture)),
+        };
+        lively
     }
 
     /// Recorded pictures may well stand still or show another place, but one of which
@@ -110,4 +258,27 @@ impl Attention {
         let found = self.tamper.observe(scene, now);
         found.filter(|tampering| !recorded || *tampering == Tampering::Covered)
     }
+}
+
+/// Where a cell of a [`Scene`] lies in a picture.
+fn cell_region(cell: usize, picture: Size) -> Region {
+    let edge =
+        |number: usize, length: u32| (number as u64 * u64::from(length) / SIDE as u64) as u32;
+    let (column, row) = (cell % SIDE, cell / SIDE);
+    let (left, top) = (edge(column, picture.width), edge(row, picture.height));
+    Region {
+        left,
+        top,
+        width: (edge(column + 1, picture.width) - left).max(1),
+        height: (edge(row + 1, picture.height) - top).max(1),
+    }
+}
+
+/// Whether what moves in a region is the body of somebody whose face is followed: from above
+/// the face down to the floor, as wide as shoulders and arms.
+fn is_body(face: &Rect, region: &Region) -> bool {
+    const ASIDE: f32 = 2.0;
+    let (x, y) = region.rect().centre();
+    let aside = (x - face.centre().0).abs();
+    aside <= (ASIDE + 0.5) * face.width && y >= face.y - face.height
 }

@@ -26,8 +26,8 @@ pub struct Settings {
     pub idle_look_s: f32,
     /// Share of the picture that must change to count as motion, 0 to 1. Default 0.02.
     pub motion: f32,
-    /// Temperature of the processor in °C from which the rate is halved, 0 to 150.
-    /// Default 80.
+    /// Temperature of the processor in °C from which it is looked around half as often, 0
+    /// to 150. Default 80.
     pub hot_c: f32,
 }
 
@@ -99,12 +99,11 @@ impl Pace {
         Self { settings, due: None, looked: None, lively: None }
     }
 
-    /// For a frame taken at `now`; `strained` while the board is hot or throttled.
-    pub fn step(&mut self, now: Duration, strained: bool) -> Step {
+    /// For a frame taken at `now`.
+    pub fn step(&mut self, now: Duration) -> Step {
         let idle = self.is_idle(now);
         let most = self.settings.max_fps;
         let rate = if idle { self.settings.idle_fps.min(most) } else { most };
-        let rate = if strained && !idle { rate / 2.0 } else { rate };
         if !self.is_due(now, Duration::from_secs_f32(1.0 / rate)) {
             return Step::Pass;
         }
@@ -176,7 +175,7 @@ mod tests {
             let seconds = frame as f32 / 30.0;
             let now = Duration::from_secs_f32(seconds);
             let (change, face) = scene(seconds);
-            let step = pace.step(now, false);
+            let step = pace.step(now);
             if step == Step::Pass {
                 continue;
             }
@@ -223,15 +222,14 @@ mod tests {
     }
 
     #[test]
-    fn heat_halves_the_rate_and_zero_never_rests() {
+    fn zero_never_rests() {
         let mut pace = Pace::new(Settings { idle_fps: 0.0, ..Settings::default() });
         play(&mut pace, 0.0, 60.0, STILL);
         let now = Duration::from_secs(60);
-        assert_eq!(pace.step(now, false), Step::Look);
+        assert_eq!(pace.step(now), Step::Look);
         pace.saw(now, 0.0, false);
         let soon = now + Duration::from_millis(70);
-        assert_eq!(pace.clone().step(soon, true), Step::Pass);
-        assert_eq!(pace.step(soon, false), Step::Look);
+        assert_eq!(pace.step(soon), Step::Look);
     }
 
     proptest! {
@@ -250,7 +248,7 @@ mod tests {
             let looks = (0..frames).filter(|&frame| {
                 let shift = jitter[frame % jitter.len()];
                 let now = Duration::from_secs_f32((1.0 + frame as f32 + shift) / camera);
-                pace.step(now, false) == Step::Look
+                pace.step(now) == Step::Look
             });
             let rate = looks.count() as f32 * camera / frames as f32;
             prop_assert!((rate / wanted - 1.0).abs() < 0.02, "{rate} of {wanted}");
@@ -264,7 +262,7 @@ mod tests {
             let mut pace = Pace::new(settings);
             let looks = (0..camera * 60).filter(|frame| {
                 let now = Duration::from_secs_f64(f64::from(*frame) / f64::from(camera));
-                pace.step(now, false) == Step::Look
+                pace.step(now) == Step::Look
             });
             assert_eq!(looks.count(), most as usize * 60, "{most} of {camera} frames/s");
         }

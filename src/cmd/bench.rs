@@ -1,22 +1,31 @@
 //! `expressiond bench`: where the time of a frame goes on this board.
 
+mod situations;
 mod stages;
 mod still;
+mod viewer;
+mod yuyv;
 
 use std::path::PathBuf;
 
+use image::RgbImage;
 use serde::Serialize;
 
 use expressiond::clock::{Clock, SystemClock};
-use expressiond::detector::{Detector, Settings};
+use expressiond::detector::networks::Networks;
+use expressiond::detector::{Detector, ModelInfo, Settings};
 use expressiond::error::{Error, Kind, Result};
 use expressiond::geometry::Size;
 use expressiond::pixels::frame::{Frame, PixelFormat};
 use expressiond::pixels::rgb::to_rgb;
+use expressiond::preview;
 use expressiond::process;
 use expressiond::source::picture;
+use situations::Situation;
 use stages::{Run, Stage};
 use still::Still;
+use viewer::Viewer;
+use yuyv::to_yuyv;
 
 /// Measure every stage of a frame, and find the best number of threads.
 ///
@@ -38,7 +47,7 @@ pub(crate) struct Args {
     /// What the camera sends
     #[arg(long, value_delimiter = ',', default_values = INPUTS, value_parser = INPUTS)]
     inputs: Vec<String>,
-    /// Leave out the still room, the longest part
+    /// Leave out the still room and people before the camera, the longest parts
     #[arg(long)]
     no_still: bool,
     /// The picture to make frames from
@@ -68,9 +77,14 @@ struct Report {
     /// Of the best run.
     stages: Vec<Stage>,
     threads: Threads,
+    /// What somebody who watches the live picture costs, for each input.
+    viewer: Vec<Viewer>,
     /// Of raw frames on one thread.
     #[serde(skip_serializing_if = "Option::is_none")]
     still: Option<Still>,
+    /// People before the camera, of raw frames of 1280x720 on one thread.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    situations: Vec<Situation>,
 }
 
 #[derive(Debug, Serialize)]
@@ -82,6 +96,7 @@ struct Threads {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let mut runs = Vec::new();
     let mut model = String::new();
+    let mut viewer = Vec::new();
     for threads in &args.threads {
         let path = args.model.clone().unwrap_or_default();
         let settings = Settings { path, threads: *threads, ..Settings::default() };
@@ -89,7 +104,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let mut detector = Detector::load(&settings)?;
         model.clone_from(&detector.info().id);
         let wanted = |(input, _): &(&str, Frame)| args.inputs.iter().any(|name| name == input);
-        for (input, frame) in frames(args, &detector)?.into_iter().filter(wanted) {
+        for (input, frame) in frames(args, detector.info())?.into_iter().filter(wanted) {
+            if !viewer.iter().any(|known: &Viewer| known.input == input) {
+                viewer.push(viewer::measure(input, &frame)?);
+            }
             runs.push(stages::measure(input, &frame, *threads, &mut detector, args.frames.max(1))?);
         }
     }
@@ -100,6 +118,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .cloned()
         .ok_or_else(|| Error::new(Kind::Config, "--threads or --inputs is empty"))?;
     let still = if args.no_still { None } else { Some(still_room(args)?) };
+    let situations = if args.no_still { Vec::new() } else { people(args)? };
     let report = Report {
         model,
         fps: best.fps,
@@ -108,7 +127,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         stages: best.stages,
         threads: Threads { tried: args.threads.clone(), best: best.threads },
         runs,
+        viewer,
         still,
+        situations,
     };
     if args.json {
         let text = serde_json::to_string_pretty(&report)
@@ -124,18 +145,32 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 fn still_room(args: &Args) -> Result<Still> {
     let path = args.model.clone().unwrap_or_default();
     let settings = Settings { path, ..Settings::default() };
-    let detector = Detector::load(&settings)?;
-    let [_, (_, raw)] = frames(args, &detector)?;
-    still::measure(&raw, detector)
+    let networks = Networks::load(&settings)?;
+    let [_, (_, raw)] = frames(args, networks.info())?;
+    still::measure(&raw, networks)
 }
 
-/// The picture as a camera would send it.
-fn frames(args: &Args, detector: &Detector) -> Result<[(&'static str, Frame); 2]> {
-    let own = detector.info().path.with_file_name("self-test.jpg");
+/// What people before the camera cost, on one thread with raw frames.
+fn people(args: &Args) -> Result<Vec<Situation>> {
+    let path = args.model.clone().unwrap_or_default();
+    let settings = Settings { path, ..Settings::default() };
+    let networks = Networks::load(&settings)?;
+    let portrait = source_picture(args, networks.info())?;
+    situations::measure(networks, &portrait)
+}
+
+/// The picture to make frames from.
+fn source_picture(args: &Args, model: &ModelInfo) -> Result<RgbImage> {
+    let own = model.path.with_file_name("self-test.jpg");
     let path = args.source.as_ref().unwrap_or(&own);
     let input = |error: String| Error::new(Kind::Input, error);
     let read = picture::read(path).map_err(|error| input(error.to_string()))?;
-    let picture = to_rgb(&read).map_err(|error| input(format!("{}: {error}", path.display())))?;
+    to_rgb(&read).map_err(|error| input(format!("{}: {error}", path.display())))
+}
+
+/// The picture as a camera would send it.
+fn frames(args: &Args, model: &ModelInfo) -> Result<[(&'static str, Frame); 2]> {
+    let picture = source_picture(args, model)?;
     let filter = image::imageops::FilterType::Triangle;
     let picture = image::imageops::resize(&picture, FRAME.width, FRAME.height, filter);
     let frame = |format, data, stride| Frame {
@@ -164,23 +199,6 @@ fn frames(args: &Args, detector: &Detector) -> Result<[(&'static str, Frame); 2]
     ])
 }
 
-/// YUYV as cameras send it: BT.601 in limited range (ITU-R BT.601-7, 2.5.3).
-fn to_yuyv(picture: &image::RgbImage) -> Vec<u8> {
-    let pairs = picture.as_raw().chunks_exact(6);
-    let yuv = |rgb: &[u8]| {
-        let [r, g, b] = [rgb[0], rgb[1], rgb[2]].map(f32::from);
-        let y = 16.0 + 0.257 * r + 0.504 * g + 0.098 * b;
-        let u = 128.0 - 0.148 * r - 0.291 * g + 0.439 * b;
-        let v = 128.0 + 0.439 * r - 0.368 * g - 0.071 * b;
-        [y, u, v].map(|value| value.round() as u8)
-    };
-    let pair = |rgb: &[u8]| {
-        let ([y0, u, v], [y1, ..]) = (yuv(&rgb[..3]), yuv(&rgb[3..]));
-        [y0, u, y1, v]
-    };
-    pairs.flat_map(pair).collect()
-}
-
 fn print(report: &Report) {
     println!("model {}, frames of {FRAME}", report.model);
     println!(
@@ -203,10 +221,37 @@ fn print(report: &Report) {
             stages.join(", ")
         );
     }
+    for viewer in &report.viewer {
+        println!(
+            "a viewer, {}: {:.1} ms of CPU a picture of {} bytes, {:.1} % of a core at {} a second",
+            viewer.input,
+            viewer.cpu_ms_per_picture,
+            viewer.bytes,
+            viewer.core * 100.0,
+            preview::Settings::default().max_fps
+        );
+    }
     if let Some(still) = &report.still {
         println!(
             "a still room: {:.1} ms of CPU a second instead of {:.1} ({:.0} times less)",
             still.idle_cpu_ms_per_s, still.looking_cpu_ms_per_s, still.ratio
+        );
+    }
+    if !report.situations.is_empty() {
+        println!("people in frames of 1280x720, against a look at the whole of each frame:");
+    }
+    for one in &report.situations {
+        println!(
+            "  {:<14} {:>6.1} ms of CPU a second, {:.2} times; followed: {}; looks a second: \
+             whole {:.1}, pieces {:.1}, faces {:.1}, which cost {:.1} at the whole",
+            one.name,
+            one.cpu_ms_per_s,
+            one.ratio,
+            one.followed,
+            one.whole_per_s,
+            one.tiles_per_s,
+            one.faces_per_s,
+            one.cost_per_s
         );
     }
     println!(

@@ -2,6 +2,7 @@
 
 use super::ConfigArgs;
 use expressiond::config;
+use expressiond::config::digest::digest;
 use expressiond::config::keys::flatten;
 use expressiond::error::{Error, Kind, Result};
 
@@ -37,7 +38,7 @@ pub fn run(args: &Args) -> Result<()> {
             println!("{key} = {value}  ({})", layers.origin(&key));
         }
     }
-    println!("the configuration is right");
+    println!("the configuration is right ({})", digest(&config).digest);
     Ok(())
 }
 

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use expressiond::annotate::{self, Mark};
-use expressiond::detector::{Detection, Detector, ModelError, Settings};
+use expressiond::attention::look::{Look, Purpose};
+use expressiond::attention::{Examiner, Findings, stills};
+use expressiond::detector::networks::Networks;
+use expressiond::detector::{Detection, ModelError, Settings};
 use expressiond::error::{Error, Kind, Result};
 use expressiond::geometry::{Rect, Size};
 use expressiond::pixels::frame::Frame;
@@ -17,6 +20,10 @@ use expressiond::tracks::face::{Face as Followed, merge};
 use expressiond::tracks::grouping::Grouping;
 
 /// Find faces and their expression in pictures.
+///
+/// Looks thoroughly: at the whole picture, at pieces of it in which faces from 20 pixels on
+/// can be found, and once more at each small face. --whole looks once, which is faster and
+/// finds those who stand before the camera.
 ///
 /// Prints a line per face, or with --json one object per picture. Boxes are in
 /// pixels of the upright picture: left, top, width, height.
@@ -36,6 +43,12 @@ pub struct Args {
     /// Write copies with the boxes drawn into this folder
     #[arg(long, value_name = "DIR")]
     annotate: Option<PathBuf>,
+    /// Look once at the whole picture, instead of at pieces of it as well
+    #[arg(long)]
+    whole: bool,
+    /// Draw the regions that were looked at, too (with --annotate)
+    #[arg(long, requires = "annotate")]
+    regions: bool,
     /// Show every box from this confidence on, instead of a box for each face that the
     /// daemon would start to follow
     #[arg(long, value_name = "0..1", value_parser = share)]
@@ -86,8 +99,8 @@ pub fn run(args: &Args) -> Result<()> {
         settings.floor = settings.floor.min(threshold);
     }
     settings.check().map_err(|(key, why)| Error::new(Kind::Config, format!("{key} {why}")))?;
-    let mut detector = Detector::load(&settings)?;
-    let grouping = super::grouping(&args.groups, detector.info())?;
+    let mut examiner = Examiner::new(Networks::load(&settings)?)?;
+    let grouping = super::grouping(&args.groups, examiner.networks().info())?;
     if let Some(folder) = &args.annotate {
         annotate::make_folder(folder)?;
     }
@@ -95,7 +108,7 @@ pub fn run(args: &Args) -> Result<()> {
     let copies = copy_names(&args.pictures);
     for (path, copy) in args.pictures.iter().zip(&copies) {
         let copy = args.annotate.as_ref().map(|folder| folder.join(copy));
-        if let Err(error) = look(path, &mut detector, &grouping, args, copy.as_deref()) {
+        if let Err(error) = look(path, &mut examiner, &grouping, args, copy.as_deref()) {
             // the other pictures are still looked at
             eprintln!("expressiond: {error}");
             refused += 1;
@@ -156,24 +169,26 @@ fn told(found: &[Detection], grouping: &Grouping, threshold: Option<f32>) -> Vec
 
 fn look(
     path: &Path,
-    detector: &mut Detector,
+    examiner: &mut Examiner,
     grouping: &Grouping,
     args: &Args,
     copy: Option<&Path>,
 ) -> Result<()> {
     let frame = picture::read(path).map_err(|error| Error::new(Kind::Input, error.to_string()))?;
-    let mut found = Vec::new();
-    detector.detect(&frame, &mut found).map_err(|error| match error {
+    let mut findings = Findings::default();
+    let examine = if args.whole { stills::glance } else { stills::examine };
+    examine(examiner, &frame, &mut findings).map_err(|error| match error {
         ModelError::Pixels(reason) => {
             Error::new(Kind::Input, format!("{}: {reason}", path.display()))
         }
         other => other.into(),
     })?;
-    let found = told(&found, grouping, args.threshold);
+    let Findings { detections, looks, .. } = findings;
+    let found = told(&detections, grouping, args.threshold);
     let report = Report {
         picture: path,
         frame: frame.upright_size(),
-        model: &detector.info().id,
+        model: &examiner.networks().info().id,
         faces: found.iter().map(|found| face(found, grouping.told())).collect(),
     };
     if args.json {
@@ -183,7 +198,8 @@ fn look(
     } else {
         print(&report);
     }
-    copy.map_or(Ok(()), |copy| annotate_copy(&frame, &found, &report, copy))
+    let regions = if args.regions { looks } else { Vec::new() };
+    copy.map_or(Ok(()), |copy| annotate_copy(&frame, &found, &regions, &report, copy))
 }
 
 fn face<'a>(found: &Found, names: &'a [String]) -> Face<'a> {
@@ -221,17 +237,32 @@ fn copy_names(pictures: &[PathBuf]) -> Vec<String> {
     pictures.iter().map(&mut name).collect()
 }
 
-fn annotate_copy(frame: &Frame, found: &[Found], report: &Report, path: &Path) -> Result<()> {
+fn annotate_copy(
+    frame: &Frame,
+    found: &[Found],
+    regions: &[Look],
+    report: &Report,
+    path: &Path,
+) -> Result<()> {
     let mut picture = to_rgb(frame).map_err(|error| {
         Error::new(Kind::Input, format!("{}: {error}", report.picture.display()))
     })?;
     let labels: Vec<String> =
         report.faces.iter().map(|face| format!("{} {:.2}", face.class, face.confidence)).collect();
-    let marks: Vec<Mark> = found
-        .iter()
-        .zip(&labels)
-        .map(|(found, label)| Mark { rect: found.told.rect, class: found.told.class, label })
-        .collect();
+    // Regions have a colour of their own, the last one, and lie below the faces.
+    let regions = regions.iter().map(|look| Mark {
+        rect: look.region.rect(),
+        class: usize::MAX,
+        label: match look.purpose {
+            Purpose::Whole => "whole",
+            Purpose::Tile => "",
+            Purpose::Face => "face",
+        },
+    });
+    let faces = found.iter().zip(&labels);
+    let faces =
+        faces.map(|(one, label)| Mark { rect: one.told.rect, class: one.told.class, label });
+    let marks: Vec<Mark> = regions.chain(faces).collect();
     annotate::draw(&mut picture, &marks);
     picture.save(path).map_err(|error| {
         Error::caused(Kind::Output, format!("cannot write {}", path.display()), error)

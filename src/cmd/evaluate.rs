@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use expressiond::detector::{Detection, Detector, ModelError, Settings};
+use expressiond::attention::{Examiner, Findings, stills};
+use expressiond::detector::networks::Networks;
+use expressiond::detector::{Detection, ModelError, Settings};
 use expressiond::error::{Error, Kind, Result};
 use expressiond::evaluate::average_precision::PictureResult;
 use expressiond::evaluate::dataset::{DataSet, LeftOut};
@@ -17,8 +19,9 @@ use expressiond::tracks::grouping::Grouping;
 /// Measure a model on a labelled set, with COCO's definitions.
 ///
 /// DATA.yaml names the classes and the folders of a YOLO-format set. Pictures go
-/// exactly the daemon's way: same decoding, letterbox, runtime and suppression. Files
-/// that cannot be used are left out and named.
+/// exactly the daemon's way: same decoding, letterbox, runtime and suppression. Each is
+/// looked at thoroughly, as `detect` does; --whole looks once and measures the model
+/// alone. Files that cannot be used are left out and named.
 ///
 ///   expressiond evaluate faces/data.yaml --report out/evaluation
 ///   expressiond evaluate faces/data.yaml --groups happy,not_happy
@@ -30,6 +33,9 @@ pub struct Args {
     /// Which of its splits
     #[arg(long, default_value = "val")]
     split: String,
+    /// Look once at the whole picture, instead of at pieces of it as well
+    #[arg(long)]
+    whole: bool,
     /// One JSON object (docs/ref/evaluate.md)
     #[arg(long)]
     json: bool,
@@ -62,16 +68,17 @@ pub fn run(args: &Args) -> Result<()> {
         ..Settings::default()
     };
     settings.check().map_err(|(key, why)| Error::new(Kind::Config, format!("{key} {why}")))?;
-    let mut detector = Detector::load(&settings)?;
-    let grouping = super::grouping(&args.groups, detector.info())?;
+    let mut examiner = Examiner::new(Networks::load(&settings)?)?;
+    let grouping = super::grouping(&args.groups, examiner.networks().info())?;
     let data = if args.groups.is_empty() {
-        DataSet::open(&args.data, &args.split, &detector.info().classes)?
+        DataSet::open(&args.data, &args.split, &examiner.networks().info().classes)?
     } else {
         DataSet::open_grouped(&args.data, &args.split, &grouping)?
     };
     let own = |path: &&PathBuf| file_name(path).starts_with(&args.group);
     let pictures: Vec<&PathBuf> = data.pictures.iter().filter(own).collect();
-    let Looked { pictures, mut results, left_out } = look_at_all(&pictures, &data, &mut detector)?;
+    let Looked { pictures, mut results, left_out } =
+        look_at_all(&pictures, &data, &mut examiner, args.whole)?;
     if !args.groups.is_empty() {
         results.iter_mut().for_each(|result| result.found = grouped(&result.found, &grouping));
     }
@@ -84,7 +91,7 @@ pub fn run(args: &Args) -> Result<()> {
         return Err(Error::new(Kind::Input, format!("{}: {why}", args.data.display())));
     }
     let groups: Vec<String> = pictures.iter().map(|path| group(path)).collect();
-    let info = detector.info();
+    let info = examiner.networks().info();
     let thresholds = thresholds(&info.thresholds, &grouping);
     let summary = summarize(&info.id, grouping.told(), &thresholds, &results, &groups);
     let summary = Summary { left_out: all_left_out, ..summary };
@@ -142,14 +149,19 @@ struct Looked {
     left_out: Vec<LeftOut>,
 }
 
-fn look_at_all(pictures: &[&PathBuf], data: &DataSet, detector: &mut Detector) -> Result<Looked> {
+fn look_at_all(
+    pictures: &[&PathBuf],
+    data: &DataSet,
+    examiner: &mut Examiner,
+    whole: bool,
+) -> Result<Looked> {
     let bar = ProgressBar::new(pictures.len() as u64).with_style(
         ProgressStyle::with_template("{bar:40} {pos}/{len} pictures, {per_sec}, {eta} left")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
     let mut looked = Looked { pictures: Vec::new(), results: Vec::new(), left_out: Vec::new() };
     for path in bar.wrap_iter(pictures.iter()) {
-        match look(path, data, detector)? {
+        match look(path, data, examiner, whole)? {
             Ok(result) => {
                 looked.pictures.push((*path).clone());
                 looked.results.push(result);
@@ -164,7 +176,8 @@ fn look_at_all(pictures: &[&PathBuf], data: &DataSet, detector: &mut Detector) -
 fn look(
     path: &Path,
     data: &DataSet,
-    detector: &mut Detector,
+    examiner: &mut Examiner,
+    whole: bool,
 ) -> Result<std::result::Result<PictureResult, String>> {
     let frame = match picture::read(path) {
         Ok(frame) => frame,
@@ -174,9 +187,10 @@ fn look(
         Ok(truth) => truth,
         Err(error) => return Ok(Err(error.to_string())),
     };
-    let mut found = Vec::new();
-    match detector.detect(&frame, &mut found) {
-        Ok(_) => Ok(Ok(PictureResult { found, truth })),
+    let mut findings = Findings::default();
+    let examine = if whole { stills::glance } else { stills::examine };
+    match examine(examiner, &frame, &mut findings) {
+        Ok(_) => Ok(Ok(PictureResult { found: findings.detections, truth })),
         Err(ModelError::Pixels(error)) => Ok(Err(error.to_string())),
         Err(error) => Err(error.into()),
     }

@@ -9,6 +9,7 @@ pub(crate) mod discovery;
 pub(crate) mod doctor;
 pub(crate) mod evaluate;
 pub(crate) mod model;
+pub(crate) mod preview_token;
 pub(crate) mod run;
 #[cfg(feature = "simulate")]
 pub(crate) mod simulate;

@@ -15,6 +15,7 @@ use expressiond::panics::log_panics;
 use expressiond::pipeline::daemon::{Ending, daemon};
 use expressiond::pipeline::plan::Plan;
 use expressiond::pipeline::signals::Signals;
+use expressiond::setup::SettingsFiles;
 use tokio::runtime::Runtime;
 
 /// Watch the camera and publish expression events until stopped.
@@ -66,6 +67,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// Runs the daemon until it ends.
 fn work(args: &Args, config: Config, mut signals: Signals, runtime: &Runtime) -> Result<Ending> {
     let files = args.config.sources();
+    let setup = Arc::new(SettingsFiles::new(files.clone()));
     let rehearse = Arc::new(move || {
         let (config, _) = config::load(&files)?;
         Plan::make(config).map(drop)
@@ -83,14 +85,14 @@ fn work(args: &Args, config: Config, mut signals: Signals, runtime: &Runtime) ->
             }
         };
         introduce(&plan);
-        daemon(plan, args.annotate.clone(), rehearse, signals).await
+        daemon(plan, args.annotate.clone(), rehearse, setup, signals).await
     })
 }
 
 /// Which model runs, and why no newer one.
 fn introduce(plan: &Plan) {
-    let info = plan.detector.info();
-    for refused in plan.detector.refused() {
+    let info = plan.networks.info();
+    for refused in plan.networks.refused() {
         log::error!(message_id = Alarm::ModelRefused.id();
             "model refused, {} runs instead: {refused}", info.id);
     }

@@ -24,7 +24,7 @@ use expressiond::simulate::broker::FleetBroker;
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
     /// Devices, each with its own connection
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=20_000))]
     devices: u16,
     /// Seconds to measure, before the broker goes away and again after it came back
     #[arg(long, default_value_t = 30.0, value_parser = seconds)]
@@ -35,14 +35,17 @@ pub(crate) struct Args {
     /// Seconds between two visits to a device on average; each makes five events
     #[arg(long, default_value_t = 20.0, value_parser = seconds)]
     every: f64,
+    /// Let devices that lost the broker come back in step, to see what chance is good for
+    #[arg(long)]
+    no_jitter: bool,
     /// Keep outboxes below this folder (default: in memory)
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
     /// The mosquitto to start (default: the one in PATH or /usr/sbin)
     #[arg(long, value_name = "PROGRAM", conflicts_with = "url")]
     mosquitto: Option<PathBuf>,
-    /// A broker that runs already on this machine; it stays, and so do retained topics
-    /// below simulation/
+    /// A broker that runs already on this machine, or its addresses, separated by commas; it
+    /// stays, and so do retained topics below simulation/
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// Its process id, to measure it
@@ -70,6 +73,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         devices: args.devices.into(),
         steady: Duration::from_secs_f64(args.seconds),
         outage: outage.then(|| Duration::from_secs_f64(args.outage)),
+        jitter: !args.no_jitter,
         every: Duration::from_secs_f64(args.every),
         state_dir: args.state_dir.clone(),
     };

@@ -4,6 +4,7 @@
 //! collected. `config/expressiond.toml` and `docs/ref/config.md` are tested against
 //! this.
 
+pub mod digest;
 pub mod keys;
 pub mod layers;
 mod typed;
@@ -14,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
 use crate::{
-    annotate, attention, detector, home_assistant, identity, logging, mqtt, source, tracks, zones,
+    annotate, attention, detector, home_assistant, identity, logging, mqtt, preview, source,
+    tracks, zones,
 };
 use layers::Layers;
 
@@ -29,6 +31,8 @@ pub struct Config {
     pub device: identity::Settings,
     /// Section `[camera]`.
     pub camera: source::Settings,
+    /// Section `[attention]`.
+    pub attention: attention::reach::Settings,
     /// Section `[pace]`.
     pub pace: attention::pace::Settings,
     /// Section `[model]`.
@@ -43,6 +47,8 @@ pub struct Config {
     pub home_assistant: home_assistant::Settings,
     /// Section `[snapshots]`.
     pub snapshots: annotate::snapshot::Settings,
+    /// Section `[preview]`.
+    pub preview: preview::Settings,
     /// Section `[log]`.
     pub log: logging::Settings,
     /// Sections `[[zone]]`. Not written where there is none: `zone = []` would leave no
@@ -64,6 +70,16 @@ pub struct Sources {
 }
 
 impl Config {
+    /// The sections that the page changes.
+    pub fn tunable(&self) -> preview::tunable::Tunable {
+        preview::tunable::Tunable {
+            camera: self.camera.clone(),
+            pace: self.pace.clone(),
+            tracking: self.tracking.clone(),
+            expression: self.expression.clone(),
+        }
+    }
+
     /// The key of an impossible value, in full, and what it must be.
     pub fn check(&self) -> std::result::Result<(), (String, String)> {
         let sections = [
@@ -75,6 +91,7 @@ impl Config {
             ("expression", self.expression.check()),
             ("mqtt", self.mqtt.check()),
             ("home_assistant", self.home_assistant.check()),
+            ("preview", self.preview.check()),
         ];
         for (section, result) in sections {
             result.map_err(|(key, why)| {

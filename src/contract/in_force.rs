@@ -65,6 +65,12 @@ impl InForce {
         self.zones.get(zone).is_some_and(|given| given.value)
     }
 
+    /// Whether no picture may leave the device in any way: its owner has closed the
+    /// camera, or holds back the pictures that the settings file lets out.
+    pub fn is_private(&self) -> bool {
+        self.paused.value || (!self.snapshots.value && self.snapshots.from == Author::Command)
+    }
+
     /// The numbers alone.
     pub fn tuning(&self) -> Tuning {
         Tuning { threshold: self.threshold.value, max_fps: self.max_fps.value }

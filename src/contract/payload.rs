@@ -200,14 +200,30 @@ pub struct DeviceStatus {
     pub frame_age_ms: Option<f32>,
     /// Whether nothing has happened for a while, so that frames are only glanced at.
     pub idle: bool,
+    /// How far the camera sees; none before the first picture.
+    pub reach: Option<Reach>,
     /// Whether longer exposures are asked for because it is dark.
     pub low_light: bool,
     /// Temperature of the processor in °C; none where the board does not tell.
     pub temperature_c: Option<f32>,
+    /// How many watch the live picture on the device's page; 0 where that is off.
+    pub viewers: usize,
     /// What happened to frames since the start.
     pub frames: Counts,
     /// Numbers of the connection and the outbox.
     pub mqtt: Stats,
+}
+
+/// How far a camera sees.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Reach {
+    /// `attention.farthest_face` in metres.
+    pub wanted_m: f32,
+    /// How far away the smallest face is that can be told, in metres, with a camera of the
+    /// usual angle of 70 degrees. Less than `wanted_m` where the picture has too few pixels.
+    pub sees_m: f32,
+    /// Height of such a face, in pixels.
+    pub face_px: f32,
 }
 
 /// RFC 3339 in UTC with milliseconds, as every payload writes time.

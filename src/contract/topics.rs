@@ -44,6 +44,11 @@ impl Topics {
         self.of_device("status")
     }
 
+    /// Which program, model and settings the device has.
+    pub fn inventory(&self) -> String {
+        self.of_device("inventory")
+    }
+
     /// Where the device is told what to do.
     pub fn command(&self) -> String {
         self.of_device("command")
@@ -101,6 +106,7 @@ impl Topics {
         vec![
             (self.availability(), Class::Availability),
             (self.status(), Class::State),
+            (self.inventory(), Class::State),
             (self.camera_availability(camera), Class::Availability),
             (self.state(camera), Class::State),
             (self.event(camera), Class::Event),

@@ -70,6 +70,12 @@ impl Changes {
         self.keep();
     }
 
+    /// The settings file says something else now, or will: whoever tries settings on the
+    /// page sees them at once, unless a group or a command has said otherwise.
+    pub(crate) fn settle(&mut self, tuning: Tuning) {
+        self.settled.tuning = tuning;
+    }
+
     /// `snapshots` as the settings file says, or (false) none.
     pub(crate) fn set(
         &mut self,

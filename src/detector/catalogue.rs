@@ -42,6 +42,19 @@ pub(super) fn entries(settings: &Settings) -> Vec<ModelFile> {
     entries
 }
 
+/// The models called `name` in just that version: beside the file that `model.path` names,
+/// else where the model itself was looked for.
+pub(super) fn companions(settings: &Settings, name: &str, version: &str) -> Vec<ModelFile> {
+    let Ok(version) = Version::parse(version) else { return Vec::new() };
+    let all = if settings.path.as_os_str().is_empty() {
+        entries(&Settings { name: name.to_owned(), ..settings.clone() })
+    } else {
+        let beside = settings.path.with_file_name(format!("{name}.tflite"));
+        at(beside).into_iter().collect()
+    };
+    all.into_iter().filter(|entry| entry.version.as_ref() == Some(&version)).collect()
+}
+
 /// Where models that come with the program stand: the working directory's `models`,
 /// beside the program, or where packages put it.
 pub(super) fn folders() -> [PathBuf; 3] {
@@ -52,7 +65,14 @@ pub(super) fn folders() -> [PathBuf; 3] {
 
 fn own(name: &str) -> Option<ModelFile> {
     let files = folders().map(|folder| folder.join(format!("{name}.tflite")));
-    let path = files.into_iter().find(|file| file.exists())?;
+    files.into_iter().find_map(at)
+}
+
+/// The model in a file, if it is there.
+fn at(path: PathBuf) -> Option<ModelFile> {
+    if !path.exists() {
+        return None;
+    }
     let text = std::fs::read_to_string(SideCar::path_of(&path)).ok();
     let card = text.and_then(|text| SideCar::parse(&text).ok());
     let version = card.and_then(|card| Version::parse(&card.version).ok());

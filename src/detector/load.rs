@@ -49,6 +49,28 @@ pub(super) fn load(settings: &Settings) -> Result<Detector, ModelError> {
     Err(ModelError::All(refused))
 }
 
+/// The first of `settings.close` that is there in the version of `main`, with its classes.
+/// Those that fail a check are added to `refused`.
+pub(super) fn companion(
+    settings: &Settings,
+    main: &ModelInfo,
+    refused: &mut Vec<String>,
+) -> Option<Detector> {
+    for name in settings.close.iter().filter(|name| **name != main.name) {
+        for entry in catalogue::companions(settings, name, &main.version) {
+            match open(settings, &entry) {
+                Ok(close) if close.info.classes == main.classes => return Some(close),
+                Ok(close) => {
+                    let path = close.info.path.display();
+                    refused.push(format!("{path}: its classes are not those of {}", main.id));
+                }
+                Err(reason) => refused.push(reason.to_string()),
+            }
+        }
+    }
+    None
+}
+
 fn open(settings: &Settings, entry: &ModelFile) -> Result<Detector, ModelError> {
     admit(settings, entry).map_err(|reason| {
         // a side-car's error names its own path

@@ -12,6 +12,7 @@ mod flat_head;
 mod layout;
 mod load;
 pub mod metadata;
+pub mod networks;
 pub mod nms;
 pub mod raw_head;
 pub mod sample;
@@ -28,6 +29,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::geometry::{Rect, Size};
+use crate::pixels::decode::Decoded;
 use crate::pixels::frame::Frame;
 use crate::pixels::letterbox::Letterbox;
 use crate::pixels::preprocess::Preprocessor;
@@ -196,6 +198,17 @@ impl Detector {
         let letterbox = self.preprocessor.prepare(frame, &mut self.input)?;
         let decode = self.preprocessor.decoding();
         Ok(Prepared { letterbox, decode, fit: start.elapsed().saturating_sub(decode) })
+    }
+
+    /// Letterboxes a region of a picture that was decoded once for several looks.
+    pub(crate) fn prepare_decoded(
+        &mut self,
+        decoded: &Decoded<'_>,
+        letterbox: Letterbox,
+    ) -> Prepared {
+        let start = Instant::now();
+        self.preprocessor.fill(decoded, &letterbox, &mut self.input);
+        Prepared { letterbox, decode: Duration::ZERO, fit: start.elapsed() }
     }
 
     /// The prepared picture's brightness, cell by cell.

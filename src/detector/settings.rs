@@ -17,6 +17,10 @@ pub struct Settings {
     /// check, among those that came with the program and in `packages`. Default
     /// `expression-yolo12n`.
     pub name: String,
+    /// Smaller networks of the same weights for faces that are looked at closely, the best
+    /// one first: the first is taken that is there in the model's version. None: the model
+    /// does that, too. Default `expression-yolo12n-close`, `expression-yolo12n-lite`.
+    pub close: Vec<String>,
     /// Folder in which model packages put theirs. Default
     /// `/usr/share/expressiond/models.d`.
     pub packages: PathBuf,
@@ -36,6 +40,7 @@ impl Default for Settings {
         Self {
             path: PathBuf::new(),
             name: "expression-yolo12n".to_owned(),
+            close: ["expression-yolo12n-close", "expression-yolo12n-lite"].map(Into::into).into(),
             packages: "/usr/share/expressiond/models.d".into(),
             keys: "/etc/expressiond/model-keys.d".into(),
             threads: 1,
@@ -49,6 +54,9 @@ impl Settings {
     pub fn check(&self) -> Result<(), (&'static str, String)> {
         if !plain(&self.name) {
             return Err(("name", format!("is {:?}, it must be {PLAIN}", self.name)));
+        }
+        if let Some(name) = self.close.iter().find(|name| !plain(name)) {
+            return Err(("close", format!("has {name:?}, each must be {PLAIN}")));
         }
         if !(1..=64).contains(&self.threads) {
             return Err(("threads", format!("is {}, it must be from 1 to 64", self.threads)));

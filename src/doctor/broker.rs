@@ -5,13 +5,13 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use super::finding::{Check, Finding};
+use super::finding::{Check, Finding, Verdict};
 use crate::config::Config;
 use crate::contract::payload::{OFFLINE, STATUS_STALE};
 use crate::error::Kind;
 use crate::home_assistant::About;
 use crate::mqtt::access::Access;
-use crate::mqtt::client::probe::{self, Step, Stopped, Visited, Visitor, reach, visit};
+use crate::mqtt::client::probe::{self, Reached, Step, Stopped, Visited, Visitor, reach, visit};
 use crate::mqtt::credentials::Credentials;
 use crate::mqtt::url::BrokerUrl;
 use crate::name::{DOCTOR, Name};
@@ -26,22 +26,70 @@ pub(super) struct Examined {
     pub status: Option<Value>,
 }
 
-/// Findings for each of [`STEPS`]. Without `credentials` the broker is only reached.
+/// Findings for each of [`STEPS`]. Without `credentials` the broker is only reached. Of
+/// several addresses each is examined; it is a problem where none can be used.
 pub(super) async fn broker(
     config: &Config,
     credentials: Option<&Credentials>,
     about: &About,
 ) -> Examined {
-    let without = |findings| Examined { findings, status: None };
     // Checked with the settings.
-    let Ok(Some(url)) = config.mqtt.broker() else {
-        return without(inside());
+    let brokers = config.mqtt.url.brokers().unwrap_or_default();
+    let mut all = Vec::with_capacity(brokers.len());
+    // One after the other: they may be nodes of one cluster, to which two visitors with the
+    // same client id are one.
+    for url in brokers {
+        let examined = address(config, credentials, about, &url).await;
+        all.push((url, examined));
+    }
+    together(all)
+}
+
+/// The first that works, or else the first; what the others lack stands in the line of
+/// the broker, since each check is told once.
+fn together(mut all: Vec<(BrokerUrl, Examined)>) -> Examined {
+    let problem = |examined: &Examined| {
+        let mut findings = examined.findings.iter();
+        findings.find(|finding| finding.verdict == Verdict::Problem).cloned()
     };
-    let address = match reach(&url).await {
-        Ok(address) => address,
-        Err(stopped) => return without(unreachable(&url, &stopped)),
+    if all.is_empty() {
+        return Examined { findings: inside(), status: None };
+    }
+    let best = all.iter().position(|(_, examined)| problem(examined).is_none());
+    let (_, mut examined) = all.remove(best.unwrap_or(0));
+    // It is the first in every list (`STEPS`).
+    let mut broker = examined.findings.remove(0);
+    for (url, other) in all {
+        match problem(&other) {
+            None => broker.message += &format!("; {url} could be used as well"),
+            Some(problem) => {
+                let message = format!("{}; {url} could not: {}", broker.message, problem.message);
+                broker = match broker.verdict {
+                    Verdict::Problem => Finding { message, ..broker },
+                    _ => {
+                        Finding::warning(Check::Broker, message, problem.remedy.unwrap_or_default())
+                    }
+                };
+            }
+        }
+    }
+    examined.findings.insert(0, broker);
+    examined
+}
+
+/// One address, step by step.
+async fn address(
+    config: &Config,
+    credentials: Option<&Credentials>,
+    about: &About,
+    url: &BrokerUrl,
+) -> Examined {
+    let without = |findings| Examined { findings, status: None };
+    let hosts = match reach(url).await {
+        Ok(hosts) => hosts,
+        Err(stopped) => return without(unreachable(url, &stopped)),
     };
-    let mut findings = vec![Finding::ok(Check::Broker, format!("{url} answers ({address})"))];
+    let mut findings = vec![Finding::ok(Check::Broker, answers(url, &hosts))];
     let Some(credentials) = credentials else {
         return without(with_the_rest(findings, "the files with secrets come first"));
     };
@@ -51,21 +99,34 @@ pub(super) async fn broker(
             let remedy = "mend the file that is named; docs/guide/secure.md";
             let check = if url.tls { Check::Tls } else { Check::Login };
             if check == Check::Login {
-                findings.push(no_tls(&config.mqtt.username, &url));
+                findings.push(no_tls(&config.mqtt.username, url));
             }
             findings.push(Finding::problem(check, Kind::Config, error.to_string(), remedy));
             return without(with_the_rest(findings, "without these files there is no login"));
         }
     };
-    match visit(&config.mqtt, &url, &access, visitor(about)).await {
+    match visit(&config.mqtt, url, &access, visitor(about)).await {
         Ok(visited) => {
-            findings.push(encrypted(&config.mqtt.username, &url));
+            findings.push(encrypted(&config.mqtt.username, url));
             findings.push(Finding::ok(Check::Login, format!("accepted as {}", user(config))));
             findings.push(topics(&visited, about));
             findings.push(home_assistant(&visited, about));
             Examined { findings, status: kept_status(&visited, about) }
         }
-        Err(stopped) => without(turned_away(findings, config, about, &url, &stopped)),
+        Err(stopped) => without(turned_away(findings, config, about, url, &stopped)),
+    }
+}
+
+/// Which of the hosts behind the name are there. That one of several is not is no fault:
+/// many names have an IPv6 address at which nobody listens.
+fn answers(url: &BrokerUrl, hosts: &[Reached]) -> String {
+    let listed = |answering: bool| {
+        let hosts = hosts.iter().filter(|(_, stopped)| stopped.is_none() == answering);
+        hosts.map(|(address, _)| address.to_string()).collect::<Vec<_>>().join(", ")
+    };
+    match listed(false).as_str() {
+        "" => format!("{url} answers ({})", listed(true)),
+        silent => format!("{url} answers ({}; not {silent})", listed(true)),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::finding::{Check, Finding};
 use super::running::Running;
-use crate::attention::{Attention, Sight};
+use crate::attention::{Attention, Findings, Sight};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::contract::in_force::{Author, InForce};
@@ -15,6 +15,7 @@ use crate::contract::payload::ReasonCode;
 use crate::control::in_force::Settled;
 use crate::control::overrides::Overrides;
 use crate::detector::Detector;
+use crate::detector::networks::Networks;
 use crate::error::Kind;
 use crate::name::Name;
 use crate::pipeline::status_line::{CameraWords, StatusLine};
@@ -57,8 +58,14 @@ pub(super) fn camera(
         return Finding::skipped(Check::Camera, "without a model there is no size to ask it for");
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    match source::open(&config.camera, detector.info().input, Arc::clone(&clock)) {
-        Ok(mut source) => look(source.as_mut(), Attention::new(detector, None), clock.as_ref()),
+    let distance = config.attention.farthest_face;
+    let attention = match Attention::new(Networks::of(detector), distance, None) {
+        Ok(attention) => attention,
+        Err(error) => return lost(&config.camera.source, &SourceError::Lost(error.to_string())),
+    };
+    let needed = distance.needed(config.camera.orientation());
+    match source::open(&config.camera, needed, Arc::clone(&clock)) {
+        Ok(mut source) => look(source.as_mut(), attention, clock.as_ref()),
         Err(error) => lost(&config.camera.source, &error),
     }
 }
@@ -156,14 +163,20 @@ fn holder(device: &Path) -> Option<String> {
 /// Reads some frames and tells what is in the last good one.
 fn look(source: &mut dyn FrameSource, mut attention: Attention, clock: &dyn Clock) -> Finding {
     let words = source.describe();
-    let (mut frame, mut faces) = (Frame::empty(clock.now()), Vec::new());
+    let (mut frame, mut findings) = (Frame::empty(clock.now()), Findings::default());
     let (begun, mut seen, mut bad) = (Instant::now(), None, 0);
+    // Each frame is looked at in other parts: the most faces of one of them count.
+    let mut count = 0;
     let mut cause = String::new();
     while begun.elapsed() < if seen.is_some() { LOOK } else { FIRST } {
         let at = clock.now().monotonic;
         match source.next_frame(&mut frame, Duration::from_secs(2)) {
-            Ok(()) => match attention.see(&frame, at, false, false, &mut faces) {
-                Ok(sight) => seen = Some(sight),
+            Ok(()) => match attention.see(&frame, at, &[], 1.0, &mut findings) {
+                Ok(sight @ Sight::Looked(..)) => {
+                    count = count.max(findings.detections.len());
+                    seen = Some(sight);
+                }
+                Ok(Sight::Passed | Sight::Glanced(_)) => {}
                 Err(reason) => (bad, cause) = (bad + 1, reason.to_string()),
             },
             Err(SourceError::BadFrame(reason)) => (bad, cause) = (bad + 1, reason),
@@ -186,7 +199,7 @@ fn look(source: &mut dyn FrameSource, mut attention: Attention, clock: &dyn Cloc
             Finding::warning(Check::Camera, message, LIGHT).because(ReasonCode::Dark)
         }
         Some(Sight::Looked(_, inference)) => {
-            let (count, time) = (faces.len(), inference.as_secs_f32() * 1e3);
+            let time = inference.as_secs_f32() * 1e3;
             let message = format!("{words}; faces in the picture: {count}; inference {time:.0} ms");
             let finding = Finding::ok(Check::Camera, message);
             if count == 0 { finding.because(ReasonCode::NoFace) } else { finding }

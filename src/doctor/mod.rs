@@ -21,9 +21,11 @@ use crate::config::{Config, DEFAULT_FILE, Sources};
 use crate::contract::payload::{ReasonCode, rfc3339};
 use crate::detector::Detector;
 use crate::error::{Error, Kind, Result};
+use crate::home_assistant::About;
 use crate::mqtt::credentials::Credentials;
 use crate::pipeline::plan::{Identity, about, grouping};
 use crate::zones::{Kind as ZoneKind, Zones};
+use broker::Examined;
 use finding::{Check, Diagnosis, Finding, Verdict};
 use installed::Unit;
 use running::Running;
@@ -52,6 +54,33 @@ pub fn examine(sources: &Sources, mut tell: impl FnMut(&Finding)) -> Result<Diag
     };
     let Examination { findings, .. } = examination;
     Ok(Diagnosis::new(rfc3339(SystemTime::now()), device, findings))
+}
+
+/// The broker alone, as these settings reach it.
+///
+/// # Errors
+///
+/// Names that cannot be part of a topic; a fault of this program.
+pub fn try_broker(config: &Config) -> Result<Vec<Finding>> {
+    let state_dir = config.device.state_dir(|name| std::env::var_os(name));
+    let Identity { topics, camera } = Identity::of(config, state_dir.as_deref())?;
+    let about = about(config, topics, &camera, Vec::new());
+    Ok(ask_broker(config, Some(&Credentials::of_the_environment()), &about)?.findings)
+}
+
+fn ask_broker(
+    config: &Config,
+    credentials: Option<&Credentials>,
+    about: &About,
+) -> Result<Examined> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::caused(Kind::Internal, "cannot start the runtime", error))?;
+    let examined = runtime.block_on(broker::broker(config, credentials, about));
+    // Dropped, it would wait for a name server that does not answer.
+    runtime.shutdown_background();
+    Ok(examined)
 }
 
 struct Examination<'a> {
@@ -87,17 +116,7 @@ impl Examination<'_> {
         let (device, status) = match Identity::of(&config, state_dir.as_deref()) {
             Ok(Identity { topics, camera }) => {
                 let about = about(&config, topics, &camera, classes.unwrap_or_default());
-                let runtime =
-                    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(
-                        |error| Error::caused(Kind::Internal, "cannot start the runtime", error),
-                    )?;
-                let examined = runtime.block_on(broker::broker(
-                    &config,
-                    readable.then_some(&credentials),
-                    &about,
-                ));
-                // Dropped, it would wait for a name server that does not answer.
-                runtime.shutdown_background();
+                let examined = ask_broker(&config, readable.then_some(&credentials), &about)?;
                 examined.findings.into_iter().for_each(|finding| self.add(finding));
                 (Some(about.topics.device().to_string()), examined.status)
             }

@@ -39,6 +39,9 @@ impl About {
             components.push(("snapshots", self.snapshots_switch(&status)));
             components.push(("take_snapshot", self.snapshot_button(&status)));
         }
+        if self.page.is_some() {
+            components.push(("watched", watched(&status)));
+        }
         components.into_iter().map(|(key, value)| self.identified(key, value)).collect()
     }
 
@@ -113,6 +116,15 @@ fn diagnostic(status: &str, name: &str, template: &str, more: Value) -> Value {
         "ent_cat": "diagnostic", "exp_aft": EXPIRES_AFTER_S,
     });
     merge(base, more)
+}
+
+/// Whether somebody watches the live picture on the device's page.
+fn watched(status: &str) -> Value {
+    json!({
+        "p": "binary_sensor", "name": "Watched", "ic": "mdi:eye-outline", "stat_t": status,
+        "val_tpl": "{{ 'ON' if value_json.viewers > 0 else 'OFF' }}",
+        "ent_cat": "diagnostic", "exp_aft": EXPIRES_AFTER_S,
+    })
 }
 
 /// Why nothing happens: the most important reason, all of them as attributes.

@@ -90,6 +90,26 @@ pub struct About {
     pub snapshots: bool,
     /// Its zones (`[[zone]]`).
     pub zones: Vec<zones::Settings>,
+    /// The device's page; none while it is off.
+    pub page: Option<Page>,
+    /// The board that it runs on.
+    pub hardware: Hardware,
+}
+
+/// The device's page, as Home Assistant is told of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Where it is; none where only the device itself reaches it.
+    pub url: Option<String>,
+}
+
+/// What is known of the board.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hardware {
+    /// Such as `Raspberry Pi 4 Model B Rev 1.4`; none where it does not tell.
+    pub model: Option<String>,
+    /// Its serial number; none where it does not tell.
+    pub serial: Option<String>,
 }
 
 impl About {
@@ -167,6 +187,16 @@ impl About {
         if !self.settings.suggested_area.is_empty() {
             device["sa"] = json!(self.settings.suggested_area);
         }
+        let more = [
+            ("hw", self.hardware.model.as_ref()),
+            ("sn", self.hardware.serial.as_ref()),
+            ("cu", self.page.as_ref().and_then(|page| page.url.as_ref())),
+        ];
+        for (key, value) in more {
+            if let Some(value) = value {
+                device[key] = json!(value);
+            }
+        }
         device
     }
 
@@ -228,6 +258,8 @@ mod tests {
             classes: vec!["happy".into(), "not_happy".into()],
             snapshots: false,
             zones: Vec::new(),
+            page: None,
+            hardware: Hardware::default(),
         }
     }
 
@@ -289,6 +321,19 @@ mod tests {
         let payload = about.payload(None);
         assert!(payload["cmps"].get("front_happy").is_none());
         assert_eq!(payload["cmps"]["front_expression"]["ops"], json!(["surprise", "none"]));
+    }
+
+    #[test]
+    fn the_page_is_linked_and_whether_somebody_watches_is_shown() {
+        let mut about = about(&["front"]);
+        assert!(about.payload(None)["dev"].get("cu").is_none());
+        assert!(about.payload(None)["cmps"].get("watched").is_none());
+        about.page = Some(Page { url: Some("http://door.lan:8080/".into()) });
+        about.hardware = Hardware { model: Some("Pi".into()), serial: Some("42".into()) };
+        let payload = about.payload(None);
+        assert_eq!(payload["dev"]["cu"], "http://door.lan:8080/");
+        assert_eq!((&payload["dev"]["hw"], &payload["dev"]["sn"]), (&json!("Pi"), &json!("42")));
+        assert_eq!(payload["cmps"]["watched"]["p"], "binary_sensor");
     }
 
     #[test]

@@ -12,8 +12,8 @@ use super::url::BrokerUrl;
 
 #[derive(Clone)]
 pub(crate) struct Access {
-    /// `None`: the broker inside.
-    pub(super) broker: Option<BrokerUrl>,
+    /// Any will do; none: the broker inside.
+    pub(super) brokers: Vec<BrokerUrl>,
     pub(super) password: Option<String>,
     pub(super) tls: Option<Arc<ClientConfig>>,
 }
@@ -21,15 +21,13 @@ pub(crate) struct Access {
 impl Access {
     /// Reads the password, keys and certificates that the settings name.
     pub(crate) fn read(settings: &Settings, credentials: &Credentials) -> Result<Self, StartError> {
-        let broker = settings.broker()?;
-        if broker.is_none() && !cfg!(feature = "embedded-broker") {
+        let brokers = settings.url.brokers()?;
+        if brokers.is_empty() && !cfg!(feature = "embedded-broker") {
             return Err(StartError::NoBroker);
         }
         let password = credentials.secret("mqtt.password_file", &settings.password_file)?;
-        let tls = match &broker {
-            Some(broker) if broker.tls => Some(tls::client_config(&settings.tls, credentials)?),
-            _ => None,
-        };
-        Ok(Self { broker, password, tls })
+        let tls = brokers.iter().any(|broker| broker.tls);
+        let tls = tls.then(|| tls::client_config(&settings.tls, credentials)).transpose()?;
+        Ok(Self { brokers, password, tls })
     }
 }

@@ -69,7 +69,7 @@ impl EmbeddedBroker {
 
     /// Where it listens.
     pub fn url(&self) -> BrokerUrl {
-        BrokerUrl { host: Ipv4Addr::LOCALHOST.to_string(), port: self.port, tls: false }
+        BrokerUrl::on_loopback(self.port)
     }
 }
 

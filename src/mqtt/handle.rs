@@ -14,6 +14,7 @@ use super::credentials::Credentials;
 use super::embedded::EmbeddedBroker;
 use super::error::StartError;
 use super::message::{Class, Labels, MessageError, Received, Subscriptions};
+#[cfg(feature = "embedded-broker")]
 use super::protocol::Version;
 use super::queue::Queue;
 use super::settings::Settings;
@@ -42,6 +43,8 @@ pub(crate) struct Parameters {
     /// What to hear, on every connection.
     pub subscriptions: Subscriptions,
     pub clock: Arc<dyn Clock>,
+    /// From 0 to 1, by chance.
+    pub jitter: fn() -> f64,
 }
 
 /// Hands messages over without ever waiting. Clones share one connection.
@@ -49,7 +52,7 @@ pub(crate) struct Parameters {
 pub(crate) struct Handle {
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
-    broker: BrokerUrl,
+    brokers: Arc<[BrokerUrl]>,
     stop: Arc<watch::Sender<bool>>,
     done: watch::Receiver<bool>,
     #[cfg(feature = "embedded-broker")]
@@ -65,24 +68,25 @@ impl Handle {
     ) -> Result<(Self, mpsc::Receiver<Received>), StartError> {
         let Parameters { settings, labels, last_will, state_dir, credentials, .. } = parameters;
         let (subscriptions, clock) = (parameters.subscriptions, parameters.clock);
-        let Access { broker, password, tls } = Access::read(&settings, &credentials)?;
-        #[cfg(feature = "embedded-broker")]
-        let (broker, version, embedded) = match broker {
-            Some(url) => (url, settings.version, None),
-            None => {
-                let broker = EmbeddedBroker::start(settings.embedded_port)?;
-                // It would hang up on MQTT 5: do not try.
-                (broker.url(), Version::V311, Some(Arc::new(broker)))
-            }
-        };
+        let access = Access::read(&settings, &credentials)?;
         #[cfg(not(feature = "embedded-broker"))]
-        let (broker, version): (_, Version) =
-            (broker.ok_or(StartError::NoBroker)?, settings.version);
-        if !broker.tls && password.is_some() && !broker.is_loopback() {
+        let version = settings.version;
+        #[cfg(feature = "embedded-broker")]
+        let (access, version, embedded) = if access.brokers.is_empty() {
+            let broker = EmbeddedBroker::start(settings.embedded_port)?;
+            let access = Access { brokers: vec![broker.url()], ..access };
+            // It would hang up on MQTT 5: do not try.
+            (access, Version::V311, Some(Arc::new(broker)))
+        } else {
+            (access, settings.version, None)
+        };
+        let brokers = access.brokers.clone();
+        if access.password.is_some()
+            && let Some(broker) = brokers.iter().find(|to| !to.tls && !to.is_loopback())
+        {
             log::warn!(broker:%; "the password goes over the network in plain text: use mqtts://");
         }
-        let access = Access { broker: Some(broker.clone()), password, tls };
-        let options = ConnectOptions::new(&settings, broker.clone(), version, labels, access);
+        let options = ConnectOptions::new(&settings, version, labels, access);
         let outbox = match &state_dir {
             Some(folder) => Outbox::open(settings.outbox.clone(), folder)?,
             None => Outbox::new(settings.outbox.clone()),
@@ -96,9 +100,11 @@ impl Handle {
             received: received_in,
             stop: stopping,
             clock: Arc::clone(&clock),
+            jitter: parameters.jitter,
             too_large: None,
         };
-        let client = Client::new(context, options.with_last_will(last_will), subscriptions);
+        let client =
+            Client::new(context, options.with_last_will(last_will), brokers.clone(), subscriptions);
         // An outbox in memory has nothing to store.
         let storing = state_dir
             .map(|_| Storing::start(Arc::clone(&shared), Arc::clone(&clock)))
@@ -120,7 +126,7 @@ impl Handle {
         let handle = Self {
             shared,
             clock,
-            broker,
+            brokers: brokers.into(),
             stop: Arc::new(stop),
             done,
             #[cfg(feature = "embedded-broker")]
@@ -129,9 +135,9 @@ impl Handle {
         Ok((handle, received))
     }
 
-    /// The broker we talk to, to be announced.
-    pub(crate) fn broker(&self) -> &BrokerUrl {
-        &self.broker
+    /// The addresses of the broker we talk to, to be announced.
+    pub(crate) fn brokers(&self) -> &[BrokerUrl] {
+        &self.brokers
     }
 
     /// Queues an event. Events with the same `track` arrive in order.

@@ -23,6 +23,7 @@ pub mod stats;
 mod storing;
 pub mod tls;
 pub(crate) mod url;
+pub mod urls;
 
 pub use error::StartError;
 pub use settings::Settings;

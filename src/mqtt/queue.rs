@@ -2,6 +2,7 @@
 //!
 //! [`Retained`] messages first, only then events from the [`Outbox`].
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::admission;
@@ -113,6 +114,11 @@ impl Queue {
         self.outbox.connected();
     }
 
+    /// The next connection is with this address of `mqtt.url`, and with this host there.
+    pub fn reached(&mut self, broker: String, address: SocketAddr) {
+        (self.stats.broker, self.stats.address) = (Some(broker), Some(address));
+    }
+
     /// The connection is told of discovery from now on.
     pub fn release_discovery(&mut self) {
         self.retained.hold_discovery(false);
@@ -127,6 +133,7 @@ impl Queue {
     pub fn lost(&mut self, reason: Option<String>) {
         self.stats.connected = false;
         self.stats.protocol = None;
+        (self.stats.broker, self.stats.address) = (None, None);
         self.stats.last_error = reason.or(self.stats.last_error.take());
         self.repeat_retained();
         self.snapshot = None;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::message::Qos;
 use super::protocol::Version;
 use super::tls;
-use super::url::{BrokerUrl, UrlError};
+use super::urls::BrokerUrls;
 use crate::name::{Name, NameError};
 use crate::outbox::OutboxSettings;
 use crate::outbox::settings::within;
@@ -14,9 +14,11 @@ use crate::outbox::settings::within;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// The broker, `mqtt://host[:port]` or `mqtts://host[:port]` for TLS. Default: empty, which starts one inside
-    /// this process, on 127.0.0.1 only.
-    pub url: String,
+    /// The broker, `mqtt://host[:port]` or `mqtts://host[:port]` for TLS, or for WebSockets
+    /// `ws://host[:port][/path]` or `wss://...`; or a list of addresses of one broker, of
+    /// which any will do. Default: empty, which starts one inside this process, on
+    /// 127.0.0.1 only.
+    pub url: BrokerUrls,
     /// Version of the protocol: `"auto"`, `"3.1.1"` or `"5"`. Default: `"auto"`, which
     /// takes 5 where the broker does and 3.1.1 otherwise; the broker inside speaks
     /// 3.1.1 only.
@@ -57,7 +59,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            url: String::new(),
+            url: BrokerUrls::default(),
             version: Version::Auto,
             embedded_port: 0,
             base_topic: "expressiond".into(),
@@ -78,13 +80,13 @@ impl Default for Settings {
 impl Settings {
     /// Impossible values: the key and what to do.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
-        let broker = self.broker().map_err(|error| ("mqtt.url", error.to_string()))?;
-        if broker.is_none() && self.version == Version::V5 {
+        let brokers = self.url.brokers().map_err(|error| ("mqtt.url", error.to_string()))?;
+        if brokers.is_empty() && self.version == Version::V5 {
             let remedy =
                 "is \"5\", which the broker inside does not speak: set mqtt.url, or \"auto\"";
             return Err(("mqtt.version", remedy.into()));
         }
-        self.tls.check(broker.is_some_and(|broker| broker.tls))?;
+        self.tls.check(brokers.iter().any(|broker| broker.tls))?;
         self.base_topic
             .split('/')
             .try_for_each(|level| Name::new(level).map(drop))
@@ -106,11 +108,6 @@ impl Settings {
         } else {
             self.client_id.clone()
         }
-    }
-
-    /// The configured broker; `None` means the embedded one.
-    pub fn broker(&self) -> Result<Option<BrokerUrl>, UrlError> {
-        if self.url.is_empty() { Ok(None) } else { self.url.parse().map(Some) }
     }
 }
 

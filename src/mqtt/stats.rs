@@ -1,5 +1,7 @@
 //! What the status tells about the connection.
 
+use std::net::SocketAddr;
+
 use serde::Serialize;
 
 use super::protocol::Protocol;
@@ -12,6 +14,10 @@ pub struct Stats {
     pub connected: bool,
     /// What the connection speaks; none without one.
     pub protocol: Option<Protocol>,
+    /// Which address of `mqtt.url` is connected; none without a connection.
+    pub broker: Option<String>,
+    /// Address and port of the host that answered there; none without a connection.
+    pub address: Option<SocketAddr>,
     /// Connections since the start.
     pub connections: u64,
     /// Why the last connection broke or failed, or why the last message or subscription

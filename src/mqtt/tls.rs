@@ -30,7 +30,7 @@ pub enum MinimumVersion {
     Tls13,
 }
 
-/// Section `[mqtt.tls]`: in force when `mqtt.url` begins with `mqtts://`. File
+/// Section `[mqtt.tls]`: in force when `mqtt.url` begins with `mqtts://` or `wss://`. File
 /// names are looked up in systemd's `$CREDENTIALS_DIRECTORY` first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -44,14 +44,21 @@ pub struct Settings {
     pub key_file: String,
     /// Oldest protocol version, `"1.2"` or `"1.3"`. Default: `"1.2"`.
     pub min_version: MinimumVersion,
+    /// Protocols to offer (ALPN, RFC 7301), as some clouds want at port 443: `["mqtt"]`.
+    /// Each of 1 to 255 bytes. Default: none.
+    pub alpn: Vec<String>,
 }
 
 impl Settings {
     /// Impossible values: the key and what to do.
     pub fn check(&self, tls: bool) -> Result<(), (&'static str, String)> {
         if !tls && *self != Self::default() {
-            let remedy = "has settings, but mqtt.url does not ask for TLS: begin it with mqtts://";
+            let remedy =
+                "has settings, but mqtt.url does not ask for TLS: begin it with mqtts:// or wss://";
             return Err(("mqtt.tls", remedy.into()));
+        }
+        if self.alpn.iter().any(|name| !(1..=255).contains(&name.len())) {
+            return Err(("mqtt.tls.alpn", "must be names of 1 to 255 bytes".into()));
         }
         match (self.cert_file.is_empty(), self.key_file.is_empty()) {
             (true, false) => {
@@ -122,16 +129,24 @@ pub(super) fn client_config(
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Verifier::new(by_authority, named)))
     };
-    if settings.cert_file.is_empty() {
-        return Ok(Arc::new(builder.with_no_client_auth()));
-    }
+    let mut config = if settings.cert_file.is_empty() {
+        builder.with_no_client_auth()
+    } else {
+        let (chain, private) = client_certificate(settings, credentials)?;
+        builder.with_client_auth_cert(chain, private).map_err(TlsError::Client)?
+    };
+    config.alpn_protocols = settings.alpn.iter().map(|name| name.clone().into_bytes()).collect();
+    Ok(Arc::new(config))
+}
+
+/// This device's certificate and its key.
+fn client_certificate(
+    settings: &Settings,
+    credentials: &Credentials,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
     let chain = certificates("mqtt.tls.cert_file", &settings.cert_file, credentials)?;
-    let (key, path) = ("mqtt.tls.key_file", credentials.path(&settings.key_file));
-    let private = read(key, &path).and_then(|text| {
-        PrivateKeyDer::from_pem_slice(without_mark(&text))
-            .map_err(|error| unusable(key, &path, &error))
-    })?;
-    builder.with_client_auth_cert(chain, private).map(Arc::new).map_err(TlsError::Client)
+    let private = private_key("mqtt.tls.key_file", &settings.key_file, credentials)?;
+    Ok((chain, private))
 }
 
 fn system_authorities() -> Result<RootCertStore, TlsError> {
@@ -156,7 +171,19 @@ fn authorities(
     Ok(roots)
 }
 
-fn certificates(
+/// The key in the PEM file that the setting `key` names.
+pub(crate) fn private_key(
+    key: &'static str,
+    name: &str,
+    credentials: &Credentials,
+) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let path = credentials.path(name);
+    let text = read(key, &path)?;
+    PrivateKeyDer::from_pem_slice(without_mark(&text)).map_err(|error| unusable(key, &path, &error))
+}
+
+/// The certificates in the PEM file that the setting `key` names, at least one.
+pub(crate) fn certificates(
     key: &'static str,
     name: &str,
     credentials: &Credentials,
@@ -209,6 +236,21 @@ mod tests {
         let lost = Settings { ca_file: "ca.crt".into(), ..Settings::default() };
         assert_eq!(lost.check(false).expect_err("refused").0, "mqtt.tls");
         assert_eq!(Settings::default().check(false), Ok(()));
+    }
+
+    #[test]
+    fn the_protocols_of_alpn_are_offered() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let offering = Settings { alpn: vec!["mqtt".into()], ..Settings::default() };
+        assert_eq!(offering.check(true), Ok(()));
+        let nameless = Settings { alpn: vec![String::new()], ..offering.clone() };
+        assert_eq!(nameless.check(true).expect_err("refused").0, "mqtt.tls.alpn");
+        let credentials = Credentials { folder: Some(folder.path().to_owned()) };
+        match client_config(&offering, &credentials) {
+            Ok(config) => assert_eq!(config.alpn_protocols, [b"mqtt"]),
+            // A machine that trusts nobody has nothing to offer them with.
+            Err(error) => assert!(matches!(error, TlsError::NoSystemAuthorities), "{error}"),
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The address of a broker: `mqtt://host[:port]` or `mqtts://host[:port]`.
+//! The address of a broker: `mqtt://host[:port]`, or `mqtts://` with TLS, or `ws://` and
+//! `wss://` for MQTT inside WebSockets (MQTT 3.1.1 and 5, section 6).
 //!
 //! Read by hand: the crate `url` brings some twenty others with Unicode's tables for host
 //! names in other scripts, and would still leave user, path and port to be refused here.
@@ -9,10 +10,14 @@ use std::str::FromStr;
 
 /// IANA's port for MQTT.
 pub(crate) const PLAIN_PORT: u16 = 1883;
-/// IANA's port for MQTT over TLS.
-pub(crate) const TLS_PORT: u16 = 8883;
 
-/// Where a broker listens and whether the way there is encrypted.
+/// Addresses in `mqtt.url` at most: a list is for the nodes of one cluster.
+pub(super) const MOST: usize = 16;
+
+/// Where most brokers expect WebSockets, for an address without a path.
+const USUAL_PATH: &str = "/mqtt";
+
+/// Where a broker listens and how it is spoken to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerUrl {
     /// Name or address; an IPv6 address without brackets.
@@ -21,13 +26,18 @@ pub struct BrokerUrl {
     pub port: u16,
     /// Whether TLS is spoken.
     pub tls: bool,
+    /// Path and query of WebSockets; none: MQTT is spoken at once.
+    pub web_socket: Option<String>,
 }
 
 /// Why an address was refused; reads as the end of "mqtt.url ...".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// It begins with another scheme or none.
-    #[error("must begin with mqtt:// or mqtts:// (TLS), for example mqtt://broker.lan:1883")]
+    #[error(
+        "must begin with mqtt:// or mqtts:// (TLS), or for WebSockets ws:// or wss:// (TLS), \
+         for example mqtt://broker.lan:1883"
+    )]
     Scheme,
     /// It holds a user or password.
     #[error(
@@ -36,7 +46,7 @@ pub enum UrlError {
     )]
     Credentials,
     /// Something follows host and port.
-    #[error("must be a host and an optional port, without a path")]
+    #[error("must be a host and an optional port, without a path (only ws:// and wss:// have one)")]
     Path,
     /// There is no host, or an impossible one.
     #[error("needs a host name or address after ://")]
@@ -44,13 +54,38 @@ pub enum UrlError {
     /// This is no port.
     #[error("has the port '{0}': a number from 1 to 65535 is needed")]
     Port(String),
+    /// The same password would be sent in plain text as soon as TLS does not answer.
+    #[error(
+        "has addresses with TLS and others without: begin all with mqtts:// or wss://, or none"
+    )]
+    Mixed,
+    /// Too many addresses.
+    #[error("has {0} addresses, {MOST} are allowed: one name may have many")]
+    Many(usize),
 }
 
 impl BrokerUrl {
+    /// A broker on this machine, in plain text.
+    #[cfg(any(feature = "embedded-broker", feature = "simulate"))]
+    pub(crate) fn on_loopback(port: u16) -> Self {
+        let host = std::net::Ipv4Addr::LOCALHOST.to_string();
+        Self { host, port, tls: false, web_socket: None }
+    }
+
     /// Whether what is sent never leaves this machine.
     pub fn is_loopback(&self) -> bool {
         self.host == "localhost"
             || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
+    /// Scheme, and the port that IANA gives it.
+    const fn scheme(tls: bool, web_socket: bool) -> (&'static str, u16) {
+        match (tls, web_socket) {
+            (false, false) => ("mqtt", PLAIN_PORT),
+            (true, false) => ("mqtts", 8883),
+            (false, true) => ("ws", 80),
+            (true, true) => ("wss", 443),
+        }
     }
 }
 
@@ -60,31 +95,43 @@ impl FromStr for BrokerUrl {
     fn from_str(text: &str) -> Result<Self, UrlError> {
         let (scheme, rest) = text.trim().split_once("://").ok_or(UrlError::Scheme)?;
         // Schemes are the same in capitals (RFC 3986, 3.1).
-        let tls = match scheme.to_ascii_lowercase().as_str() {
-            "mqtt" => false,
-            "mqtts" => true,
+        let (tls, web_socket) = match scheme.to_ascii_lowercase().as_str() {
+            "mqtt" => (false, false),
+            "mqtts" => (true, false),
+            "ws" => (false, true),
+            "wss" => (true, true),
             _ => return Err(UrlError::Scheme),
         };
-        if rest.contains('@') {
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        if authority.contains('@') || (!web_socket && path.contains('@')) {
             return Err(UrlError::Credentials);
         }
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
-        if rest.contains(['/', '?', '#']) {
-            return Err(UrlError::Path);
-        }
-        let (host, port) = split_port(rest)?;
-        if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        let web_socket = match (web_socket, path) {
+            (false, "" | "/") => None,
+            (true, "") => Some(USUAL_PATH.to_owned()),
+            // What may stand in an address (RFC 3986, 3.3); a fragment never reaches a server.
+            (true, path)
+                if path.starts_with('/')
+                    && path.bytes().all(|b| b.is_ascii_graphic() && b != b'#') =>
+            {
+                Some(path.to_owned())
+            }
+            _ => return Err(UrlError::Path),
+        };
+        let (host, port) = split_port(authority)?;
+        // A comma separates addresses.
+        let odd = |c: char| c.is_whitespace() || c.is_control() || c == ',';
+        if host.is_empty() || host.contains(odd) {
             return Err(UrlError::Host);
         }
         let port = match port {
-            None if tls => TLS_PORT,
-            None => PLAIN_PORT,
+            None => Self::scheme(tls, web_socket.is_some()).1,
             Some(port) => match port.parse() {
                 Ok(0) | Err(_) => return Err(UrlError::Port(port.to_owned())),
                 Ok(number) => number,
             },
         };
-        Ok(Self { host: host.to_owned(), port, tls })
+        Ok(Self { host: host.to_owned(), port, tls, web_socket })
     }
 }
 
@@ -107,11 +154,14 @@ fn split_port(text: &str) -> Result<(&str, Option<&str>), UrlError> {
 
 impl fmt::Display for BrokerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls { "mqtts" } else { "mqtt" };
+        let (scheme, _) = Self::scheme(self.tls, self.web_socket.is_some());
+        let path = self.web_socket.as_deref().unwrap_or_default();
+        // Behind the question mark a cloud's token may stand, which belongs in no log.
+        let path = path.split_once('?').map_or(path, |(path, _)| path);
         if self.host.contains(':') {
-            write!(f, "{scheme}://[{}]:{}", self.host, self.port)
+            write!(f, "{scheme}://[{}]:{}{path}", self.host, self.port)
         } else {
-            write!(f, "{scheme}://{}:{}", self.host, self.port)
+            write!(f, "{scheme}://{}:{}{path}", self.host, self.port)
         }
     }
 }
@@ -122,7 +172,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn url(host: &str, port: u16, tls: bool) -> BrokerUrl {
-        BrokerUrl { host: host.to_owned(), port, tls }
+        BrokerUrl { host: host.to_owned(), port, tls, web_socket: None }
+    }
+
+    fn socket(host: &str, port: u16, tls: bool, path: &str) -> BrokerUrl {
+        BrokerUrl { web_socket: Some(path.to_owned()), ..url(host, port, tls) }
     }
 
     #[test]
@@ -134,6 +188,9 @@ mod tests {
             ("Mqtts://broker.lan:8884 ", url("broker.lan", 8884, true)),
             ("mqtt://10.0.0.2:2883/", url("10.0.0.2", 2883, false)),
             ("mqtts://[fd00::1]:8884", url("fd00::1", 8884, true)),
+            ("ws://broker.lan", socket("broker.lan", 80, false, "/mqtt")),
+            ("WSS://broker.lan/", socket("broker.lan", 443, true, "/")),
+            ("wss://[fd00::1]:8084/ws?a=b", socket("fd00::1", 8084, true, "/ws?a=b")),
         ] {
             assert_eq!(text.parse(), Ok(expected), "{text}");
         }
@@ -146,7 +203,13 @@ mod tests {
             ("http://broker.lan", UrlError::Scheme),
             ("mqtt://me:secret@broker.lan", UrlError::Credentials),
             ("mqtt://broker.lan/path", UrlError::Path),
+            ("mqtt://broker.lan?x", UrlError::Path),
+            ("ws://broker.lan/a b", UrlError::Path),
+            ("ws://broker.lan/a#b", UrlError::Path),
+            ("wss://me:secret@broker.lan/mqtt", UrlError::Credentials),
             ("mqtt://", UrlError::Host),
+            ("ws:///mqtt", UrlError::Host),
+            ("mqtt://a,b", UrlError::Host),
             ("mqtt://fd00::1", UrlError::Host),
             ("mqtt://broker.lan:0", UrlError::Port("0".into())),
             ("mqtt://broker.lan:70000", UrlError::Port("70000".into())),
@@ -164,10 +227,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_token_in_the_query_is_not_printed() {
+        let url: BrokerUrl = "wss://cloud.example/mqtt?token=secret".parse().expect("right");
+        assert_eq!(url.to_string(), "wss://cloud.example:443/mqtt");
+    }
+
     proptest! {
         #[test]
-        fn never_panics_and_reads_back_what_it_prints(text in ".{0,40}") {
-            if let Ok(url) = format!("mqtt://{text}").parse::<BrokerUrl>() {
+        fn never_panics_and_reads_back_what_it_prints(
+            scheme in "mqtts?|wss?",
+            text in ".{0,40}",
+        ) {
+            if let Ok(mut url) = format!("{scheme}://{text}").parse::<BrokerUrl>() {
+                let path = url.web_socket.take();
+                url.web_socket = path.map(|path| path.split('?').next().unwrap_or("").to_owned());
                 prop_assert_eq!(url.to_string().parse(), Ok(url));
             }
         }

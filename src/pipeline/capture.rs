@@ -12,6 +12,7 @@ use super::suspend::SuspendMonitor;
 use crate::backoff::Backoff;
 use crate::name::Name;
 use crate::pixels::frame::Frame;
+use crate::preview::tunable::CameraTuning;
 use crate::source::{FrameSource, SourceError};
 
 /// How long one read may take before the camera counts as lost: twice the slowest rate
@@ -148,6 +149,9 @@ impl Capture {
         let words = source.describe();
         log.opened(&words);
         self.shared.frames.send_modify(FrameHealth::opened);
+        if let Some(live) = &self.shared.live {
+            live.controls.send_replace(source.controls());
+        }
         let open = Open { words: words.clone(), low_light: false };
         self.shared.capture.send_replace(CaptureState::Running(open));
         let steady = self.now() + STEADY;
@@ -168,7 +172,7 @@ impl Capture {
         mut came: impl FnMut(Duration),
     ) -> End {
         let mut suspend = SuspendMonitor::new(self.shared.clock.asleep());
-        let mut low_light = false;
+        let (mut low_light, mut tuning) = (false, None);
         loop {
             if self.shared.stop.is_stopped() {
                 return End::Stopped;
@@ -183,6 +187,7 @@ impl Capture {
                 return End::Lost(SourceError::Lost(format!("the machine slept for {slept} s")));
             }
             self.follow_light(source, &mut low_light);
+            self.follow_page(source, &mut tuning);
             let outcome = source.next_frame(frame, READ_LIMIT);
             let now = self.now();
             match outcome {
@@ -214,6 +219,21 @@ impl Capture {
                 return End::Unreadable(frames.cause().unwrap_or_default().to_owned());
             }
         }
+    }
+
+    /// Takes over what the page tries, once. A source that was opened anew knows nothing
+    /// of it, and is told again.
+    fn follow_page(&self, source: &mut dyn FrameSource, tuning: &mut Option<CameraTuning>) {
+        let Some(live) = &self.shared.live else { return };
+        let wanted = live.camera.borrow().clone();
+        if wanted == *tuning {
+            return;
+        }
+        if let Some(wanted) = &wanted {
+            source.set_orientation(wanted.orientation);
+            live.refused.send_replace(source.set_controls(&wanted.controls).err());
+        }
+        *tuning = wanted;
     }
 
     /// Asks for longer exposures when it has become dark, and takes that back.
@@ -296,7 +316,7 @@ mod tests {
     }
 
     fn shared() -> Arc<Shared> {
-        Shared::new(Arc::new(SystemClock), Orders::default())
+        Shared::new(Arc::new(SystemClock), Orders::default(), None)
     }
 
     /// Waits until `wanted` is so.

@@ -9,10 +9,13 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, timeout};
 
 use super::counters::Counters;
+use super::heartbeat;
+use super::page::Page;
 use super::plan::{Plan, settled};
 use super::shared::Shared;
 use super::signals::Signals;
 use super::state::Orders;
+use super::stock::{Stock, watch_package};
 use super::threads::{Setup, Threads};
 use super::watcher::{Subject, Watcher};
 use crate::alarm::Alarm;
@@ -22,7 +25,13 @@ use crate::control::changes::Changes;
 use crate::control::command::Command;
 use crate::control::inbox::{self, ControlMessages};
 use crate::error::{Error, Kind, Result};
+use crate::mqtt::urls::Listed;
+use crate::preview::SettingsStore;
+use crate::preview::live::Live;
+use crate::preview::tuning::PageOrder;
 use crate::publish::{Publisher, Start};
+use crate::random::jitter;
+use crate::service::watchdog_interval;
 use crate::zones::Zones;
 
 /// What the daemon ended for.
@@ -54,26 +63,37 @@ pub async fn daemon(
     plan: Plan,
     gallery: Option<PathBuf>,
     rehearse: Rehearsal,
+    store: Arc<dyn SettingsStore>,
     signals: Signals,
 ) -> Result<Ending> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (publisher, control) = connect(&plan, &clock)?;
-    let Plan { config, detector, grouping, about, camera, state_dir, .. } = plan;
-    let (broker, device) = (publisher.broker(), publisher.topics().device());
+    let Plan { config, digest, networks, grouping, about, camera, state_dir, page_tls, .. } = plan;
+    let (broker, device) = (Listed(publisher.brokers()), publisher.topics().device());
     log::info!("broker: {broker}; mosquitto_sub -v -t '{}/{device}/#'", config.mqtt.base_topic);
     let groups = about.topics.groups().to_vec();
+    let stock = Stock {
+        model: networks.info().id.clone(),
+        refused_models: networks.refused().to_vec(),
+        settings: digest,
+        refused_settings: None,
+        groups: groups.iter().map(ToString::to_string).collect(),
+        package: None,
+    };
     let changes = Changes::load(settled(&config), groups, state_dir);
     let zones = Zones::new(&config.zone);
-    let shared = Shared::new(clock, first_orders(&changes.in_force(), &zones));
+    let live = config.preview.address().map(|_| Arc::new(Live::new(&config.preview)));
+    let shared = Shared::new(clock, first_orders(&changes.in_force(), &zones), live);
+    let page = Page::start(&config, &about, page_tls, store, &shared)?;
     let subject = Subject {
         camera: camera.clone(),
-        model: detector.info().id.clone(),
-        refused_models: detector.refused().to_vec(),
+        model: networks.info().id.clone(),
+        refused_models: networks.refused().to_vec(),
         hot_c: config.pace.hot_c,
     };
     let setup = Setup {
         config: &config,
-        detector,
+        networks,
         grouping,
         camera: &camera,
         publisher: &publisher,
@@ -83,11 +103,27 @@ pub async fn daemon(
     let state = changes.state();
     let watcher = Watcher::new(publisher.clone(), Arc::clone(&shared), subject, state);
     watcher.service.ready();
+    if let Some(words) = watchdog_interval().and_then(heartbeat::impatience) {
+        log::warn!("{words}");
+    }
     // Loading may have taken most of the watchdog's time after a reload.
     watcher.service.alive();
     let rehearsal = None;
-    let mut program =
-        Program { shared, threads, watcher, control, signals, changes, zones, rehearse, rehearsal };
+    let mut program = Program {
+        shared,
+        threads,
+        watcher,
+        control,
+        page,
+        signals,
+        changes,
+        stock,
+        zones,
+        rehearse,
+        rehearsal,
+    };
+    program.tell_stock();
+    program.enforce();
     let wanted = program.attend().await;
     let ending = program.end(&publisher, wanted).await;
     farewell(&program.shared.counters, &publisher, gallery.as_deref());
@@ -108,8 +144,10 @@ struct Program {
     threads: Threads,
     watcher: Watcher,
     control: ControlMessages,
+    page: Page,
     signals: Signals,
     changes: Changes,
+    stock: Stock,
     zones: Zones,
     rehearse: Rehearsal,
     /// New settings that are being tried.
@@ -121,10 +159,15 @@ impl Program {
     async fn attend(&mut self) -> Result<Ending> {
         let mut look = tokio::time::interval(self.shared.period);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut package = watch_package();
         let mut capturing = true;
         loop {
             tokio::select! {
                 _ = look.tick() => self.look(),
+                Ok(()) = package.changed() => {
+                    self.stock.package = package.borrow_and_update().clone();
+                    self.tell_stock();
+                }
                 ended = self.threads.inference.ended() => return ended.map(|()| Ending::Finished),
                 // A list of pictures is at its end; the last ones are still looked at.
                 ended = self.threads.capture.ended(), if capturing => {
@@ -141,6 +184,7 @@ impl Program {
                          says where",
                     )),
                 },
+                order = self.page.order() => self.follow_page(order),
                 // One that comes meanwhile is kept: the settings may be others again.
                 _ = self.signals.reload.recv(), if self.rehearsal.is_none() => self.try_settings(),
                 outcome = outcome(&mut self.rehearsal) => if self.may_reload(outcome) {
@@ -158,7 +202,7 @@ impl Program {
     /// with. The model's self-test takes seconds on a slow board, on a thread of its own:
     /// meanwhile signals are obeyed and the watchdog is fed.
     fn try_settings(&mut self) {
-        log::info!("SIGHUP: reading the settings again");
+        log::info!("reading the settings again");
         self.watcher.service.reloading();
         let rehearse = Arc::clone(&self.rehearse);
         self.rehearsal = Some(tokio::task::spawn_blocking(move || rehearse()));
@@ -175,7 +219,16 @@ impl Program {
         log::error!(message_id = Alarm::SettingsRefused.id();
             "the new settings are refused, the old ones stay: {refused}");
         self.watcher.service.ready();
+        self.stock.refused_settings = Some(refused.to_string());
+        self.tell_stock();
         false
+    }
+
+    fn tell_stock(&self) {
+        let inventory = self.stock.inventory(self.shared.clock.now().wall);
+        if let Err(refused) = self.watcher.publisher.set_inventory(&inventory) {
+            log::error!("inventory: {refused}");
+        }
     }
 
     fn look(&mut self) {
@@ -200,6 +253,19 @@ impl Program {
         self.look();
     }
 
+    /// Carries out what the page orders.
+    fn follow_page(&mut self, order: PageOrder) {
+        match order {
+            PageOrder::Settle(tuning) => {
+                self.changes.settle(tuning);
+                self.enforce();
+                self.look();
+            }
+            PageOrder::StartAgain if self.rehearsal.is_none() => self.try_settings(),
+            PageOrder::StartAgain => {}
+        }
+    }
+
     /// Takes over what groups have said since the last look: once a second at most,
     /// however often they say it, because each change is a write to the card.
     fn hear_groups(&mut self) {
@@ -218,6 +284,9 @@ impl Program {
     fn enforce(&mut self) {
         self.watcher.control = self.changes.state();
         let in_force = &self.watcher.control.in_force;
+        if let Some(live) = &self.shared.live {
+            live.set_private(in_force.is_private());
+        }
         self.shared.orders.send_modify(|orders| {
             orders.tuning = in_force.tuning();
             orders.zones = self.zones.set_of(|zone| in_force.holds(zone));
@@ -307,7 +376,7 @@ fn farewell(counters: &Counters, publisher: &Publisher, gallery: Option<&Path>) 
         frames.detected,
         frames.bad,
         sent.delivered,
-        publisher.broker(),
+        Listed(publisher.brokers()),
         sent.waiting
     );
     if let Some(folder) = gallery {
@@ -325,6 +394,7 @@ fn connect(plan: &Plan, clock: &Arc<dyn Clock>) -> Result<(Publisher, ControlMes
         state_dir: plan.state_dir.clone(),
         subscriptions: inbox::subscriptions(&about),
         clock: Arc::clone(clock),
+        jitter,
     };
     let (publisher, received) = Publisher::start(start)?;
     let control = inbox::start(publisher.clone(), received, about, Arc::clone(clock));

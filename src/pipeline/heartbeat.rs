@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::capture::READ_LIMIT;
+
 /// Without a watchdog, or with a patient one: how often the daemon looks at itself.
 const LONGEST: Duration = Duration::from_secs(1);
 /// How many times a thread comes round while the watchdog waits. It is fed by a look at
@@ -16,10 +18,23 @@ pub(crate) fn period(watchdog: Option<Duration>) -> Duration {
     watchdog.map_or(LONGEST, |watchdog| (watchdog / ROUNDS).min(LONGEST))
 }
 
+/// What to say of a watchdog that may lose its patience with a driver that is only slow:
+/// half its time is kept free, as for a machine that is busy.
+pub(crate) fn impatience(watchdog: Duration) -> Option<String> {
+    let longest_gap = READ_LIMIT + 2 * period(Some(watchdog));
+    (longest_gap >= watchdog / 2).then(|| {
+        format!(
+            "WatchdogSec={} is short: a camera may take {} s for a frame, and systemd might end \
+             the daemon meanwhile; 10 s are enough",
+            watchdog.as_secs_f64(),
+            READ_LIMIT.as_secs()
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::capture::READ_LIMIT;
 
     #[test]
     fn the_units_watchdog_waits_for_a_slow_driver() {
@@ -29,9 +44,15 @@ mod tests {
         ] {
             let line = unit.lines().find_map(|line| line.strip_prefix("WatchdogSec="));
             let watchdog = Duration::from_secs(line.expect("set").parse().expect("seconds"));
-            let longest_gap = READ_LIMIT + 2 * period(Some(watchdog));
-            assert!(longest_gap < watchdog / 2, "{longest_gap:?} of {watchdog:?}");
+            assert_eq!(impatience(watchdog), None);
         }
+    }
+
+    #[test]
+    fn a_watchdog_that_a_slow_driver_outlasts_is_told_of() {
+        let words = impatience(Duration::from_secs(8)).expect("too short");
+        assert!(words.contains("WatchdogSec=8 ") && words.contains("10 s"), "{words}");
+        assert_eq!(impatience(Duration::from_secs(10)), None);
     }
 
     #[test]

@@ -11,12 +11,16 @@ use super::shared::Shared;
 use super::suspend::SuspendMonitor;
 use crate::annotate::gallery::Gallery;
 use crate::annotate::snapshot::{annotated, jpeg};
-use crate::attention::{Attention, Sight};
+use crate::attention::planner::Followed;
+use crate::attention::{Attention, Findings, Relief, Sight};
 use crate::clock::Moment;
 use crate::contract::tuning::Tuning;
-use crate::detector::{Detection, ModelError};
+use crate::detector::ModelError;
+use crate::events::Event;
 use crate::mqtt::message::packet_size;
 use crate::pixels::frame::Frame;
+use crate::preview::live::{Live, ShownFace};
+use crate::tracks::{ExpressionSettings, TrackingSettings};
 
 /// Without frames, faces are let go and the watchdog fed this often.
 const TICK: Duration = Duration::from_millis(500);
@@ -25,6 +29,9 @@ const TICK: Duration = Duration::from_millis(500);
 pub(crate) struct Inference {
     /// Which frames are looked at, and by which model.
     pub attention: Attention,
+    /// How much is looked around on a board that is hot or too slow; recorded pictures take
+    /// the time that they take.
+    pub relief: Option<Relief>,
     /// What becomes of the faces found.
     pub reporter: Reporter,
     /// What all threads see.
@@ -42,13 +49,18 @@ const SNAPSHOT_LIMIT: Duration = Duration::from_secs(10);
 /// What a frame leaves behind, reused from frame to frame.
 #[derive(Default)]
 struct Work {
-    detections: Vec<Detection>,
+    findings: Findings,
+    followed: Vec<Followed>,
+    /// How long the frame before was looked at.
+    busy: Duration,
     /// The detector fails; told once.
     failing: bool,
     /// The numbers that were taken over last.
     tuning: Tuning,
     /// The request for a picture that was answered last.
     answered: Option<Duration>,
+    /// What the page tries, taken over last.
+    tried: Option<(TrackingSettings, ExpressionSettings)>,
 }
 
 impl Inference {
@@ -62,7 +74,8 @@ impl Inference {
             let taken = self.shared.mailbox.take(&mut frame, TICK.min(self.shared.period));
             if let Some(slept) = suspend.woke(self.shared.clock.asleep()) {
                 log::info!("the machine slept for {} s: no face is followed", slept.as_secs());
-                self.reporter.end(self.shared.clock.now());
+                let events = self.reporter.end(self.shared.clock.now());
+                self.tell_page(&events);
                 self.show_faces();
             }
             match taken {
@@ -70,10 +83,11 @@ impl Inference {
                     let orders = *self.shared.orders.borrow();
                     self.tune(orders.tuning, &mut work);
                     if let Some(masks) = self.reporter.obey(orders.zones) {
-                        self.attention.detector.set_masks(masks);
+                        self.attention.set_masks(&masks);
                     }
                     self.look(&frame, orders.strained, &mut work, gallery.as_mut());
                     self.answer(orders.snapshot, &frame, &mut work);
+                    self.show_frame(&frame);
                 }
                 Taken::Nothing => self.pass(self.shared.clock.now()),
                 Taken::Closed => break,
@@ -87,7 +101,8 @@ impl Inference {
 
     /// Time has passed, and nothing was seen.
     fn pass(&mut self, now: Moment) {
-        self.reporter.wait(now);
+        let events = self.reporter.wait(now);
+        self.tell_page(&events);
         self.show_faces();
     }
 
@@ -98,8 +113,47 @@ impl Inference {
             .send_if_modified(|view| std::mem::replace(&mut view.faces, faces) != faces);
     }
 
+    fn tell_page(&self, events: &[Event]) {
+        if let Some(live) = &self.shared.live {
+            live.told(events);
+        }
+    }
+
+    /// Gives the page a copy of the frame, if anybody watches and has not just got one.
+    fn show_frame(&self, frame: &Frame) {
+        let Some(live) = &self.shared.live else { return };
+        let now = self.shared.clock.now().monotonic;
+        if live.wants(now) {
+            live.show(now, frame, self.shown_faces(frame));
+        }
+    }
+
+    fn shown_faces(&self, frame: &Frame) -> Vec<ShownFace> {
+        let (tracker, size) = (&self.reporter.tracker, frame.upright_size());
+        let faces = tracker.tracks(frame.captured.monotonic);
+        let shown = |face| ShownFace::of(face, tracker.shares(face.track), size);
+        faces.iter().map(shown).collect()
+    }
+
+    /// Takes over what the page tries.
+    fn try_out(&mut self, live: &Live, work: &mut Work) {
+        let wanted = live.tracking.borrow().clone();
+        if wanted == work.tried {
+            return;
+        }
+        if let Some((tracking, expression)) = wanted.clone() {
+            self.reporter.tracker.retune(tracking, expression);
+            // Who else may set the threshold is asked in `tune`.
+            work.tuning.threshold = None;
+        }
+        work.tried = wanted;
+    }
+
     /// Takes over numbers that were changed.
     fn tune(&mut self, tuning: Tuning, work: &mut Work) {
+        if let Some(live) = self.shared.live.clone() {
+            self.try_out(&live, work);
+        }
         if std::mem::replace(&mut work.tuning, tuning) == tuning {
             return;
         }
@@ -150,7 +204,7 @@ impl Inference {
         work: &mut Work,
         gallery: Option<&mut Gallery>,
     ) {
-        match self.detect(frame, strained, &mut work.detections) {
+        match self.detect(frame, strained, work) {
             Ok(true) => work.failing = false,
             Ok(false) => {
                 self.shared.counters.count_rested();
@@ -175,7 +229,8 @@ impl Inference {
                 return self.pass(self.shared.clock.now());
             }
         }
-        let events = self.reporter.see(frame.captured, frame.upright_size(), &work.detections);
+        let events = self.reporter.see(frame.captured, &work.findings);
+        self.tell_page(&events);
         self.show_faces();
         if let Some(gallery) = gallery {
             let faces = self.reporter.tracker.tracks(frame.captured.monotonic);
@@ -183,15 +238,19 @@ impl Inference {
         }
     }
 
-    /// Fills `detections`; false when the frame was passed over.
+    /// Fills `work.findings`; false when the frame was passed over.
     fn detect(
         &mut self,
         frame: &Frame,
         strained: bool,
-        detections: &mut Vec<Detection>,
+        work: &mut Work,
     ) -> Result<bool, ModelError> {
-        let (now, busy) = (self.shared.clock.now().monotonic, self.reporter.tracker.is_busy());
-        let sight = self.attention.see(frame, now, busy, strained, detections)?;
+        let now = self.shared.clock.now().monotonic;
+        let busy = std::mem::take(&mut work.busy);
+        let share = self.relief.as_mut().map_or(1.0, |relief| relief.update(now, strained, busy));
+        self.reporter.tracker.followed(frame.captured.monotonic, &mut work.followed);
+        let sight = self.attention.see(frame, now, &work.followed, share, &mut work.findings)?;
+        work.busy = self.shared.clock.now().monotonic.saturating_sub(now);
         let (conditions, inference) = match sight {
             Sight::Passed => return Ok(false),
             Sight::Glanced(conditions) => (conditions, None),
@@ -204,6 +263,9 @@ impl Inference {
         let Some(inference) = inference else { return Ok(false) };
         let age = self.shared.clock.now().monotonic.saturating_sub(frame.captured.monotonic);
         self.shared.counters.count_detected(inference, age);
+        if let Some(live) = &self.shared.live {
+            live.looked(frame.captured.monotonic, &work.findings.detections, inference, age);
+        }
         Ok(true)
     }
 }

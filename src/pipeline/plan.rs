@@ -1,26 +1,37 @@
 //! What the daemon will do, checked as far as that is possible before it does anything.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use rustls::ServerConfig;
+
+use super::page;
+use crate::board;
 use crate::config::Config;
+use crate::config::digest::digest;
+use crate::contract::inventory::SettingsDigest;
 use crate::contract::topics::Topics;
 use crate::contract::tuning::Tuning;
 use crate::control::in_force::Settled;
-use crate::detector::{Detector, ModelInfo};
+use crate::detector::ModelInfo;
+use crate::detector::networks::Networks;
 use crate::error::{Error, Kind, Result};
-use crate::home_assistant::About;
+use crate::home_assistant::{About, Hardware, Page};
 use crate::identity::MACHINE_ID;
 use crate::mqtt::access::Access;
 use crate::mqtt::credentials::Credentials;
 use crate::name::Name;
+use crate::preview;
 use crate::tracks::grouping::Grouping;
 
 /// Settings whose every part has been tried: the model, names, passwords, keys.
 pub struct Plan {
     /// All settings.
     pub config: Config,
-    /// The model, loaded and tested.
-    pub detector: Detector,
+    /// Which those are.
+    pub digest: SettingsDigest,
+    /// The model, loaded and tested, with what looks closely.
+    pub networks: Networks,
     /// What its classes are told as.
     pub grouping: Grouping,
     /// The device and its camera, as Home Assistant is told of them.
@@ -31,6 +42,8 @@ pub struct Plan {
     pub state_dir: Option<PathBuf>,
     /// Where passwords, keys and certificates are.
     pub credentials: Credentials,
+    /// What the page needs for https; none for plain http.
+    pub page_tls: Option<Arc<ServerConfig>>,
 }
 
 impl Plan {
@@ -39,15 +52,28 @@ impl Plan {
     /// What only the owner can mend: a refused model, an impossible name, a password
     /// or certificate that cannot be read. A missing camera or broker is none.
     pub fn make(config: Config) -> Result<Self> {
-        let detector = Detector::load(&config.model)?;
+        let networks = Networks::load(&config.model)?;
         let state_dir = config.device.state_dir(|name| std::env::var_os(name));
         let Identity { topics, camera } = Identity::of(&config, state_dir.as_deref())?;
         let credentials = Credentials::of_the_environment();
         Access::read(&config.mqtt, &credentials)?;
-        let grouping = grouping(&config, detector.info())?;
+        let page_tls = preview::server_config(&config.preview, &credentials)
+            .map_err(|error| Error::new(Kind::Config, error.to_string()))?;
+        let grouping = grouping(&config, networks.info())?;
         let about = about(&config, topics, &camera, grouping.told().to_vec());
         about.check().map_err(|(key, why)| wrong(key, &why))?;
-        Ok(Self { config, detector, grouping, about, camera, state_dir, credentials })
+        let digest = digest(&config);
+        Ok(Self {
+            config,
+            digest,
+            networks,
+            grouping,
+            about,
+            camera,
+            state_dir,
+            credentials,
+            page_tls,
+        })
     }
 }
 
@@ -98,6 +124,8 @@ pub fn about(config: &Config, topics: Topics, camera: &Name, classes: Vec<String
         classes,
         snapshots: config.snapshots.enabled,
         zones: config.zone.clone(),
+        page: config.preview.address().map(|_| Page { url: page::link(&config.preview) }),
+        hardware: Hardware { model: board::model(), serial: board::serial() },
     }
 }
 

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::annotate::snapshot::Legend;
+use crate::attention::Findings;
 use crate::clock::Moment;
 use crate::contract::payload::{CameraState, SCHEMA_VERSION, ZoneState, rfc3339};
-use crate::detector::Detection;
 use crate::events::{Event, Recorder};
 use crate::geometry::{Rect, Size};
 use crate::name::Name;
 use crate::publish::Publisher;
-use crate::tracks::{Change, ChangeKind, TrackedFace, Tracker};
+use crate::tracks::{Change, ChangeKind, Filter, TrackedFace, Tracker};
 use crate::zones::occupancy::{Occupancy, Person, Use};
 use crate::zones::{Admission, Masks, ZoneSet, Zones};
 
@@ -131,14 +131,19 @@ impl Reporter {
         self.state.as_ref().map_or(0, |state| state.everywhere.faces)
     }
 
-    /// Takes in what was found in a picture of `size` that was taken at `at`.
-    pub(crate) fn see(&mut self, at: Moment, size: Size, detections: &[Detection]) -> Vec<Event> {
+    /// Takes in what was found in a picture that was taken at `at`.
+    pub(crate) fn see(&mut self, at: Moment, findings: &Findings) -> Vec<Event> {
+        let size = findings.picture;
         self.size = size;
         let (zones, smallest) = (&self.zones, self.smallest_face);
-        let admission = |face: Rect| {
-            zones.admission(face, size).min(by_size(face.height / size.height as f32, smallest))
+        let filter = Filter {
+            looked: |face: &Rect| findings.covers(face),
+            admission: |face: &Rect| {
+                let by_size = by_size(face.height / size.height as f32, smallest);
+                zones.admission(*face, size).min(by_size)
+            },
         };
-        self.tracker.update_where(at.monotonic, detections, admission, &mut self.changes);
+        self.tracker.update_where(at.monotonic, &findings.detections, &filter, &mut self.changes);
         self.tell(at)
     }
 
@@ -284,7 +289,6 @@ fn announce(event: &Event) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geometry::Rect;
 
     fn face(track: u64, height: f32, expression: Option<usize>) -> TrackedFace {
         TrackedFace {
@@ -320,10 +324,13 @@ mod tests {
             for frame in 0..200_usize {
                 let height = heights[frame % heights.len()];
                 let rect = Rect::new(100.0, 100.0, 40.0, height);
-                let found = [Detection { class: 0, confidence: 0.9, rect }];
-                let admission = |face: Rect| by_size(face.height / 500.0, 0.1);
+                let found = [crate::detector::Detection { class: 0, confidence: 0.9, rect }];
+                let filter = Filter {
+                    looked: |_: &Rect| true,
+                    admission: |face: &Rect| by_size(face.height / 500.0, 0.1),
+                };
                 let now = std::time::Duration::from_millis(100) * frame as u32;
-                tracker.update_where(now, &found, admission, &mut changes);
+                tracker.update_where(now, &found, &filter, &mut changes);
             }
             changes.iter().filter(|change| change.kind == ChangeKind::FaceAppeared).count()
         };

@@ -14,6 +14,7 @@ use super::state::{CaptureState, Orders, View};
 use super::stop::Stop;
 use crate::clock::Clock;
 use crate::pixels::frame::Frame;
+use crate::preview::live::Live;
 use crate::service::watchdog_interval;
 
 /// Made once, held by every thread.
@@ -36,11 +37,13 @@ pub(crate) struct Shared {
     pub view: watch::Sender<View>,
     /// Told to both threads.
     pub orders: watch::Sender<Orders>,
+    /// Shared with the page; none while that is off.
+    pub live: Option<Arc<Live>>,
 }
 
 impl Shared {
     /// Before anything runs: the camera is not open yet.
-    pub(crate) fn new(clock: Arc<dyn Clock>, orders: Orders) -> Arc<Self> {
+    pub(crate) fn new(clock: Arc<dyn Clock>, orders: Orders, live: Option<Arc<Live>>) -> Arc<Self> {
         Arc::new(Self {
             mailbox: Mailbox::new(Frame::empty(clock.now())),
             counters: Counters::default(),
@@ -51,6 +54,7 @@ impl Shared {
             clock,
             view: watch::Sender::new(View::default()),
             orders: watch::Sender::new(orders),
+            live,
         })
     }
 }

@@ -33,7 +33,7 @@ pub(crate) struct Open {
 }
 
 /// What the picture is like, told by the inference thread.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct View {
     /// How many faces are followed.
     pub faces: usize,

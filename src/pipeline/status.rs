@@ -10,7 +10,7 @@ use crate::attention::tamper::Tampering;
 use crate::clock::Moment;
 use crate::contract::in_force::Author;
 use crate::contract::payload::Counts;
-use crate::contract::payload::{DeviceStatus, Reason, ReasonCode, SCHEMA_VERSION, rfc3339};
+use crate::contract::payload::{DeviceStatus, Reach, Reason, ReasonCode, SCHEMA_VERSION, rfc3339};
 use crate::control::changes::ControlState;
 use crate::mqtt::stats::Stats;
 
@@ -58,6 +58,8 @@ pub(crate) struct Observation {
     pub control: ControlState,
     /// Whether the device makes itself known just now.
     pub identifying: bool,
+    /// How many watch the live picture.
+    pub viewers: usize,
 }
 
 impl Observation {
@@ -169,8 +171,14 @@ impl Observation {
             inference_ms: self.inference.map(|time| time.as_secs_f32() * 1e3),
             frame_age_ms: self.age.map(|time| time.as_secs_f32() * 1e3),
             idle: self.view.conditions.idle,
+            reach: self.view.conditions.reach.map(|reach| Reach {
+                wanted_m: reach.wanted,
+                sees_m: reach.metres,
+                face_px: reach.face,
+            }),
             low_light: self.asks_for_light(),
             temperature_c: self.temperature_c,
+            viewers: self.viewers,
             frames: self.counts,
             mqtt: self.mqtt.clone(),
         }
@@ -268,6 +276,7 @@ mod tests {
             refused_models: Vec::new(),
             control: control(&Overrides::default()),
             identifying: false,
+            viewers: 0,
         }
     }
 

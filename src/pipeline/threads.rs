@@ -10,10 +10,11 @@ use super::capture::{Capture, Delivery};
 use super::inference::Inference;
 use super::reporter::Reporter;
 use super::shared::Shared;
-use crate::attention::Attention;
 use crate::attention::pace::Pace;
+use crate::attention::{Attention, Relief};
 use crate::config::Config;
-use crate::detector::Detector;
+use crate::detector::ModelInfo;
+use crate::detector::networks::Networks;
 use crate::error::{Error, Kind, Result};
 use crate::events::{Origin, Recorder, system_randomness};
 use crate::name::Name;
@@ -26,7 +27,7 @@ use crate::zones::Zones;
 /// What the threads work with.
 pub(super) struct Setup<'a> {
     pub config: &'a Config,
-    pub detector: Detector,
+    pub networks: Networks,
     /// What its classes are told as.
     pub grouping: Grouping,
     pub camera: &'a Name,
@@ -45,21 +46,23 @@ pub(super) struct Threads {
 
 impl Threads {
     pub(super) fn start(setup: Setup, shared: &Arc<Shared>) -> Result<Self> {
-        let Setup { config, mut detector, grouping, camera, publisher, gallery } = setup;
-        detector.set_masks(Zones::new(&config.zone).masks());
+        let Setup { config, mut networks, grouping, camera, publisher, gallery } = setup;
+        networks.set_masks(&Zones::new(&config.zone).masks());
         let (settings, clock) = (config.camera.clone(), Arc::clone(&shared.clock));
-        let input = detector.info().input;
+        let distance = config.attention.farthest_face;
+        let needed = distance.needed(settings.orientation());
         let recorded = config.camera.is_recorded();
         let capture = Capture {
             camera: camera.clone(),
-            open: Box::new(move || source::open(&settings, input, Arc::clone(&clock))),
+            open: Box::new(move || source::open(&settings, needed, Arc::clone(&clock))),
             delivery: if recorded { Delivery::Every } else { Delivery::Newest },
             shared: Arc::clone(shared),
         };
-        let reporter = reporter(config, &detector, &grouping, camera, publisher);
+        let reporter = reporter(config, networks.info(), &grouping, camera, publisher);
         let pace = (!recorded).then(|| Pace::new(config.pace.clone()));
         let inference = Inference {
-            attention: Attention::new(detector, pace),
+            relief: pace.is_some().then(Relief::default),
+            attention: Attention::new(networks, distance, pace)?,
             reporter,
             shared: Arc::clone(shared),
             largest_packet: config.mqtt.max_packet_bytes,
@@ -74,12 +77,11 @@ impl Threads {
 
 fn reporter(
     config: &Config,
-    detector: &Detector,
+    info: &ModelInfo,
     grouping: &Grouping,
     camera: &Name,
     publisher: &Publisher,
 ) -> Reporter {
-    let info = detector.info();
     let origin = Origin {
         device: publisher.topics().device().to_string(),
         camera: camera.to_string(),

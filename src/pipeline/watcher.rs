@@ -61,6 +61,7 @@ struct Urgent {
     control: ControlState,
     identifying: bool,
     low_light: bool,
+    viewers: usize,
     /// A new connection begins with the status of before, which says that there is none.
     connections: u64,
 }
@@ -117,6 +118,9 @@ impl Watcher {
         if self.last.available.replace(available) != Some(available) {
             self.publisher.set_camera_available(&self.subject.camera, available);
         }
+        if let Some(live) = &self.shared.live {
+            live.status.send_replace(Some(observation.device_status()));
+        }
         let urgent = self.urgent(&observation);
         let current = self.last.published.as_ref().is_some_and(|(published, at)| {
             *published == urgent && now.saturating_sub(*at) < STATUS_INTERVAL
@@ -143,6 +147,7 @@ impl Watcher {
             control: self.control.clone(),
             identifying: observation.identifying,
             low_light: observation.asks_for_light(),
+            viewers: observation.viewers,
             connections: observation.mqtt.connections,
         }
     }
@@ -172,6 +177,7 @@ impl Watcher {
             refused_models: self.subject.refused_models.clone(),
             control: self.control.clone(),
             identifying: at.monotonic < self.identify_until,
+            viewers: self.shared.live.as_ref().map_or(0, |live| live.watching()),
         }
     }
 

@@ -2,7 +2,7 @@
 
 pub use super::format::PixelFormat;
 use crate::clock::Moment;
-use crate::geometry::Size;
+use crate::geometry::{Region, Size};
 
 /// Which numbers mean black and white in a raw YUV picture
 /// (`V4L2_QUANTIZATION_*`). JPEG is always full range.
@@ -52,6 +52,23 @@ impl Orientation {
     /// The size of a picture after turning.
     pub fn upright(self, stored: Size) -> Size {
         if self.quarter_turns % 2 == 1 { Size::new(stored.height, stored.width) } else { stored }
+    }
+
+    /// Where a region of the upright picture lies in the stored one, of size `stored`.
+    pub(crate) fn to_stored(self, region: Region, stored: Size) -> Region {
+        let upright = self.upright(stored);
+        let Region { mut left, top, width, height } = region;
+        if self.mirror {
+            left = upright.width - left - width;
+        }
+        // What is on the left now was above, on the right or below before it was turned.
+        let (right, below) = (upright.width - left - width, upright.height - top - height);
+        match self.quarter_turns % 4 {
+            0 => Region { left, top, width, height },
+            1 => Region { left: top, top: right, width: height, height: width },
+            2 => Region { left: right, top: below, width, height },
+            _ => Region { left: below, top: left, width: height, height: width },
+        }
     }
 }
 

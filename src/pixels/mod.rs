@@ -4,6 +4,7 @@
 //! detector: [`planes`] says where its samples lie, [`sampling`] shrinks them row by
 //! row into the input's size, and only what arrives there becomes RGB.
 
+pub(crate) mod decode;
 mod error;
 mod format;
 pub mod frame;

@@ -1,41 +1,23 @@
-//! Letterboxing a frame of any format straight into the detector's input, in one
-//! pass: rows are summed, sampled, coloured, turned and quantized on the way.
+//! Letterboxing a picture of any format, or a region of it, straight into the detector's
+//! input, in one pass: rows are summed, sampled, coloured, turned and quantized on the way.
 
 use std::time::{Duration, Instant};
 
+use super::decode::{Decoded, FrameDecoder};
 use super::error::PixelError;
-use super::frame::{Frame, Matrix, Orientation, PixelFormat, Range};
-use super::jpeg::{self, JpegDecoder};
+use super::frame::{Frame, Matrix, Orientation, Range};
 use super::letterbox::{Letterbox, PAD};
 use super::planes::{Colours, Planes};
-use super::sampling::{Taps, sample_row, sum_rows};
+use super::sampling::{Part, Taps, sample_row, sum_rows};
 use super::tensor::{InputSpec, Table, TensorBuffer};
-use super::unpack::{self, Unpacker};
-use crate::geometry::Size;
+use crate::geometry::{Region, Size};
 
-/// Whether a frame has all its bytes, as far as can be told without decoding it. Cheap:
-/// of a compressed picture only the header is read.
-///
-/// # Errors
-///
-/// What is missing.
-pub(crate) fn check(frame: &Frame) -> Result<(), PixelError> {
-    match frame.format {
-        PixelFormat::Mjpeg => jpeg::outline(&frame.data).map(drop),
-        format if unpack::is_packed(format) => unpack::check(frame).map(drop),
-        _ => Planes::of(frame).map(drop),
-    }
-}
-
-/// Turns frames into input tensors. Tables are built once per kind of frame;
-/// after that nothing is allocated.
+/// Turns frames into input tensors. Tables are built once per kind of frame and region;
+/// once the buffers have grown to size nothing is allocated.
 #[derive(Debug)]
 pub struct Preprocessor {
-    spec: InputSpec,
-    table: Table,
-    jpeg: JpegDecoder,
-    unpacker: Unpacker,
-    plan: Option<Plan>,
+    decoder: FrameDecoder,
+    sampler: Sampler,
     decoding: Duration,
 }
 
@@ -46,14 +28,13 @@ impl Preprocessor {
     ///
     /// The JPEG library has no memory.
     pub fn new(spec: InputSpec) -> Result<Self, PixelError> {
-        let (table, jpeg) = (Table::new(spec.encoding), JpegDecoder::new()?);
-        let unpacker = Unpacker::default();
-        Ok(Self { spec, table, jpeg, unpacker, plan: None, decoding: Duration::ZERO })
+        let (decoder, sampler) = (FrameDecoder::new()?, Sampler::new(spec));
+        Ok(Self { decoder, sampler, decoding: Duration::ZERO })
     }
 
     /// What it fills.
     pub fn spec(&self) -> &InputSpec {
-        &self.spec
+        self.sampler.spec()
     }
 
     /// How long the last compressed picture took to become planes.
@@ -72,82 +53,161 @@ impl Preprocessor {
         frame: &Frame,
         tensor: &mut TensorBuffer,
     ) -> Result<Letterbox, PixelError> {
+        let whole = Region::whole(self.decoder.picture(frame)?);
+        self.prepare_region(frame, whole, tensor)
+    }
+
+    /// The same with a region of the upright picture, which must lie within it.
+    ///
+    /// # Errors
+    ///
+    /// The frame is no whole picture, or not of 1 to 16384 pixels a side.
+    ///
+    /// # Panics
+    ///
+    /// The region does not lie within the picture.
+    pub fn prepare_region(
+        &mut self,
+        frame: &Frame,
+        region: Region,
+        tensor: &mut TensorBuffer,
+    ) -> Result<Letterbox, PixelError> {
         let start = Instant::now();
-        let fit = |picture| Letterbox::new(frame.orientation.upright(picture), self.spec.size);
-        let (letterbox, (planes, bytes)) = match frame.format {
-            PixelFormat::Mjpeg => {
-                // A compressed picture's own header knows its size best.
-                let outline = jpeg::outline(&frame.data)?;
-                let letterbox = fit(outline.size);
-                let least = frame.orientation.upright(letterbox.content);
-                (letterbox, self.jpeg.decode(&frame.data, &outline, least)?)
-            }
-            format if unpack::is_packed(format) => {
-                let unpacked = self.unpacker.unpack(frame)?;
-                (fit(frame.size), unpacked)
-            }
-            _ => {
-                let planes = Planes::of(frame)?;
-                (fit(frame.size), (planes, frame.data.as_slice()))
-            }
-        };
+        let picture = self.decoder.picture(frame)?;
+        assert!(region.is_within(picture), "{region:?} is not within a picture of {picture}");
+        let letterbox = Letterbox::of(picture, region, self.spec().size);
+        let decoded = self.decoder.decode(frame, letterbox.least_picture())?;
         self.decoding = start.elapsed();
-        let plan = match &mut self.plan {
-            Some(plan) if plan.serves(&planes, frame.orientation, &letterbox) => plan,
-            other => other.insert(Plan::new(planes, frame.orientation, letterbox, self.spec.size)),
-        };
-        match (&self.table, tensor) {
-            (Table::Int8(table), TensorBuffer::Int8(out)) => plan.fill(bytes, table, out),
-            (Table::UInt8(table), TensorBuffer::UInt8(out)) => plan.fill(bytes, table, out),
-            (Table::Float32(table), TensorBuffer::Float32(out)) => plan.fill(bytes, table, out),
-            _ => unreachable!("the tensor was made from the same spec as the table"),
-        }
+        self.sampler.fill(&decoded, &letterbox, tensor);
         Ok(letterbox)
+    }
+
+    /// Fills `tensor` with a region of a picture that another decoder has decoded.
+    pub(crate) fn fill(
+        &mut self,
+        decoded: &Decoded<'_>,
+        letterbox: &Letterbox,
+        tensor: &mut TensorBuffer,
+    ) {
+        self.sampler.fill(decoded, letterbox, tensor);
     }
 }
 
-/// Everything that depends only on the kind of frame, and the rows at work.
+/// Samples regions of decoded pictures into input tensors of one kind.
 #[derive(Debug)]
-pub(super) struct Plan {
+struct Sampler {
+    spec: InputSpec,
+    table: Table,
+    plan: Option<Plan>,
+}
+
+impl Sampler {
+    fn new(spec: InputSpec) -> Self {
+        Self { spec, table: Table::new(spec.encoding), plan: None }
+    }
+
+    fn spec(&self) -> &InputSpec {
+        &self.spec
+    }
+
+    fn fill(&mut self, decoded: &Decoded<'_>, letterbox: &Letterbox, tensor: &mut TensorBuffer) {
+        let plan = self.plan.get_or_insert_with(|| Plan::new(self.spec.size));
+        plan.set(decoded, letterbox);
+        match (&self.table, tensor) {
+            (Table::Int8(table), TensorBuffer::Int8(out)) => plan.fill(decoded.bytes, table, out),
+            (Table::UInt8(table), TensorBuffer::UInt8(out)) => plan.fill(decoded.bytes, table, out),
+            (Table::Float32(table), TensorBuffer::Float32(out)) => {
+                plan.fill(decoded.bytes, table, out);
+            }
+            _ => unreachable!("the tensor was made from the same spec as the table"),
+        }
+    }
+}
+
+/// What a plan was made for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Kind {
     planes: Planes,
+    /// Of the stored picture before it was decoded.
+    size: Size,
     orientation: Orientation,
     letterbox: Letterbox,
+}
+
+/// Everything that depends only on the kind of frame and the region, and the rows at work.
+#[derive(Debug)]
+struct Plan {
+    kind: Option<Kind>,
     input: Size,
     /// The content before it is turned upright.
     content: Size,
     rows: [Taps; 3],
     columns: [Taps; 3],
+    /// The bytes of each strip's rows that the region needs: the first, and how many.
+    spans: [(usize, usize); 3],
     sums: [Vec<u16>; 3],
     samples: [Vec<u8>; 3],
 }
 
 impl Plan {
-    pub(super) fn new(
-        planes: Planes,
-        orientation: Orientation,
-        letterbox: Letterbox,
-        input: Size,
-    ) -> Self {
-        let content = orientation.upright(letterbox.content);
-        let (width, height) = (content.width as usize, content.height as usize);
-        let rows = planes.strips.map(|strip| Taps::new(strip.rows, height));
-        let columns = planes.components.map(|component| Taps::new(component.samples, width));
-        let sums = planes.strips.map(|strip| vec![0; strip.row]);
-        let samples = planes.components.map(|_| vec![0; width]);
-        Self { planes, orientation, letterbox, input, content, rows, columns, sums, samples }
+    fn new(input: Size) -> Self {
+        Self {
+            kind: None,
+            input,
+            content: Size::default(),
+            rows: Default::default(),
+            columns: Default::default(),
+            spans: Default::default(),
+            sums: Default::default(),
+            samples: Default::default(),
+        }
     }
 
-    fn serves(&self, planes: &Planes, orientation: Orientation, letterbox: &Letterbox) -> bool {
-        self.planes == *planes && self.orientation == orientation && self.letterbox == *letterbox
+    /// Makes the tables for another kind of frame or another region, in the old ones' memory.
+    fn set(&mut self, decoded: &Decoded<'_>, letterbox: &Letterbox) {
+        let Decoded { planes, size, orientation, .. } = *decoded;
+        let kind = Kind { planes, size, orientation, letterbox: *letterbox };
+        if self.kind.replace(kind) == Some(kind) {
+            return;
+        }
+        let region = orientation.to_stored(letterbox.region, size);
+        self.content = orientation.upright(letterbox.content);
+        let (width, height) = (self.content.width as usize, self.content.height as usize);
+        let part = |samples: usize, start: u32, length: u32, all: u32| Part {
+            from: f64::from(start) * samples as f64 / f64::from(all),
+            length: f64::from(length) * samples as f64 / f64::from(all),
+        };
+        let Region { left, top, width: across, height: down } = region;
+        for (taps, strip) in self.rows.iter_mut().zip(&planes.strips) {
+            taps.set(strip.rows, part(strip.rows, top, down, size.height), height);
+        }
+        for (taps, component) in self.columns.iter_mut().zip(&planes.components) {
+            taps.set(component.samples, part(component.samples, left, across, size.width), width);
+        }
+        for strip in 0..planes.strip_count {
+            let bytes = (0..planes.component_count).filter_map(|index| {
+                let component = &planes.components[index];
+                let (first, end) = self.columns[index].span();
+                let byte = |sample: usize| component.first + sample * component.step;
+                (component.strip == strip).then(|| (byte(first), byte(end - 1) + 1))
+            });
+            let (first, end) =
+                bytes.fold((usize::MAX, 0), |all, one| (all.0.min(one.0), all.1.max(one.1)));
+            let first = first.min(end);
+            self.spans[strip] = (first, end - first);
+            self.sums[strip].resize(end - first, 0);
+        }
+        self.samples.iter_mut().for_each(|samples| samples.resize(width, 0));
     }
 
     /// `bytes` hold at least `planes.needed()`; `out` has input height x width x 3.
-    pub(super) fn fill<T: Copy>(&mut self, bytes: &[u8], table: &[T; 256], out: &mut [T]) {
+    fn fill<T: Copy>(&mut self, bytes: &[u8], table: &[T; 256], out: &mut [T]) {
+        let Some(Kind { planes, orientation, letterbox, .. }) = self.kind else { return };
         out.fill(table[PAD as usize]);
-        let placement = Placement::new(self.orientation, self.content, &self.letterbox, self.input);
+        let placement = Placement::new(orientation, self.content, &letterbox, self.input);
         for y in 0..self.content.height as usize {
-            self.sample(bytes, y);
-            self.colour();
+            self.sample(&planes, bytes, y);
+            self.colour(planes.colours);
             let start = placement.start(y);
             let [r, g, b] = &self.samples;
             let pixels = r
@@ -169,9 +229,9 @@ impl Plan {
     }
 
     /// Turns the sampled row into red, green and blue, in place.
-    fn colour(&mut self) {
+    fn colour(&mut self, colours: Colours) {
         let [a, b, c] = &mut self.samples;
-        let matrix = match self.planes.colours {
+        let matrix = match colours {
             Colours::Rgb => return,
             Colours::Grey(range) => {
                 b.fill(128);
@@ -186,20 +246,23 @@ impl Plan {
     }
 
     /// One row of every component, at the content's size.
-    fn sample(&mut self, bytes: &[u8], y: usize) {
-        let planes = &self.planes;
+    fn sample(&mut self, planes: &Planes, bytes: &[u8], y: usize) {
         for index in 0..planes.strip_count {
             let strip = &planes.strips[index];
             let (start, weights) = self.rows[index].of(y);
-            let row =
-                |row: usize| &bytes[strip.offset + (start + row) * strip.stride..][..strip.row];
+            let (first, length) = self.spans[index];
+            let row = |row: usize| {
+                &bytes[strip.offset + (start + row) * strip.stride + first..][..length]
+            };
             let rows = weights.iter().enumerate().map(|(number, weight)| (row(number), *weight));
             sum_rows(&mut self.sums[index], rows);
         }
         for index in 0..planes.component_count {
             let part = &planes.components[index];
             let sum = &self.sums[part.strip];
-            sample_row(&mut self.samples[index], sum, part.first, part.step, &self.columns[index]);
+            // The component's first byte, seen from where the summed rows begin.
+            let first = part.first as isize - self.spans[part.strip].0 as isize;
+            sample_row(&mut self.samples[index], sum, first, part.step, &self.columns[index]);
         }
     }
 }

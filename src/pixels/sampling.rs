@@ -6,7 +6,7 @@
 
 /// Weights of one axis: output `i` is the sum of `inputs[starts[i]..][..width]`
 /// times its weights, over 256.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Taps {
     pub(super) starts: Vec<u32>,
     /// `width` weights for each output, one after the other.
@@ -17,25 +17,39 @@ pub(super) struct Taps {
 /// The sum of the weights of one output.
 const ONE: u32 = 256;
 
+/// A part of an axis, in its samples: `from` and `length` may lie between two of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Part {
+    pub(super) from: f64,
+    pub(super) length: f64,
+}
+
 impl Taps {
-    /// From `inputs` samples to `outputs`; both at least 1.
+    /// From all of `inputs` samples to `outputs`; both at least 1.
+    #[cfg(test)]
     pub(super) fn new(inputs: usize, outputs: usize) -> Self {
-        let rows: Vec<(usize, Vec<f64>)> =
-            (0..outputs).map(|output| neighbours(inputs, outputs, output)).collect();
-        let width = rows.iter().map(|(_, weights)| weights.len()).max().unwrap_or(1).min(inputs);
-        let mut taps =
-            Self { starts: Vec::new(), weights: Vec::with_capacity(outputs * width), width };
-        for (start, weights) in rows {
+        let mut taps = Self::default();
+        taps.set(inputs, Part { from: 0.0, length: inputs as f64 }, outputs);
+        taps
+    }
+
+    /// From a part of `inputs` samples to `outputs`; both at least 1, the part not empty and
+    /// inside. What was set before is replaced; its memory stays.
+    pub(super) fn set(&mut self, inputs: usize, part: Part, outputs: usize) {
+        let rows = (0..outputs).map(|output| Neighbours::of(inputs, part, outputs, output));
+        let width = rows.clone().map(|row| row.count).max().unwrap_or(1).min(inputs);
+        self.width = width;
+        self.starts.clear();
+        self.weights.clear();
+        for row in rows {
             // A row at the far edge starts earlier, with zeros in front, so that
             // every row has the same number of inputs, all inside.
-            let shifted = start.min(inputs - width);
-            taps.starts.push(shifted as u32);
-            taps.weights.extend(std::iter::repeat_n(0, start - shifted));
-            taps.weights.extend(to_fixed(&weights));
-            let missing = width - (start - shifted) - weights.len();
-            taps.weights.extend(std::iter::repeat_n(0, missing));
+            let shifted = row.first.min(inputs - width);
+            let begin = self.weights.len();
+            self.starts.push(shifted as u32);
+            self.weights.resize(begin + width, 0);
+            row.weigh(&mut self.weights[begin + row.first - shifted..][..row.count]);
         }
-        taps
     }
 
     /// First input and weights of one output.
@@ -43,40 +57,67 @@ impl Taps {
         let weights = &self.weights[output * self.width..][..self.width];
         (self.starts[output] as usize, weights)
     }
-}
 
-/// First input and real weights (summing to 1) of one output.
-fn neighbours(inputs: usize, outputs: usize, output: usize) -> (usize, Vec<f64>) {
-    let ratio = inputs as f64 / outputs as f64;
-    if ratio <= 1.0 {
-        let centre = ((output as f64 + 0.5) * ratio - 0.5).clamp(0.0, (inputs - 1) as f64);
-        let first = centre.floor() as usize;
-        let share = centre - first as f64;
-        return if share > 0.0 { (first, vec![1.0 - share, share]) } else { (first, vec![1.0]) };
+    /// The inputs that are read: the first, and the one behind the last.
+    pub(super) fn span(&self) -> (usize, usize) {
+        let first = self.starts.first().copied().unwrap_or(0) as usize;
+        let last = self.starts.last().copied().unwrap_or(0) as usize;
+        (first, last + self.width)
     }
-    let (begin, end) = (output as f64 * ratio, (output + 1) as f64 * ratio);
-    let first = begin.floor() as usize;
-    let last = ((end - 1e-9).ceil() as usize).clamp(first + 1, inputs);
-    let weight =
-        |input: usize| (end.min((input + 1) as f64) - begin.max(input as f64)).max(0.0) / ratio;
-    (first, (first..last).map(weight).collect())
 }
 
-/// The weights in 1/256, as integers whose sum is exactly 256 ([`ONE`]). Rounding each
-/// weight by itself would not keep that sum, and an evenly grey row would come out darker
-/// or lighter. So the running total is rounded instead, and each weight is the difference
-/// of two rounded totals.
-fn to_fixed(weights: &[f64]) -> Vec<u16> {
-    let (mut total, mut given) = (0.0, 0);
-    let last = weights.len() - 1;
-    let fixed = weights.iter().enumerate().map(|(index, weight)| {
-        total += weight * f64::from(ONE);
-        let goal = if index == last { ONE } else { (total.round() as u32).min(ONE) };
-        let gained = goal - given;
-        given = goal;
-        gained as u16
-    });
-    fixed.collect()
+/// The inputs of one output.
+#[derive(Clone, Copy, Debug)]
+struct Neighbours {
+    first: usize,
+    count: usize,
+    /// What the output covers where it shrinks; where it enlarges, `begin` is its place
+    /// between `first` and the next input and there is no `end`.
+    begin: f64,
+    end: Option<f64>,
+}
+
+impl Neighbours {
+    fn of(inputs: usize, part: Part, outputs: usize, output: usize) -> Self {
+        let ratio = part.length / outputs as f64;
+        if ratio <= 1.0 {
+            let centre = part.from + (output as f64 + 0.5) * ratio - 0.5;
+            let centre = centre.clamp(0.0, (inputs - 1) as f64);
+            let first = centre.floor() as usize;
+            let count = if centre > first as f64 { 2 } else { 1 };
+            return Self { first, count, begin: centre, end: None };
+        }
+        let begin = part.from + output as f64 * ratio;
+        let end = part.from + (output + 1) as f64 * ratio;
+        let first = (begin.floor() as usize).min(inputs - 1);
+        let last = ((end - 1e-9).ceil() as usize).clamp(first + 1, inputs);
+        Self { first, count: last - first, begin, end: Some(end) }
+    }
+
+    /// The share of the `index`-th input; together they are 1.
+    fn share(&self, index: usize) -> f64 {
+        let input = (self.first + index) as f64;
+        let Some(end) = self.end else {
+            let second = self.begin - self.first as f64;
+            return if index == 0 { 1.0 - second } else { second };
+        };
+        (end.min(input + 1.0) - self.begin.max(input)).max(0.0) / (end - self.begin)
+    }
+
+    /// The shares in 1/256, as integers whose sum is exactly 256 ([`ONE`]). Rounding each
+    /// share by itself would not keep that sum, and an evenly grey row would come out darker
+    /// or lighter. So the running total is rounded instead, and each weight is the difference
+    /// of two rounded totals.
+    fn weigh(&self, weights: &mut [u16]) {
+        let (mut total, mut given) = (0.0, 0);
+        let last = weights.len() - 1;
+        for (index, weight) in weights.iter_mut().enumerate() {
+            total += self.share(index) * f64::from(ONE);
+            let goal = if index == last { ONE } else { (total.round() as u32).min(ONE) };
+            *weight = (goal - given) as u16;
+            given = goal;
+        }
+    }
 }
 
 /// Adds up rows by weight: `sum` becomes 256 times the weighted mean.
@@ -94,9 +135,10 @@ pub(super) fn sum_rows<'a>(sum: &mut [u16], rows: impl Iterator<Item = (&'a [u8]
     }
 }
 
-/// One output row of one component: every `step`-th value of a summed row from
-/// `first` on, weighted and brought back to 0..=255.
-pub(super) fn sample_row(out: &mut [u8], sum: &[u16], first: usize, step: usize, taps: &Taps) {
+/// One output row of one component: every `step`-th value of a summed row, weighted and
+/// brought back to 0..=255. `first` is where its sample 0 lies: before the row where that
+/// holds only what a region needs.
+pub(super) fn sample_row(out: &mut [u8], sum: &[u16], first: isize, step: usize, taps: &Taps) {
     match taps.width {
         1 => sample_fixed::<1>(out, sum, first, step, taps),
         2 => sample_fixed::<2>(out, sum, first, step, taps),
@@ -107,11 +149,16 @@ pub(super) fn sample_row(out: &mut [u8], sum: &[u16], first: usize, step: usize,
     }
 }
 
+/// Where sample `start` lies in a row of which sample 0 lies at `first`.
+fn at(first: isize, start: usize, step: usize) -> usize {
+    (first + (start * step) as isize) as usize
+}
+
 /// The common widths, known to the compiler so that it unrolls them.
 fn sample_fixed<const WIDTH: usize>(
     out: &mut [u8],
     sum: &[u16],
-    first: usize,
+    first: isize,
     step: usize,
     taps: &Taps,
 ) {
@@ -125,24 +172,23 @@ fn sample_fixed<const WIDTH: usize>(
     };
     if step == 1 {
         // most rows: one load brings all inputs
-        let sum = &sum[first..];
         for ((out, start), weights) in outputs {
-            if let Some(inputs) = sum[*start as usize..].first_chunk() {
+            if let Some(inputs) = sum[at(first, *start as usize, 1)..].first_chunk() {
                 *out = weighted(*inputs, weights);
             }
         }
         return;
     }
     for ((out, start), weights) in outputs {
-        let inputs = &sum[first + *start as usize * step..][..(WIDTH - 1) * step + 1];
+        let inputs = &sum[at(first, *start as usize, step)..][..(WIDTH - 1) * step + 1];
         *out = weighted(std::array::from_fn(|tap| inputs[tap * step]), weights);
     }
 }
 
-fn sample_any(out: &mut [u8], sum: &[u16], first: usize, step: usize, taps: &Taps) {
+fn sample_any(out: &mut [u8], sum: &[u16], first: isize, step: usize, taps: &Taps) {
     for (index, out) in out.iter_mut().enumerate() {
         let (start, weights) = taps.of(index);
-        let inputs = sum[first + start * step..].iter().step_by(step);
+        let inputs = sum[at(first, start, step)..].iter().step_by(step);
         let total: u32 =
             inputs.zip(weights).map(|(value, weight)| u32::from(*value) * u32::from(*weight)).sum();
         *out = ((total + (1 << 15)) >> 16) as u8;

@@ -40,13 +40,18 @@ impl Scene {
         }
     }
 
-    /// The share of the picture, 0 to 1, that differs from `before`. A change of the
-    /// whole picture's brightness (a cloud, automatic exposure) does not count.
+    /// The share of the picture, 0 to 1, that differs from `before`.
     pub fn change(&self, before: &Self) -> f32 {
+        let changed = self.changed(before).into_iter().filter(|changed| *changed).count();
+        changed as f32 / CELLS as f32
+    }
+
+    /// Which cells differ from `before`. A change of the whole picture's brightness (a
+    /// cloud, automatic exposure) does not count.
+    pub(crate) fn changed(&self, before: &Self) -> [bool; CELLS] {
         let differences: [f32; CELLS] = std::array::from_fn(|c| self.cells[c] - before.cells[c]);
         let shift = quantile(differences, CELLS / 2);
-        let changed = differences.iter().filter(|d| (*d - shift).abs() > CHANGED).count();
-        changed as f32 / CELLS as f32
+        differences.map(|difference| (difference - shift).abs() > CHANGED)
     }
 
     /// The brightness, 0 to 1, that only a tenth of the picture exceeds.

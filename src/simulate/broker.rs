@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use crate::error::{Error, Kind, Result};
 use crate::mqtt::url::BrokerUrl;
+use crate::mqtt::urls::{BrokerUrls, Listed};
 use crate::process;
 
 /// How long a broker may take to listen, or to keep its sessions and end.
@@ -18,8 +19,10 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// A broker that runs already, or a Mosquitto that the simulation starts and stops.
 pub struct FleetBroker {
-    /// Its address, on the loopback interface.
-    pub url: BrokerUrl,
+    /// Its addresses, on the loopback interface.
+    pub url: BrokerUrls,
+    /// The same, read.
+    pub(crate) brokers: Vec<BrokerUrl>,
     pid: Option<u32>,
     own: Option<Own>,
 }
@@ -40,19 +43,22 @@ impl FleetBroker {
     /// interface. A thousand devices are a load test, which nobody may run against a
     /// machine that is not theirs.
     pub fn at(url: &str, pid: Option<u32>) -> Result<Self> {
-        let url: BrokerUrl = url
-            .parse()
-            .map_err(|error| Error::new(Kind::Config, format!("--url {url}: it {error}")))?;
-        if !url.is_loopback() || url.tls {
+        let url = BrokerUrls::from(url);
+        let brokers = url
+            .brokers()
+            .map_err(|error| Error::new(Kind::Config, format!("--url: it {error}")))?;
+        let elsewhere = brokers.iter().find(|broker| !broker.is_loopback() || broker.tls);
+        if elsewhere.is_some() || brokers.is_empty() {
             return Err(Error::new(
                 Kind::Config,
                 format!(
-                    "--url {url}: a fleet is only simulated against a broker on this machine \
-                     (127.0.0.1, ::1 or localhost), without TLS"
+                    "--url {}: a fleet is only simulated against a broker on this machine \
+                     (127.0.0.1, ::1 or localhost), without TLS",
+                    elsewhere.map(BrokerUrl::to_string).unwrap_or_default()
                 ),
             ));
         }
-        Ok(Self { url, pid, own: None })
+        Ok(Self { url, brokers, pid, own: None })
     }
 
     /// A Mosquitto of our own, in a temporary folder, on a free port; not started yet.
@@ -87,8 +93,9 @@ impl FleetBroker {
         );
         fs::write(folder.join("mosquitto.conf"), text)
             .map_err(|error| Error::caused(Kind::Output, "cannot configure mosquitto", error))?;
-        let url = BrokerUrl { host: Ipv4Addr::LOCALHOST.to_string(), port, tls: false };
-        Ok(Self { url, pid: None, own: Some(Own { program, folder, child: None }) })
+        let url = BrokerUrl::on_loopback(port);
+        let own = Some(Own { program, folder, child: None });
+        Ok(Self { url: url.to_string().into(), brokers: vec![url], pid: None, own })
     }
 
     /// Starts our own (again) and waits until the broker listens, at most [`LIMIT`].
@@ -99,7 +106,9 @@ impl FleetBroker {
             own.child = Some(child);
         }
         let limit = Instant::now() + LIMIT;
-        while TcpStream::connect((self.url.host.as_str(), self.url.port)).is_err() {
+        let listens =
+            |broker: &BrokerUrl| TcpStream::connect((broker.host.as_str(), broker.port)).is_ok();
+        while !self.brokers.iter().any(listens) {
             let ended = match self.own.as_mut().and_then(|own| own.child.as_mut()) {
                 Some(child) => child.try_wait().is_ok_and(|status| status.is_some()),
                 None => true,
@@ -108,7 +117,10 @@ impl FleetBroker {
                 let log = self.own.as_ref().map(Own::log).unwrap_or_default();
                 return Err(Error::new(
                     Kind::Unavailable,
-                    format!("nothing listens at {}: is the broker running? {log}", self.url),
+                    format!(
+                        "nothing listens at {}: is the broker running? {log}",
+                        Listed(&self.brokers)
+                    ),
                 ));
             }
             sleep(Duration::from_millis(5)).await;
@@ -201,12 +213,18 @@ mod tests {
 
     #[test]
     fn only_this_machine_is_loaded() {
-        for url in ["mqtt://127.0.0.1:1883", "mqtt://[::1]", "mqtt://localhost"] {
+        for url in ["mqtt://127.0.0.1:1883", "mqtt://[::1]", "mqtt://localhost,mqtt://127.0.0.2"] {
             assert!(FleetBroker::at(url, None).is_ok(), "{url}");
         }
-        for url in
-            ["mqtt://broker.example", "mqtt://192.0.2.1", "mqtt://0.0.0.0", "mqtts://[::1]", "x"]
-        {
+        for url in [
+            "mqtt://broker.example",
+            "mqtt://192.0.2.1",
+            "mqtt://0.0.0.0",
+            "mqtts://[::1]",
+            "x",
+            "",
+            "mqtt://127.0.0.1,mqtt://192.0.2.1",
+        ] {
             let refused = FleetBroker::at(url, None).err().expect(url);
             assert_eq!(refused.kind(), Kind::Config, "{url}");
         }

@@ -12,6 +12,7 @@ use super::broker::FleetBroker;
 use super::ledger::Ledger;
 use super::options::{BASE, LIMIT, Options};
 use super::visits::{CLASSES, FRAME, GROUPS, Visits};
+use crate::attention::Findings;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::control::changes::Changes;
@@ -26,6 +27,7 @@ use crate::pipeline::shared::Shared;
 use crate::pipeline::state::{CaptureState, Open, Orders, View};
 use crate::pipeline::watcher::{Subject, Watcher};
 use crate::publish::{Publisher, Start};
+use crate::random::jitter;
 use crate::tracks::Tracker;
 use crate::tracks::grouping::{Grouping, Groups};
 use crate::zones::{self, Zones};
@@ -84,6 +86,31 @@ impl Fleet {
         }
     }
 
+    /// Devices that are connected now.
+    pub(crate) fn connected_now(&self) -> usize {
+        self.publishers.iter().filter(|publisher| publisher.stats().connected).count()
+    }
+
+    /// Why devices are not connected now, and how many for each reason.
+    pub(crate) fn troubles(&self) -> BTreeMap<String, usize> {
+        let away = self.publishers.iter().map(Publisher::stats).filter(|stats| !stats.connected);
+        let mut counts = BTreeMap::new();
+        for stats in away {
+            let why = stats.last_error.unwrap_or_else(|| "no answer".to_owned());
+            *counts.entry(why).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Connections at each address of the broker, in the order of their names.
+    pub(crate) fn at_each_address(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for broker in self.publishers.iter().filter_map(|publisher| publisher.stats().broker) {
+            *counts.entry(broker).or_default() += 1;
+        }
+        counts
+    }
+
     /// Events that wait in all outboxes.
     pub(crate) fn waiting(&self) -> usize {
         self.publishers.iter().map(|publisher| publisher.stats().waiting).sum()
@@ -136,6 +163,7 @@ impl Device {
             credentials: Credentials::default(),
             subscriptions: inbox::subscriptions(&about),
             clock: Arc::clone(&clock),
+            jitter: if options.jitter { jitter } else { || 0.0 },
         };
         let (publisher, received) = Publisher::start(start)?;
         let origin = Origin {
@@ -154,7 +182,7 @@ impl Device {
             publisher.clone(),
         )
         .within(Zones::new(&config.zone), config.tracking.smallest_face);
-        let shared = Shared::new(Arc::clone(&clock), Orders::default());
+        let shared = Shared::new(Arc::clone(&clock), Orders::default(), None);
         shared.capture.send_replace(CaptureState::Running(Open::default()));
         shared.frames.send_if_modified(FrameHealth::read);
         let subject = Subject {
@@ -183,7 +211,7 @@ impl Device {
                 () = sleep(self.until_next_frame()) => {
                     let now = self.clock.now();
                     let faces = self.visits.faces(now.monotonic);
-                    let events = self.reporter.see(now, FRAME, &faces);
+                    let events = self.reporter.see(now, &Findings::of_all(faces, FRAME));
                     self.enter(&events);
                 }
             }
@@ -222,7 +250,7 @@ fn grouping(config: &Config) -> Result<Grouping> {
 fn config(number: usize, broker: &FleetBroker) -> Config {
     let mut config = Config::default();
     config.device.id = format!("device-{number:04}");
-    config.mqtt.url = broker.url.to_string();
+    config.mqtt.url = broker.url.clone();
     config.mqtt.base_topic = BASE.to_owned();
     config.home_assistant.discovery_prefix = format!("{BASE}/homeassistant");
     config.home_assistant.birth_topic = format!("{BASE}/homeassistant/status");

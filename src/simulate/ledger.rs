@@ -94,7 +94,8 @@ impl Deliveries {
         times
     }
 
-    fn owed(&self, until: Instant) -> usize {
+    /// Events made by `until` that have not arrived.
+    pub(crate) fn owed(&self, until: Instant) -> usize {
         let owed = |delivery: &&Delivery| delivery.arrived.is_none() && delivery.made <= until;
         self.events.values().filter(owed).count()
     }

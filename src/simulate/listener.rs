@@ -13,6 +13,8 @@ use super::ledger::Ledger;
 use super::options::{BASE, LIMIT};
 use crate::error::{Error, Kind, Result};
 use crate::events;
+use crate::mqtt::url::BrokerUrl;
+use crate::mqtt::urls::Listed;
 
 /// The client's task, which ends when this is dropped.
 pub(crate) struct Listener(JoinHandle<()>);
@@ -23,13 +25,12 @@ impl Listener {
     /// missed.
     pub(crate) async fn start(broker: &FleetBroker, ledger: Arc<Ledger>) -> Result<Self> {
         let id = format!("{BASE}-listener-{}", std::process::id());
-        let mut options = MqttOptions::new(id, broker.url.host.clone(), broker.url.port);
-        options.set_clean_session(false).set_max_packet_size(1 << 20, 1 << 20);
-        let (client, eventloop) = AsyncClient::new(options, 10);
         let subscribed = Arc::new(Notify::new());
-        let task = tokio::spawn(listen(client, eventloop, ledger, Arc::clone(&subscribed)));
+        let brokers = broker.brokers.clone();
+        let task = tokio::spawn(listen(id, brokers, ledger, Arc::clone(&subscribed)));
         timeout(LIMIT, subscribed.notified()).await.map_err(|_| {
-            Error::new(Kind::Unavailable, format!("{} takes no subscription", broker.url))
+            let brokers = Listed(&broker.brokers);
+            Error::new(Kind::Unavailable, format!("{brokers} takes no subscription"))
         })?;
         Ok(Self(task))
     }
@@ -41,30 +42,44 @@ impl Drop for Listener {
     }
 }
 
-async fn listen(
+/// At one address after the other, for as long as each lasts.
+async fn listen(id: String, brokers: Vec<BrokerUrl>, ledger: Arc<Ledger>, subscribed: Arc<Notify>) {
+    for broker in brokers.iter().cycle() {
+        let mut options = MqttOptions::new(&id, &broker.host, broker.port);
+        options.set_clean_session(false).set_max_packet_size(1 << 20, 1 << 20);
+        // A node that is silent is left within twice that, before the devices leave it.
+        options.set_keep_alive(Duration::from_secs(5));
+        let (client, eventloop) = AsyncClient::new(options, 10);
+        connected(client, eventloop, &ledger, &subscribed).await;
+        // The broker is away. A constant wait, so that the listener is back before the
+        // devices are.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn connected(
     client: AsyncClient,
     mut eventloop: EventLoop,
-    ledger: Arc<Ledger>,
-    subscribed: Arc<Notify>,
+    ledger: &Ledger,
+    subscribed: &Notify,
 ) {
-    loop {
-        match eventloop.poll().await {
-            Ok(Event::Incoming(Packet::ConnAck(ack))) if !ack.session_present => {
+    while let Ok(event) = eventloop.poll().await {
+        match event {
+            // Also where the broker has kept the session: a node may not know of it what the
+            // one that is gone knew.
+            Event::Incoming(Packet::ConnAck(_)) => {
                 let filter = format!("{BASE}/+/+/event");
                 // Fails only where the event loop is gone, and that is ours.
                 let _ = client.subscribe(filter, QoS::AtLeastOnce).await;
             }
-            Ok(Event::Incoming(Packet::SubAck(_))) => subscribed.notify_one(),
-            Ok(Event::Incoming(Packet::Publish(publish))) => {
+            Event::Incoming(Packet::SubAck(_)) => subscribed.notify_one(),
+            Event::Incoming(Packet::Publish(publish)) => {
                 match serde_json::from_slice::<events::Event>(&publish.payload) {
                     Ok(event) => ledger.heard(&event),
                     Err(error) => log::error!("{}: {error}", publish.topic),
                 }
             }
-            Ok(_) => {}
-            // The broker is away. A constant wait, so that the listener is back before the
-            // devices are.
-            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            _ => {}
         }
     }
 }

@@ -8,6 +8,7 @@
 
 pub mod broker;
 mod fleet;
+pub mod interruption;
 mod ledger;
 mod listener;
 mod options;
@@ -15,18 +16,24 @@ pub mod report;
 mod visits;
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::time::{Instant, sleep};
 
 use crate::error::{Error, Kind, Result};
+use crate::process;
 use broker::FleetBroker;
 use fleet::Fleet;
+use interruption::Watch;
 use ledger::Ledger;
 use listener::Listener;
 use options::LIMIT;
 pub use options::{BASE, Options};
 use report::{FleetReport, Lap, Meter, Restart, Spread};
+
+/// How often devices that are away are looked for.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Connects a fleet, lets it work, takes the broker away and gives it back, and counts.
 /// `say` gets a line of progress at the start of each part.
@@ -51,7 +58,8 @@ pub async fn run(
     let mut fleet = Fleet::start(options, &broker, &ledger)?;
     report.connecting = Spread::of(&fleet.connected(1, Instant::now()).await?);
     report.laps.push(meter.stop("connecting", &broker));
-    let mut steady = vec![work(options, &broker, &ledger, &mut report, say).await];
+    report.open_files = process::open_files();
+    let mut steady = vec![work(options, &broker, &fleet, &ledger, &mut report, say).await];
 
     if let Some(outage) = options.outage {
         say(&format!("the broker is away for {} s", outage.as_secs_f32()));
@@ -68,12 +76,14 @@ pub async fn run(
         let outage_s = outage.as_secs_f64();
         report.restart = Some(Restart { outage_s, waiting, back: spread, caught_up_s });
         report.laps.push(meter.stop("returning", &broker));
-        steady.push(work(options, &broker, &ledger, &mut report, say).await);
+        steady.push(work(options, &broker, &fleet, &ledger, &mut report, say).await);
     }
 
     say("everybody leaves; waiting for what is on its way");
     fleet.rest().await;
     ledger.caught_up(Instant::now(), LIMIT).await;
+    report.at_each_address = fleet.at_each_address();
+    report.troubles = fleet.troubles();
     report.account(&ledger, &steady);
     fleet.shutdown().await;
     drop(listener);
@@ -81,17 +91,30 @@ pub async fn run(
     Ok(report)
 }
 
-/// The connected fleet at work.
+/// The connected fleet at work, for as long as was asked for, and longer while somebody is
+/// away.
 async fn work(
     options: &Options,
     broker: &FleetBroker,
+    fleet: &Fleet,
     ledger: &Arc<Ledger>,
     report: &mut FleetReport,
     say: &mut dyn FnMut(&str),
 ) -> Lap {
     say(&format!("measuring for {} s", options.steady.as_secs_f32()));
     let meter = Meter::start(broker, ledger);
-    sleep(options.steady).await;
+    let (begun, mut watch) = (Instant::now(), Watch::default());
+    loop {
+        let (now, wall) = (begun.elapsed(), SystemTime::now());
+        let away = options.devices - fleet.connected_now();
+        watch.see((now, wall), away, |until| ledger.deliveries().owed(begun + until));
+        let limit = options.steady + if watch.is_open() { LIMIT } else { Duration::ZERO };
+        if now >= limit {
+            break;
+        }
+        sleep(LOOK.min(limit - now)).await;
+    }
+    report.interruptions.extend(watch.interruptions());
     let lap = meter.stop("steady", broker);
     report.laps.push(lap.clone());
     lap

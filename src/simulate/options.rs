@@ -18,6 +18,8 @@ pub struct Options {
     pub steady: Duration,
     /// How long the broker is away; none: it stays.
     pub outage: Option<Duration>,
+    /// Whether devices that lost the broker come back spread by chance, as real ones do.
+    pub jitter: bool,
     /// A face visits each device this often, on average.
     pub every: Duration,
     /// Where outboxes are kept; in memory when none.

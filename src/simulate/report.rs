@@ -1,5 +1,6 @@
 //! What a simulation found (`docs/ref/simulate.md`), for a script and for a person.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +9,16 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::broker::FleetBroker;
+use super::interruption::Interruption;
 use super::ledger::Ledger;
 use super::options::Options;
+use crate::mqtt::urls::Listed;
 use crate::process;
 
 /// All numbers of one simulation. Each field is a key of `--json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct FleetReport {
-    /// Address of the broker.
+    /// Addresses of the broker.
     pub broker: String,
     /// How many were simulated.
     pub devices: usize,
@@ -25,6 +28,12 @@ pub struct FleetReport {
     pub connecting: Spread,
     /// None where the broker stayed.
     pub restart: Option<Restart>,
+    /// When devices lost a broker that was expected to stay.
+    pub interruptions: Vec<Interruption>,
+    /// Devices at each address in the end.
+    pub at_each_address: BTreeMap<String, usize>,
+    /// Why devices were not connected in the end, and how many for each reason.
+    pub troubles: BTreeMap<String, usize>,
     /// Of the whole simulation.
     pub events: Events,
     /// Of events made while the fleet was connected, in milliseconds.
@@ -33,6 +42,8 @@ pub struct FleetReport {
     pub laps: Vec<Lap>,
     /// Largest resident memory of this process (all devices and the listener), in MiB.
     pub peak_rss_mb: f64,
+    /// Open files of this process with every device connected.
+    pub open_files: usize,
 }
 
 /// The broker went away and came back.
@@ -116,15 +127,19 @@ pub struct Lap {
 impl FleetReport {
     pub(crate) fn of(options: &Options, broker: &FleetBroker) -> Self {
         Self {
-            broker: broker.url.to_string(),
+            broker: Listed(&broker.brokers).to_string(),
             devices: options.devices,
             on_disk: options.state_dir.is_some(),
             connecting: Spread::default(),
             restart: None,
+            interruptions: Vec::new(),
+            at_each_address: BTreeMap::new(),
+            troubles: BTreeMap::new(),
             events: Events::default(),
             latency_ms: Latency::default(),
             laps: Vec::new(),
             peak_rss_mb: 0.0,
+            open_files: 0,
         }
     }
 
@@ -226,6 +241,22 @@ impl fmt::Display for FleetReport {
                 restart.waiting, restart.outage_s, restart.caught_up_s
             )?;
         }
+        for Interruption { from, away_s, most_away, caught_up_s } in &self.interruptions {
+            let caught_up = caught_up_s.map_or("not".to_owned(), |s| format!("after {s:.1} s"));
+            writeln!(
+                f,
+                "interrupted {from}: {most_away} away at most, all back after {away_s:.1} s, \
+                 caught up {caught_up}"
+            )?;
+        }
+        if self.at_each_address.len() > 1 {
+            for (broker, devices) in &self.at_each_address {
+                writeln!(f, "at the end  {devices} devices at {broker}")?;
+            }
+        }
+        for (why, devices) in &self.troubles {
+            writeln!(f, "at the end  {devices} devices without a connection: {why}")?;
+        }
         let events = &self.events;
         writeln!(
             f,
@@ -255,7 +286,11 @@ impl fmt::Display for FleetReport {
                 lap.client_cpu
             )?;
         }
-        write!(f, "this process at most {:.1} MiB", self.peak_rss_mb)
+        write!(
+            f,
+            "this process at most {:.1} MiB, {} open files",
+            self.peak_rss_mb, self.open_files
+        )
     }
 }
 

@@ -36,6 +36,75 @@ impl std::fmt::Display for ControlValue {
     }
 }
 
+/// A control of the open camera, as somebody may set it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ControlOffer {
+    /// The name in the settings.
+    pub name: String,
+    /// What it was when the camera was opened.
+    pub value: ControlValue,
+    /// What it may be.
+    #[serde(flatten)]
+    pub range: ControlRange,
+}
+
+/// What a control may be.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ControlRange {
+    /// On or off.
+    Switch,
+    /// A number between two others.
+    Number {
+        /// The least.
+        least: i64,
+        /// The most.
+        most: i64,
+        /// From one to the next.
+        step: u64,
+    },
+    /// One of these, by number.
+    Menu {
+        /// Number and words of each.
+        entries: Vec<(u32, String)>,
+    },
+}
+
+/// What the camera offers; nothing where it does not tell.
+pub(super) fn offers(device: &Device) -> Vec<ControlOffer> {
+    let known = known(device).unwrap_or_default();
+    let offer = |control: &Description| {
+        let value = guarded(|| device.control(control.id)).ok()?.ok()?.value;
+        offer(control, &value)
+    };
+    known.iter().filter(|control| is_usable(control)).filter_map(offer).collect()
+}
+
+/// None for kinds that are not set here, such as text and regions.
+fn offer(control: &Description, value: &Value) -> Option<ControlOffer> {
+    let Description { minimum: least, maximum: most, step, .. } = *control;
+    let (value, range) = match (control.typ, value) {
+        (Type::Boolean, Value::Boolean(on)) => (ControlValue::Switch(*on), ControlRange::Switch),
+        (Type::Boolean, Value::Integer(on)) => {
+            (ControlValue::Switch(*on != 0), ControlRange::Switch)
+        }
+        (Type::Menu | Type::IntegerMenu, Value::Integer(number)) => {
+            let items = control.items.as_deref().unwrap_or_default();
+            let entries = items.iter().map(|(index, item)| (*index, item.to_string())).collect();
+            (ControlValue::Number(*number), ControlRange::Menu { entries })
+        }
+        (Type::Integer | Type::Integer64, Value::Integer(number)) => {
+            (ControlValue::Number(*number), ControlRange::Number { least, most, step })
+        }
+        _ => return None,
+    };
+    Some(ControlOffer { name: name_of(&control.name), value, range })
+}
+
+fn is_usable(control: &Description) -> bool {
+    !control.flags.intersects(Flags::DISABLED | Flags::READ_ONLY) && control.typ != Type::CtrlClass
+}
+
 /// The name in the settings.
 pub(super) fn name_of(driver: &str) -> String {
     let lower =
@@ -146,12 +215,9 @@ fn known(device: &Device) -> Result<Vec<Description>, String> {
 }
 
 fn find<'a>(known: &'a [Description], table: &str, name: &str) -> Result<&'a Description, String> {
-    let usable = |control: &&Description| {
-        !control.flags.intersects(Flags::DISABLED | Flags::READ_ONLY)
-            && control.typ != Type::CtrlClass
-    };
-    known.iter().filter(usable).find(|control| name_of(&control.name) == name).ok_or_else(|| {
-        let names: Vec<String> = known.iter().filter(usable).map(|c| name_of(&c.name)).collect();
+    let usable = || known.iter().filter(|control| is_usable(control));
+    usable().find(|control| name_of(&control.name) == name).ok_or_else(|| {
+        let names: Vec<String> = usable().map(|control| name_of(&control.name)).collect();
         format!("has no {table}.{name}; it has {}", names.join(", "))
     })
 }
@@ -226,6 +292,27 @@ mod tests {
     fn names_are_those_of_v4l2_ctl() {
         assert_eq!(name_of("Exposure Time, Absolute"), "exposure_time_absolute");
         assert_eq!(name_of("White Balance, Automatic"), "white_balance_automatic");
+    }
+
+    #[test]
+    fn a_camera_offers_its_own_ranges() {
+        let [exposure, line, balance] = &known()[..] else { panic!("three controls") };
+        let offered = offer(exposure, &Value::Integer(300)).expect("a number");
+        let range = ControlRange::Number { least: 3, most: 2047, step: 1 };
+        assert_eq!((offered.value, offered.range), (ControlValue::Number(300), range));
+        let offered = offer(line, &Value::Integer(1)).expect("a menu");
+        assert_eq!(offered.range, ControlRange::Menu { entries: vec![(1, "50 Hz".into())] });
+        let offered = offer(balance, &Value::Integer(1)).expect("a switch");
+        assert_eq!(
+            (&*offered.name, offered.value),
+            ("white_balance_automatic", ControlValue::Switch(true))
+        );
+        assert_eq!(offer(exposure, &Value::None), None);
+        let dead = Description {
+            flags: Flags::READ_ONLY,
+            ..control(1, "Exposure Time, Absolute", Type::Integer, None)
+        };
+        assert!(!is_usable(&dead) && is_usable(exposure));
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::pixels::frame::Frame;
+use super::controls::{ControlOffer, ControlValues};
+
+use crate::pixels::frame::{Frame, Orientation};
 
 /// Why a source gave no frame.
 #[derive(Debug, Error)]
@@ -40,5 +42,22 @@ pub trait FrameSource: Send {
     /// that is in force; a source that has no such thing does nothing.
     fn set_low_light(&mut self, _on: bool) -> bool {
         false
+    }
+
+    /// Turns pictures differently from the next one on.
+    fn set_orientation(&mut self, _orientation: Orientation) {}
+
+    /// What can be set, in the driver's order; a source that has no such thing offers none.
+    fn controls(&self) -> Vec<ControlOffer> {
+        Vec::new()
+    }
+
+    /// Sets controls by their names.
+    ///
+    /// # Errors
+    ///
+    /// In words for the owner: which one, and what the camera takes.
+    fn set_controls(&self, _values: &ControlValues) -> Result<(), String> {
+        Ok(())
     }
 }

@@ -169,6 +169,10 @@ impl FrameSource for Replay {
         Ok(())
     }
 
+    fn set_orientation(&mut self, orientation: Orientation) {
+        self.turn = orientation;
+    }
+
     fn describe(&self) -> String {
         let times = if self.repeat { "for ever" } else { "once" };
         format!("{} pictures of {} at {}/s, {times}", self.len(), self.name, self.fps)

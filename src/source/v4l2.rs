@@ -19,7 +19,7 @@ use v4l::video::Capture;
 use v4l::video::capture::Parameters;
 use v4l::{Format, FourCC};
 
-use super::controls::{self, LowLight};
+use super::controls::{self, ControlOffer, ControlValues, LowLight};
 use super::devices::{State, describe};
 use super::errno::explain;
 use super::formats::{known, matrix, range};
@@ -30,8 +30,8 @@ use super::settings::Settings;
 use super::timestamps::Timestamps;
 use crate::clock::Clock;
 use crate::geometry::Size;
+use crate::pixels::decode;
 use crate::pixels::frame::{Frame, Orientation, PixelFormat};
-use crate::pixels::preprocess;
 
 /// Buffers in the kernel: enough that the sensor never waits, few enough that the
 /// oldest is young.
@@ -209,7 +209,7 @@ impl FrameSource for Camera {
         }
         // Checked here and not only where frames are decoded, since most are never decoded:
         // a camera that sends nothing whole is opened again all the same.
-        preprocess::check(frame).map_err(|reason| bad(&reason))
+        decode::check(frame).map_err(|reason| bad(&reason))
     }
 
     fn describe(&self) -> String {
@@ -222,6 +222,19 @@ impl FrameSource for Camera {
             log::warn!("{}: {reason}", self.words);
             false
         })
+    }
+
+    fn set_orientation(&mut self, orientation: Orientation) {
+        self.orientation = orientation;
+    }
+
+    fn controls(&self) -> Vec<ControlOffer> {
+        self.io.as_ref().map(|(device, _)| controls::offers(device)).unwrap_or_default()
+    }
+
+    fn set_controls(&self, values: &ControlValues) -> Result<(), String> {
+        let Some((device, _)) = &self.io else { return Ok(()) };
+        controls::apply(device, "camera.controls", values)
     }
 }
 

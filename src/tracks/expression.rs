@@ -90,6 +90,11 @@ impl Expression {
         self.shares[class]
     }
 
+    /// The smoothed share of every class, in the model's order.
+    pub(crate) fn shares(&self) -> &[f32] {
+        &self.shares
+    }
+
     /// Takes back what was told, so that it will be told again if it still holds.
     pub(crate) fn forget(&mut self) {
         self.current = None;

@@ -14,6 +14,7 @@ pub mod vocabulary;
 
 use std::time::Duration;
 
+use crate::attention::planner::Followed;
 use crate::detector::Detection;
 use crate::geometry::Rect;
 use crate::zones::Admission;
@@ -79,6 +80,10 @@ struct Track {
     expression: Expression,
     first: Duration,
     last: Duration,
+    /// When it was last looked for.
+    looked: Duration,
+    /// For how long it was looked for since then and not found.
+    unseen: Duration,
     hits: u32,
     confirmed: bool,
 }
@@ -100,9 +105,27 @@ pub struct Tracker {
     interval: Option<Duration>,
 }
 
+/// What is known of places in a frame.
+pub struct Filter<Looked, Allowed> {
+    /// Whether a face there would have been found: one that was not looked for is not missed.
+    pub looked: Looked,
+    /// What may become of a face there.
+    pub admission: Allowed,
+}
+
+impl<Looked: Fn(&Rect) -> bool> Filter<Looked, fn(&Rect) -> Admission> {
+    /// Parts of the frame were looked at, and no zones are drawn.
+    pub fn looked(looked: Looked) -> Self {
+        Self { looked, admission: |_| Admission::Any }
+    }
+}
+
 /// A tentative face may be missed this long, a blink of the detector; at low frame
 /// rates one and a half frames.
 const TENTATIVE_LOST: Duration = Duration::from_millis(400);
+/// A look that does not find a face speaks for so much of the time before it in which the
+/// face was not looked for: what is looked at seldom is not lost by one look.
+const SPEAKS_FOR: Duration = Duration::from_millis(500);
 /// Beyond its predicted place a face is looked for within this many of its sizes:
 /// at two frames a second a head moves that far.
 const REACH: f32 = 1.0;
@@ -138,15 +161,15 @@ impl Tracker {
     /// monotonic clock; appends what changed. Call it for a frame without a face as
     /// well: it says that nobody was there.
     pub fn update(&mut self, now: Duration, detections: &[Detection], out: &mut Vec<Change>) {
-        self.update_where(now, detections, |_| Admission::Any, out);
+        self.update_where(now, detections, &Filter::looked(|_| true), out);
     }
 
-    /// As [`update`](Self::update), with what may become of a face where it is.
+    /// The same for a frame that was looked at in parts, or parts of which do not count.
     pub fn update_where(
         &mut self,
         now: Duration,
         detections: &[Detection],
-        admission: impl Fn(Rect) -> Admission,
+        filter: &Filter<impl Fn(&Rect) -> bool, impl Fn(&Rect) -> Admission>,
         out: &mut Vec<Change>,
     ) {
         // A driver that stamps a frame with an older time must not undo what was seen.
@@ -155,14 +178,22 @@ impl Tracker {
         let interval = self.frame.replace(now).map(|last| now.saturating_sub(last));
         let lost = self.lost(interval);
         self.interval = interval;
+        for track in &mut self.tracks {
+            track.motion.predict(now);
+            if (filter.looked)(&track.motion.rect()) {
+                let pause = now.saturating_sub(track.looked);
+                track.unseen += pause.min(interval.unwrap_or_default().max(SPEAKS_FOR));
+                track.looked = now;
+            }
+        }
         let one_and_a_half = interval.unwrap_or_default() * 3 / 2;
-        self.leave(now, lost, TENTATIVE_LOST.max(one_and_a_half).min(lost), out);
+        let tentative = TENTATIVE_LOST.max(one_and_a_half).min(lost);
+        self.leave(Duration::ZERO, lost, tentative, out);
         let faces = face::merge(detections, self.told_as.len());
-        self.tracks.iter_mut().for_each(|track| track.motion.predict(now));
         let start = self.tracking.start_confidence;
         let (mut strong, mut weak) = (Vec::new(), Vec::new());
         for face in faces {
-            match admission(face.rect) {
+            match (filter.admission)(&face.rect) {
                 Admission::Any if face.confidence() >= start => strong.push(face),
                 Admission::Any | Admission::Known => weak.push(face),
                 Admission::Refused => {}
@@ -180,7 +211,19 @@ impl Tracker {
     pub fn pass(&mut self, now: Duration, out: &mut Vec<Change>) {
         self.now = self.now.max(now);
         let lost = self.lost(self.interval);
-        self.leave(self.now, lost, lost, out);
+        let without = self.frame.map_or(Duration::ZERO, |frame| self.now.saturating_sub(frame));
+        self.leave(without, lost, lost, out);
+    }
+
+    /// Replaces `out` by the faces that are followed, confirmed or not, where they will be
+    /// at `now`.
+    pub fn followed(&self, now: Duration, out: &mut Vec<Followed>) {
+        out.clear();
+        out.extend(self.tracks.iter().map(|track| {
+            let mut motion = track.motion;
+            motion.predict(now);
+            Followed { rect: motion.rect(), looked: track.looked }
+        }));
     }
 
     /// Ends every track: the camera is gone or the daemon stops.
@@ -202,6 +245,18 @@ impl Tracker {
         self.tracking.start_confidence = confidence;
     }
 
+    /// Smoothed share of each class of a confirmed face, in the model's order, summing to
+    /// 1; empty for a face that is not followed.
+    pub fn shares(&self, track: u64) -> &[f32] {
+        let followed = self.tracks.iter().find(|followed| followed.number == track);
+        followed.map_or(&[], |followed| followed.expression.shares())
+    }
+
+    /// Other settings while running: faces that are followed stay.
+    pub fn retune(&mut self, tracking: TrackingSettings, expression: ExpressionSettings) {
+        (self.tracking, self.expression) = (tracking, expression);
+    }
+
     /// Whether any face, confirmed or not, is being followed.
     pub fn is_busy(&self) -> bool {
         !self.tracks.is_empty()
@@ -216,13 +271,19 @@ impl Tracker {
     }
 
     /// Lets go of confirmed tracks that were not seen for `lost`, of the others that
-    /// were not seen for `tentative`.
-    fn leave(&mut self, now: Duration, lost: Duration, tentative: Duration, out: &mut Vec<Change>) {
+    /// were not seen for `tentative`; `without` is the time since the last frame.
+    fn leave(
+        &mut self,
+        without: Duration,
+        lost: Duration,
+        tentative: Duration,
+        out: &mut Vec<Change>,
+    ) {
         let mut index = 0;
         while index < self.tracks.len() {
             let track = &self.tracks[index];
             let limit = if track.confirmed { lost } else { tentative };
-            if now.saturating_sub(track.last) > limit {
+            if track.unseen + without > limit {
                 self.tracks.remove(index).leave(out);
             } else {
                 index += 1;
@@ -284,6 +345,8 @@ impl Tracker {
             expression: Expression::new(&self.told_as, now),
             first: now,
             last: now,
+            looked: now,
+            unseen: Duration::ZERO,
             hits: 0,
             confirmed: false,
         };
@@ -303,7 +366,7 @@ impl Track {
         out: &mut Vec<Change>,
     ) {
         self.motion.correct(face.rect);
-        self.last = now;
+        (self.last, self.looked, self.unseen) = (now, now, Duration::ZERO);
         self.hits += 1;
         let step = self.expression.update(now, face.shares(), settings);
         if !self.confirmed {

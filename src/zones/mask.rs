@@ -18,10 +18,17 @@ pub struct View {
 
 impl From<&Letterbox> for View {
     fn from(letterbox: &Letterbox) -> Self {
-        let (content, whole) = (letterbox.content, Rect::new(0.0, 0.0, 1.0, 1.0));
+        let (content, region, whole) = (letterbox.content, letterbox.region, letterbox.picture);
         let (left, top) = (letterbox.left as f32, letterbox.top as f32);
         let tensor = Rect::new(left, top, content.width as f32, content.height as f32);
-        Self { tensor, picture: whole }
+        let (across, down) = (whole.width as f32, whole.height as f32);
+        let picture = Rect::new(
+            region.left as f32 / across,
+            region.top as f32 / down,
+            region.width as f32 / across,
+            region.height as f32 / down,
+        );
+        Self { tensor, picture }
     }
 }
 

@@ -72,6 +72,7 @@ async fn a_device_writes_its_own_topics_and_no_others() {
     first.set_camera_available(&camera(), true);
     first.set_camera_state(&camera(), &contract::state()).expect("taken");
     first.set_status(&contract::status(stats)).expect("taken");
+    first.set_inventory(&contract::inventory()).expect("taken");
     first.publish_event(&camera(), "1", &event(1, 1)).expect("taken");
     second.publish_event(&camera(), "1", &event(2, 2)).expect("taken");
 

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use expressiond::config::Config;
+use expressiond::config::digest::digest;
 use expressiond::contract::in_force::InForce;
+use expressiond::contract::inventory::{FailedUpgrade, INVENTORY_SCHEMA, Inventory, Upgraded};
 use expressiond::contract::payload::Counts;
 use expressiond::contract::payload::{
-    CameraState, DeviceStatus, Reason, ReasonCode, SCHEMA_VERSION, ZoneState, rfc3339,
+    CameraState, DeviceStatus, Reach, Reason, ReasonCode, SCHEMA_VERSION, ZoneState, rfc3339,
 };
 use expressiond::contract::topics::Topics;
 use expressiond::contract::tuning::Tuning;
@@ -101,6 +104,7 @@ async fn what_is_sent_is_what_is_documented() {
         publisher.set_camera_available(&camera(), true);
         publisher.set_camera_state(&camera(), &state()).expect("taken");
         publisher.set_status(&status(publisher.stats())).expect("taken");
+        publisher.set_inventory(&inventory()).expect("taken");
         publisher.publish_event(&camera(), "1", &event(1, 1)).expect("taken");
         // A picture needs a connection; a state that arrived proves one.
         observer.until("a state", |seen| seen.iter().any(|s| s.topic.ends_with("/state"))).await;
@@ -117,6 +121,8 @@ async fn what_is_sent_is_what_is_documented() {
         conforms(include_str!("../../docs/ref/camera-state.schema.json"), &state);
         let status = payload("expressiond/d1/status");
         conforms(include_str!("../../docs/ref/status.schema.json"), &status);
+        let inventory = payload("expressiond/d1/inventory");
+        conforms(include_str!("../../docs/ref/inventory.schema.json"), &inventory);
     }
 }
 
@@ -175,6 +181,23 @@ pub fn state() -> CameraState {
     }
 }
 
+/// With one of everything that may fail.
+pub fn inventory() -> Inventory {
+    let kinds = [Upgraded::Package, Upgraded::Model, Upgraded::Settings];
+    let failed = kinds.map(|what| FailedUpgrade { what, message: "why".into() });
+    Inventory {
+        schema: INVENTORY_SCHEMA,
+        time: now(),
+        version: "0.1.0".into(),
+        package: Some("0.1.0-1".into()),
+        architecture: std::env::consts::ARCH,
+        model: Some("m@1+00".into()),
+        settings: digest(&Config::default()),
+        groups: vec!["hall".into()],
+        failed: failed.to_vec(),
+    }
+}
+
 pub fn status(mqtt: expressiond::mqtt::stats::Stats) -> DeviceStatus {
     let runtime = Overrides {
         tuning: Tuning { threshold: Some(0.75), max_fps: None },
@@ -212,8 +235,10 @@ pub fn status(mqtt: expressiond::mqtt::stats::Stats) -> DeviceStatus {
         inference_ms: Some(180.0),
         frame_age_ms: Some(190.0),
         idle: false,
+        reach: Some(Reach { wanted_m: 6.5, sees_m: 3.7, face_px: 24.0 }),
         low_light: false,
         temperature_c: Some(51.5),
+        viewers: 1,
         frames: Counts::default(),
         mqtt,
     }

@@ -1,6 +1,6 @@
 //! The program as it is installed, towards brokers that come, go and cannot be found.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,18 @@ impl Running {
             .spawn()
             .expect("starts");
         Self(child)
+    }
+
+    /// The exit code, once it has ended by itself.
+    fn code(&mut self) -> Option<i32> {
+        let limit = Instant::now() + LIMIT;
+        loop {
+            if let Some(status) = self.0.try_wait().expect("status") {
+                return status.code();
+            }
+            assert!(Instant::now() < limit, "it does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Ends it as systemd does and says how long that took.
@@ -80,18 +92,9 @@ async fn the_status_says_connected_soon_after_reconnecting() {
     drop(daemon);
 }
 
-/// A name server that does not answer, stood for by a getaddrinfo(3) that takes a minute.
-#[test]
-fn a_stop_does_not_wait_for_a_name_server() {
-    let folder = tempfile::tempdir().expect("temporary folder");
-    let (source, library, mark) =
-        (folder.path().join("slow.c"), folder.path().join("slow.so"), folder.path().join("asked"));
-    let text = "#include <fcntl.h>\n#include <netdb.h>\n#include <stdlib.h>\n#include <unistd.h>\n\
-                int getaddrinfo(const char *n, const char *s, const struct addrinfo *h,\n\
-                                struct addrinfo **r) {\n\
-                  close(open(getenv(\"ASKED\"), O_CREAT | O_WRONLY, 0600));\n\
-                  for (int i = 0; i < 60; i++) sleep(1);\n\
-                  return EAI_AGAIN;\n}\n";
+/// A library of these functions, to stand before those of the C library (`LD_PRELOAD`, ld.so(8)).
+fn preload(folder: &Path, text: &str) -> PathBuf {
+    let (source, library) = (folder.join("preload.c"), folder.join("preload.so"));
     std::fs::write(&source, text).expect("write");
     // Of the processor that the daemon was built for, which may be an emulated one.
     let compiler = match std::env::consts::ARCH {
@@ -105,6 +108,23 @@ fn a_stop_does_not_wait_for_a_name_server() {
         .status()
         .expect("this test needs a C compiler: apt-get install gcc");
     assert!(built.success());
+    library
+}
+
+/// A name server that does not answer, stood for by a getaddrinfo(3) that takes a minute.
+#[test]
+fn a_stop_does_not_wait_for_a_name_server() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let mark = folder.path().join("asked");
+    let library = preload(
+        folder.path(),
+        "#include <fcntl.h>\n#include <netdb.h>\n#include <stdlib.h>\n#include <unistd.h>\n\
+         int getaddrinfo(const char *n, const char *s, const struct addrinfo *h,\n\
+                         struct addrinfo **r) {\n\
+           close(open(getenv(\"ASKED\"), O_CREAT | O_WRONLY, 0600));\n\
+           for (int i = 0; i < 60; i++) sleep(1);\n\
+           return EAI_AGAIN;\n}\n",
+    );
     let environment = [("LD_PRELOAD", library.as_path()), ("ASKED", mark.as_path())];
     let daemon = Running::start("mqtt://broker.example", folder.path(), &environment);
     let limit = Instant::now() + LIMIT;
@@ -114,4 +134,49 @@ fn a_stop_does_not_wait_for_a_name_server() {
     }
     let took = daemon.stop();
     assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
+/// A clock that cannot be read is one of the few things that the standard library panics
+/// about: here the wall clock, once, in the thread that is named, when a file says so.
+#[tokio::test]
+async fn a_thread_that_panics_ends_the_daemon_with_70_after_the_broker_was_told() {
+    for thread in ["capture", "inference"] {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let go = folder.path().join("go");
+        let library = preload(
+            folder.path(),
+            "#define _GNU_SOURCE\n#include <errno.h>\n#include <stdlib.h>\n#include <string.h>\n\
+             #include <sys/prctl.h>\n#include <sys/syscall.h>\n#include <time.h>\n\
+             #include <unistd.h>\n\
+             int clock_gettime(clockid_t id, struct timespec *time) {\n\
+               static int failed;\n\
+               char name[16] = \"\";\n\
+               if (id == CLOCK_REALTIME && !failed && access(getenv(\"GO\"), F_OK) == 0) {\n\
+                 prctl(PR_GET_NAME, name);\n\
+                 if (strcmp(name, getenv(\"PANICS\")) == 0) {\n\
+                   failed = 1;\n\
+                   errno = EINVAL;\n\
+                   return -1;\n\
+                 }\n\
+               }\n\
+               return syscall(SYS_clock_gettime, id, time);\n}\n",
+        );
+        let environment = [
+            ("LD_PRELOAD", library.as_path()),
+            ("GO", go.as_path()),
+            ("PANICS", Path::new(thread)),
+        ];
+        let broker = Mosquitto::start();
+        let observer = Observer::at(broker.port).await;
+        let url = format!("mqtt://127.0.0.1:{}", broker.port);
+        let mut daemon = Running::start(&url, folder.path(), &environment);
+        let said = |seen: &[Seen], word: &[u8]| {
+            let last = seen.iter().rev().find(|seen| seen.topic.ends_with("d1/availability"));
+            last.is_some_and(|last| last.payload == word)
+        };
+        observer.until("online", |seen| said(seen, b"online")).await;
+        std::fs::write(&go, "").expect("write");
+        observer.until("offline", |seen| said(seen, b"offline")).await;
+        assert_eq!(daemon.code(), Some(70), "{thread}");
+    }
 }

@@ -176,10 +176,10 @@ async fn without_a_broker_nothing_blocks_and_the_bound_holds() {
 #[tokio::test]
 async fn with_nothing_configured_a_broker_is_inside() {
     let mut embedded = settings(0);
-    embedded.url = String::new();
+    embedded.url = "".into();
     let (publisher, _received) = publisher(embedded);
-    assert_eq!(publisher.broker().host, "127.0.0.1");
-    let observer = Observer::at(publisher.broker().port).await;
+    assert_eq!(publisher.brokers()[0].host, "127.0.0.1");
+    let observer = Observer::at(publisher.brokers()[0].port).await;
     observer.latest(AVAILABILITY, "online").await;
     publisher.shutdown().await;
 }

@@ -156,6 +156,21 @@ fn a_broker_that_is_not_there() {
     device.examine(&[]).ends_with(69, "broker", "nothing listens there");
     let unknown = device.examine(&["--set", "mqtt.url=mqtt://nowhere.invalid"]);
     unknown.ends_with(69, "broker", "nowhere.invalid is not known");
+    let broker = Mosquitto::start();
+    let dead = plain_url(port);
+    let several = format!(
+        "mqtt.url={dead},{},{}",
+        plain_url(broker.port),
+        dead.replace("127.0.0.1", "localhost")
+    );
+    let report = device.examine(&["--set", &several]);
+    report.is("broker", "warning", &format!("{} answers", plain_url(broker.port)));
+    report.is("broker", "warning", &format!("{dead} could not: {dead}: nothing listens there"));
+    report.is("login", "ok", "anonymous");
+    assert_eq!(report.0["exit_code"], 0);
+    let none = format!("mqtt.url={dead},mqtt://nowhere.invalid");
+    let report = device.examine(&["--set", &none]);
+    report.ends_with(69, "broker", "mqtt://nowhere.invalid:1883 could not: the name");
     let inside = device.examine(&["--set", "mqtt.url="]);
     inside.is("broker", "warning", "inside the daemon");
 }

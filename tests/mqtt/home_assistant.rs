@@ -8,7 +8,7 @@ use expressiond::clock::SystemClock;
 use expressiond::contract::topics::Topics;
 use expressiond::control::command::Command;
 use expressiond::control::inbox;
-use expressiond::home_assistant::{About, Settings};
+use expressiond::home_assistant::{About, Hardware, Page, Settings};
 use expressiond::mqtt::message::Class;
 use expressiond::name::Name;
 use expressiond::publish::Publisher;
@@ -37,6 +37,8 @@ fn about(cameras: &[&str]) -> About {
             points: vec![[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]],
             enabled: true,
         }],
+        page: Some(Page::default()),
+        hardware: Hardware::default(),
     }
 }
 

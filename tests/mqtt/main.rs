@@ -1,6 +1,7 @@
 //! The publisher against real brokers: Mosquitto and the one inside.
 
 mod access;
+mod addresses;
 mod bridge;
 mod certificates;
 mod contract;
@@ -19,4 +20,5 @@ mod page;
 mod support;
 mod tls;
 mod version;
+mod web_sockets;
 mod zones;

@@ -12,6 +12,7 @@ use expressiond::mqtt::settings::Settings;
 use expressiond::mqtt::stats::Stats;
 use expressiond::name::Name;
 use expressiond::publish::{Publisher, Start};
+use expressiond::random::jitter;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -62,7 +63,7 @@ pub fn speaking(version: Version, port: u16) -> Settings {
 /// Quick to notice and to come back, otherwise as by default.
 pub fn settings(port: u16) -> Settings {
     Settings {
-        url: format!("mqtt://127.0.0.1:{port}"),
+        url: format!("mqtt://127.0.0.1:{port}").into(),
         keep_alive_s: 5,
         reconnect_max_s: 1,
         ..Settings::default()
@@ -77,6 +78,7 @@ pub fn begin(settings: Settings) -> Start {
         credentials: Credentials::default(),
         subscriptions: Subscriptions::default(),
         clock: Arc::new(SystemClock),
+        jitter,
     }
 }
 

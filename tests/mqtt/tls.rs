@@ -27,7 +27,7 @@ fn tls_settings(port: u16, authority: &Authority) -> Settings {
 
 fn tls_settings_in(version: Version, port: u16, authority: &Authority) -> Settings {
     let mut settings = speaking(version, port);
-    settings.url = format!("mqtts://localhost:{port}");
+    settings.url = format!("mqtts://localhost:{port}").into();
     settings.tls.ca_file = text(&authority.ca());
     settings
 }
@@ -61,7 +61,7 @@ async fn a_private_authority_is_enough() {
         }
     }
     let mut by_address = tls_settings(broker.port, &authority);
-    by_address.url = format!("mqtts://127.0.0.1:{}", broker.port);
+    by_address.url = format!("mqtts://127.0.0.1:{}", broker.port).into();
     assert_delivers(by_address).await;
 }
 
@@ -212,7 +212,7 @@ async fn a_certificate_that_is_its_own_authority_is_taken_where_it_is_named() {
     let reason = refusal(stranger).await;
     assert!(reason.contains("mqtt.tls.ca_file"), "{reason}");
     let mut by_address = named(Version::Auto, broker.port, &own);
-    by_address.url = format!("mqtts://127.0.0.1:{}", broker.port);
+    by_address.url = format!("mqtts://127.0.0.1:{}", broker.port).into();
     let reason = refusal(by_address).await;
     assert!(reason.contains("for another name than mqtt.url"), "{reason}");
     let old = authority.self_signed_until("old", "DNS:localhost", "200201000000Z");
@@ -259,7 +259,7 @@ const SYSTEM_PORT: &str = "EXPRESSIOND_TEST_SYSTEM_PORT";
 async fn child_that_trusts_the_system() {
     let port: u16 = std::env::var(SYSTEM_PORT).expect("set").parse().expect("a number");
     let mut settings = settings(port);
-    settings.url = format!("mqtts://localhost:{port}");
+    settings.url = format!("mqtts://localhost:{port}").into();
     assert_delivers(settings).await;
 }
 

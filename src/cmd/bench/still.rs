@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::situations::look_at_all;
 use super::stages::cpu_time;
-use expressiond::attention::Attention;
 use expressiond::attention::pace::{Pace, Settings};
-use expressiond::detector::Detector;
+use expressiond::attention::reach::Distance;
+use expressiond::attention::{Attention, Findings};
+use expressiond::detector::networks::{Network, Networks};
 use expressiond::error::Result;
 use expressiond::pixels::frame::Frame;
 
@@ -20,7 +22,7 @@ const FPS: u32 = 15;
 /// CPU time in milliseconds for a second of a camera's frames.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Still {
-    /// While every frame is looked at.
+    /// While the whole of every frame is looked at.
     pub looking_cpu_ms_per_s: f64,
     /// Once the pace has found that nothing moves.
     pub idle_cpu_ms_per_s: f64,
@@ -29,10 +31,13 @@ pub(crate) struct Still {
 }
 
 /// The same frame again and again, as if no face were followed.
-pub(crate) fn measure(frame: &Frame, detector: Detector) -> Result<Still> {
-    let mut attention = Attention::new(detector, Some(Pace::new(Settings::default())));
+pub(crate) fn measure(frame: &Frame, mut networks: Networks) -> Result<Still> {
+    let frames = std::slice::from_ref(frame);
+    let looking = look_at_all(networks.get_mut(Network::Main), frames)?;
+    let pace = Some(Pace::new(Settings::default()));
+    let mut attention = Attention::new(networks, Distance::default(), pace)?;
     let rest = Settings::default().idle_after_s as u32;
-    let looking = play(&mut attention, frame, 0, rest)?;
+    play(&mut attention, frame, 0, rest)?;
     let idle = play(&mut attention, frame, rest, rest + SECONDS)?;
     Ok(Still {
         looking_cpu_ms_per_s: looking,
@@ -43,13 +48,13 @@ pub(crate) fn measure(frame: &Frame, detector: Detector) -> Result<Still> {
 
 /// CPU time in milliseconds for each second of frames, from one second to another.
 fn play(attention: &mut Attention, frame: &Frame, from: u32, to: u32) -> Result<f64> {
-    let (mut copy, mut found) = (frame.clone(), Vec::new());
+    let (mut copy, mut findings) = (frame.clone(), Findings::default());
     let begin = cpu_time();
     for number in from * FPS..to * FPS {
         // The capture thread copies frames also while nothing is looked at.
         copy.clone_from(frame);
         let now = Duration::from_secs(1) * number / FPS;
-        attention.see(&copy, now, false, false, &mut found)?;
+        attention.see(&copy, now, &[], 1.0, &mut findings)?;
     }
     Ok((cpu_time() - begin).as_secs_f64() * 1e3 / f64::from(to - from))
 }

@@ -19,6 +19,11 @@ pub(super) enum ConnectionError {
     Io(io::Error),
     #[error("TLS: {0}")]
     Tls(String),
+    #[error(
+        "WebSocket: {0}: check the path in mqtt.url, which is what the broker's listener for \
+         WebSockets wants (often /mqtt or /ws)"
+    )]
+    WebSocket(String),
     /// The commonest reasons, none of which MQTT 3.1.1 can tell.
     #[error(
         "the broker cut the connection. If it always does: does one side want TLS \

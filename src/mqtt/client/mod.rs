@@ -6,6 +6,8 @@
 //! and is lost with a broker that forgets. Which of the two protocols is spoken, only
 //! [`wire`] knows.
 
+mod addresses;
+mod endpoints;
 pub(crate) mod error;
 pub(crate) mod options;
 pub(crate) mod probe;
@@ -14,72 +16,104 @@ mod refusal;
 pub(crate) mod session;
 mod wire;
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use tokio::time::sleep;
 
+use self::addresses::Addresses;
 use self::error::ConnectionError;
 use self::options::ConnectOptions;
-use self::reconnect::Reconnect;
 use self::session::{Context, Session, stopped};
+use self::wire::Connection;
 use super::message::Subscriptions;
-use crate::random::jitter;
+use super::url::BrokerUrl;
 
 /// Keeps a connection for as long as the program runs.
 pub(super) struct Client {
     context: Context,
     options: ConnectOptions,
+    addresses: Addresses,
     subscriptions: Subscriptions,
+    /// What was last said of each address.
+    complaints: Vec<Option<String>>,
 }
 
 impl Client {
+    /// `brokers` are the addresses of one broker, at least one.
     pub(super) fn new(
         context: Context,
         options: ConnectOptions,
+        brokers: Vec<BrokerUrl>,
         subscriptions: Subscriptions,
     ) -> Self {
-        Self { context, options, subscriptions }
+        let complaints = vec![None; brokers.len()];
+        let addresses = Addresses::new(brokers, &options.labels.device, options.reconnect_max);
+        Self { context, options, addresses, subscriptions, complaints }
     }
 
     /// Connects, serves, and connects again, until told to stop.
     pub(super) async fn run(mut self) {
-        let mut reconnect = Reconnect::new(self.options.reconnect_max);
-        let mut last_reason = None;
         loop {
-            let outcome = self.connect_once(&mut reconnect, &mut last_reason).await;
-            let reason = outcome.err().map(|error| error.to_string());
-            self.context.shared.queue().lost(reason.clone());
-            let Some(reason) = reason else { return };
-            let wait = reconnect.lost(self.context.clock.now().monotonic, jitter());
-            // One line per kind of trouble, not one per try: an outage may last weeks.
-            let level = if last_reason.as_ref() == Some(&reason) {
-                log::Level::Debug
-            } else {
-                log::Level::Warn
-            };
-            log::log!(level, broker:% = self.options.url, retry_s = wait.as_secs_f32();
-                "no connection to the broker: {reason}");
-            last_reason = Some(reason);
+            let (index, due) = self.addresses.next();
+            let wait = due.saturating_sub(self.now());
             tokio::select! {
                 () = sleep(wait) => {}
                 () = stopped(&mut self.context.stop) => return,
             }
+            let (outcome, connected) = self.connect_once(index).await;
+            let reason = outcome.err().map(|error| error.to_string());
+            self.context.shared.queue().lost(reason.clone());
+            let Some(reason) = reason else { return };
+            let now = self.now();
+            self.addresses.lost(index, now, (self.context.jitter)(), connected);
+            self.complain(index, reason);
         }
     }
 
-    /// The life of one connection. `Ok` means that we were told to stop.
-    async fn connect_once(
-        &mut self,
-        reconnect: &mut Reconnect,
-        last_reason: &mut Option<String>,
-    ) -> Result<(), ConnectionError> {
-        let connection = tokio::select! {
-            connection = wire::connect(&self.options) => connection?,
-            () = stopped(&mut self.context.stop) => return Ok(()),
+    /// The life of one connection, and whether there was one. `Ok` means that we were told
+    /// to stop.
+    async fn connect_once(&mut self, index: usize) -> (Result<(), ConnectionError>, bool) {
+        let (broker, endpoints) = self.addresses.get(index);
+        let outcome = tokio::select! {
+            outcome = wire::connect(broker, endpoints, &self.options) => outcome,
+            () = stopped(&mut self.context.stop) => return (Ok(()), false),
         };
-        reconnect.connected(self.context.clock.now().monotonic);
-        log::info!(broker:% = self.options.url, mqtt = connection.protocol.name();
-            "connected to the broker");
-        *last_reason = None;
+        let (connection, address) = match outcome {
+            Ok(connected) => connected,
+            Err(error) => return (Err(error), false),
+        };
+        self.welcome(index, &connection, address);
         let last_will = self.options.last_will.as_ref();
-        Session::run(connection, &mut self.context, &mut self.subscriptions, last_will).await
+        let served =
+            Session::run(connection, &mut self.context, &mut self.subscriptions, last_will).await;
+        // Of several hosts behind the name, another is tried first.
+        self.addresses.get(index).1.failed(address);
+        (served, true)
+    }
+
+    fn welcome(&mut self, index: usize, connection: &Connection, address: SocketAddr) {
+        let now = self.now();
+        self.addresses.connected(index, now);
+        self.complaints.fill(None);
+        let (broker, _) = self.addresses.get(index);
+        log::info!(broker:%, address:%, mqtt = connection.protocol.name();
+            "connected to the broker");
+        self.context.shared.queue().reached(broker.to_string(), address);
+    }
+
+    /// One line per kind of trouble, not one per try: an outage may last weeks.
+    fn complain(&mut self, index: usize, reason: String) {
+        let wait = self.addresses.next().1.saturating_sub(self.now());
+        let (broker, _) = self.addresses.get(index);
+        let told = self.complaints[index].as_ref() == Some(&reason);
+        let level = if told { log::Level::Debug } else { log::Level::Warn };
+        log::log!(level, broker:%, retry_s = wait.as_secs_f32();
+            "no connection to the broker: {reason}");
+        self.complaints[index] = Some(reason);
+    }
+
+    fn now(&self) -> Duration {
+        self.context.clock.now().monotonic
     }
 }

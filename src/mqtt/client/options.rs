@@ -1,4 +1,4 @@
-//! Where the broker is and who we are to it.
+//! Who we are to the broker and what we expect of it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,6 @@ use crate::mqtt::access::Access;
 use crate::mqtt::message::Labels;
 use crate::mqtt::protocol::Version;
 use crate::mqtt::settings::Settings;
-use crate::mqtt::url::BrokerUrl;
 
 /// What the broker says for us when the connection breaks, and we before we leave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +18,6 @@ pub(crate) struct LastWill {
 /// Everything that a connection needs, whichever protocol it speaks.
 #[derive(Clone)]
 pub(in crate::mqtt) struct ConnectOptions {
-    pub(super) url: BrokerUrl,
     pub(super) version: Version,
     pub(super) client_id: String,
     pub(super) labels: Labels,
@@ -36,7 +34,6 @@ impl ConnectOptions {
     /// Without a last will, and with the device's own client id.
     pub(crate) fn new(
         settings: &Settings,
-        url: BrokerUrl,
         version: Version,
         labels: Labels,
         access: Access,
@@ -45,7 +42,6 @@ impl ConnectOptions {
         let login = (!settings.username.is_empty())
             .then(|| (settings.username.clone(), access.password.unwrap_or_default()));
         Self {
-            url,
             version,
             client_id,
             labels,

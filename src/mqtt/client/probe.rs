@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::endpoints::Endpoints;
 use super::error::{ConnectionError, Trouble};
 use super::options::{ConnectOptions, LastWill};
-use super::wire::{Connection, Event, connect, socket};
+use super::wire::{Connection, Event, connect, race};
 use crate::mqtt::access::Access;
 use crate::mqtt::message::{Class, Labels, Message, Qos, Received};
 use crate::mqtt::settings::Settings;
@@ -56,13 +58,32 @@ pub(crate) struct Visited {
     pub messages: Vec<Received>,
 }
 
-/// Resolves the broker's name and opens a connection, without a word of MQTT.
+/// A host behind the broker's name, and why it does not answer if it does not.
+pub(crate) type Reached = (SocketAddr, Option<Stopped>);
+
+/// Resolves the broker's name and opens a connection to every host behind it, without a
+/// word of MQTT: those that answer come first.
 ///
 /// # Errors
 ///
-/// [`Step::Resolve`] or [`Step::Connect`].
-pub(crate) async fn reach(broker: &BrokerUrl) -> Result<SocketAddr, Stopped> {
-    socket::connect(broker).await.map(|(_, address)| address).map_err(Stopped::from)
+/// [`Step::Resolve`], or [`Step::Connect`] when none answers.
+pub(crate) async fn reach(broker: &BrokerUrl) -> Result<Vec<Reached>, Stopped> {
+    let mut found = race::resolve(broker).await?;
+    found.sort_unstable();
+    found.dedup();
+    let mut attempts = JoinSet::new();
+    for address in found {
+        attempts.spawn(async move { (address, race::attempt(address).await.err()) });
+    }
+    let mut reached: Vec<Reached> = Vec::new();
+    while let Some(Ok((address, error))) = attempts.join_next().await {
+        reached.push((address, error.map(Stopped::from)));
+    }
+    reached.sort_by_key(|(address, stopped)| (stopped.is_some(), *address));
+    match reached.first() {
+        Some((_, Some(stopped))) => Err(stopped.clone()),
+        _ => Ok(reached),
+    }
 }
 
 /// Who visits the broker, what he listens to and what he writes.
@@ -99,10 +120,11 @@ pub(crate) async fn visit(
     let client_id = client_id(settings, &labels.device);
     let (access, version) = (access.clone(), settings.version);
     let last_will = LastWill { topic: topic.clone(), payload: payload.clone() };
-    let options = ConnectOptions::new(settings, broker.clone(), version, labels, access)
+    let mut endpoints = Endpoints::new(&labels.device);
+    let options = ConnectOptions::new(settings, version, labels, access)
         .with_client_id(client_id)
         .with_last_will(last_will);
-    let connection = connect(&options).await?;
+    let (connection, _) = connect(broker, &mut endpoints, &options).await?;
     let mut visit = Visit { connection, visited: Visited::default(), unanswered: HashMap::new() };
     let (qos, class) = (Qos::AtLeastOnce, Class::Trial);
     visit.listen(filters, Message { topic, payload, class, qos, expiry: None }).await?;

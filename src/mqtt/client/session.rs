@@ -42,6 +42,8 @@ pub(in crate::mqtt) struct Context {
     pub received: mpsc::Sender<Received>,
     pub stop: watch::Receiver<bool>,
     pub clock: Arc<dyn Clock>,
+    /// From 0 to 1, by chance: what spreads a fleet.
+    pub jitter: fn() -> f64,
     /// Bytes of a packet over which the broker ended a connection, and until when that
     /// is believed.
     pub too_large: Option<(usize, Instant)>,

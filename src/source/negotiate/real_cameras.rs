@@ -159,6 +159,20 @@ fn more_frames_and_more_pixels_are_had_for_the_asking() {
     assert_eq!(chosen(HDMI_MS2109, &needs(224, 224, 120)), "MJPG 640x480 at 60");
 }
 
+/// What `attention.farthest_face` asks for by default, and for a hall.
+#[test]
+fn across_a_room_a_camera_sends_all_that_is_needed_or_the_most_it_can() {
+    for (camera, text, room, hall) in [
+        ("Logitech C920", C920, "MJPG 1280x720 at 15", "MJPG 1920x1080 at 15"),
+        ("Logitech C270", C270, "MJPG 1280x960 at 15", "MJPG 1280x960 at 15"),
+        ("Logitech Brio", BRIO, "MJPG 1280x720 at 15", "MJPG 1920x1080 at 15"),
+        ("PlayStation 3 Eye", PS3_EYE, "YUYV 640x480 at 15", "YUYV 640x480 at 15"),
+    ] {
+        assert_eq!(chosen(text, &needs(1114, 626, 15)), room, "{camera}");
+        assert_eq!(chosen(text, &needs(1714, 964, 15)), hall, "{camera}");
+    }
+}
+
 /// Drivers that scale list limits: the first camera modules of Raspberry Pi, as they were
 /// before libcamera (bcm2835-v4l2).
 #[test]

@@ -11,37 +11,91 @@ mod codec;
 mod connection;
 mod decode;
 mod frame;
+pub(super) mod race;
 mod reason;
-pub(super) mod socket;
+mod socket;
+mod web_socket;
+
+use std::net::SocketAddr;
+
+use tokio::net::TcpStream;
 
 pub(super) use self::connection::{Connection, Event, NotSent, Token};
+use super::endpoints::Endpoints;
 use super::error::ConnectionError;
 use super::options::ConnectOptions;
 use crate::mqtt::protocol::{Protocol, Version};
+use crate::mqtt::url::BrokerUrl;
 
-/// Connects in the newest protocol that is wanted and that the broker takes. What
-/// was found holds for this connection only: brokers are replaced, and one that hung
-/// up because it was busy must not keep us in the old protocol for ever.
+/// Connects to one of the hosts behind the broker's name, and says to which: each of them
+/// is tried that answers, until one takes us.
 ///
-/// Every step has a limit of its own, so this ends within a minute at most.
-pub(super) async fn connect(options: &ConnectOptions) -> Result<Connection, ConnectionError> {
+/// Every step has a limit of its own, so this ends within half a minute for each host.
+///
+/// # Errors
+///
+/// What the first host said that answered; where none did, the last reason.
+pub(super) async fn connect(
+    broker: &BrokerUrl,
+    endpoints: &mut Endpoints,
+    options: &ConnectOptions,
+) -> Result<(Connection, SocketAddr), ConnectionError> {
+    let mut left = endpoints.ordered(race::resolve(broker).await?);
+    let (mut refused, mut silent) = (None, None);
+    loop {
+        let (outcome, failures) = race::race(&left).await;
+        for (address, error) in failures {
+            endpoints.failed(address);
+            left.retain(|other| *other != address);
+            silent = Some(error);
+        }
+        // `resolve` gives one at least, and each leaves a reason here or there.
+        let Ok((stream, address)) = outcome else {
+            return Err(refused.or(silent).unwrap_or(ConnectionError::NoAnswer));
+        };
+        match log_in(stream, address, broker, options).await {
+            Ok(connection) => {
+                endpoints.good(address);
+                return Ok((connection, address));
+            }
+            Err(error) => {
+                endpoints.failed(address);
+                left.retain(|other| *other != address);
+                refused.get_or_insert(error);
+            }
+        }
+    }
+}
+
+/// Logs in in the newest protocol that is wanted and that the broker takes. What was found
+/// holds for this connection only: brokers are replaced, and one that hung up because it
+/// was busy must not keep us in the old protocol for ever.
+async fn log_in(
+    stream: TcpStream,
+    address: SocketAddr,
+    broker: &BrokerUrl,
+    options: &ConnectOptions,
+) -> Result<Connection, ConnectionError> {
     match options.version {
-        Version::V311 => connect_in(options, Protocol::V311).await,
-        Version::V5 => connect_in(options, Protocol::V5).await,
-        Version::Auto => match connect_in(options, Protocol::V5).await {
+        Version::V311 => log_in_with(stream, broker, options, Protocol::V311).await,
+        Version::V5 => log_in_with(stream, broker, options, Protocol::V5).await,
+        Version::Auto => match log_in_with(stream, broker, options, Protocol::V5).await {
             Err(error) if error.may_be_the_protocol() => {
-                log::debug!(broker:% = options.url; "MQTT 5 is not taken, trying 3.1.1: {error}");
-                connect_in(options, Protocol::V311).await
+                log::debug!(broker:%; "MQTT 5 is not taken, trying 3.1.1: {error}");
+                let stream = race::attempt(address).await?;
+                log_in_with(stream, broker, options, Protocol::V311).await
             }
             outcome => outcome,
         },
     }
 }
 
-async fn connect_in(
+async fn log_in_with(
+    stream: TcpStream,
+    broker: &BrokerUrl,
     options: &ConnectOptions,
     protocol: Protocol,
 ) -> Result<Connection, ConnectionError> {
-    let stream = socket::open(options).await?;
+    let stream = socket::wrap(stream, broker, options).await?;
     Connection::open(stream, options, protocol).await
 }

@@ -1,0 +1,41 @@
+//! What a browser may send to the page: headers, and JSON that changes settings. Without
+//! the token nothing opens; whatever is accepted is possible and reads back.
+#![no_main]
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use expressiond::preview::gate::{Credentials, Gate, Wanted, name_of};
+use expressiond::preview::token::TokenHash;
+use expressiond::preview::tunable::{Tunable, read_changes};
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    headers(&String::from_utf8_lossy(data));
+    let Ok(changes) = read_changes(data) else { return };
+    let settings = Tunable::default();
+    let Ok(changed) = settings.with(&changes) else { return };
+    let again = changed.with(&changed.values()).expect("its own values are possible");
+    assert_eq!(again, changed);
+});
+
+/// One header a line.
+fn headers(text: &str) {
+    let mut lines = text.lines();
+    let from = Credentials {
+        host: lines.next(),
+        origin: lines.next(),
+        fetch_site: lines.next(),
+        authorization: lines.next(),
+        cookie: lines.next(),
+    };
+    if let Some(name) = from.host.and_then(name_of) {
+        assert!(!name.is_empty());
+    }
+    let hash = TokenHash::parse(&format!("sha256:{}", "0".repeat(64))).expect("a hash");
+    let (peer, now) = (IpAddr::from([192, 0, 2, 1]), Duration::ZERO);
+    let mut gate = Gate::new(Some(hash), vec!["door.local".into()], "http", 80, now);
+    for wanted in [Wanted::Read, Wanted::Change] {
+        assert!(gate.admit(wanted, &from, peer, now).is_err(), "it opened without the token");
+    }
+    assert!(gate.log_in(text, &from, peer, now).is_err(), "it opened without the token");
+}

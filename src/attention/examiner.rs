@@ -1,0 +1,214 @@
+//! Looks at regions of a frame and says what is in it.
+
+use std::time::Duration;
+
+use super::look::{Inputs, Look, Purpose};
+use super::merge::{Sighting, merge};
+use crate::detector::networks::{Network, Networks};
+use crate::detector::{Detection, ModelError};
+use crate::geometry::{Rect, Size};
+use crate::pixels::decode::FrameDecoder;
+use crate::pixels::frame::Frame;
+use crate::pixels::letterbox::Letterbox;
+use crate::pixels::scene::Scene;
+
+/// What was found in one frame, and where it was looked for.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    /// Most confident first.
+    pub detections: Vec<Detection>,
+    /// The looks that were carried out.
+    pub looks: Vec<Look>,
+    /// Of the upright picture.
+    pub picture: Size,
+}
+
+impl Findings {
+    /// Of a picture that was looked at as a whole, as closely as it has pixels.
+    pub fn of_all(detections: Vec<Detection>, picture: Size) -> Self {
+        let look = Inputs { main: picture, close: picture }.whole(picture);
+        Self { detections, looks: vec![look], picture }
+    }
+
+    /// Whether a face at `rect` would have been found.
+    pub fn covers(&self, rect: &Rect) -> bool {
+        self.looks.iter().any(|look| look.covers(rect, self.picture))
+    }
+}
+
+/// What may be a face is looked at again from this share of the model's lowest threshold on.
+const SUSPECTED: f32 = 0.4;
+
+/// A face of this share of the smallest one is still looked at again.
+const NEARLY: f32 = 0.8;
+
+/// The networks, a decoder, and what they found in the frame at hand.
+#[derive(Debug)]
+pub struct Examiner {
+    networks: Networks,
+    decoder: FrameDecoder,
+    /// From this confidence on, a small face must be seen closely to count.
+    suspected: f32,
+    sightings: Vec<Sighting>,
+    suspects: Vec<Sighting>,
+    found: Vec<Detection>,
+}
+
+impl Examiner {
+    /// # Errors
+    ///
+    /// The JPEG library has no memory.
+    pub fn new(networks: Networks) -> Result<Self, ModelError> {
+        let thresholds = networks.info().thresholds.iter().copied();
+        let suspected = SUSPECTED * thresholds.fold(1.0, f32::min);
+        Ok(Self {
+            networks,
+            decoder: FrameDecoder::new()?,
+            suspected,
+            sightings: Vec::new(),
+            suspects: Vec::new(),
+            found: Vec::new(),
+        })
+    }
+
+    /// What looks.
+    pub fn networks(&self) -> &Networks {
+        &self.networks
+    }
+
+    /// What looks, for somebody else to look with.
+    pub fn into_networks(self) -> Networks {
+        self.networks
+    }
+
+    /// What looks, to look with one of them.
+    pub fn networks_mut(&mut self) -> &mut Networks {
+        &mut self.networks
+    }
+
+    /// The inputs of the networks.
+    pub fn inputs(&self) -> Inputs {
+        Inputs::of(&self.networks)
+    }
+
+    /// The size of a frame's upright picture.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are no picture.
+    pub fn picture(&self, frame: &Frame) -> Result<Size, ModelError> {
+        Ok(self.decoder.picture(frame)?)
+    }
+
+    /// Forgets what the frame before showed.
+    pub(super) fn begin(&mut self) {
+        self.sightings.clear();
+    }
+
+    /// Carries out looks; with `glance`, also says how bright the picture is. What is found
+    /// is kept until [`conclude`](Self::conclude); returned is the time that the networks
+    /// took. A compressed picture is decoded once, as fine as the finest look needs it.
+    pub(super) fn look(
+        &mut self,
+        frame: &Frame,
+        looks: &[Look],
+        glance: bool,
+    ) -> Result<(Option<Scene>, Duration), ModelError> {
+        let picture = self.decoder.picture(frame)?;
+        let whole = Letterbox::new(picture, self.networks.input(Network::Main));
+        let networks = &self.networks;
+        let boxed = |look: &Look| Letterbox::of(picture, look.region, networks.input(look.network));
+        let needed = looks.iter().map(boxed).chain(glance.then_some(whole));
+        let least = needed
+            .map(|one| one.least_picture())
+            .fold(Size::default(), |a, b| Size::new(a.width.max(b.width), a.height.max(b.height)));
+        let decoded = self.decoder.decode(frame, least)?;
+        let (mut scene, mut prepared_whole, mut time) = (None, None, Duration::ZERO);
+        if glance {
+            let main = self.networks.get_mut(Network::Main);
+            let prepared = main.prepare_decoded(&decoded, whole);
+            scene = Some(main.scene(&prepared));
+            prepared_whole = Some(prepared);
+        }
+        for look in looks {
+            let letterbox = Letterbox::of(picture, look.region, self.networks.input(look.network));
+            let detector = self.networks.get_mut(look.network);
+            // Only the first look finds the tensor as the glance has left it.
+            let prepared = match (look.purpose, prepared_whole.take()) {
+                (Purpose::Whole, Some(prepared)) => prepared,
+                _ => detector.prepare_decoded(&decoded, letterbox),
+            };
+            time += detector.look(&prepared, &mut self.found)?.inference;
+            let found = self.found.iter().map(|found| Sighting::new(*found, *look, picture));
+            self.sightings.extend(found);
+        }
+        Ok((scene, time))
+    }
+
+    /// Replaces `out` by where something looks like a face and is too small or too near a
+    /// region's edge to be sure, and was not looked at closely yet. What is far below `least`
+    /// pixels, the smallest face that is wanted, is left alone: at that size knobs and
+    /// patterns look like faces.
+    pub(super) fn suspects(
+        &mut self,
+        looks: &[Look],
+        picture: Size,
+        least: f32,
+        out: &mut Vec<Rect>,
+    ) {
+        out.clear();
+        let mut suspects = std::mem::take(&mut self.suspects);
+        suspects.clear();
+        // A picture smaller than the input is enlarged, and its faces with it.
+        let wanted =
+            |one: &Sighting| one.look.scale < 1.0 || one.detection.rect.height >= NEARLY * least;
+        let unsure = self.sightings.iter().filter(|one| self.must_be_confirmed(one) && wanted(one));
+        let seen = |rect: &Rect| {
+            let mut close = looks.iter().filter(|look| look.purpose == Purpose::Face);
+            close.any(|look| look.covers(rect, picture))
+        };
+        let sure = |one: &Sighting| {
+            let mut others = self.sightings.iter();
+            others.any(|other| {
+                other.detection.confidence >= self.suspected
+                    && !self.must_be_confirmed(other)
+                    && other.is_same_face(one)
+            })
+        };
+        let open = unsure.filter(|one| !seen(&one.detection.rect) && !sure(one)).copied();
+        suspects.extend(open);
+        merge(&mut suspects);
+        for (index, one) in suspects.iter().enumerate() {
+            // The other class of the same face is left.
+            if !suspects[..index].iter().any(|better| better.is_same_face(one)) {
+                out.push(one.detection.rect);
+            }
+        }
+        self.suspects = suspects;
+    }
+
+    /// Replaces `out` by one observation of each face. What had to be confirmed by a look
+    /// at the face itself, and was not, is left with little confidence.
+    pub(super) fn conclude(&mut self, out: &mut Vec<Detection>) {
+        let suspected = self.suspected;
+        for index in 0..self.sightings.len() {
+            if self.must_be_confirmed(&self.sightings[index]) {
+                self.sightings[index].doubt(suspected);
+            }
+        }
+        merge(&mut self.sightings);
+        out.clear();
+        out.extend(self.sightings.iter().map(|one| one.detection));
+        out.sort_unstable_by(|a, b| {
+            let by_place = || a.rect.x.total_cmp(&b.rect.x).then(a.rect.y.total_cmp(&b.rect.y));
+            let by_class = || a.class.cmp(&b.class).then_with(by_place);
+            b.confidence.total_cmp(&a.confidence).then_with(by_class)
+        });
+    }
+
+    /// Whether a sighting counts only when the face itself was looked at.
+    fn must_be_confirmed(&self, one: &Sighting) -> bool {
+        let unsure = one.cut || !one.look.reads(&one.detection.rect);
+        one.look.purpose != Purpose::Face && unsure && one.detection.confidence >= self.suspected
+    }
+}

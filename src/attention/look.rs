@@ -1,0 +1,124 @@
+//! A look: a region of the picture and the network that is shown it.
+
+use crate::detector::networks::{Network, Networks};
+use crate::geometry::{Rect, Region, Size};
+
+/// A face of this height, in pixels of a network's input, is usually found; a smaller one
+/// mostly not.
+pub(crate) const READABLE: f32 = 20.0;
+/// A look at one face is so many times as wide as the face: at a third of the input
+/// the model reads expressions best.
+const ROUND_A_FACE: f32 = 3.0;
+
+/// What a look is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Purpose {
+    /// The whole picture, for whoever stands before the camera.
+    Whole,
+    /// A piece of it, for small faces.
+    Tile,
+    /// One face, followed or only suspected.
+    Face,
+}
+
+/// A region and what looks at it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Look {
+    /// Within the picture.
+    pub region: Region,
+    /// Which network.
+    pub network: Network,
+    /// What for.
+    pub purpose: Purpose,
+    /// Pixels of the picture for each of the network's input.
+    pub scale: f32,
+    /// What it costs: the pixels of the network's input.
+    pub cost: u32,
+}
+
+/// The networks' inputs, which is all that planning needs to know of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inputs {
+    /// Of the main network, in pixels.
+    pub main: Size,
+    /// Of the one for single faces, in pixels.
+    pub close: Size,
+}
+
+impl Inputs {
+    /// Those of loaded networks.
+    pub fn of(networks: &Networks) -> Self {
+        Self { main: networks.input(Network::Main), close: networks.input(Network::Close) }
+    }
+
+    /// A look at the whole picture.
+    pub fn whole(self, picture: Size) -> Look {
+        self.look(Region::whole(picture), Network::Main, Purpose::Whole)
+    }
+
+    /// A look at a piece of the picture.
+    pub fn tile(self, region: Region) -> Look {
+        self.look(region, Network::Main, Purpose::Tile)
+    }
+
+    /// A look at one face.
+    pub fn face(self, face: &Rect, picture: Size) -> Look {
+        let side = (face.width.max(face.height) * ROUND_A_FACE).ceil() as u32;
+        self.look(Region::around(face.centre(), side, picture), Network::Close, Purpose::Face)
+    }
+
+    fn look(self, region: Region, network: Network, purpose: Purpose) -> Look {
+        let input = match network {
+            Network::Main => self.main,
+            Network::Close => self.close,
+        };
+        let scale = |length: u32, input: u32| length as f32 / input.max(1) as f32;
+        let scale = scale(region.width, input.width).max(scale(region.height, input.height));
+        Look { region, network, purpose, scale, cost: input.width * input.height }
+    }
+
+    /// Height in pixels of the smallest face that a look at the whole picture finds.
+    pub fn whole_finds(self, picture: Size) -> f32 {
+        self.whole(picture).scale * READABLE
+    }
+}
+
+/// A box that is so near an inner edge of its region, in shares of its height, may go on
+/// behind it.
+const NEAR_EDGE: f32 = 0.04;
+
+impl Look {
+    /// Whether a face at `rect` would have been found by it: what of it the picture shows
+    /// lies mostly in the region, and it is large enough there.
+    pub fn covers(&self, rect: &Rect, picture: Size) -> bool {
+        const MOSTLY: f32 = 0.8;
+        let visible = rect.clipped(picture);
+        // Nobody finds a face that has left the picture; it counts as looked for.
+        let gone = visible.area() <= 0.0;
+        gone || (visible.share_in(&self.region.rect()) >= MOSTLY
+            && rect.height >= MOSTLY * self.scale * READABLE)
+    }
+
+    /// Whether a face of this height is large enough in it to tell its expression.
+    pub fn reads(&self, rect: &Rect) -> bool {
+        const WELL: f32 = 2.0;
+        self.purpose == Purpose::Face || rect.height >= WELL * self.scale * READABLE
+    }
+
+    /// Whether a box ends where the region does and the picture does not: it may be cut.
+    pub fn cuts(&self, rect: &Rect, picture: Size) -> bool {
+        let (region, near) = (self.region.rect(), rect.height * NEAR_EDGE);
+        let (right, bottom) = (picture.width as f32, picture.height as f32);
+        (region.x > 0.0 && rect.x - region.x < near)
+            || (region.y > 0.0 && rect.y - region.y < near)
+            || (region.right() < right && region.right() - rect.right() < near)
+            || (region.bottom() < bottom && region.bottom() - rect.bottom() < near)
+    }
+
+    /// How far a face at `rect` is from the size that the model reads best: 0 is just right,
+    /// 1 is e times too large or too small.
+    pub(crate) fn misfit(&self, rect: &Rect) -> f32 {
+        let side = self.region.side() as f32;
+        (ROUND_A_FACE * rect.width.max(rect.height).max(1.0) / side).ln().abs()
+    }
+}

@@ -1,0 +1,237 @@
+//! Which regions of a frame are looked at: as far as a budget goes, the most important first.
+//!
+//! Pure: the clock, what moved and what is followed come in, looks come out; the same input
+//! gives the same looks. `docs/design/attention.md` has the reasons and the measurements.
+
+use std::time::Duration;
+
+use super::budget::Budget;
+use super::look::{Inputs, Look};
+use super::reach::Distance;
+use super::sweep::Sweep;
+use crate::geometry::{Rect, Region, Size};
+
+/// A face that is followed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Followed {
+    /// Where it is by now, in pixels of the upright picture.
+    pub rect: Rect,
+    /// When it was last looked for, on the monotonic clock.
+    pub looked: Duration,
+}
+
+/// What a plan depends on besides the planner's own memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    /// When the frame arrived, on the monotonic clock.
+    pub now: Duration,
+    /// Size of the upright picture.
+    pub picture: Size,
+    /// What happens before the camera.
+    pub activity: Activity,
+    /// The faces that are followed.
+    pub followed: &'a [Followed],
+    /// How much of the budget for looking around may be spent, 0.25 to 1.
+    pub share: f32,
+}
+
+/// What happens before a camera.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activity {
+    /// Something, or something did a moment ago.
+    Lively,
+    /// Nothing for a while: the whole picture is looked at when this time has passed since
+    /// the last look, and the sweep goes slowly.
+    Idle(Duration),
+    /// Each picture may show another place: they are recorded, and all of them count.
+    Recorded,
+}
+
+/// How often a second frames are looked at where no setting says so: recorded pictures.
+pub const USUAL_FPS: f32 = 15.0;
+/// What the looks of a second may cost, in looks of the main network at as many frames as are
+/// looked at: so much for faces,
+const FACES: f32 = 1.0;
+/// and so much for looking around.
+const AROUND: f32 = 0.5;
+/// Looks of the main network in a second that every budget allows: the whole picture and the
+/// sweep take fewer.
+const LEAST_LOOKS: f32 = 6.0;
+/// How often the whole picture is looked at,
+const WHOLE: Duration = Duration::from_millis(750);
+/// and when something has moved since then.
+const WHOLE_MOVED: Duration = Duration::from_millis(250);
+/// All of the picture is looked at closely within this time,
+pub const SWEEP: Duration = Duration::from_secs(12);
+/// and when nothing happens, within this.
+pub const IDLE_SWEEP: Duration = Duration::from_secs(60);
+/// A hall has more than twice the pieces of a room, and both periods are so many times as
+/// long.
+const HALL: u32 = 3;
+/// From one look at a piece in which something moved to the next one.
+const MOTION: Duration = Duration::from_millis(150);
+/// Far faces are looked at this often, when looking around is cut down to nothing.
+const FAR: Duration = Duration::from_millis(66);
+
+/// Plans looks, frame by frame.
+#[derive(Clone, Debug)]
+pub struct Planner {
+    inputs: Inputs,
+    distance: Distance,
+    fps: f32,
+    budget: Budget,
+    sweep: Sweep,
+    /// When the whole picture was looked at, and when something moved last.
+    whole: Option<Duration>,
+    moved: Option<Duration>,
+    /// When a piece was looked at because something moved.
+    motion: Option<Duration>,
+    /// The faces in the order in which they are looked at; kept for its memory.
+    order: Vec<usize>,
+}
+
+impl Planner {
+    /// Nothing was looked at yet. `fps` are the frames that are looked at in a second.
+    pub fn new(inputs: Inputs, distance: Distance, fps: f32) -> Self {
+        let main = inputs.main.area() as f32;
+        Self {
+            inputs,
+            distance,
+            fps,
+            budget: Budget::new(Self::rate(inputs, fps, 1.0), main),
+            sweep: Sweep::default(),
+            whole: None,
+            moved: None,
+            motion: None,
+            order: Vec::new(),
+        }
+    }
+
+    /// What looks may cost, in pixels of inputs a second.
+    pub fn rate(inputs: Inputs, fps: f32, share: f32) -> f32 {
+        let looks = (fps * (FACES + AROUND * share)).max(LEAST_LOOKS);
+        looks * inputs.main.area() as f32
+    }
+
+    /// Another number of frames a second, while running.
+    pub fn set_fps(&mut self, fps: f32) {
+        self.fps = fps;
+    }
+
+    /// All of a picture of this size is looked at closely within so long, while something
+    /// happens and while nothing does; longer on a board that is hot or too slow.
+    pub fn periods(&self) -> (Duration, Duration) {
+        let times = if self.distance == Distance::Hall { HALL } else { 1 };
+        (SWEEP * times, IDLE_SWEEP * times)
+    }
+
+    /// Something moved in this region of the picture, by now.
+    pub fn moved(&mut self, region: Region, now: Duration) {
+        self.moved = Some(now);
+        self.sweep.moved(region, now);
+    }
+
+    /// Replaces `out` by the looks for a frame, which are taken to be carried out.
+    pub fn plan(&mut self, at: &Situation<'_>, out: &mut Vec<Look>) {
+        out.clear();
+        let smallest = self.distance.reach(at.picture).face;
+        self.sweep.fit(at.picture, smallest, self.inputs);
+        self.budget.set_rate(Self::rate(self.inputs, self.fps, at.share));
+        self.budget.refill(at.now);
+        self.look_at_all(at, out);
+        if !matches!(at.activity, Activity::Idle(_)) {
+            self.look_at_faces(at, out);
+            self.look_at_motion(at, out);
+        }
+    }
+
+    /// A look at what may be a face, once more and closely, if the budget has it.
+    pub fn look_again(&mut self, face: &Rect, picture: Size) -> Option<Look> {
+        let look = self.inputs.face(face, picture);
+        self.budget.spend(look.cost).then_some(look)
+    }
+
+    /// The whole picture at once: something came into it.
+    pub fn look_up(&mut self, now: Duration, picture: Size) -> Option<Look> {
+        let look = self.inputs.whole(picture);
+        self.budget.spend(look.cost).then(|| self.whole = Some(now)).map(|()| look)
+    }
+
+    /// The whole picture and the sweep: what they take is bounded by their intervals.
+    fn look_at_all(&mut self, at: &Situation<'_>, out: &mut Vec<Look>) {
+        let (lively, slow) = self.periods();
+        let (whole, period) = match at.activity {
+            Activity::Idle(whole) => (whole, slow),
+            Activity::Recorded => (Duration::ZERO, lively),
+            Activity::Lively if self.moved > self.whole => (WHOLE_MOVED, lively),
+            Activity::Lively => (WHOLE, lively),
+        };
+        let (whole, period) = (longer(whole, at.share), longer(period, at.share));
+        if self.whole.is_none_or(|then| at.now.saturating_sub(then) >= whole) {
+            out.extend(self.look_up(at.now, at.picture));
+        }
+        // Asked first: a piece that the sweep gives out counts as looked at.
+        while self.has_a_piece() {
+            let Some(region) = self.sweep.due(at.now, period) else { break };
+            out.extend(self.look_at_piece(region));
+        }
+    }
+
+    /// Faces that are followed, near ones first, and of those the ones that have waited
+    /// longest. Far ones give way when the budget for looking around shrinks.
+    fn look_at_faces(&mut self, at: &Situation<'_>, out: &mut Vec<Look>) {
+        let near = self.inputs.whole_finds(at.picture);
+        let is_far = |face: &Followed| face.rect.height < near;
+        self.order.clear();
+        self.order.extend(0..at.followed.len());
+        self.order.sort_unstable_by_key(|index| {
+            let face = &at.followed[*index];
+            (is_far(face), face.looked, *index)
+        });
+        let pause = FAR.mul_f32(1.0 / at.share - 1.0);
+        for index in &self.order {
+            let face = &at.followed[*index];
+            let rests = is_far(face) && at.now.saturating_sub(face.looked) < pause;
+            let look = self.inputs.face(&face.rect, at.picture);
+            let seen = || out.iter().any(|other| shows(other, &face.rect));
+            if !rests && !seen() && self.budget.spend(look.cost) {
+                out.push(look);
+            }
+        }
+    }
+
+    fn look_at_motion(&mut self, at: &Situation<'_>, out: &mut Vec<Look>) {
+        let pause = longer(MOTION, at.share);
+        let rests = self.motion.is_some_and(|then| at.now.saturating_sub(then) < pause);
+        if rests || !self.has_a_piece() {
+            return;
+        }
+        if let Some(region) = self.sweep.restless(at.now) {
+            self.motion = Some(at.now);
+            out.extend(self.look_at_piece(region));
+        }
+    }
+
+    /// Whether the budget has a look at a piece.
+    fn has_a_piece(&self) -> bool {
+        self.budget.has(self.inputs.main.width * self.inputs.main.height)
+    }
+
+    fn look_at_piece(&mut self, region: Region) -> Option<Look> {
+        let look = self.inputs.tile(region);
+        self.budget.spend(look.cost).then_some(look)
+    }
+}
+
+fn longer(interval: Duration, share: f32) -> Duration {
+    interval.mul_f32(1.0 / share.clamp(0.01, 1.0))
+}
+
+/// Whether a look shows a face nearly as well as one at the face itself would.
+fn shows(look: &Look, face: &Rect) -> bool {
+    const NEARLY: f32 = 0.5;
+    face.share_in(&look.region.rect()) >= 1.0 && look.misfit(face) < NEARLY
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+use proptest::prelude::*;
+
+use super::super::look::Purpose;
+use super::*;
+use crate::geometry::Region;
+
+const INPUTS: Inputs = Inputs { main: Size::new(224, 224), close: Size::new(128, 128) };
+const PICTURE: Size = Size { width: 1280, height: 720 };
+const FPS: f32 = 15.0;
+const IDLE: Activity = Activity::Idle(Duration::from_secs(10));
+
+fn planner() -> Planner {
+    Planner::new(INPUTS, Distance::Room, FPS)
+}
+
+fn frame_time(frame: u32) -> Duration {
+    Duration::from_secs_f64(f64::from(frame) / f64::from(FPS))
+}
+
+fn face(x: f32, y: f32, height: f32) -> Rect {
+    Rect::new(x, y, height * 0.8, height)
+}
+
+/// A room in which faces stand, and things move or not.
+struct Room {
+    planner: Planner,
+    faces: Vec<Followed>,
+    idle: bool,
+    share: f32,
+    /// A region in which something moves in every frame.
+    moving: Option<Region>,
+}
+
+impl Room {
+    fn new(faces: &[Rect]) -> Self {
+        let faces = faces.iter().map(|rect| Followed { rect: *rect, looked: Duration::ZERO });
+        Self { planner: planner(), faces: faces.collect(), idle: false, share: 1.0, moving: None }
+    }
+
+    /// Plays so many frames from a frame on; gives each one's looks to `seen`.
+    fn play(&mut self, from: u32, frames: u32, mut seen: impl FnMut(Duration, &[Look])) {
+        let mut looks = Vec::new();
+        for frame in from..from + frames {
+            let now = frame_time(frame);
+            if let Some(region) = self.moving {
+                self.planner.moved(region, now);
+            }
+            let situation = Situation {
+                now,
+                picture: PICTURE,
+                activity: if self.idle { IDLE } else { Activity::Lively },
+                followed: &self.faces,
+                share: self.share,
+            };
+            self.planner.plan(&situation, &mut looks);
+            for face in &mut self.faces {
+                if looks.iter().any(|look| look.covers(&face.rect, PICTURE)) {
+                    face.looked = now;
+                }
+            }
+            seen(now, &looks);
+        }
+    }
+
+    /// What the looks of so many seconds cost, in looks of the main network a second.
+    fn cost(&mut self, from: u32, seconds: u32) -> f32 {
+        let mut all = 0;
+        let frames = seconds * FPS as u32;
+        self.play(from, frames, |_, looks| all += looks.iter().map(|look| look.cost).sum::<u32>());
+        all as f32 / INPUTS.main.area() as f32 / seconds as f32
+    }
+}
+
+#[test]
+fn a_near_face_is_looked_at_closely_in_every_frame_for_half_of_what_it_cost() {
+    let near = face(500.0, 200.0, 180.0);
+    let mut room = Room::new(&[near]);
+    let cost = room.cost(0, 5);
+    assert!(cost < 12.0, "{cost}: at first the room is looked over");
+    room.play(75, 150, |now, looks| {
+        let best = looks.iter().map(|look| look.misfit(&near)).fold(f32::MAX, f32::min);
+        assert!(best < 0.5, "{best} at {now:?}");
+    });
+    // Once 15 looks of the main network. A close look costs a third of one in pixels.
+    let cost = room.cost(225, 60);
+    assert!(cost < 0.55 * FPS, "{cost}");
+}
+
+#[test]
+fn heat_and_load_slow_far_faces_down_and_near_ones_not() {
+    let (near, far) = (face(500.0, 200.0, 180.0), face(1000.0, 100.0, 30.0));
+    let mut room = Room::new(&[far, near]);
+    room.share = 0.25;
+    room.moving = Some(Region { left: 0, top: 600, width: 300, height: 100 });
+    room.play(0, 60, |_, _| {});
+    let (mut at_near, mut at_far) = (0, 0);
+    room.play(60, 150, |_, looks| {
+        let closely = |face: &Rect| looks.iter().any(|look| look.misfit(face) < 0.5);
+        at_near += u32::from(closely(&near));
+        at_far += u32::from(closely(&far));
+    });
+    assert_eq!(at_near, 150);
+    assert!((30..=60).contains(&at_far), "{at_far}");
+}
+
+#[test]
+fn what_moves_is_looked_at_at_once_and_faces_beside_it_stay() {
+    let mut room = Room::new(&[face(500.0, 200.0, 180.0)]);
+    room.play(0, 150, |_, _| {});
+    let moving = Region { left: 900, top: 100, width: 80, height: 45 };
+    room.moving = Some(moving);
+    let mut first = None;
+    room.play(150, 15, |now, looks| {
+        let tile = |look: &&Look| look.purpose == Purpose::Tile;
+        let mut tiles = looks.iter().filter(tile).map(|look| look.region.rect());
+        if tiles.any(|region| moving.rect().share_in(&region) >= 1.0) {
+            first.get_or_insert(now);
+        }
+    });
+    let waited = first.expect("looked at") - frame_time(150);
+    assert!(waited <= Duration::from_millis(500), "{waited:?}");
+}
+
+#[test]
+fn a_still_room_costs_less_than_half_a_look_a_second_beyond_its_glances() {
+    let mut room = Room::new(&[]);
+    room.play(0, 150, |_, _| {});
+    room.idle = true;
+    let cost = room.cost(150, 90);
+    assert!(cost < 0.6, "{cost}");
+}
+
+#[test]
+fn a_crowd_is_looked_at_in_turns() {
+    let crowd: Vec<Rect> = (0..40)
+        .map(|n| face(20.0 + (n % 8) as f32 * 155.0, 20.0 + (n / 8) as f32 * 140.0, 40.0))
+        .collect();
+    let mut room = Room::new(&crowd);
+    room.play(0, 150, |_, _| {});
+    let last = frame_time(149);
+    let longest = room.faces.iter().map(|face| last - face.looked).max().expect("a crowd");
+    assert!(longest <= Duration::from_millis(600), "{longest:?}");
+}
+
+fn crowds() -> impl Strategy<Value = Vec<Rect>> {
+    let one = (0f32..1300.0, -20f32..760.0, 5f32..600.0);
+    proptest::collection::vec(one.prop_map(|(x, y, height)| face(x, y, height)), 0..12)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whoever stands in the picture and whatever moves, each piece has its turn.
+    #[test]
+    fn every_pixel_is_looked_at_closely_within_the_period(
+        crowd in crowds(), share in 0.25f32..1.0, idle: bool, moving: bool,
+        x in 0f32..1280.0, y in 0f32..720.0,
+    ) {
+        let mut room = Room::new(if idle { &[] } else { &crowd });
+        (room.share, room.idle) = (share, idle);
+        room.moving = moving.then_some(Region { left: 300, top: 300, width: 200, height: 50 });
+        let (period, slow) = room.planner.periods();
+        let period = (if idle { slow } else { period }).mul_f32(1.0 / share);
+        let smallest = Distance::Room.reach(PICTURE).face;
+        let pixel = Rect::new(x, y, 0.5, 0.5);
+        let mut last = Duration::ZERO;
+        let mut longest = Duration::ZERO;
+        let frames = (3.0 * period.as_secs_f32() * FPS) as u32;
+        room.play(0, frames, |now, looks| {
+            let closely = |look: &&Look| look.scale * super::super::look::READABLE <= smallest * 1.01;
+            let mut closely = looks.iter().filter(closely);
+            if closely.any(|look| pixel.clipped(PICTURE).share_in(&look.region.rect()) > 0.9) {
+                last = now;
+            }
+            longest = longest.max(now.saturating_sub(last));
+        });
+        prop_assert!(longest <= period.mul_f32(1.02), "{longest:?} of {period:?}");
+    }
+
+    #[test]
+    fn the_budget_holds_regions_lie_within_and_the_same_gives_the_same(
+        crowd in crowds(), share in 0.25f32..1.0, frames in 1u32..120,
+        width in 1u32..2000, height in 1u32..2000, moving: bool,
+    ) {
+        let picture = Size::new(width, height);
+        let followed: Vec<Followed> = crowd
+            .iter()
+            .map(|rect| Followed { rect: *rect, looked: Duration::ZERO })
+            .collect();
+        let (mut one, mut other) = (planner(), planner());
+        let (mut looks, mut same) = (Vec::new(), Vec::new());
+        let mut spent = 0.0;
+        for frame in 0..frames {
+            let now = frame_time(frame);
+            for planner in [&mut one, &mut other].into_iter().filter(|_| moving) {
+                planner.moved(Region::whole(picture), now);
+            }
+            let at = Situation { now, picture, activity: Activity::Lively, followed: &followed, share };
+            one.plan(&at, &mut looks);
+            other.plan(&at, &mut same);
+            prop_assert_eq!(&looks, &same);
+            prop_assert!(looks.iter().all(|look| look.region.is_within(picture)));
+            let again = crowd.first().and_then(|face| one.look_again(face, picture));
+            let _ = crowd.first().and_then(|face| other.look_again(face, picture));
+            spent += looks.iter().chain(&again).map(|look| look.cost as f32).sum::<f32>();
+            // What can be saved up, which nobody had spent before, and what time has added.
+            let saved = 0.3 * Planner::rate(INPUTS, FPS, 1.0);
+            let added = frame_time(frame).as_secs_f32() * Planner::rate(INPUTS, FPS, share);
+            prop_assert!(spent <= (saved + added) * 1.001, "{spent} of {saved} and {added}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The pieces of a picture, one after the other: those in which something moved first, and
+//! all of them within a period.
+
+use std::time::Duration;
+
+use super::look::Inputs;
+use super::tiles::tiles;
+use crate::geometry::{Region, Size};
+
+/// The pieces and when they were looked at.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sweep {
+    /// What the pieces were made for.
+    made_for: Option<(Size, f32)>,
+    regions: Vec<Region>,
+    tiles: Vec<Tile>,
+    /// Until when the schedule was carried out.
+    carried_out: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Tile {
+    looked: Option<Duration>,
+    moved: Option<Duration>,
+}
+
+/// A piece in which something goes on moving is looked at again after this time.
+const AGAIN: Duration = Duration::from_millis(400);
+
+impl Sweep {
+    /// Makes the pieces for another picture size or smallest face, in pixels.
+    pub(super) fn fit(&mut self, picture: Size, face: f32, inputs: Inputs) {
+        if self.made_for.replace((picture, face)) == Some((picture, face)) {
+            return;
+        }
+        tiles(picture, face, inputs, &mut self.regions);
+        self.tiles.clear();
+        self.tiles.resize(self.regions.len(), Tile::default());
+        self.carried_out = None;
+    }
+
+    /// Something moved in this region.
+    pub(super) fn moved(&mut self, region: Region, now: Duration) {
+        let rect = region.rect();
+        for (tile, place) in self.tiles.iter_mut().zip(&self.regions) {
+            if rect.intersection(&place.rect()) > 0.0 {
+                tile.moved = Some(now);
+            }
+        }
+    }
+
+    /// The piece that the schedule asks for, with a period for all of them. To be asked
+    /// again until there is none: frames may come slower than pieces are due.
+    pub(super) fn due(&mut self, now: Duration, period: Duration) -> Option<Region> {
+        let count = u32::try_from(self.tiles.len()).ok().filter(|count| *count > 0)?;
+        // After a pause what was missed is not caught up beyond one round.
+        let since = self.carried_out.unwrap_or(now.saturating_sub(period / count));
+        let since = since.max(now.saturating_sub(period));
+        let next = since + period / count;
+        if next > now {
+            self.carried_out = Some(since);
+            return None;
+        }
+        self.carried_out = Some(next);
+        let oldest = self.tiles.iter().enumerate().min_by_key(|(_, tile)| tile.looked)?.0;
+        Some(self.look(oldest, now))
+    }
+
+    /// The piece that was not looked at since something moved in it, or never at all; of
+    /// several the one that has waited longest.
+    pub(super) fn restless(&mut self, now: Duration) -> Option<Region> {
+        let waits = |tile: &Tile| match (tile.looked, tile.moved) {
+            (None, _) => true,
+            (Some(looked), Some(moved)) => moved > looked && now.saturating_sub(looked) >= AGAIN,
+            (Some(_), None) => false,
+        };
+        let waiting = self.tiles.iter().enumerate().filter(|(_, tile)| waits(tile));
+        let index = waiting.min_by_key(|(_, tile)| tile.looked)?.0;
+        Some(self.look(index, now))
+    }
+
+    fn look(&mut self, index: usize, now: Duration) -> Region {
+        self.tiles[index].looked = Some(now);
+        self.regions[index]
+    }
+}

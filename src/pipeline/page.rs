@@ -1,0 +1,111 @@
+//! The page beside the pipeline: what it is started with, and what it orders.
+
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::shared::Shared;
+use crate::config::Config;
+use crate::error::{Error, Kind, Result};
+use crate::home_assistant::About;
+use crate::preview::server::{Start, start};
+use crate::preview::tuning::PageOrder;
+use crate::preview::{Settings, SettingsStore};
+
+/// What the daemon hears of the page.
+pub(super) struct Page {
+    /// None while the page is off.
+    orders: Option<mpsc::Receiver<PageOrder>>,
+}
+
+impl Page {
+    /// Starts it, if the settings give it an address.
+    pub(super) fn start(
+        config: &Config,
+        about: &About,
+        tls: Option<Arc<ServerConfig>>,
+        store: Arc<dyn SettingsStore>,
+        shared: &Shared,
+    ) -> Result<Self> {
+        let (Some(address), Some(live)) = (config.preview.address(), &shared.live) else {
+            return Ok(Self { orders: None });
+        };
+        let mut hosts = config.preview.hosts.clone();
+        hosts.extend(own_names());
+        let orders = start(Start {
+            settings: config.preview.clone(),
+            address,
+            live: Arc::clone(live),
+            tls,
+            hosts,
+            clock: Arc::clone(&shared.clock),
+            store,
+            tunable: config.tunable(),
+            classes: about.classes.len(),
+            about: json!({
+                "device": about.topics.device().as_str(),
+                "name": config.home_assistant.device_name,
+                "camera": config.camera.name,
+                "version": env!("CARGO_PKG_VERSION"),
+                "classes": about.classes,
+                "needs_token": config.preview.needs_token(),
+            }),
+        });
+        let orders = orders
+            .map_err(|error| Error::caused(Kind::Internal, "cannot start the page", error))?;
+        Ok(Self { orders: Some(orders) })
+    }
+
+    /// The next order; for ever waiting while the page is off.
+    pub(super) async fn order(&mut self) -> PageOrder {
+        if let Some(orders) = &mut self.orders
+            && let Some(order) = orders.recv().await
+        {
+            return order;
+        }
+        // A page that is gone orders nothing more; the daemon goes on without it.
+        self.orders = None;
+        std::future::pending().await
+    }
+}
+
+/// This machine's name, and the one that it has with mDNS (RFC 6762).
+fn own_names() -> [String; 2] {
+    let system = rustix::system::uname();
+    let name = system.nodename().to_string_lossy().into_owned();
+    [format!("{name}.local"), name]
+}
+
+/// Where a browser elsewhere finds the page; none where only this machine does.
+pub(super) fn link(settings: &Settings) -> Option<String> {
+    let address = settings.address().filter(|address| !address.ip().is_loopback())?;
+    let [mdns, _] = own_names();
+    let host = match settings.hosts.first() {
+        Some(host) => host.clone(),
+        None if address.ip().is_unspecified() => mdns,
+        None if address.is_ipv6() => format!("[{}]", address.ip()),
+        None => address.ip().to_string(),
+    };
+    Some(format!("{}://{host}:{}/", settings.scheme(), address.port()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn home_assistant_is_given_an_address_that_others_reach() {
+        let at = |listen: &str, hosts: &[&str]| {
+            let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+            link(&Settings { listen: listen.into(), hosts, ..Settings::default() })
+        };
+        assert_eq!(at("", &[]), None);
+        assert_eq!(at("127.0.0.1:80", &["door.lan"]), None);
+        assert_eq!(at("10.0.0.7:81", &[]).as_deref(), Some("http://10.0.0.7:81/"));
+        assert_eq!(at("[fd00::7]:81", &[]).as_deref(), Some("http://[fd00::7]:81/"));
+        assert_eq!(at("0.0.0.0:81", &["door.lan"]).as_deref(), Some("http://door.lan:81/"));
+        assert!(at("0.0.0.0:81", &[]).is_some_and(|url| url.ends_with(".local:81/")));
+    }
+}

@@ -1,0 +1,135 @@
+//! What this device is made of, told once and again when it changes.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use crate::contract::inventory::{
+    FailedUpgrade, INVENTORY_SCHEMA, Inventory, SettingsDigest, Upgraded,
+};
+use crate::contract::payload::rfc3339;
+use crate::package::Package;
+
+/// How often dpkg is asked. The first time so long after the start, too: it is dpkg that
+/// starts this program after an upgrade, and it calls the package unfinished until then.
+const LOOK: Duration = Duration::from_secs(300);
+
+/// Our package as dpkg has it, told when that changes. Its list is some megabytes, read on a
+/// thread that nobody waits for.
+pub(super) fn watch_package() -> watch::Receiver<Option<Package>> {
+    let (tell, seen) = watch::channel(None);
+    tokio::spawn(async move {
+        while !tell.is_closed() {
+            sleep(LOOK).await;
+            if let Ok(package) = spawn_blocking(Package::on_this_machine).await {
+                tell.send_if_modified(|last| std::mem::replace(last, package.clone()) != package);
+            }
+        }
+    });
+    seen
+}
+
+/// Of which the inventory is made.
+#[derive(Clone, Debug)]
+pub(super) struct Stock {
+    pub model: String,
+    /// Newer models that were refused, and why.
+    pub refused_models: Vec<String>,
+    pub settings: SettingsDigest,
+    /// Why new settings were refused.
+    pub refused_settings: Option<String>,
+    pub groups: Vec<String>,
+    /// As dpkg was last asked.
+    pub package: Option<Package>,
+}
+
+/// Version of this program.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+impl Stock {
+    pub(super) fn inventory(&self, now: SystemTime) -> Inventory {
+        let failed = |what, message| FailedUpgrade { what, message };
+        let package = self.package.as_ref().and_then(package_trouble);
+        let models = (!self.refused_models.is_empty())
+            .then(|| format!("{}; {} runs instead", self.refused_models.join("; "), self.model));
+        let settings = self.refused_settings.as_ref();
+        Inventory {
+            schema: INVENTORY_SCHEMA,
+            time: rfc3339(now),
+            version: VERSION.to_owned(),
+            package: self.package.as_ref().map(|package| package.version.clone()),
+            architecture: std::env::consts::ARCH,
+            model: Some(self.model.clone()),
+            settings: self.settings.clone(),
+            groups: self.groups.clone(),
+            failed: [
+                package.map(|why| failed(Upgraded::Package, why)),
+                models.map(|why| failed(Upgraded::Model, why)),
+                settings.map(|why| failed(Upgraded::Settings, format!("{why}; the old ones stay"))),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+        }
+    }
+}
+
+fn package_trouble(package: &Package) -> Option<String> {
+    let Package { version, unfinished } = package;
+    match unfinished {
+        Some(why) => Some(format!("{version}: {why}; {VERSION} runs")),
+        None if package.holds(VERSION) => None,
+        None => Some(format!("{version} is installed, and {VERSION} still runs: restart it")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stock() -> Stock {
+        Stock {
+            model: "m@1+00".into(),
+            refused_models: Vec::new(),
+            settings: SettingsDigest::default(),
+            refused_settings: None,
+            groups: vec!["hall".into()],
+            package: Some(Package { version: format!("{VERSION}-1"), unfinished: None }),
+        }
+    }
+
+    #[test]
+    fn what_failed_is_told_with_its_reason() {
+        let failed = |stock: Stock| {
+            let failed = stock.inventory(SystemTime::UNIX_EPOCH).failed;
+            failed.into_iter().map(|failed| (failed.what, failed.message)).collect::<Vec<_>>()
+        };
+        assert_eq!(failed(stock()), []);
+        assert_eq!(failed(Stock { package: None, ..stock() }), []);
+        let newer = Package { version: "99.0-1".into(), unfinished: None };
+        let all = Stock {
+            refused_models: vec!["n: blind".into()],
+            refused_settings: Some("e.toml:1: no".into()),
+            package: Some(newer.clone()),
+            ..stock()
+        };
+        let [
+            (Upgraded::Package, package),
+            (Upgraded::Model, model),
+            (Upgraded::Settings, settings),
+        ] = &failed(all)[..]
+        else {
+            panic!("one of each")
+        };
+        assert!(package.contains("99.0-1 is installed"), "{package}");
+        assert_eq!(model, "n: blind; m@1+00 runs instead");
+        assert_eq!(settings, "e.toml:1: no; the old ones stay");
+        let half = Package { unfinished: Some("dpkg left it half-configured".into()), ..newer };
+        let [(_, message)] = &failed(Stock { package: Some(half), ..stock() })[..] else {
+            panic!("one")
+        };
+        assert!(message.contains("half-configured"), "{message}");
+    }
+}

@@ -1,0 +1,343 @@
+//! Who may come in. Pure: headers and the time come in as arguments.
+//!
+//! Three kinds of visitor are kept out. A page of another site, whose browser would send
+//! our cookie along: `Origin` and `Sec-Fetch-Site` tell (CSRF). A page whose name suddenly
+//! means our address: `Host` still names it (DNS rebinding). And whoever lacks the token.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::token::{TokenHash, hexadecimal};
+use crate::control::command::Rate;
+use crate::random;
+
+/// A session ends so long after its login.
+const SESSION: Duration = Duration::from_secs(12 * 3600);
+/// So many browsers may be logged in; one more ends the oldest session.
+const MOST_SESSIONS: usize = 32;
+/// Wrong tokens are counted for so many addresses at once; an attacker who has more of
+/// them meets the limit that all addresses share.
+const MOST_ADDRESSES: usize = 64;
+
+/// What a request says of itself; `None` where a header is absent or no text.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Credentials<'a> {
+    /// `Host` (RFC 9110, 7.2).
+    pub host: Option<&'a str>,
+    /// `Origin` (RFC 6454).
+    pub origin: Option<&'a str>,
+    /// `Sec-Fetch-Site` (W3C Fetch Metadata).
+    pub fetch_site: Option<&'a str>,
+    /// `Authorization`; only `Bearer` is read.
+    pub authorization: Option<&'a str>,
+    /// `Cookie`.
+    pub cookie: Option<&'a str>,
+}
+
+/// Why somebody is not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The name is not one of this device.
+    Host,
+    /// Another site's page asks.
+    CrossSite,
+    /// Without token, or with one that is over.
+    Token,
+    /// Too many wrong tokens: wait.
+    TooMany,
+}
+
+/// What is asked of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Nothing: what holds no secret.
+    Open,
+    /// The token, and no other site behind it.
+    Read,
+    /// The same, and proof that the page itself asks.
+    Change,
+}
+
+/// Knows the token, the names of this device and who has logged in.
+#[derive(Debug)]
+pub struct Gate {
+    token: Option<TokenHash>,
+    hosts: Vec<String>,
+    scheme: &'static str,
+    cookie: String,
+    sessions: VecDeque<(String, Duration)>,
+    attempts: BTreeMap<IpAddr, Rate>,
+    all_attempts: Rate,
+}
+
+impl Gate {
+    /// `hosts` are the names besides addresses and `localhost`; `port` keeps the cookies of
+    /// two daemons on one machine apart, as cookies know no ports (RFC 6265, 8.5).
+    pub fn new(
+        token: Option<TokenHash>,
+        hosts: Vec<String>,
+        scheme: &'static str,
+        port: u16,
+        now: Duration,
+    ) -> Self {
+        Self {
+            token,
+            hosts,
+            scheme,
+            cookie: format!("expressiond_{port}"),
+            sessions: VecDeque::new(),
+            attempts: BTreeMap::new(),
+            all_attempts: Rate::new(now),
+        }
+    }
+
+    /// Lets a request in or says why not. `now` is on the monotonic clock.
+    ///
+    /// # Errors
+    ///
+    /// The first of the reasons, in the order of [`Refusal`].
+    pub fn admit(
+        &mut self,
+        wanted: Wanted,
+        from: &Credentials,
+        peer: IpAddr,
+        now: Duration,
+    ) -> Result<(), Refusal> {
+        let host = from.host.filter(|host| self.knows(host)).ok_or(Refusal::Host)?;
+        if wanted == Wanted::Open {
+            return Ok(());
+        }
+        if !matches!(from.fetch_site, None | Some("same-origin" | "none")) {
+            return Err(Refusal::CrossSite);
+        }
+        if wanted == Wanted::Change {
+            self.is_our_page(from.origin, host)?;
+        }
+        if self.token.is_none() || self.has_session(from.cookie, now) {
+            return Ok(());
+        }
+        match from.authorization.and_then(bearer) {
+            Some(token) => self.check(token, peer, now),
+            None => Err(Refusal::Token),
+        }
+    }
+
+    /// The cookie of a new session for whoever has the token.
+    ///
+    /// # Errors
+    ///
+    /// The token is wrong, too many were, or another site's page asks.
+    pub fn log_in(
+        &mut self,
+        token: &str,
+        from: &Credentials,
+        peer: IpAddr,
+        now: Duration,
+    ) -> Result<String, Refusal> {
+        let host = from.host.filter(|host| self.knows(host)).ok_or(Refusal::Host)?;
+        self.is_our_page(from.origin, host)?;
+        self.check(token, peer, now)?;
+        let session = hexadecimal(&random::bytes::<20>());
+        self.sessions.push_back((session.clone(), now + SESSION));
+        if self.sessions.len() > MOST_SESSIONS {
+            self.sessions.pop_front();
+        }
+        let secure = if self.scheme == "https" { "; Secure" } else { "" };
+        Ok(format!(
+            "{}={session}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict{secure}",
+            self.cookie,
+            SESSION.as_secs()
+        ))
+    }
+
+    /// Ends the session whose cookie came, and takes the cookie back.
+    pub fn log_out(&mut self, cookie: Option<&str>) -> String {
+        if let Some(session) = cookie.and_then(|text| value_of(text, &self.cookie)) {
+            self.sessions.retain(|(known, _)| known != session);
+        }
+        format!("{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict", self.cookie)
+    }
+
+    fn is_our_page(&self, origin: Option<&str>, host: &str) -> Result<(), Refusal> {
+        let ours = origin.and_then(|origin| origin.strip_prefix(self.scheme)?.strip_prefix("://"));
+        ours.filter(|name| name.eq_ignore_ascii_case(host)).map(drop).ok_or(Refusal::CrossSite)
+    }
+
+    /// An address is never another site's name, so it is always known.
+    fn knows(&self, host: &str) -> bool {
+        let Some(name) = name_of(host) else { return false };
+        name.parse::<IpAddr>().is_ok()
+            || name.eq_ignore_ascii_case("localhost")
+            || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    fn has_session(&mut self, cookie: Option<&str>, now: Duration) -> bool {
+        self.sessions.retain(|(_, until)| now < *until);
+        let session = cookie.and_then(|text| value_of(text, &self.cookie));
+        // Found by chance it would be one of 2^160, so timing tells nothing worth having.
+        session.is_some_and(|session| self.sessions.iter().any(|(known, _)| known == session))
+    }
+
+    /// Compares a token, if this address may still try.
+    fn check(&mut self, token: &str, peer: IpAddr, now: Duration) -> Result<(), Refusal> {
+        let Some(known) = self.token else { return Ok(()) };
+        let exhausted = |rate: &Rate| {
+            let mut rate = rate.clone();
+            !rate.allow(now)
+        };
+        if exhausted(&self.all_attempts) || self.attempts.get(&peer).is_some_and(exhausted) {
+            return Err(Refusal::TooMany);
+        }
+        if known.matches(token) {
+            return Ok(());
+        }
+        if self.attempts.len() >= MOST_ADDRESSES && !self.attempts.contains_key(&peer) {
+            // What all addresses share still counts.
+            self.attempts.pop_first();
+            self.all_attempts.allow(now);
+        }
+        self.attempts.entry(peer).or_insert_with(|| Rate::new(now)).allow(now);
+        Err(Refusal::Token)
+    }
+}
+
+/// The name in a `Host` header, without port and without the brackets of an IPv6 address.
+pub fn name_of(host: &str) -> Option<&str> {
+    let is_port = |port: &str| port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit());
+    let (name, rest) = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?,
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
+    };
+    let port = rest.strip_prefix(':').or(rest.is_empty().then_some(""))?;
+    (!name.is_empty() && is_port(port)).then_some(name)
+}
+
+/// The token of `Authorization: Bearer ...` (RFC 6750).
+pub fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The value of the cookie called `name` (RFC 6265, 4.2).
+pub fn value_of<'a>(cookies: &'a str, name: &str) -> Option<&'a str> {
+    let pairs = cookies.split(';').filter_map(|pair| pair.trim().split_once('='));
+    pairs.into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preview::token::Token;
+
+    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    const NOW: Duration = Duration::from_secs(100);
+
+    fn gate(token: Option<&Token>) -> Gate {
+        Gate::new(token.map(Token::hash), vec!["door.local".into()], "http", 8080, NOW)
+    }
+
+    fn from(host: &str) -> Credentials<'_> {
+        Credentials { host: Some(host), ..Credentials::default() }
+    }
+
+    #[test]
+    fn a_name_that_is_not_ours_is_refused_as_in_dns_rebinding() {
+        let mut gate = gate(None);
+        for ours in ["127.0.0.1:8080", "[::1]:8080", "localhost", "DOOR.local:8080", "10.0.0.7"] {
+            assert_eq!(gate.admit(Wanted::Read, &from(ours), PEER, NOW), Ok(()), "{ours}");
+        }
+        for theirs in
+            ["evil.example", "127.0.0.1.evil.example", "", ":80", "[::1", "a:b:c", "1.2.3.4:x"]
+        {
+            let refused = gate.admit(Wanted::Open, &from(theirs), PEER, NOW);
+            assert_eq!(refused, Err(Refusal::Host), "{theirs}");
+        }
+        let none = gate.admit(Wanted::Open, &Credentials::default(), PEER, NOW);
+        assert_eq!(none, Err(Refusal::Host));
+    }
+
+    #[test]
+    fn another_sites_page_changes_nothing() {
+        let mut gate = gate(None);
+        let page =
+            |origin, fetch_site| Credentials { origin, fetch_site, ..from("127.0.0.1:8080") };
+        let ours = page(Some("http://127.0.0.1:8080"), Some("same-origin"));
+        assert_eq!(gate.admit(Wanted::Change, &ours, PEER, NOW), Ok(()));
+        for (origin, site) in [
+            (None, None),
+            (Some("null"), None),
+            (Some("http://evil.example"), None),
+            (Some("https://127.0.0.1:8080"), None),
+            (Some("http://127.0.0.1"), Some("same-site")),
+            (Some("http://127.0.0.1:8080"), Some("cross-site")),
+        ] {
+            let refused = gate.admit(Wanted::Change, &page(origin, site), PEER, NOW);
+            assert_eq!(refused, Err(Refusal::CrossSite), "{origin:?} {site:?}");
+        }
+        let embedded = page(None, Some("cross-site"));
+        assert_eq!(gate.admit(Wanted::Read, &embedded, PEER, NOW), Err(Refusal::CrossSite));
+    }
+
+    #[test]
+    fn the_token_opens_a_session_that_ends() {
+        let token = Token::random();
+        let mut gate = gate(Some(&token));
+        let page = Credentials { origin: Some("http://door.local"), ..from("door.local") };
+        assert_eq!(gate.admit(Wanted::Read, &page, PEER, NOW), Err(Refusal::Token));
+        let cookie = gate.log_in(&token.to_string(), &page, PEER, NOW).expect("the token");
+        assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+        let pair = format!("other=1; {}", cookie.split(';').next().expect("a pair"));
+        let with = Credentials { cookie: Some(&pair), ..page };
+        assert_eq!(gate.admit(Wanted::Change, &with, PEER, NOW), Ok(()));
+        let later = NOW + SESSION;
+        assert_eq!(gate.admit(Wanted::Read, &with, PEER, later), Err(Refusal::Token));
+        let bearer = format!("Bearer {token}");
+        let scrape = Credentials { authorization: Some(&bearer), ..from("door.local") };
+        assert_eq!(gate.admit(Wanted::Read, &scrape, PEER, later), Ok(()));
+    }
+
+    #[test]
+    fn logging_out_ends_the_session_itself() {
+        let token = Token::random();
+        let mut gate = gate(Some(&token));
+        let page = Credentials { origin: Some("http://door.local"), ..from("door.local") };
+        let cookie = gate.log_in(&token.to_string(), &page, PEER, NOW).expect("the token");
+        let pair = cookie.split(';').next().expect("a pair");
+        assert!(gate.log_out(Some(pair)).contains("Max-Age=0"));
+        let with = Credentials { cookie: Some(pair), ..page };
+        assert_eq!(gate.admit(Wanted::Read, &with, PEER, NOW), Err(Refusal::Token));
+    }
+
+    #[test]
+    fn guessing_is_slow_and_does_not_keep_the_owner_out() {
+        let token = Token::random();
+        let mut gate = gate(Some(&token));
+        let page = Credentials { origin: Some("http://door.local"), ..from("door.local") };
+        let outcomes: Vec<_> =
+            (0..20).map(|_| gate.log_in("guess", &page, PEER, NOW).expect_err("wrong")).collect();
+        assert_eq!(outcomes[0], Refusal::Token);
+        assert_eq!(outcomes[19], Refusal::TooMany);
+        let right = token.to_string();
+        assert_eq!(gate.log_in(&right, &page, PEER, NOW), Err(Refusal::TooMany));
+        let owner = IpAddr::from([192, 0, 2, 2]);
+        assert!(gate.log_in(&right, &page, owner, NOW).is_ok());
+        let minute = NOW + Duration::from_secs(60);
+        assert!(gate.log_in(&right, &page, PEER, minute).is_ok());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_header_is_too_strange(host in ".*", cookie in ".*", authorization in ".*") {
+            let token = Token::random();
+            let mut gate = gate(Some(&token));
+            let from = Credentials {
+                host: Some(&host),
+                cookie: Some(&cookie),
+                authorization: Some(&authorization),
+                ..Credentials::default()
+            };
+            proptest::prop_assert!(gate.admit(Wanted::Read, &from, PEER, NOW).is_err());
+        }
+    }
+}

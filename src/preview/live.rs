@@ -1,0 +1,204 @@
+//! What the pipeline and the page share: latest values and short lists, and nobody waits
+//! for anybody. There is none while the page is off.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::{Notify, watch};
+
+use super::metrics::Metrics;
+use super::settings::Settings;
+use super::tunable::CameraTuning;
+use super::viewers::Viewers;
+use super::what_if::History;
+use crate::contract::payload::DeviceStatus;
+use crate::detector::Detection;
+use crate::events::Event;
+use crate::pixels::frame::Frame;
+use crate::source::controls::ControlOffer;
+use crate::tracks::{ExpressionSettings, TrackedFace, TrackingSettings};
+
+/// So many of the latest events are shown.
+const EVENTS: usize = 50;
+
+/// A face as the page draws it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct ShownFace {
+    /// The tracker's number.
+    pub track: u64,
+    /// Left, top, width and height as shares of the picture, 0 to 1.
+    pub rect: [f32; 4],
+    /// Seconds since it was first seen.
+    pub age_s: f32,
+    /// The class told; none while undecided.
+    pub class: Option<usize>,
+    /// Smoothed share of each class, in the model's order.
+    pub shares: Vec<f32>,
+}
+
+/// Something drawn on the picture besides faces: a zone that its owner set, or a part of the
+/// picture that is looked at more closely. Whoever knows such sends them with
+/// [`Live::overlays`]; the page draws whatever it is given.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Overlay {
+    /// What is written on it.
+    pub name: String,
+    /// `zone` or `region`: chooses how it is drawn.
+    pub kind: &'static str,
+    /// Its corners as shares of the picture's width and height, 0 to 1.
+    pub points: Vec<[f32; 2]>,
+}
+
+/// A frame for whoever watches, and what was seen in it.
+pub(super) struct Shot {
+    pub frame: Frame,
+    pub faces: Vec<ShownFace>,
+}
+
+/// Made once, held by the pipeline's threads and by the server's.
+pub(crate) struct Live {
+    /// At least this long between two pictures.
+    interval: Duration,
+    /// The newest frame that nobody has encoded yet.
+    shot: Mutex<Option<Shot>>,
+    /// When the last one was taken.
+    last_shot: Mutex<Option<Duration>>,
+    pub(super) shots: Notify,
+    events: Mutex<(u64, VecDeque<Event>)>,
+    pub(super) history: Mutex<History>,
+    pub(super) viewers: Viewers,
+    pub(super) metrics: Metrics,
+    /// The latest status; none before the first.
+    pub status: watch::Sender<Option<DeviceStatus>>,
+    /// To the inference thread: what is tried; none while the settings hold.
+    pub tracking: watch::Sender<Option<(TrackingSettings, ExpressionSettings)>>,
+    /// To the capture thread: what is tried; none while the settings hold.
+    pub camera: watch::Sender<Option<CameraTuning>>,
+    /// From the capture thread: the open camera's controls.
+    pub controls: watch::Sender<Vec<ControlOffer>>,
+    /// From the capture thread: why the camera does not take what is tried.
+    pub refused: watch::Sender<Option<String>>,
+    /// What is drawn besides faces.
+    pub overlays: watch::Sender<Vec<Overlay>>,
+    /// Pictures must not leave now: paused, or held back by a command.
+    private: AtomicBool,
+}
+
+impl Live {
+    /// Nothing was seen yet and nobody watches.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            interval: Duration::from_secs_f32(1.0 / settings.max_fps),
+            shot: Mutex::default(),
+            last_shot: Mutex::default(),
+            shots: Notify::new(),
+            events: Mutex::default(),
+            history: Mutex::default(),
+            viewers: Viewers::new(settings.max_viewers),
+            metrics: Metrics::default(),
+            status: watch::Sender::default(),
+            tracking: watch::Sender::default(),
+            camera: watch::Sender::default(),
+            controls: watch::Sender::default(),
+            refused: watch::Sender::default(),
+            overlays: watch::Sender::default(),
+            private: AtomicBool::new(false),
+        }
+    }
+
+    /// How many watch the live picture.
+    pub(crate) fn watching(&self) -> usize {
+        self.viewers.count()
+    }
+
+    /// Whether a frame of monotonic time `now` would be shown to anybody. The frame is
+    /// copied for that, so this is asked before.
+    pub(crate) fn wants(&self, now: Duration) -> bool {
+        if self.watching() == 0 || self.is_private() {
+            return false;
+        }
+        let last = self.last_shot.lock().expect("no panic under this lock");
+        last.is_none_or(|last| now.saturating_sub(last) >= self.interval)
+    }
+
+    /// Shows a frame. Replaces one that nobody encoded.
+    pub(crate) fn show(&self, now: Duration, frame: &Frame, faces: Vec<ShownFace>) {
+        *self.last_shot.lock().expect("no panic under this lock") = Some(now);
+        let shot = Shot { frame: frame.clone(), faces };
+        *self.shot.lock().expect("no panic under this lock") = Some(shot);
+        self.shots.notify_one();
+    }
+
+    pub(super) fn take_shot(&self) -> Option<Shot> {
+        self.shot.lock().expect("no panic under this lock").take()
+    }
+
+    /// A frame was looked at: what was found, how long the network took, how old the frame
+    /// was then.
+    pub(crate) fn looked(
+        &self,
+        at: Duration,
+        found: &[Detection],
+        inference: Duration,
+        age: Duration,
+    ) {
+        self.history.lock().expect("no panic under this lock").looked(at, found);
+        self.metrics.looked(inference, age);
+    }
+
+    /// These were published.
+    pub(crate) fn told(&self, events: &[Event]) {
+        if events.is_empty() {
+            return;
+        }
+        let mut kept = self.events.lock().expect("no panic under this lock");
+        for event in events {
+            self.metrics.told(event.event_type);
+            kept.0 += 1;
+            kept.1.push_back(event.clone());
+            if kept.1.len() > EVENTS {
+                kept.1.pop_front();
+            }
+        }
+    }
+
+    /// Events after number `known`, oldest first, and the number of the last.
+    pub(super) fn events_after(&self, known: u64) -> (u64, Vec<Event>) {
+        let kept = self.events.lock().expect("no panic under this lock");
+        let news = usize::try_from(kept.0.saturating_sub(known)).unwrap_or(usize::MAX);
+        let passed_over = kept.1.len().saturating_sub(news);
+        (kept.0, kept.1.iter().skip(passed_over).cloned().collect())
+    }
+
+    /// Whether pictures must not leave now: the camera is paused, or a command holds
+    /// pictures back.
+    pub(crate) fn set_private(&self, private: bool) {
+        self.private.store(private, Ordering::Relaxed);
+        if private {
+            // Also the one that was taken just before.
+            self.take_shot();
+        }
+    }
+
+    pub(super) fn is_private(&self) -> bool {
+        self.private.load(Ordering::Relaxed)
+    }
+}
+
+impl ShownFace {
+    /// A tracked face in a picture of `size` pixels.
+    pub(crate) fn of(face: &TrackedFace, shares: &[f32], size: crate::geometry::Size) -> Self {
+        let (width, height) = (size.width.max(1) as f32, size.height.max(1) as f32);
+        let rect = face.rect.clipped(size);
+        Self {
+            track: face.track,
+            rect: [rect.x / width, rect.y / height, rect.width / width, rect.height / height],
+            age_s: face.age.as_secs_f32(),
+            class: face.expression.map(|(class, _)| class),
+            shares: shares.to_vec(),
+        }
+    }
+}

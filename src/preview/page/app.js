@@ -1,0 +1,112 @@
+// What the device says of itself, and the parts of the page brought together.
+
+import { byId, colour, make, setText } from "./dom.js";
+import { watch } from "./picture.js";
+import * as setup from "./setup.js";
+import * as tune from "./tune.js";
+import { knows, say, speak, time } from "./words.js";
+
+/** So many of the latest events are shown. */
+const MOST = 50;
+
+let about = { classes: [] };
+
+function state(said) {
+  if (said === null || !said.status) return pill("none");
+  const { status } = said;
+  setText(byId("rate"), say("perSecond", { value: status.frames_per_second.toFixed(1) }));
+  const network = status.inference_ms;
+  setText(byId("network"), network === null ? say("unknown") : say("milliseconds", { value: Math.round(network) }));
+  const heat = status.temperature_c;
+  setText(byId("processor"), heat === null ? say("unknown") : say("degrees", { value: heat.toFixed(0) }));
+  const many = said.watching > 1;
+  setText(byId("watching"), many ? say("watchingMore", { count: said.watching }) : say("watchingOne"));
+  pill(mood(status));
+  reasons(status, said.refused);
+  events(said.events);
+  tune.hold(status.in_force);
+}
+
+function mood(status) {
+  if (status.paused) return "paused";
+  if (status.reasons.some(({ code }) => code !== "no_face")) return "trouble";
+  if (!status.mqtt.connected) return "offline";
+  return status.idle ? "idle" : "ok";
+}
+
+function pill(name) {
+  setText(byId("pill"), say(`pill_${name}`));
+  byId("pill").className = name;
+}
+
+function reasons(status, refused) {
+  const all = status.reasons.map(({ code, message }) => [`reason_${code}`, message]);
+  if (!status.mqtt.connected) {
+    all.push(["reason_no_broker", status.mqtt.last_error ?? say("connectingBroker", { count: status.mqtt.waiting })]);
+  }
+  if (refused) all.push(["cameraControls", refused]);
+  const items = all.length === 0
+    ? [make("li", { className: "well" }, say("allWell"))]
+    : all.map(([key, words]) => make("li", { className: key }, make("b", {}, `${knows(key) ? say(key) : key}.`), " ", words));
+  const home = byId("reasons");
+  const text = (list) => list.map((item) => item.textContent).join("\n");
+  if (text([...home.children]) !== text(items)) home.replaceChildren(...items);
+}
+
+const spoken = (name) => name.replaceAll("_", " ");
+
+function events(news) {
+  const home = byId("events");
+  if (news.length > 0) home.querySelector(".none")?.remove();
+  for (const event of news) {
+    const index = about.classes.indexOf(event.class);
+    const what = event.previous_class
+      ? say("fromTo", { from: spoken(event.previous_class), to: spoken(event.class) })
+      : spoken(event.class);
+    const begins = event.duration_ms === 0;
+    const when = new Date(event.time);
+    const item = make("li", {},
+      make("time", { dateTime: event.time }, when.toLocaleTimeString()),
+      make("b", {}, say(`event_${event.event_type}`)),
+      make("span", { className: "what" }, what),
+      make("span", { className: "track" }, `#${event.track.split("-").pop()}`),
+      make("span", { className: "lasted" }, begins ? "" : say("lasted", { time: time(event.duration_ms / 1000) })));
+    item.style.setProperty("--colour", colour(index < 0 ? null : index));
+    home.prepend(item);
+  }
+  while (home.children.length > MOST) home.lastElementChild.remove();
+  if (home.children.length === 0) home.append(make("li", { className: "none" }, say("noEvents")));
+}
+
+async function begin() {
+  speak();
+  pill("none");
+  setText(byId("veil"), say("connecting"));
+  const settings = await tune.load();
+  if (!settings) return;
+  about = settings.about;
+  const name = about.name || about.device;
+  setText(byId("name"), name);
+  document.title = `${name} – expressiond`;
+  setText(byId("place"), `${about.camera} · expressiond ${about.version}`);
+  byId("logout").hidden = !about.needs_token;
+  byId("logout").addEventListener("click", async () => {
+    await fetch("/logout", { method: "POST" });
+    location.assign("/login");
+  });
+  tune.start();
+  setup.start();
+  // A device that starts again knows none of the events before: it tells all it has anew.
+  let gone = false;
+  await watch(about.classes, (said) => {
+    if (said === null) gone = true;
+    else if (gone) {
+      gone = false;
+      byId("events").replaceChildren();
+      tune.load();
+    }
+    state(said);
+  });
+}
+
+begin();

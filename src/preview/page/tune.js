@@ -1,0 +1,169 @@
+// Sliders that take effect at once, and the line that says what they would have changed.
+
+import { byId, make, post, setText } from "./dom.js";
+import { say } from "./words.js";
+
+/** So long after the last movement the device is told. */
+const SETTLED = 150;
+
+let values = {};
+let changes = {};
+let knobs = new Map();
+let timer;
+
+const unit = (key) =>
+  key.endsWith("_s") ? "unit_s" : key === "pace.max_fps" ? "unit_fps" : "unit_share";
+const round = (value, step) => Number(value.toFixed(step >= 1 ? 0 : step >= 0.1 ? 1 : 2));
+
+function written(key, value, range) {
+  if (range.kind !== "number") return "";
+  if (key.startsWith("camera.controls.")) return String(value);
+  const word = unit(key);
+  return say(word, { value: word === "unit_share" ? Math.round(value * 100) : round(value, range.step) });
+}
+
+/** Builds all of it anew from what the device says. */
+export async function load() {
+  const answer = await fetch("/api/settings");
+  if (answer.status === 401) return location.assign("/login");
+  const settings = await answer.json();
+  values = settings.values;
+  changes = { ...settings.tried };
+  knobs = new Map();
+  const row = (key, range, label) => {
+    const knob = build(key, range, label, settings.origins[key]);
+    knobs.set(key, knob);
+    return knob.row;
+  };
+  byId("knobs").replaceChildren(...settings.offers.map(([key, range]) => row(key, range, say(key))));
+  const controls = settings.controls.map((control) => {
+    const key = `camera.controls.${control.name}`;
+    values[key] ??= control.value;
+    return row(key, control, control.name.replaceAll("_", " "));
+  });
+  byId("controls").replaceChildren(...controls);
+  byId("camera").hidden = controls.length === 0;
+  byId("undo").hidden = !settings.can_undo;
+  refresh();
+  return settings;
+}
+
+function build(key, range, label, origin) {
+  const id = `knob-${key}`;
+  const value = changes[key] ?? values[key];
+  let input;
+  if (range.kind === "turn") {
+    input = make("select", { id }, ...[0, 90, 180, 270].map((turn) => make("option", { value: turn }, say(`turn${turn}`))));
+    input.value = value;
+  } else if (range.kind === "menu") {
+    input = make("select", { id }, ...range.entries.map(([number, words]) => make("option", { value: number }, words)));
+    input.value = value;
+  } else if (range.kind === "switch") {
+    input = make("input", { id, type: "checkbox", checked: Boolean(value) });
+  } else {
+    input = make("input", { id, type: "range", min: range.least, max: range.most, step: range.step });
+    input.value = value;
+  }
+  const output = make("output", { htmlFor: id });
+  // What nobody has set needs no word.
+  const place = origin && origin.place !== "built-in default" ? say("from", { place: origin.place }) : "";
+  const hint = make("small", { id: `${id}-hint` }, place);
+  input.setAttribute("aria-describedby", hint.id);
+  const row = make("div", { className: `knob ${range.kind}` }, make("label", { htmlFor: id }, label), output, input, hint);
+  input.addEventListener("input", () => turn(key, range, input));
+  return { row, input, output, hint, range, place, fixed: origin?.fixed ? say("fixed", { place: origin.place }) : null };
+}
+
+function read(range, input) {
+  if (range.kind === "switch") return input.checked;
+  return Number(input.value);
+}
+
+function turn(key, range, input) {
+  const value = read(range, input);
+  const before = range.kind === "number" ? Number(round(values[key], range.step)) : values[key];
+  if (value === before) delete changes[key];
+  else changes[key] = value;
+  refresh();
+  clearTimeout(timer);
+  timer = setTimeout(attempt, SETTLED);
+}
+
+async function attempt() {
+  try {
+    tell(await post("/api/try", changes));
+  } catch (error) {
+    setText(byId("what-if"), say("failed", { why: error.message }));
+  }
+}
+
+function tell(seen) {
+  if (seen.seconds < 3) return setText(byId("what-if"), say("tooSoon"));
+  const part = (name, word) => {
+    const [before, after] = [seen.before[name], seen.after[name]];
+    return say(word + (before === after ? "Same" : "Now"), { before, after });
+  };
+  const line = { seconds: seen.seconds, faces: part("faces", "faces"), expressions: part("expressions", "expressions") };
+  setText(byId("what-if"), say("whatIf", line));
+}
+
+function refresh() {
+  for (const [key, knob] of knobs) {
+    const value = changes[key] ?? values[key];
+    setText(knob.output, written(key, value, knob.range));
+    knob.row.classList.toggle("changed", key in changes);
+  }
+  const none = Object.keys(changes).length === 0;
+  byId("save").disabled = none;
+  byId("discard").disabled = none;
+}
+
+/** Knobs that a group, a command or a later layer holds say so and do not move. */
+export function hold(inForce) {
+  const given = { "tracking.start_confidence": inForce.threshold, "pace.max_fps": inForce.max_fps };
+  for (const [key, knob] of knobs) {
+    const from = given[key]?.from ?? "file";
+    const [who, group] = from.split(":");
+    const author = group ? say("author_group", { group }) : say(`author_${who}`);
+    const why = from === "file" ? knob.fixed : say("given", { author });
+    knob.input.disabled = why !== null;
+    if (why !== null && given[key] && from !== "file") knob.input.value = given[key].value;
+    setText(knob.hint, why ?? knob.place);
+  }
+}
+
+function answer(words, lines) {
+  const children = [make("p", {}, words)];
+  if (lines) children.push(make("p", {}, say("copyThese")), make("pre", { tabIndex: 0 }, lines));
+  byId("saved").replaceChildren(...children);
+}
+
+/** Does something with a button's consequences, and says how it ended. */
+async function act(work) {
+  try {
+    answer(await work());
+  } catch (error) {
+    answer(say("failed", { why: error.message }), error.lines);
+  }
+}
+
+export function start() {
+  byId("save").addEventListener("click", () => act(async () => {
+    clearTimeout(timer);
+    const { file } = await post("/api/save", changes);
+    await load();
+    return say("savedIn", { file });
+  }));
+  byId("discard").addEventListener("click", () => act(async () => {
+    clearTimeout(timer);
+    await post("/api/try", {});
+    setText(byId("what-if"), "");
+    await load();
+    return "";
+  }));
+  byId("undo").addEventListener("click", () => act(async () => {
+    await post("/api/undo");
+    await load();
+    return say("undone");
+  }));
+}

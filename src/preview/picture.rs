@@ -1,0 +1,112 @@
+//! From a camera's frame to a small JPEG, once for all who watch.
+
+use bytes::Bytes;
+use image::RgbImage;
+use image::imageops::{FilterType, resize};
+use serde::Serialize;
+
+use super::live::{Overlay, Shot, ShownFace};
+use crate::pixels::frame::Frame;
+use crate::pixels::rgb::to_rgb;
+
+/// The longer side of what is sent, in pixels: enough to aim by, on any phone.
+const LONGEST_SIDE: u32 = 640;
+const QUALITY: i32 = 75;
+
+/// What the page is told of a picture.
+#[derive(Debug, Serialize)]
+struct About<'a> {
+    kind: &'static str,
+    /// Counts the camera's frames.
+    sequence: u64,
+    /// Size of the upright picture as the camera takes it, in pixels.
+    width: u32,
+    height: u32,
+    /// How old it was when it was encoded, in milliseconds.
+    age_ms: u64,
+    faces: &'a [ShownFace],
+    overlays: &'a [Overlay],
+}
+
+/// A picture that is ready to be sent to any number of viewers.
+#[derive(Clone, Debug)]
+pub(super) struct Picture {
+    pub about: Bytes,
+    pub jpeg: Bytes,
+}
+
+/// # Errors
+///
+/// In words: the frame is broken.
+pub(super) fn encode(
+    shot: &Shot,
+    now: std::time::Duration,
+    overlays: &[Overlay],
+) -> Result<Picture, String> {
+    let whole = to_rgb(&shot.frame).map_err(|error| error.to_string())?;
+    let (width, height) = whole.dimensions();
+    let about = About {
+        kind: "picture",
+        sequence: shot.frame.sequence,
+        width,
+        height,
+        age_ms: now.saturating_sub(shot.frame.captured.monotonic).as_millis() as u64,
+        faces: &shot.faces,
+        overlays,
+    };
+    let about = serde_json::to_vec(&about).map_err(|error| error.to_string())?;
+    let jpeg = compress(&small(whole)).map_err(|error| error.to_string())?;
+    Ok(Picture { about: about.into(), jpeg: jpeg.into() })
+}
+
+/// What whoever watches is sent of a frame: a JPEG.
+///
+/// # Errors
+///
+/// In words: the frame is broken.
+pub fn shown(frame: &Frame) -> Result<Bytes, String> {
+    let shot = Shot { frame: frame.clone(), faces: Vec::new() };
+    encode(&shot, frame.captured.monotonic, &[]).map(|picture| picture.jpeg)
+}
+
+fn small(picture: RgbImage) -> RgbImage {
+    let (width, height) = picture.dimensions();
+    let longest = width.max(height);
+    if longest <= LONGEST_SIDE {
+        return picture;
+    }
+    let scaled = |side: u32| (side * LONGEST_SIDE / longest).max(1);
+    resize(&picture, scaled(width), scaled(height), FilterType::Triangle)
+}
+
+/// By the library that decodes the camera's pictures: several times faster than the
+/// crate `image`.
+fn compress(picture: &RgbImage) -> turbojpeg::Result<Vec<u8>> {
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    let pixels = turbojpeg::Image {
+        pixels: picture.as_raw().as_slice(),
+        width,
+        pitch: 3 * width,
+        height,
+        format: turbojpeg::PixelFormat::RGB,
+    };
+    turbojpeg::compress(pixels, QUALITY, turbojpeg::Subsamp::Sub2x2).map(|jpeg| jpeg.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_is_small_and_keeps_its_shape() {
+        for (size, wanted) in
+            [((1920, 1080), (640, 360)), ((480, 640), (480, 640)), ((16384, 4), (640, 1))]
+        {
+            let picture = small(RgbImage::new(size.0, size.1));
+            assert_eq!(picture.dimensions(), wanted);
+            let jpeg = compress(&picture).expect("encoded");
+            let back = image::load_from_memory(&jpeg).expect("a picture");
+            assert_eq!((back.width(), back.height()), wanted);
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The thread `preview`: listens, encodes pictures while somebody watches, and answers.
+//! Nothing that happens here can be waited for by the pipeline.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::{interval, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use super::gate::Gate;
+use super::live::Live;
+use super::patience::Patience;
+use super::picture::{Picture, encode};
+use super::service::Service;
+use super::settings::Settings;
+use super::store::SettingsStore;
+use super::token::TokenHash;
+use super::tunable::Tunable;
+use super::tuning::{PageOrder, Tuning};
+use crate::clock::Clock;
+
+/// Connections at once: a browser opens six.
+const CONNECTIONS: usize = 64;
+/// So long the TLS handshake or a request's head may take; also how long a connection
+/// may wait for its next request.
+const HEAD_LIMIT: Duration = Duration::from_secs(10);
+/// So long nothing at all may be taken of what is sent.
+const SEND_LIMIT: Duration = Duration::from_secs(10);
+/// All headers of a request together, in bytes.
+const HEAD_BYTES: usize = 16 * 1024;
+const HEADERS: usize = 64;
+/// An address that is in use, or not there yet, is tried again.
+const LISTEN_AGAIN: Duration = Duration::from_secs(5);
+/// How soon it is noticed that nobody watches any more.
+const LOOK: Duration = Duration::from_secs(1);
+/// A page that is loaded again watches again within this many looks.
+const LEFT: u32 = 5;
+/// Orders that wait for the daemon.
+const ORDERS: usize = 8;
+
+/// What the server is started with.
+pub(crate) struct Start {
+    pub settings: Settings,
+    pub address: SocketAddr,
+    pub live: Arc<Live>,
+    pub tls: Option<Arc<ServerConfig>>,
+    /// This machine's names.
+    pub hosts: Vec<String>,
+    pub clock: Arc<dyn Clock>,
+    pub store: Arc<dyn SettingsStore>,
+    /// As the settings give it.
+    pub tunable: Tunable,
+    /// How many classes the model has.
+    pub classes: usize,
+    /// What the page is told once.
+    pub about: Value,
+}
+
+/// Starts the thread, which ends with the process. What the page wants comes out of the
+/// receiver.
+///
+/// # Errors
+///
+/// The system has no room for another thread.
+pub(crate) fn start(start: Start) -> io::Result<mpsc::Receiver<PageOrder>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        // A driver that hangs while cameras are listed keeps one; there is another.
+        .max_blocking_threads(2)
+        .thread_name("preview-setup")
+        .build()?;
+    let (orders, ordered) = mpsc::channel(ORDERS);
+    let work = move || runtime.block_on(serve(start, orders));
+    std::thread::Builder::new().name("preview".to_owned()).spawn(work)?;
+    Ok(ordered)
+}
+
+async fn serve(start: Start, orders: mpsc::Sender<PageOrder>) {
+    let listener = listen(start.address).await;
+    let address = listener.local_addr().unwrap_or(start.address);
+    let scheme = start.settings.scheme();
+    log::info!("page: {scheme}://{}/", reachable(address));
+    if start.settings.needs_token() && start.tls.is_none() && !address.ip().is_loopback() {
+        log::warn!(
+            "page: without a certificate (preview.cert_file) token and pictures cross the \
+             network in plain text"
+        );
+    }
+    let (show, pictures) = watch::channel(None);
+    let now = start.clock.now().monotonic;
+    let token = TokenHash::parse(&start.settings.token_hash).ok();
+    let gate = Gate::new(token, start.hosts, scheme, address.port(), now);
+    let tuning = Tuning::new(Arc::clone(&start.live), orders, start.classes, start.tunable);
+    let service = Arc::new(Service {
+        live: Arc::clone(&start.live),
+        gate: Mutex::new(gate),
+        tuning: Mutex::new(tuning),
+        store: start.store,
+        pictures,
+        clock: Arc::clone(&start.clock),
+        about: start.about,
+    });
+    tokio::join!(
+        accept(listener, start.tls.map(TlsAcceptor::from), &service),
+        encode_all(&start.live, &*start.clock, &show),
+        forget_what_was_left(&service, &show),
+    );
+}
+
+async fn listen(address: SocketAddr) -> TcpListener {
+    let mut told = false;
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(error) if !std::mem::replace(&mut told, true) => {
+                log::error!(
+                    "page: cannot listen on {address} (preview.listen): {error}; trying again"
+                );
+            }
+            Err(_) => {}
+        }
+        sleep(LISTEN_AGAIN).await;
+    }
+}
+
+/// An address for a browser on this machine, where all addresses are listened on.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => std::net::Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, service: &Arc<Service>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok((stream, peer)) = listener.accept().await else {
+            // No descriptors left, say (accept(2)): others may be closed meanwhile.
+            sleep(LOOK).await;
+            continue;
+        };
+        let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
+        let (service, tls) = (Arc::clone(service), tls.clone());
+        tokio::spawn(async move {
+            connect(stream, tls, service, peer.ip().to_canonical()).await;
+            drop(place);
+        });
+    }
+}
+
+async fn connect(stream: TcpStream, tls: Option<TlsAcceptor>, service: Arc<Service>, peer: IpAddr) {
+    // Pictures are written in one piece; waiting for a fuller packet only delays them.
+    let _ = stream.set_nodelay(true);
+    let stream = Patience::new(stream, SEND_LIMIT);
+    match tls {
+        None => converse(stream, service, peer).await,
+        Some(tls) => {
+            if let Ok(Ok(stream)) = timeout(HEAD_LIMIT, tls.accept(stream)).await {
+                converse(stream, service, peer).await;
+            }
+        }
+    }
+}
+
+async fn converse<S>(stream: S, service: Arc<Service>, peer: IpAddr)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let answer = service_fn(move |request| {
+        let service = Arc::clone(&service);
+        async move { Ok::<_, Infallible>(service.answer(request, peer).await) }
+    });
+    let outcome = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT)
+        .max_buf_size(HEAD_BYTES)
+        .max_headers(HEADERS)
+        .serve_connection(TokioIo::new(stream), answer)
+        .await;
+    if let Err(error) = outcome {
+        log::debug!("page: the connection from {peer} ended: {error}");
+    }
+}
+
+/// Each picture once, however many watch.
+async fn encode_all(live: &Live, clock: &dyn Clock, show: &watch::Sender<Option<Picture>>) {
+    loop {
+        live.shots.notified().await;
+        let Some(shot) = live.take_shot() else { continue };
+        let overlays = live.overlays.borrow().clone();
+        match encode(&shot, clock.now().monotonic, &overlays) {
+            Ok(picture) if !live.is_private() => {
+                show.send_replace(Some(picture));
+            }
+            Ok(_) => {}
+            Err(reason) => log::debug!("page: a frame is not shown: {reason}"),
+        }
+        // Those who watch are served before the next picture is encoded.
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn forget_what_was_left(service: &Service, show: &watch::Sender<Option<Picture>>) {
+    let (mut tick, mut alone) = (interval(LOOK), 0);
+    loop {
+        tick.tick().await;
+        alone = if service.live.watching() == 0 { alone + 1 } else { 0 };
+        if alone > 0 || service.live.is_private() {
+            show.send_if_modified(|picture| picture.take().is_some());
+        }
+        if alone == LEFT {
+            service.tuning.lock().expect("no panic under this lock").leave();
+        }
+    }
+}

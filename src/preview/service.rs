@@ -1,0 +1,357 @@
+//! What is answered to what is asked: the one place that knows every path.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::answer;
+use super::assets;
+use super::gate::{Credentials, Gate, Refusal, Wanted};
+use super::live::Live;
+use super::metrics::classic;
+use super::picture::Picture;
+use super::store::{Refused, SETUP, SettingsStore};
+use super::stream::{BOUNDARY, Content, watch_live};
+use super::tunable::{self, Changes, LONGEST};
+use super::tuning::Tuning;
+use crate::clock::Clock;
+use crate::contract::payload::ReasonCode;
+
+/// So long a request's body may take.
+const BODY_LIMIT: Duration = Duration::from_secs(10);
+/// So long a broker may take to be tried.
+const SETUP_LIMIT: Duration = Duration::from_secs(60);
+
+/// What every connection shares.
+pub(super) struct Service {
+    pub live: Arc<Live>,
+    pub gate: Mutex<Gate>,
+    pub tuning: Mutex<Tuning>,
+    pub store: Arc<dyn SettingsStore>,
+    pub pictures: watch::Receiver<Option<Picture>>,
+    pub clock: Arc<dyn Clock>,
+    /// What the page is told once: names, classes, version.
+    pub about: Value,
+}
+
+type Answer = Response<Content>;
+
+impl Service {
+    /// Answers; there is an answer to everything.
+    pub(super) async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        if method == Method::GET || method == Method::HEAD {
+            return self.read(&request, &path, peer);
+        }
+        if method != Method::POST {
+            return answer::text(StatusCode::METHOD_NOT_ALLOWED, "GET and POST only");
+        }
+        match path.as_str() {
+            "/login" => self.log_in(request, peer).await,
+            _ => match self.admit(Wanted::Change, &request, peer) {
+                Ok(()) => self.change(&path, request).await,
+                Err(refused) => answer::refusal(refused),
+            },
+        }
+    }
+
+    fn admit(&self, wanted: Wanted, of: &Request<Incoming>, peer: IpAddr) -> Result<(), Refusal> {
+        let now = self.clock.now().monotonic;
+        self.gate().admit(wanted, &credentials(of), peer, now)
+    }
+
+    fn gate(&self) -> std::sync::MutexGuard<'_, Gate> {
+        self.gate.lock().expect("no panic under this lock")
+    }
+
+    fn tuning(&self) -> std::sync::MutexGuard<'_, Tuning> {
+        self.tuning.lock().expect("no panic under this lock")
+    }
+
+    fn read(&self, request: &Request<Incoming>, path: &str, peer: IpAddr) -> Answer {
+        let open = ["/healthz", "/readyz", "/login"].contains(&path);
+        let asset = assets::find(path);
+        let wanted = if open || asset.is_some() { Wanted::Open } else { Wanted::Read };
+        match self.admit(wanted, request, peer) {
+            Ok(()) => {}
+            Err(Refusal::Token) if path == "/" => return answer::see_other("/login"),
+            Err(refused) => return answer::refusal(refused),
+        }
+        if let Some((kind, content)) = asset {
+            return answer::bytes(kind, content);
+        }
+        match path {
+            "/" => answer::bytes(assets::HTML, assets::PAGE),
+            "/login" => answer::bytes(assets::HTML, assets::LOGIN),
+            "/healthz" => answer::text(StatusCode::OK, "alive\n"),
+            "/readyz" => self.readiness(),
+            "/metrics" => self.metrics(request),
+            // HEAD would count as a viewer for nothing.
+            "/api/live" if request.method() == Method::GET => self.watch(peer),
+            "/api/settings" => self.settings(),
+            _ => answer::text(StatusCode::NOT_FOUND, "there is no such page here"),
+        }
+    }
+
+    async fn change(&self, path: &str, request: Request<Incoming>) -> Answer {
+        let cookie = header_text(&request, header::COOKIE).map(str::to_owned);
+        let body = match body(request).await {
+            Ok(body) => body,
+            Err(answer) => return answer,
+        };
+        match path {
+            "/logout" => with_cookie(&self.gate().log_out(cookie.as_deref())),
+            "/api/try" => self.attempt(&body),
+            "/api/save" => self.save(&body).await,
+            "/api/undo" => self.undo().await,
+            "/api/setup" => self.show_setup().await,
+            "/api/setup/test" => self.test_broker(&body).await,
+            "/api/setup/save" => self.save_setup(&body).await,
+            _ => answer::text(StatusCode::NOT_FOUND, "there is no such page here"),
+        }
+    }
+
+    async fn log_in(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
+        // Read before the body is waited for, and without the request's lifetime.
+        let own = |name| header_text(&request, name).map(str::to_owned);
+        let (host, origin) = (own(header::HOST), own(header::ORIGIN));
+        let body = match body(request).await {
+            Ok(body) => body,
+            Err(answer) => return answer,
+        };
+        let token = std::str::from_utf8(&body).unwrap_or_default().trim();
+        let from = Credentials {
+            host: host.as_deref(),
+            origin: origin.as_deref(),
+            ..Credentials::default()
+        };
+        let now = self.clock.now().monotonic;
+        match self.gate().log_in(token, &from, peer, now) {
+            Ok(cookie) => with_cookie(&cookie),
+            Err(refused) => {
+                log::warn!("page: {peer} was not let in: {refused:?}");
+                answer::refusal(refused)
+            }
+        }
+    }
+
+    /// Whether the camera delivers and the broker is there, with the reasons if not. A
+    /// camera that its owner has closed is as it should be.
+    fn readiness(&self) -> Answer {
+        let status = self.live.status.borrow();
+        let Some(status) = &*status else {
+            return answer::text(StatusCode::SERVICE_UNAVAILABLE, "starting\n");
+        };
+        let blind = [ReasonCode::NoCamera, ReasonCode::NotACamera, ReasonCode::BadFrames];
+        let mut lacks: Vec<&str> = status
+            .reasons
+            .iter()
+            .filter(|reason| blind.contains(&reason.code))
+            .map(|reason| reason.code.name())
+            .collect();
+        if !status.mqtt.connected {
+            lacks.push("no_broker");
+        }
+        if lacks.is_empty() {
+            return answer::text(StatusCode::OK, "ready\n");
+        }
+        // Codes only: what else is said of the device is not for everybody.
+        answer::text(StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", lacks.join("\n")))
+    }
+
+    fn metrics(&self, request: &Request<Incoming>) -> Answer {
+        let text = self.live.metrics.render(self.live.status.borrow().as_ref());
+        let accepted = header_text(request, header::ACCEPT).unwrap_or_default();
+        if accepted.contains("application/openmetrics-text") {
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            return answer::bytes(kind, text);
+        }
+        answer::bytes("text/plain; version=0.0.4; charset=utf-8", classic(&text))
+    }
+
+    fn watch(&self, peer: IpAddr) -> Answer {
+        let Some(viewer) = self.live.viewers.enter(peer.to_string()) else {
+            let words = "as many watch as may (preview.max_viewers)";
+            return answer::text(StatusCode::SERVICE_UNAVAILABLE, words);
+        };
+        let content = watch_live(Arc::clone(&self.live), self.pictures.clone(), viewer);
+        let kind = format!("multipart/mixed; boundary={BOUNDARY}");
+        answer::content(StatusCode::OK, &kind, content)
+    }
+
+    fn settings(&self) -> Answer {
+        let tuning = self.tuning();
+        let (values, keys) = tuning.values_and_keys();
+        let origins = self.store.origins(&keys);
+        let origins: Value =
+            keys.into_iter().zip(origins).map(|(key, from)| (key, json!(from))).collect();
+        let answer = json!({
+            "about": self.about,
+            "offers": tunable::as_written(&tunable::OFFERS),
+            "values": values,
+            "tried": tuning.tried(),
+            "origins": origins,
+            "controls": &*self.live.controls.borrow(),
+            "can_undo": self.store.can_undo(),
+        });
+        answer::json(StatusCode::OK, &answer)
+    }
+
+    fn attempt(&self, body: &[u8]) -> Answer {
+        let outcome =
+            tunable::read_changes(body).and_then(|changes| self.tuning().attempt(changes));
+        match outcome {
+            Ok(what_if) => answer::json(StatusCode::OK, &what_if),
+            Err(why) => refused(why),
+        }
+    }
+
+    async fn save(&self, body: &[u8]) -> Answer {
+        let changes = match tunable::read_changes(body) {
+            Ok(changes) => changes,
+            Err(why) => return refused(why),
+        };
+        if let Err(why) = self.tuning().attempt(changes.clone()) {
+            return refused(why);
+        }
+        let store = Arc::clone(&self.store);
+        match blocking(move || store.save(&changes)).await {
+            Some(Ok(saved)) => {
+                self.tuning().keep();
+                log::info!("page: settings were saved in {}", saved.file);
+                answer::json(StatusCode::OK, &saved)
+            }
+            other => not_kept(other.and_then(Result::err)),
+        }
+    }
+
+    async fn undo(&self) -> Answer {
+        let store = Arc::clone(&self.store);
+        match blocking(move || store.undo()).await {
+            Some(Ok(before)) => {
+                log::info!("page: the settings saved last were taken back");
+                let needs_restart = self.tuning().replace(before);
+                if needs_restart {
+                    self.tuning().start_again();
+                }
+                answer::json(StatusCode::OK, &json!({ "restarts": needs_restart }))
+            }
+            other => not_kept(other.and_then(Result::err)),
+        }
+    }
+
+    async fn show_setup(&self) -> Answer {
+        let store = Arc::clone(&self.store);
+        let shown = blocking(move || {
+            let keys: Vec<String> = SETUP.map(str::to_owned).to_vec();
+            let origins: Value = SETUP
+                .iter()
+                .zip(store.origins(&keys))
+                .map(|(key, from)| ((*key).to_owned(), json!(from)))
+                .collect();
+            json!({
+                "cameras": crate::source::devices::list(),
+                "values": store.values(&SETUP),
+                "origins": origins,
+            })
+        });
+        match shown.await {
+            Some(shown) => answer::json(StatusCode::OK, &shown),
+            None => answer::text(StatusCode::GATEWAY_TIMEOUT, "the cameras do not answer"),
+        }
+    }
+
+    async fn test_broker(&self, body: &[u8]) -> Answer {
+        let changes = match setup_changes(body) {
+            Ok(changes) => changes,
+            Err(why) => return refused(why),
+        };
+        let store = Arc::clone(&self.store);
+        match blocking(move || store.test_broker(&changes)).await {
+            Some(findings) => answer::json(StatusCode::OK, &findings),
+            None => answer::text(StatusCode::GATEWAY_TIMEOUT, "the broker does not answer"),
+        }
+    }
+
+    async fn save_setup(&self, body: &[u8]) -> Answer {
+        let changes = match setup_changes(body) {
+            Ok(changes) => changes,
+            Err(why) => return refused(why),
+        };
+        let store = Arc::clone(&self.store);
+        match blocking(move || store.save(&changes)).await {
+            Some(Ok(saved)) => {
+                log::info!("page: settings were saved in {}, starting again", saved.file);
+                self.tuning().start_again();
+                answer::json(StatusCode::OK, &saved)
+            }
+            other => not_kept(other.and_then(Result::err)),
+        }
+    }
+}
+
+fn setup_changes(body: &[u8]) -> Result<Changes, String> {
+    let changes: Changes = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    match changes.keys().find(|key| !SETUP.contains(&key.as_str())) {
+        Some(key) => Err(format!("{key} cannot be changed here")),
+        None => Ok(changes),
+    }
+}
+
+fn refused(why: String) -> Answer {
+    let refused = Refused { why, lines: String::new() };
+    answer::json(StatusCode::UNPROCESSABLE_ENTITY, &refused)
+}
+
+fn not_kept(refused: Option<Refused>) -> Answer {
+    let refused = refused.unwrap_or_else(|| Refused {
+        why: "the disk does not answer".to_owned(),
+        lines: String::new(),
+    });
+    answer::json(StatusCode::CONFLICT, &refused)
+}
+
+/// Does what may wait for a disk, a driver or a name server; none when it takes too long.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    timeout(SETUP_LIMIT, tokio::task::spawn_blocking(work)).await.ok()?.ok()
+}
+
+async fn body(request: Request<Incoming>) -> Result<bytes::Bytes, Answer> {
+    let limited = Limited::new(request.into_body(), LONGEST);
+    match timeout(BODY_LIMIT, limited.collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(_)) => Err(answer::text(StatusCode::PAYLOAD_TOO_LARGE, "too long, or cut off")),
+        Err(_) => Err(answer::text(StatusCode::REQUEST_TIMEOUT, "too slow")),
+    }
+}
+
+fn header_text(request: &Request<Incoming>, name: HeaderName) -> Option<&str> {
+    let mut values = request.headers().get_all(name).iter();
+    // Of two that differ, who knows which one counts elsewhere: neither does here.
+    values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok())
+}
+
+fn credentials(request: &Request<Incoming>) -> Credentials<'_> {
+    Credentials {
+        host: header_text(request, header::HOST),
+        origin: header_text(request, header::ORIGIN),
+        fetch_site: header_text(request, HeaderName::from_static("sec-fetch-site")),
+        authorization: header_text(request, header::AUTHORIZATION),
+        cookie: header_text(request, header::COOKIE),
+    }
+}
+
+fn with_cookie(cookie: &str) -> Answer {
+    let mut answer = answer::text(StatusCode::OK, "");
+    let cookie = HeaderValue::from_str(cookie).expect("our own words and digits");
+    answer.headers_mut().insert(header::SET_COOKIE, cookie);
+    answer
+}

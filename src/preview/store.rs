@@ -1,0 +1,72 @@
+//! What the page asks of rooms that stand above it: to keep settings, to take that back,
+//! to try a broker.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::tunable::{Changes, Tunable};
+
+/// Settings that the page changes besides [`tunable`](super::tunable): the daemon starts
+/// again with them.
+pub(super) const SETUP: [&str; 5] = [
+    "camera.source",
+    "home_assistant.device_name",
+    "home_assistant.suggested_area",
+    "mqtt.url",
+    "mqtt.username",
+];
+
+/// Where a value stands, and whether what the page saves would win over it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Origin {
+    /// `/etc/expressiond/expressiond.toml:12`, `--set camera.fps`, `built-in default`.
+    pub place: String,
+    /// A later layer gives it: saving it here would change nothing.
+    pub fixed: bool,
+}
+
+/// What was kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Saved {
+    /// The file that now holds it.
+    pub file: String,
+}
+
+/// Why nothing was kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// For a person.
+    pub why: String,
+    /// What would have been written, for its owner to copy; empty where it was wrong.
+    pub lines: String,
+}
+
+/// The settings files, and whoever can try a broker. Everything here may wait for a disk
+/// or the network, and is called on threads that nobody waits for.
+pub trait SettingsStore: Send + Sync {
+    /// Where the value of each of these keys stands.
+    fn origins(&self, keys: &[String]) -> Vec<Origin>;
+
+    /// Keeps values for the next start, in a file of the page's own.
+    ///
+    /// # Errors
+    ///
+    /// The settings would be wrong with it, or the file cannot be written: it is as before.
+    fn save(&self, changes: &Changes) -> Result<Saved, Refused>;
+
+    /// Whether [`undo`](Self::undo) has something to take back.
+    fn can_undo(&self) -> bool;
+
+    /// The page's file as it was before the last save; the settings that follow from it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`save`](Self::save).
+    fn undo(&self) -> Result<Tunable, Refused>;
+
+    /// The values of these keys in the settings.
+    fn values(&self, keys: &[&str]) -> Changes;
+
+    /// Reaches a broker as the daemon would, with these values changed: doctor's findings.
+    fn test_broker(&self, changes: &Changes) -> Vec<Value>;
+}

@@ -1,0 +1,253 @@
+//! The settings that the page may change while it watches, by their keys in the settings
+//! file, and how far its sliders go.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::attention::pace;
+use crate::contract::tuning::Tuning;
+use crate::pixels::frame::Orientation;
+use crate::source;
+use crate::source::controls::ControlValues;
+use crate::tracks::{ExpressionSettings, TrackingSettings};
+
+/// Longest text of changes that is read, in bytes: a camera has some thirty controls.
+pub const LONGEST: usize = 8 * 1024;
+
+/// How a setting is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Offer {
+    /// A number between two others.
+    Number {
+        /// The least.
+        least: f32,
+        /// The most.
+        most: f32,
+        /// From one to the next.
+        step: f32,
+    },
+    /// Degrees.
+    Turn,
+    /// On or off.
+    Switch,
+}
+
+const fn number(least: f32, most: f32, step: f32) -> Offer {
+    Offer::Number { least, most, step }
+}
+
+/// What can be tried, in the order in which the page shows it. The ranges are those in
+/// which a slider is of use; the settings file allows more.
+pub const OFFERS: [(&str, Offer); 10] = [
+    (THRESHOLD, number(0.1, 1.0, 0.01)),
+    ("tracking.confirm_s", number(0.0, 5.0, 0.1)),
+    ("tracking.lost_s", number(0.1, 20.0, 0.1)),
+    ("expression.enter", number(0.5, 1.0, 0.01)),
+    ("expression.leave", number(0.0, 1.0, 0.01)),
+    ("expression.hold_s", number(0.0, 5.0, 0.1)),
+    ("expression.smoothing_s", number(0.0, 3.0, 0.05)),
+    (MAX_FPS, number(0.5, 30.0, 0.5)),
+    ("camera.rotate", Offer::Turn),
+    ("camera.mirror", Offer::Switch),
+];
+
+/// The key of a confidence that commands and groups set, too.
+pub const THRESHOLD: &str = "tracking.start_confidence";
+/// The key of a rate that commands and groups set, too.
+pub const MAX_FPS: &str = "pace.max_fps";
+const CONTROLS: &str = "camera.controls.";
+
+/// The sections of the settings that hold them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tunable {
+    /// `[camera]`
+    pub camera: source::Settings,
+    /// `[pace]`
+    pub pace: pace::Settings,
+    /// `[tracking]`
+    pub tracking: TrackingSettings,
+    /// `[expression]`
+    pub expression: ExpressionSettings,
+}
+
+/// As JSON with numbers as a person writes them: `0.1` is no `f64`'s 0.10000000149, which
+/// `serde_json::to_value` makes of an `f32`, and which a slider would show.
+pub(super) fn as_written(value: &impl Serialize) -> Value {
+    let text = serde_json::to_string(value).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+/// Changed values by their dotted keys.
+pub type Changes = Map<String, Value>;
+
+/// Whether the page may change this key.
+pub fn is_tunable(key: &str) -> bool {
+    let control = key.strip_prefix(CONTROLS);
+    control.is_some_and(|name| !name.is_empty() && !name.contains('.'))
+        || OFFERS.iter().any(|(known, _)| *known == key)
+}
+
+/// Reads changes from what a page sent.
+///
+/// # Errors
+///
+/// It is no object of JSON, too long, or changes what the page may not change.
+pub fn read_changes(text: &[u8]) -> Result<Changes, String> {
+    if text.len() > LONGEST {
+        return Err(format!("more than {LONGEST} bytes"));
+    }
+    let changes: Changes = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    match changes.keys().find(|key| !is_tunable(key)) {
+        Some(key) => Err(format!("{key} cannot be changed here")),
+        None => Ok(changes),
+    }
+}
+
+impl Tunable {
+    /// With some values changed.
+    ///
+    /// # Errors
+    ///
+    /// In words: the key, and what its value must be.
+    pub fn with(&self, changes: &Changes) -> Result<Self, String> {
+        let mut all = serde_json::to_value(self).map_err(|error| error.to_string())?;
+        for (key, value) in changes {
+            let mut place = &mut all;
+            for name in key.split('.') {
+                let table = place.as_object_mut().ok_or_else(|| format!("there is no {key}"))?;
+                place = table.entry(name).or_insert(Value::Null);
+            }
+            *place = value.clone();
+        }
+        let changed: Self =
+            serde_path_to_error::deserialize(all).map_err(|error| error.to_string())?;
+        changed.check().map(|()| changed)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let sections = [
+            ("camera", self.camera.check()),
+            ("pace", self.pace.check()),
+            ("tracking", self.tracking.check()),
+            ("expression", self.expression.check()),
+        ];
+        let wrong = sections.into_iter().find_map(|(name, outcome)| Some((name, outcome.err()?)));
+        match wrong {
+            Some((section, (key, why))) => {
+                Err(format!("{section}.{} {why}", key.trim_start_matches(&format!("{section}."))))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The value of each key in [`OFFERS`] and of each control that is set.
+    pub fn values(&self) -> Changes {
+        let all = as_written(self);
+        let value =
+            |key: &str| key.split('.').try_fold(&all, |table, name| table.get(name)).cloned();
+        let mut values: Changes =
+            OFFERS.iter().filter_map(|(key, _)| Some(((*key).to_owned(), value(key)?))).collect();
+        let controls = self.camera.controls.keys().map(|name| format!("{CONTROLS}{name}"));
+        values.extend(controls.filter_map(|key| Some((key.clone(), value(&key)?))));
+        values
+    }
+
+    /// The numbers that commands and groups set, too.
+    pub(crate) fn tuning(&self) -> Tuning {
+        Tuning { threshold: Some(self.tracking.start_confidence), max_fps: Some(self.pace.max_fps) }
+    }
+
+    pub(crate) fn camera(&self) -> CameraTuning {
+        CameraTuning {
+            orientation: self.camera.orientation(),
+            controls: self.camera.controls.clone(),
+        }
+    }
+}
+
+/// What the capture thread takes over.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct CameraTuning {
+    pub orientation: Orientation,
+    pub controls: ControlValues,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn tried(changes: Value) -> Result<Tunable, String> {
+        let changes = read_changes(changes.to_string().as_bytes())?;
+        Tunable::default().with(&changes)
+    }
+
+    #[test]
+    fn a_change_lands_where_the_settings_file_has_it() {
+        let tried = tried(json!({
+            "tracking.start_confidence": 0.5, "camera.rotate": 180,
+            "camera.controls.gain": 12, "camera.controls.power_line_frequency": "50 Hz",
+        }));
+        let tried = tried.expect("possible");
+        assert_eq!(tried.tuning().threshold, Some(0.5));
+        assert_eq!(tried.values()["expression.enter"], 0.65, "as it is written");
+        assert_eq!(tried.camera().orientation.quarter_turns, 2);
+        assert_eq!(tried.camera.controls.len(), 2);
+        assert_eq!(tried.values()["camera.controls.gain"], 12);
+    }
+
+    #[test]
+    fn what_is_impossible_or_not_ours_is_refused_with_its_key() {
+        for (changes, words) in [
+            (json!({ "expression.enter": 0.2 }), "expression.enter is 0.2"),
+            (json!({ "expression.leave": 0.9 }), "expression.leave is 0.9"),
+            (json!({ "camera.rotate": 45 }), "camera.rotate is 45"),
+            (json!({ "camera.mirror": "yes" }), "camera.mirror"),
+            (json!({ "camera.controls.gain": [] }), "camera.controls"),
+            (json!({ "camera.source": "/etc/shadow" }), "cannot be changed here"),
+            (json!({ "camera.controls.a.b": 1 }), "cannot be changed here"),
+            (json!({ "mqtt.url": "mqtt://evil" }), "cannot be changed here"),
+            (json!([]), "map"),
+        ] {
+            let refused = tried(changes.clone()).expect_err("refused");
+            assert!(refused.contains(words), "{changes}: {refused}");
+        }
+        assert!(read_changes(&[b' '; LONGEST + 1]).is_err());
+    }
+
+    #[test]
+    fn every_offer_is_a_setting_and_its_whole_range_is_possible() {
+        let values = Tunable::default().values();
+        for (key, offer) in OFFERS {
+            assert!(values.contains_key(key), "{key}");
+            let Offer::Number { least, most, .. } = offer else { continue };
+            for value in [least, most] {
+                let mut changes = json!({ key: value });
+                // These two bound each other.
+                if key == "expression.leave" {
+                    changes["expression.enter"] = json!(1.0);
+                }
+                tried(changes).unwrap_or_else(|why| panic!("{key} = {value}: {why}"));
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_accepted_reads_back(
+            offer in 0..OFFERS.len(),
+            number in -2.0f32..40.0,
+            gain in proptest::num::i64::ANY,
+        ) {
+            let value = if gain % 3 == 0 { json!(number) } else { json!(number as i64) };
+            let changes = json!({ OFFERS[offer].0: value, "camera.controls.gain": gain });
+            if let Ok(changed) = tried(changes) {
+                let again = changed.with(&changed.values());
+                proptest::prop_assert_eq!(again, Ok(changed));
+            }
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What is tried and not yet saved: takes effect at once, and is taken back when nobody
+//! watches any more.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::live::Live;
+use super::tunable::{CameraTuning, Changes, MAX_FPS, THRESHOLD, Tunable};
+use super::what_if::WhatIf;
+use crate::contract::in_force::{Author, InForce};
+use crate::contract::tuning;
+use crate::source::controls::ControlValue;
+
+/// What the daemon is told.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum PageOrder {
+    /// These numbers count as if the settings file gave them.
+    Settle(tuning::Tuning),
+    /// The settings file has changed: start again with it.
+    StartAgain,
+}
+
+/// The settings as the file gives them, and what is tried instead.
+pub(super) struct Tuning {
+    live: Arc<Live>,
+    orders: mpsc::Sender<PageOrder>,
+    classes: usize,
+    saved: Tunable,
+    tried: Changes,
+    /// Controls that were changed here, as they were before.
+    touched: BTreeMap<String, ControlValue>,
+}
+
+impl Tuning {
+    pub(super) fn new(
+        live: Arc<Live>,
+        orders: mpsc::Sender<PageOrder>,
+        classes: usize,
+        saved: Tunable,
+    ) -> Self {
+        let (tried, touched) = (Changes::new(), BTreeMap::new());
+        Self { live, orders, classes, saved, tried, touched }
+    }
+
+    /// What is tried now.
+    pub(super) fn tried(&self) -> &Changes {
+        &self.tried
+    }
+
+    /// The values of the settings, and every key that the page shows.
+    pub(super) fn values_and_keys(&self) -> (Changes, Vec<String>) {
+        let values = self.saved.values();
+        let mut keys: Vec<String> = values.keys().cloned().collect();
+        let controls = self.live.controls.borrow();
+        let controls = controls.iter().map(|control| format!("camera.controls.{}", control.name));
+        keys.extend(controls.filter(|key| !values.contains_key(key)));
+        (values, keys)
+    }
+
+    /// Tries `changes` instead of what was tried before, and says what the last minute
+    /// would have been with them.
+    ///
+    /// # Errors
+    ///
+    /// In words: a value is impossible, or a group or a command has set it.
+    pub(super) fn attempt(&mut self, changes: Changes) -> Result<WhatIf, String> {
+        let tried = self.saved.with(&changes)?;
+        if let Some(status) = &*self.live.status.borrow() {
+            refuse_what_is_given(&changes, &status.in_force)?;
+        }
+        self.tried = changes;
+        self.enforce(&tried);
+        let history = self.live.history.lock().expect("no panic under this lock");
+        Ok(history.what_if(self.classes, &self.saved, &tried))
+    }
+
+    /// What is tried is in the file now.
+    pub(super) fn keep(&mut self) {
+        if let Ok(saved) = self.saved.with(&self.tried) {
+            self.saved = saved;
+        }
+        self.tried.clear();
+    }
+
+    /// The file gives other settings now. Says whether only a new start takes them over.
+    pub(super) fn replace(&mut self, saved: Tunable) -> bool {
+        let values = saved.values();
+        let same_elsewhere = self.saved.with(&values).is_ok_and(|mut tuned| {
+            // Controls that are in the file no more go back by themselves.
+            tuned.camera.controls.clone_from(&saved.camera.controls);
+            tuned == saved
+        });
+        self.tried.clear();
+        self.saved = saved.clone();
+        self.enforce(&saved);
+        !same_elsewhere
+    }
+
+    /// Nobody watches any more: whoever tried something has left it.
+    pub(super) fn leave(&mut self) {
+        if !self.tried.is_empty() {
+            log::info!("page: nobody watches, what was tried and not saved is taken back");
+            self.tried.clear();
+            self.enforce(&self.saved.clone());
+        }
+    }
+
+    pub(super) fn start_again(&self) {
+        self.order(PageOrder::StartAgain);
+    }
+
+    fn order(&self, order: PageOrder) {
+        if self.orders.try_send(order).is_err() {
+            log::warn!("page: the daemon is busy and did not hear {order:?}");
+        }
+    }
+
+    fn enforce(&mut self, tried: &Tunable) {
+        let tracker = (tried.tracking.clone(), tried.expression.clone());
+        self.live.tracking.send_replace(Some(tracker));
+        let camera = self.camera(tried);
+        self.live.refused.send_replace(None);
+        self.live.camera.send_replace(Some(camera));
+        self.order(PageOrder::Settle(tried.tuning()));
+    }
+
+    /// A control that is tried no more goes back to what it was.
+    fn camera(&mut self, tried: &Tunable) -> CameraTuning {
+        for control in self.live.controls.borrow().iter() {
+            if tried.camera.controls.contains_key(&control.name) {
+                self.touched.entry(control.name.clone()).or_insert_with(|| control.value.clone());
+            }
+        }
+        let CameraTuning { orientation, controls } = tried.camera();
+        let mut all = self.touched.clone();
+        all.extend(controls);
+        CameraTuning { orientation, controls: all }
+    }
+}
+
+/// What a group or a command gives is not fought: the page says whose word counts.
+fn refuse_what_is_given(changes: &Changes, in_force: &InForce) -> Result<(), String> {
+    let given = [(THRESHOLD, &in_force.threshold), (MAX_FPS, &in_force.max_fps)];
+    let given = given.into_iter().find(|(key, given)| {
+        changes.get(*key).is_some_and(Value::is_number) && given.from != Author::File
+    });
+    match given {
+        Some((key, given)) => Err(format!("{key} is given by {}", given.from)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,266 @@
+//! What the page's settings do to files: a file of the page's own in `conf.d`, checked
+//! before it stays, with the one before it kept for undo.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::config::layers::Layers;
+use crate::config::{self, Config, DEFAULT_FILE, Sources};
+use crate::doctor;
+use crate::preview::tunable::{Changes, Tunable};
+use crate::preview::{Origin, Refused, Saved, SettingsStore};
+use crate::storage;
+
+/// Late in the order of `conf.d`, with room behind it for whoever must have the last word.
+const FILE: &str = "90-page.toml";
+/// Hidden, so that it is no layer of its own.
+const BEFORE: &str = ".90-page.toml.before";
+const HEAD: &str =
+    "# Written by the page (docs/guide/preview.md). Edit it or remove it as you like.\n";
+
+/// The settings files of one daemon.
+#[derive(Clone, Debug)]
+pub struct SettingsFiles {
+    sources: Sources,
+}
+
+impl SettingsFiles {
+    /// Of the daemon that was started with these.
+    pub fn new(sources: Sources) -> Self {
+        Self { sources }
+    }
+
+    fn folder(&self) -> PathBuf {
+        let file = self.sources.file.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
+        file.parent().unwrap_or(Path::new("")).join("conf.d")
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder().join(FILE)
+    }
+
+    fn load(&self) -> Result<(Config, Layers), Refused> {
+        config::load(&self.sources).map_err(|error| refused(error.to_string()))
+    }
+
+    /// The page's file holds `text` (none: there is no file) afterwards, if the settings
+    /// are right with it.
+    fn replace(&self, text: Option<&str>) -> Result<Config, Refused> {
+        let file = self.file();
+        let before = content(&file).map_err(|error| unwritable(&file, &error, text))?;
+        let failed = |error: io::Error| unwritable(&file, &error, text);
+        fs::create_dir_all(self.folder()).map_err(failed)?;
+        write(&file, text).map_err(failed)?;
+        match self.load() {
+            Ok((config, _)) => Ok(config),
+            Err(wrong) => {
+                write(&file, before.as_deref()).map_err(failed)?;
+                Err(wrong)
+            }
+        }
+    }
+}
+
+fn refused(why: String) -> Refused {
+    Refused { why, lines: String::new() }
+}
+
+fn unwritable(file: &Path, error: &io::Error, text: Option<&str>) -> Refused {
+    let why = format!("{} cannot be written: {error}", file.display());
+    Refused { why, lines: text.unwrap_or_default().to_owned() }
+}
+
+fn content(file: &Path) -> io::Result<Option<String>> {
+    match fs::read_to_string(file) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn write(file: &Path, text: Option<&str>) -> io::Result<()> {
+    match text {
+        Some(text) => storage::replace(file, text.as_bytes(), storage::READABLE),
+        None => match fs::remove_file(file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => storage::sync_folder_of(file),
+        },
+    }
+}
+
+/// `text`, a settings file, with these values.
+fn with(text: &str, changes: &Changes) -> Result<String, String> {
+    let mut table: toml::Table = toml::from_str(text).map_err(|error| error.to_string())?;
+    for (key, value) in changes {
+        let value = toml::Value::try_from(value).map_err(|error| format!("{key}: {error}"))?;
+        let (sections, name) =
+            key.rsplit_once('.').ok_or_else(|| format!("{key} has no section"))?;
+        let mut place = &mut table;
+        for section in sections.split('.') {
+            let inner = place.entry(section).or_insert_with(|| toml::Table::new().into());
+            place = inner.as_table_mut().ok_or_else(|| format!("{section} is no section"))?;
+        }
+        place.insert(name.to_owned(), value);
+    }
+    let lines = toml::to_string(&table).map_err(|error| error.to_string())?;
+    Ok(format!("{HEAD}{lines}"))
+}
+
+impl SettingsStore for SettingsFiles {
+    fn origins(&self, keys: &[String]) -> Vec<Origin> {
+        let ours = self.file();
+        let layers = self.load().map(|(_, layers)| layers).unwrap_or_default();
+        let origin = |key: &String| {
+            let place = layers.origin(key);
+            let file = place.rsplit_once(':').map(|(file, _)| Path::new(file));
+            let later = file.is_some_and(|file| {
+                file.parent() == ours.parent() && file.file_name() > ours.file_name()
+            });
+            let outside = ["--set ", "environment variable "];
+            let fixed = later || outside.iter().any(|begin| place.starts_with(begin));
+            Origin { place, fixed }
+        };
+        keys.iter().map(origin).collect()
+    }
+
+    fn save(&self, changes: &Changes) -> Result<Saved, Refused> {
+        let file = self.file();
+        let before = content(&file).map_err(|error| unwritable(&file, &error, None))?;
+        let text = with(before.as_deref().unwrap_or_default(), changes).map_err(refused)?;
+        if let Some(name) = &self.sources.instance {
+            let why = format!(
+                "an instance reads of conf.d only {name}.toml, which is its owner's: copy these \
+                 lines there"
+            );
+            return Err(Refused { why, lines: text });
+        }
+        self.replace(Some(&text))?;
+        let kept = self.folder().join(BEFORE);
+        // Without it there is no undo, and the settings are saved all the same.
+        if let Err(error) = write(&kept, Some(&before.unwrap_or_default())) {
+            log::warn!("page: no undo, {} cannot be written: {error}", kept.display());
+        }
+        Ok(Saved { file: file.display().to_string() })
+    }
+
+    fn can_undo(&self) -> bool {
+        self.folder().join(BEFORE).exists()
+    }
+
+    fn undo(&self) -> Result<Tunable, Refused> {
+        let kept = self.folder().join(BEFORE);
+        let before = content(&kept).map_err(|error| unwritable(&kept, &error, None))?;
+        let before = before.ok_or_else(|| refused("there is nothing to take back".to_owned()))?;
+        let config = self.replace((!before.is_empty()).then_some(&before))?;
+        write(&kept, None).map_err(|error| unwritable(&kept, &error, None))?;
+        Ok(config.tunable())
+    }
+
+    fn values(&self, keys: &[&str]) -> Changes {
+        let Ok((config, _)) = self.load() else { return Changes::new() };
+        let all = serde_json::to_value(config).unwrap_or_default();
+        let value =
+            |key: &str| key.split('.').try_fold(&all, |table, name| table.get(name)).cloned();
+        keys.iter().filter_map(|key| Some(((*key).to_owned(), value(key)?))).collect()
+    }
+
+    fn test_broker(&self, changes: &Changes) -> Vec<Value> {
+        let mut sources = self.sources.clone();
+        let text = |(key, value): (&String, &Value)| {
+            // Quoted, or text that looks quoted would lose its quotes.
+            Some(format!("{key}={}", toml::Value::from(value.as_str()?)))
+        };
+        sources.overrides.extend(changes.iter().filter_map(text));
+        let found = config::load(&sources).and_then(|(config, _)| doctor::try_broker(&config));
+        match found {
+            Ok(findings) => findings.iter().map(|finding| json!(finding)).collect(),
+            Err(error) => {
+                let check = doctor::finding::Check::Settings.name();
+                vec![json!({ "check": check, "verdict": "problem", "message": error.to_string() })]
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changes(value: Value) -> Changes {
+        serde_json::from_value(value).expect("an object")
+    }
+
+    fn files(main: &str) -> (tempfile::TempDir, SettingsFiles) {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let file = folder.path().join("expressiond.toml");
+        fs::write(&file, main).expect("written");
+        let sources = Sources { file: Some(file), ..Sources::default() };
+        (folder, SettingsFiles::new(sources))
+    }
+
+    fn threshold(files: &SettingsFiles) -> f32 {
+        files.load().expect("right").0.tracking.start_confidence
+    }
+
+    #[test]
+    fn what_is_saved_is_in_force_and_can_be_taken_back() {
+        let (_folder, files) = files("[tracking]\nstart_confidence = 0.8\n");
+        assert!(!files.can_undo());
+        files.save(&changes(json!({ "tracking.start_confidence": 0.5 }))).expect("saved");
+        files.save(&changes(json!({ "camera.controls.gain": 3 }))).expect("saved");
+        assert_eq!(threshold(&files), 0.5, "the first one stays");
+        let text = fs::read_to_string(files.file()).expect("there");
+        assert!(text.contains("[camera.controls]\ngain = 3\n"), "{text}");
+        let tunable = files.undo().expect("taken back");
+        assert_eq!((tunable.tracking.start_confidence, tunable.camera.controls.len()), (0.5, 0));
+        assert!(!files.can_undo());
+        assert!(files.undo().is_err());
+    }
+
+    #[test]
+    fn the_first_undo_removes_the_file() {
+        let (_folder, files) = files("");
+        files.save(&changes(json!({ "camera.mirror": true }))).expect("saved");
+        files.undo().expect("taken back");
+        assert!(!files.file().exists());
+    }
+
+    #[test]
+    fn wrong_settings_leave_the_file_as_it_was() {
+        let (_folder, files) = files("");
+        files.save(&changes(json!({ "camera.rotate": 90 }))).expect("saved");
+        let before = fs::read_to_string(files.file()).expect("there");
+        let refused = files.save(&changes(json!({ "camera.rotate": 45 }))).expect_err("wrong");
+        assert!(refused.why.contains("camera.rotate"), "{}", refused.why);
+        assert_eq!(fs::read_to_string(files.file()).expect("there"), before);
+    }
+
+    #[test]
+    fn whose_word_counts_is_told() {
+        let (folder, mut files) = files("[tracking]\nlost_s = 3.0\n");
+        files.sources.overrides.push("camera.fps=5".into());
+        let late = folder.path().join("conf.d/99-last.toml");
+        fs::create_dir(folder.path().join("conf.d")).expect("made");
+        fs::write(late, "[pace]\nmax_fps = 3.0\n").expect("written");
+        let keys = ["tracking.lost_s", "camera.fps", "pace.max_fps", "camera.mirror"];
+        let origins = files.origins(&keys.map(str::to_owned));
+        let fixed: Vec<bool> = origins.iter().map(|origin| origin.fixed).collect();
+        assert_eq!(fixed, [false, true, true, false], "{origins:?}");
+        assert!(origins[0].place.ends_with("expressiond.toml:2"), "{origins:?}");
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_the_lines_are_given() {
+        let (folder, files) = files("");
+        fs::write(folder.path().join("conf.d"), "in the way").expect("written");
+        let refused = files.save(&changes(json!({ "camera.mirror": true }))).expect_err("no place");
+        assert!(refused.lines.is_empty() || refused.lines.contains("mirror = true"));
+        let (_folder, mut files) = self::files("");
+        files.sources.instance = Some("door".into());
+        let refused = files.save(&changes(json!({ "camera.mirror": true }))).expect_err("not ours");
+        assert!(refused.lines.contains("[camera]\nmirror = true\n"), "{}", refused.lines);
+    }
+}

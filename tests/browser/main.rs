@@ -1,0 +1,159 @@
+//! The page in a real browser, against the real daemon and the demonstration: what a
+//! person does with it. `make browser-test` brings Chromium and its driver.
+//!
+//! `SCREENSHOTS=write make browser-test` replaces the guide's pictures, with which the
+//! page is compared roughly otherwise.
+
+#[path = "../daemon/mod.rs"]
+mod daemon;
+mod driver;
+mod screenshot;
+
+use std::process::Command;
+
+use daemon::Broker;
+use daemon::page::{Device, settings};
+use driver::Browser;
+use serde_json::json;
+use tempfile::TempDir;
+
+const WIDE: (u32, u32) = (1280, 1100);
+const PHONE: (u32, u32) = (390, 844);
+
+fn start(more: &str) -> (Device, Broker, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(folder.path());
+    let device = Device::start(settings(folder.path(), broker.port, more));
+    (device, broker, folder)
+}
+
+const FACE: &str = "return document.querySelectorAll('#boxes .box').length > 0";
+const HAPPY: &str = "return [...document.querySelectorAll('#boxes .box span')]
+    .some((label) => / happy/.test(label.textContent))";
+const SAVED: &str = "return document.getElementById('saved').textContent.includes('90-page.toml')";
+const KNOB: &str = "#knob-tracking\\.start_confidence";
+
+#[test]
+#[ignore = "needs chromium-driver: make browser-test"]
+fn a_person_sees_tunes_saves_and_takes_back() {
+    let (device, broker, folder) = start("");
+    let browser = Browser::start(WIDE);
+    browser.open(device.port, "/");
+    browser.until("a face in the picture", FACE);
+    browser.until(
+        "bars of its classes",
+        "return [...document.querySelectorAll('#faces meter')].some((bar) => bar.value > 0.5)",
+    );
+    browser.until("events", "return document.querySelectorAll('#events time').length >= 1");
+    browser
+        .until("that it is connected", "return document.getElementById('pill').className === 'ok'");
+    for (name, dark) in [("wide", false), ("wide-dark", true)] {
+        browser.dark(dark);
+        browser.until("a happy face in the picture", HAPPY);
+        screenshot::check(name, &browser.screenshot());
+    }
+    browser.dark(false);
+
+    // With the keyboard alone: the threshold to its end, where no face is sure enough.
+    browser.type_into(KNOB, driver::END);
+    browser.until(
+        "what it would have changed",
+        "return /instead of/.test(document.getElementById('what-if').textContent)",
+    );
+    broker.until(|topic, text| {
+        topic.ends_with("/status")
+            && text.contains("\"threshold\":{\"value\":1.0,\"from\":\"file\"}")
+    });
+    screenshot::check("tuned", &browser.screenshot());
+    browser.type_into(KNOB, driver::HOME);
+    browser.click("#save");
+    browser.until("that it is saved", SAVED);
+    let text = std::fs::read_to_string(folder.path().join("conf.d/90-page.toml")).unwrap();
+    assert!(text.contains("start_confidence = 0.1"), "{text}");
+    let checked = Command::new(env!("CARGO_BIN_EXE_expressiond"))
+        .args(["check-config", "--config"])
+        .arg(&device.settings)
+        .output()
+        .unwrap();
+    assert!(checked.status.success());
+
+    browser.open(device.port, "/");
+    browser.until(
+        "the saved value",
+        &format!("return document.querySelector({KNOB:?})?.value === '0.1'"),
+    );
+    browser.click("#undo");
+    browser.until(
+        "the value before",
+        &format!("return document.querySelector({KNOB:?})?.value === '0.7'"),
+    );
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "needs chromium-driver: make browser-test"]
+fn the_page_fits_a_phone_and_can_be_read_aloud() {
+    let (device, _broker, _folder) = start("");
+    let browser = Browser::start(PHONE);
+    browser.open(device.port, "/");
+    browser.until("a face in the picture", FACE);
+    browser
+        .until("that it is connected", "return document.getElementById('pill').className === 'ok'");
+    browser.until("a happy face in the picture", HAPPY);
+    screenshot::check("phone", &browser.screenshot());
+    let fits = "return document.documentElement.scrollWidth <= window.innerWidth";
+    assert_eq!(browser.run(fits), json!(true), "nothing hangs over the edge");
+    // Every control has a name, and the picture says what is in it.
+    let nameless = browser.run(
+        "return [...document.querySelectorAll('input, select, button, meter')]
+            .filter((e) => !e.labels?.length && !e.textContent.trim() && !e.getAttribute('aria-label'))
+            .map((e) => e.outerHTML)",
+    );
+    assert_eq!(nameless, json!([]));
+    browser.until(
+        "what the picture shows, in words",
+        "return /one face/.test(document.getElementById('canvas').getAttribute('aria-label'))",
+    );
+    browser.click("#setup summary");
+    browser.until("cameras", "return document.querySelectorAll('#setup-camera option').length > 1");
+    browser.click("#setup-test");
+    browser.until("findings", "return document.querySelectorAll('#findings .ok').length >= 2");
+    assert_eq!(browser.run(fits), json!(true), "nothing hangs over the edge");
+}
+
+#[test]
+#[ignore = "needs chromium-driver: make browser-test"]
+fn without_the_token_there_is_a_door_and_nothing_behind_it() {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_expressiond")).arg("preview-token").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let token = said.lines().next().unwrap().rsplit(' ').next().unwrap();
+    let (device, broker, _folder) = start(&String::from_utf8(output.stdout).unwrap());
+    let browser = Browser::start(PHONE);
+    browser.open(device.port, "/");
+    browser.until("the door", "return location.pathname === '/login'");
+    browser.until(
+        "its words",
+        "return document.querySelector('#login .lead').textContent.length > 20",
+    );
+    screenshot::check("login", &browser.screenshot());
+    browser.type_into("#token", "a guess");
+    browser.click("#login button");
+    browser.until(
+        "a refusal",
+        "return document.getElementById('login-answer').textContent.length > 0",
+    );
+    browser.type_into("#token", token);
+    browser.click("#login button");
+    browser.until("a face in the picture", FACE);
+
+    broker.say("expressiond/test/command", r#"{"command":"pause"}"#);
+    browser.until(
+        "that it is paused",
+        "return /Paused/.test(document.getElementById('veil').textContent)",
+    );
+    assert_eq!(browser.run(FACE), json!(false), "nothing is left of the picture");
+    screenshot::check("paused", &browser.screenshot());
+    browser.click("#logout");
+    browser.until("the door", "return location.pathname === '/login'");
+}

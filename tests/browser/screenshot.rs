@@ -1,0 +1,37 @@
+//! The guide's pictures of the page, and whether the page still looks like them.
+
+use std::path::Path;
+
+use image::imageops::{FilterType, resize};
+use image::{GrayImage, ImageFormat};
+
+/// Both pictures are made so small: letters and the person's place do not count, but
+/// where things stand, and whether the page is dark, does.
+const SIDE: u32 = 24;
+/// Mean difference of brightness, of 255. The same page at another moment of the
+/// demonstration differs by 6 at most, light from dark by 150.
+const MOST: f64 = 16.0;
+
+fn small(bytes: &[u8]) -> GrayImage {
+    let picture = image::load_from_memory(bytes).unwrap().to_luma8();
+    resize(&picture, SIDE, SIDE, FilterType::Triangle)
+}
+
+/// Compares with the guide's picture of this name, or replaces that.
+pub fn check(name: &str, png: &[u8]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/guide/preview/{name}.jpg"));
+    if std::env::var_os("SCREENSHOTS").is_some_and(|what| what == "write") {
+        let picture = image::load_from_memory(png).unwrap().to_rgb8();
+        picture.save_with_format(&path, ImageFormat::Jpeg).unwrap();
+        return;
+    }
+    let (ours, known) = (small(png), small(&std::fs::read(&path).unwrap()));
+    let pairs = ours.pixels().zip(known.pixels());
+    let sum: f64 = pairs.map(|(a, b)| f64::from(a.0[0].abs_diff(b.0[0]))).sum();
+    let mean = sum / f64::from(SIDE * SIDE);
+    if mean > MOST {
+        let kept = std::env::temp_dir().join(format!("{name}.png"));
+        std::fs::write(&kept, png).unwrap();
+        panic!("{name} differs by {mean:.1} from {}: {}", path.display(), kept.display());
+    }
+}

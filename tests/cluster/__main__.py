@@ -1,0 +1,252 @@
+"""A fleet against clusters whose nodes fail: `make cluster-test` (docs/design/clusters.md)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from nodes import NODES, Cluster, Nats, Proxy, RabbitMQ, ip, prepare_network, run, scratch, until
+from stolen import Broker, breaches, revocation
+
+QUIET = 6.0  # seconds before the fault
+
+
+@dataclass
+class Case:
+    """One fault, and what the fleet saw of it."""
+
+    name: str
+    # Seconds of the fault, and of the whole measurement.
+    lasts: float
+    seconds: float
+    begin: object
+    end: object
+    through_proxy: bool = False
+
+
+def kill(cluster: Cluster) -> None:
+    cluster.kill(2)
+
+
+def start_again(cluster: Cluster) -> None:
+    cluster.start(2)
+
+
+def one_after_the_other(cluster: Cluster) -> None:
+    for node in NODES:
+        cluster.stop(node)
+        cluster.start(node)
+
+
+def nothing(cluster: Cluster) -> None:
+    pass
+
+
+CASES = [
+    Case("kill", 20, 30, kill, start_again),
+    Case("kill-behind-proxy", 20, 30, kill, start_again, through_proxy=True),
+    Case("partition", 40, 60, lambda cluster: cluster.cut_off(3), lambda cluster: cluster.join(3)),
+    Case("rolling", 0, 60, one_after_the_other, nothing),
+    Case("full-disk", 20, 40, lambda cluster: cluster.fill(2), lambda cluster: cluster.empty(2)),
+]
+
+
+class Fault(threading.Thread):
+    """Lets a node fail while the fleet is at work."""
+
+    def __init__(self, case: Case, cluster: Cluster) -> None:
+        super().__init__(daemon=True)
+        self.case, self.cluster = case, cluster
+        self.began, self.error = 0.0, None
+
+    def run(self) -> None:
+        try:
+            time.sleep(QUIET)
+            self.began = time.time()
+            self.case.begin(self.cluster)
+            time.sleep(self.case.lasts)
+            self.case.end(self.cluster)
+        except Exception as error:
+            self.error = error
+
+
+def measure(program: Path, cluster: Cluster, case: Case, devices: int) -> dict:
+    proxy = Proxy(cluster) if case.through_proxy else None
+    fault = Fault(case, cluster)
+    url = Proxy.url if proxy else cluster.urls()
+    command = [
+        program,
+        "simulate",
+        "--json",
+        "--devices",
+        devices,
+        "--every",
+        6,
+        "--seconds",
+        case.seconds,
+        "--url",
+        url,
+    ]
+    process = subprocess.Popen(
+        [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    fault.start()
+    out, err = process.communicate(timeout=900)
+    fault.join(timeout=300)
+    if proxy:
+        proxy.end()
+    if fault.error:
+        raise fault.error
+    if not out:
+        raise RuntimeError(f"{case.name}: {err}")
+    return summary(json.loads(out), fault.began, cluster, case)
+
+
+def summary(report: dict, began: float, cluster: Cluster, case: Case) -> dict:
+    gaps = report["interruptions"]
+    since_fault = [datetime.fromisoformat(gap["from"]).timestamp() - began + gap["away_s"] for gap in gaps]
+    # One that another interruption followed says nothing of its own.
+    caught_up = [gap["caught_up_s"] for gap in gaps if gap["caught_up_s"] or gap is gaps[-1]]
+    return {
+        "broker": cluster.name,
+        "case": case.name,
+        **{key: report["events"][key] for key in ("made", "lost", "duplicates", "out_of_order", "late")},
+        "most_away": max([gap["most_away"] for gap in gaps], default=0),
+        "all_back_s": round(max(since_fault, default=0.0), 1),
+        "longest_away_s": round(max([gap["away_s"] for gap in gaps], default=0.0), 1),
+        "caught_up_s": None if None in caught_up else round(max(caught_up, default=0.0), 1),
+        "p99_ms": round(report["latency_ms"]["p99"], 1),
+        "nodes_mib": round(cluster.memory()),
+        "at_each": list(report["at_each_address"].values()),
+        "troubles": report["troubles"],
+    }
+
+
+def promises(cluster: Cluster) -> dict:
+    """What others see of retained messages and last wills across the nodes."""
+
+    def words(tool: str, node: int, *more: object) -> list[str]:
+        return [str(word) for word in (tool, "-h", ip(node), "-p", cluster.port, *more)]
+
+    def heard(node: int, topic: str, act, limit: int = 30) -> str:
+        listener = subprocess.Popen(
+            words("mosquitto_sub", node, "-t", topic, "-C", 1, "-W", limit), stdout=subprocess.PIPE, text=True
+        )
+        time.sleep(2)
+        act()
+        return listener.communicate()[0].strip()
+
+    run(*words("mosquitto_pub", 1, "-t", "promise/kept", "-m", "kept", "-r", "-q", 1))
+    kept = run(*words("mosquitto_sub", 3, "-t", "promise/kept", "-C", 1, "-W", 5), ok=False).stdout.strip()
+
+    def client(node: int, topic: str) -> subprocess.Popen:
+        will = ("--will-topic", topic, "--will-payload", "offline", "--will-qos", 1, "-k", 5)
+        return subprocess.Popen(words("mosquitto_sub", node, "-t", "unused", *will))
+
+    first = client(1, "promise/device")
+    said = heard(3, "promise/device", first.kill)
+    second = client(2, "promise/node")
+
+    def node_dies() -> None:
+        cluster.kill(2)
+
+    of_a_dead_node = heard(1, "promise/node", node_dies)
+    second.kill()
+    cluster.start(2)
+    return {
+        "broker": cluster.name,
+        "retained at another node": kept == "kept",
+        "last will of a dead client, at another node": said == "offline",
+        "last will of a client whose node died": of_a_dead_node == "offline",
+    }
+
+
+def group_settings_reach_every_node(program: Path, cluster: Cluster) -> dict:
+    """What a group is told at one node, for a device that comes to another."""
+    topic = "simulation/groups/hall/settings"
+    run("mosquitto_pub", "-h", ip(1), "-p", cluster.port, "-q", 1, "-r", "-t", topic, "-m", "{}")
+    heard = {
+        node: run("mosquitto_sub", "-h", ip(node), "-p", cluster.port, "-t", topic, "-C", 1, "-W", 4, ok=False).stdout
+        for node in NODES
+    }
+    return {"broker": cluster.name, "settings of a group at nodes": [node for node, text in heard.items() if text]}
+
+
+def security(cluster: Cluster) -> dict:
+    """A stolen board, and what becomes of it when its credential is taken away."""
+    passwords = {user: f"password-of-{user}" for user in ("admin", "d1", "d2")}
+    cluster.give(passwords)
+    broker = Broker(ip(1), cluster.port, passwords)
+    until("d1 may log in", lambda: broker.may_log_in("d1"))
+    found = breaches(broker)
+    return {
+        "broker": cluster.name,
+        "stolen board": found,
+        **revocation(broker, lambda: cluster.take("d1")),
+    }
+
+
+def main() -> int:
+    options = argparse.ArgumentParser()
+    options.add_argument("program", type=Path)
+    options.add_argument("--devices", type=int, default=60)
+    options.add_argument("--only", default="rabbitmq,nats")
+    options.add_argument("--cases", default=",".join(case.name for case in CASES))
+    chosen = options.parse_args()
+    prepare_network()
+    folder, failed = scratch(), []
+    for kind in (RabbitMQ, Nats):
+        if kind.name not in chosen.only.split(","):
+            continue
+        cluster = kind(folder)
+        try:
+            begun = time.monotonic()
+            cluster.start()
+            say({"broker": cluster.name, "started_s": round(time.monotonic() - begun, 1)})
+            say(promises(cluster))
+            say(group_settings_reach_every_node(chosen.program, cluster))
+            found = security(cluster)
+            say(found)
+            failed += [f"{cluster.name}: a stolen board {breach}" for breach in found["stolen board"]]
+            if found["revoked: logs in again"]:
+                failed.append(f"{cluster.name}: a revoked credential still logs in")
+            for case in CASES:
+                if case.name in chosen.cases.split(","):
+                    until("all nodes", lambda cluster=cluster: all(map(cluster.ready, NODES)))
+                    found = measure(chosen.program, cluster, case, chosen.devices)
+                    say(found)
+                    failed += [f"{cluster.name} {case.name}: {trouble}" for trouble in troubles(found)]
+        except Exception as error:
+            failed.append(f"{cluster.name}: {error}")
+        finally:
+            cluster.end()
+    shutil.rmtree(folder, ignore_errors=True)
+    for trouble in failed:
+        print(f"cluster-test: {trouble}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def troubles(found: dict) -> list[str]:
+    """What must not be, whichever broker and whichever fault."""
+    troubles = []
+    if found["lost"]:
+        troubles.append(f"{found['lost']} of {found['made']} events were lost")
+    if found["caught_up_s"] is None:
+        troubles.append("the listener did not get everything in time")
+    return troubles
+
+
+def say(found: dict) -> None:
+    print(json.dumps(found), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,314 @@
+"""Clusters of three real brokers on the loopback interface, each node a user of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+NODES = (1, 2, 3)
+CREDENTIALS = ROOT / "deploy/fleet/credentials"
+LIMIT = 180.0  # seconds for a node to start or to end
+
+
+def ip(node: int) -> str:
+    return f"127.0.0.1{node}"
+
+
+def user(node: int) -> int:
+    """So that the kernel can tell whose packets it drops (ip-rule(8), uidrange)."""
+    return 60000 + node
+
+
+def run(*command: object, ok: bool = True, limit: float = LIMIT, **more: object) -> subprocess.CompletedProcess:
+    words = [str(word) for word in command]
+    done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=limit, **more)
+    if ok and done.returncode:
+        raise RuntimeError(f"{' '.join(words)}: {done.stdout}{done.stderr}")
+    return done
+
+
+def until(what: str, holds, limit: float = LIMIT, log=lambda: "") -> float:
+    """Seconds until it held."""
+    begun = time.monotonic()
+    while not holds():
+        if time.monotonic() - begun > limit:
+            raise RuntimeError(f"not within {limit:.0f} s: {what}\n{log()}")
+        time.sleep(0.1)
+    return time.monotonic() - begun
+
+
+def prepare_network() -> None:
+    run("ip", "link", "set", "lo", "up")
+    # Rules come before the table of local addresses only where that gives way.
+    run("ip", "rule", "add", "pref", "100", "lookup", "local")
+    run("ip", "rule", "del", "pref", "0")
+
+
+class Cluster:
+    """What both have in common; `name`, `command`, `prepare` and `ready` are the broker's."""
+
+    name: str
+    port = 1883
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / self.name
+        self.processes: dict[int, subprocess.Popen] = {}
+        for node in NODES:
+            home = self.home(node)
+            home.mkdir(parents=True)
+            # Room of its own for each, which can be filled.
+            run("mount", "-t", "tmpfs", "-o", f"size=96m,uid={user(node)},gid={user(node)},mode=700", "none", home)
+            self.prepare(node)
+            run("chown", "-R", f"{user(node)}:{user(node)}", home)
+
+    def home(self, node: int) -> Path:
+        return self.folder / str(node)
+
+    def urls(self) -> str:
+        return ",".join(f"mqtt://{ip(node)}:{self.port}" for node in NODES)
+
+    def start(self, *nodes: int) -> None:
+        for node in nodes or NODES:
+            command, environment = self.command(node)
+            as_user = ["setpriv", "--reuid", user(node), "--regid", user(node), "--clear-groups"]
+            with (self.home(node) / "log").open("ab") as log:
+                self.processes[node] = subprocess.Popen(
+                    [str(word) for word in [*as_user, *command]],
+                    env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.home(node)), **environment},
+                    cwd=self.home(node),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+            if self.one_by_one:
+                self.wait(node)
+        for node in nodes or NODES:
+            self.wait(node)
+
+    one_by_one = False
+
+    def wait(self, node: int) -> float:
+        """Until the node takes a message."""
+        return until(f"{self.name} node {node}", lambda: self.ready(node), log=lambda: self.log(node))
+
+    def ready(self, node: int) -> bool:
+        if self.processes[node].poll() is not None:
+            raise RuntimeError(f"{self.name} node {node} ended\n{self.log(node)}")
+        words = ["mosquitto_pub", "-h", ip(node), "-p", self.port, "-q", "1", "-t", "probe", "-m", "x"]
+        try:
+            return run(*words, ok=False, limit=5).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
+
+    def log(self, node: int) -> str:
+        return (self.home(node) / "log").read_text(errors="replace")[-4000:]
+
+    def kill(self, node: int) -> None:
+        os.killpg(self.processes[node].pid, signal.SIGKILL)
+        self.processes[node].wait()
+
+    def stop(self, node: int) -> None:
+        """As a service manager does it."""
+        os.killpg(self.processes[node].pid, signal.SIGTERM)
+        try:
+            self.processes[node].wait(60)
+        except subprocess.TimeoutExpired:
+            self.kill(node)
+
+    def cut_off(self, node: int) -> None:
+        """From the other nodes; its clients reach it as before."""
+        self.rules("add", node)
+
+    def join(self, node: int) -> None:
+        self.rules("del", node)
+
+    def rules(self, verb: str, node: int) -> None:
+        for other in NODES:
+            if other != node:
+                for uid, to in ((user(node), ip(other)), (user(other), ip(node))):
+                    run("ip", "rule", verb, "pref", "10", "uidrange", f"{uid}-{uid}", "to", to, "blackhole")
+
+    def fill(self, node: int) -> None:
+        """Its disk, to the last byte."""
+        with (self.home(node) / "fill").open("wb", buffering=0) as file:
+            try:
+                while file.write(bytes(1 << 16)):
+                    pass
+            except OSError:
+                pass
+
+    def empty(self, node: int) -> None:
+        (self.home(node) / "fill").unlink()
+
+    def memory(self) -> float:
+        """MiB of all nodes."""
+        pids = run("ps", "-e", "-o", "uid=,rss=").stdout.split("\n")
+        rows = [line.split() for line in pids if line.split()]
+        return sum(int(rss) for uid, rss in rows if int(uid) in map(user, NODES)) / 1024
+
+    def end(self) -> None:
+        for node, process in self.processes.items():
+            if process.poll() is None:
+                self.kill(node)
+        for node in NODES:
+            run("umount", "--lazy", self.home(node))
+
+
+class RabbitMQ(Cluster):
+    name = "rabbitmq"
+    # The second joins the first; all at once they may become three clusters.
+    one_by_one = True
+
+    def prepare(self, node: int) -> None:
+        home = self.home(node)
+        text = (ROOT / "deploy/rabbitmq/rabbitmq.conf").read_text()
+        # The committed file, but for TLS, users and where its nodes are.
+        text = re.sub(r"(?m)^(ssl_options|mqtt\.listeners)\..*\n", "", text)
+        text = text.replace("mqtt.allow_anonymous = false", "mqtt.allow_anonymous = true")
+        for other in NODES:
+            text = text.replace(f"rabbit@node{other}", f"r{other}@{ip(other)}")
+        text += f"""
+listeners.tcp = none
+loopback_users = none
+mqtt.listeners.tcp.1 = {ip(node)}:{self.port}
+cluster_formation.randomized_startup_delay_range.min = 0
+cluster_formation.randomized_startup_delay_range.max = 1
+vm_memory_high_watermark.absolute = 400MB
+disk_free_limit.absolute = 8MB
+raft.wal_max_size_bytes = 4000000
+"""
+        (home / "rabbitmq.conf").write_text(text)
+        (home / "enabled_plugins").write_text("[rabbitmq_mqtt].\n")
+        (home / ".erlang.cookie").write_text("a-test-on-one-machine")
+        (home / ".erlang.cookie").chmod(0o600)
+        if node == 1:
+            # Where node names become ports; one for the three, since they share this host.
+            run("/usr/bin/epmd", "-daemon")
+
+    def command(self, node: int) -> tuple[list, dict]:
+        home = self.home(node)
+        address = ip(node).replace(".", ",")
+        return ["/usr/lib/rabbitmq/bin/rabbitmq-server"], {
+            "RABBITMQ_USE_LONGNAME": "true",
+            "RABBITMQ_NODENAME": f"r{node}@{ip(node)}",
+            "RABBITMQ_DIST_PORT": str(25670 + node),
+            "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
+            "RABBITMQ_MNESIA_BASE": str(home / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(home / "logs"),
+            "RABBITMQ_PID_FILE": str(home / "pid"),
+            # One scheduler, which sleeps when it has nothing to do; small stacks of allocators.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none +MIscs 16 "
+            f"-kernel inet_dist_connect_options [{{ip,{{{address}}}}}]",
+        }
+
+    def ctl(self) -> list[object]:
+        home = self.home(1)
+        variables = [f"HOME={home}", "RABBITMQ_USE_LONGNAME=true", f"RABBITMQ_NODENAME=r1@{ip(1)}"]
+        as_user = ["setpriv", "--reuid", user(1), "--regid", user(1), "--clear-groups"]
+        return [*as_user, "env", "-C", home, *variables, "/usr/lib/rabbitmq/bin/rabbitmqctl"]
+
+    def give(self, passwords: dict[str, str]) -> None:
+        for name, password in passwords.items():
+            if name == "admin":
+                run(*self.ctl(), "-q", "add_user", name, input=password)
+                run(*self.ctl(), "-q", "set_permissions", "-p", "/", name, ".*", ".*", ".*")
+            else:
+                run(CREDENTIALS, "rabbitmq", "add", name, "--ctl", " ".join(map(str, self.ctl())), input=password)
+
+    def take(self, name: str) -> None:
+        run(CREDENTIALS, "rabbitmq", "revoke", name, "--ctl", " ".join(map(str, self.ctl())))
+
+
+class Nats(Cluster):
+    name = "nats"
+
+    def prepare(self, node: int) -> None:
+        text = (ROOT / "deploy/nats/nats.conf").read_text()
+        text = re.sub(r"(?s)    tls \{.*?\n    \}\n", "", text)
+        text = text.replace("/var/lib/nats", str(self.home(node) / "store"))
+        text = text.replace("0.0.0.0:8883", f"{ip(node)}:{self.port}").replace("0.0.0.0:6222", f"{ip(node)}:6222")
+        text = text.replace("server_name: node1", f"server_name: node{node}").replace(
+            "127.0.0.1:4222", f"{ip(node)}:4222"
+        )
+        for other in NODES:
+            text = text.replace(f"nats://node{other}:", f"nats://{ip(other)}:")
+        # Whoever gives no name may do all, as the fleet here; the others as the tool has it.
+        text += '\ninclude "users.conf"\n'
+        text = text.replace("mqtt {", "mqtt {\n    no_auth_user: fleet")
+        (self.home(node) / "nats.conf").write_text(text)
+        (self.home(node) / "users.conf").write_text(self.users({}))
+
+    @staticmethod
+    def users(passwords: dict[str, str]) -> str:
+        devices = "".join(f"{name} {word}\n" for name, word in passwords.items() if name != "admin")
+        text = run(CREDENTIALS, "nats", "config", input=devices).stdout
+        others = [
+            {"user": "fleet", "password": "of-the-fleet"},
+            {"user": "admin", "password": passwords.get("admin", "x")},
+        ]
+        users = json.loads(f"{{{text}}}")["authorization"]["users"] + others
+        return json.dumps({"authorization": {"users": users}})[1:-1]
+
+    def give(self, passwords: dict[str, str]) -> None:
+        self.passwords = passwords
+        for node in NODES:
+            (self.home(node) / "users.conf").write_text(self.users(passwords))
+            self.processes[node].send_signal(signal.SIGHUP)
+
+    def take(self, name: str) -> None:
+        self.give({other: word for other, word in self.passwords.items() if other != name})
+
+    def command(self, node: int) -> tuple[list, dict]:
+        return ["/usr/sbin/nats-server", "-c", self.home(node) / "nats.conf"], {
+            "GOMAXPROCS": "1",
+            "GOMEMLIMIT": "100MiB",
+        }
+
+
+class Proxy:
+    """HAProxy with the committed configuration before the nodes."""
+
+    port = 2883
+
+    def __init__(self, cluster: Cluster) -> None:
+        text = (ROOT / "deploy/haproxy/haproxy.cfg").read_text()
+        # As many open files as any machine allows.
+        text = text.replace("maxconn 50000", "maxconn 1000").replace("bind :8883", f"bind 127.0.0.1:{self.port}")
+        for node in NODES:
+            text = text.replace(f"node{node}:8883", f"{ip(node)}:{cluster.port}")
+        file = cluster.folder / "haproxy.cfg"
+        file.write_text(text)
+        run("/usr/sbin/haproxy", "-c", "-f", file)
+        self.process = subprocess.Popen(
+            ["/usr/sbin/haproxy", "-f", str(file)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        words = ["mosquitto_pub", "-h", "127.0.0.1", "-p", self.port, "-q", "1", "-t", "probe", "-m", "x"]
+        until("haproxy passes a message", lambda: run(*words, ok=False, limit=20).returncode == 0, limit=60)
+
+    url = f"mqtt://127.0.0.1:{port}"
+
+    def end(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+
+def scratch() -> Path:
+    """A folder that every user may pass through."""
+    folder = Path("/tmp/expressiond-cluster-test")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    folder.chmod(0o755)
+    return folder

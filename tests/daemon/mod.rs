@@ -1,0 +1,167 @@
+//! The daemon as a process of its own, and a broker for it, for tests that run both.
+
+// Each test binary uses a part of this.
+#![allow(dead_code)]
+
+pub mod http;
+pub mod page;
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Longest wait for anything; nothing here takes a tenth of it on an idle machine.
+/// Under an emulator (`make arm-test`) on a busy one a frame has been seen to take six seconds.
+pub const LIMIT: Duration =
+    Duration::from_secs(if cfg!(target_arch = "x86_64") { 60 } else { 600 });
+
+/// A process that does not outlive its test.
+pub struct Running(pub Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Running {
+    pub fn terminate(&self) {
+        let pid = Pid::from_child(&self.0);
+        kill_process(pid, Signal::TERM).unwrap();
+    }
+
+    pub fn code(&mut self) -> Option<i32> {
+        let end = Instant::now() + LIMIT;
+        while Instant::now() < end {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("it did not end within {LIMIT:?}");
+    }
+}
+
+fn mosquitto() -> PathBuf {
+    ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/usr/bin/mosquitto"]
+        .map(PathBuf::from)
+        .into_iter()
+        .find(|path| path.exists())
+        .expect("mosquitto is installed by `make setup`")
+}
+
+/// A broker of this test's own, and what it hears.
+pub struct Broker {
+    pub port: u16,
+    _process: Running,
+    _subscriber: Running,
+    pub heard: Receiver<(String, String)>,
+}
+
+impl Broker {
+    pub fn start(folder: &Path) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let config = folder.join("mosquitto.conf");
+        std::fs::write(&config, format!("listener {port} 127.0.0.1\nallow_anonymous true\n"))
+            .unwrap();
+        let process = Command::new(mosquitto())
+            .arg("-v")
+            .arg("-c")
+            .arg(&config)
+            .stderr(File::create(folder.join("broker.log")).unwrap())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let process = Running(process);
+        let end = Instant::now() + LIMIT;
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < end, "mosquitto did not start");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let mut subscriber = Command::new("mosquitto_sub")
+            .args([
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &port.to_string(),
+                "-v",
+                "-q",
+                "1",
+                "-t",
+                "expressiond/#",
+            ])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("mosquitto_sub is installed by `make setup`");
+        let lines = BufReader::new(subscriber.stdout.take().unwrap()).split(b'\n');
+        let (tell, heard) = channel();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                // A picture is no text; what matters of it here is that it came.
+                let line = String::from_utf8_lossy(&line);
+                let (topic, payload) = line.split_once(' ').unwrap_or((&line, ""));
+                if tell.send((topic.to_owned(), payload.to_owned())).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { port, _process: process, _subscriber: Running(subscriber), heard }
+    }
+
+    /// Publishes a message, and waits until the broker has it.
+    pub fn say(&self, topic: &str, text: &str) {
+        publish(self.port, topic, &["-m", text]);
+    }
+
+    /// Messages up to and including the first that fits.
+    pub fn until(&self, fits: impl Fn(&str, &str) -> bool) -> Vec<(String, String)> {
+        let end = Instant::now() + LIMIT;
+        let mut all = Vec::new();
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let Ok((topic, payload)) = self.heard.recv_timeout(left) else {
+                panic!("not heard within {LIMIT:?}; heard {all:#?}");
+            };
+            let found = fits(&topic, &payload);
+            all.push((topic, payload));
+            if found {
+                return all;
+            }
+        }
+    }
+}
+
+/// Starts the daemon with these settings on top of a state folder of its own.
+pub fn daemon(folder: &Path, port: u16, settings: &[(&str, &str)]) -> Running {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_expressiond"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).arg("run");
+    let file = folder.join("empty.toml");
+    std::fs::write(&file, "").unwrap();
+    command.arg("--config").arg(file);
+    let (url, state) = (format!("mqtt://127.0.0.1:{port}"), folder.display().to_string());
+    let own = [("device.id", "test"), ("device.state_dir", &*state), ("mqtt.url", &*url)];
+    for (key, value) in own.iter().chain(settings) {
+        command.arg("--set").arg(format!("{key}={value}"));
+    }
+    command.stderr(Stdio::null());
+    Running(command.spawn().unwrap())
+}
+
+/// Publishes with `mosquitto_pub`'s own options.
+pub fn publish(port: u16, topic: &str, more: &[&str]) {
+    let port = port.to_string();
+    let status = Command::new("mosquitto_pub")
+        .args(["-h", "127.0.0.1", "-p", &port, "-q", "1", "-t", topic])
+        .args(more)
+        .status()
+        .expect("mosquitto_pub is installed by `make setup`");
+    assert!(status.success());
+}

@@ -1,0 +1,69 @@
+//! A daemon with its page, on settings of its own and on the demonstration's pictures.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+
+use super::{LIMIT, Running};
+
+/// It does not outlive its test.
+pub struct Device {
+    pub process: Running,
+    pub port: u16,
+    pub settings: PathBuf,
+    /// What it logs.
+    pub log: Receiver<String>,
+}
+
+/// The demonstration for ever, on a page without a password, and `more`.
+pub fn settings(folder: &Path, broker: u16, more: &str) -> PathBuf {
+    let file = folder.join("expressiond.toml");
+    let text = format!(
+        "[device]\nid = \"test\"\nstate_dir = {:?}\n\
+         [camera]\nname = \"door\"\nsource = \"tests/demo/frames\"\nfps = 6\nrepeat = true\n\
+         [mqtt]\nurl = \"mqtt://127.0.0.1:{broker}\"\n\
+         [preview]\nlisten = \"127.0.0.1:0\"\n{more}",
+        folder.join("state")
+    );
+    std::fs::write(&file, text).unwrap();
+    file
+}
+
+impl Device {
+    pub fn start(settings: PathBuf) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_expressiond"));
+        command.current_dir(env!("CARGO_MANIFEST_DIR")).arg("run").arg("--config").arg(&settings);
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (tell, log) = channel();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                // Read on when nobody listens: a daemon whose log is full would wait.
+                let _ = tell.send(line);
+            }
+        });
+        let mut device = Self { process: Running(child), port: 0, settings, log };
+        device.port = device.listens();
+        device
+    }
+
+    /// Waits until it says where its page is.
+    pub fn listens(&self) -> u16 {
+        let line = self.says("page: http");
+        let port = line.trim_end_matches('/').rsplit(':').next().unwrap();
+        port.parse().unwrap_or_else(|_| panic!("{line}"))
+    }
+
+    /// Waits for a line with these words.
+    pub fn says(&self, words: &str) -> String {
+        let mut before = Vec::new();
+        loop {
+            match self.log.recv_timeout(LIMIT) {
+                Ok(line) if line.contains(words) => return line,
+                Ok(line) => before.push(line),
+                Err(_) => panic!("it did not say {words}: {before:#?}"),
+            }
+        }
+    }
+}

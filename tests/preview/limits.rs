@@ -1,0 +1,110 @@
+//! What a client does wrong costs nobody else anything.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::daemon::http::{Live, get, open, post, until};
+use crate::start;
+
+/// Sum and count of the ages of frames when their faces were known.
+fn ages(port: u16) -> (f64, f64) {
+    let text = get(port, "/metrics").text();
+    let number = |name: &str| -> f64 {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("a metric");
+        line.trim().parse().unwrap()
+    };
+    (number("expressiond_frame_age_seconds_sum"), number("expressiond_frame_age_seconds_count"))
+}
+
+/// The mean age over so many frames.
+fn mean_age(port: u16, frames: f64) -> f64 {
+    let (sum, count) = ages(port);
+    let (later, more) = until("frames", || Some(ages(port)).filter(|(_, n)| n - count >= frames));
+    (later - sum) / (more - count)
+}
+
+#[test]
+fn ten_viewers_who_do_not_read_delay_no_event() {
+    let setup = start("max_viewers = 10\nmax_fps = 5.0\n");
+    let (device, broker) = (&setup.device, &setup.broker);
+    until("a first frame", || Some(ages(device.port)).filter(|(_, count)| *count > 6.0));
+    let alone = mean_age(device.port, 60.0);
+    let stuck: Vec<_> = (0..10).map(|_| open(device.port, "GET", "/api/live", &[], "").0).collect();
+    broker.until(|topic, text| topic.ends_with("/status") && text.contains("\"viewers\":10"));
+    assert_eq!(open(device.port, "GET", "/api/live", &[], "").1.status, 503, "one too many");
+    let watched = mean_age(device.port, 60.0);
+    // A round of the demonstration with all its events, while they sit there.
+    broker.until(|topic, text| topic.ends_with("/event") && text.contains("face_left"));
+    // The copy of a frame and a busier processor: far less than the network itself takes.
+    assert!(watched < 1.5 * alone + 0.05, "{alone:.4} s alone, {watched:.4} s watched");
+    drop(stuck);
+    broker.until(|topic, text| topic.ends_with("/status") && text.contains("\"viewers\":0"));
+}
+
+/// Processor time of the page's threads so far, in the kernel's ticks (proc(5): fields 14
+/// and 15 of `stat`, of which there are a hundred a second).
+fn ticks(process: u32) -> u64 {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap().flatten();
+    let stats = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
+    let own = stats.filter(|stat| stat.contains("(preview"));
+    own.map(|stat| {
+        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    })
+    .sum()
+}
+
+#[test]
+fn a_page_that_nobody_opens_costs_less_than_a_hundredth_of_a_core() {
+    let setup = start("");
+    let process = setup.device.process.0.id();
+    until("a first frame", || Some(ages(setup.device.port)).filter(|(_, count)| *count > 6.0));
+    let before = ticks(process);
+    // Nothing is waited for: this is the time that is measured.
+    std::thread::sleep(Duration::from_secs(10));
+    let spent = ticks(process) - before;
+    assert!(spent < 10, "{spent} ticks in ten seconds");
+}
+
+#[test]
+fn what_is_too_long_or_too_slow_is_ended() {
+    let setup = start("");
+    let device = &setup.device;
+    let long = "x".repeat(20_000);
+    assert_eq!(open(device.port, "GET", "/", &[("X-Long", &long)], "").1.status, 431);
+    let body = json!({ "camera.controls.gain": "x".repeat(9_000) });
+    assert_eq!(post(device.port, "/api/try", &body).status, 413);
+
+    let mut slow = TcpStream::connect(("127.0.0.1", device.port)).unwrap();
+    slow.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    slow.write_all(b"GET / HTTP/1.1\r\nHost: 127.0").unwrap();
+    let begun = Instant::now();
+    let mut rest = Vec::new();
+    let _ = slow.read_to_end(&mut rest);
+    assert!(begun.elapsed() < Duration::from_secs(30), "it was kept for {:?}", begun.elapsed());
+    assert_eq!(get(device.port, "/healthz").status, 200);
+}
+
+#[test]
+fn bytes_that_are_no_request_harm_nobody() {
+    let setup = start("");
+    let device = &setup.device;
+    for bytes in [
+        &b"\0\xff\xfe\r\n\r\n"[..],
+        b"GET\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\r\n\r\n\r\n",
+    ] {
+        let mut stream = TcpStream::connect(("127.0.0.1", device.port)).unwrap();
+        stream.write_all(bytes).unwrap();
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 400"), "{bytes:?}");
+    }
+    Live::watch(device.port, &[]).until("picture", |_| true);
+}
