@@ -118,6 +118,9 @@ fn print_card(card: &Card) {
     for (class, threshold) in model.classes.iter().zip(&model.thresholds) {
         row("class", &format!("{class:<18} from confidence {threshold:.2}"));
     }
+    for (group, classes) in &model.groups {
+        row("group", &format!("{group:<18} {}", classes.join(", ")));
+    }
     row("overlap", &format!("boxes of one class that overlap by {:.2} are one", model.nms_iou));
     let kernels = if model.xnnpack { "XNNPACK" } else { "plain kernels" };
     row("inference", &format!("{kernels}, {} threads", model.threads));

@@ -6,11 +6,12 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::catalogue::{self, ModelFile, ModelOrigin};
+use super::classes::check_classes;
 use super::flat_head::{Flat, Unit, largest_side};
 use super::layout::{Head, input_size, recognise};
 use super::metadata::{self, Metadata};
 use super::sample::Output;
-use super::sidecar::{Layout, SelfTest, SideCar, check_classes};
+use super::sidecar::{Layout, SelfTest, SideCar};
 use super::tflite::{Dtype, Engine};
 use super::{Detection, Detector, ModelError, ModelInfo, Seen, Settings, signature, tflite, trial};
 use crate::geometry::Rect;

@@ -5,6 +5,7 @@
 
 mod candidate;
 mod catalogue;
+pub mod classes;
 mod end_to_end;
 mod error;
 mod flat_head;

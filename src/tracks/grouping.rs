@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::face::Face;
 use super::vocabulary::{belongs, meaning, same};
 use crate::detector::Detection;
-use crate::detector::sidecar::check_word;
+use crate::detector::classes::check_word;
 
 /// What stands for every class that no other group has.
 const REST: &str = "*";
