@@ -53,8 +53,8 @@ fn one_of_another_version_is_none_and_a_broken_one_is_told() {
     assert!(networks.refused()[0].contains("a-close"), "{:?}", networks.refused());
 
     let other = folder(|card| {
-        card["classes"] = json!(["smile", "none"]);
-        card["thresholds"] = json!({"smile": 0.5, "none": 0.5});
+        card["classes"] = json!(["smiling", "other"]);
+        card["thresholds"] = json!({"smiling": 0.5, "other": 0.5});
         card.as_object_mut().unwrap().remove("self_test");
     });
     let networks = load(&other);

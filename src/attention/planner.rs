@@ -63,8 +63,9 @@ const WHOLE: Duration = Duration::from_millis(750);
 const WHOLE_MOVED: Duration = Duration::from_millis(250);
 /// All of the picture is looked at closely within this time,
 pub const SWEEP: Duration = Duration::from_secs(12);
-/// and when nothing happens, within this.
-pub const IDLE_SWEEP: Duration = Duration::from_secs(60);
+/// and when nothing happens, within so many times what passes between two looks at the
+/// whole picture.
+const IDLE_SWEEP: u32 = 6;
 /// A hall has more than twice the pieces of a room, and both periods are so many times as
 /// long.
 const HALL: u32 = 3;
@@ -118,11 +119,14 @@ impl Planner {
         self.fps = fps;
     }
 
-    /// All of a picture of this size is looked at closely within so long, while something
-    /// happens and while nothing does; longer on a board that is hot or too slow.
-    pub fn periods(&self) -> (Duration, Duration) {
-        let times = if self.distance == Distance::Hall { HALL } else { 1 };
-        (SWEEP * times, IDLE_SWEEP * times)
+    /// All of the picture is looked at closely within so long; longer on a board that is hot
+    /// or too slow.
+    pub fn period(&self, activity: Activity) -> Duration {
+        let period = match activity {
+            Activity::Idle(whole) => whole * IDLE_SWEEP,
+            Activity::Lively | Activity::Recorded => SWEEP,
+        };
+        period * if self.distance == Distance::Hall { HALL } else { 1 }
     }
 
     /// Something moved in this region of the picture, by now.
@@ -159,14 +163,14 @@ impl Planner {
 
     /// The whole picture and the sweep: what they take is bounded by their intervals.
     fn look_at_all(&mut self, at: &Situation<'_>, out: &mut Vec<Look>) {
-        let (lively, slow) = self.periods();
-        let (whole, period) = match at.activity {
-            Activity::Idle(whole) => (whole, slow),
-            Activity::Recorded => (Duration::ZERO, lively),
-            Activity::Lively if self.moved > self.whole => (WHOLE_MOVED, lively),
-            Activity::Lively => (WHOLE, lively),
+        let whole = match at.activity {
+            Activity::Idle(whole) => whole,
+            Activity::Recorded => Duration::ZERO,
+            Activity::Lively if self.moved > self.whole => WHOLE_MOVED,
+            Activity::Lively => WHOLE,
         };
-        let (whole, period) = (longer(whole, at.share), longer(period, at.share));
+        let whole = longer(whole, at.share);
+        let period = longer(self.period(at.activity), at.share);
         if self.whole.is_none_or(|then| at.now.saturating_sub(then) >= whole) {
             out.extend(self.look_up(at.now, at.picture));
         }

@@ -159,8 +159,8 @@ proptest! {
         let mut room = Room::new(if idle { &[] } else { &crowd });
         (room.share, room.idle) = (share, idle);
         room.moving = moving.then_some(Region { left: 300, top: 300, width: 200, height: 50 });
-        let (period, slow) = room.planner.periods();
-        let period = (if idle { slow } else { period }).mul_f32(1.0 / share);
+        let activity = if idle { IDLE } else { Activity::Lively };
+        let period = room.planner.period(activity).mul_f32(1.0 / share);
         let smallest = Distance::Room.reach(PICTURE).face;
         let pixel = Rect::new(x, y, 0.5, 0.5);
         let mut last = Duration::ZERO;
