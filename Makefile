@@ -205,7 +205,7 @@ ring-test: setup ## Upgrade a fleet that is played in steps, and stop where too 
 	tests/fleet/rings
 
 .PHONY: cluster-test
-CLUSTER_DEVICES ?= 60
+CLUSTER_DEVICES ?= 20
 cluster-test: setup ## Make nodes of RabbitMQ and NATS clusters fail under a fleet, and count (as root; 15 minutes)
 	.ci/setup cluster
 	cargo build --locked --features simulate

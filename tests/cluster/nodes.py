@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
@@ -306,7 +305,9 @@ class Proxy:
 
 
 def scratch() -> Path:
-    """A folder that every user may pass through."""
-    folder = Path(tempfile.mkdtemp(prefix="expressiond-cluster-test-"))
+    """A folder that every user may pass through and that goes with the namespace of mounts."""
+    run("mount", "-t", "tmpfs", "-o", "mode=755", "none", "/run")
+    folder = Path("/run/cluster-test")
+    folder.mkdir()
     folder.chmod(0o755)
     return folder
