@@ -124,7 +124,8 @@ impl Inference {
         let Some(live) = &self.shared.live else { return };
         let now = self.shared.clock.now().monotonic;
         if live.wants(now) {
-            live.show(now, frame, self.shown_faces(frame));
+            let masks = self.reporter.legend().masks;
+            live.show(now, frame, self.shown_faces(frame), masks);
         }
     }
 

@@ -20,6 +20,7 @@ use crate::events::Event;
 use crate::pixels::frame::Frame;
 use crate::source::controls::ControlOffer;
 use crate::tracks::{ExpressionSettings, TrackedFace, TrackingSettings};
+use crate::zones::Masks;
 
 /// So many of the latest events are shown.
 const EVENTS: usize = 50;
@@ -56,6 +57,8 @@ pub(crate) struct Overlay {
 pub(super) struct Shot {
     pub frame: Frame,
     pub faces: Vec<ShownFace>,
+    /// What of it nobody may see.
+    pub masks: Masks,
 }
 
 /// Made once, held by the pipeline's threads and by the server's.
@@ -124,10 +127,10 @@ impl Live {
         last.is_none_or(|last| now.saturating_sub(last) >= self.interval)
     }
 
-    /// Shows a frame. Replaces one that nobody encoded.
-    pub(crate) fn show(&self, now: Duration, frame: &Frame, faces: Vec<ShownFace>) {
+    /// Shows a frame without what is masked. Replaces one that nobody encoded.
+    pub(crate) fn show(&self, now: Duration, frame: &Frame, faces: Vec<ShownFace>, masks: Masks) {
         *self.last_shot.lock().expect("no panic under this lock") = Some(now);
-        let shot = Shot { frame: frame.clone(), faces };
+        let shot = Shot { frame: frame.clone(), faces, masks };
         *self.shot.lock().expect("no panic under this lock") = Some(shot);
         self.shots.notify_one();
     }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::live::{Overlay, Shot, ShownFace};
 use crate::pixels::frame::Frame;
 use crate::pixels::rgb::to_rgb;
+use crate::zones::Masks;
 
 /// The longer side of what is sent, in pixels: enough to aim by, on any phone.
 const LONGEST_SIDE: u32 = 640;
@@ -43,7 +44,8 @@ pub(super) fn encode(
     now: std::time::Duration,
     overlays: &[Overlay],
 ) -> Result<Picture, String> {
-    let whole = to_rgb(&shot.frame).map_err(|error| error.to_string())?;
+    let mut whole = to_rgb(&shot.frame).map_err(|error| error.to_string())?;
+    shot.masks.blacken(&mut whole);
     let (width, height) = whole.dimensions();
     let about = About {
         kind: "picture",
@@ -65,7 +67,7 @@ pub(super) fn encode(
 ///
 /// In words: the frame is broken.
 pub fn shown(frame: &Frame) -> Result<Bytes, String> {
-    let shot = Shot { frame: frame.clone(), faces: Vec::new() };
+    let shot = Shot { frame: frame.clone(), faces: Vec::new(), masks: Masks::default() };
     encode(&shot, frame.captured.monotonic, &[]).map(|picture| picture.jpeg)
 }
 
@@ -96,6 +98,26 @@ fn compress(picture: &RgbImage) -> turbojpeg::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_masked_is_not_sent() {
+        use crate::zones::{Kind, Settings, Zones};
+        let right = vec![[0.5, 0.0], [1.0, 0.0], [1.0, 1.0], [0.5, 1.0]];
+        let mask = Settings { name: "tv".into(), kind: Kind::Mask, points: right, enabled: true };
+        let frame = crate::source::picture::read("models/self-test.jpg".as_ref()).expect("read");
+        let masks = Zones::new(&[mask]).blackened();
+        let shot = Shot { frame, faces: Vec::new(), masks };
+        let sent = encode(&shot, std::time::Duration::ZERO, &[]).expect("encoded").jpeg;
+        let sent = image::load_from_memory(&sent).expect("a picture").into_luma8();
+        // A block of JPEG beside the border is left out.
+        let (middle, block) = (sent.width() / 2, 16);
+        let brightest = |columns: std::ops::Range<u32>| {
+            let pixels = sent.enumerate_pixels().filter(|(x, ..)| columns.contains(x));
+            pixels.map(|(.., pixel)| pixel.0[0]).max().expect("pixels")
+        };
+        assert!(brightest(middle + block..sent.width()) < 8);
+        assert!(brightest(0..middle - block) > 60);
+    }
 
     #[test]
     fn what_is_sent_is_small_and_keeps_its_shape() {
