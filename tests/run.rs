@@ -25,6 +25,7 @@ fn assert_documented(topic: &str, text: &str) {
         Some("event") => include_str!("../docs/ref/event.schema.json"),
         Some("state") => include_str!("../docs/ref/camera-state.schema.json"),
         Some("status") => include_str!("../docs/ref/status.schema.json"),
+        Some("inventory") => include_str!("../docs/ref/inventory.schema.json"),
         Some("availability") => return assert!(["online", "offline"].contains(&text), "{text}"),
         _ => panic!("{topic} is not documented"),
     };

@@ -7,6 +7,10 @@ use crate::geometry::{Region, Size};
 /// the next.
 const OVERLAP: f32 = 0.25;
 
+/// Below this input, in pixels, a piece holds no larger faces than the next smaller piece
+/// does (from [`READABLE`] to half of it), and there would be no end of pieces.
+const LEAST_INPUT: f32 = 3.0 * READABLE;
+
 /// Appends squares of `side` pixels that cover the picture, row by row.
 fn cover(picture: Size, side: u32, out: &mut Vec<Region>) {
     let side = side.max(1);
@@ -32,10 +36,14 @@ fn starts(length: u32, side: u32) -> impl Iterator<Item = u32> {
 
 /// Replaces `out` by pieces in which faces from `face` pixels on are found by the main
 /// network, in as many sizes as it takes to leave no face between a piece and the whole
-/// picture; none where a look at the whole picture finds them all.
+/// picture; none where a look at the whole picture finds them all, or where the input has
+/// no room for faces of several sizes.
 pub(crate) fn tiles(picture: Size, face: f32, inputs: Inputs, out: &mut Vec<Region>) {
     out.clear();
     let input = inputs.main.width.min(inputs.main.height) as f32;
+    if input < LEAST_INPUT {
+        return;
+    }
     let whole_finds = inputs.whole_finds(picture);
     let mut smallest = face.max(1.0);
     while smallest < whole_finds {
@@ -95,5 +103,15 @@ mod tests {
         assert_eq!(out, []);
         tiles(Size::new(1280, 720), 28.0, INPUTS, &mut out);
         assert!((12..=24).contains(&out.len()), "{}", out.len());
+    }
+
+    #[test]
+    fn a_small_input_ends_as_well() {
+        let mut out = Vec::new();
+        for side in 1..400 {
+            let inputs = Inputs { main: Size::new(side, side), close: Size::new(side, side) };
+            tiles(Size::new(640, 480), 20.0, inputs, &mut out);
+            assert!(out.len() < 300, "{side}: {}", out.len());
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::camera_log::CameraLog;
 use super::frame_health::{FrameHealth, Stage};
+use super::heartbeat::READ_LIMIT;
 use super::mailbox::ClosesAtEnd;
 use super::shared::Shared;
 use super::state::{CaptureState, Open};
@@ -15,9 +16,6 @@ use crate::pixels::frame::Frame;
 use crate::preview::tunable::CameraTuning;
 use crate::source::{FrameSource, SourceError};
 
-/// How long one read may take before the camera counts as lost: twice the slowest rate
-/// that can be set, one frame a second.
-pub(super) const READ_LIMIT: Duration = Duration::from_secs(2);
 /// A camera that was just plugged in is back within a second; one that is gone
 /// for the night costs one open(2) every half minute.
 const REOPEN: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(30));

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::capture::READ_LIMIT;
-
+/// How long one read of a camera may take before it counts as lost: twice the slowest rate
+/// that can be set, one frame a second.
+pub(super) const READ_LIMIT: Duration = Duration::from_secs(2);
 /// Without a watchdog, or with a patient one: how often the daemon looks at itself.
 const LONGEST: Duration = Duration::from_secs(1);
 /// How many times a thread comes round while the watchdog waits. It is fed by a look at
