@@ -96,10 +96,9 @@ fn with(text: &str, changes: &Changes) -> Result<String, String> {
     let mut table: toml::Table = toml::from_str(text).map_err(|error| error.to_string())?;
     for (key, value) in changes {
         let value = toml::Value::try_from(value).map_err(|error| format!("{key}: {error}"))?;
-        let (sections, name) =
-            key.rsplit_once('.').ok_or_else(|| format!("{key} has no section"))?;
+        let (sections, name) = key.rsplit_once('.').unwrap_or(("", key));
         let mut place = &mut table;
-        for section in sections.split('.') {
+        for section in sections.split('.').filter(|section| !section.is_empty()) {
             let inner = place.entry(section).or_insert_with(|| toml::Table::new().into());
             place = inner.as_table_mut().ok_or_else(|| format!("{section} is no section"))?;
         }
@@ -218,6 +217,27 @@ mod tests {
         assert_eq!((tunable.tracking.start_confidence, tunable.camera.controls.len()), (0.5, 0));
         assert!(!files.can_undo());
         assert!(files.undo().is_err());
+    }
+
+    #[test]
+    fn zones_are_saved_as_sections_all_of_them() {
+        let (_folder, files) =
+            files("[[zone]]\nname = \"desk\"\npoints = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]]\n");
+        files.save(&changes(json!({ "camera.mirror": true }))).expect("saved");
+        let sofa =
+            json!({ "name": "sofa", "kind": "mask", "points": [[0, 0], [0.5, 0], [0.5, 1]] });
+        files.save(&changes(json!({ "zone": [sofa] }))).expect("saved");
+        let zones = files.load().expect("right").0.zone;
+        assert_eq!((zones.len(), zones[0].name.as_str()), (1, "sofa"));
+        let text = fs::read_to_string(files.file()).expect("there");
+        assert!(text.contains("[[zone]]\n") && text.contains("mirror = true"), "{text}");
+        let origins = files.origins(&["zone".to_owned()]);
+        assert!(origins[0].place.contains("90-page.toml:") && !origins[0].fixed, "{origins:?}");
+        let none = files.save(&changes(json!({ "zone": [] })));
+        assert!(none.is_ok(), "{none:?}");
+        assert_eq!(files.load().expect("right").0.zone, []);
+        let before = files.undo().expect("taken back").zone;
+        assert_eq!(before[0].name, "sofa");
     }
 
     #[test]

@@ -77,6 +77,7 @@ impl Config {
             pace: self.pace.clone(),
             tracking: self.tracking.clone(),
             expression: self.expression.clone(),
+            zone: self.zone.clone(),
         }
     }
 

@@ -19,7 +19,7 @@ use crate::detector::ModelError;
 use crate::events::Event;
 use crate::mqtt::message::packet_size;
 use crate::pixels::frame::Frame;
-use crate::preview::live::{Live, ShownFace};
+use crate::preview::live::{Live, Shot, ShownFace, ShownLook};
 use crate::tracks::{ExpressionSettings, TrackingSettings};
 
 /// Without frames, faces are let go and the watchdog fed this often.
@@ -87,7 +87,7 @@ impl Inference {
                     }
                     self.look(&frame, orders.strained, &mut work, gallery.as_mut());
                     self.answer(orders.snapshot, &frame, &mut work);
-                    self.show_frame(&frame);
+                    self.show_frame(&frame, &work.findings);
                 }
                 Taken::Nothing => self.pass(self.shared.clock.now()),
                 Taken::Closed => break,
@@ -120,12 +120,18 @@ impl Inference {
     }
 
     /// Gives the page a copy of the frame, if anybody watches and has not just got one.
-    fn show_frame(&self, frame: &Frame) {
+    fn show_frame(&self, frame: &Frame, findings: &Findings) {
         let Some(live) = &self.shared.live else { return };
         let now = self.shared.clock.now().monotonic;
         if live.wants(now) {
-            let masks = self.reporter.legend().masks;
-            live.show(now, frame, self.shown_faces(frame), masks);
+            let shown = |look| ShownLook::of(look, findings.picture);
+            let shot = Shot {
+                frame: frame.clone(),
+                faces: self.shown_faces(frame),
+                looks: findings.looks.iter().map(shown).collect(),
+                masks: self.reporter.legend().masks,
+            };
+            live.show(now, shot);
         }
     }
 
@@ -265,7 +271,7 @@ impl Inference {
         let age = self.shared.clock.now().monotonic.saturating_sub(frame.captured.monotonic);
         self.shared.counters.count_detected(inference, age);
         if let Some(live) = &self.shared.live {
-            live.looked(frame.captured.monotonic, &work.findings.detections, inference, age);
+            live.looked(frame.captured.monotonic, &work.findings, inference, age);
         }
         Ok(true)
     }

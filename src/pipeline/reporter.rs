@@ -12,7 +12,7 @@ use crate::name::Name;
 use crate::publish::Publisher;
 use crate::tracks::{Change, ChangeKind, Filter, TrackedFace, Tracker};
 use crate::zones::occupancy::{Occupancy, Person, Use};
-use crate::zones::{Admission, Masks, ZoneSet, Zones};
+use crate::zones::{Masks, ZoneSet, Zones};
 
 /// Follows the faces of one camera and publishes what changes about them.
 pub(crate) struct Reporter {
@@ -28,7 +28,6 @@ pub(crate) struct Reporter {
     size: Size,
     changes: Vec<Change>,
     zones: Zones,
-    smallest_face: f32,
     occupancy: Occupancy,
     /// As last published.
     state: Option<State>,
@@ -49,25 +48,10 @@ struct Seen {
     shown: Option<(usize, u64)>,
 }
 
-/// A face that is followed keeps its track down to this share of the smallest that starts
-/// one: else a face of just that size would come and go.
-const KEPT_SIZE: f32 = 0.8;
-
 /// The camera's state shows another face only when that is larger by this factor in
 /// area: two people beside each other would otherwise replace one another at frame rate
 /// in a retained message.
 const CLEARLY_LARGER: f32 = 1.3;
-
-/// What may become of a face whose height is this share of the picture's.
-fn by_size(share: f32, smallest: f32) -> Admission {
-    if share < KEPT_SIZE * smallest {
-        Admission::Refused
-    } else if share < smallest {
-        Admission::Known
-    } else {
-        Admission::Any
-    }
-}
 
 /// Of `faces`, largest first, the one that the camera's state shows: the largest that
 /// has an expression, or the one `shown` before while no other is clearly larger.
@@ -98,17 +82,14 @@ impl Reporter {
             size: Size::default(),
             changes: Vec::new(),
             zones: Zones::default(),
-            smallest_face: 0.0,
             occupancy: Occupancy::default(),
             state: None,
         }
     }
 
-    /// Only faces of at least `smallest_face`, a share of the picture's height, outside of
-    /// masks; those in `zones` are counted there.
-    pub(crate) fn within(mut self, zones: Zones, smallest_face: f32) -> Self {
-        (self.zones, self.smallest_face) = (zones, smallest_face);
-        self
+    /// Only faces outside of masks; those in `zones` are counted there.
+    pub(crate) fn within(self, zones: Zones) -> Self {
+        Self { zones, ..self }
     }
 
     /// Other zones may hold from now on; then what the network must not see.
@@ -135,11 +116,11 @@ impl Reporter {
     pub(crate) fn see(&mut self, at: Moment, findings: &Findings) -> Vec<Event> {
         let size = findings.picture;
         self.size = size;
-        let (zones, smallest) = (&self.zones, self.smallest_face);
+        let (zones, tracking) = (&self.zones, self.tracker.tracking().clone());
         let filter = Filter {
             looked: |face: &Rect| findings.covers(face),
             admission: |face: &Rect| {
-                let by_size = by_size(face.height / size.height as f32, smallest);
+                let by_size = tracking.admission(face.height / size.height as f32);
                 zones.admission(*face, size).min(by_size)
             },
         };
@@ -317,9 +298,9 @@ mod tests {
         use crate::tracks::{ExpressionSettings, TrackingSettings};
         let mut changes = Vec::new();
         let mut play = |heights: &[f32]| {
-            let (tracking, expression) =
-                (TrackingSettings::default(), ExpressionSettings::default());
-            let mut tracker = Tracker::new(tracking, expression, 1);
+            let tracking = TrackingSettings { smallest_face: 0.1, ..TrackingSettings::default() };
+            let expression = ExpressionSettings::default();
+            let mut tracker = Tracker::new(tracking.clone(), expression, 1);
             changes.clear();
             for frame in 0..200_usize {
                 let height = heights[frame % heights.len()];
@@ -327,7 +308,7 @@ mod tests {
                 let found = [crate::detector::Detection { class: 0, confidence: 0.9, rect }];
                 let filter = Filter {
                     looked: |_: &Rect| true,
-                    admission: |face: &Rect| by_size(face.height / 500.0, 0.1),
+                    admission: |face: &Rect| tracking.admission(face.height / 500.0),
                 };
                 let now = std::time::Duration::from_millis(100) * frame as u32;
                 tracker.update_where(now, &found, &filter, &mut changes);

@@ -97,7 +97,7 @@ fn reporter(
         Recorder::new(origin, system_randomness()),
         publisher.clone(),
     )
-    .within(Zones::new(&config.zone), config.tracking.smallest_face)
+    .within(Zones::new(&config.zone))
 }
 
 /// A thread whose end can be waited for from asynchronous code.

@@ -1,12 +1,13 @@
 //! The page's files, inside the program: nothing to install, nothing to be out of step.
 
 /// Path, type and content of each.
-const ASSETS: [(&str, &str, &[u8]); 9] = [
+const ASSETS: [(&str, &str, &[u8]); 10] = [
     ("/style.css", "text/css; charset=utf-8", include_bytes!("page/style.css")),
     ("/words.js", SCRIPT, include_bytes!("page/words.js")),
     ("/app.js", SCRIPT, include_bytes!("page/app.js")),
     ("/picture.js", SCRIPT, include_bytes!("page/picture.js")),
     ("/tune.js", SCRIPT, include_bytes!("page/tune.js")),
+    ("/zones.js", SCRIPT, include_bytes!("page/zones.js")),
     ("/setup.js", SCRIPT, include_bytes!("page/setup.js")),
     ("/dom.js", SCRIPT, include_bytes!("page/dom.js")),
     ("/login.js", SCRIPT, include_bytes!("page/login.js")),

@@ -14,9 +14,11 @@ use super::settings::Settings;
 use super::tunable::CameraTuning;
 use super::viewers::Viewers;
 use super::what_if::History;
+use crate::attention::Findings;
+use crate::attention::look::{Look, Purpose};
 use crate::contract::payload::DeviceStatus;
-use crate::detector::Detection;
 use crate::events::Event;
+use crate::geometry::{Rect, Size};
 use crate::pixels::frame::Frame;
 use crate::source::controls::ControlOffer;
 use crate::tracks::{ExpressionSettings, TrackedFace, TrackingSettings};
@@ -40,23 +42,21 @@ pub(crate) struct ShownFace {
     pub shares: Vec<f32>,
 }
 
-/// Something drawn on the picture besides faces: a zone that its owner set, or a part of the
-/// picture that is looked at more closely. Whoever knows such sends them with
-/// [`Live::overlays`]; the page draws whatever it is given.
+/// A part of the picture that a network was shown, as the page draws it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Overlay {
-    /// What is written on it.
-    pub name: String,
-    /// `zone` or `region`: chooses how it is drawn.
-    pub kind: &'static str,
-    /// Its corners as shares of the picture's width and height, 0 to 1.
-    pub points: Vec<[f32; 2]>,
+pub(crate) struct ShownLook {
+    /// `whole`, `tile` or `face`: what it was for.
+    purpose: &'static str,
+    /// Left, top, width and height as shares of the picture, 0 to 1.
+    rect: [f32; 4],
 }
 
 /// A frame for whoever watches, and what was seen in it.
-pub(super) struct Shot {
+pub(crate) struct Shot {
     pub frame: Frame,
     pub faces: Vec<ShownFace>,
+    /// Where faces were looked for last: in this frame, or in one just before it.
+    pub looks: Vec<ShownLook>,
     /// What of it nobody may see.
     pub masks: Masks,
 }
@@ -84,8 +84,6 @@ pub(crate) struct Live {
     pub controls: watch::Sender<Vec<ControlOffer>>,
     /// From the capture thread: why the camera does not take what is tried.
     pub refused: watch::Sender<Option<String>>,
-    /// What is drawn besides faces.
-    pub overlays: watch::Sender<Vec<Overlay>>,
     /// Pictures must not leave now: paused, or held back by a command.
     private: AtomicBool,
 }
@@ -107,7 +105,6 @@ impl Live {
             camera: watch::Sender::default(),
             controls: watch::Sender::default(),
             refused: watch::Sender::default(),
-            overlays: watch::Sender::default(),
             private: AtomicBool::new(false),
         }
     }
@@ -128,9 +125,8 @@ impl Live {
     }
 
     /// Shows a frame without what is masked. Replaces one that nobody encoded.
-    pub(crate) fn show(&self, now: Duration, frame: &Frame, faces: Vec<ShownFace>, masks: Masks) {
+    pub(crate) fn show(&self, now: Duration, shot: Shot) {
         *self.last_shot.lock().expect("no panic under this lock") = Some(now);
-        let shot = Shot { frame: frame.clone(), faces, masks };
         *self.shot.lock().expect("no panic under this lock") = Some(shot);
         self.shots.notify_one();
     }
@@ -144,7 +140,7 @@ impl Live {
     pub(crate) fn looked(
         &self,
         at: Duration,
-        found: &[Detection],
+        found: &Findings,
         inference: Duration,
         age: Duration,
     ) {
@@ -193,15 +189,30 @@ impl Live {
 
 impl ShownFace {
     /// A tracked face in a picture of `size` pixels.
-    pub(crate) fn of(face: &TrackedFace, shares: &[f32], size: crate::geometry::Size) -> Self {
-        let (width, height) = (size.width.max(1) as f32, size.height.max(1) as f32);
-        let rect = face.rect.clipped(size);
+    pub(crate) fn of(face: &TrackedFace, shares: &[f32], size: Size) -> Self {
         Self {
             track: face.track,
-            rect: [rect.x / width, rect.y / height, rect.width / width, rect.height / height],
+            rect: share_of(face.rect.clipped(size), size),
             age_s: face.age.as_secs_f32(),
             class: face.expression.map(|(class, _)| class),
             shares: shares.to_vec(),
         }
     }
+}
+
+impl ShownLook {
+    /// A look at a picture of `size` pixels.
+    pub(crate) fn of(look: &Look, size: Size) -> Self {
+        let purpose = match look.purpose {
+            Purpose::Whole => "whole",
+            Purpose::Tile => "tile",
+            Purpose::Face => "face",
+        };
+        Self { purpose, rect: share_of(look.region.rect(), size) }
+    }
+}
+
+fn share_of(rect: Rect, size: Size) -> [f32; 4] {
+    let (width, height) = (size.width.max(1) as f32, size.height.max(1) as f32);
+    [rect.x / width, rect.y / height, rect.width / width, rect.height / height]
 }

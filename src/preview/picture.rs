@@ -5,7 +5,7 @@ use image::RgbImage;
 use image::imageops::{FilterType, resize};
 use serde::Serialize;
 
-use super::live::{Overlay, Shot, ShownFace};
+use super::live::{Shot, ShownFace, ShownLook};
 use crate::pixels::frame::Frame;
 use crate::pixels::rgb::to_rgb;
 use crate::zones::Masks;
@@ -26,7 +26,7 @@ struct About<'a> {
     /// How old it was when it was encoded, in milliseconds.
     age_ms: u64,
     faces: &'a [ShownFace],
-    overlays: &'a [Overlay],
+    looks: &'a [ShownLook],
 }
 
 /// A picture that is ready to be sent to any number of viewers.
@@ -39,11 +39,7 @@ pub(super) struct Picture {
 /// # Errors
 ///
 /// In words: the frame is broken.
-pub(super) fn encode(
-    shot: &Shot,
-    now: std::time::Duration,
-    overlays: &[Overlay],
-) -> Result<Picture, String> {
+pub(super) fn encode(shot: &Shot, now: std::time::Duration) -> Result<Picture, String> {
     let mut whole = to_rgb(&shot.frame).map_err(|error| error.to_string())?;
     shot.masks.blacken(&mut whole);
     let (width, height) = whole.dimensions();
@@ -54,7 +50,7 @@ pub(super) fn encode(
         height,
         age_ms: now.saturating_sub(shot.frame.captured.monotonic).as_millis() as u64,
         faces: &shot.faces,
-        overlays,
+        looks: &shot.looks,
     };
     let about = serde_json::to_vec(&about).map_err(|error| error.to_string())?;
     let jpeg = compress(&small(whole)).map_err(|error| error.to_string())?;
@@ -67,8 +63,9 @@ pub(super) fn encode(
 ///
 /// In words: the frame is broken.
 pub fn shown(frame: &Frame) -> Result<Bytes, String> {
-    let shot = Shot { frame: frame.clone(), faces: Vec::new(), masks: Masks::default() };
-    encode(&shot, frame.captured.monotonic, &[]).map(|picture| picture.jpeg)
+    let (frame, masks) = (frame.clone(), Masks::default());
+    let shot = Shot { frame, faces: Vec::new(), looks: Vec::new(), masks };
+    encode(&shot, shot.frame.captured.monotonic).map(|picture| picture.jpeg)
 }
 
 fn small(picture: RgbImage) -> RgbImage {
@@ -106,8 +103,8 @@ mod tests {
         let mask = Settings { name: "tv".into(), kind: Kind::Mask, points: right, enabled: true };
         let frame = crate::source::picture::read("models/self-test.jpg".as_ref()).expect("read");
         let masks = Zones::new(&[mask]).blackened();
-        let shot = Shot { frame, faces: Vec::new(), masks };
-        let sent = encode(&shot, std::time::Duration::ZERO, &[]).expect("encoded").jpeg;
+        let shot = Shot { frame, faces: Vec::new(), looks: Vec::new(), masks };
+        let sent = encode(&shot, std::time::Duration::ZERO).expect("encoded").jpeg;
         let sent = image::load_from_memory(&sent).expect("a picture").into_luma8();
         // A block of JPEG beside the border is left out.
         let (middle, block) = (sent.width() / 2, 16);

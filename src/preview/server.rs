@@ -200,8 +200,7 @@ async fn encode_all(live: &Live, clock: &dyn Clock, show: &watch::Sender<Option<
     loop {
         live.shots.notified().await;
         let Some(shot) = live.take_shot() else { continue };
-        let overlays = live.overlays.borrow().clone();
-        match encode(&shot, clock.now().monotonic, &overlays) {
+        match encode(&shot, clock.now().monotonic) {
             Ok(picture) if !live.is_private() => {
                 show.send_replace(Some(picture));
             }

@@ -10,9 +10,11 @@ use crate::pixels::frame::Orientation;
 use crate::source;
 use crate::source::controls::ControlValues;
 use crate::tracks::{ExpressionSettings, TrackingSettings};
+use crate::zones;
 
-/// Longest text of changes that is read, in bytes: a camera has some thirty controls.
-pub const LONGEST: usize = 8 * 1024;
+/// Longest text of changes that is read, in bytes: a camera has some thirty controls, and
+/// 16 zones of 32 corners.
+pub const LONGEST: usize = 16 * 1024;
 
 /// How a setting is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -39,10 +41,11 @@ const fn number(least: f32, most: f32, step: f32) -> Offer {
 
 /// What can be tried, in the order in which the page shows it. The ranges are those in
 /// which a slider is of use; the settings file allows more.
-pub const OFFERS: [(&str, Offer); 10] = [
+pub const OFFERS: [(&str, Offer); 11] = [
     (THRESHOLD, number(0.1, 1.0, 0.01)),
     ("tracking.confirm_s", number(0.0, 5.0, 0.1)),
     ("tracking.lost_s", number(0.1, 20.0, 0.1)),
+    ("tracking.smallest_face", number(0.0, 0.5, 0.01)),
     ("expression.enter", number(0.5, 1.0, 0.01)),
     ("expression.leave", number(0.0, 1.0, 0.01)),
     ("expression.hold_s", number(0.0, 5.0, 0.1)),
@@ -56,6 +59,8 @@ pub const OFFERS: [(&str, Offer); 10] = [
 pub const THRESHOLD: &str = "tracking.start_confidence";
 /// The key of a rate that commands and groups set, too.
 pub const MAX_FPS: &str = "pace.max_fps";
+/// The key of all zones together: drawn, not slid, and in force after a new start.
+pub const ZONE: &str = "zone";
 const CONTROLS: &str = "camera.controls.";
 
 /// The sections of the settings that hold them.
@@ -70,6 +75,8 @@ pub struct Tunable {
     pub tracking: TrackingSettings,
     /// `[expression]`
     pub expression: ExpressionSettings,
+    /// `[[zone]]`
+    pub zone: Vec<zones::Settings>,
 }
 
 /// As JSON with numbers as a person writes them: `0.1` is no `f64`'s 0.10000000149, which
@@ -86,6 +93,7 @@ pub type Changes = Map<String, Value>;
 pub fn is_tunable(key: &str) -> bool {
     let control = key.strip_prefix(CONTROLS);
     control.is_some_and(|name| !name.is_empty() && !name.contains('.'))
+        || key == ZONE
         || OFFERS.iter().any(|(known, _)| *known == key)
 }
 
@@ -138,7 +146,7 @@ impl Tunable {
             Some((section, (key, why))) => {
                 Err(format!("{section}.{} {why}", key.trim_start_matches(&format!("{section}."))))
             }
-            None => Ok(()),
+            None => zones::settings::check(&self.zone).map_err(|why| format!("{ZONE} {why}")),
         }
     }
 
@@ -180,6 +188,9 @@ mod tests {
 
     use super::*;
 
+    const SQUARE: [[f32; 2]; 4] = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]];
+    const BOW: [[f32; 2]; 4] = [SQUARE[0], SQUARE[2], SQUARE[1], SQUARE[3]];
+
     fn tried(changes: Value) -> Result<Tunable, String> {
         let changes = read_changes(changes.to_string().as_bytes())?;
         Tunable::default().with(&changes)
@@ -190,12 +201,14 @@ mod tests {
         let tried = tried(json!({
             "tracking.start_confidence": 0.5, "camera.rotate": 180,
             "camera.controls.gain": 12, "camera.controls.power_line_frequency": "50 Hz",
+            "zone": [{ "name": "tv", "kind": "mask", "points": SQUARE }],
         }));
         let tried = tried.expect("possible");
         assert_eq!(tried.tuning().threshold, Some(0.5));
         assert_eq!(tried.values()["expression.enter"], 0.65, "as it is written");
         assert_eq!(tried.camera().orientation.quarter_turns, 2);
         assert_eq!(tried.camera.controls.len(), 2);
+        assert_eq!((tried.zone[0].kind, tried.zone[0].enabled), (zones::Kind::Mask, true));
         assert_eq!(tried.values()["camera.controls.gain"], 12);
     }
 
@@ -210,6 +223,9 @@ mod tests {
             (json!({ "camera.source": "/etc/shadow" }), "cannot be changed here"),
             (json!({ "camera.controls.a.b": 1 }), "cannot be changed here"),
             (json!({ "mqtt.url": "mqtt://evil" }), "cannot be changed here"),
+            (json!({ "zone": [{ "name": "bow", "points": BOW }] }), "zone 'bow': points: the edge"),
+            (json!({ "zone": vec![json!({ "name": "a", "points": SQUARE }); 17] }), "at most 16"),
+            (json!({ "zone": [{ "name": "a", "points": [[0, 0]], "owner": 1 }] }), "zone[0]"),
             (json!([]), "map"),
         ] {
             let refused = tried(changes.clone()).expect_err("refused");

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::live::Live;
-use super::tunable::{CameraTuning, Changes, MAX_FPS, THRESHOLD, Tunable};
+use super::tunable::{CameraTuning, Changes, MAX_FPS, THRESHOLD, Tunable, ZONE, as_written};
 use super::what_if::WhatIf;
 use crate::contract::in_force::{Author, InForce};
 use crate::contract::tuning;
@@ -52,7 +52,8 @@ impl Tuning {
 
     /// The values of the settings, and every key that the page shows.
     pub(super) fn values_and_keys(&self) -> (Changes, Vec<String>) {
-        let values = self.saved.values();
+        let mut values = self.saved.values();
+        values.insert(ZONE.to_owned(), as_written(&self.saved.zone));
         let mut keys: Vec<String> = values.keys().cloned().collect();
         let controls = self.live.controls.borrow();
         let controls = controls.iter().map(|control| format!("camera.controls.{}", control.name));
@@ -77,8 +78,12 @@ impl Tuning {
         Ok(history.what_if(self.classes, &self.saved, &tried))
     }
 
-    /// What is tried is in the file now.
+    /// What is tried is in the file now. Zones take effect with a new start: who is followed
+    /// where is told from them, and nobody should be told twice.
     pub(super) fn keep(&mut self) {
+        if self.tried.contains_key(ZONE) {
+            self.start_again();
+        }
         if let Ok(saved) = self.saved.with(&self.tried) {
             self.saved = saved;
         }

@@ -8,8 +8,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::tunable::Tunable;
+use crate::attention::Findings;
 use crate::detector::Detection;
-use crate::tracks::{Change, ChangeKind, Tracker};
+use crate::geometry::Rect;
+use crate::tracks::{Change, ChangeKind, Filter, Tracker};
 
 /// How far back it goes.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -22,7 +24,15 @@ const MOST: usize = 60 * 30;
 /// been looks at a clone, and the thread that looks at frames does not wait for that.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
-    looks: VecDeque<(Duration, Arc<[Detection]>)>,
+    looks: VecDeque<Look>,
+}
+
+#[derive(Clone, Debug)]
+struct Look {
+    at: Duration,
+    found: Arc<[Detection]>,
+    /// The picture's height in pixels.
+    height: f32,
 }
 
 /// What a tracker makes of it.
@@ -47,11 +57,12 @@ pub(crate) struct WhatIf {
 
 impl History {
     /// Takes in a look at monotonic time `at`.
-    pub(crate) fn looked(&mut self, at: Duration, detections: &[Detection]) {
-        self.looks.push_back((at, detections.into()));
-        let old = |looks: &VecDeque<(Duration, _)>| {
+    pub(crate) fn looked(&mut self, at: Duration, findings: &Findings) {
+        let height = findings.picture.height.max(1) as f32;
+        self.looks.push_back(Look { at, found: findings.detections.as_slice().into(), height });
+        let old = |looks: &VecDeque<Look>| {
             looks.len() > MOST
-                || looks.front().is_some_and(|(first, _)| at.saturating_sub(*first) > MINUTE)
+                || looks.front().is_some_and(|first| at.saturating_sub(first.at) > MINUTE)
         };
         while old(&self.looks) {
             self.looks.pop_front();
@@ -61,8 +72,7 @@ impl History {
     /// The minute with two settings.
     pub(crate) fn what_if(&self, classes: usize, before: &Tunable, after: &Tunable) -> WhatIf {
         let span = self.looks.front().zip(self.looks.back());
-        let seconds =
-            span.map_or(0, |((first, _), (last, _))| last.saturating_sub(*first).as_secs());
+        let seconds = span.map_or(0, |(first, last)| last.at.saturating_sub(first.at).as_secs());
         WhatIf {
             seconds,
             before: self.outcome(classes, before),
@@ -73,8 +83,12 @@ impl History {
     fn outcome(&self, classes: usize, with: &Tunable) -> Outcome {
         let mut tracker = Tracker::new(with.tracking.clone(), with.expression.clone(), classes);
         let (mut outcome, mut changes) = (Outcome::default(), Vec::new());
-        for (at, detections) in &self.looks {
-            tracker.update(*at, detections, &mut changes);
+        for look in &self.looks {
+            let filter = Filter {
+                looked: |_: &Rect| true,
+                admission: |face: &Rect| with.tracking.admission(face.height / look.height),
+            };
+            tracker.update_where(look.at, &look.found, &filter, &mut changes);
             changes.drain(..).for_each(|change| outcome.count(&change));
         }
         outcome
@@ -96,17 +110,19 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geometry::Rect;
+    use crate::geometry::Size;
 
-    fn face(confidence: f32) -> Detection {
-        Detection { rect: Rect::new(10.0, 10.0, 50.0, 50.0), class: 0, confidence }
+    /// A face of a tenth of the picture's height.
+    fn face(confidence: f32) -> Findings {
+        let face = Detection { rect: Rect::new(10.0, 10.0, 50.0, 50.0), class: 0, confidence };
+        Findings::of_all(vec![face], Size::new(640, 500))
     }
 
     #[test]
     fn a_lower_threshold_would_have_seen_the_doubtful_face() {
         let mut history = History::default();
         for look in 0..100u64 {
-            history.looked(Duration::from_millis(200 * look), &[face(0.6)]);
+            history.looked(Duration::from_millis(200 * look), &face(0.6));
         }
         let now = Tunable::default();
         let mut tried = now.clone();
@@ -118,15 +134,28 @@ mod tests {
     }
 
     #[test]
+    fn a_smallest_face_would_have_passed_over_the_one_far_away() {
+        let mut history = History::default();
+        for look in 0..100u64 {
+            history.looked(Duration::from_millis(200 * look), &face(0.9));
+        }
+        let now = Tunable::default();
+        let mut tried = now.clone();
+        tried.tracking.smallest_face = 0.11;
+        let seen = history.what_if(2, &now, &tried);
+        assert_eq!((seen.before.faces, seen.after.faces), (1, 0));
+    }
+
+    #[test]
     fn only_the_last_minute_is_kept() {
         let mut history = History::default();
         for look in 0..200 {
-            history.looked(Duration::from_secs(look), &[face(0.9)]);
+            history.looked(Duration::from_secs(look), &face(0.9));
         }
         assert_eq!(history.looks.len(), 61);
         let now = Tunable::default();
         assert_eq!(history.what_if(2, &now, &now).seconds, 60);
-        (0..2 * MOST).for_each(|_| history.looked(Duration::from_secs(200), &[]));
+        (0..2 * MOST).for_each(|_| history.looked(Duration::from_secs(200), &Findings::default()));
         assert_eq!(history.looks.len(), MOST);
     }
 }

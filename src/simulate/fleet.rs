@@ -181,7 +181,7 @@ impl Device {
             Recorder::new(origin, system_randomness()),
             publisher.clone(),
         )
-        .within(Zones::new(&config.zone), config.tracking.smallest_face);
+        .within(Zones::new(&config.zone));
         let shared = Shared::new(Arc::clone(&clock), Orders::default(), None);
         shared.capture.send_replace(CaptureState::Running(Open::default()));
         shared.frames.send_if_modified(FrameHealth::read);

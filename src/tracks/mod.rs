@@ -240,6 +240,11 @@ impl Tracker {
         faces
     }
 
+    /// When a face is one, as it is set now.
+    pub(crate) fn tracking(&self) -> &TrackingSettings {
+        &self.tracking
+    }
+
     /// Another threshold for a face to start, while running.
     pub fn set_start_confidence(&mut self, confidence: f32) {
         self.tracking.start_confidence = confidence;

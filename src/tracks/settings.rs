@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::grouping::Groups;
+use crate::zones::Admission;
 
 type Impossible = (&'static str, String);
 
@@ -27,6 +28,23 @@ pub struct Tracking {
     /// Height of a face, as a share of the picture's height, from which it counts, 0 to 1.
     /// Default 0: every face that the model finds.
     pub smallest_face: f32,
+}
+
+/// A face that is followed keeps its track down to this share of the smallest that starts
+/// one: else a face of just that size would come and go.
+const KEPT_SIZE: f32 = 0.8;
+
+impl Tracking {
+    /// What may become of a face whose height is this share of the picture's.
+    pub(crate) fn admission(&self, share: f32) -> Admission {
+        if share < KEPT_SIZE * self.smallest_face {
+            Admission::Refused
+        } else if share < self.smallest_face {
+            Admission::Known
+        } else {
+            Admission::Any
+        }
+    }
 }
 
 impl Default for Tracking {

@@ -12,6 +12,11 @@ use crate::daemon::{LIMIT, Running};
 /// Keys as WebDriver writes them (17.4.2).
 pub const HOME: &str = "\u{e011}";
 pub const END: &str = "\u{e010}";
+pub const ENTER: &str = "\u{e007}";
+pub const ESCAPE: &str = "\u{e00c}";
+pub const LEFT: &str = "\u{e012}";
+pub const RIGHT: &str = "\u{e014}";
+pub const DOWN: &str = "\u{e015}";
 
 /// A window of its own, which does not outlive its test.
 pub struct Browser {
@@ -94,6 +99,28 @@ impl Browser {
     /// By the keyboard.
     pub fn type_into(&self, selector: &str, keys: &str) {
         self.post(&format!("element/{}/value", self.element(selector)), &json!({ "text": keys }));
+    }
+
+    pub fn clear(&self, selector: &str) {
+        self.post(&format!("element/{}/clear", self.element(selector)), &json!({}));
+    }
+
+    /// Presses there and lets go elsewhere, both in pixels from the middle of an element;
+    /// `pointer` is `mouse` or `touch`.
+    pub fn drag(&self, pointer: &str, selector: &str, from: (i32, i32), to: (i32, i32)) {
+        let origin = json!({ "element-6066-11e4-a52e-4f735466cecf": self.element(selector) });
+        let go = |(x, y)| json!({ "type": "pointerMove", "duration": 0, "origin": origin, "x": x, "y": y });
+        let steps = json!([
+            go(from),
+            { "type": "pointerDown", "button": 0 },
+            go(to),
+            { "type": "pointerUp", "button": 0 },
+        ]);
+        let source = json!({
+            "type": "pointer", "id": pointer, "parameters": { "pointerType": pointer },
+            "actions": steps,
+        });
+        self.post("actions", &json!({ "actions": [source] }));
     }
 
     pub fn dark(&self, on: bool) {

@@ -8,6 +8,7 @@
 mod daemon;
 mod driver;
 mod screenshot;
+mod zones;
 
 use std::process::Command;
 

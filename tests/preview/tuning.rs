@@ -71,6 +71,33 @@ fn what_is_saved_survives_and_can_be_taken_back() {
 }
 
 #[test]
+fn zones_are_refused_in_words_or_saved_and_taken_over_by_a_new_start() {
+    let setup = start("");
+    let device = &setup.device;
+    let zone = |points: serde_json::Value| json!({ "zone": [{ "name": "tv", "kind": "mask", "points": points, "enabled": true }] });
+    let bow = zone(json!([[0, 0], [0.5, 1], [0.5, 0], [0, 1]]));
+    for path in ["/api/try", "/api/save"] {
+        let refused = post(device.port, path, &bow);
+        assert_eq!(refused.status, 422);
+        let why = refused.json()["why"].as_str().unwrap().to_owned();
+        assert!(why.starts_with("zone 'tv'") && why.contains("crosses"), "{why}");
+    }
+    let half = zone(json!([[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]]));
+    let saved = post(device.port, "/api/save", &half);
+    assert_eq!(saved.status, 200, "{}", saved.text());
+    let port = device.listens();
+    assert_eq!(get(port, "/api/settings").json()["values"]["zone"], half["zone"]);
+    let mut live = Live::watch(port, &[]);
+    live.until("state", |state| state["status"]["in_force"]["zones"]["tv"]["value"] == true);
+    let about = live.until("picture", |about| !about["looks"].as_array().unwrap().is_empty());
+    assert_eq!(about["looks"][0]["rect"].as_array().unwrap().len(), 4, "{about}");
+    let undone = post(port, "/api/undo", &json!({}));
+    assert_eq!(undone.json()["restarts"], true, "{}", undone.text());
+    let port = device.listens();
+    assert_eq!(get(port, "/api/settings").json()["values"]["zone"], json!([]));
+}
+
+#[test]
 fn what_a_command_has_set_is_not_fought() {
     let setup = start("");
     let (device, broker) = (&setup.device, &setup.broker);

@@ -113,7 +113,7 @@ function show(about, classes) {
   // One that has just left the picture is followed for a while, beyond its edge.
   const inside = about.faces.filter(({ rect }) => rect[2] > 0.01 && rect[3] > 0.01);
   byId("boxes").replaceChildren(...inside.map((face) => box(face, classes)));
-  byId("shapes").replaceChildren(...about.overlays.map(shape));
+  byId("shapes").replaceChildren(...(byId("looks-on").checked ? about.looks.map(shape) : []));
   list(about.faces, classes);
   const count = about.faces.length;
   const faces = count === 0 ? say("noFaces") : count === 1 ? say("oneFace") : say("manyFaces", { count });
@@ -132,15 +132,12 @@ function box(face, classes) {
   return element;
 }
 
-/** A zone or region: corners in shares of the picture. */
-function shape(overlay) {
-  const polygon = document.createElementNS(SVG, "polygon");
-  polygon.setAttribute("points", overlay.points.map((point) => point.join(",")).join(" "));
-  polygon.setAttribute("class", overlay.kind);
-  const title = document.createElementNS(SVG, "title");
-  title.textContent = overlay.name;
-  polygon.append(title);
-  return polygon;
+/** A part of the picture that a network was shown. */
+function shape({ purpose, rect }) {
+  const element = document.createElementNS(SVG, "rect");
+  ["x", "y", "width", "height"].forEach((name, index) => element.setAttribute(name, rect[index]));
+  element.setAttribute("class", purpose);
+  return element;
 }
 
 /** The faces as a list, with a bar for each class; rows are kept while their face stays. */

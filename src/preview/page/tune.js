@@ -2,6 +2,7 @@
 
 import { byId, make, post, setText } from "./dom.js";
 import { say } from "./words.js";
+import * as zones from "./zones.js";
 
 /** So long after the last movement the device is told. */
 const SETTLED = 150;
@@ -44,6 +45,9 @@ export async function load() {
   byId("controls").replaceChildren(...controls);
   byId("camera").hidden = controls.length === 0;
   byId("undo").hidden = !settings.can_undo;
+  const place = settings.origins.zone;
+  zones.load(changes.zone ?? values.zone, place.fixed ? say("fixed", place) : null);
+  zones.tell("");
   refresh();
   return settings;
 }
@@ -82,7 +86,11 @@ function read(range, input) {
 function turn(key, range, input) {
   const value = read(range, input);
   const before = range.kind === "number" ? Number(round(values[key], range.step)) : values[key];
-  if (value === before) delete changes[key];
+  change(key, value, before);
+}
+
+function change(key, value, before) {
+  if (JSON.stringify(value) === JSON.stringify(before)) delete changes[key];
   else changes[key] = value;
   refresh();
   clearTimeout(timer);
@@ -92,8 +100,12 @@ function turn(key, range, input) {
 async function attempt() {
   try {
     tell(await post("/api/try", changes));
+    zones.tell("");
   } catch (error) {
-    setText(byId("what-if"), say("failed", { why: error.message }));
+    const words = say("failed", { why: error.message });
+    // The device's words begin with the key.
+    if (error.message.startsWith("zone")) zones.tell(words);
+    else setText(byId("what-if"), words);
   }
 }
 
@@ -114,12 +126,13 @@ function refresh() {
     knob.row.classList.toggle("changed", key in changes);
   }
   const none = Object.keys(changes).length === 0;
-  byId("save").disabled = none;
-  byId("discard").disabled = none;
+  for (const id of ["save", "discard"]) byId(id).disabled = none;
+  for (const id of ["zone-save", "zone-discard"]) byId(id).disabled = !("zone" in changes);
 }
 
 /** Knobs that a group, a command or a later layer holds say so and do not move. */
 export function hold(inForce) {
+  zones.hold(inForce);
   const given = { "tracking.start_confidence": inForce.threshold, "pace.max_fps": inForce.max_fps };
   for (const [key, knob] of knobs) {
     const from = given[key]?.from ?? "file";
@@ -147,23 +160,31 @@ async function act(work) {
   }
 }
 
+async function save() {
+  clearTimeout(timer);
+  const again = "zone" in changes;
+  const { file } = await post("/api/save", changes);
+  await load();
+  return say(again ? "savedAndStarts" : "savedIn", { file });
+}
+
+async function discard() {
+  clearTimeout(timer);
+  await post("/api/try", {});
+  setText(byId("what-if"), "");
+  await load();
+  return "";
+}
+
+async function undo() {
+  const { restarts } = await post("/api/undo");
+  await load();
+  return say(restarts ? "undoneAndStarts" : "undone");
+}
+
 export function start() {
-  byId("save").addEventListener("click", () => act(async () => {
-    clearTimeout(timer);
-    const { file } = await post("/api/save", changes);
-    await load();
-    return say("savedIn", { file });
-  }));
-  byId("discard").addEventListener("click", () => act(async () => {
-    clearTimeout(timer);
-    await post("/api/try", {});
-    setText(byId("what-if"), "");
-    await load();
-    return "";
-  }));
-  byId("undo").addEventListener("click", () => act(async () => {
-    await post("/api/undo");
-    await load();
-    return say("undone");
-  }));
+  zones.start((drawn) => change("zone", drawn, values.zone));
+  for (const [id, work] of [["save", save], ["zone-save", save], ["discard", discard], ["zone-discard", discard], ["undo", undo]]) {
+    byId(id).addEventListener("click", () => act(work));
+  }
 }

@@ -26,6 +26,28 @@ const english = {
   held: "Pictures are held back by a command.",
   full: "As many people are watching as may. Trying again …",
 
+  showLooks: "Show where it looks",
+
+  // zones
+  zones: "Zones",
+  zonesLead: "Faces are counted in a zone, or never looked at behind a mask. Zones are checked as you draw and take effect with the new start that follows when you save them.",
+  zoneDraw: "Draw a zone",
+  zoneName: "Name of the zone",
+  zoneKind: "What {name} is for",
+  zone_count: "count faces",
+  zone_mask: "never look",
+  maskNamed: "{name}: never looked at",
+  zoneCorners: "Change corners",
+  zoneDone: "Done",
+  zoneDelete: "Delete",
+  zoneDeleteNamed: "Delete {name}",
+  pen: "Picture to draw on: the arrow keys move the cross, Enter sets a corner, Escape ends",
+  corner: "Corner {number}, {x} % from the left, {y} % from the top: the arrow keys move it, Delete removes it",
+  drawFirst: "Click or tap on the picture to set corners, in their order around the zone: {count} of 3 at least. With the keyboard: arrows move the cross, Enter sets a corner.",
+  drawMore: "{count} corners. Set more, drag them where they belong, then press Done.",
+  drawOpen: "{count} corners. Drag them, click on the picture for another, press Delete on one to remove it.",
+  cornersLeast: "A zone has three corners at least. Its own button deletes it.",
+
   // now
   now: "Now",
   allWell: "All is well.",
@@ -61,6 +83,7 @@ const english = {
   "tracking.start_confidence": "Sure that it is a face",
   "tracking.confirm_s": "Seen for so long before it counts",
   "tracking.lost_s": "Unseen for so long before it has left",
+  "tracking.smallest_face": "Smallest face, of the picture's height",
   "expression.enter": "An expression begins at",
   "expression.leave": "and ends below",
   "expression.hold_s": "It must hold for",
@@ -90,7 +113,9 @@ const english = {
   discard: "Discard",
   undo: "Undo last save",
   savedIn: "Saved in {file}.",
+  savedAndStarts: "Saved in {file}. The device starts again …",
   undone: "The last save is taken back.",
+  undoneAndStarts: "The last save is taken back. The device starts again …",
   copyThese: "Copy these lines into your settings:",
   failed: "That did not work: {why}",
 
