@@ -138,6 +138,7 @@ impl Camera {
 }
 
 #[test]
+#[cfg_attr(not(target_arch = "x86_64"), ignore = "an hour under an emulator")]
 fn who_approaches_from_eight_metres_is_one_person_told_soon_after_28_pixels() {
     let (person, room, mut camera) = (Person::new(), room(), Camera::new());
     camera.show(&room, 2.0, |_, _| {});
@@ -158,6 +159,7 @@ fn who_approaches_from_eight_metres_is_one_person_told_soon_after_28_pixels() {
 }
 
 #[test]
+#[cfg_attr(not(target_arch = "x86_64"), ignore = "an hour under an emulator")]
 fn who_crosses_at_four_metres_stays_one_person() {
     let (person, room, mut camera) = (Person::new(), room(), Camera::new());
     camera.show(&room, 1.0, |_, _| {});
@@ -172,6 +174,7 @@ fn who_crosses_at_four_metres_stays_one_person() {
 }
 
 #[test]
+#[cfg_attr(not(target_arch = "x86_64"), ignore = "an hour under an emulator")]
 fn somebody_at_one_metre_does_not_hide_somebody_at_five() {
     let (person, room, mut camera) = (Person::new(), room(), Camera::new());
     camera.show(&room, 5.0, |seconds, picture| {
@@ -189,6 +192,7 @@ fn somebody_at_one_metre_does_not_hide_somebody_at_five() {
 }
 
 #[test]
+#[cfg_attr(not(target_arch = "x86_64"), ignore = "an hour under an emulator")]
 fn somebody_who_sits_still_at_five_metres_is_found() {
     let (person, mut room, mut camera) = (Person::new(), room(), Camera::new());
     person.stand(&mut room, 5.0, (860.0, 420.0));

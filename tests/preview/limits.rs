@@ -27,6 +27,7 @@ fn mean_age(port: u16, frames: f64) -> f64 {
 }
 
 #[test]
+#[cfg_attr(not(target_arch = "x86_64"), ignore = "what an emulator costs says nothing")]
 fn ten_viewers_who_do_not_read_delay_no_event() {
     let setup = start("max_viewers = 10\nmax_fps = 5.0\n");
     let (device, broker) = (&setup.device, &setup.broker);
@@ -58,6 +59,7 @@ fn ticks(process: u32) -> u64 {
 }
 
 #[test]
+#[cfg_attr(not(target_arch = "x86_64"), ignore = "what an emulator costs says nothing")]
 fn a_page_that_nobody_opens_costs_less_than_a_hundredth_of_a_core() {
     let setup = start("");
     let process = setup.device.process.0.id();
