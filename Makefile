@@ -143,10 +143,10 @@ cd $(TRAINING) && $(PYTHON) -m expression_training evaluate $(MODEL_SET) \
 	--model $(MODEL_OUT)/$(firstword $(subst :, ,$(firstword $(EXPORTS)))).tflite
 endef
 
+# Two threads wait for each other after every layer where something else wants a core: one
+# test then takes a quarter of an hour instead of half a minute.
 .PHONY: model-test
 model-test: $(VENV)/ready ## Test the training code
-	# Two threads wait for each other after every layer where something else wants a core:
-	# one test then takes a quarter of an hour instead of half a minute.
 	cd $(TRAINING) && OMP_NUM_THREADS=1 $(abspath $(VENV))/bin/python -m pytest -q
 
 # Several gigabytes, nearly all of them CUDA libraries that PyTorch's only wheel

@@ -77,7 +77,7 @@ fn what_is_too_long_or_too_slow_is_ended() {
     let device = &setup.device;
     let long = "x".repeat(20_000);
     assert_eq!(open(device.port, "GET", "/", &[("X-Long", &long)], "").1.status, 431);
-    let body = json!({ "camera.controls.gain": "x".repeat(9_000) });
+    let body = json!({ "camera.controls.gain": "x".repeat(17_000) });
     assert_eq!(post(device.port, "/api/try", &body).status, 413);
 
     let mut slow = TcpStream::connect(("127.0.0.1", device.port)).unwrap();
