@@ -67,6 +67,8 @@ fn a_pause_is_privacy_here_too() {
     let (device, broker) = (&setup.device, &setup.broker);
     let mut live = Live::watch(device.port, &[]);
     live.until("picture", |_| true);
+    // Only then does it hear commands.
+    broker.until(|topic, text| topic == "expressiond/test/availability" && text == "online");
     broker.say("expressiond/test/command", r#"{"command":"pause"}"#);
     live.until("state", |state| state["private"] == true);
     // Whatever was on its way has come; from now on there is the state and nothing else.

@@ -101,6 +101,8 @@ fn zones_are_refused_in_words_or_saved_and_taken_over_by_a_new_start() {
 fn what_a_command_has_set_is_not_fought() {
     let setup = start("");
     let (device, broker) = (&setup.device, &setup.broker);
+    // Only then does it hear commands.
+    broker.until(|topic, text| topic == "expressiond/test/availability" && text == "online");
     broker.say("expressiond/test/command", r#"{"command":"set","threshold":0.8}"#);
     broker.until(|topic, text| {
         topic.ends_with("/status") && text.contains("0.8,\"from\":\"command\"")
