@@ -28,6 +28,14 @@ fn start(more: &str) -> (Device, Broker, TempDir) {
     (device, broker, folder)
 }
 
+/// The device's page in a window of this size, with a face in the picture.
+fn shown(device: &Device, size: (u32, u32)) -> Browser {
+    let browser = Browser::start(size);
+    browser.open(device.port, "/");
+    browser.until("a face in the picture", FACE);
+    browser
+}
+
 const FACE: &str = "return document.querySelectorAll('#boxes .box').length > 0";
 const HAPPY: &str = "return [...document.querySelectorAll('#boxes .box span')]
     .some((label) => / happy/.test(label.textContent))";
@@ -38,9 +46,7 @@ const KNOB: &str = "#knob-tracking\\.start_confidence";
 #[ignore = "needs chromium-driver: make browser-test"]
 fn a_person_sees_tunes_saves_and_takes_back() {
     let (device, broker, folder) = start("");
-    let browser = Browser::start(WIDE);
-    browser.open(device.port, "/");
-    browser.until("a face in the picture", FACE);
+    let browser = shown(&device, WIDE);
     browser.until(
         "bars of its classes",
         "return [...document.querySelectorAll('#faces meter')].some((bar) => bar.value > 0.5)",
@@ -95,9 +101,7 @@ fn a_person_sees_tunes_saves_and_takes_back() {
 #[ignore = "needs chromium-driver: make browser-test"]
 fn the_page_fits_a_phone_and_can_be_read_aloud() {
     let (device, _broker, _folder) = start("");
-    let browser = Browser::start(PHONE);
-    browser.open(device.port, "/");
-    browser.until("a face in the picture", FACE);
+    let browser = shown(&device, PHONE);
     browser
         .until("that it is connected", "return document.getElementById('pill').className === 'ok'");
     browser.until("a happy face in the picture", HAPPY);

@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::driver::{Browser, DOWN, ENTER, ESCAPE, LEFT, RIGHT};
-use crate::{FACE, PHONE, SAVED, WIDE, screenshot, start};
+use crate::{PHONE, SAVED, WIDE, screenshot, shown, start};
 
 const TELLS: &str = "return document.getElementById('zone-said').textContent";
 const NAMES: &str = "return [...document.querySelectorAll('#zone-names span')]
@@ -21,9 +21,7 @@ fn shows(browser: &Browser, names: &str) {
 #[ignore = "needs chromium-driver: make browser-test"]
 fn zones_are_drawn_saved_and_seen_again() {
     let (device, _broker, folder) = start("");
-    let browser = Browser::start(WIDE);
-    browser.open(device.port, "/");
-    browser.until("a face in the picture", FACE);
+    let browser = shown(&device, WIDE);
     browser.click("#looks-on");
     browser.until("where it looks", "return document.querySelectorAll('#shapes rect').length > 0");
     browser.click("#zone-panel summary");
@@ -81,9 +79,7 @@ fn zones_are_drawn_saved_and_seen_again() {
 fn a_finger_draws_on_a_phone() {
     let zone = "[[zone]]\nname = \"sofa\"\npoints = [[0.1, 0.1], [0.4, 0.1], [0.4, 0.4]]\n";
     let (device, _broker, _folder) = start(zone);
-    let browser = Browser::start(PHONE);
-    browser.open(device.port, "/");
-    browser.until("a face in the picture", FACE);
+    let browser = shown(&device, PHONE);
     shows(&browser, "sofa");
     browser.click("#zone-panel summary");
     browser.click("#zone-draw");

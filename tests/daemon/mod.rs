@@ -5,50 +5,17 @@
 
 pub mod http;
 pub mod page;
+mod running;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
-
-/// Longest wait for anything; nothing here takes a tenth of it on an idle machine.
-/// Under an emulator (`make arm-test`) on a busy one a frame has been seen to take six seconds.
-pub const LIMIT: Duration =
-    Duration::from_secs(if cfg!(target_arch = "x86_64") { 60 } else { 600 });
-
-/// A process that does not outlive its test.
-pub struct Running(pub Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Running {
-    pub fn terminate(&self) {
-        let pid = Pid::from_child(&self.0);
-        kill_process(pid, Signal::TERM).unwrap();
-    }
-
-    pub fn code(&mut self) -> Option<i32> {
-        let end = Instant::now() + LIMIT;
-        while Instant::now() < end {
-            if let Some(status) = self.0.try_wait().unwrap() {
-                return status.code();
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        panic!("it did not end within {LIMIT:?}");
-    }
-}
+pub use running::{LIMIT, Running};
 
 fn mosquitto() -> PathBuf {
     ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/usr/bin/mosquitto"]

@@ -56,7 +56,7 @@ async fn a_node_that_hangs_is_left_for_one_that_answers() {
     let held = std::thread::spawn(move || {
         hanging.set_nonblocking(true).expect("set");
         let mut held = Vec::new();
-        let end = std::time::Instant::now() + crate::observer::LIMIT;
+        let end = std::time::Instant::now() + crate::running::LIMIT;
         while std::time::Instant::now() < end && held.len() < 2 {
             held.extend(hanging.accept().ok());
             std::thread::sleep(std::time::Duration::from_millis(10));

@@ -1,65 +1,37 @@
 //! The program as it is installed, towards brokers that come, go and cannot be found.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::mosquitto::Mosquitto;
-use crate::observer::{LIMIT, Observer, Seen};
+use crate::observer::{Observer, Seen};
+use crate::running::{LIMIT, Running};
 
-/// A process that does not outlive its test.
-struct Running(Child);
-
-impl Running {
-    fn start(url: &str, state: &Path, environment: &[(&str, &Path)]) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_expressiond"))
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .args(["run", "--set", &format!("mqtt.url={url}")])
-            .args(["--set", &format!("device.state_dir={}", state.display())])
-            .args(["--set", "device.id=d1", "--set", "camera.source=tests/demo/frames"])
-            .args(["--set", "camera.repeat=true", "--set", "camera.fps=2"])
-            .args(["--set", "mqtt.reconnect_max_s=1"])
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("starts");
-        Self(child)
-    }
-
-    /// The exit code, once it has ended by itself.
-    fn code(&mut self) -> Option<i32> {
-        let limit = Instant::now() + LIMIT;
-        loop {
-            if let Some(status) = self.0.try_wait().expect("status") {
-                return status.code();
-            }
-            assert!(Instant::now() < limit, "it does not end");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    /// Ends it as systemd does and says how long that took.
-    fn stop(mut self) -> Duration {
-        let start = Instant::now();
-        kill_process(Pid::from_child(&self.0), Signal::TERM).expect("signal");
-        while self.0.try_wait().expect("status").is_none() {
-            assert!(start.elapsed() < LIMIT, "it does not end");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        start.elapsed()
-    }
+fn start(url: &str, state: &Path, environment: &[(&str, &Path)]) -> Running {
+    let child = Command::new(env!("CARGO_BIN_EXE_expressiond"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["run", "--set", &format!("mqtt.url={url}")])
+        .args(["--set", &format!("device.state_dir={}", state.display())])
+        .args(["--set", "device.id=d1", "--set", "camera.source=tests/demo/frames"])
+        .args(["--set", "camera.repeat=true", "--set", "camera.fps=2"])
+        .args(["--set", "mqtt.reconnect_max_s=1"])
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts");
+    Running(child)
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// Ends it as systemd does and says how long that took.
+fn stop(mut daemon: Running) -> Duration {
+    let start = Instant::now();
+    daemon.terminate();
+    daemon.code();
+    start.elapsed()
 }
 
 /// Counted in the connection that the status tells of, and in the time between it and the
@@ -70,7 +42,7 @@ async fn the_status_says_connected_soon_after_reconnecting() {
     let mut broker = Mosquitto::start();
     let url = format!("mqtt://127.0.0.1:{}", broker.port);
     let observer = Observer::at(broker.port).await;
-    let daemon = Running::start(&url, state.path(), &[]);
+    let daemon = start(&url, state.path(), &[]);
     let of = |seen: &[Seen], connections: u64| -> Option<Value> {
         let status = seen.iter().rev().find(|seen| seen.topic.ends_with("d1/status"))?.json();
         (status["mqtt"]["connections"] == connections).then_some(status)
@@ -126,13 +98,13 @@ fn a_stop_does_not_wait_for_a_name_server() {
            return EAI_AGAIN;\n}\n",
     );
     let environment = [("LD_PRELOAD", library.as_path()), ("ASKED", mark.as_path())];
-    let daemon = Running::start("mqtt://broker.example", folder.path(), &environment);
+    let daemon = start("mqtt://broker.example", folder.path(), &environment);
     let limit = Instant::now() + LIMIT;
     while !mark.exists() {
         assert!(Instant::now() < limit, "the name was never asked for");
         std::thread::sleep(Duration::from_millis(10));
     }
-    let took = daemon.stop();
+    let took = stop(daemon);
     assert!(took < Duration::from_secs(5), "{took:?}");
 }
 
@@ -169,7 +141,7 @@ async fn a_thread_that_panics_ends_the_daemon_with_70_after_the_broker_was_told(
         let broker = Mosquitto::start();
         let observer = Observer::at(broker.port).await;
         let url = format!("mqtt://127.0.0.1:{}", broker.port);
-        let mut daemon = Running::start(&url, folder.path(), &environment);
+        let mut daemon = start(&url, folder.path(), &environment);
         let said = |seen: &[Seen], word: &[u8]| {
             let last = seen.iter().rev().find(|seen| seen.topic.ends_with("d1/availability"));
             last.is_some_and(|last| last.payload == word)
@@ -188,7 +160,7 @@ async fn the_inventory_is_of_the_program_that_runs() {
     let broker = Mosquitto::start();
     let observer = Observer::at(broker.port).await;
     let url = format!("mqtt://127.0.0.1:{}", broker.port);
-    let daemon = Running::start(&url, state.path(), &[]);
+    let daemon = start(&url, state.path(), &[]);
     let inventory = |seen: &[Seen]| -> Option<Value> {
         Some(seen.iter().find(|seen| seen.topic.ends_with("d1/inventory"))?.json())
     };
@@ -200,5 +172,5 @@ async fn the_inventory_is_of_the_program_that_runs() {
     assert!(changed.iter().any(|key| key == "mqtt.url"), "{inventory}");
     assert!(!inventory.to_string().contains(&url), "no value is told: {inventory}");
     assert_eq!(inventory["failed"], serde_json::json!([]));
-    daemon.stop();
+    stop(daemon);
 }

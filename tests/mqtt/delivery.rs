@@ -207,7 +207,7 @@ async fn hear_before_and_after(version: Version) {
         other.set_retained(Class::State, topic, text.into()).expect("taken");
         let wait =
             async { while received.recv().await.expect("running").payload != text.as_bytes() {} };
-        tokio::time::timeout(crate::observer::LIMIT, wait).await.expect("heard");
+        tokio::time::timeout(crate::running::LIMIT, wait).await.expect("heard");
         broker.kill();
         broker.resume();
     }
@@ -258,7 +258,7 @@ async fn with_mqtt_5_a_huge_message_does_not_even_arrive() {
     let (publisher, mut received) = expressiond::publish::Publisher::start(start).expect("starts");
     until(&publisher, "online", |stats| stats.delivered >= 1).await;
     other.set_retained(Class::State, topic.into(), b"small".to_vec()).expect("taken");
-    let heard = tokio::time::timeout(crate::observer::LIMIT, received.recv()).await;
+    let heard = tokio::time::timeout(crate::running::LIMIT, received.recv()).await;
     assert_eq!(heard.expect("in time").expect("running").payload, b"small");
     assert_eq!(publisher.stats().connections, 1);
     publisher.shutdown().await;

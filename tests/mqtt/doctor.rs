@@ -3,7 +3,7 @@
 //! and its page and schema against what it prints.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use expressiond::contract::payload::ReasonCode;
@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use crate::certificates::{Authority, Issued, text};
 use crate::mosquitto::{Mosquitto, free_port};
 use crate::page::table;
+use crate::running::Running;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_expressiond");
 const PAGE: &str = include_str!("../../docs/ref/doctor.md");
@@ -348,17 +349,6 @@ fn a_disk_that_takes_nothing_more() {
         "state",
         "cannot write",
     );
-}
-
-/// A process that does not outlive its test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::observer::LIMIT;
+use crate::running::LIMIT;
 
 /// A listener on a free port.
 pub fn listen() -> (TcpListener, u16) {

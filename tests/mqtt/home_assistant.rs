@@ -18,7 +18,8 @@ use tokio::sync::mpsc;
 
 use crate::contract;
 use crate::mosquitto::Mosquitto;
-use crate::observer::{LIMIT, Observer};
+use crate::observer::Observer;
+use crate::running::LIMIT;
 use crate::support::{AnyBroker, begin, camera, settings};
 
 const CONFIG: &str = "homeassistant/device/expressiond_d1/config";

@@ -11,7 +11,8 @@ use expressiond::mqtt::protocol::Version;
 use expressiond::publish::Publisher;
 
 use crate::mosquitto::Mosquitto;
-use crate::observer::{LIMIT, Observer, Seen};
+use crate::observer::{Observer, Seen};
+use crate::running::LIMIT;
 use crate::support::{begin, camera, event, first_sightings, settings, speaking};
 
 const PORT: &str = "EXPRESSIOND_TEST_PORT";

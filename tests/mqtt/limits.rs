@@ -12,7 +12,8 @@ use expressiond::publish::Publisher;
 
 use crate::fake::{accept, listen, packet, publish_id};
 use crate::mosquitto::Mosquitto;
-use crate::observer::{LIMIT, Observer};
+use crate::observer::Observer;
+use crate::running::LIMIT;
 use crate::support::{
     VERSIONS, begin, camera, event, first_sightings, publisher, settings, speaking, until,
 };

@@ -17,6 +17,8 @@ mod mosquitto;
 mod observer;
 #[path = "../page/mod.rs"]
 mod page;
+#[path = "../daemon/running.rs"]
+mod running;
 mod support;
 mod tls;
 mod version;

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use expressiond::events::{Event, EventType, SCHEMA};
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::contract;
 use crate::mosquitto::{Mosquitto, free_port};
-use crate::observer::LIMIT;
+use crate::running::{LIMIT, Running};
 use crate::support::{publisher, settings};
 
 const TELEGRAF: &str = include_str!("../../deploy/monitoring/telegraf.conf");
@@ -227,25 +227,13 @@ fn the_exporter_shows_numbers_that_are_sent() {
     }
 }
 
-/// A program of `make monitoring-test` that does not outlive its test.
-struct Running(Child);
-
-impl Running {
-    fn start(command: &mut Command) -> Self {
-        let program = command.get_program().to_owned();
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        Self(
-            child
-                .unwrap_or_else(|error| panic!("make monitoring-test brings {program:?}: {error}")),
-        )
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// Starts a program of `make monitoring-test`.
+fn start(command: &mut Command) -> Running {
+    let program = command.get_program().to_owned();
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    Running(
+        child.unwrap_or_else(|error| panic!("make monitoring-test brings {program:?}: {error}")),
+    )
 }
 
 /// Asks until the answer is as wanted.
@@ -275,8 +263,7 @@ fn every_panel_is_answered_by_a_real_influxdb() {
         below("wal")
     );
     std::fs::write(folder.path().join("influxdb.conf"), config).expect("written");
-    let _influxd =
-        Running::start(Command::new("influxd").arg("-config").arg(below("influxdb.conf")));
+    let _influxd = start(Command::new("influxd").arg("-config").arg(below("influxdb.conf")));
     let port = http.to_string();
     let influx = |execute: &str| {
         let output = Command::new("influx")
@@ -323,14 +310,13 @@ async fn a_real_exporter_shows_every_metric() {
     let here = EXPORTER.replace("127.0.0.1:1883", &format!("127.0.0.1:{}", broker.port));
     std::fs::write(&config, here).expect("written");
     let port = free_port();
-    let _exporter = Running::start(
-        Command::new("prometheus-mqtt-exporter").arg("-config").arg(&config).args([
+    let _exporter =
+        start(Command::new("prometheus-mqtt-exporter").arg("-config").arg(&config).args([
             "-listen-address",
             "127.0.0.1",
             "-listen-port",
             &port.to_string(),
-        ]),
-    );
+        ]));
     let shown = tokio::task::spawn_blocking(move || {
         until("every metric", || {
             let answer = get(port, "/metrics")?;

@@ -8,9 +8,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-/// How long anything may take on a busy machine.
-pub const LIMIT: Duration =
-    Duration::from_secs(if cfg!(target_arch = "x86_64") { 60 } else { 600 });
+use crate::running::LIMIT;
 
 #[derive(Clone, PartialEq, Eq)]
 pub struct Seen {

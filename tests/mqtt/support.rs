@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::mosquitto::Mosquitto;
-use crate::observer::{LIMIT, Seen};
+use crate::observer::Seen;
+use crate::running::LIMIT;
 
 /// Either broker; both must serve.
 pub enum AnyBroker {

@@ -14,7 +14,8 @@ use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
 use crate::certificates::text;
 use crate::fake::accept;
 use crate::mosquitto::Mosquitto;
-use crate::observer::{LIMIT, Observer};
+use crate::observer::Observer;
+use crate::running::LIMIT;
 use crate::support::{
     AnyBroker, begin, camera, event, first_sightings, publisher, settings, speaking, until,
 };

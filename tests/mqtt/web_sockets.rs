@@ -47,7 +47,7 @@ async fn everything_arrives_through_a_web_socket_both_ways() {
             .await;
         let (other, _) = crate::support::publisher(settings(broker.port));
         other.set_retained(Class::State, "to/d1".into(), vec![b'y'; 100_000]).expect("taken");
-        let heard = tokio::time::timeout(crate::observer::LIMIT, received.recv()).await;
+        let heard = tokio::time::timeout(crate::running::LIMIT, received.recv()).await;
         assert_eq!(heard.expect("in time").expect("a message").payload.len(), 100_000);
         let stats = publisher.stats();
         assert_eq!(stats.broker, Some(format!("ws://127.0.0.1:{web}/mqtt")));

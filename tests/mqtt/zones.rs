@@ -1,13 +1,13 @@
 //! Zones as the whole program knows them: pictures in, events and states out.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use crate::mosquitto::Mosquitto;
-use crate::observer::{LIMIT, Observer, Seen};
+use crate::observer::{Observer, Seen};
+use crate::running::Running;
 
 const COMMAND: &str = "expressiond/d1/command";
 const STATE: &str = "expressiond/d1/camera/state";
@@ -25,39 +25,19 @@ fn settings(port: u16, state: &Path, masked: bool) -> String {
     )
 }
 
-struct Running(Child);
-
-impl Running {
-    fn start(folder: &Path, settings: &str) -> Self {
-        let file = folder.join("settings.toml");
-        std::fs::write(&file, settings).expect("written");
-        let child = Command::new(env!("CARGO_BIN_EXE_expressiond"))
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .arg("run")
-            .arg("--config")
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("starts");
-        Self(child)
-    }
-
-    fn ended(&mut self) {
-        let limit = Instant::now() + LIMIT;
-        while self.0.try_wait().expect("status").is_none() {
-            assert!(Instant::now() < limit, "it does not end");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+fn start(folder: &Path, settings: &str) -> Running {
+    let file = folder.join("settings.toml");
+    std::fs::write(&file, settings).expect("written");
+    let child = Command::new(env!("CARGO_BIN_EXE_expressiond"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .arg("run")
+        .arg("--config")
+        .arg(&file)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts");
+    Running(child)
 }
 
 fn tell(port: u16, command: &str) {
@@ -83,14 +63,14 @@ async fn a_masked_room_is_empty_and_one_that_counts_tells_who_is_in_it() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let broker = Mosquitto::start();
     let observer = Observer::at(broker.port).await;
-    Running::start(folder.path(), &settings(broker.port, folder.path(), true)).ended();
+    start(folder.path(), &settings(broker.port, folder.path(), true)).code();
     let offline = |seen: &[Seen]| seen.iter().filter(|seen| seen.payload == b"offline").count();
     let seen = observer.until("the end of the first run", |seen| offline(seen) > 0).await;
     assert_eq!(events(&seen), Vec::<Value>::new(), "everything was masked");
     assert_eq!(room(&seen).expect("a state")["faces"], 0);
 
     // The same pictures without the mask, so the room was empty for no other reason.
-    let daemon = Running::start(folder.path(), &settings(broker.port, folder.path(), false));
+    let daemon = start(folder.path(), &settings(broker.port, folder.path(), false));
     let told = |seen: &[Seen]| events(seen).iter().any(|e| e["event_type"] == "face_left");
     let seen = observer.until("a visit", told).await;
     assert!(events(&seen).iter().all(|event| event["zones"] == serde_json::json!(["room"])));
@@ -123,7 +103,7 @@ async fn a_masked_room_is_empty_and_one_that_counts_tells_who_is_in_it() {
 
     // Kept for the next run.
     let connections = observer.seen().len();
-    let _daemon = Running::start(folder.path(), &settings(broker.port, folder.path(), false));
+    let _daemon = start(folder.path(), &settings(broker.port, folder.path(), false));
     let kept = |seen: &[Seen]| {
         status(&seen[connections..]).is_some_and(|status| {
             status["in_force"]["zones"]["room"]["from"] == "command" && status["uptime_s"] == 0
