@@ -76,8 +76,9 @@ pub(crate) struct Start {
 pub(crate) fn start(start: Start) -> io::Result<mpsc::Receiver<PageOrder>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        // A driver that hangs while cameras are listed keeps one; there is another.
-        .max_blocking_threads(2)
+        // A driver that hangs keeps one while cameras are listed, and one while its picture
+        // is taken; there is another to save settings.
+        .max_blocking_threads(3)
         .thread_name("preview-setup")
         .build()?;
     let (orders, ordered) = mpsc::channel(ORDERS);
@@ -108,6 +109,7 @@ async fn serve(start: Start, orders: mpsc::Sender<PageOrder>) {
         tuning: Mutex::new(tuning),
         store: start.store,
         pictures,
+        turn: Arc::new(Semaphore::new(1)),
         clock: Arc::clone(&start.clock),
         about: start.about,
     });

@@ -59,7 +59,7 @@ pub const OFFERS: [(&str, Offer); 11] = [
 pub const THRESHOLD: &str = "tracking.start_confidence";
 /// The key of a rate that commands and groups set, too.
 pub const MAX_FPS: &str = "pace.max_fps";
-/// The key of all zones together: drawn, not slid, and in force after a new start.
+/// The key of all zones together: drawn, not slid.
 pub const ZONE: &str = "zone";
 const CONTROLS: &str = "camera.controls.";
 
@@ -167,12 +167,30 @@ impl Tunable {
         Tuning { threshold: Some(self.tracking.start_confidence), max_fps: Some(self.pace.max_fps) }
     }
 
+    /// `saved` is what the settings give: its zones are no trial.
+    pub(crate) fn faces(&self, saved: &Self) -> FaceTuning {
+        FaceTuning {
+            tracking: self.tracking.clone(),
+            expression: self.expression.clone(),
+            zones: (self.zone != saved.zone).then(|| self.zone.clone()),
+        }
+    }
+
     pub(crate) fn camera(&self) -> CameraTuning {
         CameraTuning {
             orientation: self.camera.orientation(),
             controls: self.camera.controls.clone(),
         }
     }
+}
+
+/// What the inference thread takes over.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FaceTuning {
+    pub tracking: TrackingSettings,
+    pub expression: ExpressionSettings,
+    /// Zones beside those of the settings; none while nobody tries others.
+    pub zones: Option<Vec<zones::Settings>>,
 }
 
 /// What the capture thread takes over.

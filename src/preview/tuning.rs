@@ -13,6 +13,7 @@ use super::what_if::WhatIf;
 use crate::contract::in_force::{Author, InForce};
 use crate::contract::tuning;
 use crate::source::controls::ControlValue;
+use crate::zones;
 
 /// What the daemon is told.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,6 +51,12 @@ impl Tuning {
         &self.tried
     }
 
+    /// Whether the settings hide a part of the picture, or did until a command switched that
+    /// off.
+    pub(super) fn has_masks(&self) -> bool {
+        self.saved.zone.iter().any(|zone| zone.kind == zones::Kind::Mask)
+    }
+
     /// The values of the settings, and every key that the page shows.
     pub(super) fn values_and_keys(&self) -> (Changes, Vec<String>) {
         let mut values = self.saved.values();
@@ -78,8 +85,8 @@ impl Tuning {
         Ok(history.what_if(self.classes, &self.saved, &tried))
     }
 
-    /// What is tried is in the file now. Zones take effect with a new start: who is followed
-    /// where is told from them, and nobody should be told twice.
+    /// What is tried is in the file now. Events and Home Assistant hear of other zones with
+    /// a new start: what is told of them has its entities then, and nobody is told twice.
     pub(super) fn keep(&mut self) {
         if self.tried.contains_key(ZONE) {
             self.start_again();
@@ -124,8 +131,7 @@ impl Tuning {
     }
 
     fn enforce(&mut self, tried: &Tunable) {
-        let tracker = (tried.tracking.clone(), tried.expression.clone());
-        self.live.tracking.send_replace(Some(tracker));
+        self.live.faces.send_replace(Some(tried.faces(&self.saved)));
         let camera = self.camera(tried);
         self.live.refused.send_replace(None);
         self.live.camera.send_replace(Some(camera));

@@ -33,6 +33,13 @@ fn zones_are_drawn_saved_and_seen_again() {
     browser.until("why not", &format!("{TELLS}.includes('crosses')"));
     browser.drag("mouse", "#pen", (200, -150), (0, 190));
     browser.until("that it is well", &format!("{TELLS} === ''"));
+    // While it is only drawn, faces are counted in it already.
+    browser
+        .until("faces in it", "return document.querySelector('[data-inside]')?.dataset.inside > 0");
+    browser.until(
+        "the same in words",
+        "return /zone1 1/.test(document.getElementById('canvas').getAttribute('aria-label'))",
+    );
     let before = browser.run("return document.querySelector('#corners button').style.left");
     browser.type_into("#corners button", LEFT);
     let after = browser.run("return document.querySelector('#corners button').style.left");
