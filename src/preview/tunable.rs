@@ -97,6 +97,18 @@ pub fn is_tunable(key: &str) -> bool {
         || OFFERS.iter().any(|(known, _)| *known == key)
 }
 
+/// What a driver calls the controls that move the picture (`V4L2_CID_PAN_ABSOLUTE`,
+/// `V4L2_CID_HFLIP` and their like) begins so.
+const MOVES: [&str; 6] = ["pan", "tilt", "zoom", "rotate", "horizontal_flip", "vertical_flip"];
+
+/// Whether another value of this key shows another part of the room at the same place.
+pub(super) fn moves_picture(key: &str) -> bool {
+    match key.strip_prefix(CONTROLS) {
+        Some(control) => MOVES.iter().any(|begin| control.starts_with(begin)),
+        None => ["camera.rotate", "camera.mirror"].contains(&key),
+    }
+}
+
 /// Reads changes from what a page sent.
 ///
 /// # Errors
@@ -250,6 +262,17 @@ mod tests {
             assert!(refused.contains(words), "{changes}: {refused}");
         }
         assert!(read_changes(&[b' '; LONGEST + 1]).is_err());
+    }
+
+    #[test]
+    fn what_moves_the_picture_is_known() {
+        for control in ["pan_absolute", "tilt_speed", "zoom_continuous", "vertical_flip"] {
+            assert!(moves_picture(&format!("camera.controls.{control}")), "{control}");
+        }
+        assert!(moves_picture("camera.rotate") && moves_picture("camera.mirror"));
+        for key in ["camera.controls.gain", "pace.max_fps", ZONE, "camera.controls."] {
+            assert!(!moves_picture(key), "{key}");
+        }
     }
 
     #[test]

@@ -8,7 +8,9 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::live::Live;
-use super::tunable::{CameraTuning, Changes, MAX_FPS, THRESHOLD, Tunable, ZONE, as_written};
+use super::tunable::{
+    CameraTuning, Changes, MAX_FPS, THRESHOLD, Tunable, ZONE, as_written, moves_picture,
+};
 use super::what_if::WhatIf;
 use crate::contract::in_force::{Author, InForce};
 use crate::contract::tuning;
@@ -57,6 +59,24 @@ impl Tuning {
         self.saved.zone.iter().any(|zone| zone.kind == zones::Kind::Mask)
     }
 
+    /// A mask stays where it is in the picture: with another picture under it, what it hides
+    /// would be seen beside it.
+    fn refuse_what_uncovers(&self, changes: &Changes) -> Result<(), String> {
+        if !self.has_masks() {
+            return Ok(());
+        }
+        let saved = self.saved.values();
+        let moved =
+            |(key, value): &(&String, &Value)| moves_picture(key) && saved.get(*key) != Some(value);
+        match changes.iter().find(moved) {
+            Some((key, _)) => Err(format!(
+                "{key}: the settings have a mask, and what it hides would come to lie beside it; \
+                 delete the mask and save, then move the picture and draw it again"
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// The values of the settings, and every key that the page shows.
     pub(super) fn values_and_keys(&self) -> (Changes, Vec<String>) {
         let mut values = self.saved.values();
@@ -73,9 +93,11 @@ impl Tuning {
     ///
     /// # Errors
     ///
-    /// In words: a value is impossible, or a group or a command has set it.
+    /// In words: a value is impossible, a group or a command has set it, or it would show
+    /// what a mask hides.
     pub(super) fn attempt(&mut self, changes: Changes) -> Result<WhatIf, String> {
         let tried = self.saved.with(&changes)?;
+        self.refuse_what_uncovers(&changes)?;
         if let Some(status) = &*self.live.status.borrow() {
             refuse_what_is_given(&changes, &status.in_force)?;
         }

@@ -158,6 +158,16 @@ fn a_mask_that_was_saved_stays_while_others_are_tried() {
             assert!(picture.pixels().all(|pixel| pixel.0[0] < 8), "something is seen");
         }
     }
+    // Nor is the picture moved under it.
+    for moved in [json!({ "camera.rotate": 180 }), json!({ "camera.mirror": true, "zone": [] })] {
+        for path in ["/api/try", "/api/save"] {
+            let refused = post(port, path, &moved);
+            assert_eq!(refused.status, 422, "{moved}");
+            let why = refused.json()["why"].as_str().unwrap().to_owned();
+            assert!(why.starts_with("camera.") && why.contains("mask"), "{why}");
+        }
+    }
+    assert_eq!(post(port, "/api/try", &json!({ "camera.rotate": 0 })).status, 200, "as it is");
     let still = post(port, "/api/setup/picture", &json!({ "path": "/dev/video0" }));
     assert_eq!(still.status, 409, "no camera here, or one that may not be seen");
 }
