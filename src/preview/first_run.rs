@@ -149,12 +149,13 @@ fn find(path: &Path) -> Result<Node, String> {
 /// In words, why not.
 fn permit(wanted: &Node, opened: Option<&Opened>, masked: bool) -> Result<(), String> {
     let path = wanted.path.display();
-    if wanted.state != State::Usable {
-        return Err(format!("{path}: {}", wanted.unusable.as_deref().unwrap_or("is not usable")));
-    }
     match opened {
+        // It is busy as well, or seems free: some drivers let several programs read.
         Some(Opened::Device { node, .. }) if *node == wanted.path => {
             Err(format!("{path} is the camera that is watched: its picture is the live one"))
+        }
+        _ if wanted.state != State::Usable => {
+            Err(format!("{path}: {}", wanted.unusable.as_deref().unwrap_or("is not usable")))
         }
         Some(Opened::Device { bus, .. }) if masked && *bus == wanted.bus => Err(format!(
             "{path} belongs to the camera that is watched, and would show what its masks hide"
@@ -214,6 +215,9 @@ mod tests {
         };
         let why = permit(&busy, None, false).expect_err("refused");
         assert_eq!(why, "/dev/video2: another program uses it");
+        let own = device("/dev/video2", "usb-2");
+        let why = permit(&busy, Some(&own), false).expect_err("refused");
+        assert!(why.contains("the live one"), "{why}");
     }
 
     #[test]

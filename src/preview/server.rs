@@ -44,7 +44,7 @@ const HEADERS: usize = 64;
 const LISTEN_AGAIN: Duration = Duration::from_secs(5);
 /// How soon it is noticed that nobody watches any more.
 const LOOK: Duration = Duration::from_secs(1);
-/// A page that is loaded again watches again within this many looks.
+/// A page that is loaded again watches again within fewer looks.
 const LEFT: u32 = 5;
 /// Orders that wait for the daemon.
 const ORDERS: usize = 8;
@@ -215,15 +215,19 @@ async fn encode_all(live: &Live, clock: &dyn Clock, show: &watch::Sender<Option<
 }
 
 async fn forget_what_was_left(service: &Service, show: &watch::Sender<Option<Picture>>) {
-    let (mut tick, mut alone) = (interval(LOOK), 0);
+    let (mut tick, mut alone, mut known) = (interval(LOOK), 0, 0);
     loop {
         tick.tick().await;
-        alone = if service.live.watching() == 0 { alone + 1 } else { 0 };
-        if alone > 0 || service.live.is_private() {
+        let watched = service.live.watching() > 0;
+        if !watched || service.live.is_private() {
             show.send_if_modified(|picture| picture.take().is_some());
         }
-        if alone == LEFT {
-            service.tuning.lock().expect("no panic under this lock").leave();
+        let mut tuning = service.tuning();
+        // Also what somebody tries who does not watch at all, as a script does.
+        let trying = std::mem::replace(&mut known, tuning.tries()) != known;
+        alone = if watched || trying { 0 } else { alone + 1 };
+        if alone >= LEFT {
+            tuning.leave();
         }
     }
 }

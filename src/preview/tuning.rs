@@ -33,6 +33,8 @@ pub(super) struct Tuning {
     classes: usize,
     saved: Tunable,
     tried: Changes,
+    /// Counts attempts.
+    tries: u64,
     /// Controls that were changed here, as they were before.
     touched: BTreeMap<String, ControlValue>,
 }
@@ -45,12 +47,17 @@ impl Tuning {
         saved: Tunable,
     ) -> Self {
         let (tried, touched) = (Changes::new(), BTreeMap::new());
-        Self { live, orders, classes, saved, tried, touched }
+        Self { live, orders, classes, saved, tried, tries: 0, touched }
     }
 
     /// What is tried now.
     pub(super) fn tried(&self) -> &Changes {
         &self.tried
+    }
+
+    /// How often something was tried: more than before, if somebody still does.
+    pub(super) fn tries(&self) -> u64 {
+        self.tries
     }
 
     /// Whether the settings hide a part of the picture, or did until a command switched that
@@ -102,6 +109,7 @@ impl Tuning {
             refuse_what_is_given(&changes, &status.in_force)?;
         }
         self.tried = changes;
+        self.tries += 1;
         self.enforce(&tried);
         let history = self.live.history.lock().expect("no panic under this lock").clone();
         Ok(history.what_if(self.classes, &self.saved, &tried))

@@ -40,6 +40,20 @@ fn a_threshold_takes_effect_at_once_and_says_what_it_would_have_changed() {
 }
 
 #[test]
+fn what_is_tried_by_whoever_does_not_watch_is_taken_back_too() {
+    let setup = start("");
+    let port = setup.device.port;
+    let tried = || get(port, "/api/settings").json()["tried"].as_object().unwrap().len();
+    let keep = json!({ "expression.hold_s": 3.0 });
+    // From the second round on, nobody has watched for long.
+    for _ in 0..2 {
+        assert_eq!(post(port, "/api/try", &keep).status, 200);
+        assert_eq!(tried(), 1);
+        until("what was tried is taken back", || (tried() == 0).then_some(()));
+    }
+}
+
+#[test]
 fn what_is_saved_survives_and_can_be_taken_back() {
     let Setup { device, folder, broker } = start("");
     let saved = post(device.port, "/api/save", &json!({ "tracking.start_confidence": 0.55 }));

@@ -1,3 +1,5 @@
+//! What is shown and told of faces and zones.
+
 use std::time::Duration;
 
 use super::*;
@@ -16,8 +18,8 @@ fn face(track: u64, height: f32, expression: Option<usize>) -> TrackedFace {
         track,
         rect: Rect::new(0.0, 0.0, height, height),
         expression: expression.map(|class| (class, 0.9)),
-        age: std::time::Duration::ZERO,
-        unseen: std::time::Duration::ZERO,
+        age: Duration::ZERO,
+        unseen: Duration::ZERO,
     }
 }
 
@@ -35,7 +37,6 @@ fn shown(pictures: impl IntoIterator<Item = Vec<TrackedFace>>) -> Vec<Option<u64
 /// A face that is just as small as one may be, give or take a tenth, stays one face.
 #[test]
 fn a_face_of_the_smallest_size_does_not_come_and_go() {
-    use crate::tracks::{ExpressionSettings, TrackingSettings};
     let mut changes = Vec::new();
     let mut play = |heights: &[f32]| {
         let tracking = TrackingSettings { smallest_face: 0.1, ..TrackingSettings::default() };
@@ -45,12 +46,12 @@ fn a_face_of_the_smallest_size_does_not_come_and_go() {
         for frame in 0..200_usize {
             let height = heights[frame % heights.len()];
             let rect = Rect::new(100.0, 100.0, 40.0, height);
-            let found = [crate::detector::Detection { class: 0, confidence: 0.9, rect }];
+            let found = [Detection { class: 0, confidence: 0.9, rect }];
             let filter = Filter {
                 looked: |_: &Rect| true,
                 admission: |face: &Rect| tracking.admission(face.height / 500.0),
             };
-            let now = std::time::Duration::from_millis(100) * frame as u32;
+            let now = Duration::from_millis(100) * frame as u32;
             tracker.update_where(now, &found, &filter, &mut changes);
         }
         changes.iter().filter(|change| change.kind == ChangeKind::FaceAppeared).count()
