@@ -127,8 +127,8 @@ impl Attention {
         self.examiner.networks_mut().set_masks(masks);
     }
 
-    /// For a frame that arrived at `now` on the monotonic clock. `followed` are the faces
-    /// that are followed, `share` how much of the budget for looking around may be spent
+    /// For a frame that was taken at `now` ([`Frame::time`]). `followed` are the faces that
+    /// are followed, `share` how much of the budget for looking around may be spent
     /// ([`Relief`]). `out` is replaced only by a look.
     ///
     /// # Errors

@@ -116,7 +116,9 @@ impl Pace {
     /// at the camera's own times; what one comes too late shortens the wait for the
     /// next, so that 15 of 60 or 20 of 30 frames a second are just that many.
     fn is_due(&mut self, now: Duration, interval: Duration) -> bool {
-        let due = self.due.map_or(now, |last| last + interval);
+        // Time that has run back, to another clock's, would otherwise be waited for.
+        let last = self.due.filter(|last| *last <= now + interval);
+        let due = last.map_or(now, |last| last + interval);
         if now + EARLY.min(interval / 8) < due {
             return false;
         }
@@ -220,6 +222,15 @@ mod tests {
         let mut pace = Pace::new(Settings::default());
         play(&mut pace, 0.0, 60.0, |_| (0.0, true));
         assert!(!pace.is_idle(Duration::from_secs(60)));
+    }
+
+    /// A driver's times may turn out to be older than those of the frames before.
+    #[test]
+    fn time_that_runs_back_stops_nothing() {
+        let mut pace = Pace::new(Settings::default());
+        play(&mut pace, 60.0, 61.0, STILL);
+        let (looks, _) = play(&mut pace, 52.0, 53.0, |_| (0.1, true));
+        assert!(looks >= 14, "{looks} in a second");
     }
 
     #[test]

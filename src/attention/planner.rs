@@ -23,7 +23,7 @@ pub struct Followed {
 /// What a plan depends on besides the planner's own memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Situation<'a> {
-    /// When the frame arrived, on the monotonic clock.
+    /// When the frame was taken, on the monotonic clock.
     pub now: Duration,
     /// Size of the upright picture.
     pub picture: Size,
