@@ -155,14 +155,17 @@ fn assert_story(sequence: &Sequence, by: &[f32], story: &[Told]) -> usize {
         assert_eq!(before, !begins, "what begins has not begun, what ends has: {words}");
     }
     assert!(!expressed, "its expression ends before it leaves: {words}");
-    let (who, seconds) = sequence.recognise(&appeared.rect);
-    let seconds = told.unwrap_or(seconds);
+    let (who, there) = sequence.recognise(&appeared.rect);
+    let lasted = left.duration_ms as f32 / 1000.0;
+    // Who stays in one place stays to the end.
+    let first_seen = sequence.last_seen(who) - lasted;
+    let confirmed = first_seen + TrackingSettings::default().confirm_s;
+    let seconds = told.unwrap_or(if sequence.walks(who) { there } else { confirmed });
     assert!(seconds <= by[who], "told at {seconds}: {words}");
     let (height, right) = (appeared.rect.height, sequence.height(who, seconds));
     assert!((0.67..1.67).contains(&(height / right)), "{height} for {right}: {words}");
     // Who goes out of the picture is not seen in the last part of it.
-    let (lasted, least) =
-        (left.duration_ms as f32 / 1000.0, sequence.last_seen(who) - seconds - 0.5);
+    let least = sequence.last_seen(who) - seconds - 0.5;
     assert!(lasted >= least, "followed for {lasted} of {least} s: {words}");
     who
 }

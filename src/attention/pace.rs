@@ -22,7 +22,8 @@ pub struct Settings {
     /// Default 10.
     pub idle_after_s: f32,
     /// While nothing moves the whole picture is still looked at this often, in seconds, 0.1
-    /// to 86400, and all of it closely in six times that: somebody may sit very still.
+    /// to 86400, and all of it closely in six times that, 12 s at least: somebody may sit very
+    /// still.
     /// Default 10.
     pub idle_look_s: f32,
     /// Share of the picture that must change to count as motion, 0 to 1. Default 0.02.

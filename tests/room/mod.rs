@@ -71,10 +71,8 @@ pub const NEAR_AND_FAR: Sequence = Sequence {
 };
 
 /// At 5 m; it ends when the person must have been told.
-pub const SITTING_STILL: Sequence = Sequence {
-    seconds: 15.0,
-    people: |_| vec![Some(Stand { metres: 5.0, face: (860.0, 420.0) })],
-};
+pub const SITTING_STILL: Sequence =
+    Sequence { seconds: 15.0, people: |_| vec![Some(Stand { metres: 5.0, face: (860.0, 420.0) })] };
 
 /// When the face of whoever approaches has 28 pixels.
 pub fn approaching_has_28_pixels() -> f32 {
@@ -101,6 +99,13 @@ impl Sequence {
         self.times().filter_map(move |seconds| {
             (self.people)(seconds)[who].filter(visible).map(|stand| (seconds, stand))
         })
+    }
+
+    /// Whether a person's place tells what time it is.
+    pub fn walks(&self, who: usize) -> bool {
+        let first = self.stands(who).next().unwrap().1;
+        let last = self.stands(who).last().unwrap().1;
+        (first.face.0 - last.face.0).abs() > 100.0
     }
 
     /// Whose face a box is: who comes nearest to it, and when that is.
