@@ -1,202 +1,200 @@
-//! People at every distance, in frames of 1280x720 at 15 a second: looked at and followed
-//! as the daemon does it, in the time of the frames. The faces are the demonstration's, in
-//! the public domain (tests/demo/README.md).
+//! People at every distance, in frames of 1280x720 at 15 a second: told once each, soon, and
+//! followed until they are gone. Each sequence is seen as from a camera, in process, and
+//! played through the daemon to a Mosquitto. All of it happens in the time of the frames, so
+//! that no machine's speed counts.
 
+mod daemon;
+mod room;
+
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use daemon::{Broker, daemon};
 use expressiond::attention::pace::{Pace, Settings as PaceSettings};
 use expressiond::attention::reach::Distance;
 use expressiond::attention::{Attention, Findings, Sight};
-use expressiond::clock::{Clock, SystemClock};
+use expressiond::clock::Moment;
 use expressiond::detector::Settings;
 use expressiond::detector::networks::Networks;
-use expressiond::geometry::{Rect, Size};
+use expressiond::events::{Event, EventType, Origin, Recorder};
 use expressiond::pixels::frame::{Frame, PixelFormat};
-use expressiond::tracks::{
-    Change, ChangeKind, ExpressionSettings, Filter, Tracker, TrackingSettings,
+use expressiond::tracks::{ExpressionSettings, Filter, Tracker, TrackingSettings};
+use image::RgbImage;
+use room::{
+    APPROACHING, CROSSING, FPS, NEAR_AND_FAR, PICTURE, SITTING_STILL, Sequence,
+    approaching_has_28_pixels,
 };
-use image::{RgbImage, imageops};
 
-const FPS: f32 = 15.0;
-const PICTURE: Size = Size { width: 1280, height: 720 };
-/// Height in pixels of a face a metre away.
-const AT_ONE_METRE: f32 = 180.0;
+/// The event, and when it was told, in seconds of the sequence, where that is known.
+type Told = (Event, Option<f32>);
 
-/// Somebody of the demonstration, cut out with a margin, and where the face is in that.
-struct Person {
-    picture: RgbImage,
-    face: Rect,
+/// Seen as the daemon sees a camera: with rests, glances and a budget.
+fn before_a_camera(sequence: &Sequence) -> Vec<Told> {
+    let networks = Networks::load(&Settings::default()).unwrap();
+    let classes = networks.info().classes.clone();
+    let (tracking, expression) = (TrackingSettings::default(), ExpressionSettings::default());
+    let mut tracker = Tracker::new(tracking, expression, classes.len());
+    let pace = Some(Pace::new(PaceSettings::default()));
+    let mut attention = Attention::new(networks, Distance::Room, pace).unwrap();
+    let origin =
+        Origin { device: "test".into(), camera: "camera".into(), model: "model".into(), classes };
+    let mut recorder = Recorder::new(origin, Box::new(|| [0; 10]));
+    let (mut followed, mut findings) = (Vec::new(), Findings::default());
+    let (mut changes, mut told) = (Vec::new(), Vec::new());
+    let at = |monotonic| Moment { monotonic, wall: SystemTime::UNIX_EPOCH + monotonic };
+    let mut now = Duration::ZERO;
+    for picture in sequence.pictures() {
+        let frame = raw(picture, at(now));
+        tracker.followed(now, &mut followed);
+        let sight = attention.see(&frame, now, &followed, 1.0, &mut findings).unwrap();
+        if matches!(sight, Sight::Looked(..)) {
+            let looked = Filter::looked(|rect| findings.covers(rect));
+            tracker.update_where(now, &findings.detections, &looked, &mut changes);
+        }
+        for change in changes.drain(..) {
+            let event = recorder.record(&change, at(now), PICTURE, Vec::new());
+            told.push((event, Some(now.as_secs_f32())));
+        }
+        now += Duration::from_secs(1) / FPS;
+    }
+    tracker.end_all(&mut changes);
+    let last = changes.iter().map(|change| recorder.record(change, at(now), PICTURE, Vec::new()));
+    told.extend(last.map(|event| (event, Some(now.as_secs_f32()))));
+    told
 }
 
-impl Person {
-    fn new() -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/demo/frames/030.jpg");
-        let picture = image::open(path).unwrap().into_rgb8();
-        // The head stands in the middle of that frame (tests/demo/make.py).
-        let picture = imageops::crop_imm(&picture, 170, 20, 300, 460).to_image();
-        Self { picture, face: Rect::new(82.0, 58.0, 128.0, 170.0) }
-    }
+fn raw(picture: RgbImage, captured: Moment) -> Frame {
+    let data = picture.into_raw();
+    Frame { data, format: PixelFormat::Rgb24, size: PICTURE, ..Frame::empty(captured) }
+}
 
-    /// Draws the person so far away, with the face's middle at a place in pixels.
-    fn stand(&self, room: &mut RgbImage, metres: f32, (x, y): (f32, f32)) {
-        let scale = AT_ONE_METRE / metres / self.face.height;
-        let side = |length: u32| ((length as f32 * scale).round() as u32).max(1);
-        let (width, height) = (side(self.picture.width()), side(self.picture.height()));
-        let small = if scale < 1.0 {
-            imageops::thumbnail(&self.picture, width, height)
-        } else {
-            imageops::resize(&self.picture, width, height, imageops::FilterType::Triangle)
+/// Played by the program with its default settings; what a broker's subscriber hears.
+fn through_the_daemon(sequence: &Sequence) -> Vec<Told> {
+    let folder = tempfile::tempdir().unwrap();
+    let film = folder.path().join("film.mjpeg");
+    record(sequence, &film);
+    let broker = Broker::start(folder.path());
+    let (source, fps) = (film.display().to_string(), FPS.to_string());
+    let settings = [("camera.source", &*source), ("camera.fps", &*fps)];
+    let mut daemon = daemon(folder.path(), broker.port, &settings);
+    let offline =
+        |topic: &str, text: &str| topic == "expressiond/test/availability" && text == "offline";
+    let mut heard = Vec::new();
+    // However long a busy machine takes for all of it, something is heard in between.
+    while !heard.last().is_some_and(|(topic, text): &(String, String)| offline(topic, text)) {
+        heard.append(&mut broker.until(|_, _| true));
+    }
+    assert_eq!(daemon.code(), Some(0));
+    let events: Vec<Event> = heard
+        .iter()
+        .filter(|(topic, _)| topic == "expressiond/test/camera/event")
+        .map(|(_, text)| serde_json::from_str(text).unwrap())
+        .collect();
+    events.into_iter().map(|event| (event, None)).collect()
+}
+
+/// Writes a Motion-JPEG film.
+fn record(sequence: &Sequence, path: &Path) {
+    let picture = |picture: RgbImage| {
+        let image = turbojpeg::Image {
+            width: PICTURE.width as usize,
+            height: PICTURE.height as usize,
+            pitch: 3 * PICTURE.width as usize,
+            format: turbojpeg::PixelFormat::RGB,
+            pixels: picture.as_raw().as_slice(),
         };
-        let (face_x, face_y) = self.face.centre();
-        let (left, top) = (x - face_x * scale, y - face_y * scale);
-        imageops::replace(room, &small, left.round() as i64, top.round() as i64);
-    }
+        turbojpeg::compress(image, 90, turbojpeg::Subsamp::Sub2x1).unwrap().to_vec()
+    };
+    std::fs::write(path, sequence.pictures().flat_map(picture).collect::<Vec<u8>>()).unwrap();
 }
 
-/// A wall with a window and a shelf: edges, as rooms have them.
-fn room() -> RgbImage {
-    RgbImage::from_fn(PICTURE.width, PICTURE.height, |x, y| {
-        let wall = (186 - x / 24 - y / 18) as u8;
-        match (x, y) {
-            (60..=260, 80..=330) if (x - 60) % 100 > 6 && (y - 80) % 125 > 6 => {
-                image::Rgb([200, 215, 235])
-            }
-            (1000..=1250, 400..=415 | 520..=535) => image::Rgb([96, 66, 40]),
-            (0..=1279, 640..=719) => image::Rgb([120, 104, 90]),
-            _ => image::Rgb([wall, wall, wall.saturating_add(6)]),
+/// Shows a sequence both ways; each person must be told by the second in `by`, as one face
+/// that stays until the person is gone. Returns what was told of each person.
+fn assert_told(sequence: &Sequence, by: &[f32]) -> Vec<Vec<Vec<Event>>> {
+    let ways = [("camera", before_a_camera(sequence)), ("daemon", through_the_daemon(sequence))];
+    let check = |(way, told): (&str, Vec<Told>)| {
+        println!("{way}: {}", summary(&told));
+        let numbers: Vec<u64> = told.iter().map(|(event, _)| event.sequence).collect();
+        assert_eq!(numbers, (1..=told.len() as u64).collect::<Vec<_>>(), "{way}");
+        let mut stories: BTreeMap<String, Vec<Told>> = BTreeMap::new();
+        told.into_iter().for_each(|one| stories.entry(one.0.track.clone()).or_default().push(one));
+        assert_eq!(stories.len(), sequence.people(), "{way}: one face for each person");
+        let mut people = vec![Vec::new(); sequence.people()];
+        for story in stories.into_values() {
+            let who = assert_story(sequence, by, &story);
+            assert!(people[who].is_empty(), "{way}: somebody was told as two");
+            people[who] = story.into_iter().map(|(event, _)| event).collect();
         }
-    })
+        people
+    };
+    ways.map(check).into()
 }
 
-/// One camera and what is told of it.
-struct Camera {
-    attention: Attention,
-    tracker: Tracker,
-    now: Duration,
-    number: u32,
-    told: Vec<(Duration, Change)>,
+fn summary(told: &[Told]) -> String {
+    let one = |(event, at): &Told| {
+        let (rect, seconds) = (event.rect, event.duration_ms as f32 / 1000.0);
+        let name = event.event_type.name();
+        format!("\n  {at:?} {} {name} {} {rect:?} {seconds}", event.track, event.class)
+    };
+    told.iter().map(one).collect()
 }
 
-impl Camera {
-    fn new() -> Self {
-        let networks = Networks::load(&Settings::default()).unwrap();
-        let classes = networks.info().classes.len();
-        let pace = Some(Pace::new(PaceSettings::default()));
-        let (tracking, expression) = (TrackingSettings::default(), ExpressionSettings::default());
-        Self {
-            attention: Attention::new(networks, Distance::Room, pace).unwrap(),
-            tracker: Tracker::new(tracking, expression, classes),
-            now: Duration::ZERO,
-            number: 0,
-            told: Vec::new(),
-        }
+/// Checks what was told of one face; says whose it is.
+fn assert_story(sequence: &Sequence, by: &[f32], story: &[Told]) -> usize {
+    let kinds: Vec<EventType> = story.iter().map(|(event, _)| event.event_type).collect();
+    let words = summary(story);
+    let [(appeared, told), .., (left, _)] = story else { panic!("no beginning and end: {words}") };
+    assert_eq!(kinds.first(), Some(&EventType::FaceAppeared), "{words}");
+    assert_eq!(kinds.last(), Some(&EventType::FaceLeft), "{words}");
+    let mut expressed = false;
+    for kind in &kinds[1..kinds.len() - 1] {
+        let before = std::mem::replace(&mut expressed, *kind != EventType::ExpressionEnded);
+        let begins = *kind == EventType::ExpressionStarted;
+        assert!(*kind != EventType::FaceAppeared && *kind != EventType::FaceLeft, "{words}");
+        assert_eq!(before, !begins, "what begins has not begun, what ends has: {words}");
     }
-
-    /// Shows so many seconds of what `scene` draws into an empty room, by the seconds since
-    /// it began.
-    fn show(&mut self, room: &RgbImage, seconds: f32, scene: impl Fn(f32, &mut RgbImage)) {
-        let (mut followed, mut findings, mut changes) =
-            (Vec::new(), Findings::default(), Vec::new());
-        for frame in 0..(seconds * FPS) as u32 {
-            let mut picture = room.clone();
-            scene(frame as f32 / FPS, &mut picture);
-            let frame = self.frame(picture);
-            self.tracker.followed(self.now, &mut followed);
-            let sight =
-                self.attention.see(&frame, self.now, &followed, 1.0, &mut findings).unwrap();
-            if matches!(sight, Sight::Looked(..)) {
-                let looked = Filter::looked(|rect| findings.covers(rect));
-                self.tracker.update_where(self.now, &findings.detections, &looked, &mut changes);
-            }
-            let now = self.now;
-            self.told.extend(changes.drain(..).map(|change| (now, change)));
-            self.now += Duration::from_secs_f32(1.0 / FPS);
-        }
-    }
-
-    /// With a sensor's noise.
-    fn frame(&mut self, picture: RgbImage) -> Frame {
-        self.number += 1;
-        let mut data = picture.into_raw();
-        for (value, at) in data.iter_mut().zip(0_u32..) {
-            let random = at.wrapping_add(self.number * 40_503).wrapping_mul(2_654_435_761) >> 13;
-            *value = value.saturating_add((random % 5) as u8).saturating_sub(2);
-        }
-        Frame { data, format: PixelFormat::Rgb24, size: PICTURE, ..Frame::empty(SystemClock.now()) }
-    }
-
-    /// When faces appeared, and where.
-    fn appeared(&self) -> Vec<(f32, Rect)> {
-        let all = self.told.iter().filter(|(_, change)| change.kind == ChangeKind::FaceAppeared);
-        all.map(|(when, change)| (when.as_secs_f32(), change.rect)).collect()
-    }
-
-    fn left(&self) -> usize {
-        self.told.iter().filter(|(_, change)| change.kind == ChangeKind::FaceLeft).count()
-    }
+    assert!(!expressed, "its expression ends before it leaves: {words}");
+    let (who, there) = sequence.recognise(&appeared.rect);
+    let lasted = left.duration_ms as f32 / 1000.0;
+    // Who stays in one place stays to the end.
+    let first_seen = sequence.last_seen(who) - lasted;
+    let confirmed = first_seen + TrackingSettings::default().confirm_s;
+    let seconds = told.unwrap_or(if sequence.walks(who) { there } else { confirmed });
+    assert!(seconds <= by[who], "told at {seconds}: {words}");
+    let (height, right) = (appeared.rect.height, sequence.height(who, seconds));
+    assert!((0.67..1.67).contains(&(height / right)), "{height} for {right}: {words}");
+    // Who goes out of the picture is not seen in the last part of it.
+    let least = sequence.last_seen(who) - seconds - 0.5;
+    assert!(lasted >= least, "followed for {lasted} of {least} s: {words}");
+    who
 }
 
 #[test]
 #[cfg_attr(not(target_arch = "x86_64"), ignore = "an hour under an emulator")]
 fn who_approaches_from_eight_metres_is_one_person_told_soon_after_28_pixels() {
-    let (person, room, mut camera) = (Person::new(), room(), Camera::new());
-    camera.show(&room, 2.0, |_, _| {});
-    // A metre a second.
-    let metres = |seconds: f32| 8.0 - seconds;
-    camera.show(&room, 7.0, |seconds, picture| {
-        let away = metres(seconds);
-        person.stand(picture, away, (640.0 + 20.0 * seconds, 300.0 + 60.0 / away));
-    });
-    camera.show(&room, 3.0, |_, _| {});
-    let appeared = camera.appeared();
-    assert_eq!(appeared.len(), 1, "{:?}", camera.told);
-    let at_28_pixels = 2.0 + 8.0 - AT_ONE_METRE / 28.0;
-    assert!(appeared[0].0 <= at_28_pixels + 1.5, "{appeared:?} for {at_28_pixels}");
-    assert_eq!(camera.left(), 1);
-    let kinds: Vec<ChangeKind> = camera.told.iter().map(|(_, change)| change.kind).collect();
-    assert!(kinds.contains(&ChangeKind::ExpressionStarted), "{kinds:?}");
+    let ways = assert_told(&APPROACHING, &[approaching_has_28_pixels() + 1.5]);
+    for people in &ways {
+        let started = |event: &Event| event.event_type == EventType::ExpressionStarted;
+        assert!(people[0].iter().any(started), "{people:?}");
+        assert_eq!(people[0].last().unwrap().class, "happy");
+    }
 }
 
 #[test]
 #[cfg_attr(not(target_arch = "x86_64"), ignore = "an hour under an emulator")]
 fn who_crosses_at_four_metres_stays_one_person() {
-    let (person, room, mut camera) = (Person::new(), room(), Camera::new());
-    camera.show(&room, 1.0, |_, _| {});
-    // 200 pixels a second are about 1.1 metres.
-    camera.show(&room, 7.0, |seconds, picture| {
-        person.stand(picture, 4.0, (-60.0 + 200.0 * seconds, 320.0));
-    });
-    camera.show(&room, 3.0, |_, _| {});
-    let appeared = camera.appeared();
-    assert_eq!((appeared.len(), camera.left()), (1, 1), "{:?}", camera.told);
-    assert!(appeared[0].0 <= 3.0, "{appeared:?}");
+    assert_told(&CROSSING, &[3.0]);
 }
 
 #[test]
 #[cfg_attr(not(target_arch = "x86_64"), ignore = "an hour under an emulator")]
 fn somebody_at_one_metre_does_not_hide_somebody_at_five() {
-    let (person, room, mut camera) = (Person::new(), room(), Camera::new());
-    camera.show(&room, 5.0, |seconds, picture| {
-        person.stand(picture, 1.0, (380.0 + 10.0 * (seconds * 2.0).sin(), 360.0));
-    });
-    camera.show(&room, 4.0, |seconds, picture| {
-        person.stand(picture, 5.0, (1180.0 - 40.0 * seconds, 280.0));
-        let near = 5.0 + seconds;
-        person.stand(picture, 1.0, (380.0 + 10.0 * (near * 2.0).sin(), 360.0));
-    });
-    let appeared = camera.appeared();
-    assert_eq!((appeared.len(), camera.left()), (2, 0), "{:?}", camera.told);
-    assert!(appeared[0].0 <= 1.0 && appeared[0].1.height > 120.0, "{appeared:?}");
-    assert!(appeared[1].0 <= 6.5 && appeared[1].1.height < 60.0, "{appeared:?}");
+    assert_told(&NEAR_AND_FAR, &[1.0, 6.5]);
 }
 
 #[test]
 #[cfg_attr(not(target_arch = "x86_64"), ignore = "an hour under an emulator")]
 fn somebody_who_sits_still_at_five_metres_is_found() {
-    let (person, mut room, mut camera) = (Person::new(), room(), Camera::new());
-    person.stand(&mut room, 5.0, (860.0, 420.0));
-    camera.show(&room, 15.0, |_, _| {});
-    let appeared = camera.appeared();
-    assert_eq!((appeared.len(), camera.left()), (1, 0), "{:?}", camera.told);
+    assert_told(&SITTING_STILL, &[SITTING_STILL.seconds]);
 }

@@ -44,10 +44,7 @@ fn a_visit_is_told_over_mosquitto_from_the_first_event_to_offline() {
 fn tell_a_visit(version: &str) {
     let folder = temporary();
     let broker = Broker::start(folder.path());
-    // However long this machine, perhaps an emulated one, takes from picture to picture:
-    // it is one visit.
-    let settings =
-        [&DEMONSTRATION[..], &[("mqtt.version", version), ("tracking.lost_s", "60")]].concat();
+    let settings = [&DEMONSTRATION[..], &[("mqtt.version", version)]].concat();
     let mut daemon = daemon(folder.path(), broker.port, &settings);
     let heard =
         broker.until(|topic, text| topic == "expressiond/test/availability" && text == "offline");

@@ -10,8 +10,11 @@ use expressiond::attention::reach::Distance;
 use expressiond::attention::{Attention, Findings, Sight};
 use expressiond::detector::networks::Networks;
 use expressiond::detector::{Detection, Settings};
-use expressiond::pixels::frame::Frame;
+use expressiond::pixels::frame::{Frame, PixelFormat};
+use expressiond::pixels::rgb::to_rgb;
 use expressiond::source::picture;
+use expressiond::zones::{Kind, Settings as Zone, Zones};
+use image::{Rgb, RgbImage};
 
 /// Between two frames of a camera at the default `camera.fps`.
 const FRAME: Duration = Duration::from_micros(66_667);
@@ -63,5 +66,61 @@ fn a_face_is_seen_within_half_a_second_after_stillness() {
         let took = now - came;
         assert!(took <= Duration::from_millis(400), "{took:?} in phase {phase}");
         now += FRAME;
+    }
+}
+
+/// Where the television stands, in shares of the picture.
+const SCREEN: [f32; 4] = [0.75, 0.0, 1.0, 0.5];
+
+/// `picture` with a television that shows something else in each frame.
+fn with_television(picture: &RgbImage, number: u8) -> Frame {
+    let mut shown = picture.clone();
+    let (width, height) = (shown.width() as f32, shown.height() as f32);
+    let [left, top, right, bottom] = SCREEN;
+    for (x, y, pixel) in shown.enumerate_pixels_mut() {
+        let (x, y) = (x as f32 / width, y as f32 / height);
+        if (left..right).contains(&x) && (top..bottom).contains(&y) {
+            let light = number.wrapping_mul(67).wrapping_add(((x * 40.0) as u8).wrapping_mul(31));
+            *pixel = Rgb([light; 3]);
+        }
+    }
+    let size = expressiond::geometry::Size::new(shown.width(), shown.height());
+    let (data, format) = (shown.into_raw(), PixelFormat::Rgb24);
+    Frame { data, format, size, ..frame("000.jpg") }
+}
+
+#[test]
+fn a_masked_television_lets_the_room_rest_and_somebody_beside_it_is_seen() {
+    let [left, top, right, bottom] = SCREEN;
+    let points = vec![[left, top], [right, top], [right, bottom], [left, bottom]];
+    let zone = Zone { name: "tv".into(), kind: Kind::Mask, points, enabled: true };
+    let (nobody, somebody) =
+        (to_rgb(&frame("000.jpg")).unwrap(), to_rgb(&frame("030.jpg")).unwrap());
+    for masked in [false, true] {
+        let networks = Networks::load(&Settings::default()).unwrap();
+        let settings = pace::Settings { idle_after_s: 0.5, ..pace::Settings::default() };
+        let pace = Some(Pace::new(settings));
+        let mut attention = Attention::new(networks, Distance::default(), pace).unwrap();
+        if masked {
+            attention.set_masks(&Zones::new(std::slice::from_ref(&zone)).masks());
+        }
+        let (mut now, mut found, mut idle) = (Duration::ZERO, Findings::default(), false);
+        let mut see = |picture: &RgbImage, number: u8, now: Duration| {
+            let frame = with_television(picture, number);
+            let sight = attention.see(&frame, now, &[], 1.0, &mut found).unwrap();
+            if let Sight::Glanced(seen) | Sight::Looked(seen, _) = sight {
+                idle = seen.idle;
+            }
+            let face = found.detections.iter().any(|face| face.confidence >= 0.7);
+            (idle, matches!(sight, Sight::Looked(..)) && face)
+        };
+        let rests = (0..75).map(|number| {
+            now += FRAME;
+            see(&nobody, number, now).0
+        });
+        assert_eq!(rests.last(), Some(masked), "after five seconds");
+        let mut seen =
+            (0..6).map(|number| see(&somebody, number, now + FRAME * u32::from(number + 1)).1);
+        assert!(seen.any(|seen| seen), "within 0.4 s, masked: {masked}");
     }
 }

@@ -7,26 +7,32 @@ use std::time::Duration;
 pub(super) struct Budget {
     /// Pixels of inputs a second.
     rate: f32,
+    /// The dearest single look: a few of them can always be saved up.
+    least: f32,
     /// What can be saved up at most.
     most: f32,
     left: f32,
     refilled: Option<Duration>,
 }
 
-/// So many seconds' worth can be saved up: enough that the looks of one frame never wait for
-/// the next second.
+/// So many seconds' worth can be saved up, or what comes in from one frame to the next:
+/// enough that the looks of one frame never wait for the next second.
 const SAVED_S: f32 = 0.3;
 
 impl Budget {
-    /// Full. `least` is the dearest single look: so much can always be saved up.
-    pub(super) fn new(rate: f32, least: f32) -> Self {
-        let most = (rate * SAVED_S).max(3.0 * least);
-        Self { rate, most, left: most, refilled: None }
+    /// Full. `rate` are pixels a second, of which one look takes `least`; frames come every
+    /// `interval` seconds.
+    pub(super) fn new(rate: f32, least: f32, interval: f32) -> Self {
+        let mut budget = Self { rate, least, most: 0.0, left: 0.0, refilled: None };
+        budget.set_rate(rate, interval);
+        Self { left: budget.most, ..budget }
     }
 
-    /// Another rate, in pixels a second.
-    pub(super) fn set_rate(&mut self, rate: f32) {
+    /// Another rate and interval; what was saved beyond them is lost.
+    pub(super) fn set_rate(&mut self, rate: f32, interval: f32) {
         self.rate = rate;
+        self.most = (rate * SAVED_S.max(interval)).max(3.0 * self.least);
+        self.left = self.left.min(self.most);
     }
 
     /// Time has passed until `now`.
@@ -109,11 +115,11 @@ mod tests {
     proptest! {
         #[test]
         fn the_budget_is_never_exceeded(
-            rate in 1f32..1e6, least in 1f32..1e5,
+            rate in 1f32..1e6, least in 1f32..1e5, interval in 0f32..10.0,
             steps in proptest::collection::vec((0f32..0.5, 1u32..100_000), 1..200),
         ) {
-            let mut budget = Budget::new(rate, least);
-            let most = f64::from((rate * SAVED_S).max(3.0 * least));
+            let mut budget = Budget::new(rate, least, interval);
+            let most = f64::from((rate * SAVED_S.max(interval)).max(3.0 * least));
             let (mut now, mut spent) = (0.0, 0.0);
             for (pause, cost) in steps {
                 now += pause;

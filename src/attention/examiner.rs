@@ -47,6 +47,8 @@ const NEARLY: f32 = 0.8;
 pub struct Examiner {
     networks: Networks,
     decoder: FrameDecoder,
+    /// The decoder holds the frame at hand.
+    decoded: bool,
     /// From this confidence on, a small face must be seen closely to count.
     suspected: f32,
     sightings: Vec<Sighting>,
@@ -64,6 +66,7 @@ impl Examiner {
         Ok(Self {
             networks,
             decoder: FrameDecoder::new()?,
+            decoded: false,
             suspected,
             sightings: Vec::new(),
             suspects: Vec::new(),
@@ -103,17 +106,22 @@ impl Examiner {
     /// Forgets what the frame before showed.
     pub(super) fn begin(&mut self) {
         self.sightings.clear();
+        self.decoded = false;
     }
 
     /// Carries out looks; with `glance`, also says how bright the picture is. What is found
     /// is kept until [`conclude`](Self::conclude); returned is the time that the networks
-    /// took. A compressed picture is decoded once, as fine as the finest look needs it.
+    /// took. A compressed picture is decoded once, as fine as the finest look needs it; a
+    /// second call for the same frame decodes it again only where it needs it finer.
     pub(super) fn look(
         &mut self,
         frame: &Frame,
         looks: &[Look],
         glance: bool,
     ) -> Result<(Option<Scene>, Duration), ModelError> {
+        if looks.is_empty() && !glance {
+            return Ok((None, Duration::ZERO));
+        }
         let picture = self.decoder.picture(frame)?;
         let whole = Letterbox::new(picture, self.networks.input(Network::Main));
         let networks = &self.networks;
@@ -122,7 +130,11 @@ impl Examiner {
         let least = needed
             .map(|one| one.least_picture())
             .fold(Size::default(), |a, b| Size::new(a.width.max(b.width), a.height.max(b.height)));
-        let decoded = self.decoder.decode(frame, least)?;
+        let decoded = if std::mem::replace(&mut self.decoded, true) {
+            self.decoder.decode_again(frame, least)?
+        } else {
+            self.decoder.decode(frame, least)?
+        };
         let (mut scene, mut prepared_whole, mut time) = (None, None, Duration::ZERO);
         if glance {
             let main = self.networks.get_mut(Network::Main);

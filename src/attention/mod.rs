@@ -21,7 +21,7 @@ use crate::detector::ModelError;
 use crate::detector::networks::Networks;
 use crate::geometry::{Rect, Region, Size};
 use crate::pixels::frame::Frame;
-use crate::pixels::scene::{SIDE, Scene};
+use crate::pixels::scene::{CELLS, SIDE, Scene};
 use crate::zones::Masks;
 pub use budget::Relief;
 use darkness::Darkness;
@@ -71,8 +71,8 @@ pub struct Attention {
     distance: Distance,
     /// None looks at every frame.
     pace: Option<Pace>,
-    /// The picture when it was looked at as a whole: slow motion adds up against it.
-    scene: Option<Scene>,
+    /// The picture when it was looked at as a whole, and when: slow motion adds up against it.
+    scene: Option<(Scene, Duration)>,
     glanced: Option<Duration>,
     conditions: Conditions,
     darkness: Darkness,
@@ -125,10 +125,11 @@ impl Attention {
     /// What must not be seen from now on.
     pub fn set_masks(&mut self, masks: &Masks) {
         self.examiner.networks_mut().set_masks(masks);
+        self.planner.set_masks(masks);
     }
 
-    /// For a frame that arrived at `now` on the monotonic clock. `followed` are the faces
-    /// that are followed, `share` how much of the budget for looking around may be spent
+    /// For a frame that was taken at `now` ([`Frame::time`]). `followed` are the faces that
+    /// are followed, `share` how much of the budget for looking around may be spent
     /// ([`Relief`]). `out` is replaced only by a look.
     ///
     /// # Errors
@@ -188,10 +189,7 @@ impl Attention {
             time += self.examiner.look(frame, &[look], false)?.1;
         }
         if looks.iter().any(whole) {
-            self.scene = scene.or(self.scene.take());
-            if let Some(pace) = &mut self.pace {
-                pace.looked(at.now);
-            }
+            self.remember(scene, at.now);
         }
         if looks.is_empty() {
             return Ok(Sight::Glanced(self.conditions));
@@ -201,6 +199,19 @@ impl Attention {
         out.looks.clone_from(looks);
         out.picture = at.picture;
         Ok(Sight::Looked(self.conditions, time))
+    }
+
+    /// The whole picture of `now` was looked at, with this scene if it was a glance, too.
+    fn remember(&mut self, scene: Option<Scene>, now: Duration) {
+        // Of a recording the whole of every picture is looked at, from which to the next
+        // hardly anything moves.
+        let is_old = |(_, then): &(Scene, Duration)| now.saturating_sub(*then) >= GLANCE;
+        if let Some(scene) = scene.filter(|_| self.scene.as_ref().is_none_or(is_old)) {
+            self.scene = Some((scene, now));
+        }
+        if let Some(pace) = &mut self.pace {
+            pace.looked(now);
+        }
     }
 
     /// Looks closely at what may be a face and is too small or cut.
@@ -230,16 +241,16 @@ impl Attention {
             return self.pace.as_mut().is_none_or(|pace| pace.saw(at.now, 0.0, busy));
         };
         self.glanced = Some(at.now);
-        let change = self.scene.as_ref().map_or(1.0, |before| scene.change(before));
-        if let Some(before) = &self.scene {
-            let changed = scene.changed(before);
-            for cell in (0..changed.len()).filter(|cell| changed[*cell]) {
-                let region = cell_region(cell, at.picture);
-                if !at.followed.iter().any(|face| is_body(&face.rect, &region)) {
-                    self.planner.moved(region, at.now);
-                }
+        let changed = self.scene.as_ref().map(|(before, _)| scene.changed(before));
+        let cells = || (0..CELLS).filter(|cell| changed.is_some_and(|changed| changed[*cell]));
+        for cell in cells() {
+            let region = cell_region(cell, at.picture);
+            if !at.followed.iter().any(|face| is_body(&face.rect, &region)) {
+                self.planner.moved(region, at.now);
             }
         }
+        let first = changed.is_none();
+        let change = if first { 1.0 } else { cells().count() as f32 / CELLS as f32 };
         let lively = self.pace.as_mut().is_none_or(|pace| pace.saw(at.now, change, busy));
         self.conditions = Conditions {
             low: self.darkness.saw(at.now, scene.highlights()),

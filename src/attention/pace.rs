@@ -22,7 +22,8 @@ pub struct Settings {
     /// Default 10.
     pub idle_after_s: f32,
     /// While nothing moves the whole picture is still looked at this often, in seconds, 0.1
-    /// to 86400, and all of it closely in six times that: somebody may sit very still.
+    /// to 86400, and all of it closely in six times that, 12 s at least: somebody may sit very
+    /// still.
     /// Default 10.
     pub idle_look_s: f32,
     /// Share of the picture that must change to count as motion, 0 to 1. Default 0.02.
@@ -116,7 +117,9 @@ impl Pace {
     /// at the camera's own times; what one comes too late shortens the wait for the
     /// next, so that 15 of 60 or 20 of 30 frames a second are just that many.
     fn is_due(&mut self, now: Duration, interval: Duration) -> bool {
-        let due = self.due.map_or(now, |last| last + interval);
+        // Time that has run back, to another clock's, would otherwise be waited for.
+        let last = self.due.filter(|last| *last <= now + interval);
+        let due = last.map_or(now, |last| last + interval);
         if now + EARLY.min(interval / 8) < due {
             return false;
         }
@@ -220,6 +223,15 @@ mod tests {
         let mut pace = Pace::new(Settings::default());
         play(&mut pace, 0.0, 60.0, |_| (0.0, true));
         assert!(!pace.is_idle(Duration::from_secs(60)));
+    }
+
+    /// A driver's times may turn out to be older than those of the frames before.
+    #[test]
+    fn time_that_runs_back_stops_nothing() {
+        let mut pace = Pace::new(Settings::default());
+        play(&mut pace, 60.0, 61.0, STILL);
+        let (looks, _) = play(&mut pace, 52.0, 53.0, |_| (0.1, true));
+        assert!(looks >= 14, "{looks} in a second");
     }
 
     #[test]

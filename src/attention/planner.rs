@@ -10,6 +10,7 @@ use super::look::{Inputs, Look};
 use super::reach::Distance;
 use super::sweep::Sweep;
 use crate::geometry::{Rect, Region, Size};
+use crate::zones::Masks;
 
 /// A face that is followed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,7 +24,7 @@ pub struct Followed {
 /// What a plan depends on besides the planner's own memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Situation<'a> {
-    /// When the frame arrived, on the monotonic clock.
+    /// When the frame was taken, on the monotonic clock.
     pub now: Duration,
     /// Size of the upright picture.
     pub picture: Size,
@@ -99,7 +100,7 @@ impl Planner {
             inputs,
             distance,
             fps,
-            budget: Budget::new(Self::rate(inputs, fps, 1.0), main),
+            budget: Budget::new(Self::rate(inputs, fps, 1.0), main, 1.0 / fps),
             sweep: Sweep::default(),
             whole: None,
             moved: None,
@@ -119,11 +120,17 @@ impl Planner {
         self.fps = fps;
     }
 
-    /// All of the picture is looked at closely within so long; longer on a board that is hot
-    /// or too slow.
+    /// What must not be seen from now on: no piece lies wholly in it.
+    pub fn set_masks(&mut self, masks: &Masks) {
+        self.sweep.set_masks(masks);
+    }
+
+    /// All of the picture that is not masked is looked at closely within so long; longer on a
+    /// board that is hot or too slow.
     pub fn period(&self, activity: Activity) -> Duration {
         let period = match activity {
-            Activity::Idle(whole) => whole * IDLE_SWEEP,
+            // A still room is not swept more often than a lively one.
+            Activity::Idle(whole) => (whole * IDLE_SWEEP).max(SWEEP),
             Activity::Lively | Activity::Recorded => SWEEP,
         };
         period * if self.distance == Distance::Hall { HALL } else { 1 }
@@ -140,7 +147,7 @@ impl Planner {
         out.clear();
         let smallest = self.distance.reach(at.picture).face;
         self.sweep.fit(at.picture, smallest, self.inputs);
-        self.budget.set_rate(Self::rate(self.inputs, self.fps, at.share));
+        self.budget.set_rate(Self::rate(self.inputs, self.fps, at.share), 1.0 / self.fps);
         self.budget.refill(at.now);
         self.look_at_all(at, out);
         if !matches!(at.activity, Activity::Idle(_)) {
@@ -163,17 +170,22 @@ impl Planner {
 
     /// The whole picture and the sweep: what they take is bounded by their intervals.
     fn look_at_all(&mut self, at: &Situation<'_>, out: &mut Vec<Look>) {
-        let whole = match at.activity {
-            Activity::Idle(whole) => whole,
-            Activity::Recorded => Duration::ZERO,
-            Activity::Lively if self.moved > self.whole => WHOLE_MOVED,
-            Activity::Lively => WHOLE,
+        let pause = match at.activity {
+            Activity::Idle(whole) => Some(whole),
+            Activity::Lively if self.moved > self.whole => Some(WHOLE_MOVED),
+            Activity::Lively => Some(WHOLE),
+            Activity::Recorded => None,
         };
-        let whole = longer(whole, at.share);
-        let period = longer(self.period(at.activity), at.share);
-        if self.whole.is_none_or(|then| at.now.saturating_sub(then) >= whole) {
-            out.extend(self.look_up(at.now, at.picture));
+        let has_waited = |pause: Duration| {
+            self.whole.is_none_or(|then| at.now.saturating_sub(then) >= longer(pause, at.share))
+        };
+        match pause {
+            // Besides the budget: pictures that come fast would leave none for anything else.
+            None => out.push(self.inputs.whole(at.picture)),
+            Some(pause) if has_waited(pause) => out.extend(self.look_up(at.now, at.picture)),
+            Some(_) => {}
         }
+        let period = longer(self.period(at.activity), at.share);
         // Asked first: a piece that the sweep gives out counts as looked at.
         while self.has_a_piece() {
             let Some(region) = self.sweep.due(at.now, period) else { break };

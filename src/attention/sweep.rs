@@ -6,12 +6,14 @@ use std::time::Duration;
 use super::look::Inputs;
 use super::tiles::tiles;
 use crate::geometry::{Region, Size};
+use crate::zones::Masks;
 
 /// The pieces and when they were looked at.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sweep {
     /// What the pieces were made for.
     made_for: Option<(Size, f32)>,
+    masks: Masks,
     regions: Vec<Region>,
     tiles: Vec<Tile>,
     /// Until when the schedule was carried out.
@@ -28,12 +30,21 @@ struct Tile {
 const AGAIN: Duration = Duration::from_millis(400);
 
 impl Sweep {
+    /// Pieces of which nothing is to be seen are left out from now on.
+    pub(super) fn set_masks(&mut self, masks: &Masks) {
+        if self.masks != *masks {
+            self.masks.clone_from(masks);
+            self.made_for = None;
+        }
+    }
+
     /// Makes the pieces for another picture size or smallest face, in pixels.
     pub(super) fn fit(&mut self, picture: Size, face: f32, inputs: Inputs) {
         if self.made_for.replace((picture, face)) == Some((picture, face)) {
             return;
         }
         tiles(picture, face, inputs, &mut self.regions);
+        self.regions.retain(|region| !self.masks.hide(*region, picture));
         self.tiles.clear();
         self.tiles.resize(self.regions.len(), Tile::default());
         self.carried_out = None;

@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use super::darkness::DARK;
-use crate::pixels::scene::{CELLS, SIDE, Scene};
+use crate::pixels::scene::{CELLS, Cells, SIDE, Scene};
 
 /// What is wrong with the picture, though frames come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,10 +146,11 @@ impl Tamper {
 
     /// Compares the picture with the views that are known.
     fn compare(&mut self, scene: &Scene, now: Duration, since_last: Duration) {
-        let (pattern, colourless) = (logarithms(scene.cells()), scene.is_colourless());
+        let (pattern, hidden) = (logarithms(scene.cells()), scene.hidden());
+        let colourless = scene.is_colourless();
         let views = self.views.iter_mut().filter(|view| view.colourless == colourless);
         let known = views
-            .filter_map(|view| Some((likeness(&view.pattern, &pattern)?, view)))
+            .filter_map(|view| Some((likeness(&view.pattern, &pattern, hidden)?, view)))
             .max_by(|(a, _), (b, _)| a.total_cmp(b));
         let Some((likeness_to_known, view)) = known else {
             // The first picture of its kind, or a known one without any edges.
@@ -171,7 +172,8 @@ impl Tamper {
             // Somebody who moves close before the lens is no view.
             let steady = self
                 .strange
-                .is_some_and(|begun| likeness(&begun, &pattern).is_some_and(|same| same >= KNOWN));
+                .and_then(|begun| likeness(&begun, &pattern, hidden))
+                .is_some_and(|same| same >= KNOWN);
             if !steady {
                 self.strange = Some(pattern);
                 self.turned.since = None;
@@ -277,20 +279,27 @@ const KEPT: f32 = 0.7;
 const REGIONS: usize = 4;
 
 /// The share, 0 to 1, of the regions with a pattern that have kept it. Regions and not the
-/// whole picture: somebody who hides most of it leaves the rest as it was.
-fn likeness(known: &[f32; CELLS], now: &[f32; CELLS]) -> Option<f32> {
+/// whole picture: somebody who hides most of it leaves the rest as it was. What is `hidden`
+/// does not count: a television that is masked may show what it likes.
+fn likeness(known: &[f32; CELLS], now: &[f32; CELLS], hidden: &Cells) -> Option<f32> {
     let (mut kept, mut all) = (0, 0);
     for top in (0..SIDE).step_by(REGION) {
         for left in (0..SIDE).step_by(REGION) {
             let cell = |index: usize| (top + index / REGION) * SIDE + left + index % REGION;
-            let deviations = |of: &[f32; CELLS]| {
-                let cells: [f32; REGION * REGION] = std::array::from_fn(|index| of[cell(index)]);
-                let mean = cells.iter().sum::<f32>() / cells.len() as f32;
-                cells.map(|value| value - mean)
+            let seen = |index: &usize| !hidden[cell(*index)];
+            let count = (0..REGION * REGION).filter(seen).count();
+            if 2 * count < REGION * REGION {
+                continue;
+            }
+            // Those of hidden cells are zero, and add nothing to a product.
+            let deviations = |of: &[f32; CELLS]| -> [f32; REGION * REGION] {
+                let values = (0..REGION * REGION).filter(seen).map(|index| of[cell(index)]);
+                let mean = values.sum::<f32>() / count as f32;
+                std::array::from_fn(|at| if seen(&at) { of[cell(at)] - mean } else { 0.0 })
             };
             let (a, b) = (deviations(known), deviations(now));
             let product = |a: &[f32], b: &[f32]| {
-                a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>() / (REGION * REGION) as f32
+                a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>() / count as f32
             };
             let spread = product(&a, &a).sqrt();
             if spread < PLAIN {

@@ -164,6 +164,7 @@ fn admit(settings: &Settings, entry: &ModelFile) -> Result<Detector, ModelError>
         input: TensorBuffer::new(&spec),
         engine,
         masks: Masks::default(),
+        masked: Vec::new(),
         head,
         info,
         floor: settings.floor,

@@ -135,6 +135,8 @@ pub struct Detector {
     preprocessor: Preprocessor,
     input: TensorBuffer,
     masks: Masks,
+    /// Which pixels of the input they hide; kept for its memory.
+    masked: Vec<bool>,
     head: Head,
     info: ModelInfo,
     floor: f32,
@@ -211,9 +213,11 @@ impl Detector {
         Prepared { letterbox, decode: Duration::ZERO, fit: start.elapsed() }
     }
 
-    /// The prepared picture's brightness, cell by cell.
-    pub fn scene(&self, prepared: &Prepared) -> Scene {
-        Scene::of(&self.input, self.preprocessor.spec(), &prepared.letterbox)
+    /// The prepared picture's brightness, cell by cell, without what is masked.
+    pub fn scene(&mut self, prepared: &Prepared) -> Scene {
+        let (spec, letterbox) = (self.preprocessor.spec(), &prepared.letterbox);
+        self.masks.stencil(spec.size, View::from(letterbox), &mut self.masked);
+        Scene::of(&self.input, spec, letterbox, &self.masked)
     }
 
     /// Runs the network on the picture prepared last; replaces `out` as

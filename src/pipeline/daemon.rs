@@ -99,6 +99,7 @@ pub async fn daemon(
         grouping,
         camera: &camera,
         publisher: &publisher,
+        zones: &zones,
         gallery: gallery.clone(),
     };
     let threads = Threads::start(setup, &shared)?;

@@ -8,6 +8,7 @@ use super::frame_health::{FrameHealth, Stage};
 use super::mailbox::Taken;
 use super::reporter::Reporter;
 use super::shared::Shared;
+use super::state::CaptureState;
 use super::suspend::SuspendMonitor;
 use crate::annotate::gallery::Gallery;
 use crate::annotate::snapshot::{annotated, jpeg};
@@ -90,7 +91,8 @@ impl Inference {
                     self.answer(orders.snapshot, &frame, &mut work);
                     self.show_frame(&frame, &work.findings);
                 }
-                Taken::Nothing => self.pass(self.shared.clock.now()),
+                Taken::Nothing if self.is_playing() => {}
+                Taken::Nothing => self.pass(frame.time_at(self.shared.clock.now())),
                 Taken::Closed => break,
             }
             if !work.failing {
@@ -98,6 +100,13 @@ impl Inference {
             }
         }
         self.reporter.end(self.shared.clock.now());
+    }
+
+    /// Whether a recording is played: its time is that of its pictures, however long the
+    /// next one takes to come.
+    fn is_playing(&self) -> bool {
+        let recorded = self.relief.is_none();
+        recorded && matches!(*self.shared.capture.borrow(), CaptureState::Running(_))
     }
 
     /// Time has passed, and nothing was seen.
@@ -126,7 +135,7 @@ impl Inference {
         let now = self.shared.clock.now().monotonic;
         if live.wants(now) {
             let shown = |look| ShownLook::of(look, findings.picture);
-            let faces = self.reporter.tracker.tracks(frame.captured.monotonic);
+            let faces = self.reporter.tracker.tracks(frame.time().monotonic);
             let shot = Shot {
                 frame: frame.clone(),
                 faces: self.shown_faces(&faces, frame),
@@ -186,7 +195,7 @@ impl Inference {
             self.refuse_snapshot(&"no picture came in time");
             return;
         }
-        let faces = self.reporter.tracker.tracks(frame.captured.monotonic);
+        let faces = self.reporter.tracker.tracks(frame.time().monotonic);
         let picture = match annotated(frame, &faces, &self.reporter.legend()) {
             Ok(picture) => picture,
             Err(reason) => return self.refuse_snapshot(&reason),
@@ -229,7 +238,7 @@ impl Inference {
                     frames.broken(now.monotonic, Stage::Decoding, &reason);
                 });
                 // A face does not stay for as long as frames are broken.
-                return self.pass(now);
+                return self.pass(frame.time_at(now));
             }
             Err(error) => {
                 // It worked at start: not the picture's fault. Until it works again
@@ -237,14 +246,14 @@ impl Inference {
                 if !std::mem::replace(&mut work.failing, true) {
                     log::error!("detector: {error}");
                 }
-                return self.pass(self.shared.clock.now());
+                return self.pass(frame.time_at(self.shared.clock.now()));
             }
         }
-        let events = self.reporter.see(frame.captured, &work.findings);
+        let events = self.reporter.see(frame.time(), &work.findings);
         self.tell_page(&events);
         self.show_faces();
         if let Some(gallery) = gallery {
-            let faces = self.reporter.tracker.tracks(frame.captured.monotonic);
+            let faces = self.reporter.tracker.tracks(frame.time().monotonic);
             gallery.keep(frame, &events, &faces, &self.reporter.legend());
         }
     }
@@ -256,11 +265,11 @@ impl Inference {
         strained: bool,
         work: &mut Work,
     ) -> Result<bool, ModelError> {
-        let now = self.shared.clock.now().monotonic;
+        let (now, time) = (self.shared.clock.now().monotonic, frame.time().monotonic);
         let busy = std::mem::take(&mut work.busy);
         let share = self.relief.as_mut().map_or(1.0, |relief| relief.update(now, strained, busy));
-        self.reporter.tracker.followed(frame.captured.monotonic, &mut work.followed);
-        let sight = self.attention.see(frame, now, &work.followed, share, &mut work.findings)?;
+        self.reporter.tracker.followed(time, &mut work.followed);
+        let sight = self.attention.see(frame, time, &work.followed, share, &mut work.findings)?;
         work.busy = self.shared.clock.now().monotonic.saturating_sub(now);
         let (conditions, inference) = match sight {
             Sight::Passed => return Ok(false),
@@ -275,7 +284,7 @@ impl Inference {
         let age = self.shared.clock.now().monotonic.saturating_sub(frame.captured.monotonic);
         self.shared.counters.count_detected(inference, age);
         if let Some(live) = &self.shared.live {
-            live.looked(frame.captured.monotonic, &work.findings, inference, age);
+            live.looked(time, &work.findings, inference, age);
         }
         Ok(true)
     }

@@ -32,6 +32,7 @@ pub(super) struct Setup<'a> {
     pub grouping: Grouping,
     pub camera: &'a Name,
     pub publisher: &'a Publisher,
+    pub zones: &'a Zones,
     /// Where pictures of events are kept, if their owner wants that.
     pub gallery: Option<PathBuf>,
 }
@@ -46,8 +47,7 @@ pub(super) struct Threads {
 
 impl Threads {
     pub(super) fn start(setup: Setup, shared: &Arc<Shared>) -> Result<Self> {
-        let Setup { config, mut networks, grouping, camera, publisher, gallery } = setup;
-        networks.set_masks(&Zones::new(&config.zone).masks());
+        let Setup { config, networks, grouping, camera, publisher, zones, gallery } = setup;
         let (settings, clock) = (config.camera.clone(), Arc::clone(&shared.clock));
         let distance = config.attention.farthest_face;
         let needed = distance.needed(settings.orientation());
@@ -58,11 +58,15 @@ impl Threads {
             delivery: if recorded { Delivery::Every } else { Delivery::Newest },
             shared: Arc::clone(shared),
         };
-        let reporter = reporter(config, networks.info(), &grouping, camera, publisher);
+        let reporter =
+            reporter(config, networks.info(), &grouping, camera, publisher).within(zones.clone());
         let pace = (!recorded).then(|| Pace::new(config.pace.clone()));
+        let relief = pace.is_some().then(Relief::default);
+        let mut attention = Attention::new(networks, distance, pace)?;
+        attention.set_masks(&zones.masks());
         let inference = Inference {
-            relief: pace.is_some().then(Relief::default),
-            attention: Attention::new(networks, distance, pace)?,
+            relief,
+            attention,
             reporter,
             shared: Arc::clone(shared),
             largest_packet: config.mqtt.max_packet_bytes,
@@ -97,7 +101,6 @@ fn reporter(
         Recorder::new(origin, system_randomness()),
         publisher.clone(),
     )
-    .within(Zones::new(&config.zone))
 }
 
 /// A thread whose end can be waited for from asynchronous code.

@@ -39,6 +39,8 @@ pub(crate) struct Decoded<'a> {
 pub(crate) struct FrameDecoder {
     jpeg: JpegDecoder,
     unpacker: Unpacker,
+    /// What the buffers hold of the last frame: the layout, and the stored picture's size.
+    held: Option<(Planes, Size)>,
 }
 
 impl FrameDecoder {
@@ -46,7 +48,7 @@ impl FrameDecoder {
     ///
     /// The JPEG library has no memory.
     pub(crate) fn new() -> Result<Self, PixelError> {
-        Ok(Self { jpeg: JpegDecoder::new()?, unpacker: Unpacker::default() })
+        Ok(Self { jpeg: JpegDecoder::new()?, unpacker: Unpacker::default(), held: None })
     }
 
     /// The size of the upright picture. A compressed picture's own header knows it best.
@@ -77,15 +79,81 @@ impl FrameDecoder {
         least: Size,
     ) -> Result<Decoded<'a>, PixelError> {
         let orientation = frame.orientation;
-        let (size, (planes, bytes)) = match frame.format {
+        self.held = None;
+        let (size, planes) = match frame.format {
             PixelFormat::Mjpeg => {
                 let outline = jpeg::outline(&frame.data)?;
                 let least = orientation.upright(least);
                 (outline.size, self.jpeg.decode(&frame.data, &outline, least)?)
             }
             format if unpack::is_packed(format) => (frame.size, self.unpacker.unpack(frame)?),
-            _ => (frame.size, (Planes::of(frame)?, frame.data.as_slice())),
+            _ => (frame.size, Planes::of(frame)?),
         };
-        Ok(Decoded { planes, bytes, size, orientation })
+        self.held = Some((planes, size));
+        Ok(self.lay_out(frame, planes, size))
+    }
+
+    /// The frame that was decoded last, once more: as it lies in the buffers, unless `least`
+    /// now is more than they hold.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode).
+    pub(crate) fn decode_again<'a>(
+        &'a mut self,
+        frame: &'a Frame,
+        least: Size,
+    ) -> Result<Decoded<'a>, PixelError> {
+        let stored = frame.orientation.upright(least);
+        let serves = |(planes, size): &(Planes, Size)| {
+            let Size { width, height } = planes.size;
+            planes.size == *size || (width >= stored.width && height >= stored.height)
+        };
+        match self.held.filter(serves) {
+            Some((planes, size)) => Ok(self.lay_out(frame, planes, size)),
+            None => self.decode(frame, least),
+        }
+    }
+
+    fn lay_out<'a>(&'a self, frame: &'a Frame, planes: Planes, size: Size) -> Decoded<'a> {
+        let bytes = match frame.format {
+            PixelFormat::Mjpeg => self.jpeg.pixels(),
+            format if unpack::is_packed(format) => self.unpacker.bytes(),
+            _ => &frame.data,
+        };
+        Decoded { planes, bytes, size, orientation: frame.orientation }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::at;
+
+    fn photograph() -> Frame {
+        let data = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/models/self-test.jpg"));
+        let (data, size) = (data.expect("in the repository"), Size::new(320, 320));
+        Frame { data, size, format: PixelFormat::Mjpeg, ..Frame::empty(at(0)) }
+    }
+
+    #[test]
+    fn a_frame_is_decoded_again_only_where_more_of_it_is_wanted() {
+        let (frame, mut decoder) = (photograph(), FrameDecoder::new().expect("memory"));
+        // Whatever would be decoded a second time could not be.
+        let broken = Frame { data: vec![0; frame.data.len()], ..frame.clone() };
+        let size = |decoded: Result<Decoded<'_>, PixelError>| decoded.map(|it| it.planes.size);
+        let (quarter, half, all) = (Size::new(80, 80), Size::new(160, 160), Size::new(320, 320));
+        assert_eq!(size(decoder.decode(&frame, Size::new(150, 90))).expect("whole"), half);
+        let held = decoder.decode_again(&broken, Size::new(1, 1)).expect("not decoded again");
+        let held = (held.planes, held.bytes.to_vec());
+        assert_eq!(size(decoder.decode_again(&broken, half)).expect("enough"), half);
+        assert_eq!(size(decoder.decode_again(&frame, Size::new(161, 1))).expect("more"), all);
+        let larger = Size::new(1000, 1000);
+        assert_eq!(size(decoder.decode_again(&broken, larger)).expect("all there is"), all);
+        let anew = decoder.decode(&frame, half).expect("whole");
+        assert_eq!((anew.planes, anew.bytes), (held.0, &*held.1));
+        assert_eq!(size(decoder.decode(&frame, quarter)).expect("the next frame"), quarter);
+        assert!(decoder.decode_again(&broken, half).is_err(), "finer than what is held");
+        assert!(decoder.decode_again(&broken, quarter).is_err(), "nothing is held any more");
     }
 }

@@ -1,5 +1,7 @@
 //! One picture as a source delivers it.
 
+use std::time::Duration;
+
 pub use super::format::PixelFormat;
 use crate::clock::Moment;
 use crate::geometry::{Region, Size};
@@ -92,6 +94,8 @@ pub struct Frame {
     pub orientation: Orientation,
     /// When the sensor took it (the driver's timestamp), else when it was read.
     pub captured: Moment,
+    /// How far a recording has fallen behind its own rate; zero for cameras.
+    pub lag: Duration,
     /// The source's own running number; gaps are frames the driver lost.
     pub sequence: u64,
 }
@@ -108,8 +112,21 @@ impl Frame {
             matrix: Matrix::default(),
             orientation: Orientation::default(),
             captured: now,
+            lag: Duration::ZERO,
             sequence: 0,
         }
+    }
+
+    /// When what it shows happened: what everything that lasts is computed from. A
+    /// recording's pictures follow one another at the recording's rate, however long the
+    /// machine takes for them.
+    pub fn time(&self) -> Moment {
+        self.time_at(self.captured)
+    }
+
+    /// What time it is for what it shows, at `now` on the machine's clocks.
+    pub fn time_at(&self, now: Moment) -> Moment {
+        Moment { monotonic: now.monotonic.saturating_sub(self.lag), ..now }
     }
 
     /// The size of the picture as it is seen: what detections refer to.

@@ -70,7 +70,7 @@ impl JpegDecoder {
 
     /// Decodes the picture that [`outline`] found in `data`, at the smallest of the
     /// library's scales that is still at least `least` in both directions: most of the
-    /// inverse transforms are saved. The bytes that the planes describe follow them.
+    /// inverse transforms are saved. The planes describe [`pixels`](Self::pixels).
     ///
     /// # Errors
     ///
@@ -80,24 +80,27 @@ impl JpegDecoder {
         data: &[u8],
         outline: &Outline,
         least: Size,
-    ) -> Result<(Planes, &[u8]), PixelError> {
+    ) -> Result<Planes, PixelError> {
         if self.strays
             && let Ok(planes) = self.decode_mended(data, outline, least)
         {
-            return Ok((planes, &self.pixels));
+            return Ok(planes);
         }
         let direct = match outline.end {
             Some(end) => self.attempt(&data[outline.start..end], outline.size, least),
             None => Err(broken("it has no end marker (FF D9)")),
         };
-        let planes = match direct {
-            Ok(planes) => planes,
-            Err(reason) => self.decode_mended(data, outline, least).map_err(|why| {
+        direct.or_else(|reason| {
+            self.decode_mended(data, outline, least).map_err(|why| {
                 let unmarked = || broken(format!("it has no end marker (FF D9) and {why}"));
                 if outline.end.is_none() { unmarked() } else { reason }
-            })?,
-        };
-        Ok((planes, &self.pixels))
+            })
+        })
+    }
+
+    /// The bytes of the picture that was decoded last.
+    pub(crate) fn pixels(&self) -> &[u8] {
+        &self.pixels
     }
 
     /// The same with a picture that has bytes too many or no end.

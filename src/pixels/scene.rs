@@ -11,52 +11,78 @@ pub(crate) const CELLS: usize = SIDE * SIDE;
 /// A cell changed when its brightness moved by this share of full scale, beyond what
 /// the whole picture did: more than sensor noise leaves after averaging a cell.
 const CHANGED: f32 = 0.03;
+/// A cell of which a smaller share is seen counts as hidden: of a few pixels the noise is no
+/// mean.
+const SEEN: f32 = 0.25;
 /// Pictures whose colours differ by less than this share of full scale on average have
 /// none: cameras that light with infrared send such ones.
 const COLOURLESS: f32 = 0.012;
 
+/// For each cell of a picture, row by row, yes or no.
+pub(crate) type Cells = [bool; CELLS];
+
 /// Mean brightness, 0 to 1, of each cell of a picture, and how much colour it has.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scene {
+    /// Of what is seen of each, and of all of a hidden one.
     cells: [f32; CELLS],
+    /// Which of them are masked.
+    hidden: Cells,
     /// Mean distance of red and of blue from green, together, 0 to 2.
     colour: f32,
 }
 
 impl Scene {
     /// Of the picture in `tensor`, which is of `spec` and holds it as `letterbox` says.
-    pub fn of(tensor: &TensorBuffer, spec: &InputSpec, letterbox: &Letterbox) -> Self {
+    /// `masked` are the tensor's pixels that do not count; none where it is empty.
+    pub fn of(
+        tensor: &TensorBuffer,
+        spec: &InputSpec,
+        letterbox: &Letterbox,
+        masked: &[bool],
+    ) -> Self {
         match (tensor, spec.encoding) {
             (TensorBuffer::Int8(values), Encoding::Int8 { scale, zero_point }) => {
-                sample(values, spec, letterbox, scale, zero_point as f32)
+                sample(values, spec, letterbox, masked, (scale, zero_point as f32))
             }
             (TensorBuffer::UInt8(values), Encoding::UInt8 { scale, zero_point }) => {
-                sample(values, spec, letterbox, scale, zero_point as f32)
+                sample(values, spec, letterbox, masked, (scale, zero_point as f32))
             }
             (TensorBuffer::Float32(values), Encoding::Float32) => {
-                sample(values, spec, letterbox, 1.0, 0.0)
+                sample(values, spec, letterbox, masked, (1.0, 0.0))
             }
             _ => unreachable!("the tensor was made from the same spec"),
         }
     }
 
-    /// The share of the picture, 0 to 1, that differs from `before`.
-    pub fn change(&self, before: &Self) -> f32 {
-        let changed = self.changed(before).into_iter().filter(|changed| *changed).count();
-        changed as f32 / CELLS as f32
-    }
-
-    /// Which cells differ from `before`. A change of the whole picture's brightness (a
-    /// cloud, automatic exposure) does not count.
-    pub(crate) fn changed(&self, before: &Self) -> [bool; CELLS] {
+    /// Which cells differ from `before`, without those that are hidden. A change of the
+    /// whole picture's brightness (a cloud, automatic exposure) does not count.
+    pub(crate) fn changed(&self, before: &Self) -> Cells {
         let differences: [f32; CELLS] = std::array::from_fn(|c| self.cells[c] - before.cells[c]);
-        let shift = quantile(differences, CELLS / 2);
-        differences.map(|difference| (difference - shift).abs() > CHANGED)
+        let shift = self.quantile(&differences, 0.5);
+        std::array::from_fn(|c| !self.hidden[c] && (differences[c] - shift).abs() > CHANGED)
     }
 
-    /// The brightness, 0 to 1, that only a tenth of the picture exceeds.
+    /// The brightness, 0 to 1, that only a tenth of what is seen of the picture exceeds.
     pub fn highlights(&self) -> f32 {
-        quantile(self.cells, CELLS * 9 / 10)
+        self.quantile(&self.cells, 0.9)
+    }
+
+    /// Which cells are masked, row by row.
+    pub(crate) fn hidden(&self) -> &Cells {
+        &self.hidden
+    }
+
+    /// Of the cells that are seen; of all where none is.
+    fn quantile(&self, values: &[f32; CELLS], share: f32) -> f32 {
+        let (mut seen, mut count) = (*values, 0);
+        for (value, _) in values.iter().zip(&self.hidden).filter(|(_, hidden)| !**hidden) {
+            seen[count] = *value;
+            count += 1;
+        }
+        let count = if count == 0 { CELLS } else { count };
+        let rank = (count as f32 * share) as usize;
+        *seen[..count].select_nth_unstable_by(rank, f32::total_cmp).1
     }
 
     /// Brightness, 0 to 1, of each cell, row by row.
@@ -70,45 +96,75 @@ impl Scene {
     }
 }
 
-fn quantile(mut values: [f32; CELLS], rank: usize) -> f32 {
-    *values.select_nth_unstable_by(rank, f32::total_cmp).1
+/// What was added up of a picture's pixels.
+struct Sums {
+    green: [f32; CELLS],
+    counts: [u32; CELLS],
+    colour: f32,
+}
+
+impl Sums {
+    const NONE: Self = Self { green: [0.0; CELLS], counts: [0; CELLS], colour: 0.0 };
+
+    fn add(&mut self, cell: usize, [red, green, blue]: [f32; 3]) {
+        self.green[cell] += green;
+        self.counts[cell] += 1;
+        self.colour += (red - green).abs() + (blue - green).abs();
+    }
+
+    fn mean(&self, cell: usize) -> f32 {
+        self.green[cell] / self.counts[cell].max(1) as f32
+    }
+
+    fn mean_colour(&self) -> f32 {
+        self.colour / self.counts.iter().sum::<u32>().max(1) as f32
+    }
 }
 
 /// Of every second pixel of every second row: per cell the mean of green, which is most
-/// of brightness, and of all of them the distance of the other colours from it.
+/// of brightness, and of all of them the distance of the other colours from it. `scale` and
+/// `zero_point` are the encoding's.
 fn sample<T: Copy + Into<f32>>(
     values: &[T],
     spec: &InputSpec,
     letterbox: &Letterbox,
-    scale: f32,
-    zero_point: f32,
+    masked: &[bool],
+    (scale, zero_point): (f32, f32),
 ) -> Scene {
-    let (mut sums, mut counts, mut colour) = ([0.0_f32; CELLS], [0_u32; CELLS], 0.0);
+    let (mut seen, mut all) = (Sums::NONE, Sums::NONE);
     let (width, height) = (letterbox.content.width as usize, letterbox.content.height as usize);
     for y in (0..height).step_by(2) {
         let start = (y + letterbox.top as usize) * spec.size.width as usize;
-        let row = &values[(start + letterbox.left as usize) * 3..][..width * 3];
+        let first = start + letterbox.left as usize;
+        let row = &values[first * 3..][..width * 3];
         let cells = y * SIDE / height * SIDE;
         for x in (0..width).step_by(2) {
             let cell = cells + x * SIDE / width;
-            let [red, green, blue]: [f32; 3] = [0, 1, 2].map(|part| row[x * 3 + part].into());
-            sums[cell] += green;
-            counts[cell] += 1;
-            colour += (red - green).abs() + (blue - green).abs();
+            let pixel = [0, 1, 2].map(|part| row[x * 3 + part].into());
+            all.add(cell, pixel);
+            if !masked.get(first + x).is_some_and(|masked| *masked) {
+                seen.add(cell, pixel);
+            }
         }
     }
-    let all = counts.iter().sum::<u32>().max(1) as f32;
+    let is_hidden = |cell: usize| (seen.counts[cell] as f32) < SEEN * all.counts[cell] as f32;
+    let hidden: Cells = std::array::from_fn(is_hidden);
+    let nothing = seen.counts.iter().all(|count| *count == 0);
     Scene {
         // A picture narrower than the grid leaves cells empty, and they stay so.
         cells: std::array::from_fn(|cell| {
-            (sums[cell] / counts[cell].max(1) as f32 - zero_point) * scale
+            let sums = if hidden[cell] { &all } else { &seen };
+            (sums.mean(cell) - zero_point) * scale
         }),
-        colour: colour / all * scale,
+        hidden,
+        colour: if nothing { all.mean_colour() } else { seen.mean_colour() } * scale,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::geometry::Size;
 
@@ -119,6 +175,10 @@ mod tests {
 
     /// A 640x480 picture whose brightness at x, y (of 224x168) is `value`, 0 to 255.
     fn scene(value: impl Fn(usize, usize) -> u8) -> Scene {
+        masked_scene(&[], value)
+    }
+
+    fn masked_scene(masked: &[bool], value: impl Fn(usize, usize) -> u8) -> Scene {
         let letterbox = Letterbox::new(Size::new(640, 480), SPEC.size);
         let mut values = vec![114_u8; SPEC.len()];
         for y in 0..168 {
@@ -127,7 +187,17 @@ mod tests {
             }
         }
         let stored = values.into_iter().map(|value| (i16::from(value) - 128) as i8).collect();
-        Scene::of(&TensorBuffer::Int8(stored), &SPEC, &letterbox)
+        Scene::of(&TensorBuffer::Int8(stored), &SPEC, &letterbox, masked)
+    }
+
+    /// Which of the tensor's pixels lie in this part of the picture (of 224x168).
+    fn part(columns: &std::ops::Range<usize>, rows: &std::ops::Range<usize>) -> Vec<bool> {
+        let pixels = (0..224 * 224).map(|at| (at % 224, at / 224));
+        pixels.map(|(x, y)| columns.contains(&x) && rows.contains(&y.wrapping_sub(28))).collect()
+    }
+
+    fn change(before: &Scene, after: &Scene) -> f32 {
+        after.changed(before).iter().filter(|changed| **changed).count() as f32 / CELLS as f32
     }
 
     /// Noise of a few levels that is the same in every run.
@@ -138,8 +208,8 @@ mod tests {
     #[test]
     fn noise_and_a_cloud_are_no_motion() {
         let before = scene(|x, y| 90 + noise(x, y, 1));
-        assert_eq!(scene(|x, y| 90 + noise(x, y, 2)).change(&before), 0.0);
-        assert_eq!(scene(|x, y| 120 + noise(x, y, 3)).change(&before), 0.0);
+        assert_eq!(change(&before, &scene(|x, y| 90 + noise(x, y, 2))), 0.0);
+        assert_eq!(change(&before, &scene(|x, y| 120 + noise(x, y, 3))), 0.0);
     }
 
     #[test]
@@ -147,7 +217,7 @@ mod tests {
         let before = scene(|x, y| 90 + noise(x, y, 1));
         let face = |x: usize, y: usize| (100..128).contains(&x) && (60..90).contains(&y);
         let after = scene(|x, y| if face(x, y) { 150 } else { 90 + noise(x, y, 2) });
-        let change = after.change(&before);
+        let change = change(&before, &after);
         assert!((0.01..0.1).contains(&change), "{change}");
     }
 
@@ -155,5 +225,53 @@ mod tests {
     fn brightness_is_that_of_the_picture_without_the_bars() {
         assert!((scene(|_, _| 51).highlights() - 0.2).abs() < 0.01);
         assert!(scene(|_, _| 0).highlights() < 0.01);
+    }
+
+    /// More than half of the picture, or a bright screen in a dark room.
+    #[test]
+    fn what_is_masked_moves_lights_and_hides_nothing() {
+        let masked = part(&(0..150), &(0..168));
+        let screen = |light: u8| move |x: usize, _: usize| if x < 150 { light } else { 20 };
+        let before = masked_scene(&masked, screen(30));
+        let after = masked_scene(&masked, screen(250));
+        assert_eq!(change(&before, &after), 0.0);
+        assert!(after.highlights() < 0.1, "{}", after.highlights());
+        assert!(change(&scene(screen(30)), &scene(screen(250))) > 0.3, "without the mask");
+        let somebody = masked_scene(&masked, |x, y| {
+            if (180..200).contains(&x) && (60..90).contains(&y) { 90 } else { screen(250)(x, y) }
+        });
+        assert!(change(&after, &somebody) > 0.01, "beside the mask");
+    }
+
+    #[test]
+    fn a_picture_that_is_masked_everywhere_stands_still() {
+        let masked = part(&(0..224), &(0..168));
+        let of = |light: u8| masked_scene(&masked, move |_, _| light);
+        assert_eq!(change(&of(10), &of(200)), 0.0);
+        assert!((of(51).highlights() - 0.2).abs() < 0.01, "it is still dark or light");
+    }
+
+    proptest! {
+        /// Whatever happens under a mask, also one that ends within cells: nothing moves,
+        /// and nothing gets brighter.
+        #[test]
+        fn what_happens_under_a_mask_does_not_count(
+            left in 0usize..224, width in 0usize..224, top in 0usize..168, height in 0usize..168,
+            seeds in (0usize..1000, 0usize..1000),
+        ) {
+            let (columns, rows) = (left..left + width, top..top + height);
+            let masked = part(&columns, &rows);
+            let wild = |seed: usize| {
+                let (columns, rows) = (columns.clone(), rows.clone());
+                masked_scene(&masked, move |x, y| {
+                    let inside = columns.contains(&x) && rows.contains(&y);
+                    if inside { 20 * noise(x / 9, y / 9, seed) } else { 90 + noise(x, y, 1) }
+                })
+            };
+            let (before, after) = (wild(seeds.0), wild(seeds.1));
+            prop_assert_eq!(change(&before, &after), 0.0);
+            let all = before.hidden().iter().all(|hidden| *hidden);
+            prop_assert!(all || before.highlights() == after.highlights());
+        }
     }
 }

@@ -66,12 +66,12 @@ pub(super) fn check(frame: &Frame) -> Result<usize, PixelError> {
 }
 
 impl Unpacker {
-    /// The frame with a byte for each sample, and the layout of these bytes.
+    /// Gives each sample of the frame a byte; returns the layout of [`bytes`](Self::bytes).
     ///
     /// # Errors
     ///
     /// As [`check`]; any bytes of the right number are a picture.
-    pub(super) fn unpack(&mut self, frame: &Frame) -> Result<(Planes, &[u8]), PixelError> {
+    pub(super) fn unpack(&mut self, frame: &Frame) -> Result<Planes, PixelError> {
         let stride = check(frame)?;
         let Some((bits, high_first)) = bits(frame.format) else {
             unreachable!("the caller asked is_packed()");
@@ -109,8 +109,12 @@ impl Unpacker {
                 PixelFormat::Grey
             }
         };
-        let planes = Planes::describe(format, frame.size, 0, frame.range, frame.matrix)?;
-        Ok((planes, &self.bytes))
+        Planes::describe(format, frame.size, 0, frame.range, frame.matrix)
+    }
+
+    /// Those of the frame that was unpacked last.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

@@ -34,6 +34,8 @@ pub(super) struct Replay {
     next: usize,
     /// When the next picture is due, on the monotonic clock.
     due: Option<Duration>,
+    /// When what it shows happened: at the recording's rate from the first one on.
+    time: Duration,
     /// Whether any picture of this round could be read, and why the last one could not.
     any_good: bool,
     failure: String,
@@ -97,6 +99,7 @@ impl Replay {
             clock,
             next: 0,
             due: None,
+            time: Duration::ZERO,
             any_good: false,
             failure: String::new(),
         };
@@ -113,12 +116,13 @@ impl Replay {
     /// Waits until the next picture's time. Late pictures are not hurried: recorded
     /// pictures are each looked at.
     fn wait(&mut self) {
-        let now = self.clock.now().monotonic;
+        let (now, interval) = (self.clock.now().monotonic, Duration::from_secs(1) / self.fps);
+        self.time = if self.due.is_some() { self.time + interval } else { now };
         let due = *self.due.get_or_insert(now);
         if let Some(early) = due.checked_sub(now) {
             std::thread::sleep(early);
         }
-        self.due = Some(due.max(now) + Duration::from_secs(1) / self.fps);
+        self.due = Some(due.max(now) + interval);
     }
 }
 
@@ -165,6 +169,7 @@ impl FrameSource for Replay {
         self.any_good = true;
         frame.orientation = frame.orientation.then(self.turn);
         frame.captured = self.clock.now();
+        frame.lag = frame.captured.monotonic.saturating_sub(self.time);
         frame.sequence += 1;
         Ok(())
     }
@@ -202,8 +207,10 @@ impl Replay {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
-    use crate::clock::SystemClock;
+    use crate::clock::{Moment, SystemClock, at};
 
     fn open(path: &Path) -> Result<Replay, SourceError> {
         let settings = Settings { fps: 240, ..Settings::default() };
@@ -212,6 +219,37 @@ mod tests {
 
     fn png(path: &Path) {
         image::RgbImage::new(4, 3).save_with_format(path, image::ImageFormat::Png).expect("saved");
+    }
+
+    /// A machine on which whatever is done takes a second.
+    #[derive(Default)]
+    struct Slow(AtomicU32);
+
+    impl Clock for Slow {
+        fn now(&self) -> Moment {
+            at(100 + u64::from(self.0.fetch_add(1, Ordering::Relaxed)))
+        }
+    }
+
+    #[test]
+    fn a_recording_goes_at_its_own_rate_however_slow_the_machine_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        (0..4).for_each(|number| png(&folder.path().join(format!("{number}.png"))));
+        // A broken picture takes its time, too.
+        std::fs::write(folder.path().join("2.png"), "no picture").expect("written");
+        let settings = Settings { fps: 4, repeat: true, ..Settings::default() };
+        let mut replay =
+            Replay::open(folder.path(), &settings, Arc::new(Slow::default())).expect("pictures");
+        let mut frame = Frame::empty(at(0));
+        let mut times = Vec::new();
+        for _ in 0..8 {
+            if replay.next_frame(&mut frame, Duration::ZERO).is_ok() {
+                assert!(frame.captured.monotonic > frame.time().monotonic, "it is behind");
+                assert_eq!(frame.captured.wall, frame.time().wall);
+                times.push(frame.time().monotonic.as_millis());
+            }
+        }
+        assert_eq!(times, [100_000, 100_250, 100_750, 101_000, 101_250, 101_750]);
     }
 
     #[test]

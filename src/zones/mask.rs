@@ -3,7 +3,7 @@
 use image::{Rgb, RgbImage};
 
 use super::polygon::{MOST_POINTS, Polygon};
-use crate::geometry::{Rect, Size};
+use crate::geometry::{Rect, Region, Size};
 use crate::pixels::letterbox::{Letterbox, PAD};
 use crate::pixels::tensor::{Encoding, InputSpec, TensorBuffer};
 
@@ -75,6 +75,36 @@ impl Masks {
             }
             _ => unreachable!("the tensor was made from the same spec"),
         }
+    }
+
+    /// Replaces `out` by which pixels of an image of `size` lie in a mask, when it shows the
+    /// picture as `view` says; it is empty where there is no mask.
+    pub fn stencil(&self, size: Size, view: View, out: &mut Vec<bool>) {
+        out.clear();
+        if self.is_empty() {
+            return;
+        }
+        out.resize(size.area(), false);
+        let width = size.width as usize;
+        self.rows(size, view, |row, columns| {
+            if let Some(run) = out.get_mut(row * width + columns.start..row * width + columns.end) {
+                run.fill(true);
+            }
+        });
+    }
+
+    /// Whether nothing is to be seen in a region of a picture of this size.
+    pub fn hide(&self, region: Region, picture: Size) -> bool {
+        const GRID: Size = Size::new(32, 32);
+        let mut hidden = Vec::new();
+        let view = View::from(&Letterbox::of(picture, region, GRID));
+        self.stencil(GRID, view, &mut hidden);
+        let inside = |at: usize| {
+            let (x, y) = ((at % 32) as f32 + 0.5, (at / 32) as f32 + 0.5);
+            (view.tensor.x..view.tensor.right()).contains(&x)
+                && (view.tensor.y..view.tensor.bottom()).contains(&y)
+        };
+        !self.is_empty() && hidden.iter().enumerate().all(|(at, hidden)| *hidden || !inside(at))
     }
 
     /// Blackens what lies in a mask in an upright picture.
@@ -217,7 +247,44 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_region_is_hidden_by_several_masks_together_and_by_no_part_of_one() {
+        let picture = Size::new(1280, 720);
+        let half = |left: f32, right: f32| {
+            Polygon::new(&[[left, 0.2], [right, 0.2], [right, 0.8], [left, 0.8]])
+        };
+        let region = |left, width| Region { left, top: 200, width, height: 240 };
+        let screen = Masks::new([half(0.1, 0.3), half(0.3, 0.5)].into_iter());
+        assert!(screen.hide(region(200, 320), picture));
+        assert!(!screen.hide(region(100, 320), picture));
+        assert!(!screen.hide(Region::whole(picture), picture));
+        assert!(!Masks::default().hide(region(200, 320), picture));
+    }
+
     proptest! {
+        /// What is hidden lies in a mask, but for a seam narrower than a thirtieth of it.
+        #[test]
+        fn what_is_hidden_lies_in_the_mask(
+            points in proptest::collection::vec([0f32..=1.0, 0f32..=1.0], 3..6),
+            x in 0f32..0.9, y in 0f32..0.9, side in 0.02f32..0.3, at in (0f32..1.0, 0f32..1.0),
+        ) {
+            let (picture, scale) = (Size::new(1000, 1000), 1000.0);
+            let side = (side * scale) as u32;
+            let most = 1000 - side;
+            let region = Region {
+                left: ((x * scale) as u32).min(most), top: ((y * scale) as u32).min(most),
+                width: side, height: side,
+            };
+            let polygon = Polygon::new(&points);
+            let hidden = Masks::new([polygon.clone()].into_iter()).hide(region, picture);
+            let point = (
+                region.left as f32 + at.0 * side as f32,
+                region.top as f32 + at.1 * side as f32,
+            );
+            let depth = polygon.depth(point, picture);
+            prop_assert!(!hidden || depth > -2.0 * side as f32 / 32.0, "{} at {:?}", depth, point);
+        }
+
         /// Whatever is drawn and whatever the tensor shows of it: no pixel whose middle lies
         /// in the mask is seen.
         #[test]

@@ -10,6 +10,8 @@ use crate::geometry::Size;
 use crate::pixels::frame::{Frame, PixelFormat};
 use crate::pixels::preprocess::Preprocessor;
 use crate::pixels::tensor::{Encoding, InputSpec, TensorBuffer};
+use crate::zones::mask::View;
+use crate::zones::{Kind, Settings, Zones};
 
 const SPEC: InputSpec = InputSpec {
     size: Size { width: 224, height: 224 },
@@ -18,13 +20,25 @@ const SPEC: InputSpec = InputSpec {
 
 /// As the daemon makes it of a camera's frame.
 fn scene(picture: &RgbImage) -> Scene {
+    masked_scene(picture, None)
+}
+
+/// The same with a part of the picture masked, in shares.
+fn masked_scene(picture: &RgbImage, part: Option<[f32; 4]>) -> Scene {
     let size = Size::new(picture.width(), picture.height());
     let (data, format) = (picture.as_raw().clone(), PixelFormat::Rgb24);
     let frame = Frame { data, format, size, ..Frame::empty(SystemClock.now()) };
     let mut tensor = TensorBuffer::new(&SPEC);
     let mut preprocessor = Preprocessor::new(SPEC).expect("a decoder");
     let letterbox = preprocessor.prepare(&frame, &mut tensor).expect("a whole frame");
-    Scene::of(&tensor, &SPEC, &letterbox)
+    let mut masked = Vec::new();
+    let points = part.map(|[left, top, right, bottom]| {
+        vec![[left, top], [right, top], [right, bottom], [left, bottom]]
+    });
+    let zone = |points| Settings { name: "tv".into(), kind: Kind::Mask, points, enabled: true };
+    let zones: Vec<Settings> = points.into_iter().map(zone).collect();
+    Zones::new(&zones).masks().stencil(SPEC.size, View::from(&letterbox), &mut masked);
+    Scene::of(&tensor, &SPEC, &letterbox, &masked)
 }
 
 fn frame(number: u32) -> RgbImage {
@@ -219,6 +233,33 @@ fn a_camera_that_was_turned_is_noticed_and_so_is_its_return() {
         let changes = show(&mut tamper, 120, 60, &looking_at(before, &wide));
         assert_eq!(changes, [(125, FREE)], "from {before} to {after}");
     }
+}
+
+/// A television on a plain wall, which is all that has edges there, and another still picture
+/// on it.
+#[test]
+fn a_masked_television_is_no_turn_and_a_turn_beside_a_mask_is_one() {
+    let wall = cover([170, 165, 160]);
+    let screen = |left: f32| {
+        let picture = looking_at(left, &surroundings());
+        let mut all = wall.clone();
+        imageops::replace(&mut all, &picture.view(0, 0, 480, 380).to_image(), 80, 50);
+        all
+    };
+    let play_both = |before: &RgbImage, after: &RgbImage, mask: Option<[f32; 4]>| {
+        let scenes =
+            |picture: &RgbImage| [0, 1, 2].map(|seed| masked_scene(&noisy(picture, seed), mask));
+        let (before, after) = (scenes(before), scenes(after));
+        let mut tamper = Tamper::default();
+        play(&mut tamper, 0, 60, |frame| before[frame as usize % 3].clone());
+        play(&mut tamper, 60, 60, |frame| after[frame as usize % 3].clone())
+    };
+    let around = Some([0.1, 0.08, 0.9, 0.92]);
+    assert_eq!(play_both(&screen(0.0), &screen(1.0), None), [(90, TURNED)], "not masked");
+    assert_eq!(play_both(&screen(0.0), &screen(1.0), around), []);
+    let (wide, half) = (surroundings(), Some([0.5, 0.0, 1.0, 1.0]));
+    let turned = play_both(&looking_at(0.0, &wide), &looking_at(1.0, &wide), half);
+    assert_eq!(turned, [(90, TURNED)]);
 }
 
 #[test]

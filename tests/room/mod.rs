@@ -1,0 +1,205 @@
+//! Rendered sequences of people at every distance before a camera of 1280x720 at 15 frames a
+//! second, and where their faces are in each. The faces are the demonstration's, in the
+//! public domain (tests/demo/README.md).
+
+use std::path::Path;
+
+use expressiond::geometry::{Rect, Size};
+use image::{Rgb, RgbImage, imageops};
+
+pub const FPS: u32 = 15;
+pub const PICTURE: Size = Size { width: 1280, height: 720 };
+/// Height in pixels of a face a metre away.
+pub const AT_ONE_METRE: f32 = 180.0;
+
+/// Where somebody stands: so far away, with the face's middle at a place in pixels.
+#[derive(Clone, Copy)]
+pub struct Stand {
+    pub metres: f32,
+    pub face: (f32, f32),
+}
+
+impl Stand {
+    fn height(&self) -> f32 {
+        AT_ONE_METRE / self.metres
+    }
+
+    fn distance(&self, rect: &Rect) -> f32 {
+        let (x, y) = rect.centre();
+        (self.face.0 - x).hypot(self.face.1 - y)
+    }
+}
+
+/// What happens before the camera, in seconds since it began.
+pub struct Sequence {
+    pub seconds: f32,
+    /// Each person's place, none while the person is not there.
+    people: fn(f32) -> Vec<Option<Stand>>,
+}
+
+/// A metre a second, from 8 m to 1 m; nobody before and after.
+pub const APPROACHING: Sequence = Sequence {
+    seconds: 12.0,
+    people: |seconds| {
+        let walked = seconds - 2.0;
+        let metres = 8.0 - walked;
+        let there = (0.0..7.0).contains(&walked);
+        let face = (500.0 + 40.0 * walked, 300.0 + 60.0 / metres);
+        vec![there.then_some(Stand { metres, face })]
+    },
+};
+
+/// At 4 m, where 200 pixels a second are about 1.1 metres.
+pub const CROSSING: Sequence = Sequence {
+    seconds: 11.0,
+    people: |seconds| {
+        let walked = seconds - 1.0;
+        let there = (0.0..7.0).contains(&walked);
+        vec![there.then_some(Stand { metres: 4.0, face: (-60.0 + 200.0 * walked, 320.0) })]
+    },
+};
+
+/// Somebody at 1 m all the time, and from the fifth second on somebody at 5 m.
+pub const NEAR_AND_FAR: Sequence = Sequence {
+    seconds: 9.0,
+    people: |seconds| {
+        let near = Stand { metres: 1.0, face: (380.0 + 10.0 * (seconds * 2.0).sin(), 360.0) };
+        let walked = seconds - 5.0;
+        let far = Stand { metres: 5.0, face: (1180.0 - 40.0 * walked, 280.0) };
+        vec![Some(near), (walked >= 0.0).then_some(far)]
+    },
+};
+
+/// At 5 m; it ends when the person must have been told.
+pub const SITTING_STILL: Sequence =
+    Sequence { seconds: 15.0, people: |_| vec![Some(Stand { metres: 5.0, face: (860.0, 420.0) })] };
+
+/// When the face of whoever approaches has 28 pixels.
+pub fn approaching_has_28_pixels() -> f32 {
+    2.0 + 8.0 - AT_ONE_METRE / 28.0
+}
+
+impl Sequence {
+    /// How many people are there at some time.
+    pub fn people(&self) -> usize {
+        (self.people)(0.0).len()
+    }
+
+    /// When each frame is taken.
+    fn times(&self) -> impl Iterator<Item = f32> {
+        (0..(self.seconds * FPS as f32) as u32).map(|frame| frame as f32 / FPS as f32)
+    }
+
+    /// Where a person stands in each frame in which the face's middle is in the picture.
+    fn stands(&self, who: usize) -> impl Iterator<Item = (f32, Stand)> {
+        let visible = |stand: &Stand| {
+            let (x, y) = stand.face;
+            (0.0..PICTURE.width as f32).contains(&x) && (0.0..PICTURE.height as f32).contains(&y)
+        };
+        self.times().filter_map(move |seconds| {
+            (self.people)(seconds)[who].filter(visible).map(|stand| (seconds, stand))
+        })
+    }
+
+    /// Whether a person's place tells what time it is.
+    pub fn walks(&self, who: usize) -> bool {
+        let first = self.stands(who).next().unwrap().1;
+        let last = self.stands(who).last().unwrap().1;
+        (first.face.0 - last.face.0).abs() > 100.0
+    }
+
+    /// Whose face a box is: who comes nearest to it, and when that is.
+    pub fn recognise(&self, rect: &Rect) -> (usize, f32) {
+        let people = (0..self.people()).flat_map(|who| {
+            self.stands(who).map(move |(seconds, stand)| (who, seconds, stand.distance(rect)))
+        });
+        let (who, seconds, _) = people.min_by(|a, b| a.2.total_cmp(&b.2)).unwrap();
+        (who, seconds)
+    }
+
+    /// How high a person's face is at a time.
+    pub fn height(&self, who: usize, seconds: f32) -> f32 {
+        (self.people)(seconds)[who].unwrap().height()
+    }
+
+    /// When a person's face is in the picture for the last time.
+    pub fn last_seen(&self, who: usize) -> f32 {
+        self.stands(who).last().unwrap().0
+    }
+
+    /// Every picture, with a sensor's noise.
+    pub fn pictures(&self) -> impl Iterator<Item = RgbImage> {
+        let (person, room) = (Person::new(), room());
+        let all = [person.mirrored(), person];
+        self.times().zip(1_u32..).map(move |(seconds, number)| {
+            let mut picture = room.clone();
+            let stands = (self.people)(seconds);
+            // The other one than the demonstration's stands behind.
+            let looks = all.iter().rev().cycle();
+            let mut there: Vec<_> =
+                looks.zip(stands).filter_map(|(look, stand)| Some((look, stand?))).collect();
+            there.sort_by(|a, b| b.1.metres.total_cmp(&a.1.metres));
+            there.iter().for_each(|(look, stand)| look.draw(&mut picture, stand));
+            add_noise(&mut picture, number);
+            picture
+        })
+    }
+}
+
+/// Somebody of the demonstration, cut out with a margin, and where the face is in that.
+struct Person {
+    picture: RgbImage,
+    face: Rect,
+}
+
+impl Person {
+    fn new() -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/demo/frames/030.jpg");
+        let picture = image::open(path).unwrap().into_rgb8();
+        // The head stands in the middle of that frame (tests/demo/make.py).
+        let picture = imageops::crop_imm(&picture, 170, 20, 300, 460).to_image();
+        Self { picture, face: Rect::new(82.0, 58.0, 128.0, 170.0) }
+    }
+
+    fn mirrored(&self) -> Self {
+        let x = self.picture.width() as f32 - self.face.right();
+        let face = Rect { x, ..self.face };
+        Self { picture: imageops::flip_horizontal(&self.picture), face }
+    }
+
+    fn draw(&self, room: &mut RgbImage, stand: &Stand) {
+        let scale = stand.height() / self.face.height;
+        let side = |length: u32| ((length as f32 * scale).round() as u32).max(1);
+        let (width, height) = (side(self.picture.width()), side(self.picture.height()));
+        let small = if scale < 1.0 {
+            imageops::thumbnail(&self.picture, width, height)
+        } else {
+            imageops::resize(&self.picture, width, height, imageops::FilterType::Triangle)
+        };
+        let (face_x, face_y) = self.face.centre();
+        let (left, top) = (stand.face.0 - face_x * scale, stand.face.1 - face_y * scale);
+        imageops::replace(room, &small, left.round() as i64, top.round() as i64);
+    }
+}
+
+/// A wall with a window and a shelf: edges, as rooms have them.
+fn room() -> RgbImage {
+    RgbImage::from_fn(PICTURE.width, PICTURE.height, |x, y| {
+        let wall = (186 - x / 24 - y / 18) as u8;
+        match (x, y) {
+            (60..=260, 80..=330) if (x - 60) % 100 > 6 && (y - 80) % 125 > 6 => {
+                Rgb([200, 215, 235])
+            }
+            (1000..=1250, 400..=415 | 520..=535) => Rgb([96, 66, 40]),
+            (0..=1279, 640..=719) => Rgb([120, 104, 90]),
+            _ => Rgb([wall, wall, wall.saturating_add(6)]),
+        }
+    })
+}
+
+fn add_noise(picture: &mut RgbImage, number: u32) {
+    for (value, at) in picture.iter_mut().zip(0_u32..) {
+        let random = at.wrapping_add(number * 40_503).wrapping_mul(2_654_435_761) >> 13;
+        *value = value.saturating_add((random % 5) as u8).saturating_sub(2);
+    }
+}
