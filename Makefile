@@ -34,11 +34,11 @@ cargo-test: setup
 
 .PHONY: arm-test arm-count
 BOARD := aarch64-unknown-linux-gnu
-# Optimised, since the emulator makes it slow enough.
-arm-test: ## Run the tests on aarch64 under qemu-user [BOARD=armv7-unknown-linux-gnueabihf]
+# Optimised, since the emulator makes it slow enough. TESTS: cargo's own words for some of them.
+arm-test: ## Run the tests on aarch64 under qemu-user [BOARD=armv7-unknown-linux-gnueabihf] [TESTS="--lib"]
 	.ci/setup test $(BOARD)
 	deploy/cross/standard-library $(BOARD)
-	CARGO_PROFILE_DEV_OPT_LEVEL=2 tests/arm/emulate $(BOARD) cargo test --locked --target $(BOARD)
+	CARGO_PROFILE_DEV_OPT_LEVEL=2 tests/arm/emulate $(BOARD) cargo test --locked --target $(BOARD) $(TESTS)
 arm-count: ## Count a frame's instructions on aarch64 [BOARD=...]
 	tests/arm/instructions $(BOARD)
 

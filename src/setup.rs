@@ -69,7 +69,13 @@ fn refused(why: String) -> Refused {
 }
 
 fn unwritable(file: &Path, error: &io::Error, text: Option<&str>) -> Refused {
-    let why = format!("{} cannot be written: {error}", file.display());
+    let mut why = format!("{} cannot be written: {error}", file.display());
+    // What the units' ProtectSystem=strict and DynamicUser= do to whatever is below /etc.
+    let locked = [io::ErrorKind::ReadOnlyFilesystem, io::ErrorKind::PermissionDenied];
+    if locked.contains(&error.kind()) {
+        why += "; as it is installed, the service may not write there: docs/guide/preview.md, \
+                \"Tune\", says how to let it";
+    }
     Refused { why, lines: text.unwrap_or_default().to_owned() }
 }
 
@@ -278,6 +284,14 @@ mod tests {
         fs::write(folder.path().join("conf.d"), "in the way").expect("written");
         let refused = files.save(&changes(json!({ "camera.mirror": true }))).expect_err("no place");
         assert!(refused.lines.is_empty() || refused.lines.contains("mirror = true"));
+        // What the units' sandbox answers: as root, a test is never refused by itself.
+        for locked in [io::ErrorKind::ReadOnlyFilesystem, io::ErrorKind::PermissionDenied] {
+            let refused = unwritable(&files.file(), &locked.into(), Some("mirror = true"));
+            assert!(refused.why.contains("how to let it"), "{}", refused.why);
+            assert_eq!(refused.lines, "mirror = true");
+        }
+        let full = unwritable(&files.file(), &io::ErrorKind::StorageFull.into(), None);
+        assert!(!full.why.contains("how to let it"), "{}", full.why);
         let (_folder, mut files) = self::files("");
         files.sources.instance = Some("door".into());
         let refused = files.save(&changes(json!({ "camera.mirror": true }))).expect_err("not ours");

@@ -15,8 +15,8 @@ impl About {
         let mut components = vec![
             ("reason", reason(&status)),
             ("active", self.active_switch(&status)),
-            ("restart", self.button("Restart", "restart", json!({ "dev_cla": "restart" }))),
-            ("identify", self.button("Identify", "identify", json!({ "dev_cla": "identify" }))),
+            ("restart", self.button("restart")),
+            ("identify", self.button("identify")),
             (
                 "threshold",
                 self.number(
@@ -71,12 +71,14 @@ impl About {
         })
     }
 
-    fn button(&self, name: &str, command: &str, more: Value) -> Value {
-        let base = json!({
-            "p": "button", "name": name, "cmd_t": self.topics.command(),
+    /// A button of a class that Home Assistant knows. It has no name of ours, so that it is
+    /// called what Home Assistant calls the class, in the language of its users
+    /// (<https://www.home-assistant.io/integrations/button.mqtt/#name>).
+    fn button(&self, command: &str) -> Value {
+        json!({
+            "p": "button", "dev_cla": command, "cmd_t": self.topics.command(),
             "pl_prs": format!(r#"{{"command":"{command}"}}"#), "ent_cat": "config",
-        });
-        merge(base, more)
+        })
     }
 
     /// To be pressed only while it would do something.

@@ -149,16 +149,22 @@ impl Capture {
         self.shared.frames.send_modify(FrameHealth::opened);
         if let Some(live) = &self.shared.live {
             live.controls.send_replace(source.controls());
+            live.opened.send_replace(Some(source.opened()));
         }
         let open = Open { words: words.clone(), low_light: false };
         self.shared.capture.send_replace(CaptureState::Running(open));
         let steady = self.now() + STEADY;
-        self.read(source.as_mut(), frame, |now| {
+        let end = self.read(source.as_mut(), frame, |now| {
             if now >= steady && self.shared.frames.borrow().is_known() {
                 backoff.reset();
                 log.works(&words);
             }
-        })
+        });
+        drop(source);
+        if let Some(live) = &self.shared.live {
+            live.opened.send_replace(None);
+        }
+        end
     }
 
     /// Reads until the source is lost, ends, or the daemon stops. `came` is told of each
@@ -267,6 +273,8 @@ mod tests {
     use crate::contract::payload::Counts;
     use crate::pipeline::mailbox::Taken;
     use crate::pipeline::state::{Orders, View};
+    use crate::preview::live::Live;
+    use crate::source::Opened;
 
     /// Longest wait for anything.
     const LIMIT: Duration = Duration::from_secs(60);
@@ -416,6 +424,21 @@ mod tests {
         let again = CaptureState::Failed("opened again".to_owned());
         until(&shared.capture, |state| *state == again || *state == CaptureState::Ended);
         assert_eq!(*shared.capture.borrow(), again);
+        shared.stop.stop();
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn the_page_knows_what_is_open() {
+        let live = Arc::new(Live::new(&crate::preview::Settings::default(), false));
+        let orders = Orders::default();
+        let shared = Shared::new(Arc::new(SystemClock), orders, Some(Arc::clone(&live)));
+        let endless = Script { then: || Ok(()), ..script([]) };
+        let capture = capture(VecDeque::from([Ok(endless)]), &shared);
+        let thread = std::thread::spawn(move || capture.run());
+        until(&live.opened, |opened| *opened == Some(Opened::Files));
+        shared.orders.send_modify(|orders| orders.paused = true);
+        until(&live.opened, Option::is_none);
         shared.stop.stop();
         thread.join().unwrap();
     }

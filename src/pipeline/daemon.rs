@@ -82,8 +82,10 @@ pub async fn daemon(
     };
     let changes = Changes::load(settled(&config), groups, state_dir);
     let zones = Zones::new(&config.zone);
-    let live = config.preview.address().map(|_| Arc::new(Live::new(&config.preview)));
-    let shared = Shared::new(clock, first_orders(&changes.in_force(), &zones), live);
+    let in_force = changes.in_force();
+    let live = Live::new(&config.preview, in_force.is_private());
+    let live = config.preview.address().map(|_| Arc::new(live));
+    let shared = Shared::new(clock, first_orders(&in_force, &zones), live);
     let page = Page::start(&config, &about, page_tls, store, &shared)?;
     let subject = Subject {
         camera: camera.clone(),

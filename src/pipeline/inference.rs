@@ -21,7 +21,8 @@ use crate::events::Event;
 use crate::mqtt::message::packet_size;
 use crate::pixels::frame::Frame;
 use crate::preview::live::{Live, Shot, ShownFace, ShownLook};
-use crate::tracks::{ExpressionSettings, TrackingSettings};
+use crate::preview::tunable::FaceTuning;
+use crate::tracks::TrackedFace;
 
 /// Without frames, faces are let go and the watchdog fed this often.
 const TICK: Duration = Duration::from_millis(500);
@@ -61,7 +62,7 @@ struct Work {
     /// The request for a picture that was answered last.
     answered: Option<Duration>,
     /// What the page tries, taken over last.
-    tried: Option<(TrackingSettings, ExpressionSettings)>,
+    tried: Option<FaceTuning>,
 }
 
 impl Inference {
@@ -134,35 +135,38 @@ impl Inference {
         let now = self.shared.clock.now().monotonic;
         if live.wants(now) {
             let shown = |look| ShownLook::of(look, findings.picture);
+            let faces = self.reporter.tracker.tracks(frame.time().monotonic);
             let shot = Shot {
                 frame: frame.clone(),
-                faces: self.shown_faces(frame),
+                faces: self.shown_faces(&faces, frame),
                 looks: findings.looks.iter().map(shown).collect(),
-                masks: self.reporter.legend().masks,
+                zones: self.reporter.counts(&faces),
+                masks: self.reporter.blackened(),
             };
             live.show(now, shot);
         }
     }
 
-    fn shown_faces(&self, frame: &Frame) -> Vec<ShownFace> {
+    fn shown_faces(&self, faces: &[TrackedFace], frame: &Frame) -> Vec<ShownFace> {
         let (tracker, size) = (&self.reporter.tracker, frame.upright_size());
-        let faces = tracker.tracks(frame.time().monotonic);
         let shown = |face| ShownFace::of(face, tracker.shares(face.track), size);
         faces.iter().map(shown).collect()
     }
 
     /// Takes over what the page tries.
     fn try_out(&mut self, live: &Live, work: &mut Work) {
-        let wanted = live.tracking.borrow().clone();
+        let wanted = live.faces.borrow().clone();
         if wanted == work.tried {
             return;
         }
-        if let Some((tracking, expression)) = wanted.clone() {
-            self.reporter.tracker.retune(tracking, expression);
-            // Who else may set the threshold is asked in `tune`.
-            work.tuning.threshold = None;
+        let before = std::mem::replace(&mut work.tried, wanted.clone());
+        let Some(FaceTuning { tracking, expression, zones }) = wanted else { return };
+        self.reporter.tracker.retune(tracking, expression);
+        // Who else may set the threshold is asked in `tune`.
+        work.tuning.threshold = None;
+        if before.and_then(|before| before.zones) != zones {
+            self.attention.set_masks(&self.reporter.try_zones(zones.as_deref()));
         }
-        work.tried = wanted;
     }
 
     /// Takes over numbers that were changed.

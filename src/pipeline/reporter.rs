@@ -12,7 +12,8 @@ use crate::name::Name;
 use crate::publish::Publisher;
 use crate::tracks::{Change, ChangeKind, Filter, TrackedFace, Tracker};
 use crate::zones::occupancy::{Occupancy, Person, Use};
-use crate::zones::{Masks, ZoneSet, Zones};
+use crate::zones::trial::Trial;
+use crate::zones::{self, Admission, Masks, ZoneSet, Zones};
 
 /// Follows the faces of one camera and publishes what changes about them.
 pub(crate) struct Reporter {
@@ -29,6 +30,8 @@ pub(crate) struct Reporter {
     changes: Vec<Change>,
     zones: Zones,
     occupancy: Occupancy,
+    /// What the page tries beside them.
+    trial: Option<Trial>,
     /// As last published.
     state: Option<State>,
 }
@@ -83,6 +86,7 @@ impl Reporter {
             changes: Vec::new(),
             zones: Zones::default(),
             occupancy: Occupancy::default(),
+            trial: None,
             state: None,
         }
     }
@@ -94,7 +98,28 @@ impl Reporter {
 
     /// Other zones may hold from now on; then what the network must not see.
     pub(crate) fn obey(&mut self, zones: ZoneSet) -> Option<Masks> {
-        self.zones.set_active(zones).then(|| self.zones.masks())
+        if !self.zones.set_active(zones) {
+            return None;
+        }
+        if let Some(trial) = &mut self.trial {
+            trial.follow(&self.zones);
+        }
+        Some(self.masks())
+    }
+
+    /// Tries zones beside those of the settings, or none any more; what the network must not
+    /// see then.
+    pub(crate) fn try_zones(&mut self, zones: Option<&[zones::Settings]>) -> Masks {
+        self.trial = zones.map(|zones| Trial::new(zones, &self.zones));
+        self.masks()
+    }
+
+    fn masks(&self) -> Masks {
+        self.zones.masks().and(self.tried_masks())
+    }
+
+    fn tried_masks(&self) -> Masks {
+        self.trial.as_ref().map(Trial::masks).unwrap_or_default()
     }
 
     /// Where events and states go.
@@ -102,9 +127,24 @@ impl Reporter {
         &self.publisher
     }
 
-    /// For pictures of what is seen.
+    /// For pictures of what is seen, which leave the device: what is tried hides more there.
     pub(crate) fn legend(&self) -> Legend<'_> {
-        Legend { classes: &self.classes, masks: self.zones.blackened() }
+        Legend { classes: &self.classes, masks: self.blackened().and(self.tried_masks()) }
+    }
+
+    /// What the page's picture may not show either. Under a mask that is only tried it shows
+    /// the room: whoever draws must see which edges it has to reach.
+    pub(crate) fn blackened(&self) -> Masks {
+        self.zones.blackened()
+    }
+
+    /// How many of `faces` are in each zone, by its name: in those that are tried, if any are.
+    pub(crate) fn counts(&self, faces: &[TrackedFace]) -> BTreeMap<String, usize> {
+        let tracks: Vec<u64> = faces.iter().map(|face| face.track).collect();
+        match &self.trial {
+            Some(trial) => trial.counts(&tracks),
+            None => self.occupancy.counts(&self.zones, &tracks),
+        }
     }
 
     /// How many faces are followed.
@@ -116,12 +156,14 @@ impl Reporter {
     pub(crate) fn see(&mut self, at: Moment, findings: &Findings) -> Vec<Event> {
         let size = findings.picture;
         self.size = size;
-        let (zones, tracking) = (&self.zones, self.tracker.tracking().clone());
+        let (zones, trial) = (&self.zones, self.trial.as_ref());
+        let tracking = self.tracker.tracking().clone();
         let filter = Filter {
             looked: |face: &Rect| findings.covers(face),
             admission: |face: &Rect| {
                 let by_size = tracking.admission(face.height / size.height as f32);
-                zones.admission(*face, size).min(by_size)
+                let tried = trial.map_or(Admission::Any, |trial| trial.admission(*face, size));
+                zones.admission(*face, size).min(tried).min(by_size)
             },
         };
         self.tracker.update_where(at.monotonic, &findings.detections, &filter, &mut self.changes);
@@ -148,12 +190,18 @@ impl Reporter {
         let seen = faces.iter().filter(|face| face.unseen.is_zero());
         let people: Vec<Person> = seen.map(Person::from).collect();
         self.occupancy.update(at, &people, self.size, &self.zones);
+        if let Some(trial) = &mut self.trial {
+            trial.update(at, &people, self.size);
+        }
         let mut events = Vec::new();
         for change in self.changes.drain(..) {
             let zones = self.zones.names(self.occupancy.of(change.track));
             let event = self.recorder.record(&change, at, self.size, zones);
             if change.kind == ChangeKind::FaceLeft {
                 self.occupancy.leave(change.track, change.lasted);
+                if let Some(trial) = &mut self.trial {
+                    trial.leave(change.track, change.lasted);
+                }
             }
             announce(&event);
             if let Err(refused) = self.publisher.publish_event(&self.camera, &event.track, &event) {
@@ -268,72 +316,4 @@ fn announce(event: &Event) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn face(track: u64, height: f32, expression: Option<usize>) -> TrackedFace {
-        TrackedFace {
-            track,
-            rect: Rect::new(0.0, 0.0, height, height),
-            expression: expression.map(|class| (class, 0.9)),
-            age: std::time::Duration::ZERO,
-            unseen: std::time::Duration::ZERO,
-        }
-    }
-
-    /// Plays pictures of faces; returns which was shown in each.
-    fn shown(pictures: impl IntoIterator<Item = Vec<TrackedFace>>) -> Vec<Option<u64>> {
-        let mut before = None;
-        let follow = |mut faces: Vec<TrackedFace>| {
-            faces.sort_by(|a, b| b.rect.area().total_cmp(&a.rect.area()));
-            before = face_to_show(&faces, before).map(|(face, _)| face.track);
-            before
-        };
-        pictures.into_iter().map(follow).collect()
-    }
-
-    /// A face that is just as small as one may be, give or take a tenth, stays one face.
-    #[test]
-    fn a_face_of_the_smallest_size_does_not_come_and_go() {
-        use crate::tracks::{ExpressionSettings, TrackingSettings};
-        let mut changes = Vec::new();
-        let mut play = |heights: &[f32]| {
-            let tracking = TrackingSettings { smallest_face: 0.1, ..TrackingSettings::default() };
-            let expression = ExpressionSettings::default();
-            let mut tracker = Tracker::new(tracking.clone(), expression, 1);
-            changes.clear();
-            for frame in 0..200_usize {
-                let height = heights[frame % heights.len()];
-                let rect = Rect::new(100.0, 100.0, 40.0, height);
-                let found = [crate::detector::Detection { class: 0, confidence: 0.9, rect }];
-                let filter = Filter {
-                    looked: |_: &Rect| true,
-                    admission: |face: &Rect| tracking.admission(face.height / 500.0),
-                };
-                let now = std::time::Duration::from_millis(100) * frame as u32;
-                tracker.update_where(now, &found, &filter, &mut changes);
-            }
-            changes.iter().filter(|change| change.kind == ChangeKind::FaceAppeared).count()
-        };
-        assert_eq!(play(&[49.0, 51.0, 46.0, 54.0]), 1);
-        assert_eq!(play(&[49.0]), 0, "too small to begin with");
-    }
-
-    #[test]
-    fn two_people_of_equal_size_do_not_replace_one_another() {
-        let jitter = (0..20).map(|frame| {
-            let (a, b) = if frame % 2 == 0 { (100.0, 104.0) } else { (104.0, 100.0) };
-            vec![face(1, a, Some(0)), face(2, b, Some(1))]
-        });
-        assert_eq!(shown(jitter), [Some(2); 20]);
-    }
-
-    #[test]
-    fn a_clearly_larger_face_and_one_whose_expression_is_known_are_shown() {
-        let nearer = vec![face(1, 100.0, Some(0)), face(2, 150.0, Some(1))];
-        let gone = vec![face(1, 100.0, Some(0))];
-        let undecided = vec![face(1, 100.0, None), face(2, 50.0, Some(1))];
-        let pictures = [gone.clone(), nearer, gone, undecided, vec![]];
-        assert_eq!(shown(pictures), [Some(1), Some(2), Some(1), Some(2), None]);
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 //! What the pipeline and the page share: latest values and short lists, and nobody waits
 //! for anybody. There is none while the page is off.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 
 use super::metrics::Metrics;
 use super::settings::Settings;
-use super::tunable::CameraTuning;
+use super::tunable::{CameraTuning, FaceTuning};
 use super::viewers::Viewers;
 use super::what_if::History;
 use crate::attention::Findings;
@@ -20,8 +20,9 @@ use crate::contract::payload::DeviceStatus;
 use crate::events::Event;
 use crate::geometry::{Rect, Size};
 use crate::pixels::frame::Frame;
+use crate::source::Opened;
 use crate::source::controls::ControlOffer;
-use crate::tracks::{ExpressionSettings, TrackedFace, TrackingSettings};
+use crate::tracks::TrackedFace;
 use crate::zones::Masks;
 
 /// So many of the latest events are shown.
@@ -57,6 +58,8 @@ pub(crate) struct Shot {
     pub faces: Vec<ShownFace>,
     /// Where faces were looked for last: in this frame, or in one just before it.
     pub looks: Vec<ShownLook>,
+    /// How many faces are in each zone, by its name.
+    pub zones: BTreeMap<String, usize>,
     /// What of it nobody may see.
     pub masks: Masks,
 }
@@ -77,9 +80,11 @@ pub(crate) struct Live {
     /// The latest status; none before the first.
     pub status: watch::Sender<Option<DeviceStatus>>,
     /// To the inference thread: what is tried; none while the settings hold.
-    pub tracking: watch::Sender<Option<(TrackingSettings, ExpressionSettings)>>,
+    pub faces: watch::Sender<Option<FaceTuning>>,
     /// To the capture thread: what is tried; none while the settings hold.
     pub camera: watch::Sender<Option<CameraTuning>>,
+    /// From the capture thread: what it reads; none while nothing is open.
+    pub opened: watch::Sender<Option<Opened>>,
     /// From the capture thread: the open camera's controls.
     pub controls: watch::Sender<Vec<ControlOffer>>,
     /// From the capture thread: why the camera does not take what is tried.
@@ -89,8 +94,8 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// Nothing was seen yet and nobody watches.
-    pub(crate) fn new(settings: &Settings) -> Self {
+    /// Nothing was seen yet and nobody watches; `private` as [`set_private`](Self::set_private).
+    pub(crate) fn new(settings: &Settings, private: bool) -> Self {
         Self {
             interval: Duration::from_secs_f32(1.0 / settings.max_fps),
             shot: Mutex::default(),
@@ -101,11 +106,12 @@ impl Live {
             viewers: Viewers::new(settings.max_viewers),
             metrics: Metrics::default(),
             status: watch::Sender::default(),
-            tracking: watch::Sender::default(),
+            faces: watch::Sender::default(),
             camera: watch::Sender::default(),
+            opened: watch::Sender::default(),
             controls: watch::Sender::default(),
             refused: watch::Sender::default(),
-            private: AtomicBool::new(false),
+            private: AtomicBool::new(private),
         }
     }
 

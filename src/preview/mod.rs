@@ -6,6 +6,7 @@
 
 mod answer;
 mod assets;
+mod first_run;
 pub mod gate;
 pub(crate) mod live;
 mod metrics;

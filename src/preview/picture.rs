@@ -1,5 +1,7 @@
 //! From a camera's frame to a small JPEG, once for all who watch.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use image::RgbImage;
 use image::imageops::{FilterType, resize};
@@ -12,6 +14,8 @@ use crate::zones::Masks;
 
 /// The longer side of what is sent, in pixels: enough to aim by, on any phone.
 const LONGEST_SIDE: u32 = 640;
+/// The same of a picture beside a camera's name, by which it is chosen.
+const THUMBNAIL_SIDE: u32 = 320;
 const QUALITY: i32 = 75;
 
 /// What the page is told of a picture.
@@ -27,6 +31,8 @@ struct About<'a> {
     age_ms: u64,
     faces: &'a [ShownFace],
     looks: &'a [ShownLook],
+    /// How many faces are in each zone, by its name.
+    zones: &'a BTreeMap<String, usize>,
 }
 
 /// A picture that is ready to be sent to any number of viewers.
@@ -51,9 +57,10 @@ pub(super) fn encode(shot: &Shot, now: std::time::Duration) -> Result<Picture, S
         age_ms: now.saturating_sub(shot.frame.captured.monotonic).as_millis() as u64,
         faces: &shot.faces,
         looks: &shot.looks,
+        zones: &shot.zones,
     };
     let about = serde_json::to_vec(&about).map_err(|error| error.to_string())?;
-    let jpeg = compress(&small(whole)).map_err(|error| error.to_string())?;
+    let jpeg = compress(&small(whole, LONGEST_SIDE)).map_err(|error| error.to_string())?;
     Ok(Picture { about: about.into(), jpeg: jpeg.into() })
 }
 
@@ -63,18 +70,34 @@ pub(super) fn encode(shot: &Shot, now: std::time::Duration) -> Result<Picture, S
 ///
 /// In words: the frame is broken.
 pub fn shown(frame: &Frame) -> Result<Bytes, String> {
-    let (frame, masks) = (frame.clone(), Masks::default());
-    let shot = Shot { frame, faces: Vec::new(), looks: Vec::new(), masks };
+    let shot = alone(frame.clone(), Masks::default());
     encode(&shot, shot.frame.captured.monotonic).map(|picture| picture.jpeg)
 }
 
-fn small(picture: RgbImage) -> RgbImage {
+/// A frame in which nothing is seen.
+fn alone(frame: Frame, masks: Masks) -> Shot {
+    Shot { frame, faces: Vec::new(), looks: Vec::new(), zones: BTreeMap::new(), masks }
+}
+
+/// A frame as it stands beside a camera's name: a JPEG.
+///
+/// # Errors
+///
+/// In words: the frame is broken.
+pub(super) fn thumbnail(frame: &Frame) -> Result<Bytes, String> {
+    let whole = to_rgb(frame).map_err(|error| error.to_string())?;
+    let jpeg = compress(&small(whole, THUMBNAIL_SIDE)).map_err(|error| error.to_string())?;
+    Ok(jpeg.into())
+}
+
+/// With sides of `most` pixels at most.
+fn small(picture: RgbImage, most: u32) -> RgbImage {
     let (width, height) = picture.dimensions();
     let longest = width.max(height);
-    if longest <= LONGEST_SIDE {
+    if longest <= most {
         return picture;
     }
-    let scaled = |side: u32| (side * LONGEST_SIDE / longest).max(1);
+    let scaled = |side: u32| (side * most / longest).max(1);
     resize(&picture, scaled(width), scaled(height), FilterType::Triangle)
 }
 
@@ -103,7 +126,7 @@ mod tests {
         let mask = Settings { name: "tv".into(), kind: Kind::Mask, points: right, enabled: true };
         let frame = crate::source::picture::read("models/self-test.jpg".as_ref()).expect("read");
         let masks = Zones::new(&[mask]).blackened();
-        let shot = Shot { frame, faces: Vec::new(), looks: Vec::new(), masks };
+        let shot = alone(frame, masks);
         let sent = encode(&shot, std::time::Duration::ZERO).expect("encoded").jpeg;
         let sent = image::load_from_memory(&sent).expect("a picture").into_luma8();
         // A block of JPEG beside the border is left out.
@@ -121,11 +144,23 @@ mod tests {
         for (size, wanted) in
             [((1920, 1080), (640, 360)), ((480, 640), (480, 640)), ((16384, 4), (640, 1))]
         {
-            let picture = small(RgbImage::new(size.0, size.1));
+            let picture = small(RgbImage::new(size.0, size.1), LONGEST_SIDE);
             assert_eq!(picture.dimensions(), wanted);
             let jpeg = compress(&picture).expect("encoded");
             let back = image::load_from_memory(&jpeg).expect("a picture");
             assert_eq!((back.width(), back.height()), wanted);
         }
+    }
+
+    #[test]
+    fn a_camera_is_chosen_by_a_small_picture() {
+        let frame = crate::source::picture::read("models/self-test.jpg".as_ref()).expect("read");
+        let (size, jpeg) = (frame.upright_size(), thumbnail(&frame).expect("encoded"));
+        let back = image::load_from_memory(&jpeg).expect("a picture");
+        assert_eq!(
+            back.width().max(back.height()),
+            THUMBNAIL_SIDE.min(size.width.max(size.height))
+        );
+        assert!(jpeg.len() < 40_000, "{} bytes", jpeg.len());
     }
 }

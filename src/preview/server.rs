@@ -44,7 +44,7 @@ const HEADERS: usize = 64;
 const LISTEN_AGAIN: Duration = Duration::from_secs(5);
 /// How soon it is noticed that nobody watches any more.
 const LOOK: Duration = Duration::from_secs(1);
-/// A page that is loaded again watches again within this many looks.
+/// A page that is loaded again watches again within fewer looks.
 const LEFT: u32 = 5;
 /// Orders that wait for the daemon.
 const ORDERS: usize = 8;
@@ -76,8 +76,9 @@ pub(crate) struct Start {
 pub(crate) fn start(start: Start) -> io::Result<mpsc::Receiver<PageOrder>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        // A driver that hangs while cameras are listed keeps one; there is another.
-        .max_blocking_threads(2)
+        // A driver that hangs keeps one while cameras are listed, and one while its picture
+        // is taken; there is another to save settings.
+        .max_blocking_threads(3)
         .thread_name("preview-setup")
         .build()?;
     let (orders, ordered) = mpsc::channel(ORDERS);
@@ -108,6 +109,7 @@ async fn serve(start: Start, orders: mpsc::Sender<PageOrder>) {
         tuning: Mutex::new(tuning),
         store: start.store,
         pictures,
+        turn: Arc::new(Semaphore::new(1)),
         clock: Arc::clone(&start.clock),
         about: start.about,
     });
@@ -213,15 +215,19 @@ async fn encode_all(live: &Live, clock: &dyn Clock, show: &watch::Sender<Option<
 }
 
 async fn forget_what_was_left(service: &Service, show: &watch::Sender<Option<Picture>>) {
-    let (mut tick, mut alone) = (interval(LOOK), 0);
+    let (mut tick, mut alone, mut known) = (interval(LOOK), 0, 0);
     loop {
         tick.tick().await;
-        alone = if service.live.watching() == 0 { alone + 1 } else { 0 };
-        if alone > 0 || service.live.is_private() {
+        let watched = service.live.watching() > 0;
+        if !watched || service.live.is_private() {
             show.send_if_modified(|picture| picture.take().is_some());
         }
-        if alone == LEFT {
-            service.tuning.lock().expect("no panic under this lock").leave();
+        let mut tuning = service.tuning();
+        // Also what somebody tries who does not watch at all, as a script does.
+        let trying = std::mem::replace(&mut known, tuning.tries()) != known;
+        alone = if watched || trying { 0 } else { alone + 1 };
+        if alone >= LEFT {
+            tuning.leave();
         }
     }
 }

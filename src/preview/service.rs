@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 use super::answer;
@@ -18,16 +18,16 @@ use super::gate::{Credentials, Gate, Refusal, Wanted};
 use super::live::Live;
 use super::metrics::classic;
 use super::picture::Picture;
-use super::store::{Refused, SETUP, SettingsStore};
+use super::store::{Refused, SettingsStore};
 use super::stream::{BOUNDARY, Content, watch_live};
-use super::tunable::{self, Changes, LONGEST};
+use super::tunable::{self, LONGEST};
 use super::tuning::Tuning;
 use crate::clock::Clock;
 use crate::contract::payload::ReasonCode;
 
 /// So long a request's body may take.
 const BODY_LIMIT: Duration = Duration::from_secs(10);
-/// So long a broker may take to be tried.
+/// So long a broker may take to be tried, or a camera to be opened.
 const SETUP_LIMIT: Duration = Duration::from_secs(60);
 
 /// What every connection shares.
@@ -37,12 +37,14 @@ pub(super) struct Service {
     pub tuning: Mutex<Tuning>,
     pub store: Arc<dyn SettingsStore>,
     pub pictures: watch::Receiver<Option<Picture>>,
+    /// Whose turn it is to see another camera's picture: one at a time.
+    pub turn: Arc<Semaphore>,
     pub clock: Arc<dyn Clock>,
     /// What the page is told once: names, classes, version.
     pub about: Value,
 }
 
-type Answer = Response<Content>;
+pub(super) type Answer = Response<Content>;
 
 impl Service {
     /// Answers; there is an answer to everything.
@@ -57,7 +59,7 @@ impl Service {
         match path.as_str() {
             "/login" => self.log_in(request, peer).await,
             _ => match self.admit(Wanted::Change, &request, peer) {
-                Ok(()) => self.change(&path, request).await,
+                Ok(()) => self.change(&path, request, peer).await,
                 Err(refused) => answer::refusal(refused),
             },
         }
@@ -72,7 +74,7 @@ impl Service {
         self.gate.lock().expect("no panic under this lock")
     }
 
-    fn tuning(&self) -> std::sync::MutexGuard<'_, Tuning> {
+    pub(super) fn tuning(&self) -> std::sync::MutexGuard<'_, Tuning> {
         self.tuning.lock().expect("no panic under this lock")
     }
 
@@ -101,7 +103,7 @@ impl Service {
         }
     }
 
-    async fn change(&self, path: &str, request: Request<Incoming>) -> Answer {
+    async fn change(&self, path: &str, request: Request<Incoming>, peer: IpAddr) -> Answer {
         let cookie = header_text(&request, header::COOKIE).map(str::to_owned);
         let body = match body(request).await {
             Ok(body) => body,
@@ -113,6 +115,7 @@ impl Service {
             "/api/save" => self.save(&body).await,
             "/api/undo" => self.undo().await,
             "/api/setup" => self.show_setup().await,
+            "/api/setup/picture" => self.show_camera(&body, peer).await,
             "/api/setup/test" => self.test_broker(&body).await,
             "/api/setup/save" => self.save_setup(&body).await,
             _ => answer::text(StatusCode::NOT_FOUND, "there is no such page here"),
@@ -247,71 +250,14 @@ impl Service {
             other => not_kept(other.and_then(Result::err)),
         }
     }
-
-    async fn show_setup(&self) -> Answer {
-        let store = Arc::clone(&self.store);
-        let shown = blocking(move || {
-            let keys: Vec<String> = SETUP.map(str::to_owned).to_vec();
-            let origins: Value = SETUP
-                .iter()
-                .zip(store.origins(&keys))
-                .map(|(key, from)| ((*key).to_owned(), json!(from)))
-                .collect();
-            json!({
-                "cameras": crate::source::devices::list(),
-                "values": store.values(&SETUP),
-                "origins": origins,
-            })
-        });
-        match shown.await {
-            Some(shown) => answer::json(StatusCode::OK, &shown),
-            None => answer::text(StatusCode::GATEWAY_TIMEOUT, "the cameras do not answer"),
-        }
-    }
-
-    async fn test_broker(&self, body: &[u8]) -> Answer {
-        let changes = match setup_changes(body) {
-            Ok(changes) => changes,
-            Err(why) => return refused(why),
-        };
-        let store = Arc::clone(&self.store);
-        match blocking(move || store.test_broker(&changes)).await {
-            Some(findings) => answer::json(StatusCode::OK, &findings),
-            None => answer::text(StatusCode::GATEWAY_TIMEOUT, "the broker does not answer"),
-        }
-    }
-
-    async fn save_setup(&self, body: &[u8]) -> Answer {
-        let changes = match setup_changes(body) {
-            Ok(changes) => changes,
-            Err(why) => return refused(why),
-        };
-        let store = Arc::clone(&self.store);
-        match blocking(move || store.save(&changes)).await {
-            Some(Ok(saved)) => {
-                log::info!("page: settings were saved in {}, starting again", saved.file);
-                self.tuning().start_again();
-                answer::json(StatusCode::OK, &saved)
-            }
-            other => not_kept(other.and_then(Result::err)),
-        }
-    }
 }
 
-fn setup_changes(body: &[u8]) -> Result<Changes, String> {
-    let changes: Changes = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    match changes.keys().find(|key| !SETUP.contains(&key.as_str())) {
-        Some(key) => Err(format!("{key} cannot be changed here")),
-        None => Ok(changes),
-    }
-}
-
-fn refused(why: String) -> Answer {
+pub(super) fn refused(why: String) -> Answer {
     let refused = Refused { why, lines: String::new() };
     answer::json(StatusCode::UNPROCESSABLE_ENTITY, &refused)
 }
 
-fn not_kept(refused: Option<Refused>) -> Answer {
+pub(super) fn not_kept(refused: Option<Refused>) -> Answer {
     let refused = refused.unwrap_or_else(|| Refused {
         why: "the disk does not answer".to_owned(),
         lines: String::new(),
@@ -320,7 +266,9 @@ fn not_kept(refused: Option<Refused>) -> Answer {
 }
 
 /// Does what may wait for a disk, a driver or a name server; none when it takes too long.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
     timeout(SETUP_LIMIT, tokio::task::spawn_blocking(work)).await.ok()?.ok()
 }
 

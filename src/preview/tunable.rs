@@ -59,7 +59,7 @@ pub const OFFERS: [(&str, Offer); 11] = [
 pub const THRESHOLD: &str = "tracking.start_confidence";
 /// The key of a rate that commands and groups set, too.
 pub const MAX_FPS: &str = "pace.max_fps";
-/// The key of all zones together: drawn, not slid, and in force after a new start.
+/// The key of all zones together: drawn, not slid.
 pub const ZONE: &str = "zone";
 const CONTROLS: &str = "camera.controls.";
 
@@ -95,6 +95,18 @@ pub fn is_tunable(key: &str) -> bool {
     control.is_some_and(|name| !name.is_empty() && !name.contains('.'))
         || key == ZONE
         || OFFERS.iter().any(|(known, _)| *known == key)
+}
+
+/// What a driver calls the controls that move the picture (`V4L2_CID_PAN_ABSOLUTE`,
+/// `V4L2_CID_HFLIP` and their like) begins so.
+const MOVES: [&str; 6] = ["pan", "tilt", "zoom", "rotate", "horizontal_flip", "vertical_flip"];
+
+/// Whether another value of this key shows another part of the room at the same place.
+pub(super) fn moves_picture(key: &str) -> bool {
+    match key.strip_prefix(CONTROLS) {
+        Some(control) => MOVES.iter().any(|begin| control.starts_with(begin)),
+        None => ["camera.rotate", "camera.mirror"].contains(&key),
+    }
 }
 
 /// Reads changes from what a page sent.
@@ -167,12 +179,30 @@ impl Tunable {
         Tuning { threshold: Some(self.tracking.start_confidence), max_fps: Some(self.pace.max_fps) }
     }
 
+    /// `saved` is what the settings give: its zones are no trial.
+    pub(crate) fn faces(&self, saved: &Self) -> FaceTuning {
+        FaceTuning {
+            tracking: self.tracking.clone(),
+            expression: self.expression.clone(),
+            zones: (self.zone != saved.zone).then(|| self.zone.clone()),
+        }
+    }
+
     pub(crate) fn camera(&self) -> CameraTuning {
         CameraTuning {
             orientation: self.camera.orientation(),
             controls: self.camera.controls.clone(),
         }
     }
+}
+
+/// What the inference thread takes over.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FaceTuning {
+    pub tracking: TrackingSettings,
+    pub expression: ExpressionSettings,
+    /// Zones beside those of the settings; none while nobody tries others.
+    pub zones: Option<Vec<zones::Settings>>,
 }
 
 /// What the capture thread takes over.
@@ -232,6 +262,17 @@ mod tests {
             assert!(refused.contains(words), "{changes}: {refused}");
         }
         assert!(read_changes(&[b' '; LONGEST + 1]).is_err());
+    }
+
+    #[test]
+    fn what_moves_the_picture_is_known() {
+        for control in ["pan_absolute", "tilt_speed", "zoom_continuous", "vertical_flip"] {
+            assert!(moves_picture(&format!("camera.controls.{control}")), "{control}");
+        }
+        assert!(moves_picture("camera.rotate") && moves_picture("camera.mirror"));
+        for key in ["camera.controls.gain", "pace.max_fps", ZONE, "camera.controls."] {
+            assert!(!moves_picture(key), "{key}");
+        }
     }
 
     #[test]

@@ -8,11 +8,14 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::live::Live;
-use super::tunable::{CameraTuning, Changes, MAX_FPS, THRESHOLD, Tunable, ZONE, as_written};
+use super::tunable::{
+    CameraTuning, Changes, MAX_FPS, THRESHOLD, Tunable, ZONE, as_written, moves_picture,
+};
 use super::what_if::WhatIf;
 use crate::contract::in_force::{Author, InForce};
 use crate::contract::tuning;
 use crate::source::controls::ControlValue;
+use crate::zones;
 
 /// What the daemon is told.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,6 +33,8 @@ pub(super) struct Tuning {
     classes: usize,
     saved: Tunable,
     tried: Changes,
+    /// Counts attempts.
+    tries: u64,
     /// Controls that were changed here, as they were before.
     touched: BTreeMap<String, ControlValue>,
 }
@@ -42,12 +47,41 @@ impl Tuning {
         saved: Tunable,
     ) -> Self {
         let (tried, touched) = (Changes::new(), BTreeMap::new());
-        Self { live, orders, classes, saved, tried, touched }
+        Self { live, orders, classes, saved, tried, tries: 0, touched }
     }
 
     /// What is tried now.
     pub(super) fn tried(&self) -> &Changes {
         &self.tried
+    }
+
+    /// How often something was tried: more than before, if somebody still does.
+    pub(super) fn tries(&self) -> u64 {
+        self.tries
+    }
+
+    /// Whether the settings hide a part of the picture, or did until a command switched that
+    /// off.
+    pub(super) fn has_masks(&self) -> bool {
+        self.saved.zone.iter().any(|zone| zone.kind == zones::Kind::Mask)
+    }
+
+    /// A mask stays where it is in the picture: with another picture under it, what it hides
+    /// would be seen beside it.
+    fn refuse_what_uncovers(&self, changes: &Changes) -> Result<(), String> {
+        if !self.has_masks() {
+            return Ok(());
+        }
+        let saved = self.saved.values();
+        let moved =
+            |(key, value): &(&String, &Value)| moves_picture(key) && saved.get(*key) != Some(value);
+        match changes.iter().find(moved) {
+            Some((key, _)) => Err(format!(
+                "{key}: the settings have a mask, and what it hides would come to lie beside it; \
+                 delete the mask and save, then move the picture and draw it again"
+            )),
+            None => Ok(()),
+        }
     }
 
     /// The values of the settings, and every key that the page shows.
@@ -66,20 +100,23 @@ impl Tuning {
     ///
     /// # Errors
     ///
-    /// In words: a value is impossible, or a group or a command has set it.
+    /// In words: a value is impossible, a group or a command has set it, or it would show
+    /// what a mask hides.
     pub(super) fn attempt(&mut self, changes: Changes) -> Result<WhatIf, String> {
         let tried = self.saved.with(&changes)?;
+        self.refuse_what_uncovers(&changes)?;
         if let Some(status) = &*self.live.status.borrow() {
             refuse_what_is_given(&changes, &status.in_force)?;
         }
         self.tried = changes;
+        self.tries += 1;
         self.enforce(&tried);
         let history = self.live.history.lock().expect("no panic under this lock").clone();
         Ok(history.what_if(self.classes, &self.saved, &tried))
     }
 
-    /// What is tried is in the file now. Zones take effect with a new start: who is followed
-    /// where is told from them, and nobody should be told twice.
+    /// What is tried is in the file now. Events and Home Assistant hear of other zones with
+    /// a new start: what is told of them has its entities then, and nobody is told twice.
     pub(super) fn keep(&mut self) {
         if self.tried.contains_key(ZONE) {
             self.start_again();
@@ -124,8 +161,7 @@ impl Tuning {
     }
 
     fn enforce(&mut self, tried: &Tunable) {
-        let tracker = (tried.tracking.clone(), tried.expression.clone());
-        self.live.tracking.send_replace(Some(tracker));
+        self.live.faces.send_replace(Some(tried.faces(&self.saved)));
         let camera = self.camera(tried);
         self.live.refused.send_replace(None);
         self.live.camera.send_replace(Some(camera));

@@ -10,8 +10,9 @@ use serde::Serialize;
 use super::tunable::Tunable;
 use crate::attention::Findings;
 use crate::detector::Detection;
-use crate::geometry::Rect;
+use crate::geometry::{Rect, Size};
 use crate::tracks::{Change, ChangeKind, Filter, Tracker};
+use crate::zones::Zones;
 
 /// How far back it goes.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -31,8 +32,8 @@ pub(crate) struct History {
 struct Look {
     at: Duration,
     found: Arc<[Detection]>,
-    /// The picture's height in pixels.
-    height: f32,
+    /// Of the picture, in pixels.
+    size: Size,
 }
 
 /// What a tracker makes of it.
@@ -58,8 +59,8 @@ pub(crate) struct WhatIf {
 impl History {
     /// Takes in a look at monotonic time `at`.
     pub(crate) fn looked(&mut self, at: Duration, findings: &Findings) {
-        let height = findings.picture.height.max(1) as f32;
-        self.looks.push_back(Look { at, found: findings.detections.as_slice().into(), height });
+        let (found, size) = (findings.detections.as_slice().into(), findings.picture);
+        self.looks.push_back(Look { at, found, size });
         let old = |looks: &VecDeque<Look>| {
             looks.len() > MOST
                 || looks.front().is_some_and(|first| at.saturating_sub(first.at) > MINUTE)
@@ -82,11 +83,16 @@ impl History {
 
     fn outcome(&self, classes: usize, with: &Tunable) -> Outcome {
         let mut tracker = Tracker::new(with.tracking.clone(), with.expression.clone(), classes);
+        let zones = Zones::new(&with.zone);
         let (mut outcome, mut changes) = (Outcome::default(), Vec::new());
         for look in &self.looks {
             let filter = Filter {
                 looked: |_: &Rect| true,
-                admission: |face: &Rect| with.tracking.admission(face.height / look.height),
+                admission: |face: &Rect| {
+                    let height = look.size.height.max(1) as f32;
+                    let by_size = with.tracking.admission(face.height / height);
+                    zones.admission(*face, look.size).min(by_size)
+                },
             };
             tracker.update_where(look.at, &look.found, &filter, &mut changes);
             changes.drain(..).for_each(|change| outcome.count(&change));
@@ -142,6 +148,22 @@ mod tests {
         let now = Tunable::default();
         let mut tried = now.clone();
         tried.tracking.smallest_face = 0.11;
+        let seen = history.what_if(2, &now, &tried);
+        assert_eq!((seen.before.faces, seen.after.faces), (1, 0));
+    }
+
+    #[test]
+    fn behind_a_mask_nobody_would_have_been_seen() {
+        let mut history = History::default();
+        for look in 0..100u64 {
+            history.looked(Duration::from_millis(200 * look), &face(0.9));
+        }
+        let now = Tunable::default();
+        let mut tried = now.clone();
+        let left = vec![[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]];
+        let kind = crate::zones::Kind::Mask;
+        let mask = crate::zones::Settings { name: "tv".into(), kind, points: left, enabled: true };
+        tried.zone = vec![mask];
         let seen = history.what_if(2, &now, &tried);
         assert_eq!((seen.before.faces, seen.after.faces), (1, 0));
     }

@@ -67,6 +67,15 @@ const BRIDGE: &str = "a CSI camera's receiver gives raw sensor data; bring it th
 
 /// All nodes, in order of their numbers.
 pub fn list() -> Vec<Node> {
+    paths().iter().map(|path| examine(path)).collect()
+}
+
+/// The node of this name in [`list`], none where the list has none: nothing else is opened.
+pub fn find(path: &Path) -> Option<Node> {
+    paths().iter().find(|known| *known == path).map(|known| examine(known))
+}
+
+fn paths() -> Vec<PathBuf> {
     let mut numbers: Vec<u32> = fs::read_dir("/dev")
         .into_iter()
         .flatten()
@@ -74,7 +83,7 @@ pub fn list() -> Vec<Node> {
         .filter_map(|entry| entry.file_name().to_str()?.strip_prefix("video")?.parse().ok())
         .collect();
     numbers.sort_unstable();
-    numbers.iter().map(|number| examine(Path::new(&format!("/dev/video{number}")))).collect()
+    numbers.iter().map(|number| format!("/dev/video{number}").into()).collect()
 }
 
 fn examine(path: &Path) -> Node {

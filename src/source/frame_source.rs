@@ -1,5 +1,6 @@
 //! What every source of pictures does.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -26,6 +27,20 @@ pub enum SourceError {
     NotACamera(String),
 }
 
+/// What a source has open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// Pictures in files.
+    Files,
+    /// A camera.
+    Device {
+        /// Its node: `/dev/video0`, never a link to it.
+        node: PathBuf,
+        /// Where it is plugged in, which all nodes of one camera share.
+        bus: String,
+    },
+}
+
 /// A source of frames, owned by the capture thread; `next_frame` blocks.
 pub trait FrameSource: Send {
     /// Overwrites `frame` with the newest picture, waiting at most `limit` for it.
@@ -37,6 +52,11 @@ pub trait FrameSource: Send {
 
     /// What is open, in words a log line can hold: "/dev/video0 (UVC camera), MJPG 640x480 at 30/s".
     fn describe(&self) -> String;
+
+    /// What is open, for a program.
+    fn opened(&self) -> Opened {
+        Opened::Files
+    }
 
     /// Asks for longer exposures while it is dark, or takes that back. Says whether
     /// that is in force; a source that has no such thing does nothing.

@@ -14,6 +14,7 @@ mod negotiate;
 pub mod picture;
 mod replay;
 pub(crate) mod settings;
+pub(crate) mod still;
 mod timestamps;
 mod v4l2;
 
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::geometry::Size;
 use devices::{Node, State};
-pub use frame_source::{FrameSource, SourceError};
+pub use frame_source::{FrameSource, Opened, SourceError};
 pub use settings::Settings;
 use settings::Target;
 

@@ -4,8 +4,9 @@
 //! the kernel owns. So every failure ends the stream, and the capture thread opens it
 //! again.
 
+use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use super::controls::{self, ControlOffer, ControlValues, LowLight};
 use super::devices::{State, describe};
 use super::errno::explain;
 use super::formats::{known, matrix, range};
-use super::frame_source::{FrameSource, SourceError};
+use super::frame_source::{FrameSource, Opened, SourceError};
 use super::guard::guarded;
 use super::negotiate::{Request, choose};
 use super::settings::Settings;
@@ -50,10 +51,11 @@ pub(super) struct Camera {
     orientation: Orientation,
     low_light: LowLight,
     words: String,
+    opened: Opened,
     clock: Arc<dyn Clock>,
     timestamps: Timestamps,
     /// On the monotonic clock.
-    opened: Duration,
+    since: Duration,
     format_checked: Duration,
     /// Whether a frame has come that was taken after the opening.
     fresh: bool,
@@ -82,7 +84,7 @@ impl Camera {
         needed: Size,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SourceError> {
-        let opened = clock.now().monotonic;
+        let since = clock.now().monotonic;
         let lost = |what: &str, error: &io::Error| {
             SourceError::Lost(format!("{}: {what}: {}", path.display(), explain(error)))
         };
@@ -132,10 +134,11 @@ impl Camera {
             orientation: settings.orientation(),
             low_light,
             words,
+            opened: Opened::Device { node: real_name(path), bus: node.bus },
             clock,
             timestamps: Timestamps::default(),
-            opened,
-            format_checked: opened,
+            since,
+            format_checked: since,
             fresh: false,
         })
     }
@@ -153,7 +156,7 @@ impl Camera {
             // A loopback device keeps the last picture of its writer for the next reader: a
             // frame older than the opening is passed over. Where the writer's times begin at
             // zero, all frames look older, and the last that waits is taken.
-            let stale = !self.fresh && stamp(&meta).is_some_and(|taken| taken < self.opened);
+            let stale = !self.fresh && stamp(&meta).is_some_and(|taken| taken < self.since);
             if more == 0 || !(stale || handle.poll(POLLIN, 0).is_ok_and(|ready| ready > 0)) {
                 let used = (meta.bytesused as usize).min(bytes.len());
                 data.clear();
@@ -216,6 +219,10 @@ impl FrameSource for Camera {
         self.words.clone()
     }
 
+    fn opened(&self) -> Opened {
+        self.opened.clone()
+    }
+
     fn set_low_light(&mut self, on: bool) -> bool {
         let Some((device, _)) = &self.io else { return false };
         self.low_light.set(device, on).unwrap_or_else(|reason| {
@@ -247,6 +254,11 @@ impl Drop for Camera {
             log::debug!("{}: the driver refused to stop streaming", self.words);
         }
     }
+}
+
+/// The node's own name, where `path` is a link to it.
+fn real_name(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// When the driver took the frame, if it says so by our clock.

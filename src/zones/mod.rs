@@ -8,6 +8,7 @@ pub mod mask;
 pub mod occupancy;
 mod polygon;
 pub mod settings;
+pub mod trial;
 
 use std::sync::Arc;
 
@@ -100,6 +101,12 @@ impl Zones {
     /// Others may hold from now on; whether that changes anything.
     pub fn set_active(&mut self, active: ZoneSet) -> bool {
         std::mem::replace(&mut self.active, active) != active
+    }
+
+    /// Whether the zone of this name holds; none where there is no such zone.
+    fn holds(&self, name: &str) -> Option<bool> {
+        let number = self.all.iter().position(|zone| zone.name == name)?;
+        Some(self.active.contains(number))
     }
 
     /// Number and name of each zone in which faces are counted, whether it holds or not.

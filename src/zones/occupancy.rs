@@ -1,5 +1,6 @@
 //! Who is in which zone, since when, and how long whoever left had been there.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{ZoneSet, Zones};
@@ -71,6 +72,12 @@ impl Occupancy {
     /// The zones in which a track is.
     pub fn of(&self, track: u64) -> ZoneSet {
         self.stays.iter().filter(|stay| stay.track == track).map(|stay| stay.zone).collect()
+    }
+
+    /// How many of these tracks are in each zone, by its name.
+    pub fn counts(&self, zones: &Zones, tracks: &[u64]) -> BTreeMap<String, usize> {
+        let count = |zone| tracks.iter().filter(|track| self.of(**track).contains(zone)).count();
+        zones.counted().map(|(zone, name)| (name.to_owned(), count(zone))).collect()
     }
 
     /// What is known about a zone.

@@ -4,6 +4,7 @@
 //! `SCREENSHOTS=write make browser-test` replaces the guide's pictures, with which the
 //! page is compared roughly otherwise.
 
+mod cameras;
 #[path = "../daemon/mod.rs"]
 mod daemon;
 mod driver;
@@ -120,7 +121,7 @@ fn the_page_fits_a_phone_and_can_be_read_aloud() {
         "return /one face/.test(document.getElementById('canvas').getAttribute('aria-label'))",
     );
     browser.click("#setup summary");
-    browser.until("cameras", "return document.querySelectorAll('#setup-camera option').length > 1");
+    browser.until("cameras", "return document.querySelectorAll('#setup-camera input').length > 1");
     browser.click("#setup-test");
     browser.until("findings", "return document.querySelectorAll('#findings .ok').length >= 2");
     assert_eq!(browser.run(fits), json!(true), "nothing hangs over the edge");

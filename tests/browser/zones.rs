@@ -11,6 +11,8 @@ const TELLS: &str = "return document.getElementById('zone-said').textContent";
 const NAMES: &str = "return [...document.querySelectorAll('#zone-names span')]
     .map((name) => name.textContent).join()";
 
+const FACE_IN: &str = "document.querySelectorAll('#boxes .box').length > 0";
+
 /// Waits until the zones on the picture have these names.
 fn shows(browser: &Browser, names: &str) {
     let is = format!("{} === {names:?}", NAMES);
@@ -72,6 +74,45 @@ fn zones_are_drawn_saved_and_seen_again() {
     let mut complaints = browser.complaints();
     complaints.retain(|complaint| !complaint.contains("Failed to load resource"));
     assert_eq!(complaints, Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "needs chromium-driver: make browser-test"]
+fn what_is_drawn_counts_and_hides_before_it_is_saved() {
+    let (device, broker, folder) = start("");
+    let browser = shown(&device, WIDE);
+    browser.click("#zone-panel summary");
+    browser.click("#zone-draw");
+    let half = |side: &str| {
+        let script = format!("return document.getElementById('stage').{side} / 2 - 8");
+        browser.run(&script).as_f64().unwrap() as i32
+    };
+    let (x, y) = (half("clientWidth"), half("clientHeight"));
+    for corner in [(-x, -y), (x, -y), (x, y), (-x, y)] {
+        browser.drag("mouse", "#pen", corner, corner);
+    }
+    let inside = "document.querySelector('#zone-names span')?.dataset.inside";
+    browser.until("a face in it", &format!("return {inside} > 0"));
+    browser.until(
+        "the same in words",
+        "return /zone1 [1-9]/.test(document.getElementById('canvas').getAttribute('aria-label'))",
+    );
+    browser.type_into("#zone-list select", "never");
+    browser
+        .until("nobody behind a mask", &format!("return {inside} === undefined && !({FACE_IN})"));
+    browser.until(
+        "what it would have changed",
+        "return /faces 0 instead/.test(document.getElementById('what-if').textContent)",
+    );
+    // What is hidden only for a try is shown again, and nobody was told of a zone.
+    browser.click("#zone-discard");
+    shows(&browser, "");
+    browser.until("a face again", &format!("return {FACE_IN}"));
+    assert!(!folder.path().join("conf.d").exists());
+    let told: Vec<_> = broker.heard.try_iter().collect();
+    assert!(told.iter().any(|(topic, _)| topic.ends_with("/event")), "{told:?}");
+    assert!(told.iter().all(|(_, text)| !text.contains("zone1")), "{told:?}");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
 #[test]

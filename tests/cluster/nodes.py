@@ -108,7 +108,10 @@ class Cluster:
             return False
 
     def log(self, node: int) -> str:
-        return (self.home(node) / "log").read_text(errors="replace")[-4000:]
+        return self.whole_log(node)[-4000:]
+
+    def whole_log(self, node: int) -> str:
+        return (self.home(node) / "log").read_text(errors="replace")
 
     def kill(self, node: int) -> None:
         os.killpg(self.processes[node].pid, signal.SIGKILL)
@@ -266,6 +269,14 @@ class Nats(Cluster):
 
     def take(self, name: str) -> None:
         self.give({other: word for other, word in self.passwords.items() if other != name})
+
+    def empty(self, node: int) -> None:
+        """What its administrator has to do as well: a server that met a full disk has switched
+        its JetStream off, and nothing but a new start switches that on again (deploy/nats)."""
+        super().empty(node)
+        if "will be DISABLED" in self.whole_log(node):
+            self.stop(node)
+            self.start(node)
 
     def command(self, node: int) -> tuple[list, dict]:
         return ["/usr/sbin/nats-server", "-c", self.home(node) / "nats.conf"], {

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::daemon::http::{Live, get, post, until};
+use crate::daemon::http::{self, Live, Part, get, post, until};
 use crate::daemon::page::Device;
 use crate::{Setup, start};
 
@@ -37,6 +37,20 @@ fn a_threshold_takes_effect_at_once_and_says_what_it_would_have_changed() {
     drop(live);
     let tried = || get(device.port, "/api/settings").json()["tried"].as_object().unwrap().len();
     until("what was tried is taken back", || (tried() == 0).then_some(()));
+}
+
+#[test]
+fn what_is_tried_by_whoever_does_not_watch_is_taken_back_too() {
+    let setup = start("");
+    let port = setup.device.port;
+    let tried = || get(port, "/api/settings").json()["tried"].as_object().unwrap().len();
+    let keep = json!({ "expression.hold_s": 3.0 });
+    // From the second round on, nobody has watched for long.
+    for _ in 0..2 {
+        assert_eq!(post(port, "/api/try", &keep).status, 200);
+        assert_eq!(tried(), 1);
+        until("what was tried is taken back", || (tried() == 0).then_some(()));
+    }
 }
 
 #[test]
@@ -97,6 +111,81 @@ fn zones_are_refused_in_words_or_saved_and_taken_over_by_a_new_start() {
     assert_eq!(get(port, "/api/settings").json()["values"]["zone"], json!([]));
 }
 
+/// The whole picture, as a zone of this kind.
+fn whole(name: &str, kind: &str) -> serde_json::Value {
+    let points = json!([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]);
+    json!({ "name": name, "kind": kind, "points": points, "enabled": true })
+}
+
+fn faces(about: &serde_json::Value) -> usize {
+    about["faces"].as_array().unwrap().len()
+}
+
+#[test]
+fn zones_take_effect_while_they_are_tried_and_the_world_hears_of_none() {
+    let Setup { device, broker, folder: _folder } = start("");
+    let mut live = Live::watch(device.port, &[]);
+    live.until("picture", |about| faces(about) > 0 && about["zones"] == json!({}));
+    let room = json!({ "zone": [whole("room", "count")] });
+    assert_eq!(post(device.port, "/api/try", &room).status, 200);
+    live.until("picture", |about| faces(about) > 0 && about["zones"]["room"] == faces(about));
+    // Events, the camera's state and Home Assistant know the zones of the settings only.
+    let events = |state: &serde_json::Value| state["events"].as_array().unwrap().clone();
+    let told = live.until("state", |state| !events(state).is_empty());
+    assert!(events(&told).iter().all(|event| event.get("zones").is_none()), "{told}");
+    assert_eq!(told["status"]["in_force"]["zones"], json!({}), "{told}");
+    let hide = json!({ "zone": [whole("tv", "mask")] });
+    let seen = post(device.port, "/api/try", &hide).json();
+    assert_eq!(seen["after"]["faces"], 0, "{seen}");
+    live.until("picture", |about| faces(about) == 0 && about["zones"] == json!({}));
+    // Longer than any face stays away in the demonstration: it is the mask that hides them.
+    for _ in 0..40 {
+        let about = live.until("picture", |_| true);
+        assert_eq!(faces(&about), 0, "{about}");
+    }
+    // Whoever leaves without saving leaves nothing behind.
+    drop(live);
+    device.says("what was tried and not saved is taken back");
+    let mut live = Live::watch(device.port, &[]);
+    live.until("picture", |about| faces(about) > 0);
+    let told: Vec<_> = broker.heard.try_iter().collect();
+    assert!(told.iter().any(|(topic, _)| topic.ends_with("/event")), "{told:?}");
+    for (topic, text) in told {
+        assert!(!text.contains("\"room\"") && !text.contains("\"tv\""), "{topic}: {text}");
+    }
+}
+
+#[test]
+fn a_mask_that_was_saved_stays_while_others_are_tried() {
+    let points = "points = [[0, 0], [1, 0], [1, 1], [0, 1]]";
+    let setup = start(&format!("[[zone]]\nname = 'all'\nkind = 'mask'\n{points}\n"));
+    let port = setup.device.port;
+    let mut live = Live::watch(port, &[]);
+    for tried in [json!([]), json!([whole("all", "count")])] {
+        assert_eq!(post(port, "/api/try", &json!({ "zone": tried })).status, 200);
+        // Of those on their way, the first may be from before.
+        for _ in 0..3 {
+            let about = live.until("picture", |_| true);
+            assert_eq!(faces(&about), 0, "{about}");
+            let Part::Jpeg(picture) = live.part() else { panic!("a picture follows") };
+            let picture = image::load_from_memory(&picture).unwrap().into_luma8();
+            assert!(picture.pixels().all(|pixel| pixel.0[0] < 8), "something is seen");
+        }
+    }
+    // Nor is the picture moved under it.
+    for moved in [json!({ "camera.rotate": 180 }), json!({ "camera.mirror": true, "zone": [] })] {
+        for path in ["/api/try", "/api/save"] {
+            let refused = post(port, path, &moved);
+            assert_eq!(refused.status, 422, "{moved}");
+            let why = refused.json()["why"].as_str().unwrap().to_owned();
+            assert!(why.starts_with("camera.") && why.contains("mask"), "{why}");
+        }
+    }
+    assert_eq!(post(port, "/api/try", &json!({ "camera.rotate": 0 })).status, 200, "as it is");
+    let still = post(port, "/api/setup/picture", &json!({ "path": "/dev/video0" }));
+    assert_eq!(still.status, 409, "no camera here, or one that may not be seen");
+}
+
 #[test]
 fn what_a_command_has_set_is_not_fought() {
     let setup = start("");
@@ -115,12 +204,40 @@ fn what_a_command_has_set_is_not_fought() {
 }
 
 #[test]
+fn only_a_camera_of_the_list_is_ever_opened_for_its_picture() {
+    let setup = start("");
+    let (device, broker) = (&setup.device, &setup.broker);
+    let ask = |path: &str| post(device.port, "/api/setup/picture", &json!({ "path": path }));
+    for path in ["/dev/null", "/dev/video0/../null", "/etc/passwd", "tests/demo/frames", ""] {
+        let refused = ask(path);
+        assert_eq!(refused.status, 409, "{path}");
+        let why = refused.json()["why"].as_str().unwrap().to_owned();
+        assert!(why.contains("is none of the cameras here"), "{path}: {why}");
+    }
+    let wrong = json!({ "path": "/dev/video0", "format": "MJPG" });
+    assert_eq!(post(device.port, "/api/setup/picture", &wrong).status, 422);
+    let foreign = [("Origin", "http://elsewhere.example")];
+    let body = r#"{"path":"/dev/video0"}"#;
+    assert_eq!(http::ask(device.port, "POST", "/api/setup/picture", &foreign, body).status, 403);
+    assert_eq!(get(device.port, "/api/setup/picture").status, 404, "no link, no image element");
+    broker.until(|topic, text| topic == "expressiond/test/availability" && text == "online");
+    broker.say("expressiond/test/command", r#"{"command":"pause"}"#);
+    broker.until(|topic, text| topic.ends_with("/status") && text.contains("\"paused\":true"));
+    let why = until("that it is held back", || {
+        let why = ask("/dev/null").json()["why"].as_str().unwrap().to_owned();
+        (!why.contains("none of the cameras")).then_some(why)
+    });
+    assert!(why.contains("closed"), "{why}");
+}
+
+#[test]
 fn a_name_and_a_broker_are_tried_saved_and_taken_over_by_a_new_start() {
     let setup = start("");
     let (device, broker) = (&setup.device, &setup.broker);
     let port = device.port;
     let shown = post(port, "/api/setup", &json!({})).json();
     assert!(shown["cameras"].is_array());
+    assert_eq!(shown["open"], json!(null), "it plays pictures");
     assert_eq!(shown["values"]["camera.source"], "tests/demo/frames", "{shown}");
     let url = format!("mqtt://127.0.0.1:{}", broker.port);
     let findings = post(port, "/api/setup/test", &json!({ "mqtt.url": url })).json();

@@ -19,21 +19,34 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Posts JSON; the answer, or an error with the device's words. */
-export async function post(path, value = {}) {
+/** Posts JSON; what `read` makes of the answer, or an error with the device's words. */
+async function send(path, value, read) {
   const answer = await fetch(path, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(value),
   });
   if (answer.status === 401) location.assign("/login");
+  if (answer.ok) return read(answer);
   const text = await answer.text();
-  let content = text;
+  let content = {};
   try { content = JSON.parse(text); } catch { /* plain words */ }
-  if (answer.ok) return content;
   const error = new Error(content.why ?? text);
   error.lines = content.lines;
   throw error;
+}
+
+/** Posts JSON; the answer, or an error with the device's words. */
+export const post = (path, value = {}) => send(path, value, (answer) => answer.json());
+
+/** Posts JSON; the picture that is answered, or an error with the device's words. */
+export const picture = (path, value) => send(path, value, async (answer) => createImageBitmap(await answer.blob()));
+
+/** Draws all of a picture on a canvas, which takes its size. */
+export function draw(canvas, bitmap) {
+  const { width, height } = bitmap;
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  canvas.getContext("2d").drawImage(bitmap, 0, 0);
 }
 
 /** Colours of the classes: Okabe and Ito's (2008), as on the pictures that the device sends. */

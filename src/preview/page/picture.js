@@ -1,7 +1,8 @@
 // The live picture: reads the parts of the device's endless answer, draws the newest.
 
-import { byId, colour, make, setText } from "./dom.js";
+import { byId, colour, draw, make, setText } from "./dom.js";
 import { say, time } from "./words.js";
+import * as zones from "./zones.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 /** The device says something every second; after so much silence it is gone. */
@@ -65,7 +66,9 @@ export async function watch(classes, onState) {
         for await (const [kind, content] of parts(answer.body)) {
           heard();
           if (kind === "image/jpeg") {
-            await draw(new Blob([content], { type: kind }));
+            const bitmap = await createImageBitmap(new Blob([content], { type: kind }));
+            draw(byId("canvas"), bitmap);
+            bitmap.close();
             veil(null);
             show(about, classes);
             continue;
@@ -89,23 +92,15 @@ export async function watch(classes, onState) {
   }
 }
 
-async function draw(blob) {
-  const bitmap = await createImageBitmap(blob);
-  const canvas = byId("canvas");
-  if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
-    canvas.width = bitmap.width;
-    canvas.height = bitmap.height;
-  }
-  canvas.getContext("2d").drawImage(bitmap, 0, 0);
-  bitmap.close();
-}
-
 function clear() {
-  const canvas = byId("canvas");
-  canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+  // Also the small ones, beside the names of cameras.
+  for (const canvas of document.querySelectorAll("canvas")) {
+    canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+  }
   byId("boxes").replaceChildren();
   byId("shapes").replaceChildren();
   byId("faces").replaceChildren();
+  zones.count({});
 }
 
 function show(about, classes) {
@@ -117,7 +112,9 @@ function show(about, classes) {
   list(about.faces, classes);
   const count = about.faces.length;
   const faces = count === 0 ? say("noFaces") : count === 1 ? say("oneFace") : say("manyFaces", { count });
-  const words = say("pictureOf", { faces });
+  zones.count(about.zones);
+  const inZones = Object.entries(about.zones).map(([zone, inside]) => say("inZone", { zone, inside }));
+  const words = [say("pictureOf", { faces }), ...inZones].join(", ");
   if (byId("canvas").getAttribute("aria-label") !== words) byId("canvas").setAttribute("aria-label", words);
 }
 

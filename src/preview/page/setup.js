@@ -1,10 +1,10 @@
 // Which camera, which name, which broker: what only a new start takes over.
 
-import { byId, make, post, setText } from "./dom.js";
+import { byId, draw, make, picture, post, setText } from "./dom.js";
 import { say } from "./words.js";
 
+const CAMERA = "camera.source";
 const FIELDS = {
-  "camera.source": "setup-camera",
   "home_assistant.device_name": "setup-name",
   "home_assistant.suggested_area": "setup-area",
   "mqtt.url": "setup-url",
@@ -12,24 +12,24 @@ const FIELDS = {
 };
 
 let before = {};
+/** Counts openings: a camera is not opened for a list that is gone. */
+let opening = 0;
 
 async function open() {
+  const mine = ++opening;
   const shown = await post("/api/setup");
   before = shown.values;
-  const select = byId("setup-camera");
-  const source = before["camera.source"];
-  const options = shown.cameras.map((camera) => {
-    const value = camera.link ?? camera.path;
-    const name = camera.card || camera.path;
-    const usable = camera.state === "usable" || camera.state === "busy";
-    const words = usable ? `${name} (${camera.path})` : say("cameraUnusable", { name, why: camera.unusable });
-    return make("option", { value, disabled: !usable }, words);
-  });
-  options.unshift(make("option", { value: "auto" }, say("firstCamera")));
-  if (!options.some((option) => option.value === source)) {
-    options.unshift(make("option", { value: source }, source));
+  const cards = shown.cameras.map((camera) => card(camera, shown.open));
+  const source = before[CAMERA];
+  cards.unshift(choice("auto", say("firstCamera")));
+  if (!cards.some(({ input }) => input.value === source)) {
+    cards.unshift(choice(source, say("sourceNow", { source })));
   }
-  select.replaceChildren(...options);
+  byId("setup-camera").replaceChildren(...cards.map(({ label }) => label));
+  for (const { input } of cards) input.checked = input.value === source;
+  const place = shown.origins[CAMERA];
+  byId("setup-cameras").disabled = Boolean(place?.fixed);
+  setText(byId("setup-fixed"), place?.fixed ? say("fixed", { place: place.place }) : "");
   for (const [key, id] of Object.entries(FIELDS)) {
     const field = byId(id);
     field.value = before[key] ?? "";
@@ -37,10 +37,52 @@ async function open() {
     field.disabled = Boolean(origin?.fixed);
     field.title = origin?.fixed ? say("fixed", { place: origin.place }) : "";
   }
+  // One after the other: cameras at one port share what it carries.
+  for (const { look } of cards) if (look && mine === opening) await look();
+}
+
+/** One that can be chosen. */
+function choice(value, words, more = "") {
+  const input = make("input", { type: "radio", name: "camera", value });
+  const canvas = make("canvas", { hidden: true, "aria-hidden": "true" });
+  const hint = make("small", {}, more);
+  const label = make("label", { className: "camera" }, input, make("span", {}, words), canvas, hint);
+  return { label, input, canvas, hint };
+}
+
+/** A camera of the device; `watched` is the one that it has open. */
+function card(camera, watched) {
+  const { path, link, state, unusable } = camera;
+  const own = path === watched;
+  const name = say("cameraAt", { name: camera.card || path, path });
+  const made = choice(link ?? path, name, own ? say("cameraOpen") : (unusable ?? ""));
+  made.input.disabled = state !== "usable" && state !== "busy";
+  // What a person may not see is not shown here, either.
+  if (own && byId("veil").hidden) show(made.canvas, byId("canvas"));
+  if (own || state !== "usable") return made;
+  const look = async () => {
+    setText(made.hint, say("cameraPicture"));
+    try {
+      const bitmap = await picture("/api/setup/picture", { path });
+      show(made.canvas, bitmap);
+      bitmap.close();
+      setText(made.hint, "");
+    } catch (error) {
+      setText(made.hint, say("cameraBlind", { why: error.message }));
+    }
+  };
+  return { ...made, look };
+}
+
+function show(canvas, content) {
+  draw(canvas, content);
+  canvas.hidden = false;
 }
 
 function changed() {
   const entries = Object.entries(FIELDS).map(([key, id]) => [key, byId(id).value.trim()]);
+  const camera = byId("setup-camera").querySelector(":checked");
+  if (camera) entries.unshift([CAMERA, camera.value]);
   return Object.fromEntries(entries.filter(([key, value]) => value !== (before[key] ?? "")));
 }
 
@@ -57,6 +99,7 @@ const word = (text) => byId("findings").replaceChildren(make("li", {}, text));
 export function start() {
   byId("setup").addEventListener("toggle", () => {
     if (byId("setup").open) open().catch((error) => word(say("failed", { why: error.message })));
+    else opening += 1;
   });
   byId("setup-test").addEventListener("click", async () => {
     word(say("testing"));

@@ -19,6 +19,7 @@ let fresh = false;
 /** Where the keyboard sets the next corner. */
 let cursor = [0.5, 0.5];
 let held = {};
+let counts = {};
 let changed = () => {};
 
 const share = (value) => Math.round(Math.min(1, Math.max(0, value)) * 1000) / 1000;
@@ -39,6 +40,18 @@ export function hold(inForce) {
   if (JSON.stringify(held) === JSON.stringify(inForce.zones)) return;
   held = inForce.zones;
   paint();
+}
+
+/** How many faces are in each zone, beside its name. */
+export function count(given) {
+  counts = given;
+  for (const label of byId("zone-names").children) mark(label);
+}
+
+function mark(label) {
+  const inside = counts[label.dataset.zone];
+  if (inside === undefined) delete label.dataset.inside;
+  else label.dataset.inside = inside;
 }
 
 /** Why the device does not take them; nothing where it does. */
@@ -65,6 +78,8 @@ function paint() {
     if (zone.points.length < LEAST) return [];
     const label = make("span", { className: zone.kind }, zone.kind === "mask" ? say("maskNamed", zone) : zone.name);
     Object.assign(label.style, places(zone.points.reduce((a, b) => (b[1] < a[1] ? b : a))));
+    label.dataset.zone = zone.name;
+    mark(label);
     return [label];
   }));
   corners();

@@ -1,0 +1,83 @@
+//! A camera is chosen by its picture.
+//!
+//! There is none where this runs: the list and the pictures are made up in the browser, at
+//! the place where the device's answers arrive. What the device answers is tested without a
+//! browser (`tests/preview`, `src/preview/first_run.rs`, `src/source/still.rs`).
+
+use serde_json::json;
+
+use crate::driver::{DOWN, RIGHT};
+use crate::{PHONE, screenshot, shown, start};
+
+/// Four cameras: the one that is watched, two that are free (one of which gives no picture),
+/// and one that is none. Pictures are the live one, mirrored.
+const CAMERAS: &str = r#"
+    const real = window.fetch;
+    window.asked = [];
+    window.fetch = async (path, options) => {
+      if (path === "/api/setup") {
+        const shown = await (await real(path, options)).json();
+        const camera = (number, card, state, unusable = null) =>
+          ({ path: `/dev/video${number}`, link: null, card, state, unusable });
+        shown.cameras = [
+          camera(0, "HD Pro Webcam C920", "busy", "another program uses it"),
+          camera(2, "USB Camera", "usable"),
+          camera(4, "Capture card", "usable"),
+          camera(5, "bcm2835-isp", "not_a_camera", "an image processor of the board, not a camera"),
+        ];
+        shown.open = "/dev/video0";
+        return new Response(JSON.stringify(shown));
+      }
+      if (path === "/api/setup/picture") {
+        const asked = JSON.parse(options.body).path;
+        window.asked.push(asked);
+        if (asked === "/dev/video4") {
+          const why = "/dev/video4: no whole picture within 2 s";
+          return new Response(JSON.stringify({ why, lines: "" }), { status: 409 });
+        }
+        const canvas = new OffscreenCanvas(320, 240);
+        const context = canvas.getContext("2d");
+        context.scale(-1, 1);
+        context.drawImage(document.getElementById("canvas"), -320, 0, 320, 240);
+        return new Response(await canvas.convertToBlob({ type: "image/jpeg" }));
+      }
+      return real(path, options);
+    };
+"#;
+/// The card of the camera with this number.
+const CARD: &str = "const card = (number) => [...document.querySelectorAll('.camera')]
+    .find((card) => card.textContent.includes(`/dev/video${number})`));";
+
+#[test]
+#[ignore = "needs chromium-driver: make browser-test"]
+fn a_camera_is_chosen_by_its_picture() {
+    let (device, _broker, _folder) = start("");
+    let browser = shown(&device, PHONE);
+    browser.run(CAMERAS);
+    browser.click("#setup summary");
+    let is = |what: &str, script: &str| browser.until(what, &format!("{CARD} {script}"));
+    is("the picture of a free camera", "return card(2)?.querySelector('canvas').hidden === false");
+    is("and of the one that is watched", "return !card(0).querySelector('canvas').hidden");
+    is("why there is none", "return /no whole picture/.test(card(4).textContent)");
+    let asked = browser.run("return window.asked");
+    assert_eq!(asked, json!(["/dev/video2", "/dev/video4"]), "no other is opened");
+    is(
+        "something on it",
+        "const canvas = card(2).querySelector('canvas');
+        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+        return data.some((value, at) => at % 4 < 3 && value > 60)",
+    );
+    is("what is no camera cannot be chosen", "return card(5).querySelector('input').disabled");
+    let fits = "return document.documentElement.scrollWidth <= window.innerWidth";
+    assert_eq!(browser.run(fits), json!(true), "nothing hangs over the edge");
+    browser.run("document.getElementById('setup').scrollIntoView()");
+    screenshot::check("cameras", &browser.screenshot());
+
+    // With the keyboard alone: from the pictures that are played to the free camera.
+    let chosen = "return document.querySelector('.camera :checked').value";
+    assert_eq!(browser.run(chosen), json!("tests/demo/frames"));
+    browser.type_into(".camera :checked", &format!("{DOWN}{DOWN}{RIGHT}"));
+    assert_eq!(browser.run(chosen), json!("/dev/video2"));
+    browser.click("#setup summary");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
