@@ -14,14 +14,15 @@ use crate::contract::in_force::{Author, InForce};
 use crate::contract::payload::ReasonCode;
 use crate::control::in_force::Settled;
 use crate::control::overrides::Overrides;
-use crate::detector::Detector;
 use crate::detector::networks::Networks;
+use crate::detector::{Detection, Detector};
 use crate::error::Kind;
 use crate::name::Name;
 use crate::pipeline::status_line::{CameraWords, StatusLine};
 use crate::pixels::frame::Frame;
 use crate::source;
 use crate::source::{FrameSource, SourceError, devices};
+use crate::tracks::face::merge;
 
 /// How long a camera is looked at: its exposure needs some frames to settle.
 const LOOK: Duration = Duration::from_millis(1500);
@@ -59,13 +60,18 @@ pub(super) fn camera(
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let distance = config.attention.farthest_face;
+    let (classes, start) = (detector.info().classes.len(), config.tracking.start_confidence);
+    // What the daemon would follow: boxes are fewer faces, and some are none.
+    let count = |found: &[Detection]| {
+        merge(found, classes).iter().filter(|face| face.confidence() >= start).count()
+    };
     let attention = match Attention::new(Networks::of(detector), distance, None) {
         Ok(attention) => attention,
         Err(error) => return lost(&config.camera.source, &SourceError::Lost(error.to_string())),
     };
     let needed = distance.needed(config.camera.orientation());
     match source::open(&config.camera, needed, Arc::clone(&clock)) {
-        Ok(mut source) => look(source.as_mut(), attention, clock.as_ref()),
+        Ok(mut source) => look(source.as_mut(), attention, clock.as_ref(), count),
         Err(error) => lost(&config.camera.source, &error),
     }
 }
@@ -161,7 +167,12 @@ fn holder(device: &Path) -> Option<String> {
 }
 
 /// Reads some frames and tells what is in the last good one.
-fn look(source: &mut dyn FrameSource, mut attention: Attention, clock: &dyn Clock) -> Finding {
+fn look(
+    source: &mut dyn FrameSource,
+    mut attention: Attention,
+    clock: &dyn Clock,
+    faces: impl Fn(&[Detection]) -> usize,
+) -> Finding {
     let words = source.describe();
     let (mut frame, mut findings) = (Frame::empty(clock.now()), Findings::default());
     let (begun, mut seen, mut bad) = (Instant::now(), None, 0);
@@ -173,7 +184,7 @@ fn look(source: &mut dyn FrameSource, mut attention: Attention, clock: &dyn Cloc
         match source.next_frame(&mut frame, Duration::from_secs(2)) {
             Ok(()) => match attention.see(&frame, at, &[], 1.0, &mut findings) {
                 Ok(sight @ Sight::Looked(..)) => {
-                    count = count.max(findings.detections.len());
+                    count = count.max(faces(&findings.detections));
                     seen = Some(sight);
                 }
                 Ok(Sight::Passed | Sight::Glanced(_)) => {}

@@ -226,7 +226,9 @@ fn every_entity_is_documented() {
             let field = |name: &str| component[name].as_str().map(str::to_owned);
             let category = field("ent_cat").unwrap_or("–".into());
             let text = |name| field(name).expect("text");
-            (key.clone(), text("p"), text("name"), category)
+            // What has no name of ours is called as Home Assistant calls its class.
+            let class = || format!("*{}*", text("dev_cla"));
+            (key.clone(), text("p"), field("name").unwrap_or_else(class), category)
         })
         .collect();
     assert_eq!(documented, announced);
