@@ -112,6 +112,15 @@ impl Sums {
         self.colour += (red - green).abs() + (blue - green).abs();
     }
 
+    /// These pixels and those of `other`.
+    fn with(&self, other: &Self) -> Self {
+        Self {
+            green: std::array::from_fn(|cell| self.green[cell] + other.green[cell]),
+            counts: std::array::from_fn(|cell| self.counts[cell] + other.counts[cell]),
+            colour: self.colour + other.colour,
+        }
+    }
+
     fn mean(&self, cell: usize) -> f32 {
         self.green[cell] / self.counts[cell].max(1) as f32
     }
@@ -131,7 +140,7 @@ fn sample<T: Copy + Into<f32>>(
     masked: &[bool],
     (scale, zero_point): (f32, f32),
 ) -> Scene {
-    let (mut seen, mut all) = (Sums::NONE, Sums::NONE);
+    let (mut seen, mut covered) = (Sums::NONE, Sums::NONE);
     let (width, height) = (letterbox.content.width as usize, letterbox.content.height as usize);
     for y in (0..height).step_by(2) {
         let start = (y + letterbox.top as usize) * spec.size.width as usize;
@@ -141,12 +150,12 @@ fn sample<T: Copy + Into<f32>>(
         for x in (0..width).step_by(2) {
             let cell = cells + x * SIDE / width;
             let pixel = [0, 1, 2].map(|part| row[x * 3 + part].into());
-            all.add(cell, pixel);
-            if !masked.get(first + x).is_some_and(|masked| *masked) {
-                seen.add(cell, pixel);
-            }
+            let is_masked = masked.get(first + x).is_some_and(|masked| *masked);
+            let sums = if is_masked { &mut covered } else { &mut seen };
+            sums.add(cell, pixel);
         }
     }
+    let all = seen.with(&covered);
     let is_hidden = |cell: usize| (seen.counts[cell] as f32) < SEEN * all.counts[cell] as f32;
     let hidden: Cells = std::array::from_fn(is_hidden);
     let nothing = seen.counts.iter().all(|count| *count == 0);

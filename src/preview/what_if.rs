@@ -124,12 +124,18 @@ mod tests {
         Findings::of_all(vec![face], Size::new(640, 500))
     }
 
-    #[test]
-    fn a_lower_threshold_would_have_seen_the_doubtful_face() {
+    /// Twenty seconds of looks at it.
+    fn looks_at_a_face(confidence: f32) -> History {
         let mut history = History::default();
         for look in 0..100u64 {
-            history.looked(Duration::from_millis(200 * look), &face(0.6));
+            history.looked(Duration::from_millis(200 * look), &face(confidence));
         }
+        history
+    }
+
+    #[test]
+    fn a_lower_threshold_would_have_seen_the_doubtful_face() {
+        let history = looks_at_a_face(0.6);
         let now = Tunable::default();
         let mut tried = now.clone();
         tried.tracking.start_confidence = 0.5;
@@ -141,10 +147,7 @@ mod tests {
 
     #[test]
     fn a_smallest_face_would_have_passed_over_the_one_far_away() {
-        let mut history = History::default();
-        for look in 0..100u64 {
-            history.looked(Duration::from_millis(200 * look), &face(0.9));
-        }
+        let history = looks_at_a_face(0.9);
         let now = Tunable::default();
         let mut tried = now.clone();
         tried.tracking.smallest_face = 0.11;
@@ -154,10 +157,7 @@ mod tests {
 
     #[test]
     fn behind_a_mask_nobody_would_have_been_seen() {
-        let mut history = History::default();
-        for look in 0..100u64 {
-            history.looked(Duration::from_millis(200 * look), &face(0.9));
-        }
+        let history = looks_at_a_face(0.9);
         let now = Tunable::default();
         let mut tried = now.clone();
         let left = vec![[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]];
