@@ -102,45 +102,53 @@ VENV := .deps/venv
 TRAINING := models/training
 
 MODEL_OUT := $(CURDIR)/out/model
+MODEL_SET := $(MODEL_OUT)/set/data.yaml
 PYTHON := $(abspath $(VENV))/bin/python
-# Weights to start from: those of 0.2.0, as this repository's history has them.
-INIT_COMMIT := e558b8c
-INIT ?= $(MODEL_OUT)/expression-yolo12n-0.2.0.safetensors
-# What the network tells apart (gather --help); empty: happy,not_happy.
-CLASSES ?=
-# The names of the exports and their inputs in pixels.
-EXPORTS := expression-yolo12n:224 expression-yolo12n-lite:160 expression-yolo12n-close:128
+# What was shipped before is where training starts, and the teacher that completes the labels:
+# 0.3.0, as this repository's history has it.
+BEFORE := $(MODEL_OUT)/before
+BEFORE_COMMIT := a8a5382
+INIT ?= $(BEFORE)/weights/expression-yolo12n.safetensors
+# What the networks tell apart (gather --help).
+CLASSES ?= neutral,happy,sad,surprise,fear,disgust,anger
+GATHER = $(PYTHON) -m expression_training gather --expressions $(abspath $(SHARED))/expressions \
+	--wild $(abspath $(SHARED))/wild --seven $(abspath $(SHARED))/expressions7
+# The exports: name, input in pixels, the set that levels are chosen on, the network of the run.
+SMILES := expression-yolo12n:288x192 expression-yolo12n-lite:192x128 expression-yolo12n-close:128
+SEVEN := expression-yolo12n-7:288x192 expression-yolo12n-7-close:128
 
 .PHONY: model
 ifdef SHARED
-MODEL_SET := $(MODEL_OUT)/set/data.yaml
-model: $(VENV)/ready $(INIT) ## Make the shipped model: make model SHARED=folder of expressions, wild, expressions7; or one of your own: DATA=data.yaml
-	cd $(TRAINING) && $(PYTHON) -m expression_training gather --expressions $(abspath $(SHARED))/expressions \
-		--wild $(abspath $(SHARED))/wild --seven $(abspath $(SHARED))/expressions7 --out $(dir $(MODEL_SET)) \
-		$(if $(CLASSES),--classes $(CLASSES))
+model: $(VENV)/ready $(INIT) ## Make the shipped models: make model SHARED=folder of expressions, wild, expressions7; or one of your own: DATA=data.yaml
+	cd $(TRAINING) && $(GATHER) --out $(MODEL_OUT)/gathered --classes $(CLASSES)
+	cd $(TRAINING) && $(GATHER) --out $(MODEL_OUT)/smiles
+	cd $(TRAINING) && $(PYTHON) -m expression_training label $(MODEL_OUT)/gathered/data.yaml \
+		--model $(BEFORE)/expression-yolo12n.tflite --sure 0.8 --missed --out $(dir $(MODEL_SET))
 	cd $(TRAINING) && $(PYTHON) -m expression_training train $(MODEL_SET) --preset scenes \
 		--init $(abspath $(INIT)) --out $(MODEL_OUT)/run --processes $(shell nproc)
-	$(model-exports)
-$(MODEL_OUT)/expression-yolo12n-0.2.0.safetensors:
+	$(call model-exports,$(SMILES),expression-yolo12n,$(MODEL_OUT)/smiles/data.yaml)
+	$(call model-exports,$(SEVEN),expression-yolo12n-7,$(MODEL_SET))
+$(BEFORE)/weights/expression-yolo12n.safetensors:
 	@mkdir -p $(@D)
-	git show $(INIT_COMMIT):models/weights/expression-yolo12n.safetensors >$@
+	for file in weights/expression-yolo12n.safetensors expression-yolo12n.tflite expression-yolo12n.json; do \
+		git show $(BEFORE_COMMIT):models/$$file >$(BEFORE)/$$file || exit 1; done
 else
-MODEL_SET := $(MODEL_OUT)/set/data.yaml
 model: $(VENV)/ready
 	@test -n "$(DATA)" || { echo "usage: make model DATA=path/to/data.yaml, or SHARED=folder (models/training/README.md)" >&2; exit 2; }
 	cd $(TRAINING) && $(PYTHON) -m expression_training prepare $(abspath $(DATA)) --out $(dir $(MODEL_SET))
 	cd $(TRAINING) && $(PYTHON) -m expression_training train $(MODEL_SET) --preset refine \
 		--init $(abspath $(CURDIR)/models/weights/expression-yolo12n.safetensors) --out $(MODEL_OUT)/run
-	$(model-exports)
+	$(call model-exports,$(SMILES),model,$(MODEL_SET))
 endif
+# Exports $(1) of the run's network $(2), with levels chosen on $(3).
 define model-exports
 cp models/self-test.jpg $(MODEL_OUT)/
-cd $(TRAINING) && for export in $(EXPORTS); do \
-	$(PYTHON) -m expression_training export $(MODEL_OUT)/run/last.pt $(MODEL_SET) \
+cd $(TRAINING) && for export in $(1); do \
+	$(PYTHON) -m expression_training export $(MODEL_OUT)/run/$(2).safetensors $(3) \
 		--size $${export#*:} --out $(MODEL_OUT)/$${export%:*}.tflite || exit 1; \
 done
-cd $(TRAINING) && $(PYTHON) -m expression_training evaluate $(MODEL_SET) \
-	--model $(MODEL_OUT)/$(firstword $(subst :, ,$(firstword $(EXPORTS)))).tflite
+cd $(TRAINING) && $(PYTHON) -m expression_training evaluate $(3) \
+	--model $(MODEL_OUT)/$(firstword $(subst :, ,$(1))).tflite
 endef
 
 # Two threads wait for each other after every layer where something else wants a core: one

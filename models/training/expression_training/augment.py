@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .dataset import Picture
+from .dataset import Picture, Size
 from .light import photometric
 from .loss import Targets
 from .views import collage, mosaic, occlude, place
@@ -32,7 +32,7 @@ class Mix:
 
 
 class Augmented(torch.utils.data.Dataset):
-    """An epoch of augmented pictures: RGB uint8 [size, size, 3], boxes, shares, ignored regions.
+    """An epoch of augmented pictures: RGB uint8 [h, w, 3], boxes, shares, ignored regions.
 
     Indexed by (place in the epoch, picture, size), as `Batches` draws them. `seed` names the
     run and the epoch.
@@ -43,7 +43,7 @@ class Augmented(torch.utils.data.Dataset):
         self.portraits = [index for index, p in enumerate(pictures) if p.portrait]
         self.empty = [index for index, p in enumerate(pictures) if not len(p.labels.boxes)]
 
-    def __getitem__(self, key: tuple[int, int, int]):
+    def __getitem__(self, key: tuple[int, int, Size]):
         number, index, size = key
         r = random.Random(f"{self.seed}/{number}")
         kind = r.random()
@@ -53,13 +53,13 @@ class Augmented(torch.utils.data.Dataset):
         elif kind < self.mix.mosaic + self.mix.collage and self.portraits and self.empty:
             image, labels = self.pasted(index, size, r)
         else:
-            image, labels = place(self.pictures[index], (size, size), r, 1.0, self.mix.letterboxed)
+            image, labels = place(self.pictures[index], size, r, 1.0, self.mix.letterboxed)
         image, labels = occlude(image, labels, r)
         image = np.ascontiguousarray(photometric(image, r)[:, :, ::-1])
         parts = (image, labels.boxes, labels.shares, labels.ignored)
         return tuple(torch.from_numpy(np.ascontiguousarray(part)) for part in parts)
 
-    def pasted(self, index: int, size: int, r: random.Random):
+    def pasted(self, index: int, size: Size, r: random.Random):
         ground = self.pictures[self.empty[r.randrange(len(self.empty))]]
         count = r.choice((1, 1, 2, 2, 3, 4, 6))
         faces = [self.pictures[r.choice(self.portraits)] for _ in range(count)]
@@ -80,7 +80,7 @@ class Batches:
         self,
         draws: Sequence[int],
         batch: int,
-        sizes: Sequence[int],
+        sizes: Sequence[Size],
         seed: str,
         samples: int = 0,
         part: tuple[int, int] = (0, 1),

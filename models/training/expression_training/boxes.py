@@ -62,8 +62,13 @@ def complete_iou(a: Tensor, b: Tensor) -> Tensor:
 
 def _overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     corner = torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])
-    inter = corner.clamp(min=0).prod(-1)
-    return inter, _size(a).prod(-1) + _size(b).prod(-1) - inter + 1e-7
+    inter = _area(corner.clamp(min=0))
+    return inter, _area(_size(a)) + _area(_size(b)) - inter + 1e-7
+
+
+def _area(size: Tensor) -> Tensor:
+    # Not `prod`: its gradient asks the GPU whether a factor is zero, and waits for the answer.
+    return size[..., 0] * size[..., 1]
 
 
 def _size(box: Tensor) -> Tensor:

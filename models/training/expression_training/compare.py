@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from .dataset import DataSet
+from .dataset import INPUT, DataSet, Size
 from .detect import tflite_runner, torch_runner
 from .evaluate import as_is, measure
 from .export import to_float
@@ -26,25 +26,25 @@ from .weights import build, load_weights
 @dataclass(frozen=True)
 class Variant:
     name: str
-    size: int = 224
+    size: Size = INPUT
     network: Description = field(default_factory=lambda: SHIPPED)
     islands: bool = True
 
 
 #: The first is what all times are ratios to.
 VARIANTS = (
-    Variant("plain: YOLOv12n, SiLU, all int8", 320, Description(act="silu"), islands=False),
+    Variant("plain: YOLOv12n, SiLU, all int8", (320, 320), Description(act="silu"), islands=False),
     Variant("SiLU", network=Description(act="silu")),
     Variant("ReLU", network=Description()),
     Variant("one level", network=Description(levels=(8,))),
     Variant("and a separable box branch", network=Description(levels=(8,), separable_box=True)),
     Variant("**default**: and three attention blocks of eight"),
     Variant("all int8", islands=False),
-    Variant("256 pixels", 256),
-    Variant("192 pixels", 192),
-    Variant("**lite**, 160 pixels", 160),
-    Variant("**close**, 128 pixels", 128),
-    Variant("96 pixels", 96),
+    Variant("square", (224, 224)),
+    Variant("less wide", (256, 192)),
+    Variant("**lite**", (192, 128)),
+    Variant("**close**", (128, 128)),
+    Variant("96 pixels", (96, 96)),
 )
 
 
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> None:
     ]
     for variant, model in models.items():
         network, trained = network_of(variant, args.weights, len(data.names))
-        cells = [variant.name, str(variant.size)]
+        cells = [variant.name, "x".join(map(str, variant.size))]
         cells += measured(variant, network, data, model) if trained else ["", ""]
         cells += [text for t in times for text in (f"{t[model]:.2f}", f"{t[model] / base:.2f}")]
         rows.append(f"| {' | '.join(cells)} | {model.stat().st_size / 1e6:.1f} |")

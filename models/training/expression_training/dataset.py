@@ -14,7 +14,18 @@ import yaml
 
 from .labels import DataError, Labels, Vocabulary, label_file, read_rows
 
-__all__ = ["PAD", "DataError", "DataSet", "Labels", "Letterbox", "Picture", "label_file"]
+__all__ = [
+    "INPUT",
+    "PAD",
+    "DataError",
+    "DataSet",
+    "Labels",
+    "Letterbox",
+    "Picture",
+    "Size",
+    "label_file",
+    "size_of",
+]
 
 cv2.setNumThreads(0)  # the loader's processes are the parallelism
 
@@ -23,6 +34,21 @@ PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".jpe", "
 SPLITS = ("train", "val", "test", "choose")
 #: a picture whose only face is at least this share of its longer side is one of that face
 PORTRAIT = 0.3
+
+
+#: width and height of a network's input, in pixels, multiples of 32
+Size = tuple[int, int]
+#: of the shipped model: cameras' frames are wide, and a square would leave a third of
+#: itself to the bars above and below them
+INPUT: Size = (288, 192)
+
+
+def size_of(text: str) -> Size:
+    """`288x192`, or one number for a square."""
+    sides = [int(side) for side in text.lower().split("x")]
+    if not 1 <= len(sides) <= 2 or any(side < 32 or side % 32 for side in sides):
+        raise ValueError(f"{text}: one number or widthxheight, multiples of 32")
+    return sides[0], sides[-1]
 
 
 @dataclass(frozen=True)
@@ -195,27 +221,27 @@ def pyramid(image: np.ndarray, levels: int) -> list[np.ndarray]:
 
 @dataclass(frozen=True)
 class Letterbox:
-    """A picture fitted into a square, and the way back."""
+    """A picture fitted into a network's input, and the way back."""
 
-    image: np.ndarray  # [size, size, 3]
+    image: np.ndarray  # [height, width, 3] of the input
     scale: float
     left: int
     top: int
 
     @staticmethod
-    def of(image: np.ndarray, size: int) -> Letterbox:
+    def of(image: np.ndarray, size: Size) -> Letterbox:
         h, w = image.shape[:2]
-        scale = min(size / w, size / h)
+        scale = min(size[0] / w, size[1] / h)
         width, height = max(1, round(w * scale)), max(1, round(h * scale))
-        left, top = (size - width) // 2, (size - height) // 2
+        left, top = (size[0] - width) // 2, (size[1] - height) // 2
         kind = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        square = np.full((size, size, 3), PAD, np.uint8)
-        square[top : top + height, left : left + width] = cv2.resize(
+        boxed = np.full((size[1], size[0], 3), PAD, np.uint8)
+        boxed[top : top + height, left : left + width] = cv2.resize(
             image, (width, height), interpolation=kind
         )
-        return Letterbox(square, scale, left, top)
+        return Letterbox(boxed, scale, left, top)
 
     def back(self, boxes: np.ndarray) -> np.ndarray:
-        """Boxes of the square, in pixels of the picture."""
+        """Boxes of the input, in pixels of the picture."""
         offset = np.array([self.left, self.top, self.left, self.top], np.float32)
         return (boxes - offset) / self.scale

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from .boxes import anchors, decode, flatten
-from .dataset import Letterbox
+from .dataset import Letterbox, Size
 from .metrics import suppress
 from .network import YOLO12
 from .tflite import Interpreter
 
-#: letterboxed square RGB uint8 [size, size, 3] to the raw head, NCHW
+#: letterboxed RGB uint8 [h, w, 3] to the raw head, NCHW
 Runner = Callable[[np.ndarray], list[tuple[torch.Tensor, torch.Tensor]]]
 
 
@@ -22,8 +22,8 @@ def torch_runner(network: YOLO12) -> Runner:
     network.eval()
 
     @torch.no_grad()
-    def run(square: np.ndarray):
-        x = torch.from_numpy(square.copy()).permute(2, 0, 1)[None].float() / 255
+    def run(boxed: np.ndarray):
+        x = torch.from_numpy(boxed.copy()).permute(2, 0, 1)[None].float() / 255
         x = x.to(next(network.parameters()).device).contiguous(memory_format=torch.channels_last)
         return [(box.cpu(), cls.cpu()) for box, cls in network(x)]
 
@@ -33,9 +33,9 @@ def torch_runner(network: YOLO12) -> Runner:
 def tflite_runner(model: Path | Interpreter, threads: int = 1) -> Runner:
     interpreter = model if isinstance(model, Interpreter) else Interpreter(model, threads)
 
-    def run(square: np.ndarray):
+    def run(boxed: np.ndarray):
         tensor = interpreter.input
-        value = square.astype(np.float32) / 255
+        value = boxed.astype(np.float32) / 255
         if tensor.dtype == np.int8:
             value = np.clip(np.rint(value / tensor.scale) + tensor.zero_point, -128, 127)
         interpreter.run(value[None].astype(tensor.dtype))
@@ -45,7 +45,7 @@ def tflite_runner(model: Path | Interpreter, threads: int = 1) -> Runner:
     return run
 
 
-def detect(run: Runner, image: np.ndarray, size: int, floor=0.005, nms=0.6) -> np.ndarray:
+def detect(run: Runner, image: np.ndarray, size: Size, floor=0.005, nms=0.6) -> np.ndarray:
     """Detections [n, 6] of a BGR picture, in its pixels, clipped to it."""
     letterbox = Letterbox.of(image, size)
     outputs = run(letterbox.image[:, :, ::-1])

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from . import tones
-from .dataset import PAD, DataError, DataSet, Labels, Picture
+from .dataset import INPUT, PAD, DataError, DataSet, Labels, Picture, Size, size_of
 from .detect import Runner, detect, tflite_runner, torch_runner
 from .light import low_light
 from .metrics import judged, summarize
@@ -73,7 +73,7 @@ def small_faces(share: float = 0.1) -> Change:
     return change
 
 
-def measure(run: Runner, size: int, data: DataSet, split: str, change: Change, only: str = "") -> dict:
+def measure(run: Runner, size: Size, data: DataSet, split: str, change: Change, only: str = "") -> dict:
     files = [path for path in data.files(split) if path.name.startswith(only)]
     if not files:
         raise DataError(f"no picture of split '{split}' has a name that starts with '{only}'")
@@ -81,13 +81,13 @@ def measure(run: Runner, size: int, data: DataSet, split: str, change: Change, o
     return summarize([compared(run, size, picture, change) for picture in pictures], data.names)
 
 
-def compared(run: Runner, size: int, picture: Picture, change: Change) -> tuple[np.ndarray, np.ndarray]:
+def compared(run: Runner, size: Size, picture: Picture, change: Change) -> tuple[np.ndarray, np.ndarray]:
     """What is found and what is there."""
     image, labels = change(picture)
     return judged(detect(run, image, size), labels)
 
 
-def by_tone(run: Runner, size: int, data: DataSet, split: str) -> dict[str, dict]:
+def by_tone(run: Runner, size: Size, data: DataSet, split: str) -> dict[str, dict]:
     """Of colour pictures with one face, by how light that face is."""
     groups: dict[str, list] = {}
     for picture in data.readable(progress(data.files(split), "looking")):
@@ -97,7 +97,7 @@ def by_tone(run: Runner, size: int, data: DataSet, split: str) -> dict[str, dict
     return {name: summarize(groups[name], data.names) | {"faces": len(groups[name])} for name in ordered}
 
 
-def false_alarms(run: Runner, size: int, data: DataSet, split: str, limits: dict[str, float]) -> dict:
+def false_alarms(run: Runner, size: Size, data: DataSet, split: str, limits: dict[str, float]) -> dict:
     """Boxes at the shipped thresholds on pictures without a face."""
     boxes = pictures = 0
     for picture in data.pictures(split):
@@ -113,7 +113,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=Path, help="data.yaml")
     parser.add_argument("--model", type=Path, action="append", default=[], help=".tflite (repeatable)")
     parser.add_argument("--weights", type=Path, help="checkpoint or .safetensors, as the float reference")
-    parser.add_argument("--size", type=int, default=224, help="input size for --weights")
+    parser.add_argument("--size", type=size_of, default=INPUT, help="input for --weights, as 288x192 or 160")
     parser.add_argument("--split", default="val")
     parser.add_argument("--group", default="", help="only files whose name starts with this")
     parser.add_argument("--quick", action="store_true", help="daylight only")
@@ -122,13 +122,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     data = DataSet.open(args.data)
-    runners: dict[str, tuple[Runner, int, Path | None]] = {}
+    runners: dict[str, tuple[Runner, Size, Path | None]] = {}
     if args.weights:
         network = build(args.weights, len(data.names))
         runners["float"] = (torch_runner(network), args.size, None)
     for model in args.model:
         interpreter = Interpreter(model)
-        runners[model.stem] = (tflite_runner(interpreter), interpreter.input.shape[1], model)
+        runners[model.stem] = (tflite_runner(interpreter), interpreter.size, model)
     changes: dict[str, Change] = {"daylight": as_is}
     if not args.quick:
         changes |= {f"low light, {name}": dimmed(strength) for name, strength in LIGHTS.items()}

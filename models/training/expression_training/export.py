@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .dataset import DataSet, Picture
+from .dataset import INPUT, DataSet, Picture, Size, size_of
 from .detect import Runner, detect, tflite_runner
 from .device import DeviceNetwork
 from .faces import Sheet, look, tally
@@ -38,22 +38,26 @@ NMS_IOU = 0.5
 START = 0.7
 #: below this confidence nothing is looked at when levels are chosen
 FLOOR = 0.05
+#: Classes are balanced on faces from this confidence on, if there are so many of each,
+BALANCED_FROM, LEAST_FACES = 0.3, 50
+#: in so many steps of such a size, and no logit moves further than this: with few faces it would be noise.
+BALANCING_STEPS, BALANCING_RATE, MOST_MOVED = 12, 0.4, 0.75
 
 
-def to_float(network: YOLO12, size: int, out: Path) -> None:
+def to_float(network: YOLO12, size: Size, out: Path) -> None:
     import litert_torch  # slow to import, needed by this command alone
 
     device = DeviceNetwork(network).eval()
-    litert_torch.convert(device, (torch.rand(1, size, size, 3),)).export(str(out))
+    litert_torch.convert(device, (torch.rand(1, size[1], size[0], 3),)).export(str(out))
 
 
-def describe_outputs(interpreter: Interpreter, size: int) -> list[dict]:
+def describe_outputs(interpreter: Interpreter) -> list[dict]:
     rows = []
     for index, tensor in enumerate(interpreter.outputs):
         rows.append(
             {
                 "role": "box" if index % 2 == 0 else "class",
-                "stride": size // tensor.shape[1],
+                "stride": interpreter.size[1] // tensor.shape[1],
                 "tensor_index": index,
                 "name": tensor.name,
                 "shape": list(tensor.shape),
@@ -70,29 +74,55 @@ def selection(data: DataSet) -> str:
     return "choose" if "choose" in data.splits else "train"
 
 
-def with_offset(network: YOLO12, offset: float) -> YOLO12:
-    """A copy whose class logits are higher by `offset`."""
+def with_offsets(network: YOLO12, offsets: np.ndarray) -> YOLO12:
+    """A copy whose class logits are higher by `offsets` [classes]."""
     network = copy.deepcopy(network)
     with torch.no_grad():
         for branch in network.head.cls:
-            branch[-1].bias += offset
+            branch[-1].bias += torch.tensor(offsets, dtype=torch.float32)
     return network
 
 
-def operating_point(sheets: list[Sheet], alarms: float) -> float:
+def shifted(run: Runner, offsets: np.ndarray) -> Runner:
+    """The same of a network that is exported already."""
+    by = torch.tensor(offsets, dtype=torch.float32)[None, :, None, None]
+    return lambda boxed: [(box, cls + by) for box, cls in run(boxed)]
+
+
+def operating_point(sheets: list[Sheet], alarms: float, classes: int = 2) -> float:
     """The lowest confidence with at most `alarms` things taken for faces per picture."""
     grid = np.arange(5, 96) / 100
     allowed = alarms * len(sheets)
-    return next((float(t) for t in grid if tally(sheets, t).alarms <= allowed), float(grid[-1]))
+    return next((float(t) for t in grid if tally(sheets, t, classes=classes).alarms <= allowed), float(grid[-1]))
 
 
-def calibration_offset(run: Runner, size: int, pictures: list[Picture], classes: int, alarms: float) -> float:
+def calibration_offset(
+    run: Runner, size: Size, pictures: list[Picture], classes: int, alarms: float
+) -> float:
     """How far the logits must move for the operating point to be START."""
-    point = operating_point(look(run, size, pictures, classes, NMS_IOU, FLOOR), alarms)
+    point = operating_point(look(run, size, pictures, classes, NMS_IOU, FLOOR), alarms, classes)
     return math.log(START / (1 - START)) - math.log(point / (1 - point))
 
 
-def thresholds(run: Runner, pictures: list[Picture], names: list[str], size: int) -> dict[str, float]:
+def balance(run: Runner, size: Size, pictures: list[Picture], classes: int) -> np.ndarray:
+    """How far each class's logits must move for it to be told as often as it is there [classes].
+
+    A class that is rare in training is told too seldom: of two, one is taken for the other
+    more often than the reverse. Nothing moves where the pictures do not show every class.
+    """
+    offsets = np.zeros(classes)
+    for _ in range(BALANCING_STEPS):
+        sheets = look(shifted(run, offsets), size, pictures, classes, NMS_IOU, BALANCED_FROM)
+        confused = tally(sheets, BALANCED_FROM, classes=classes).confused
+        there, told = confused.sum(1), confused.sum(0)
+        if there.min() < LEAST_FACES:
+            return np.zeros(classes)
+        offsets += BALANCING_RATE * np.log(there / np.maximum(told, 1))
+        offsets = (offsets - offsets.mean()).clip(-MOST_MOVED, MOST_MOVED)
+    return offsets
+
+
+def thresholds(run: Runner, pictures: list[Picture], names: list[str], size: Size) -> dict[str, float]:
     """Per class the confidence of the best F0.5, chosen on the int8 model itself.
 
     Precision counts more than recall: a face missed in one frame is found in the next
@@ -107,7 +137,7 @@ def thresholds(run: Runner, pictures: list[Picture], names: list[str], size: int
     return chosen
 
 
-def self_test(model: Path, folder: Path, names: list[str], size: int) -> dict:
+def self_test(model: Path, folder: Path, names: list[str], size: Size) -> dict:
     """What the model sees in the known picture: the daemon checks it at every start."""
     import cv2
 
@@ -141,8 +171,7 @@ def sources(data: DataSet) -> list[dict]:
 
 def side_car(model: Path, data: DataSet, chosen: dict[str, float], version: str, training: dict) -> dict:
     interpreter = Interpreter(model)
-    size = interpreter.input.shape[1]
-    outputs = describe_outputs(interpreter, size)
+    outputs = describe_outputs(interpreter)
     return {
         "schema": 1,
         "name": model.stem,
@@ -151,8 +180,8 @@ def side_car(model: Path, data: DataSet, chosen: dict[str, float], version: str,
         "layout": "raw_dfl",
         "classes": data.names,
         "input": {
-            "width": size,
-            "height": size,
+            "width": interpreter.size[0],
+            "height": interpreter.size[1],
             "dtype": np.dtype(interpreter.input.dtype).name,
             "scale": interpreter.input.scale,
             "zero_point": interpreter.input.zero_point,
@@ -164,7 +193,7 @@ def side_car(model: Path, data: DataSet, chosen: dict[str, float], version: str,
         "nms_iou": NMS_IOU,
         "outputs": outputs,
         "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
-        "self_test": self_test(model, model.parent, data.names, size),
+        "self_test": self_test(model, model.parent, data.names, interpreter.size),
         "training": training,
         "data": sources(data),
         "license": "MIT OR Apache-2.0",
@@ -175,7 +204,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("weights", type=Path, help="checkpoint (.pt) or .safetensors")
     parser.add_argument("data", type=Path, help="data.yaml: calibration, class names, thresholds")
     parser.add_argument("--out", type=Path, required=True, help="the .tflite to write; .json beside it")
-    parser.add_argument("--size", type=int, default=224, help="input size in pixels (default 224)")
+    parser.add_argument(
+        "--size", type=size_of, default=INPUT, help="input in pixels: 160, or 288x192 (default)"
+    )
     parser.add_argument("--samples", type=int, default=400, help="calibration pictures (default 400)")
     parser.add_argument("--version", default="0.1.0")
     parser.add_argument("--all-int8", action="store_true", help="attention in int8 too")
@@ -194,10 +225,11 @@ def export(weights: Path, data: DataSet, args: argparse.Namespace) -> dict:
         model = args.float or Path(folder) / "float.tflite"
         to_float(network, args.size, model)
         to_int8(model, args.out, samples, islands)
-        offset = calibration_offset(
-            tflite_runner(args.out), args.size, pictures, len(data.names), args.alarms
-        )
-        to_float(with_offset(network, offset), args.size, model)
+        look_at = tflite_runner(args.out), args.size, pictures, len(data.names)
+        offsets = balance(*look_at)
+        moved = (shifted(look_at[0], offsets), *look_at[1:])
+        offsets += calibration_offset(*moved, args.alarms)
+        to_float(with_offsets(network, offsets), args.size, model)
         to_int8(model, args.out, samples, islands)
     chosen = thresholds(tflite_runner(args.out), pictures, data.names, args.size)
     description = network.description
@@ -206,7 +238,7 @@ def export(weights: Path, data: DataSet, args: argparse.Namespace) -> dict:
         "network": description.to_dict(),
         "exported": datetime.date.today().isoformat(),
         "calibration_pictures": len(samples),
-        "logit_offset": round(offset, 3),
+        "logit_offsets": [round(float(offset), 3) for offset in offsets],
     }
     return side_car(args.out, data, chosen, args.version, training)
 

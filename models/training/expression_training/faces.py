@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .dataset import Picture
+from .dataset import Picture, Size
 from .detect import Runner, detect
 from .labels import Labels
 from .metrics import pairwise_iou
@@ -144,7 +144,7 @@ def tally(sheets: Iterable[Sheet], least: float, heights=(0.0, 1.1), classes: in
 
 
 def look(
-    run: Runner, size: int, pictures: Iterable[Picture], classes: int, nms: float, floor: float
+    run: Runner, size: Size, pictures: Iterable[Picture], classes: int, nms: float, floor: float
 ) -> list[Sheet]:
     sheets = []
     for picture in pictures:

@@ -3,23 +3,28 @@
 A face too small or too far for a class in its picture often has one when it fills a third
 of the input. Faces of the classes that `data.yaml` marks as `unknown` get the teacher's
 class and how sure it is (the sixth column); where it does not see a face or is in two
-minds, they stay as they are. The new set links to the same pictures.
+minds, they stay as they are. The teacher's classes may be groups of the set's. With
+`--missed`, what it takes for a face and nobody labelled is marked as a region to ignore, in
+pictures that have labels: it may be one. The new set links to the same pictures.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
+import json
+import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from .dataset import PAD, DataError, DataSet, Picture
+from .dataset import INPUT, PAD, DataError, DataSet, Picture, Size, size_of
 from .detect import Runner, detect, tflite_runner, torch_runner
 from .faces import confidence, merge
-from .labels import Row, label_file, read_rows
+from .labels import Row, Vocabulary, label_file, read_rows
 from .linked import Entry, read_index, write
 from .metrics import pairwise_iou
 from .progress import progress
@@ -33,21 +38,25 @@ SHARES = (0.3, 0.42)
 SEEN_IOU, SEEN_CONFIDENCE = 0.5, 0.5
 #: no label is surer than this: the teacher errs, too
 SUREST = 0.96
+#: where unlabelled faces are looked for, pieces share so much of their sides
+OVERLAP = 0.3
+#: covering one another by this share of the smaller one, two boxes are of one face
+SAME_PLACE = 0.3
 
 
-def enlarged(picture: Picture, box: np.ndarray, size: int, share: float, flip: bool):
-    """A square with the face in its middle, and its box there."""
+def enlarged(picture: Picture, box: np.ndarray, size: Size, share: float, flip: bool):
+    """A tile with the face in its middle, and its box there."""
     side = float((box[2:] - box[:2]).max())
-    scale = share * size / max(side, 1e-3)
-    centre = (box[:2] + box[2:]) / 2
+    scale = share * min(size) / max(side, 1e-3)
+    centre, middle = (box[:2] + box[2:]) / 2, np.array(size) / 2
     grow = np.diag([-scale if flip else scale, scale, 1.0])
-    matrix = translation(size / 2, size / 2) @ grow @ translation(-centre[0], -centre[1])
-    tile, _ = warp(picture, (size, size), matrix, scale, PAD)
+    matrix = translation(*middle) @ grow @ translation(-centre[0], -centre[1])
+    tile, _ = warp(picture, size, matrix, scale, PAD)
     half = (box[2:] - box[:2]) * scale / 2
-    return tile, np.concatenate([size / 2 - half, size / 2 + half])
+    return tile, np.concatenate([middle - half, middle + half])
 
 
-def opinion(run: Runner, picture: Picture, box: np.ndarray, size: int, classes: int) -> np.ndarray | None:
+def opinion(run: Runner, picture: Picture, box: np.ndarray, size: Size, classes: int) -> np.ndarray | None:
     """The teacher's shares of the classes; None if it sees no face there in most views."""
     shares = []
     views = [(share, flip) for share in SHARES for flip in (False, True)]
@@ -62,50 +71,94 @@ def opinion(run: Runner, picture: Picture, box: np.ndarray, size: int, classes: 
     return np.mean(shares, 0) if len(shares) * 2 > len(views) else None
 
 
+def unlabelled(run: Runner, picture: Picture, size: Size, classes: int) -> list[np.ndarray]:
+    """Boxes that the teacher takes for faces and that the labels know nothing of.
+
+    Looks at pieces of the picture as it is and at half its size.
+    """
+    known = [*picture.labels.boxes, *picture.labels.ignored]
+    new: list[np.ndarray] = []
+    for image in picture.pyramid[:2]:
+        grow = picture.image.shape[1] / image.shape[1]
+        for top, left in itertools.product(*(starts(image.shape[axis], size[1 - axis]) for axis in (0, 1))):
+            piece = image[top : top + size[1], left : left + size[0]]
+            faces = merge(detect(run, piece, size, 0.05), classes)
+            for face in faces[confidence(faces) >= SEEN_CONFIDENCE]:
+                box = (face[:4] + (left, top, left, top)) * grow
+                if not any(same_place(box, other) for other in [*known, *new]):
+                    new.append(box)
+    return new
+
+
+def starts(length: int, side: int) -> list[int]:
+    """Where pieces of `side` begin that cover `length`."""
+    beyond = max(length - side, 0)
+    count = math.ceil(beyond / (side * (1 - OVERLAP)))
+    return [beyond * number // max(count, 1) for number in range(count + 1)]
+
+
+def same_place(a: np.ndarray, b: np.ndarray) -> bool:
+    corner = (np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])).clip(0)
+    smaller = min((a[2:] - a[:2]).prod(), (b[2:] - b[:2]).prod())
+    return bool(corner.prod() > SAME_PLACE * smaller)
+
+
+@dataclass(frozen=True)
 class Teacher:
-    """Fills rows; counts what they became."""
+    """A network that knows faces, and what it is asked."""
 
-    def __init__(self, data: DataSet, run: Runner, size: int, sure: float):
-        self.data, self.run, self.size, self.sure = data, run, size, sure
-        self.count: Counter[str] = Counter()
+    run: Runner
+    size: Size
+    #: its classes, each a class or a group of the set
+    names: list[str]
+    #: least share of a class that is believed
+    sure: float
+    #: whether what nobody labelled is looked for
+    missed: bool = False
 
-    def fill(self, path: Path, rows: list[Row]) -> list[Row]:
-        words = self.data.vocabulary
-        unknown = [words.names[row.label] in words.unknown for row in rows]
-        if not any(unknown):
-            return rows
-        picture = self.data.read(path, levels=4)
+    def judge(self, picture: Picture, row: Row, words: Vocabulary) -> Row:
+        """The row with a class, if the teacher has one for it."""
         height, width = picture.image.shape[:2]
-        filled = [
-            self.judge(picture, row, width, height) if doubtful else row
-            for row, doubtful in zip(rows, unknown)
-        ]
-        self.count.update(words.names[row.label] for row, doubtful in zip(filled, unknown) if doubtful)
-        return filled
-
-    def judge(self, picture: Picture, row: Row, width: int, height: int) -> Row:
         x, y, w, h = np.array(row.box) * (width, height, width, height)
         box = np.array([x - w / 2, y - h / 2, x + w / 2, y + h / 2])
-        return labelled(row, opinion(self.run, picture, box, self.size, len(self.data.names)), self)
+        shares = opinion(self.run, picture, box, self.size, len(self.names))
+        return self.labelled(row, shares, words)
+
+    def labelled(self, row: Row, shares: np.ndarray | None, words: Vocabulary) -> Row:
+        if shares is None or shares.max() < self.sure:
+            return row
+        name = self.names[int(shares.argmax())]
+        share = round(min(float(shares.max()), SUREST), 3)
+        return replace(row, label=words.names.index(name), share=share)
+
+    def fill(self, picture: Picture, rows: list[Row], words: Vocabulary) -> list[Row]:
+        """The rows with the classes and the regions that they lacked."""
+        result = [
+            self.judge(picture, row, words) if words.names[row.label] in words.unknown else row
+            for row in rows
+        ]
+        if self.missed and rows:
+            height, width = picture.image.shape[:2]
+            number = words.names.index(sorted(words.ignored)[0])
+            for left, top, right, bottom in unlabelled(self.run, picture, self.size, len(self.names)):
+                box = ((left + right) / 2 / width, (top + bottom) / 2 / height)
+                sides = ((right - left) / width, (bottom - top) / height)
+                result.append(Row(number, (*box, *sides)))
+        return result
 
 
-def labelled(row: Row, shares: np.ndarray | None, teacher: Teacher) -> Row:
-    if shares is None or shares.max() < teacher.sure:
-        return row
-    name = teacher.data.names[int(shares.argmax())]
-    share = round(min(float(shares.max()), SUREST), 3)
-    return replace(row, label=teacher.data.vocabulary.names.index(name), share=share)
-
-
-def label(teacher: Teacher, splits: list[str]) -> Iterator[Entry]:
-    """The pictures of every split; in `splits` with classes."""
-    data, index = teacher.data, read_index(teacher.data.root)
+def label(data: DataSet, teacher: Teacher, splits: list[str], count: Counter[str]) -> Iterator[Entry]:
+    """The pictures of every split; in `splits` with classes, which are counted."""
+    words, index = data.vocabulary, read_index(data.root)
     for split in data.splits:
         drawn = Counter(data.draws(split))
         for number, path in enumerate(progress(data.files(split), split)):
-            rows = read_rows(label_file(path), data.vocabulary)
-            if split in splits:
-                rows = teacher.fill(path, rows)
+            rows = read_rows(label_file(path), words)
+            lacking = teacher.missed or any(words.names[row.label] in words.unknown for row in rows)
+            if split in splits and rows and lacking:
+                before, rows = rows, teacher.fill(data.read(path, levels=4), rows, words)
+                count.update(words.names[new.label] for old, new in zip(before, rows) if old is not new)
+                count.update(words.names[new.label] for new in rows[len(before) :])
             # pictures of several folders may have one name
             name = path.name if path.is_symlink() else f"{number:06}_{path.name}"
             yield Entry(split, path, name, rows, drawn[path], *index.get(path.name, ("", "")))
@@ -115,25 +168,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=Path, help="data.yaml, with `unknown` classes")
     parser.add_argument("--model", type=Path, help="the teacher, a .tflite")
     parser.add_argument("--weights", type=Path, help="or its weights (.pt or .safetensors)")
-    parser.add_argument("--size", type=int, default=224, help="input size for --weights")
+    parser.add_argument("--size", type=size_of, default=INPUT, help="input for --weights, as 288x192 or 160")
     parser.add_argument("--out", type=Path, required=True, help="folder of the new set")
     parser.add_argument("--splits", nargs="+", default=["train"], help="which to label (default: train)")
+    parser.add_argument("--missed", action="store_true", help="mark what nobody labelled as to be ignored")
     parser.add_argument("--sure", type=float, default=0.75, help="least share of a class (default 0.75)")
+
+
+def teacher_of(args: argparse.Namespace, data: DataSet) -> Teacher:
+    if args.model:
+        interpreter = Interpreter(args.model)
+        names = json.loads(args.model.with_suffix(".json").read_text())["classes"]
+        look, size = tflite_runner(interpreter), interpreter.size
+    elif args.weights:
+        look, size = torch_runner(build(args.weights, len(data.names))), args.size
+        names = data.names
+    else:
+        raise DataError("a teacher is needed: --model or --weights")
+    words = data.vocabulary
+    if strange := [name for name in names if name not in words.classes and name not in words.groups]:
+        raise DataError(
+            f"{args.data}: the teacher tells {', '.join(strange)}, which is no class and no group"
+        )
+    return Teacher(look, size, names, args.sure, args.missed)
 
 
 def run(args: argparse.Namespace) -> None:
     data = DataSet.open(args.data)
     if not data.vocabulary.unknown:
         raise DataError(f"{args.data}: no class is marked as unknown; nothing to label")
-    if args.model:
-        interpreter = Interpreter(args.model)
-        look, size = tflite_runner(interpreter), interpreter.input.shape[1]
-    elif args.weights:
-        look, size = torch_runner(build(args.weights, len(data.names))), args.size
-    else:
-        raise DataError("a teacher is needed: --model or --weights")
-    teacher = Teacher(data, look, size, args.sure)
-    entries = list(label(teacher, args.splits))
+    if args.missed and not data.vocabulary.ignored:
+        raise DataError(f"{args.data}: no class is marked as ignore; --missed has no name for what it finds")
+    count: Counter[str] = Counter()
+    entries = list(label(data, teacher_of(args, data), args.splits, count))
     args.out.mkdir(parents=True, exist_ok=True)
     write(args.out, entries, replace(data.vocabulary, share=True))
-    print(", ".join(f"{number} {name}" for name, number in teacher.count.most_common()))
+    print(", ".join(f"{number} {name}" for name, number in count.most_common()))

@@ -70,12 +70,13 @@ class Weights:
 
 @dataclass(frozen=True)
 class Parts:
-    """What the loss consists of, and how many cells of each level had a face."""
+    """What the loss consists of, and how many cells of each level had a face: detached tensors,
+    so that a step on a GPU does not wait for them."""
 
-    classes: float
-    box: float
-    distribution: float
-    positives: tuple[int, ...]
+    classes: Tensor
+    box: Tensor
+    distribution: Tensor
+    positives: Tensor  # [levels]
 
 
 @torch.no_grad()
@@ -97,7 +98,7 @@ def assign(scores: Tensor, boxes: Tensor, points: Tensor, strides: Tensor, truth
     weakest = metric.topk(min(TOP_K, n), -1).values[..., -1:]
     positive = (metric >= weakest) & inside
     # a cell that two faces want goes to the one it overlaps more
-    nearest = F.one_hot(overlap.argmax(1), faces).transpose(1, 2).bool()
+    nearest = overlap.argmax(1, keepdim=True) == torch.arange(faces, device=boxes.device)[:, None]
     contested = positive.sum(1, keepdim=True) > 1
     positive = torch.where(contested, nearest & inside, positive)
     metric = metric * positive
@@ -157,20 +158,46 @@ def detection_loss(outputs: Outputs, truth: Targets, weights: Weights = Weights(
     among = torch.where((total_share < SEVERAL)[..., None], torch.ones_like(share), share)
     classes = torch.where(known, classes, face_loss(cls, aligned, among, weights.smoothing))
     classes = (classes * ~ignored).sum() / total
-    counts = [h.shape[-2] * h.shape[-1] for h, _ in outputs]
-    positives = tuple(int(level.sum()) for level in positive.split(counts, 1))
-    if not positive.any():
-        return weights.classes * classes + 0 * box.sum(), Parts(classes.item(), 0.0, 0.0, positives)
-    true_box = truth.boxes.gather(1, face[..., None].expand(-1, -1, 4))[positive]
-    weight = aligned[positive]
-    shape = ((1 - complete_iou(predicted[positive], true_box)) * weight).sum() / total
-    centre = points.expand(len(box), -1, 2)[positive]
-    stride = strides.expand(len(box), -1, 1)[positive]
-    distance = torch.cat((centre - true_box[:, :2], true_box[:, 2:] - centre), -1) / stride
-    spread = distribution_focal_loss(box[positive].reshape(-1, 4, BINS), distance)
+    # Every cell has a face here, those of the others without any weight: no shape depends on
+    # how many there are.
+    weight = aligned * positive
+    true_box = truth.boxes.gather(1, face[..., None].expand(-1, -1, 4))
+    shape = ((1 - complete_iou(predicted, true_box)) * weight).sum() / total
+    distance = torch.cat((points - true_box[..., :2], true_box[..., 2:] - points), -1) / strides
+    spread = distribution_focal_loss(box.unflatten(-1, (4, BINS)), distance)
     spread = (spread.mean(-1) * weight).sum() / total
     loss = weights.box * shape + weights.classes * classes + weights.distribution * spread
-    return loss, Parts(classes.item(), shape.item(), spread.item(), positives)
+    counts = [h.shape[-2] * h.shape[-1] for h, _ in outputs]
+    positives = torch.stack([level.sum() for level in positive.detach().split(counts, 1)])
+    return loss, Parts(classes.detach(), shape.detach(), spread.detach(), positives)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """How much of a teacher's answers is learnt."""
+
+    classes: float = 1.0
+    distribution: float = 1.0
+
+
+def distillation_loss(outputs: Outputs, answers: Outputs, roles: Tensor, lesson: Lesson = Lesson()) -> Tensor:
+    """How far a network is from a teacher that sees the same pictures.
+
+    `answers` are the teacher's outputs, at the same strides; `roles` [teacher's classes, classes]
+    says which classes of the teacher a class stands for. The teacher's confidences are what
+    every cell is to say, and its distributions where it sees a face.
+    """
+    box, cls = flatten(outputs)
+    other_box, other_cls = flatten(answers)
+    wanted = (other_cls.detach().sigmoid() @ roles).clamp(max=1)
+    face = wanted.sum(-1).clamp(max=1)
+    total = face.sum().clamp(min=1)
+    classes = F.binary_cross_entropy_with_logits(cls, wanted, reduction="none").sum() / total
+    bins = (4, BINS)
+    known = other_box.detach().unflatten(-1, bins).log_softmax(-1)
+    own = box.unflatten(-1, bins).log_softmax(-1)
+    spread = (known.exp() * (known - own)).sum(-1).mean(-1)
+    return lesson.classes * classes + lesson.distribution * (spread * face).sum() / total
 
 
 def face_loss(logits: Tensor, wanted: Tensor, among: Tensor | None = None, smoothing: float = 0.0) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,11 +32,11 @@ class Peers:
         return self.rank == 0
 
     @torch.no_grad()
-    def average(self, network: nn.Module, seconds: float) -> float:
+    def average(self, networks: Sequence[nn.Module], seconds: float) -> float:
         """Makes every gradient the mean of all processes'; returns the first one's `seconds`."""
         if self.count == 1:
             return seconds
-        parameters = list(network.parameters())
+        parameters = [p for network in networks for p in network.parameters()]
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
         clock = torch.tensor([seconds if self.leads else 0.0], device=gradients[0].device)
         flat = torch.cat([*(gradient.flatten() for gradient in gradients), clock])

@@ -16,7 +16,7 @@ from ai_edge_quantizer import quantizer, recipe
 from ai_edge_quantizer.algorithm_manager import AlgorithmName
 from ai_edge_quantizer.qtyping import TFLOperationName as Operation
 
-from .dataset import DataSet, Letterbox
+from .dataset import DataSet, Letterbox, Size
 
 #: Attention is the part that int8 hurts most, and XNNPACK has no int8 kernel for
 #: either operation: in float they are both better and faster (see VARIANTS.md).
@@ -32,7 +32,7 @@ CLASS_RANGE = (-8.0, 3.0)
 BOX_SPAN = 16.0
 
 
-def calibration(data: DataSet, size: int, count: int, seed: int = 0) -> Iterator[dict]:
+def calibration(data: DataSet, size: Size, count: int, seed: int = 0) -> Iterator[dict]:
     """Letterboxed training pictures, each made to contain 0 and 1.
 
     Else the input's scale comes out a little under 1/255, and a pixel would not
@@ -41,8 +41,8 @@ def calibration(data: DataSet, size: int, count: int, seed: int = 0) -> Iterator
     files = data.files("train")
     random.Random(seed).shuffle(files)
     for picture in itertools.islice(data.readable(files), count):
-        square = Letterbox.of(picture.image, size).image[:, :, ::-1]
-        value = square.astype(np.float32) / 255
+        boxed = Letterbox.of(picture.image, size).image[:, :, ::-1]
+        value = boxed.astype(np.float32) / 255
         value[0, 0, :2] = 0, 1
         yield {"args_0": value[None]}
 

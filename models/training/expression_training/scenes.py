@@ -10,7 +10,7 @@ import argparse
 import json
 from pathlib import Path
 
-from .dataset import DataSet
+from .dataset import INPUT, DataSet, size_of
 from .detect import tflite_runner, torch_runner
 from .faces import HEIGHTS, Sheet, look, tally
 from .tflite import Interpreter
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=Path, help="data.yaml")
     parser.add_argument("--model", type=Path, action="append", default=[], help=".tflite (repeatable)")
     parser.add_argument("--weights", type=Path, help="checkpoint or .safetensors")
-    parser.add_argument("--size", type=int, default=224, help="input size for --weights")
+    parser.add_argument("--size", type=size_of, default=INPUT, help="input for --weights, as 288x192 or 160")
     parser.add_argument("--split", default="test")
     parser.add_argument("--group", default="", help="only files whose name starts with this")
     parser.add_argument("--at", type=float, nargs="+", default=[0.3, 0.4, 0.5, 0.6, 0.7])
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
     for model in args.model:
         interpreter = Interpreter(model)
         card = json.loads(model.with_suffix(".json").read_text())
-        runners[model.stem] = (tflite_runner(interpreter), interpreter.input.shape[1], card["nms_iou"])
+        runners[model.stem] = (tflite_runner(interpreter), interpreter.size, card["nms_iou"])
     for name, (runner, size, nms) in runners.items():
         for kind, some in (
             ("scenes", [p for p in pictures if len(p.labels.boxes) or len(p.labels.ignored)]),

@@ -93,6 +93,12 @@ class Interpreter:
             Tensor(lib.TfLiteInterpreterGetOutputTensor(self._interpreter, index)) for index in range(count)
         ]
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the input, in pixels."""
+        _, height, width, _ = self.input.shape
+        return width, height
+
     def run(self, value: np.ndarray | None = None) -> None:
         if value is not None:
             self.input.values[...] = value

@@ -1,210 +1,138 @@
 """Train a network on a YOLO-format set.
 
-A run lives in a folder: `last.pt` (everything needed to go on), `log.csv`,
-`curves.png`, `options.json`. Start the same command again to resume.
+A run lives in a folder: `last.pt` (everything needed to go on), and for each of its networks
+`NAME.safetensors` and `NAME.png` (its curves); `log.csv`, `options.json`. Start the same
+command again to resume.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import csv
 import hashlib
 import json
-import math
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from .augment import Augmented, Batches, Mix, collate
-from .dataset import DataError, DataSet, Picture
+from .augment import Augmented, Batches, collate
+from .boxes import Outputs
+from .dataset import DataError, DataSet, Picture, Size, size_of
 from .detect import detect, torch_runner
-from .loss import Parts, Targets, Weights, detection_loss
+from .labels import Vocabulary
+from .loss import Lesson, Parts, Targets, Weights, detection_loss, distillation_loss
+from .members import Member, translated
 from .metrics import judged, summarize
-from .network import SCALES, SHIPPED, STRIDES, YOLO12, Description
+from .network import SCALES, STRIDES, YOLO12
+from .options import PRESETS, Options
 from .parallel import ALONE, Peers, run_in
 from .progress import progress
-from .weights import adopt, load_weights
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a preset fixes. Shares are of the whole run, 0 to 1."""
-
-    network: Description = SHIPPED
-    size: int = 224
-    epochs: int = 100
-    #: pictures drawn in an epoch, 0: all
-    samples: int = 0
-    batch: int = 32
-    lr: float = 2e-3
-    weight_decay: float = 0.02
-    #: (share of the run, size): training starts small, where a picture costs a quarter
-    growing: tuple[tuple[float, int], ...] = ((0.42, 128), (0.62, 160))
-    #: smaller sizes that a share of the batches is drawn at once grown, so that the
-    #: same weights can be exported at any of them; named several times, drawn as often
-    also: tuple[int, ...] = ()
-    mosaic: float = 0.6
-    mosaic_until: float = 0.8
-    collage: float = 0.0
-    #: share of the other pictures that fill the square as a letterboxed camera frame does
-    letterboxed: float = 0.1
-    #: weight of the class loss against the box losses
-    class_weight: float = 0.5
-    warmup_steps: int = 300
-    ema: float = 0.9992
-    seed: int = 1
-
-    def sizes_at(self, share: float) -> tuple[int, ...]:
-        """The sizes that batches are drawn at, each as often as it is named."""
-        growing = next((size for until, size in self.growing if share < until), None)
-        return (growing,) if growing else (self.size, self.size, *self.also)
-
-    def mix_at(self, share: float) -> Mix:
-        late = self.mosaic / 4 if share < (1 + self.mosaic_until) / 2 else 0.0
-        return Mix(self.mosaic if share < self.mosaic_until else late, self.collage, self.letterboxed)
-
-    def lr_at(self, share: float, step: int) -> float:
-        """Linear warm-up, cosine to a hundredth."""
-        cosine = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(share, 1)))
-        return self.lr * min(1, (step + 1) / self.warmup_steps) * cosine
-
-
-PRESETS = {
-    # exactly the published study's recipe
-    "paper": Options(
-        network=Description(act="silu"),
-        size=640,
-        epochs=100,
-        batch=4,
-        lr=1e-3,
-        weight_decay=5e-4,
-        growing=(),
-        mosaic=1.0,
-        mosaic_until=0.9,
-    ),
-    # from nothing to good boxes
-    "best": Options(),
-    # boxes are learnt long before smiles are: less mosaic, near faces as the camera
-    # shows them, and a class loss that counts
-    "refine": Options(
-        epochs=60,
-        lr=1.2e-3,
-        growing=(),
-        also=(160, 192),
-        mosaic=0.35,
-        letterboxed=0.4,
-        class_weight=1.5,
-    ),
-    # the shipped model: scenes, from weights that know faces
-    "scenes": Options(
-        epochs=120,
-        samples=6400,
-        lr=1.5e-3,
-        growing=((0.25, 160),),
-        also=(160, 128),
-        mosaic=0.25,
-        collage=0.2,
-        letterboxed=0.4,
-        class_weight=1.2,
-        warmup_steps=150,
-        ema=0.998,
-    ),
-}
+from .weights import load_weights, save_weights
 
 
 class Trainer:
-    """Network, its moving average, optimizer and progress: what a checkpoint holds."""
+    """The networks of a run and its progress: what a checkpoint holds."""
 
-    def __init__(self, options: Options, classes: int, peers: Peers = ALONE):
+    def __init__(self, options: Options, words: Vocabulary, peers: Peers = ALONE):
         torch.manual_seed(options.seed)
         self.options, self.peers = options, peers
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        network = YOLO12(options.network, classes)
-        self.network = network.to(self.device, memory_format=torch.channels_last)
-        self.average = copy.deepcopy(self.network).eval()
-        weights = [p for p in self.network.parameters() if p.ndim > 1]
-        others = [p for p in self.network.parameters() if p.ndim <= 1]
-        groups = [
-            {"params": weights, "weight_decay": options.weight_decay},
-            {"params": others, "weight_decay": 0.0},  # biases and norms are not decayed
-        ]
-        self.optimizer = torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, 0.99))
+        values = options.lr, options.weight_decay, self.device
+        self.members = [Member(plan, words, *values) for plan in options.networks]
         self.epoch = self.step = 0
         self.seconds = 0.0
         #: of the weights it started from: a run that refines another draws other samples
         self.origin = ""
 
+    @property
+    def students(self) -> list[Member]:
+        """Those that are trained for their own sake."""
+        return [member for member in self.members if not member.plan.teaches]
+
     def save(self, path: Path) -> None:
+        """The checkpoint, and beside it the weights of each network."""
         state = {
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "members": {member.plan.name: member.state() for member in self.members},
             "progress": (self.epoch, self.step, self.seconds),
             "rng": torch.get_rng_state(),
             "origin": self.origin,
             "options": asdict(self.options),
-            "description": self.options.network.to_dict(),
         }
         part = path.with_suffix(".part")
         torch.save(state, part)
         os.replace(part, path)  # a run that is killed here keeps the old checkpoint
+        for member in self.members:
+            save_weights(path.with_name(f"{member.plan.name}.safetensors"), member.average)
 
     def load(self, path: Path) -> None:
         state = torch.load(path, weights_only=True, map_location=self.device)
         check_options(path, state["options"], asdict(self.options))
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for member in self.members:
+            member.load(state["members"][member.plan.name])
         self.epoch, self.step, self.seconds = state["progress"]
         torch.set_rng_state(state["rng"].cpu())
         self.origin = state["origin"]
 
     def start_from(self, path: Path) -> None:
-        """Other weights' values, as far as they fit: a network with less parts takes what it has."""
+        """Other weights' values, as far as they fit: a network with less parts takes what it has.
+
+        A teacher of a run that has one starts from nothing: it is of another scale.
+        """
         weights, _ = load_weights(path)
         self.origin = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-        for network in (self.network, self.average):
-            missing = adopt(network, weights)
-        if missing:
-            print(f"{path} has nothing for {', '.join(missing)}", flush=True)
+        for member in self.students:
+            if missing := member.start_from(weights):
+                print(f"{path} has nothing for {member.plan.name}: {', '.join(missing)}", flush=True)
 
     def train_step(self, images: torch.Tensor, truth: Targets, share: float, started: float | None = None):
-        """One step; returns its `Parts`. `seconds` is then how long ago `started` was, if given."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.options.lr_at(share, self.step)
+        """One step of all; returns the `Parts` of each loss. `seconds` is then how long ago
+        `started` was, if given."""
         x = images.to(self.device).permute(0, 3, 1, 2).float().div_(255)
-        with torch.autocast(self.device.type, torch.bfloat16):
-            outputs = self.network(x.contiguous(memory_format=torch.channels_last))
-        weights = Weights(classes=self.options.class_weight)
-        loss, parts = detection_loss(outputs, truth.to(self.device), weights)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        x, truth = x.contiguous(memory_format=torch.channels_last), truth.to(self.device)
+        teaching, parts = None, []
+        for member in self.members:
+            with torch.autocast(self.device.type, torch.bfloat16):
+                outputs = member.network(x)
+            weights = Weights(classes=self.options.class_weight)
+            loss, part = detection_loss(outputs, translated(truth, member.roles), weights)
+            if teaching is not None:
+                loss = loss + self.lesson(outputs, member, teaching, share)
+            loss.backward()
+            if member.plan.teaches:
+                teaching = Answers(outputs, member)
+            parts.append(part)
         elapsed = self.seconds if started is None else time.time() - started
-        self.seconds = self.peers.average(self.network, elapsed)
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 10)
-        self.optimizer.step()
+        networks = [member.network for member in self.members]
+        self.seconds = self.peers.average(networks, elapsed)
+        lr = self.options.lr_at(share, self.step)
         self.step += 1
-        self.update_average()
+        for member in self.members:
+            member.step(lr)
+            member.update_average(self.options.ema, self.step)
         return parts
+
+    def lesson(self, outputs: Outputs, member: Member, teaching: Answers, share: float) -> torch.Tensor:
+        weight = self.options.lesson_at(share)
+        lesson = Lesson(weight * self.options.class_weight, weight * Weights().distribution)
+        # from the teacher's words to the student's, both in those of the set
+        words = (teaching.member.roles.T @ member.roles).clamp(max=1)
+        return distillation_loss(outputs, teaching.outputs, words, lesson)
 
     def done(self, minutes: float | None) -> float:
         """The share of the run that lies behind, 0 to 1."""
         return self.seconds / (minutes * 60) if minutes else self.epoch / self.options.epochs
 
-    @torch.no_grad()
-    def update_average(self) -> None:
-        keep = self.options.ema * (1 - math.exp(-self.step / 800))
-        pairs = zip(self.average.state_dict().values(), self.network.state_dict().values())
-        for mean, value in pairs:
-            if mean.dtype.is_floating_point:
-                mean.lerp_(value, 1 - keep)
-            else:
-                mean.copy_(value)
+
+@dataclass(frozen=True)
+class Answers:
+    """What a teacher says of a batch."""
+
+    outputs: Outputs
+    member: Member
 
 
 def check_options(path: Path, old: dict, new: dict) -> None:
@@ -221,7 +149,7 @@ def check_options(path: Path, old: dict, new: dict) -> None:
         )
 
 
-def validate(network: YOLO12, data: DataSet, size: int, every: int = 1) -> dict:
+def validate(network: YOLO12, data: DataSet, size: Size, every: int = 1) -> dict:
     run = torch_runner(network)
     pictures = []
     for picture in data.pictures("val", every=every):
@@ -244,7 +172,7 @@ class Run:
     draws: list[int]
 
     def train(self, peers: Peers) -> Trainer:
-        trainer = Trainer(self.options, len(self.data.names), peers)
+        trainer = Trainer(self.options, self.data.vocabulary, peers)
         last = self.folder / "last.pt"
         if last.exists():
             trainer.load(last)
@@ -256,9 +184,11 @@ class Run:
             done = trainer.done(self.minutes)
             if peers.leads:
                 trainer.save(last)
-                log_epoch(self.folder, trainer, self.data, parts, final=done >= 1)
+                for member, own in zip(trainer.members, parts):
+                    log_epoch(self.folder, trainer, member, self.data, own, final=done >= 1)
         if peers.leads:
-            plot(self.folder)
+            for member in trainer.members:
+                plot(self.folder, member.plan.name)
         return trainer
 
 
@@ -280,6 +210,7 @@ def train(
 
 
 def train_epoch(trainer: Trainer, pictures: list[Picture], draws: list[int], minutes: float | None):
+    """One pass; returns each network's `Parts`, step after step."""
     options, peers, share = trainer.options, trainer.peers, trainer.done(minutes)
     sizes = options.sizes_at(share)
     seed = f"{options.seed}/{trainer.origin}/{trainer.epoch}"
@@ -289,10 +220,11 @@ def train_epoch(trainer: Trainer, pictures: list[Picture], draws: list[int], min
         num_workers=max(1, min(8, os.cpu_count() or 1) // peers.count),
         collate_fn=collate,
     )
-    trainer.network.train()
-    parts: list[Parts] = []
+    for member in trainer.members:
+        member.network.train()
+    parts: list[list[Parts]] = []
     started = time.time() - trainer.seconds
-    title = f"epoch {trainer.epoch + 1} at {max(sizes)}"
+    title = f"epoch {trainer.epoch + 1} at {max(sizes)[0]}x{max(sizes)[1]}"
     for images, truth in progress(loader, title):
         within = len(parts) / len(loader) / options.epochs
         now = trainer.done(minutes) if minutes else share + within
@@ -300,23 +232,29 @@ def train_epoch(trainer: Trainer, pictures: list[Picture], draws: list[int], min
         if minutes and trainer.done(minutes) >= 1:
             break
     trainer.epoch += 1
-    return parts
+    return list(zip(*parts))
 
 
-def log_epoch(folder: Path, trainer: Trainer, data: DataSet, parts: list[Parts], final: bool) -> None:
-    mean = {f.name: np.mean([getattr(p, f.name) for p in parts], 0) for f in fields(Parts)}
+def log_epoch(
+    folder: Path, trainer: Trainer, member: Member, data: DataSet, parts: Sequence[Parts], final: bool
+) -> None:
+    mean = {
+        f.name: torch.stack([getattr(p, f.name) for p in parts]).float().mean(0).cpu() for f in fields(Parts)
+    }
     row = {
+        "network": member.plan.name,
         "epoch": trainer.epoch,
         "minutes": round(trainer.seconds / 60, 2),
         "loss_class": round(float(mean["classes"]), 4),
         "loss_box": round(float(mean["box"]), 4),
         "loss_distribution": round(float(mean["distribution"]), 4),
         # of a batch, level after level: a level without any does not learn
-        "positives": "/".join(f"{n:.0f}" for n in mean["positives"]),
+        "positives": "/".join(f"{n:.0f}" for n in mean["positives"].tolist()),
         "map50": "",
     }
-    if final or trainer.epoch % 10 == 0:
-        result = validate(trainer.average, data, trainer.options.size, 1 if final else 4)
+    # labels of a set's classes say nothing of a network that tells groups of them apart
+    if member.names == data.names and (final or trainer.epoch % 10 == 0):
+        result = validate(member.average, data, trainer.options.size, 1 if final else 4)
         row["map50"] = round(result["map50"], 4)
     path = folder / "log.csv"
     new = not path.exists()
@@ -328,14 +266,14 @@ def log_epoch(folder: Path, trainer: Trainer, data: DataSet, parts: list[Parts],
     print(" ".join(f"{key}={value}" for key, value in row.items() if value != ""), flush=True)
 
 
-def plot(folder: Path) -> None:
+def plot(folder: Path, name: str) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     with (folder / "log.csv").open() as file:
-        rows = list(csv.DictReader(file))
+        rows = [row for row in csv.DictReader(file) if row["network"] == name]
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4))
     epochs = [int(row["epoch"]) for row in rows]
     for key in ("loss_class", "loss_box", "loss_distribution"):
@@ -347,7 +285,7 @@ def plot(folder: Path) -> None:
         right.plot(*zip(*known), marker="o")
     right.set(xlabel="epoch", ylabel="mAP@0.5 (validation)", ylim=(0, 1))
     figure.tight_layout()
-    figure.savefig(folder / "curves.png", dpi=120)
+    figure.savefig(folder / f"{name}.png", dpi=120)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -358,7 +296,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--levels", type=int, nargs="+", choices=STRIDES, help="strides of the head (default: the preset's)"
     )
-    parser.add_argument("--size", type=int, help="input size in pixels, a multiple of 32")
+    parser.add_argument("--size", type=size_of, help="input in pixels, as 288x192 or 160")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--batch", type=int)
     parser.add_argument("--lr", type=float)
@@ -370,14 +308,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="of order and augmentation; another one for another run")
 
 
+def with_network(options: Options, values: dict) -> Options:
+    """Another network than the preset's, for those that no teacher is for."""
+    plans = (
+        plan if plan.teaches else replace(plan, network=replace(plan.network, **values))
+        for plan in options.networks
+    )
+    return replace(options, networks=tuple(plans))
+
+
 def run(args: argparse.Namespace) -> None:
     options = PRESETS[args.preset]
     named = {"scale": args.scale, "levels": args.levels and tuple(args.levels)}
     try:
-        network = replace(options.network, **{key: value for key, value in named.items() if value})
+        options = with_network(options, {key: value for key, value in named.items() if value})
     except ValueError as error:
         raise DataError(str(error)) from error
-    options = replace(options, network=network)
     given = {key: getattr(args, key) for key in ("size", "epochs", "batch", "lr", "seed")}
     options = replace(options, **{key: value for key, value in given.items() if value is not None})
     train(DataSet.open(args.data), args.out, options, args.minutes, args.init, args.processes)

@@ -8,7 +8,7 @@ import random
 import cv2
 import numpy as np
 
-from .dataset import PAD, Labels, Picture
+from .dataset import PAD, Labels, Picture, Size
 
 #: faces that are cut off by more than this count as neither face nor background
 LEAST_VISIBLE = 0.45
@@ -164,27 +164,28 @@ def crop(picture: Picture, size, r: random.Random, fill: float):
     return warp(picture, size, matrix, scale, PAD if r.random() < 0.5 else r.randint(0, 255))
 
 
-def mosaic(pictures: list[Picture], size: int, r: random.Random):
+def mosaic(pictures: list[Picture], size: Size, r: random.Random):
     """Four pictures around a random centre: small faces and many at once."""
-    x, y = (int(size * r.uniform(0.3, 0.7)) for _ in range(2))
-    square = np.empty((size, size, 3), np.uint8)
+    width, height = size
+    x, y = (int(side * r.uniform(0.3, 0.7)) for side in size)
+    tile = np.empty((height, width, 3), np.uint8)
     parts = []
-    tiles = ((0, 0, x, y), (x, 0, size, y), (0, y, x, size), (x, y, size, size))
-    for picture, (left, top, right, bottom) in zip(pictures, tiles):
-        tile, labels = place(picture, (right - left, bottom - top), r, 1.25)
-        square[top:bottom, left:right] = tile
+    places = ((0, 0, x, y), (x, 0, width, y), (0, y, x, height), (x, y, width, height))
+    for picture, (left, top, right, bottom) in zip(pictures, places):
+        part, labels = place(picture, (right - left, bottom - top), r, 1.25)
+        tile[top:bottom, left:right] = part
         parts.append(labels.shifted(left, top))
-    return square, Labels.joined(parts)
+    return tile, Labels.joined(parts)
 
 
-def collage(ground: Picture, faces: list[Picture], size: int, r: random.Random):
+def collage(ground: Picture, faces: list[Picture], size: Size, r: random.Random):
     """Faces from pictures that they fill, pasted with soft edges into a scene without one."""
-    image, labels = place(ground, (size, size), r, 1.0, 0.3)
+    image, labels = place(ground, size, r, 1.0, 0.3)
     image, taken = image.copy(), []
     for picture in faces:
         box = picture.labels.boxes[0]
         side = float((box[2:] - box[:2]).max())
-        most = min(NEAREST_SHARE * size, MOST_ENLARGED * 0.7 * side)
+        most = min(NEAREST_SHARE * min(size), MOST_ENLARGED * 0.7 * side)
         wanted = math.exp(r.uniform(math.log(7), math.log(most)))
         spot = next(
             (s for s in (spot_for(wanted, size, r) for _ in range(8)) if is_free(s, wanted, taken)), None
@@ -193,12 +194,12 @@ def collage(ground: Picture, faces: list[Picture], size: int, r: random.Random):
             continue
         taken.append((*spot, wanted))
         scale, reach = wanted / side, int(wanted * REACH) + 2
-        matrix = homography((box[:2] + box[2:]) / 2, (reach, reach), scale, r, r.random() < 0.5, (size, size))
+        matrix = homography((box[:2] + box[2:]) / 2, (reach, reach), scale, r, r.random() < 0.5, size)
         tile, found = warp(picture, (2 * reach, 2 * reach), matrix, scale, PAD)
         mask = edge_mask(picture, matrix, 2 * reach, wanted, r)
         paste(image, tile, mask, int(spot[0]) - reach, int(spot[1]) - reach, r)
         offset = (int(spot[0]) - reach, int(spot[1]) - reach)
-        found = moved(found, translation(*offset), (size, size))
+        found = moved(found, translation(*offset), size)
         labels = Labels.joined([labels, found])
     return image, labels
 
@@ -207,9 +208,10 @@ def translation(x: float, y: float) -> np.ndarray:
     return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]], float)
 
 
-def spot_for(wanted: float, size: int, r: random.Random) -> tuple[float, float]:
-    margin = min(wanted * 0.4, size * 0.4)
-    return r.uniform(margin, size - margin), r.uniform(margin, size - margin)
+def spot_for(wanted: float, size: Size, r: random.Random) -> tuple[float, float]:
+    margins = (min(wanted * 0.4, side * 0.4) for side in size)
+    x, y = (r.uniform(margin, side - margin) for margin, side in zip(margins, size))
+    return x, y
 
 
 def is_free(spot, wanted: float, taken) -> bool:

@@ -8,11 +8,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from .labels import DataError
 from .network import YOLO12, Description
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], Description]:
-    """The averaged weights of a checkpoint, or a `.safetensors` file's, and which network has them."""
+    """The averaged weights of a checkpoint of one network, or a `.safetensors` file's, and which
+    network has them."""
     if path.suffix == ".safetensors":
         from safetensors import safe_open
 
@@ -22,7 +24,11 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], Description]:
             text = (file.metadata() or {}).get("description")
         description = Description.from_dict(json.loads(text)) if text else Description()
         return {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}, description
-    state = torch.load(path, weights_only=True, map_location="cpu")
+    members = torch.load(path, weights_only=True, map_location="cpu")["members"]
+    if len(members) > 1:
+        files = ", ".join(str(path.with_name(f"{name}.safetensors")) for name in members)
+        raise DataError(f"{path} has several networks; name one of {files}")
+    (state,) = members.values()
     return state["average"], Description.from_dict(state["description"])
 
 

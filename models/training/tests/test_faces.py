@@ -1,6 +1,8 @@
 """Faces of boxes, what is found in scenes, levels of confidence, and the teacher."""
 
 import math
+from collections import Counter
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,7 +11,7 @@ import torch
 import yaml
 
 from expression_training import export, label
-from expression_training.dataset import DataError, DataSet
+from expression_training.dataset import DataError, DataSet, Picture, pyramid
 from expression_training.faces import Sheet, confidence, merge, tally
 from expression_training.labels import Labels, Vocabulary
 from expression_training.metrics import judged
@@ -85,9 +87,50 @@ def test_the_offset_moves_every_confidence_alike():
     network = YOLO12(Description(levels=(8,)), 2).eval()
     images = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
-        before, after = network(images)[0], export.with_offset(network, 0.5)(images)[0]
+        moved = export.with_offsets(network, np.array([0.5, -0.25]))
+        before, after = network(images)[0], moved(images)[0]
+        run = export.shifted(lambda _: [before], np.array([0.5, -0.25]))
+    by = torch.tensor([0.5, -0.25])[None, :, None, None]
     assert torch.equal(before[0], after[0])
-    assert torch.allclose(before[1] + 0.5, after[1], atol=1e-5)
+    assert torch.allclose(before[1] + by, after[1], atol=1e-5)
+    assert torch.allclose(run(None)[0][1], after[1], atol=1e-5)
+
+
+def shades(levels, classes, size=(64, 64)):
+    """Pictures of one face each, as bright as `levels`, and a network that takes the brighter
+    ones for the first class."""
+    box = np.array([[16, 16, 48, 48]], np.float32)
+    pictures = []
+    for level, own in zip(levels, classes, strict=True):
+        image = np.full((*size, 3), level, np.uint8)
+        labels = Labels(box, np.eye(2, dtype=np.float32)[[own]], np.zeros((0, 4), np.float32))
+        pictures.append(Picture(Path("a.png"), [image], labels))
+
+    def run(boxed):
+        outputs = torch.full((1, 4, BINS, 8, 8), -9.0)
+        outputs[0, :, 2, 4, 4] = outputs[0, :2, 3, 4, 4] = 9.0
+        cls = torch.full((1, 2, 8, 8), -9.0)
+        belief = (float(boxed.mean()) - 128) / 40
+        cls[0, :, 4, 4] = torch.tensor([belief, -belief]) + 1
+        return [(outputs.flatten(1, 2), cls)]
+
+    return pictures, run
+
+
+def test_classes_are_told_as_often_as_they_are_there():
+    rng = np.random.default_rng(4)
+    own = [0] * 80 + [1] * 80
+    # the first class is not as bright as the network believes
+    levels = np.concatenate([rng.normal(124, 14, 80), rng.normal(100, 14, 80)])
+    pictures, run = shades(levels, own)
+    told = lambda by: tally(  # noqa: E731
+        export.look(export.shifted(run, by), (64, 64), pictures, 2, 0.5, 0.3), 0.3
+    ).confused.sum(0)
+    before = told(np.zeros(2))
+    by = export.balance(run, (64, 64), pictures, 2)
+    assert before[0] < 50 and abs(told(by)[0] - 80) <= 8 and by.sum() == pytest.approx(0)
+    # of too few faces nothing is learnt
+    assert not export.balance(run, (64, 64), pictures[:90], 2).any()
 
 
 def teacher(square):
@@ -126,16 +169,43 @@ def test_the_teacher_fills_classes_where_it_is_sure(tmp_path):
     cv2.imwrite(str(tmp_path / "images/train/a.png"), image)
     (tmp_path / "labels/train/a.txt").write_text("\n".join(rows))
     (tmp_path / "data.yaml").write_text(yaml.safe_dump({"train": "images/train"} | words.to_dict()))
-    looking = label.Teacher(DataSet.open(tmp_path / "data.yaml"), teacher, 224, 0.75)
-    entries = list(label.label(looking, ["train"]))
+    looking, count = label.Teacher(teacher, (224, 224), ["happy", "not_happy"], 0.75), Counter()
+    entries = list(label.label(DataSet.open(tmp_path / "data.yaml"), looking, ["train"], count))
     found = entries[0].rows
     assert [row.label for row in found] == [0, 1, 2, 2, 1]
     assert 0.9 < found[0].share <= label.SUREST and found[4].share == 1
-    assert looking.count == {"happy": 1, "not_happy": 1, "face": 2}
+    assert count == {"happy": 1, "not_happy": 1}
     out = tmp_path / "out"
     label.write(out, entries, label.replace(words, share=True))
     (again,) = DataSet.open(out / "data.yaml").load("train")
     assert again.labels.classes.tolist() == [0, 1, -1, -1, 1]
+
+
+def test_what_nobody_labelled_is_neither_face_nor_background():
+    image = np.zeros((300, 500, 3), np.uint8)
+    for x, y in ((60, 30), (400, 220)):
+        cv2.rectangle(image, (x - 20, y - 20), (x + 20, y + 20), (0, 0, 255), -1)
+    labels = Labels(np.array([[40, 10, 81, 51]], np.float32), np.zeros((1, 2), np.float32), NOTHING.ignored)
+    picture = Picture(Path("a.png"), pyramid(image, 2), labels)
+    words = Vocabulary(["happy", "not_happy", "face", "unsure"], frozenset({"face"}), frozenset({"unsure"}))
+
+    def sees_all(boxed):
+        """Every bright region of the piece."""
+        height, width = boxed.shape[0] // 8, boxed.shape[1] // 8
+        box, cls = torch.full((1, 4, BINS, height, width), -9.0), torch.full((1, 2, height, width), -9.0)
+        bright = (boxed.max(-1) > 200).astype(np.uint8)
+        for x, y in cv2.connectedComponentsWithStats(bright)[3][1:]:
+            box[0, :, 2, int(y / 8), int(x / 8)], cls[0, 0, int(y / 8), int(x / 8)] = 9.0, 3.0
+        return [(box.flatten(1, 2), cls)]
+
+    looking = label.Teacher(sees_all, (224, 224), ["happy", "not_happy"], 0.99, missed=True)
+    rows = [label.Row(2, (0.12, 0.1, 0.08, 0.13))]
+    filled = looking.fill(picture, rows, words)
+    assert [row.label for row in filled] == [2, 3], filled
+    x, y = np.array(filled[1].box[:2]) * (500, 300)
+    assert (x, y) == pytest.approx((400, 220), abs=12)
+    # a picture without a face was looked at by whoever said so
+    assert looking.fill(picture, [], words) == []
 
 
 def test_a_set_that_knows_every_class_has_nothing_to_label(dataset, tmp_path):

@@ -14,11 +14,12 @@ from expression_training.loss import (
     Weights,
     assign,
     detection_loss,
+    distillation_loss,
     distribution_focal_loss,
     face_loss,
     ignored_cells,
 )
-from expression_training.network import STRIDES, YOLO12, Description
+from expression_training.network import BINS, STRIDES, YOLO12, Description
 from expression_training.weights import adopt, build, load_weights, save_weights
 
 # millions of parameters and GFLOPs with 80 classes at 640 pixels
@@ -77,7 +78,7 @@ def test_before_any_training_faces_of_every_size_have_cells_and_every_level_has_
         with torch.no_grad():
             _, parts = detection_loss(network(images), truth)
         assert sum(parts.positives) > 0, side
-        total += parts.positives
+        total += parts.positives.numpy()
     assert (total > 0).all(), total
 
 
@@ -284,3 +285,19 @@ def test_every_small_face_has_a_cell_wherever_it_lies():
             _, truth = a_batch(1, boxes=[(x - side / 2, y - side / 2, x + side / 2, y + side / 2)])
             positive, _, aligned = assign(cls.sigmoid(), predicted, points, strides, truth)
             assert positive.any() and aligned.max() > 0, (side, x, y)
+
+
+def test_distillation_asks_for_what_the_teacher_says_and_for_nothing_where_it_is_said():
+    torch.manual_seed(2)
+    answers = [(torch.randn(2, 4 * BINS, 4, 6), torch.randn(2, 3, 4, 6) - 3)]
+    roles = torch.tensor([[1.0, 0], [0, 1], [0, 1]])
+    confidence = answers[0][1].sigmoid()
+    told = torch.stack((confidence[:, 0], confidence[:, 1] + confidence[:, 2]), 1)
+    same = (answers[0][0].clone().requires_grad_(), told.logit().requires_grad_())
+    distillation_loss([same], answers, roles).backward()
+    assert same[0].grad.abs().max() < 1e-6 and same[1].grad.abs().max() < 1e-5
+    off = (answers[0][0] + torch.randn(2, 4 * BINS, 4, 6), (told.logit() + 1).requires_grad_())
+    off[0].requires_grad_()
+    distillation_loss([off], answers, roles).backward()
+    # too sure everywhere: less is asked for everywhere; and the boxes are not right
+    assert (off[1].grad > 0).all() and off[0].grad.abs().max() > 1e-3

@@ -1,6 +1,7 @@
 """prepare, train, export and evaluate on a small generated set."""
 
 import argparse
+import copy
 import json
 from dataclasses import replace
 
@@ -14,13 +15,20 @@ from expression_training.augment import Augmented, Batches, Mix
 from expression_training.dataset import DataError, DataSet, Letterbox
 from expression_training.detect import tflite_runner, torch_runner
 from expression_training.gabor import sharpness
+from expression_training.labels import Vocabulary
 from expression_training.light import low_light
+from expression_training.loss import Targets
+from expression_training.members import Plan, roles, translated
 from expression_training.network import YOLO12, Description
 from expression_training.tflite import Interpreter
+from expression_training.weights import load_weights
 
 OPTIONS = replace(
-    train.PRESETS["best"], size=96, growing=(), batch=8, epochs=2, mosaic=0.5, warmup_steps=5, lr=1e-3
+    train.PRESETS["best"], size=(96, 96), growing=(), batch=8, epochs=2, mosaic=0.5, warmup_steps=5, lr=1e-3
 )
+
+
+SIZES = ((96, 96), (128, 64))
 
 
 def arguments(module, words):
@@ -75,31 +83,33 @@ def test_augmentation_depends_on_nothing_but_its_seed(dataset):
     mix = Mix(mosaic=0.4, collage=0.3, letterboxed=0.5)
     first, again, other, later = (Augmented(pictures, mix, seed) for seed in ("4//0", "4//0", "5//0", "4//1"))
     for index in range(24):
-        key = (index, index, 96)
+        key = (index, index, (96, 64))
         a, b = first[key], again[key]
         assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
         for boxes in (a[1], a[3]):
-            assert ((boxes >= 0) & (boxes <= 96)).all() and (boxes[:, 2:] > boxes[:, :2]).all()
-        assert a[0].shape == (96, 96, 3) and len(a[1]) == len(a[2])
+            assert ((boxes >= 0) & (boxes <= torch.tensor([96, 64, 96, 64]))).all() and (
+                boxes[:, 2:] > boxes[:, :2]
+            ).all()
+        assert a[0].shape == (64, 96, 3) and len(a[1]) == len(a[2])
     for changed in (other, later):
-        assert not torch.equal(first[0, 0, 96][0], changed[0, 0, 96][0])
+        assert not torch.equal(first[0, 0, (96, 64)][0], changed[0, 0, (96, 64)][0])
     # drawn twice in an epoch, a picture is not the same twice
-    assert not torch.equal(first[0, 0, 96][0], first[1, 0, 96][0])
+    assert not torch.equal(first[0, 0, (96, 64)][0], first[1, 0, (96, 64)][0])
 
 
 def test_batches_draw_every_picture_once_at_one_of_the_sizes():
-    batches = Batches(range(20), 4, (96, 128), seed="1/0")
+    batches = Batches(range(20), 4, SIZES, seed="1/0")
     drawn = list(batches)
     assert len(drawn) == len(batches) == 5 and drawn == list(batches)
-    assert drawn != list(Batches(range(20), 4, (96, 128), seed="1/1"))
+    assert drawn != list(Batches(range(20), 4, SIZES, seed="1/1"))
     assert sorted(index for batch in drawn for _, index, _ in batch) == list(range(20))
     assert sorted(place for batch in drawn for place, _, _ in batch) == list(range(20))
     assert all(len({size for *_, size in batch}) == 1 for batch in drawn)
-    assert {size for batch in drawn for *_, size in batch} == {96, 128}
+    assert {size for batch in drawn for *_, size in batch} == set(SIZES)
 
 
 def test_an_epoch_may_be_a_part_of_what_is_drawn():
-    batches = list(Batches([0, 0, 0, 1], 2, (96,), seed="1/0", samples=2))
+    batches = list(Batches([0, 0, 0, 1], 2, [(96, 96)], seed="1/0", samples=2))
     assert len(batches) == 1 and len(batches[0]) == 2
 
 
@@ -130,11 +140,11 @@ def test_a_stopped_run_goes_on_exactly_where_it_was(dataset, tmp_path, monkeypat
         train.train(data, tmp_path / "parts", OPTIONS)
     parts = train.train(data, tmp_path / "parts", OPTIONS)
     assert whole.epoch == parts.epoch == 2 and whole.step == parts.step
-    pairs = zip(whole.network.parameters(), parts.network.parameters(), strict=True)
+    pairs = zip(whole.members[0].network.parameters(), parts.members[0].network.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
     log = (tmp_path / "whole" / "log.csv").read_text()
     assert log.count("\n") == 3 and "positives" in log.splitlines()[0]
-    assert (tmp_path / "whole" / "curves.png").stat().st_size > 1000
+    assert (tmp_path / "whole" / "model.png").stat().st_size > 1000
 
 
 def test_a_run_from_other_weights_draws_other_samples(dataset, tmp_path, monkeypatch):
@@ -155,26 +165,92 @@ def test_two_processes_train_one_network(dataset, tmp_path):
     data, once = DataSet.open(dataset), replace(OPTIONS, epochs=1)
     train.train(data, tmp_path / "two", once, processes=2)
     alone = train.train(data, tmp_path / "one", once)
-    both = train.Trainer(once, 2)
+    both = train.Trainer(once, data.vocabulary)
     both.load(tmp_path / "two" / "last.pt")
     assert both.step == alone.step and both.seconds > 0
     # norms see half a batch, so that the numbers are near and not equal
-    pairs = zip(both.network.parameters(), alone.network.parameters(), strict=True)
+    pairs = zip(both.members[0].network.parameters(), alone.members[0].network.parameters(), strict=True)
     assert all(torch.allclose(a, b, atol=0.05) for a, b in pairs)
 
 
 def test_a_part_of_a_batch_for_each_process():
-    whole = list(Batches(range(20), 4, (96, 128), "1/0"))
-    parts = [list(Batches(range(20), 4, (96, 128), "1/0", part=(rank, 2))) for rank in range(2)]
+    whole = list(Batches(range(20), 4, SIZES, "1/0"))
+    parts = [list(Batches(range(20), 4, SIZES, "1/0", part=(rank, 2))) for rank in range(2)]
     assert [sorted(a + b) for a, b in zip(*parts, strict=True)] == [sorted(batch) for batch in whole]
 
 
 def test_a_run_goes_on_only_with_its_own_options(dataset, tmp_path):
-    train.Trainer(OPTIONS, 2).save(tmp_path / "last.pt")
-    train.Trainer(replace(OPTIONS, epochs=7), 2).load(tmp_path / "last.pt")  # longer is no other run
-    for changed in (replace(OPTIONS, lr=1.0), replace(OPTIONS, network=Description(levels=(8,)))):
+    words = DataSet.open(dataset).vocabulary
+    train.Trainer(OPTIONS, words).save(tmp_path / "last.pt")
+    train.Trainer(replace(OPTIONS, epochs=7), words).load(tmp_path / "last.pt")  # longer is no other run
+    other = train.with_network(OPTIONS, {"scale": "s"})
+    for changed in (replace(OPTIONS, lr=1.0), other):
         with pytest.raises(DataError, match="another --out"):
-            train.Trainer(changed, 2).load(tmp_path / "last.pt")
+            train.Trainer(changed, words).load(tmp_path / "last.pt")
+
+
+SMALL = Description(levels=(8,), separable_box=True, attention=(1, 1))
+FAMILY = replace(
+    OPTIONS,
+    networks=(
+        Plan("teacher", SMALL, teaches=True),
+        Plan("smile", SMALL, classes=("happy", "other")),
+        Plan("three", SMALL),
+    ),
+    lessons=(0.0, 0.1),
+)
+WORDS = Vocabulary(["happy", "sad", "angry", "other"], groups={"other": ("sad", "angry")})
+
+
+def test_a_network_that_tells_groups_apart_learns_from_the_classes_in_them():
+    by = roles(WORDS, ["happy", "other"])
+    shares = torch.tensor([[0.5, 0.3, 0.2], [0, 1, 1], [1, 1, 0], [0, 0, 0]])
+    truth = Targets(
+        torch.zeros(1, 4, 4), shares[None], torch.ones(1, 4, dtype=torch.bool), torch.zeros(1, 1, 4)
+    )
+    wanted = torch.tensor([[0.5, 0.5], [0, 1], [1, 1], [0, 0]])
+    assert torch.allclose(translated(truth, by).shares[0], wanted)
+    with pytest.raises(DataError, match="'glad' is neither a class nor a group"):
+        roles(WORDS, ["happy", "glad"])
+
+
+def test_a_teacher_is_heard_from_the_share_on_that_the_options_name():
+    options = replace(OPTIONS, lessons=(0.2, 0.6))
+    assert [options.lesson_at(share) for share in (0, 0.2, 0.4, 0.6, 1)] == pytest.approx([0, 0, 0.5, 1, 1])
+
+
+def test_every_network_of_a_run_steps_and_the_students_learn_from_the_teacher(monkeypatch):
+    trainer, heard = train.Trainer(FAMILY, WORDS), []
+    measure = train.distillation_loss
+
+    def listen(outputs, answers, words, lesson):
+        heard.append((words.tolist(), lesson.classes))
+        return measure(outputs, answers, words, lesson)
+
+    monkeypatch.setattr(train, "distillation_loss", listen)
+    assert [member.names for member in trainer.students] == [["happy", "other"], ["happy", "sad", "angry"]]
+    images = torch.randint(0, 255, (2, 96, 96, 3), dtype=torch.uint8)
+    boxes = torch.tensor([[20.0, 20, 60, 70]]).expand(2, 1, 4)
+    truth = Targets(boxes, torch.ones(2, 1, 3), torch.ones(2, 1, dtype=torch.bool), torch.zeros(2, 1, 4))
+    before = [copy.deepcopy(member.network.state_dict()) for member in trainer.members]
+    parts = trainer.train_step(images, truth, 1.0)
+    assert len(parts) == 3 and all(torch.isfinite(part.classes) for part in parts)
+    for member, old in zip(trainer.members, before, strict=True):
+        assert not torch.equal(member.network.stem.conv.weight, old["stem.conv.weight"])
+    words = [[[1, 0], [0, 1], [0, 1]], torch.eye(3).tolist()]
+    assert heard == [(words[0], FAMILY.class_weight), (words[1], FAMILY.class_weight)]
+
+
+def test_a_run_of_several_networks_leaves_weights_of_each(dataset, tmp_path):
+    several = replace(FAMILY, networks=(FAMILY.networks[0], Plan("two", SMALL)), epochs=1)
+    train.train(DataSet.open(dataset), tmp_path, several)
+    for name in ("teacher", "two"):
+        assert load_weights(tmp_path / f"{name}.safetensors")[1] == SMALL
+        assert (tmp_path / f"{name}.png").exists()
+    with pytest.raises(DataError, match=r"name one of .*teacher\.safetensors"):
+        load_weights(tmp_path / "last.pt")
+    rows = (tmp_path / "log.csv").read_text().splitlines()
+    assert len(rows) == 3 and rows[1].startswith("teacher,") and rows[2].startswith("two,")
 
 
 def test_a_log_gets_no_progress_bar(dataset, tmp_path, capsys):
@@ -189,12 +265,12 @@ def overfitted(dataset):
     data = DataSet.open(dataset)
     pictures = data.load("train", 3)[:12]
     options = replace(OPTIONS, ema=0.9, lr=4e-3)
-    trainer = train.Trainer(options, 2)
-    trainer.network.train()
+    trainer = train.Trainer(options, data.vocabulary)
+    trainer.members[0].network.train()
     samples = [p for p in pictures]
     images, boxes, shares = [], [], []
     for picture in samples:
-        letterbox = Letterbox.of(picture.image, 96)
+        letterbox = Letterbox.of(picture.image, (96, 96))
         images.append(torch.from_numpy(letterbox.image[:, :, ::-1].copy()))
         boxes.append(torch.from_numpy(picture.labels.boxes * letterbox.scale))
         shares.append(torch.from_numpy(picture.labels.shares))
@@ -207,24 +283,24 @@ def overfitted(dataset):
 
 def test_a_dozen_pictures_can_be_learnt_by_heart(overfitted):
     data, trainer = overfitted
-    run = torch_runner(trainer.network)
+    run = torch_runner(trainer.members[0].network)
     right = 0
     faces = [p for p in data.load("train")[:12] if len(p.labels.boxes)]
     for picture in faces:
-        found = evaluate.detect(run, picture.image, 96)
+        found = evaluate.detect(run, picture.image, (96, 96))
         right += len(found) > 0 and found[0][5] == picture.labels.classes[0]
     assert right >= len(faces) - 1
 
 
 def test_the_exported_model_runs_in_the_daemon_s_runtime_and_agrees(dataset, tmp_path):
-    data = DataSet.open(dataset)
+    data, size = DataSet.open(dataset), (288, 192)
     torch.manual_seed(3)
     network = YOLO12(Description(), 2).eval()
     float_model, int8_model = tmp_path / "float.tflite", tmp_path / "m.tflite"
-    export.to_float(network, 224, float_model)
-    export.to_int8(float_model, int8_model, list(export.calibration(data, 224, 16)))
+    export.to_float(network, size, float_model)
+    export.to_int8(float_model, int8_model, list(export.calibration(data, size, 16)))
     picture = data.read(data.files("train")[0])
-    square = Letterbox.of(picture.image, 224).image[:, :, ::-1]
+    square = Letterbox.of(picture.image, size).image[:, :, ::-1]
     wanted = torch_runner(network)(square)
     exact = tflite_runner(float_model)(square)
     for level in range(3):
@@ -232,8 +308,9 @@ def test_the_exported_model_runs_in_the_daemon_s_runtime_and_agrees(dataset, tmp
             assert torch.allclose(wanted[level][role], exact[level][role], atol=1e-3)
     tflite_runner(int8_model)(square)  # TensorFlow Lite takes and runs it
     interpreter = Interpreter(int8_model)
+    assert interpreter.size == size
     assert interpreter.input.dtype == np.int8 and interpreter.input.zero_point == -128
     assert interpreter.input.scale == pytest.approx(1 / 255, rel=1e-3)
-    rows = export.describe_outputs(interpreter, 224)
+    rows = export.describe_outputs(interpreter)
     assert [row["stride"] for row in rows] == [8, 8, 16, 16, 32, 32]
     assert [row["shape"][-1] for row in rows] == [64, 2] * 3

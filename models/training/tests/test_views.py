@@ -55,15 +55,15 @@ def test_what_leaves_the_tile_altogether_leaves_nothing():
     assert not len(labels.boxes) and not len(labels.ignored)
 
 
-@pytest.mark.parametrize("size", [96, 224])
+@pytest.mark.parametrize("size", [(96, 96), (224, 224), (288, 192), (128, 192)])
 def test_crops_hold_faces_of_every_size_up_to_half_the_input(size):
     picture = scene([(130, 90, 190, 170)])
     heights = []
     for seed in range(400):
-        _, labels = views.place(picture, (size, size), random.Random(seed), 1.0)
+        _, labels = views.place(picture, size, random.Random(seed), 1.0)
         heights += [box[3] - box[1] for box in labels.boxes]
     assert len(heights) > 300
-    assert min(heights) < 0.3 * size and max(heights) > 0.45 * size
+    assert min(heights) < 0.3 * min(size) and max(heights) > 0.45 * min(size)
 
 
 def test_only_a_picture_of_one_big_face_is_a_portrait():
@@ -73,11 +73,20 @@ def test_only_a_picture_of_one_big_face_is_a_portrait():
     assert not scene([(100, 50, 220, 200)], ignored=[(10, 10, 40, 40)]).portrait
 
 
+def test_a_mosaic_fills_a_wide_input():
+    pictures = [scene([(130, 90, 190, 170)])] * 4
+    for seed in range(20):
+        tile, labels = views.mosaic(pictures, (288, 192), random.Random(seed))
+        assert tile.shape == (192, 288, 3)
+        assert (labels.boxes >= 0).all() and (labels.boxes[:, 2:] <= (288, 192)).all()
+
+
 def test_pasted_faces_have_boxes_where_they_are():
     face, ground = scene([(60, 40, 260, 220)]), scene([])
     count = 0
     for seed in range(40):
-        tile, labels = views.collage(ground, [face] * 3, 224, random.Random(seed))
+        tile, labels = views.collage(ground, [face] * 3, (288, 192), random.Random(seed))
+        assert tile.shape == (192, 288, 3)
         for left, top, right, bottom in labels.boxes:
             middle = tile[int((top + bottom) / 2), int((left + right) / 2)]
             count += 1

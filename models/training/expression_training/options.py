@@ -1,0 +1,116 @@
+"""What a run is made of, and the presets."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from .augment import Mix
+from .dataset import INPUT, Size
+from .members import Plan
+from .network import SHIPPED, Description
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a preset fixes. Shares are of the whole run, 0 to 1."""
+
+    #: the first may teach those after it
+    networks: tuple[Plan, ...] = (Plan(),)
+    size: Size = INPUT
+    epochs: int = 100
+    #: pictures drawn in an epoch, 0: all
+    samples: int = 0
+    batch: int = 32
+    lr: float = 2e-3
+    weight_decay: float = 0.02
+    #: (share of the run, size): training starts small, where a picture costs a quarter
+    growing: tuple[tuple[float, Size], ...] = ((0.42, (128, 128)), (0.62, (192, 128)))
+    #: smaller sizes that a share of the batches is drawn at once grown, so that the
+    #: same weights can be exported at any of them; named several times, drawn as often
+    also: tuple[Size, ...] = ()
+    mosaic: float = 0.6
+    mosaic_until: float = 0.8
+    collage: float = 0.0
+    #: share of the other pictures that fill the square as a letterboxed camera frame does
+    letterboxed: float = 0.1
+    #: weight of the class loss against the box losses
+    class_weight: float = 0.5
+    warmup_steps: int = 300
+    ema: float = 0.9992
+    #: where a teacher's answers begin to be learnt, and where they count in full: a network
+    #: that has learnt nothing yet teaches nothing
+    lessons: tuple[float, float] = (0.15, 0.45)
+    seed: int = 1
+
+    def lesson_at(self, share: float) -> float:
+        """How much a teacher's answers count, 0 to 1."""
+        begin, full = self.lessons
+        return min(max((share - begin) / max(full - begin, 1e-6), 0.0), 1.0)
+
+    def sizes_at(self, share: float) -> tuple[Size, ...]:
+        """The sizes that batches are drawn at, each as often as it is named."""
+        growing = next((size for until, size in self.growing if share < until), None)
+        return (growing,) if growing else (self.size, self.size, *self.also)
+
+    def mix_at(self, share: float) -> Mix:
+        late = self.mosaic / 4 if share < (1 + self.mosaic_until) / 2 else 0.0
+        return Mix(self.mosaic if share < self.mosaic_until else late, self.collage, self.letterboxed)
+
+    def lr_at(self, share: float, step: int) -> float:
+        """Linear warm-up, cosine to a hundredth."""
+        cosine = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(share, 1)))
+        return self.lr * min(1, (step + 1) / self.warmup_steps) * cosine
+
+
+#: One level of the head, as its students have: then every cell of theirs has an answer.
+TEACHER = Plan("teacher", Description(scale="s", levels=SHIPPED.levels), rate=0.8, teaches=True)
+
+PRESETS = {
+    # exactly the published study's recipe
+    "paper": Options(
+        networks=(Plan(network=Description(act="silu")),),
+        size=(640, 640),
+        epochs=100,
+        batch=4,
+        lr=1e-3,
+        weight_decay=5e-4,
+        growing=(),
+        mosaic=1.0,
+        mosaic_until=0.9,
+    ),
+    # from nothing to good boxes
+    "best": Options(),
+    # boxes are learnt long before smiles are: less mosaic, near faces as the camera
+    # shows them, and a class loss that counts
+    "refine": Options(
+        epochs=60,
+        lr=1.2e-3,
+        growing=(),
+        also=((192, 128), (128, 128)),
+        mosaic=0.35,
+        letterboxed=0.4,
+        class_weight=1.5,
+    ),
+    # the shipped models: scenes, from weights that know faces; all from one set of seven
+    # classes, with a teacher that begins with nothing
+    "scenes": Options(
+        networks=(
+            TEACHER,
+            Plan("expression-yolo12n", classes=("happy", "not_happy")),
+            Plan("expression-yolo12n-7"),
+        ),
+        epochs=206,
+        samples=6400,
+        batch=256,
+        lr=3e-3,
+        growing=((0.12, (192, 128)),),
+        also=(INPUT, (224, 224), (192, 128), (128, 128)),
+        mosaic=0.25,
+        collage=0.2,
+        letterboxed=0.4,
+        class_weight=1.2,
+        warmup_steps=250,
+        ema=0.999,
+    ),
+}
