@@ -11,12 +11,12 @@ const OVERLAP: f32 = 0.25;
 /// does (from [`READABLE`] to half of it), and there would be no end of pieces.
 const LEAST_INPUT: f32 = 3.0 * READABLE;
 
-/// Appends squares of `side` pixels that cover the picture, row by row.
-fn cover(picture: Size, side: u32, out: &mut Vec<Region>) {
-    let side = side.max(1);
-    for top in starts(picture.height, side) {
-        for left in starts(picture.width, side) {
-            let (width, height) = (side.min(picture.width), side.min(picture.height));
+/// Appends pieces of this size that cover the picture, row by row.
+fn cover(picture: Size, piece: Size, out: &mut Vec<Region>) {
+    let width = piece.width.clamp(1, picture.width.max(1));
+    let height = piece.height.clamp(1, picture.height.max(1));
+    for top in starts(picture.height, height) {
+        for left in starts(picture.width, width) {
             out.push(Region { left, top, width, height });
         }
     }
@@ -47,10 +47,11 @@ pub(crate) fn tiles(picture: Size, face: f32, inputs: Inputs, out: &mut Vec<Regi
     let whole_finds = inputs.whole_finds(picture);
     let mut smallest = face.max(1.0);
     while smallest < whole_finds {
-        let side = input * smallest / READABLE;
-        cover(picture, side as u32, out);
+        let scale = smallest / READABLE;
+        let length = |pixels: u32| (pixels as f32 * scale) as u32;
+        cover(picture, Size::new(length(inputs.main.width), length(inputs.main.height)), out);
         // Faces larger than half of a piece may be cut by all of them.
-        smallest = side / 2.0;
+        smallest = input * scale / 2.0;
     }
 }
 
@@ -60,16 +61,22 @@ mod tests {
 
     use super::*;
 
-    const INPUTS: Inputs = Inputs { main: Size::new(224, 224), close: Size::new(128, 128) };
+    const CLOSE: Size = Size::new(128, 128);
+    const SQUARE: Inputs = Inputs { main: Size::new(224, 224), close: CLOSE };
+    const WIDE: Inputs = Inputs { main: Size::new(288, 192), close: CLOSE };
+
+    fn inputs() -> impl Strategy<Value = Inputs> {
+        prop_oneof![Just(SQUARE), Just(WIDE)]
+    }
 
     proptest! {
         #[test]
         fn every_pixel_lies_in_a_piece(
-            width in 1u32..3000, height in 1u32..3000, face in 20f32..200.0,
+            width in 1u32..3000, height in 1u32..3000, face in 20f32..200.0, inputs in inputs(),
         ) {
             let picture = Size::new(width, height);
             let mut out = Vec::new();
-            tiles(picture, face, INPUTS, &mut out);
+            tiles(picture, face, inputs, &mut out);
             prop_assume!(!out.is_empty());
             prop_assert!(out.iter().all(|tile| tile.is_within(picture)));
             for (x, y) in (0..40).flat_map(|i| (0..40).map(move |j| (i, j))) {
@@ -85,24 +92,33 @@ mod tests {
         /// Of each size that is looked for, at every place.
         #[test]
         fn every_face_lies_whole_in_a_piece_that_finds_it(
-            x in 0f32..1.0, y in 0f32..1.0, face in 30f32..110.0,
+            x in 0f32..1.0, y in 0f32..1.0, face in 30f32..110.0, inputs in inputs(),
         ) {
             let picture = Size::new(1280, 720);
             let mut out = Vec::new();
-            tiles(picture, 28.0, INPUTS, &mut out);
+            tiles(picture, 28.0, inputs, &mut out);
             let (x, y) = (x * (1280.0 - face), y * (720.0 - face));
             let rect = crate::geometry::Rect::new(x, y, face * 0.8, face);
-            prop_assert!(out.iter().any(|tile| INPUTS.tile(*tile).covers(&rect, picture)));
+            prop_assert!(out.iter().any(|tile| inputs.tile(*tile).covers(&rect, picture)));
         }
     }
 
     #[test]
     fn a_picture_that_one_look_takes_in_has_none() {
         let mut out = Vec::new();
-        tiles(Size::new(224, 168), 20.0, INPUTS, &mut out);
-        assert_eq!(out, []);
-        tiles(Size::new(1280, 720), 28.0, INPUTS, &mut out);
-        assert!((12..=24).contains(&out.len()), "{}", out.len());
+        for (inputs, small) in [(SQUARE, Size::new(224, 168)), (WIDE, Size::new(256, 192))] {
+            tiles(small, 20.0, inputs, &mut out);
+            assert_eq!(out, []);
+            tiles(Size::new(1280, 720), 28.0, inputs, &mut out);
+            assert!((10..=24).contains(&out.len()), "{}", out.len());
+        }
+    }
+
+    #[test]
+    fn pieces_have_the_shape_of_the_input() {
+        let mut out = Vec::new();
+        tiles(Size::new(1280, 720), 28.0, WIDE, &mut out);
+        assert_eq!((out[0].width, out[0].height), (403, 268));
     }
 
     #[test]
