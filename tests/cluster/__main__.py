@@ -199,6 +199,7 @@ def main() -> int:
     options.add_argument("--devices", type=int, default=20)
     options.add_argument("--only", default="rabbitmq,nats")
     options.add_argument("--cases", default=",".join(case.name for case in CASES))
+    options.add_argument("--logs", type=Path, help="a folder for the nodes' logs")
     chosen = options.parse_args()
     prepare_network()
     folder, failed = scratch(), []
@@ -226,6 +227,8 @@ def main() -> int:
         except Exception as error:
             failed.append(f"{cluster.name}: {error}")
         finally:
+            if chosen.logs:
+                cluster.keep_logs(chosen.logs)
             cluster.end()
     for trouble in failed:
         print(f"cluster-test: {trouble}", file=sys.stderr)

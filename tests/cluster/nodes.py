@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -113,6 +114,13 @@ class Cluster:
     def whole_log(self, node: int) -> str:
         return (self.home(node) / "log").read_text(errors="replace")
 
+    def keep_logs(self, folder: Path) -> None:
+        """What the nodes, and HAProxy before them, have said."""
+        for node in NODES:
+            shutil.copy(self.home(node) / "log", folder / f"{self.name}-{node}.log")
+        for log in self.folder.glob("*.log"):
+            shutil.copy(log, folder / f"{self.name}-{log.name}")
+
     def kill(self, node: int) -> None:
         os.killpg(self.processes[node].pid, signal.SIGKILL)
         self.processes[node].wait()
@@ -164,6 +172,32 @@ class Cluster:
             run("umount", "--lazy", self.home(node))
 
 
+def rabbitmq_settings(listen: str) -> str:
+    """The committed file, but for TLS and with little room."""
+    text = (ROOT / "deploy/rabbitmq/rabbitmq.conf").read_text()
+    text = re.sub(r"(?m)^(ssl_options|mqtt\.listeners)\..*\n", "", text)
+    return f"""{text}
+listeners.tcp = none
+loopback_users = none
+mqtt.listeners.tcp.1 = {listen}
+vm_memory_high_watermark.absolute = 400MB
+disk_free_limit.absolute = 8MB
+raft.wal_max_size_bytes = 4000000
+"""
+
+
+def rabbitmq_files(home: Path) -> dict[str, str]:
+    """Where a node of its own has what Debian has below /etc and /var."""
+    return {
+        "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
+        "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
+        "RABBITMQ_MNESIA_BASE": str(home / "mnesia"),
+        "RABBITMQ_LOG_BASE": str(home / "logs"),
+        "RABBITMQ_PID_FILE": str(home / "pid"),
+    }
+
+
 class RabbitMQ(Cluster):
     name = "rabbitmq"
     # The second joins the first; all at once they may become three clusters.
@@ -171,21 +205,13 @@ class RabbitMQ(Cluster):
 
     def prepare(self, node: int) -> None:
         home = self.home(node)
-        text = (ROOT / "deploy/rabbitmq/rabbitmq.conf").read_text()
-        # The committed file, but for TLS, users and where its nodes are.
-        text = re.sub(r"(?m)^(ssl_options|mqtt\.listeners)\..*\n", "", text)
+        text = rabbitmq_settings(f"{ip(node)}:{self.port}")
         text = text.replace("mqtt.allow_anonymous = false", "mqtt.allow_anonymous = true")
         for other in NODES:
             text = text.replace(f"rabbit@node{other}", f"r{other}@{ip(other)}")
-        text += f"""
-listeners.tcp = none
-loopback_users = none
-mqtt.listeners.tcp.1 = {ip(node)}:{self.port}
+        text += """
 cluster_formation.randomized_startup_delay_range.min = 0
 cluster_formation.randomized_startup_delay_range.max = 1
-vm_memory_high_watermark.absolute = 400MB
-disk_free_limit.absolute = 8MB
-raft.wal_max_size_bytes = 4000000
 """
         (home / "rabbitmq.conf").write_text(text)
         (home / "enabled_plugins").write_text("[rabbitmq_mqtt].\n")
@@ -198,16 +224,10 @@ raft.wal_max_size_bytes = 4000000
     def command(self, node: int) -> tuple[list, dict]:
         home = self.home(node)
         address = ip(node).replace(".", ",")
-        return ["/usr/lib/rabbitmq/bin/rabbitmq-server"], {
+        return ["/usr/lib/rabbitmq/bin/rabbitmq-server"], rabbitmq_files(home) | {
             "RABBITMQ_USE_LONGNAME": "true",
             "RABBITMQ_NODENAME": f"r{node}@{ip(node)}",
             "RABBITMQ_DIST_PORT": str(25670 + node),
-            "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
-            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
-            "RABBITMQ_MNESIA_BASE": str(home / "mnesia"),
-            "RABBITMQ_LOG_BASE": str(home / "logs"),
-            "RABBITMQ_PID_FILE": str(home / "pid"),
             # One scheduler, which sleeps when it has nothing to do; small stacks of allocators.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none +MIscs 16 "
             f"-kernel inet_dist_connect_options [{{ip,{{{address}}}}}]",
@@ -294,17 +314,18 @@ class Proxy:
         text = (ROOT / "deploy/haproxy/haproxy.cfg").read_text()
         # As many open files as any machine allows.
         text = text.replace("maxconn 50000", "maxconn 1000").replace("bind :8883", f"bind 127.0.0.1:{self.port}")
+        # Each connection, to which node it went, and what each health check found.
+        text = text.replace("global\n", "global\n    log stdout format raw local0\n")
+        text = text.replace("defaults\n", "defaults\n    log global\n    option tcplog\n    option log-health-checks\n")
         for node in NODES:
             text = text.replace(f"node{node}:8883", f"{ip(node)}:{cluster.port}")
         file = cluster.folder / "haproxy.cfg"
         file.write_text(text)
         run("/usr/sbin/haproxy", "-c", "-f", file)
-        self.process = subprocess.Popen(
-            ["/usr/sbin/haproxy", "-f", str(file)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        with (cluster.folder / "haproxy.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                ["/usr/sbin/haproxy", "-f", str(file)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
         words = ["mosquitto_pub", "-h", "127.0.0.1", "-p", self.port, "-q", "1", "-t", "probe", "-m", "x"]
         until("haproxy passes a message", lambda: run(*words, ok=False, limit=20).returncode == 0, limit=60)
 
