@@ -116,10 +116,8 @@ class Cluster:
 
     def keep_logs(self, folder: Path) -> None:
         """What the nodes, and HAProxy before them, have said."""
-        for node in NODES:
-            shutil.copy(self.home(node) / "log", folder / f"{self.name}-{node}.log")
-        for log in self.folder.glob("*.log"):
-            shutil.copy(log, folder / f"{self.name}-{log.name}")
+        for log in [*self.folder.glob("*/log"), *self.folder.glob("*/logs/*.log"), *self.folder.glob("*.log")]:
+            shutil.copy(log, folder / "-".join([self.name, *log.relative_to(self.folder).parts]))
 
     def kill(self, node: int) -> None:
         os.killpg(self.processes[node].pid, signal.SIGKILL)
