@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
+import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -257,9 +258,9 @@ class Nats(Cluster):
         text = re.sub(r"(?s)    tls \{.*?\n    \}\n", "", text)
         text = text.replace("/var/lib/nats", str(self.home(node) / "store"))
         text = text.replace("0.0.0.0:8883", f"{ip(node)}:{self.port}").replace("0.0.0.0:6222", f"{ip(node)}:6222")
-        text = text.replace("server_name: node1", f"server_name: node{node}").replace(
-            "127.0.0.1:4222", f"{ip(node)}:4222"
-        )
+        text = text.replace("server_name: node1", f"server_name: node{node}")
+        for port in (4222, 8222):
+            text = text.replace(f"127.0.0.1:{port}", f"{ip(node)}:{port}")
         for other in NODES:
             text = text.replace(f"nats://node{other}:", f"nats://{ip(other)}:")
         # Whoever gives no name may do all, as the fleet here; the others as the tool has it.
@@ -284,6 +285,18 @@ class Nats(Cluster):
         for node in NODES:
             (self.home(node) / "users.conf").write_text(self.users(passwords))
             self.processes[node].send_signal(signal.SIGHUP)
+
+    def ready(self, node: int) -> bool:
+        """Before its /healthz says so, a node that was restarted has not caught up with the
+        others, and who restarts the next one then loses the streams (deploy/nats)."""
+        return super().ready(node) and self.health(node)
+
+    def health(self, node: int) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://{ip(node)}:8222/healthz", timeout=5) as answer:
+                return json.load(answer)["status"] == "ok"
+        except OSError:
+            return False
 
     def take(self, name: str) -> None:
         self.give({other: word for other, word in self.passwords.items() if other != name})
