@@ -110,10 +110,7 @@ class Cluster:
             return False
 
     def log(self, node: int) -> str:
-        return self.whole_log(node)[-4000:]
-
-    def whole_log(self, node: int) -> str:
-        return (self.home(node) / "log").read_text(errors="replace")
+        return (self.home(node) / "log").read_text(errors="replace")[-4000:]
 
     def keep_logs(self, folder: Path) -> None:
         """What the nodes, and HAProxy before them, have said."""
@@ -302,12 +299,11 @@ class Nats(Cluster):
         self.give({other: word for other, word in self.passwords.items() if other != name})
 
     def empty(self, node: int) -> None:
-        """What its administrator has to do as well: a server that met a full disk has switched
-        its JetStream off, and nothing but a new start switches that on again (deploy/nats)."""
+        """What its administrator has to do as well (deploy/nats): a server that met a full disk
+        takes no part any more, and disturbs the elections of the others until a new start."""
         super().empty(node)
-        if "will be DISABLED" in self.whole_log(node):
-            self.stop(node)
-            self.start(node)
+        self.stop(node)
+        self.start(node)
 
     def command(self, node: int) -> tuple[list, dict]:
         return ["/usr/sbin/nats-server", "-c", self.home(node) / "nats.conf"], {
