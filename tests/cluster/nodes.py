@@ -300,9 +300,10 @@ class Nats(Cluster):
 
     def empty(self, node: int) -> None:
         """What its administrator has to do as well (deploy/nats): a server that met a full disk
-        takes no part any more, and disturbs the elections of the others until a new start."""
+        reads nothing from the others any more, does not end when it is told to, and disturbs
+        their elections until a new start."""
         super().empty(node)
-        self.stop(node)
+        self.kill(node)
         self.start(node)
 
     def command(self, node: int) -> tuple[list, dict]:
