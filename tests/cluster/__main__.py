@@ -41,6 +41,7 @@ def start_again(cluster: Cluster) -> None:
 
 def one_after_the_other(cluster: Cluster) -> None:
     for node in NODES:
+        until("all have caught up", lambda: all(map(cluster.caught_up, NODES)), log=lambda node=node: cluster.log(node))
         cluster.stop(node)
         cluster.start(node)
 
