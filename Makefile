@@ -206,9 +206,12 @@ repo-test: ## Install, upgrade, roll back and purge from a repository, and run t
 		if [ -e "$$package" ]; then tests/repo/emulated "$$package" || exit 1; fi; done
 
 .PHONY: credentials-test
-credentials-test: setup ## A stolen board, revocation, tokens and rotation at a Mosquitto with dynamic security
+# One of the brokers that it is for, or both.
+BROKER ?=
+credentials-test: setup ## A stolen board, revocation, tokens and rotation at Mosquitto and RabbitMQ [BROKER=mosquitto]
+	@if [ "$(BROKER)" != mosquitto ]; then .ci/setup cluster; fi
 	cargo build --locked --features simulate
-	tests/fleet/credentials target/debug/expressiond
+	tests/fleet/credentials target/debug/expressiond $(BROKER)
 
 .PHONY: ring-test
 ring-test: setup ## Upgrade a fleet that is played in steps, and stop where too many are unwell

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use expressiond::preview::gate::{Credentials, Gate, Wanted, name_of};
 use expressiond::preview::token::TokenHash;
-use expressiond::preview::tunable::{Tunable, read_changes};
+use expressiond::preview::tunable::{Tunable, is_tunable, read_changes};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     headers(&String::from_utf8_lossy(data));
-    let Ok(changes) = read_changes(data) else { return };
+    let Ok(changes) = read_changes(data, is_tunable) else { return };
     let settings = Tunable::default();
     let Ok(changed) = settings.with(&changes) else { return };
     let again = changed.with(&changed.values()).expect("its own values are possible");

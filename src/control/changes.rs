@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::command::NewValue;
+use super::command::{Command, NewValue};
 use super::groups::SettingsByGroup;
 use super::in_force::Settled;
 use super::overrides::Overrides;
@@ -65,8 +65,16 @@ impl Changes {
         }
     }
 
-    pub(crate) fn pause(&mut self, paused: bool) {
-        self.runtime.paused = paused;
+    /// Takes over what a command says for longer than this run; nothing of the others.
+    pub(crate) fn follow(&mut self, command: Command) {
+        match command {
+            Command::Pause {} => self.runtime.paused = true,
+            Command::Resume {} => self.runtime.paused = false,
+            Command::Set { threshold, max_fps, snapshots, zones } => {
+                self.set(threshold, max_fps, snapshots, zones);
+            }
+            Command::Identify {} | Command::Snapshot {} | Command::Restart {} => return,
+        }
         self.keep();
     }
 
@@ -77,7 +85,7 @@ impl Changes {
     }
 
     /// `snapshots` as the settings file says, or (false) none.
-    pub(crate) fn set(
+    fn set(
         &mut self,
         threshold: Option<NewValue>,
         max_fps: Option<NewValue>,
@@ -91,7 +99,6 @@ impl Changes {
         if let Some(zones) = zones {
             zones.apply(&mut self.runtime.zones);
         }
-        self.keep();
     }
 
     /// Takes over settings of groups; true when any of them changed.
@@ -153,11 +160,14 @@ mod tests {
     fn a_zone_that_was_switched_off_stays_off_and_one_that_is_gone_is_forgotten() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let mut first = changes(&[], folder.path());
-        let off = |name: &str| {
-            Some(ZoneSwitches::Each([(name.to_owned(), Some(false))].into_iter().collect()))
+        let off = |name: &str| Command::Set {
+            threshold: None,
+            max_fps: None,
+            snapshots: None,
+            zones: Some(ZoneSwitches::Each([(name.to_owned(), Some(false))].into_iter().collect())),
         };
-        first.set(None, None, None, off("desk"));
-        first.set(None, None, None, off("gone"));
+        first.follow(off("desk"));
+        first.follow(off("gone"));
         drop(first);
         let again = changes(&[], folder.path());
         assert!(!again.in_force().holds("desk"));

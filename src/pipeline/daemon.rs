@@ -53,6 +53,8 @@ const CAPTURE_LIMIT: Duration = Duration::from_millis(500);
 /// became of the faces, and before a reload the camera's thread to close the camera. With
 /// the broker's second that is less than `TimeoutStopSec`, or systemd would kill.
 const THREAD_LIMIT: Duration = Duration::from_secs(5);
+/// How long commands are still read that have arrived: they wait in memory.
+const LAST_WORDS_LIMIT: Duration = Duration::from_millis(100);
 
 /// Runs until a signal, a command, or the end of recorded pictures.
 ///
@@ -243,14 +245,9 @@ impl Program {
     /// Carries out a command that does not end the program, and shows it at once.
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Pause {} => self.changes.pause(true),
-            Command::Resume {} => self.changes.pause(false),
-            Command::Set { threshold, max_fps, snapshots, zones } => {
-                self.changes.set(threshold, max_fps, snapshots, zones);
-            }
             Command::Identify {} => self.watcher.identify(),
             Command::Snapshot {} => self.snapshot(),
-            Command::Restart {} => unreachable!("ends the program, in attend"),
+            other => self.changes.follow(other),
         }
         self.enforce();
         self.look();
@@ -339,13 +336,31 @@ impl Program {
             let (captured, ()) = tokio::join!(captured, publisher.shutdown());
             told.and(captured.unwrap_or(Ok(())))
         };
-        tokio::select! {
+        let ending = tokio::select! {
             ended = finish => wanted.and_then(|wanted| ended.map(|()| wanted)),
             name = self.signals.stop.next() => {
                 log::warn!("{name} while ending: stopping at once");
                 wanted.map(|_| Ending::Finished)
             }
-        }
+        };
+        self.keep_the_last_words().await;
+        ending
+    }
+
+    /// What was told while the program was ending counts from its next start. The broker has
+    /// its acknowledgement and does not say it again: without this a camera that its owner
+    /// closed in that moment would be open afterwards.
+    async fn keep_the_last_words(&mut self) {
+        // To the end of the task that hears the broker, which ended with the connection.
+        let told = async {
+            while let Some(command) = self.control.commands.recv().await {
+                self.changes.follow(command);
+            }
+        };
+        // Only where a second signal has left the connection as it was does it go on.
+        let _ = timeout(LAST_WORDS_LIMIT, told).await;
+        let heard = self.control.groups.borrow_and_update().clone();
+        self.changes.take_over(heard);
     }
 }
 

@@ -13,9 +13,9 @@ use tokio::time::timeout;
 
 use super::answer;
 use super::picture::thumbnail;
-use super::service::{Answer, Service, blocking, not_kept, refused};
+use super::service::{Answer, Service, blocking, not_kept};
 use super::store::{Refused, SETUP};
-use super::tunable::Changes;
+use super::tunable::read_changes;
 use crate::source::devices::{self, Node, State};
 use crate::source::{Opened, still};
 
@@ -59,17 +59,14 @@ impl Service {
     }
 
     /// One picture of a camera that nobody uses: it is opened for that and closed again.
-    pub(super) async fn show_camera(&self, body: &[u8], peer: IpAddr) -> Answer {
-        let Wanted { path } = match serde_json::from_slice(body) {
-            Ok(wanted) => wanted,
-            Err(error) => return refused(error.to_string()),
-        };
+    pub(super) async fn show_camera(&self, body: &[u8], peer: IpAddr) -> Result<Answer, String> {
+        let Wanted { path } = serde_json::from_slice(body).map_err(|error| error.to_string())?;
         if self.live.is_private() {
-            return not_now(HELD.to_owned());
+            return Ok(not_now(HELD.to_owned()));
         }
         // A driver that hangs keeps its turn: no second thread is lost to it.
         let Ok(Ok(turn)) = timeout(TURN, Arc::clone(&self.turn).acquire_owned()).await else {
-            return not_now("another camera's picture is being taken".to_owned());
+            return Ok(not_now("another camera's picture is being taken".to_owned()));
         };
         let (live, clock) = (Arc::clone(&self.live), Arc::clone(&self.clock));
         let (masked, shown) = (self.tuning().has_masks(), path.display().to_string());
@@ -81,7 +78,7 @@ impl Service {
             frame.map_err(|error| error.to_string()).and_then(|frame| thumbnail(&frame))
         });
         let taken: Option<Result<Bytes, String>> = taken.await;
-        match taken {
+        Ok(match taken {
             // Whoever has closed the camera meanwhile is heard.
             Some(_) if self.live.is_private() => not_now(HELD.to_owned()),
             Some(Ok(jpeg)) => {
@@ -90,46 +87,37 @@ impl Service {
             }
             Some(Err(why)) => not_now(why),
             None => not_now(format!("{shown} does not answer: unplug it and plug it in again")),
-        }
+        })
     }
 
     /// Reaches a broker with other settings.
-    pub(super) async fn test_broker(&self, body: &[u8]) -> Answer {
-        let changes = match setup_changes(body) {
-            Ok(changes) => changes,
-            Err(why) => return refused(why),
-        };
+    pub(super) async fn test_broker(&self, body: &[u8]) -> Result<Answer, String> {
+        let changes = read_changes(body, is_of_setup)?;
         let store = Arc::clone(&self.store);
-        match blocking(move || store.test_broker(&changes)).await {
+        Ok(match blocking(move || store.test_broker(&changes)).await {
             Some(findings) => answer::json(StatusCode::OK, &findings),
             None => answer::text(StatusCode::GATEWAY_TIMEOUT, "the broker does not answer"),
-        }
+        })
     }
 
     /// Keeps what was chosen, and starts again with it.
-    pub(super) async fn save_setup(&self, body: &[u8]) -> Answer {
-        let changes = match setup_changes(body) {
-            Ok(changes) => changes,
-            Err(why) => return refused(why),
-        };
+    pub(super) async fn save_setup(&self, body: &[u8]) -> Result<Answer, String> {
+        let changes = read_changes(body, is_of_setup)?;
         let store = Arc::clone(&self.store);
-        match blocking(move || store.save(&changes)).await {
+        Ok(match blocking(move || store.save(&changes)).await {
             Some(Ok(saved)) => {
                 log::info!("page: settings were saved in {}, starting again", saved.file);
                 self.tuning().start_again();
                 answer::json(StatusCode::OK, &saved)
             }
             other => not_kept(other.and_then(Result::err)),
-        }
+        })
     }
 }
 
-fn setup_changes(body: &[u8]) -> Result<Changes, String> {
-    let changes: Changes = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    match changes.keys().find(|key| !SETUP.contains(&key.as_str())) {
-        Some(key) => Err(format!("{key} cannot be changed here")),
-        None => Ok(changes),
-    }
+/// Whether the first run may change this key.
+fn is_of_setup(key: &str) -> bool {
+    SETUP.contains(&key)
 }
 
 fn not_now(why: String) -> Answer {

@@ -20,7 +20,7 @@ use super::metrics::classic;
 use super::picture::Picture;
 use super::store::{Refused, SettingsStore};
 use super::stream::{BOUNDARY, Content, watch_live};
-use super::tunable::{self, LONGEST};
+use super::tunable::{self, LONGEST, is_tunable, read_changes};
 use super::tuning::Tuning;
 use crate::clock::Clock;
 use crate::contract::payload::ReasonCode;
@@ -109,17 +109,18 @@ impl Service {
             Ok(body) => body,
             Err(answer) => return answer,
         };
-        match path {
-            "/logout" => with_cookie(&self.gate().log_out(cookie.as_deref())),
+        let answered = match path {
+            "/logout" => Ok(with_cookie(&self.gate().log_out(cookie.as_deref()))),
             "/api/try" => self.attempt(&body),
             "/api/save" => self.save(&body).await,
-            "/api/undo" => self.undo().await,
-            "/api/setup" => self.show_setup().await,
+            "/api/undo" => Ok(self.undo().await),
+            "/api/setup" => Ok(self.show_setup().await),
             "/api/setup/picture" => self.show_camera(&body, peer).await,
             "/api/setup/test" => self.test_broker(&body).await,
             "/api/setup/save" => self.save_setup(&body).await,
-            _ => answer::text(StatusCode::NOT_FOUND, "there is no such page here"),
-        }
+            _ => Ok(answer::text(StatusCode::NOT_FOUND, "there is no such page here")),
+        };
+        answered.unwrap_or_else(refused)
     }
 
     async fn log_in(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
@@ -208,32 +209,25 @@ impl Service {
         answer::json(StatusCode::OK, &answer)
     }
 
-    fn attempt(&self, body: &[u8]) -> Answer {
-        let outcome =
-            tunable::read_changes(body).and_then(|changes| self.tuning().attempt(changes));
-        match outcome {
-            Ok(what_if) => answer::json(StatusCode::OK, &what_if),
-            Err(why) => refused(why),
-        }
+    /// An error, here and in what else reads a body, is in words, for [`refused`].
+    fn attempt(&self, body: &[u8]) -> Result<Answer, String> {
+        let changes = read_changes(body, is_tunable)?;
+        let what_if = self.tuning().attempt(changes)?;
+        Ok(answer::json(StatusCode::OK, &what_if))
     }
 
-    async fn save(&self, body: &[u8]) -> Answer {
-        let changes = match tunable::read_changes(body) {
-            Ok(changes) => changes,
-            Err(why) => return refused(why),
-        };
-        if let Err(why) = self.tuning().attempt(changes.clone()) {
-            return refused(why);
-        }
+    async fn save(&self, body: &[u8]) -> Result<Answer, String> {
+        let changes = read_changes(body, is_tunable)?;
+        self.tuning().attempt(changes.clone())?;
         let store = Arc::clone(&self.store);
-        match blocking(move || store.save(&changes)).await {
+        Ok(match blocking(move || store.save(&changes)).await {
             Some(Ok(saved)) => {
                 self.tuning().keep();
                 log::info!("page: settings were saved in {}", saved.file);
                 answer::json(StatusCode::OK, &saved)
             }
             other => not_kept(other.and_then(Result::err)),
-        }
+        })
     }
 
     async fn undo(&self) -> Answer {
@@ -252,7 +246,8 @@ impl Service {
     }
 }
 
-pub(super) fn refused(why: String) -> Answer {
+/// Answers a body that cannot be read, or asks for what cannot be.
+fn refused(why: String) -> Answer {
     let refused = Refused { why, lines: String::new() };
     answer::json(StatusCode::UNPROCESSABLE_ENTITY, &refused)
 }

@@ -109,17 +109,17 @@ pub(super) fn moves_picture(key: &str) -> bool {
     }
 }
 
-/// Reads changes from what a page sent.
+/// Reads changes from what a page sent; `may_change` says of which keys.
 ///
 /// # Errors
 ///
-/// It is no object of JSON, too long, or changes what the page may not change.
-pub fn read_changes(text: &[u8]) -> Result<Changes, String> {
+/// It is no object of JSON, too long, or changes what may not be changed.
+pub fn read_changes(text: &[u8], may_change: fn(&str) -> bool) -> Result<Changes, String> {
     if text.len() > LONGEST {
         return Err(format!("more than {LONGEST} bytes"));
     }
     let changes: Changes = serde_json::from_slice(text).map_err(|error| error.to_string())?;
-    match changes.keys().find(|key| !is_tunable(key)) {
+    match changes.keys().find(|key| !may_change(key)) {
         Some(key) => Err(format!("{key} cannot be changed here")),
         None => Ok(changes),
     }
@@ -222,7 +222,7 @@ mod tests {
     const BOW: [[f32; 2]; 4] = [SQUARE[0], SQUARE[2], SQUARE[1], SQUARE[3]];
 
     fn tried(changes: Value) -> Result<Tunable, String> {
-        let changes = read_changes(changes.to_string().as_bytes())?;
+        let changes = read_changes(changes.to_string().as_bytes(), is_tunable)?;
         Tunable::default().with(&changes)
     }
 
@@ -261,7 +261,7 @@ mod tests {
             let refused = tried(changes.clone()).expect_err("refused");
             assert!(refused.contains(words), "{changes}: {refused}");
         }
-        assert!(read_changes(&[b' '; LONGEST + 1]).is_err());
+        assert!(read_changes(&[b' '; LONGEST + 1], is_tunable).is_err());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
+use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, SubscribeReasonCode};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -15,6 +15,9 @@ use crate::error::{Error, Kind, Result};
 use crate::events;
 use crate::mqtt::url::BrokerUrl;
 use crate::mqtt::urls::Listed;
+
+/// Before a subscription that was refused is asked for again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// The client's task, which ends when this is dropped.
 pub(crate) struct Listener(JoinHandle<()>);
@@ -63,14 +66,21 @@ async fn connected(
     ledger: &Ledger,
     subscribed: &Notify,
 ) {
+    let filter = format!("{BASE}/+/+/event");
     while let Ok(event) = eventloop.poll().await {
         match event {
             // Also where the broker has kept the session: a node may not know of it what the
             // one that is gone knew.
             Event::Incoming(Packet::ConnAck(_)) => {
-                let filter = format!("{BASE}/+/+/event");
                 // Fails only where the event loop is gone, and that is ours.
-                let _ = client.subscribe(filter, QoS::AtLeastOnce).await;
+                let _ = client.subscribe(&filter, QoS::AtLeastOnce).await;
+            }
+            // A cluster that elects a leader refuses what it takes a moment later.
+            Event::Incoming(Packet::SubAck(answer))
+                if answer.return_codes.contains(&SubscribeReasonCode::Failure) =>
+            {
+                tokio::time::sleep(AGAIN).await;
+                let _ = client.subscribe(&filter, QoS::AtLeastOnce).await;
             }
             Event::Incoming(Packet::SubAck(_)) => subscribed.notify_one(),
             Event::Incoming(Packet::Publish(publish)) => {

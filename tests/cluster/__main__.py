@@ -41,6 +41,7 @@ def start_again(cluster: Cluster) -> None:
 
 def one_after_the_other(cluster: Cluster) -> None:
     for node in NODES:
+        until("all have caught up", lambda: all(map(cluster.caught_up, NODES)), log=lambda node=node: cluster.log(node))
         cluster.stop(node)
         cluster.start(node)
 
@@ -199,6 +200,7 @@ def main() -> int:
     options.add_argument("--devices", type=int, default=20)
     options.add_argument("--only", default="rabbitmq,nats")
     options.add_argument("--cases", default=",".join(case.name for case in CASES))
+    options.add_argument("--logs", type=Path, help="a folder for the nodes' logs")
     chosen = options.parse_args()
     prepare_network()
     folder, failed = scratch(), []
@@ -226,6 +228,8 @@ def main() -> int:
         except Exception as error:
             failed.append(f"{cluster.name}: {error}")
         finally:
+            if chosen.logs:
+                cluster.keep_logs(chosen.logs)
             cluster.end()
     for trouble in failed:
         print(f"cluster-test: {trouble}", file=sys.stderr)

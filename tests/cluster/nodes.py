@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
+import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -107,11 +109,18 @@ class Cluster:
         except subprocess.TimeoutExpired:
             return False
 
-    def log(self, node: int) -> str:
-        return self.whole_log(node)[-4000:]
+    def caught_up(self, node: int) -> bool:
+        """Whether it has what the others have, as an administrator asks before the next one is
+        stopped. RabbitMQ says that it is there when it has."""
+        return True
 
-    def whole_log(self, node: int) -> str:
-        return (self.home(node) / "log").read_text(errors="replace")
+    def log(self, node: int) -> str:
+        return (self.home(node) / "log").read_text(errors="replace")[-4000:]
+
+    def keep_logs(self, folder: Path) -> None:
+        """What the nodes, and HAProxy before them, have said."""
+        for log in [*self.folder.glob("*/log"), *self.folder.glob("*/logs/*.log"), *self.folder.glob("*.log")]:
+            shutil.copy(log, folder / "-".join([self.name, *log.relative_to(self.folder).parts]))
 
     def kill(self, node: int) -> None:
         os.killpg(self.processes[node].pid, signal.SIGKILL)
@@ -164,6 +173,32 @@ class Cluster:
             run("umount", "--lazy", self.home(node))
 
 
+def rabbitmq_settings(listen: str) -> str:
+    """The committed file, but for TLS and with little room."""
+    text = (ROOT / "deploy/rabbitmq/rabbitmq.conf").read_text()
+    text = re.sub(r"(?m)^(ssl_options|mqtt\.listeners)\..*\n", "", text)
+    return f"""{text}
+listeners.tcp = none
+loopback_users = none
+mqtt.listeners.tcp.1 = {listen}
+vm_memory_high_watermark.absolute = 400MB
+disk_free_limit.absolute = 8MB
+raft.wal_max_size_bytes = 4000000
+"""
+
+
+def rabbitmq_files(home: Path) -> dict[str, str]:
+    """Where a node of its own has what Debian has below /etc and /var."""
+    return {
+        "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
+        "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
+        "RABBITMQ_MNESIA_BASE": str(home / "mnesia"),
+        "RABBITMQ_LOG_BASE": str(home / "logs"),
+        "RABBITMQ_PID_FILE": str(home / "pid"),
+    }
+
+
 class RabbitMQ(Cluster):
     name = "rabbitmq"
     # The second joins the first; all at once they may become three clusters.
@@ -171,21 +206,13 @@ class RabbitMQ(Cluster):
 
     def prepare(self, node: int) -> None:
         home = self.home(node)
-        text = (ROOT / "deploy/rabbitmq/rabbitmq.conf").read_text()
-        # The committed file, but for TLS, users and where its nodes are.
-        text = re.sub(r"(?m)^(ssl_options|mqtt\.listeners)\..*\n", "", text)
+        text = rabbitmq_settings(f"{ip(node)}:{self.port}")
         text = text.replace("mqtt.allow_anonymous = false", "mqtt.allow_anonymous = true")
         for other in NODES:
             text = text.replace(f"rabbit@node{other}", f"r{other}@{ip(other)}")
-        text += f"""
-listeners.tcp = none
-loopback_users = none
-mqtt.listeners.tcp.1 = {ip(node)}:{self.port}
+        text += """
 cluster_formation.randomized_startup_delay_range.min = 0
 cluster_formation.randomized_startup_delay_range.max = 1
-vm_memory_high_watermark.absolute = 400MB
-disk_free_limit.absolute = 8MB
-raft.wal_max_size_bytes = 4000000
 """
         (home / "rabbitmq.conf").write_text(text)
         (home / "enabled_plugins").write_text("[rabbitmq_mqtt].\n")
@@ -198,16 +225,10 @@ raft.wal_max_size_bytes = 4000000
     def command(self, node: int) -> tuple[list, dict]:
         home = self.home(node)
         address = ip(node).replace(".", ",")
-        return ["/usr/lib/rabbitmq/bin/rabbitmq-server"], {
+        return ["/usr/lib/rabbitmq/bin/rabbitmq-server"], rabbitmq_files(home) | {
             "RABBITMQ_USE_LONGNAME": "true",
             "RABBITMQ_NODENAME": f"r{node}@{ip(node)}",
             "RABBITMQ_DIST_PORT": str(25670 + node),
-            "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
-            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
-            "RABBITMQ_MNESIA_BASE": str(home / "mnesia"),
-            "RABBITMQ_LOG_BASE": str(home / "logs"),
-            "RABBITMQ_PID_FILE": str(home / "pid"),
             # One scheduler, which sleeps when it has nothing to do; small stacks of allocators.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none +MIscs 16 "
             f"-kernel inet_dist_connect_options [{{ip,{{{address}}}}}]",
@@ -239,9 +260,9 @@ class Nats(Cluster):
         text = re.sub(r"(?s)    tls \{.*?\n    \}\n", "", text)
         text = text.replace("/var/lib/nats", str(self.home(node) / "store"))
         text = text.replace("0.0.0.0:8883", f"{ip(node)}:{self.port}").replace("0.0.0.0:6222", f"{ip(node)}:6222")
-        text = text.replace("server_name: node1", f"server_name: node{node}").replace(
-            "127.0.0.1:4222", f"{ip(node)}:4222"
-        )
+        text = text.replace("server_name: node1", f"server_name: node{node}")
+        for port in (4222, 8222):
+            text = text.replace(f"127.0.0.1:{port}", f"{ip(node)}:{port}")
         for other in NODES:
             text = text.replace(f"nats://node{other}:", f"nats://{ip(other)}:")
         # Whoever gives no name may do all, as the fleet here; the others as the tool has it.
@@ -267,16 +288,23 @@ class Nats(Cluster):
             (self.home(node) / "users.conf").write_text(self.users(passwords))
             self.processes[node].send_signal(signal.SIGHUP)
 
+    def caught_up(self, node: int) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://{ip(node)}:8222/healthz", timeout=5) as answer:
+                return json.load(answer)["status"] == "ok"
+        except OSError:
+            return False
+
     def take(self, name: str) -> None:
         self.give({other: word for other, word in self.passwords.items() if other != name})
 
     def empty(self, node: int) -> None:
-        """What its administrator has to do as well: a server that met a full disk has switched
-        its JetStream off, and nothing but a new start switches that on again (deploy/nats)."""
+        """What its administrator has to do as well (deploy/nats): a server that met a full disk
+        reads nothing from the others any more, does not end when it is told to, and disturbs
+        their elections until a new start."""
         super().empty(node)
-        if "will be DISABLED" in self.whole_log(node):
-            self.stop(node)
-            self.start(node)
+        self.kill(node)
+        self.start(node)
 
     def command(self, node: int) -> tuple[list, dict]:
         return ["/usr/sbin/nats-server", "-c", self.home(node) / "nats.conf"], {
@@ -294,17 +322,18 @@ class Proxy:
         text = (ROOT / "deploy/haproxy/haproxy.cfg").read_text()
         # As many open files as any machine allows.
         text = text.replace("maxconn 50000", "maxconn 1000").replace("bind :8883", f"bind 127.0.0.1:{self.port}")
+        # Each connection, to which node it went, and what each health check found.
+        text = text.replace("global\n", "global\n    log stdout format raw local0\n")
+        text = text.replace("defaults\n", "defaults\n    log global\n    option tcplog\n    option log-health-checks\n")
         for node in NODES:
             text = text.replace(f"node{node}:8883", f"{ip(node)}:{cluster.port}")
         file = cluster.folder / "haproxy.cfg"
         file.write_text(text)
         run("/usr/sbin/haproxy", "-c", "-f", file)
-        self.process = subprocess.Popen(
-            ["/usr/sbin/haproxy", "-f", str(file)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        with (cluster.folder / "haproxy.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                ["/usr/sbin/haproxy", "-f", str(file)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
         words = ["mosquitto_pub", "-h", "127.0.0.1", "-p", self.port, "-q", "1", "-t", "probe", "-m", "x"]
         until("haproxy passes a message", lambda: run(*words, ok=False, limit=20).returncode == 0, limit=60)
 

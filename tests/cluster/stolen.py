@@ -18,7 +18,11 @@ OWN = [
     "expressiond/d1/door/availability", "expressiond/d1/door/state", "expressiond/d1/door/event",
     "expressiond/d1/door/snapshot", "homeassistant/device/expressiond_d1/config",
 ]  # fmt: skip
-EARS = ["#", "+/#", "expressiond/#", "expressiond/+/status", "expressiond/d2/status", "expressiond/d2/#", "+/+/status"]
+EARS = [
+    "#", "+/#", "expressiond/#", "expressiond/+/status", "expressiond/d2/status", "expressiond/d2/#", "+/+/status",
+    # What NATS delivers to others at QoS 1, and its own subjects.
+    "$MQTT/#", "$MQTT/sub/#", "$JS/#",
+]  # fmt: skip
 
 
 @dataclass
@@ -40,7 +44,9 @@ class Broker:
             return False
 
     def listen(self, user: str, topic: str, seconds: int) -> subprocess.Popen:
-        command = self.words("mosquitto_sub", user, "-q", 1, "-t", topic, "-F", "%t %p", "-W", seconds)
+        # A device subscribes at QoS 0 (docs/ref/mqtt.md, "What the device hears").
+        qos = 1 if user == "admin" else 0
+        command = self.words("mosquitto_sub", user, "-q", qos, "-t", topic, "-F", "%t %p", "-W", seconds)
         heard = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         time.sleep(1)
         return heard
@@ -64,11 +70,14 @@ def breaches(broker: Broker) -> list[str]:
     heard = observing.communicate()[0].splitlines()
     found += [f"writes {topic}" for topic in FOREIGN if f"{topic} forged" in heard]
     found += [f"cannot write {topic}" for topic in OWN if f"{topic} own" not in heard]
+    hearing = broker.listen("admin", "expressiond/#", 300)
     for ear in EARS:
         listening = broker.listen("d1", ear, 5)
         broker.publish("d2", "expressiond/d2/status", "secret")
         if "secret" in listening.communicate()[0]:
             found.append(f"hears d2 by {ear}")
+    hearing.terminate()
+    found += [] if "secret" in hearing.communicate()[0] else ["is safe from d2, who says nothing"]
     mine = broker.listen("d1", "expressiond/d1/command", 8)
     broker.publish("admin", "expressiond/d1/command", "told")
     if "told" not in mine.communicate()[0]:

@@ -1,16 +1,27 @@
 //! The program as it is installed, towards brokers that come, go and cannot be found.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::fake::{accept, listen, packet, publish_id};
 use crate::mosquitto::Mosquitto;
 use crate::observer::{Observer, Seen};
 use crate::running::{LIMIT, Running};
 
 fn start(url: &str, state: &Path, environment: &[(&str, &Path)]) -> Running {
+    start_with(url, state, &[], environment)
+}
+
+fn start_with(
+    url: &str,
+    state: &Path,
+    settings: &[&str],
+    environment: &[(&str, &Path)],
+) -> Running {
     let child = Command::new(env!("CARGO_BIN_EXE_expressiond"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .args(["run", "--set", &format!("mqtt.url={url}")])
@@ -18,6 +29,7 @@ fn start(url: &str, state: &Path, environment: &[(&str, &Path)]) -> Running {
         .args(["--set", "device.id=d1", "--set", "camera.source=tests/demo/frames"])
         .args(["--set", "camera.repeat=true", "--set", "camera.fps=2"])
         .args(["--set", "mqtt.reconnect_max_s=1"])
+        .args(settings.iter().flat_map(|setting| ["--set", setting]))
         .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .stderr(Stdio::null())
@@ -151,6 +163,48 @@ async fn a_thread_that_panics_ends_the_daemon_with_70_after_the_broker_was_told(
         observer.until("offline", |seen| said(seen, b"offline")).await;
         assert_eq!(daemon.code(), Some(70), "{thread}");
     }
+}
+
+/// The broker has the acknowledgement of a command that comes while the daemon says goodbye,
+/// and does not say it again. A camera that was closed in that moment used to be open at the
+/// next start.
+#[tokio::test]
+async fn what_is_told_while_it_ends_counts_from_the_next_start() {
+    let state = tempfile::tempdir().expect("temporary folder");
+    let (listening, port) = listen();
+    let (connected, is_connected) = std::sync::mpsc::channel();
+    let broker = std::thread::spawn(move || {
+        let mut peer = accept(&listening);
+        packet(&mut peer).expect("CONNECT");
+        peer.write_all(&[0x20, 2, 0, 0]).expect("it listens");
+        connected.send(()).expect("somebody waits");
+        while let Some((first, body)) = packet(&mut peer) {
+            let Some(id) = publish_id(first, &body) else { continue };
+            if body.ends_with(b"offline") {
+                let topic = b"expressiond/d1/command";
+                let told =
+                    [&[0, topic.len() as u8], &topic[..], br#"{"command":"pause"}"#].concat();
+                let header = [0x30, told.len() as u8];
+                peer.write_all(&[&header, &told[..]].concat()).expect("it listens");
+            }
+            peer.write_all(&[0x40, 2, id[0], id[1]]).expect("it listens");
+        }
+    });
+    let url = format!("mqtt://127.0.0.1:{port}");
+    let daemon = start_with(&url, state.path(), &["mqtt.version=3.1.1"], &[]);
+    is_connected.recv_timeout(LIMIT).expect("it connects");
+    stop(daemon);
+    broker.join().expect("no assertion of the broker failed");
+
+    let broker = Mosquitto::start();
+    let observer = Observer::at(broker.port).await;
+    let daemon = start(&format!("mqtt://127.0.0.1:{}", broker.port), state.path(), &[]);
+    let status = |seen: &[Seen]| -> Option<Value> {
+        Some(seen.iter().find(|seen| seen.topic.ends_with("d1/status"))?.json())
+    };
+    let seen = observer.until("a status", |seen| status(seen).is_some()).await;
+    assert_eq!(status(&seen).expect("just seen")["paused"], true);
+    stop(daemon);
 }
 
 /// What a fleet's owner asks a device, answered by the program as it is installed.

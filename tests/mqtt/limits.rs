@@ -6,9 +6,10 @@ use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use expressiond::mqtt::message::Class;
+use expressiond::mqtt::message::{Class, Subscriptions};
 use expressiond::mqtt::protocol::{Protocol, Version};
 use expressiond::publish::Publisher;
+use tokio::time::timeout;
 
 use crate::fake::{accept, listen, packet, publish_id};
 use crate::mosquitto::Mosquitto;
@@ -213,4 +214,43 @@ async fn a_broker_that_takes_nothing_does_not_hold_up_the_end() {
     let end = tokio::time::timeout(Duration::from_secs(10), publisher.shutdown()).await;
     end.expect("a second is its limit");
     drop(peer);
+}
+
+/// A cluster that elects a leader refuses a subscription and takes it a moment later
+/// (NATS 2.9, tests/cluster). The device used to be deaf until its next connection.
+#[tokio::test]
+async fn a_subscription_that_was_refused_is_asked_for_again() {
+    let (listening, port) = listen();
+    let broker = std::thread::spawn(move || {
+        let mut peer = accept(&listening);
+        packet(&mut peer).expect("CONNECT");
+        peer.write_all(&[0x20, 2, 0, 0]).expect("it listens");
+        let mut subscribed = 0;
+        while let Some((first, body)) = packet(&mut peer) {
+            if first >> 4 != 8 {
+                continue;
+            }
+            subscribed += 1;
+            // At QoS 1 a cluster keeps queues that a device does not get back from a dead node.
+            assert_eq!(body.last(), Some(&0), "QoS");
+            // SUBACK: failure, then QoS 0.
+            let code = if subscribed == 1 { 0x80 } else { 0 };
+            peer.write_all(&[0x90, 3, body[0], body[1], code]).expect("it listens");
+            if subscribed == 2 {
+                peer.write_all(b"\x30\x08\x00\x04toldyo").expect("it listens");
+                // What is taken is not asked for once more.
+                return packet(&mut peer).is_none_or(|(first, _)| first >> 4 != 8);
+            }
+        }
+        false
+    });
+    let lasting = vec!["told".to_owned()];
+    let mut start = begin(speaking(Version::V311, port));
+    start.subscriptions = Subscriptions { lasting, ..Subscriptions::default() };
+    let (publisher, mut received) = Publisher::start(start).expect("starts");
+    let heard = timeout(LIMIT, received.recv()).await.expect("in time").expect("it runs");
+    assert_eq!((heard.topic.as_str(), &heard.payload[..]), ("told", &b"yo"[..]));
+    assert!(publisher.stats().last_error.expect("it was refused").contains("told"));
+    publisher.shutdown().await;
+    assert!(broker.join().expect("no assertion of the broker failed"));
 }

@@ -165,7 +165,8 @@ class Board:
     def installed(self, package: str) -> str:
         """Its version, or nothing."""
         shown = self.run("dpkg-query", "--show", "--showformat", "${db:Status-Abbrev}${Version}\\n", package)
-        return shown.removeprefix("ii ").strip() if shown.startswith("ii ") else ""
+        # The first letter is what is wanted of it (dpkg-query(1)): to install it, or to hold it.
+        return shown[3:].strip() if shown[1:3] == "i " else ""
 
     def model(self) -> tuple[str, list[str]]:
         """The version of the model that the daemon would run, and those that it refuses."""

@@ -89,7 +89,8 @@ def a_freeze_is_told_and_passes(machine: Machine, outside: Listener) -> None:
 
 
 def a_flagged_frame_is_counted_and_passed_over(machine: Machine, outside: Listener) -> None:
-    bad = outside.status()["frames"]["bad"]
+    # Alone, this test begins before the daemon has said anything.
+    bad = until("a status", outside.status)["frames"]["bad"]
     times = lost(machine)
     press(machine, "inject_v4l2_buf_flag_error")
     until("one more bad frame", lambda: outside.status()["frames"]["bad"] > bad)

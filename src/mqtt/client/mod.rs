@@ -14,6 +14,7 @@ pub(crate) mod probe;
 mod reconnect;
 mod refusal;
 pub(crate) mod session;
+mod subscribed;
 mod wire;
 
 use std::net::SocketAddr;

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use super::error::ConnectionError;
 use super::options::LastWill;
 use super::refusal::{Refusal, Why};
+use super::subscribed::{Answer, Subscribed};
 use super::wire::{Connection, Event, NotSent, Token};
 use crate::clock::Clock;
 use crate::mqtt::message::{Message, Received, Subscriptions};
@@ -81,8 +82,7 @@ pub(super) struct Session {
     in_flight: HashMap<Token, Sent>,
     /// Since when nothing was acknowledged although something is due.
     unacknowledged: Option<Instant>,
-    /// Filters whose answer is due, by the id of their SUBSCRIBE.
-    unanswered: HashMap<u16, String>,
+    subscribed: Subscribed,
     closing: Option<Closing>,
     sweep_ends: Option<Instant>,
     /// When refused events are offered again.
@@ -123,15 +123,15 @@ impl Session {
         connection.largest = context.largest(connection.largest);
         // Subscriptions do not outlive a clean session: every time, and first.
         let filters = subscriptions.lasting.iter().chain(&subscriptions.sweep);
-        let unanswered = filters.map(|filter| (connection.subscribe(filter), filter.clone()));
-        let unanswered = unanswered.collect();
+        let asked = filters.map(|filter| (connection.subscribe(filter), filter.clone()));
+        let subscribed = Subscribed::new(asked);
         let sweep_ends = (!subscriptions.sweep.is_empty()).then(|| Instant::now() + SWEEP);
         context.shared.queue().connected(connection.protocol, sweep_ends.is_some());
         let mut session = Self {
             connection,
             in_flight: HashMap::new(),
             unacknowledged: None,
-            unanswered,
+            subscribed,
             closing: None,
             sweep_ends,
             offer_again: None,
@@ -181,7 +181,9 @@ impl Session {
 
     fn next_deadline(&self) -> Option<Instant> {
         let closing = self.closing.as_ref().map(Closing::next_deadline);
-        let deadlines = [closing, self.sweep_ends, self.offer_again, self.gives_up_at()];
+        let subscribe_again = self.subscribed.again_at();
+        let deadlines =
+            [closing, self.sweep_ends, self.offer_again, subscribe_again, self.gives_up_at()];
         deadlines.into_iter().flatten().min()
     }
 
@@ -206,6 +208,9 @@ impl Session {
                 self.connection.unsubscribe(&filter);
             }
         }
+        let connection = &mut self.connection;
+        let subscribe = |filter: &str| connection.subscribe(filter);
+        self.subscribed.ask_again(now, &subscriptions.lasting, subscribe);
     }
 
     /// Hands messages over as long as the window has room.
@@ -307,12 +312,17 @@ impl Session {
     }
 
     fn answered(&mut self, id: u16, outcome: Result<(), Refusal>, context: &Context) {
-        let filter = self.unanswered.remove(&id).unwrap_or_default();
-        if let Err(refusal) = outcome {
-            let reason = format!("the broker refused the subscription to {filter}: {refusal}");
-            log::warn!("{reason}");
-            context.shared.queue().note(reason);
+        let (now, jitter) = (Instant::now(), (context.jitter)());
+        let (filter, answer) = self.subscribed.answered(id, outcome.is_ok(), now, jitter);
+        if answer == Answer::TakenAfterAll {
+            log::info!("the broker takes the subscription to {filter} after all");
         }
+        let Err(refusal) = outcome else { return };
+        let reason = format!("the broker refused the subscription to {filter}: {refusal}");
+        if answer == Answer::Refused {
+            log::warn!("{reason}; asking again");
+        }
+        context.shared.queue().note(reason);
     }
 
     /// Says it once, not for each message of a window.

@@ -135,15 +135,20 @@ fn publish_properties(labels: &Labels, message: &Message) -> v5::PublishProperti
     }
 }
 
+/// Asks to hear what matches `filter`, at QoS 0. Our session ends with the connection, so a
+/// broker has nobody to repeat a message to, and TCP repeats within the connection. At QoS 1
+/// clusters keep what costs a device its way back: RabbitMQ (3.10) a durable queue on the node
+/// of the connection, which no other node gives while that one is dead, and NATS (2.9) a
+/// replicated consumer for each filter.
 pub(super) fn subscribe(protocol: Protocol, id: u16, filter: &str) -> Packet {
     match protocol {
         Protocol::V311 => {
-            let mut packet = v4::Subscribe::new(filter, rumqttc::QoS::AtLeastOnce);
+            let mut packet = v4::Subscribe::new(filter, rumqttc::QoS::AtMostOnce);
             packet.pkid = id;
             Packet::V311(v4::Packet::Subscribe(packet))
         }
         Protocol::V5 => {
-            let qos = rumqttc::v5::mqttbytes::QoS::AtLeastOnce;
+            let qos = rumqttc::v5::mqttbytes::QoS::AtMostOnce;
             let mut packet = v5::Subscribe::new(v5::Filter::new(filter, qos), None);
             packet.pkid = id;
             Packet::V5(v5::Packet::Subscribe(packet))

@@ -1,0 +1,139 @@
+"""Brokers of a fleet with deploy/fleet/credentials as what gives its logins."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/cluster"))
+from nodes import rabbitmq_files, rabbitmq_settings  # noqa: E402
+from stolen import CREDENTIALS, Broker  # noqa: E402
+
+LIMIT = 90.0
+
+
+def run(words: list, **more: object) -> str:
+    done = subprocess.run([str(word) for word in words], check=False, capture_output=True, text=True, **more)
+    assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def until(what: str, holds) -> None:
+    end = time.monotonic() + LIMIT
+    while not holds():
+        assert time.monotonic() < end, f"not in time: {what}"
+        time.sleep(0.1)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
+class Fleet:
+    """A broker of its own, in a folder; `start` and `more` are what differs."""
+
+    name: str
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.broker = Broker("127.0.0.1", free_port(), {"admin": "of-the-admin", "d1": "1" * 20, "d2": "2" * 20})
+        (folder / "admin").write_text("of-the-admin\n")
+        self.process = self.start()
+        until(f"{self.name} listens", lambda: listens(self.broker.port))
+        run(self.tool("prepare"))
+
+    def tool(self, *words: str) -> list:
+        login = ["--host", "127.0.0.1", "--port", str(self.broker.port), "--password-file", self.folder / "admin"]
+        return [CREDENTIALS, self.name, *words, *login, "--state", self.folder / "tokens", *self.more()]
+
+    def more(self) -> list:
+        return []
+
+    def add(self, device: str) -> None:
+        run(self.tool("add", device), input=self.broker.passwords[device])
+        until(f"{device} may log in", lambda: self.broker.may_log_in(device))
+
+    def end(self) -> None:
+        """With all processes of its own: RabbitMQ is a script and what it has begun."""
+        os.killpg(self.process.pid, signal.SIGTERM)
+        try:
+            self.process.wait(LIMIT)
+        finally:
+            # What is left of it, such as Erlang's daemon of names; mostly nothing.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+    def spawn(self, words: list, environment: dict[str, str] | None = None) -> subprocess.Popen:
+        with (self.folder / "log").open("wb") as log:
+            return subprocess.Popen(
+                [str(word) for word in words],
+                env=os.environ | (environment or {}),
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+
+class Mosquitto(Fleet):
+    """With its dynamic security plugin."""
+
+    name = "mosquitto"
+
+    def start(self) -> subprocess.Popen:
+        state = self.folder / "dynamic-security.json"
+        run(["mosquitto_ctrl", "dynsec", "init", state, "admin", "of-the-admin"])
+        plugin = next(Path("/usr/lib").glob("*/mosquitto_dynamic_security.so"))
+        (self.folder / "conf").write_text(
+            f"user root\nper_listener_settings false\nlistener {self.broker.port} 127.0.0.1\nallow_anonymous false\n"
+            f"plugin {plugin}\nplugin_opt_config_file {state}\n"
+        )
+        return self.spawn(["/usr/sbin/mosquitto", "-c", self.folder / "conf"])
+
+
+class RabbitMQ(Fleet):
+    """One node, with the committed settings."""
+
+    name = "rabbitmq"
+
+    def start(self) -> subprocess.Popen:
+        text = rabbitmq_settings(f"127.0.0.1:{self.broker.port}")
+        text = re.sub(r"(?m)^cluster_.*\n", "", text)
+        (self.folder / "rabbitmq.conf").write_text(text)
+        (self.folder / "enabled_plugins").write_text("[rabbitmq_mqtt].\n")
+        self.environment = {
+            "HOME": str(self.folder),
+            "RABBITMQ_USE_LONGNAME": "true",
+            "RABBITMQ_NODENAME": "fleet@127.0.0.1",
+            # Names of nodes are for this one alone, whoever else runs RabbitMQ here.
+            "ERL_EPMD_PORT": str(free_port()),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+        }
+        # In the foreground, in our group: it ends with the node. (Erlang would begin one that stays.)
+        command = "/usr/bin/epmd & exec /usr/lib/rabbitmq/bin/rabbitmq-server"
+        more = {"RABBITMQ_DIST_PORT": str(free_port()), "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +MIscs 16"}
+        return self.spawn(["sh", "-c", command], rabbitmq_files(self.folder) | self.environment | more)
+
+    def more(self) -> list:
+        variables = " ".join(f"{name}={value}" for name, value in self.environment.items())
+        # `-C`: Erlang wants to read the folder that it starts in.
+        return ["--ctl", f"env -C {self.folder} {variables} /usr/lib/rabbitmq/bin/rabbitmqctl"]
