@@ -211,7 +211,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version", default="0.1.0")
     parser.add_argument("--all-int8", action="store_true", help="attention in int8 too")
     parser.add_argument("--float", type=Path, help="keep the float model here")
-    parser.add_argument("--alarms", type=float, default=0.02, help="false alarms per picture (default 0.02)")
+    parser.add_argument("--alarms", type=float, default=0.03, help="false alarms per scene (default 0.03)")
     parser.add_argument("--every", type=int, default=1, help="choose levels on every Nth picture")
 
 
@@ -227,7 +227,9 @@ def export(weights: Path, data: DataSet, args: argparse.Namespace) -> dict:
         to_int8(model, args.out, samples, islands)
         look_at = tflite_runner(args.out), args.size, pictures, len(data.names)
         offsets = balance(*look_at)
-        moved = (shifted(look_at[0], offsets), *look_at[1:])
+        # portraits hold nothing else that could be taken for a face
+        scenes = [picture for picture in pictures if not picture.portrait] or pictures
+        moved = shifted(look_at[0], offsets), args.size, scenes, len(data.names)
         offsets += calibration_offset(*moved, args.alarms)
         to_float(with_offsets(network, offsets), args.size, model)
         to_int8(model, args.out, samples, islands)
