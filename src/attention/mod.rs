@@ -2,6 +2,7 @@
 //! over, to glance at it for motion, or to look for faces, and in which regions; and says
 //! whether the picture is one in which faces can be found.
 
+mod agreement;
 mod budget;
 pub(crate) mod darkness;
 pub mod examiner;
