@@ -2,6 +2,8 @@
 //! looked at twice by itself, from two distances, and counts for as much as both looks say:
 //! a face is one at every scale, while what only resembles one does so at some.
 
+use std::collections::BTreeMap;
+
 use super::look::Look;
 use super::merge::Sighting;
 use crate::geometry::{Rect, Size};
@@ -17,11 +19,11 @@ pub(super) struct Candidate {
     pub far: Look,
 }
 
-/// Puts in place of what the two looks at each candidate saw what they say together: of
-/// each class the mean of both confidences, nothing being 0, in the near look's box. What
-/// they saw beside the candidate is dropped: it is a candidate itself, or none. Faces lower
-/// than `least` pixels are dropped, too. What the coarser looks had seen of a candidate is
-/// left with at most the confidence `doubted`.
+/// Puts in place of what the two looks at each candidate saw what they say together: a face
+/// as surely as the mean of both, nothing being 0, with the near look's box and classes, which
+/// are better. What they saw beside the candidate is dropped: it is a candidate itself, or
+/// none. Faces lower than `least` pixels are dropped, too. What the coarser looks had seen of
+/// a candidate is left with at most the confidence `doubted`.
 pub(super) fn agree(
     sightings: &mut Vec<Sighting>,
     candidates: &[Candidate],
@@ -42,46 +44,32 @@ pub(super) fn agree(
             let seen = close.iter().filter(|one| one.look == *look && one.shows(&candidate.face));
             seen.copied().collect()
         };
-        let both = together(&of(&candidate.near), &of(&candidate.far), candidate, picture);
+        let both = together(&of(&candidate.near), &of(&candidate.far), picture);
         sightings.extend(both.into_iter().filter(|one| one.detection.rect.height >= least));
     }
 }
 
 /// What the near and the far look at one candidate say together.
-fn together(
-    near: &[Sighting],
-    far: &[Sighting],
-    candidate: &Candidate,
-    picture: Size,
-) -> Vec<Sighting> {
-    let best = |seen: &[Sighting], wanted: &dyn Fn(&Sighting) -> bool| {
-        let wanted = seen.iter().copied().filter(wanted);
-        wanted.max_by(|a, b| a.detection.confidence.total_cmp(&b.detection.confidence))
+fn together(near: &[Sighting], far: &[Sighting], picture: Size) -> Vec<Sighting> {
+    let mean = (is_a_face(near) + is_a_face(far)) / 2.0;
+    let seen = if near.is_empty() { far } else { near };
+    let share = mean / is_a_face(seen).max(f32::MIN_POSITIVE);
+    let one = |one: &Sighting| {
+        let mut detection = one.detection;
+        detection.confidence = (detection.confidence * share).min(1.0);
+        Sighting::new(detection, one.look, picture)
     };
-    let mut both = Vec::new();
-    for one in near {
-        let same = |other: &Sighting| {
-            other.detection.class == one.detection.class && other.is_same_face(one)
-        };
-        let other = best(far, &same).map_or(0.0, |other| other.detection.confidence);
-        let mut detection = one.detection;
-        detection.confidence = (detection.confidence + other) / 2.0;
-        both.push(Sighting::new(detection, candidate.near, picture));
+    seen.iter().map(one).collect()
+}
+
+/// How sure one look is, 0 to 1: classes exclude each other, so that their confidences add up.
+fn is_a_face(seen: &[Sighting]) -> f32 {
+    let mut classes: BTreeMap<usize, f32> = BTreeMap::new();
+    for one in seen.iter().map(|one| one.detection) {
+        let best = classes.entry(one.class).or_default();
+        *best = best.max(one.confidence);
     }
-    for one in far {
-        let mut detection = one.detection;
-        detection.confidence /= 2.0;
-        // Its class is what the near look may have missed of the face; so is its box.
-        let face = best(near, &|other: &Sighting| other.is_same_face(one));
-        let known = near
-            .iter()
-            .any(|other| other.detection.class == one.detection.class && other.is_same_face(one));
-        detection.rect = face.map_or(detection.rect, |face| face.detection.rect);
-        if !known {
-            both.push(Sighting::new(detection, candidate.near, picture));
-        }
-    }
-    both
+    classes.values().sum::<f32>().min(1.0)
 }
 
 #[cfg(test)]
@@ -143,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_smile_is_a_whole_face_whichever_look_saw_which_half() {
+    fn half_a_smile_is_a_whole_face_and_the_near_look_tells_which() {
         let rect = Rect::new(100.0, 100.0, 24.0, 30.0);
         let both = candidate(rect);
         let shifted = Rect::new(103.0, 98.0, 24.0, 30.0);
@@ -152,7 +140,7 @@ mod tests {
             seen(0, 0.4, shifted, both.far),
             seen(1, 0.4, shifted, both.far),
         ];
-        assert_eq!(told(all, &[both]), [(0, 0.6, 100.0), (1, 0.2, 100.0)]);
+        assert_eq!(told(all, &[both]), [(0, 0.8, 100.0)]);
     }
 
     #[test]
@@ -177,7 +165,7 @@ mod tests {
     }
 
     proptest! {
-        /// Nothing is told with more than one of the looks gave it, in any order of them.
+        /// Nothing is surer than the surest look, whose classes add up, in any order of them.
         #[test]
         fn no_confidence_grows_and_no_order_matters(
             all in prop::collection::vec((0usize..2, 1u8..100, 0u8..60, 16u8..60, 0usize..5), 0..20),
@@ -206,7 +194,7 @@ mod tests {
                 merge(all);
             }
             prop_assert_eq!(&one, &other);
-            prop_assert!(one.iter().all(|one| one.detection.confidence <= most));
+            prop_assert!(one.iter().all(|one| one.detection.confidence <= 1.0_f32.min(2.0 * most)));
         }
     }
 }
