@@ -22,8 +22,8 @@ use expressiond::pixels::frame::{Frame, PixelFormat};
 use expressiond::tracks::{ExpressionSettings, Filter, Tracker, TrackingSettings};
 use image::RgbImage;
 use room::{
-    APPROACHING, CROSSING, FPS, NEAR_AND_FAR, PICTURE, SITTING_STILL, Sequence,
-    approaching_has_28_pixels,
+    APPROACHING, BESIDE_WHAT_MOVES, CROSSING, FPS, INTO_A_RESTING_ROOM, NEAR_AND_FAR, PICTURE,
+    RESTS_UNTIL, SITTING_STILL, Sequence, approaching_has_28_pixels,
 };
 
 /// The event, and when it was told, in seconds of the sequence, where that is known.
@@ -197,4 +197,16 @@ fn somebody_at_one_metre_does_not_hide_somebody_at_five() {
 #[cfg_attr(not(target_arch = "x86_64"), ignore = "an hour under an emulator")]
 fn somebody_who_sits_still_at_five_metres_is_found() {
     assert_told(&SITTING_STILL, &[SITTING_STILL.seconds]);
+}
+
+#[test]
+#[cfg_attr(not(target_arch = "x86_64"), ignore = "an hour under an emulator")]
+fn what_somebody_waves_does_not_hide_who_comes_in_beside_it() {
+    assert_told(&BESIDE_WHAT_MOVES, &[1.0, 9.5]);
+}
+
+#[test]
+#[cfg_attr(not(target_arch = "x86_64"), ignore = "an hour under an emulator")]
+fn who_sits_down_far_away_in_a_room_that_rests_is_told_in_seconds() {
+    assert_told(&INTO_A_RESTING_ROOM, &[RESTS_UNTIL + 2.0]);
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::agreement::{Candidate, agree};
 use super::look::{Inputs, Look, Purpose};
 use super::merge::{Sighting, merge};
 use crate::detector::networks::{Network, Networks};
@@ -39,16 +40,16 @@ impl Findings {
 /// What may be a face is looked at again from this share of the model's lowest threshold on.
 const SUSPECTED: f32 = 0.4;
 
-/// A face of this share of the smallest one is still looked at again.
+/// A face of this share of the smallest one is still looked at again,
 const NEARLY: f32 = 0.8;
+/// and counts from this one on: looked at closely, its height is known to a tenth.
+const AT_LEAST: f32 = 0.9;
 
 /// The networks, a decoder, and what they found in the frame at hand.
 #[derive(Debug)]
 pub struct Examiner {
     networks: Networks,
     decoder: FrameDecoder,
-    /// The decoder holds the frame at hand.
-    decoded: bool,
     /// From this confidence on, a small face must be seen closely to count.
     suspected: f32,
     sightings: Vec<Sighting>,
@@ -66,7 +67,6 @@ impl Examiner {
         Ok(Self {
             networks,
             decoder: FrameDecoder::new()?,
-            decoded: false,
             suspected,
             sightings: Vec::new(),
             suspects: Vec::new(),
@@ -103,10 +103,10 @@ impl Examiner {
         Ok(self.decoder.picture(frame)?)
     }
 
-    /// Forgets what the frame before showed.
+    /// Another frame comes: forgets what the one before showed.
     pub(super) fn begin(&mut self) {
         self.sightings.clear();
-        self.decoded = false;
+        self.decoder.begin();
     }
 
     /// Carries out looks; with `glance`, also says how bright the picture is. What is found
@@ -130,11 +130,7 @@ impl Examiner {
         let least = needed
             .map(|one| one.least_picture())
             .fold(Size::default(), |a, b| Size::new(a.width.max(b.width), a.height.max(b.height)));
-        let decoded = if std::mem::replace(&mut self.decoded, true) {
-            self.decoder.decode_again(frame, least)?
-        } else {
-            self.decoder.decode(frame, least)?
-        };
+        let decoded = self.decoder.decode(frame, least)?;
         let (mut scene, mut prepared_whole, mut time) = (None, None, Duration::ZERO);
         if glance {
             let main = self.networks.get_mut(Network::Main);
@@ -168,13 +164,9 @@ impl Examiner {
         least: f32,
         out: &mut Vec<Rect>,
     ) {
-        out.clear();
         let mut suspects = std::mem::take(&mut self.suspects);
         suspects.clear();
-        // A picture smaller than the input is enlarged, and its faces with it.
-        let wanted =
-            |one: &Sighting| one.look.scale < 1.0 || one.detection.rect.height >= NEARLY * least;
-        let unsure = self.sightings.iter().filter(|one| self.must_be_confirmed(one) && wanted(one));
+        let unsure = |one: &&Sighting| self.must_be_confirmed(one) && is_wanted(one, least);
         let seen = |rect: &Rect| {
             let mut close = looks.iter().filter(|look| look.purpose == Purpose::Face);
             close.any(|look| look.covers(rect, picture))
@@ -187,16 +179,29 @@ impl Examiner {
                     && other.is_same_face(one)
             })
         };
-        let open = unsure.filter(|one| !seen(&one.detection.rect) && !sure(one)).copied();
-        suspects.extend(open);
-        merge(&mut suspects);
-        for (index, one) in suspects.iter().enumerate() {
-            // The other class of the same face is left.
-            if !suspects[..index].iter().any(|better| better.is_same_face(one)) {
-                out.push(one.detection.rect);
-            }
-        }
+        let open = |one: &&Sighting| !seen(&one.detection.rect) && !sure(one);
+        suspects.extend(self.sightings.iter().filter(unsure).filter(open));
+        distinct(&mut suspects, out);
         self.suspects = suspects;
+    }
+
+    /// Replaces `out` by wherever something looks like a face of about `least` pixels or more.
+    pub(super) fn candidates(&mut self, least: f32, out: &mut Vec<Rect>) {
+        let mut suspects = std::mem::take(&mut self.suspects);
+        suspects.clear();
+        let is_one =
+            |one: &&Sighting| one.detection.confidence >= self.suspected && is_wanted(one, least);
+        suspects.extend(self.sightings.iter().filter(is_one));
+        distinct(&mut suspects, out);
+        self.suspects = suspects;
+    }
+
+    /// Makes one of what two looks at each candidate saw.
+    pub(super) fn agree(&mut self, candidates: &[Candidate], least: f32, picture: Size) {
+        // A picture smaller than the input is enlarged, and its faces with it.
+        let enlarged = self.inputs().whole(picture).scale < 1.0;
+        let least = if enlarged { 0.0 } else { AT_LEAST * least };
+        agree(&mut self.sightings, candidates, least, self.suspected, picture);
     }
 
     /// Replaces `out` by one observation of each face. What had to be confirmed by a look
@@ -222,5 +227,23 @@ impl Examiner {
     fn must_be_confirmed(&self, one: &Sighting) -> bool {
         let unsure = one.cut || !one.look.reads(&one.detection.rect);
         one.look.purpose != Purpose::Face && unsure && one.detection.confidence >= self.suspected
+    }
+}
+
+/// Whether it is large enough. A picture smaller than the input is enlarged, and its faces
+/// with it.
+fn is_wanted(one: &Sighting, least: f32) -> bool {
+    one.look.scale < 1.0 || one.detection.rect.height >= NEARLY * least
+}
+
+/// Replaces `out` by the box of each face among the sightings.
+fn distinct(sightings: &mut Vec<Sighting>, out: &mut Vec<Rect>) {
+    merge(sightings);
+    out.clear();
+    for (index, one) in sightings.iter().enumerate() {
+        // The other class of the same face is left.
+        if !sightings[..index].iter().any(|better| better.is_same_face(one)) {
+            out.push(one.detection.rect);
+        }
     }
 }

@@ -9,6 +9,9 @@ pub(crate) const READABLE: f32 = 20.0;
 /// A look at one face is so many times as wide as the face: at a third of the input
 /// the model reads expressions best.
 const ROUND_A_FACE: f32 = 3.0;
+/// And one from farther away so many times: half as far again is another scale, at which the
+/// smallest network still has a readable face (28 of 128 pixels).
+const FROM_AFAR: f32 = 4.5;
 
 /// What a look is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,7 +66,16 @@ impl Inputs {
 
     /// A look at one face.
     pub fn face(self, face: &Rect, picture: Size) -> Look {
-        let side = (face.width.max(face.height) * ROUND_A_FACE).ceil() as u32;
+        self.around(face, ROUND_A_FACE, picture)
+    }
+
+    /// A look at one face with more around it.
+    pub fn face_from_afar(self, face: &Rect, picture: Size) -> Look {
+        self.around(face, FROM_AFAR, picture)
+    }
+
+    fn around(self, face: &Rect, times: f32, picture: Size) -> Look {
+        let side = (face.width.max(face.height) * times).ceil() as u32;
         self.look(Region::around(face.centre(), side, picture), Network::Close, Purpose::Face)
     }
 

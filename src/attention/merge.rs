@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use super::look::Look;
 use crate::detector::Detection;
-use crate::geometry::Size;
+use crate::geometry::{Rect, Size};
 
 /// A box and the look that found it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,7 +64,12 @@ impl Sighting {
 
     /// Whether a worse sighting is of the same face.
     pub(super) fn is_same_face(&self, worse: &Self) -> bool {
-        let (a, b) = (&self.detection.rect, &worse.detection.rect);
+        self.shows(&worse.detection.rect)
+    }
+
+    /// Whether it is of the face in this box.
+    pub(super) fn shows(&self, face: &Rect) -> bool {
+        let (a, b) = (&self.detection.rect, face);
         a.iou(b) >= SAME_FACE || b.share_in(a) >= PART_OF_FACE || a.share_in(b) >= PART_OF_FACE
     }
 
@@ -100,7 +105,7 @@ mod tests {
 
     use super::super::look::Inputs;
     use super::*;
-    use crate::geometry::{Rect, Region};
+    use crate::geometry::Region;
 
     const PICTURE: Size = Size { width: 1280, height: 720 };
     const INPUTS: Inputs = Inputs { main: Size::new(224, 224), close: Size::new(128, 128) };

@@ -2,11 +2,13 @@
 //! over, to glance at it for motion, or to look for faces, and in which regions; and says
 //! whether the picture is one in which faces can be found.
 
+mod agreement;
 mod budget;
 pub(crate) mod darkness;
 pub mod examiner;
 pub mod look;
 pub mod merge;
+mod motion;
 pub mod pace;
 pub mod planner;
 pub mod reach;
@@ -27,6 +29,7 @@ pub use budget::Relief;
 use darkness::Darkness;
 pub use examiner::{Examiner, Findings};
 use look::{Look, Purpose};
+use motion::Movements;
 use pace::{Pace, Step};
 use planner::{Activity, Followed, Planner, Situation, USUAL_FPS};
 use reach::{Distance, Reach};
@@ -74,6 +77,7 @@ pub struct Attention {
     /// The picture when it was looked at as a whole, and when: slow motion adds up against it.
     scene: Option<(Scene, Duration)>,
     glanced: Option<Duration>,
+    movements: Movements,
     conditions: Conditions,
     darkness: Darkness,
     tamper: Tamper,
@@ -101,6 +105,7 @@ impl Attention {
             pace,
             scene: None,
             glanced: None,
+            movements: Movements::default(),
             conditions: Conditions::default(),
             darkness: Darkness::default(),
             tamper: Tamper::default(),
@@ -246,7 +251,8 @@ impl Attention {
         for cell in cells() {
             let region = cell_region(cell, at.picture);
             if !at.followed.iter().any(|face| is_body(&face.rect, &region)) {
-                self.planner.moved(region, at.now);
+                let since = self.movements.moved(cell, at.now);
+                self.planner.moved(region, since, at.now);
             }
         }
         let first = changed.is_none();
@@ -286,10 +292,12 @@ fn cell_region(cell: usize, picture: Size) -> Region {
 }
 
 /// Whether what moves in a region is the body of somebody whose face is followed: from above
-/// the face down to the floor, as wide as shoulders and arms.
+/// the face down to the floor, as wide as elbows reach. Measured in the face's height: its
+/// width is another for each model, and for a head that turns. What moves farther out (a
+/// hand, what it holds) may be somebody else, and is looked at less and less often.
 fn is_body(face: &Rect, region: &Region) -> bool {
     const ASIDE: f32 = 2.0;
     let (x, y) = region.rect().centre();
     let aside = (x - face.centre().0).abs();
-    aside <= (ASIDE + 0.5) * face.width && y >= face.y - face.height
+    aside <= ASIDE * face.height && y >= face.y - face.height
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::budget::Budget;
 use super::look::{Inputs, Look};
+use super::motion::Watched;
 use super::reach::Distance;
 use super::sweep::Sweep;
 use crate::geometry::{Rect, Region, Size};
@@ -19,6 +20,8 @@ pub struct Followed {
     pub rect: Rect,
     /// When it was last looked for, on the monotonic clock.
     pub looked: Duration,
+    /// It was not found then.
+    pub missed: bool,
 }
 
 /// What a plan depends on besides the planner's own memory.
@@ -58,9 +61,10 @@ const AROUND: f32 = 0.5;
 /// Looks of the main network in a second that every budget allows: the whole picture and the
 /// sweep take fewer.
 const LEAST_LOOKS: f32 = 6.0;
-/// How often the whole picture is looked at,
-const WHOLE: Duration = Duration::from_millis(750);
-/// and when something has moved since then.
+/// How often the whole picture is looked at while nothing begins to move: nobody comes then,
+/// but somebody may have been missed.
+const WHOLE: Duration = Duration::from_secs(4);
+/// And when something begins to move, or a near face is not where it was.
 const WHOLE_MOVED: Duration = Duration::from_millis(250);
 /// All of the picture is looked at closely within this time,
 pub const SWEEP: Duration = Duration::from_secs(12);
@@ -72,6 +76,9 @@ const IDLE_SWEEP: u32 = 6;
 const HALL: u32 = 3;
 /// From one look at a piece in which something moved to the next one.
 const MOTION: Duration = Duration::from_millis(150);
+/// Looks of the main network in a second at pieces in which something moves while the room
+/// rests, on average: a fifteenth of looking always, whatever moves.
+const RESTING: f32 = 0.5;
 /// Far faces are looked at this often, when looking around is cut down to nothing.
 const FAR: Duration = Duration::from_millis(66);
 
@@ -82,10 +89,10 @@ pub struct Planner {
     distance: Distance,
     fps: f32,
     budget: Budget,
+    /// For what moves while the room rests.
+    resting: Budget,
     sweep: Sweep,
-    /// When the whole picture was looked at, and when something moved last.
-    whole: Option<Duration>,
-    moved: Option<Duration>,
+    whole: Watched,
     /// When a piece was looked at because something moved.
     motion: Option<Duration>,
     /// The faces in the order in which they are looked at; kept for its memory.
@@ -101,9 +108,9 @@ impl Planner {
             distance,
             fps,
             budget: Budget::new(Self::rate(inputs, fps, 1.0), main, 1.0 / fps),
+            resting: Budget::new(RESTING * main, main, 0.0),
             sweep: Sweep::default(),
-            whole: None,
-            moved: None,
+            whole: Watched::default(),
             motion: None,
             order: Vec::new(),
         }
@@ -136,10 +143,11 @@ impl Planner {
         period * if self.distance == Distance::Hall { HALL } else { 1 }
     }
 
-    /// Something moved in this region of the picture, by now.
-    pub fn moved(&mut self, region: Region, now: Duration) {
-        self.moved = Some(now);
-        self.sweep.moved(region, now);
+    /// By `now` something moved in this region of the picture that has been moving since
+    /// `since`.
+    pub fn moved(&mut self, region: Region, since: Duration, now: Duration) {
+        self.whole.moved(since, now);
+        self.sweep.moved(region, since, now);
     }
 
     /// Replaces `out` by the looks for a frame, which are taken to be carried out.
@@ -149,11 +157,13 @@ impl Planner {
         self.sweep.fit(at.picture, smallest, self.inputs);
         self.budget.set_rate(Self::rate(self.inputs, self.fps, at.share), 1.0 / self.fps);
         self.budget.refill(at.now);
+        self.resting.set_rate(RESTING * at.share * self.inputs.main.area() as f32, 0.0);
+        self.resting.refill(at.now);
         self.look_at_all(at, out);
         if !matches!(at.activity, Activity::Idle(_)) {
             self.look_at_faces(at, out);
-            self.look_at_motion(at, out);
         }
+        self.look_at_motion(at, out);
     }
 
     /// A look at what may be a face, once more and closely, if the budget has it.
@@ -165,25 +175,18 @@ impl Planner {
     /// The whole picture at once: something came into it.
     pub fn look_up(&mut self, now: Duration, picture: Size) -> Option<Look> {
         let look = self.inputs.whole(picture);
-        self.budget.spend(look.cost).then(|| self.whole = Some(now)).map(|()| look)
+        self.budget.spend(look.cost).then(|| self.whole.look(now)).map(|()| look)
     }
 
     /// The whole picture and the sweep: what they take is bounded by their intervals.
     fn look_at_all(&mut self, at: &Situation<'_>, out: &mut Vec<Look>) {
-        let pause = match at.activity {
-            Activity::Idle(whole) => Some(whole),
-            Activity::Lively if self.moved > self.whole => Some(WHOLE_MOVED),
-            Activity::Lively => Some(WHOLE),
-            Activity::Recorded => None,
-        };
-        let has_waited = |pause: Duration| {
-            self.whole.is_none_or(|then| at.now.saturating_sub(then) >= longer(pause, at.share))
-        };
-        match pause {
+        match at.activity {
             // Besides the budget: pictures that come fast would leave none for anything else.
-            None => out.push(self.inputs.whole(at.picture)),
-            Some(pause) if has_waited(pause) => out.extend(self.look_up(at.now, at.picture)),
-            Some(_) => {}
+            Activity::Recorded => out.push(self.inputs.whole(at.picture)),
+            activity if self.is_whole_due(activity, at) => {
+                out.extend(self.look_up(at.now, at.picture));
+            }
+            _ => {}
         }
         let period = longer(self.period(at.activity), at.share);
         // Asked first: a piece that the sweep gives out counts as looked at.
@@ -191,6 +194,20 @@ impl Planner {
             let Some(region) = self.sweep.due(at.now, period) else { break };
             out.extend(self.look_at_piece(region));
         }
+    }
+
+    /// Whether the whole picture of a camera has waited for its look.
+    fn is_whole_due(&self, activity: Activity, at: &Situation<'_>) -> bool {
+        let due = |pause| self.whole.has_waited(at.now, longer(pause, at.share));
+        if let Activity::Idle(pause) = activity {
+            return due(pause);
+        }
+        let near = self.inputs.whole_finds(at.picture);
+        let is_lost = |face: &Followed| face.missed && face.rect.height >= near;
+        let soon = longer(WHOLE_MOVED, at.share);
+        due(WHOLE)
+            || self.whole.is_restless(at.now, soon)
+            || at.followed.iter().any(is_lost) && due(WHOLE_MOVED)
     }
 
     /// Faces that are followed, near ones first, and of those the ones that have waited
@@ -219,18 +236,27 @@ impl Planner {
     fn look_at_motion(&mut self, at: &Situation<'_>, out: &mut Vec<Look>) {
         let pause = longer(MOTION, at.share);
         let rests = self.motion.is_some_and(|then| at.now.saturating_sub(then) < pause);
-        if rests || !self.has_a_piece() {
+        let idle = matches!(at.activity, Activity::Idle(_));
+        if rests || !self.has_a_piece() || idle && !self.resting.has(self.piece()) {
             return;
         }
         if let Some(region) = self.sweep.restless(at.now) {
             self.motion = Some(at.now);
+            if idle {
+                self.resting.spend(self.piece());
+            }
             out.extend(self.look_at_piece(region));
         }
     }
 
     /// Whether the budget has a look at a piece.
     fn has_a_piece(&self) -> bool {
-        self.budget.has(self.inputs.main.width * self.inputs.main.height)
+        self.budget.has(self.piece())
+    }
+
+    /// What a look at a piece costs.
+    fn piece(&self) -> u32 {
+        self.inputs.main.width * self.inputs.main.height
     }
 
     fn look_at_piece(&mut self, region: Region) -> Option<Look> {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use super::agreement::Candidate;
 use super::examiner::{Examiner, Findings};
+use super::look::Look;
 use super::tiles::tiles;
 use crate::detector::ModelError;
 use crate::detector::networks::Network;
@@ -13,7 +15,7 @@ use crate::pixels::frame::Frame;
 pub const SMALLEST_FACE: f32 = 20.0;
 
 /// The whole picture, pieces of it in every size that faces from [`SMALLEST_FACE`] on need,
-/// and each small face once more by itself. Replaces `out`; returned is the time that the
+/// and each face by itself, from two distances. Replaces `out`; returned is the time that the
 /// networks took.
 ///
 /// # Errors
@@ -32,11 +34,19 @@ pub fn examine(
     out.looks.extend(pieces.into_iter().map(|piece| inputs.tile(piece)));
     examiner.begin();
     let (_, mut time) = examiner.look(frame, &out.looks, false)?;
-    let mut suspects: Vec<Rect> = Vec::new();
-    examiner.suspects(&out.looks, picture, SMALLEST_FACE, &mut suspects);
-    let first = out.looks.len();
-    out.looks.extend(suspects.iter().map(|face| inputs.face(face, picture)));
-    time += examiner.look(frame, &out.looks[first..], false)?.1;
+    let mut faces: Vec<Rect> = Vec::new();
+    examiner.candidates(SMALLEST_FACE, &mut faces);
+    let candidate = |face: Rect| {
+        let (near, far) = (inputs.face(&face, picture), inputs.face_from_afar(&face, picture));
+        Candidate { face, near, far }
+    };
+    let candidates: Vec<Candidate> = faces.into_iter().map(candidate).collect();
+    let mut closely: Vec<Look> = candidates.iter().flat_map(|one| [one.near, one.far]).collect();
+    // Of a face that fills the picture both are the same look.
+    closely.dedup();
+    time += examiner.look(frame, &closely, false)?.1;
+    out.looks.append(&mut closely);
+    examiner.agree(&candidates, SMALLEST_FACE, picture);
     examiner.conclude(&mut out.detections);
     Ok(time)
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::look::Inputs;
+use super::motion::Watched;
 use super::tiles::tiles;
 use crate::geometry::{Region, Size};
 use crate::zones::Masks;
@@ -15,18 +16,12 @@ pub(super) struct Sweep {
     made_for: Option<(Size, f32)>,
     masks: Masks,
     regions: Vec<Region>,
-    tiles: Vec<Tile>,
+    tiles: Vec<Watched>,
     /// Until when the schedule was carried out.
     carried_out: Option<Duration>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Tile {
-    looked: Option<Duration>,
-    moved: Option<Duration>,
-}
-
-/// A piece in which something goes on moving is looked at again after this time.
+/// A piece in which something moves is looked at again after this time at the earliest.
 const AGAIN: Duration = Duration::from_millis(400);
 
 impl Sweep {
@@ -46,16 +41,16 @@ impl Sweep {
         tiles(picture, face, inputs, &mut self.regions);
         self.regions.retain(|region| !self.masks.hide(*region, picture));
         self.tiles.clear();
-        self.tiles.resize(self.regions.len(), Tile::default());
+        self.tiles.resize(self.regions.len(), Watched::default());
         self.carried_out = None;
     }
 
-    /// Something moved in this region.
-    pub(super) fn moved(&mut self, region: Region, now: Duration) {
+    /// By `now` something moved in this region that has been moving since `since`.
+    pub(super) fn moved(&mut self, region: Region, since: Duration, now: Duration) {
         let rect = region.rect();
         for (tile, place) in self.tiles.iter_mut().zip(&self.regions) {
             if rect.intersection(&place.rect()) > 0.0 {
-                tile.moved = Some(now);
+                tile.moved(since, now);
             }
         }
     }
@@ -73,25 +68,22 @@ impl Sweep {
             return None;
         }
         self.carried_out = Some(next);
-        let oldest = self.tiles.iter().enumerate().min_by_key(|(_, tile)| tile.looked)?.0;
+        let oldest = self.tiles.iter().enumerate().min_by_key(|(_, tile)| tile.last_look())?.0;
         Some(self.look(oldest, now))
     }
 
-    /// The piece that was not looked at since something moved in it, or never at all; of
-    /// several the one that has waited longest.
+    /// The piece in which something moves, or that was never looked at; of several the one
+    /// that has waited longest. What goes on moving in one place waits longer each time, in
+    /// the end for its turn by the schedule.
     pub(super) fn restless(&mut self, now: Duration) -> Option<Region> {
-        let waits = |tile: &Tile| match (tile.looked, tile.moved) {
-            (None, _) => true,
-            (Some(looked), Some(moved)) => moved > looked && now.saturating_sub(looked) >= AGAIN,
-            (Some(_), None) => false,
-        };
+        let waits = |tile: &Watched| tile.last_look().is_none() || tile.is_restless(now, AGAIN);
         let waiting = self.tiles.iter().enumerate().filter(|(_, tile)| waits(tile));
-        let index = waiting.min_by_key(|(_, tile)| tile.looked)?.0;
+        let index = waiting.min_by_key(|(_, tile)| tile.last_look())?.0;
         Some(self.look(index, now))
     }
 
     fn look(&mut self, index: usize, now: Duration) -> Region {
-        self.tiles[index].looked = Some(now);
+        self.tiles[index].look(now);
         self.regions[index]
     }
 }

@@ -22,8 +22,9 @@ use expressiond::tracks::grouping::Grouping;
 /// Find faces and their expression in pictures.
 ///
 /// Looks thoroughly: at the whole picture, at pieces of it in which faces from 20 pixels on
-/// can be found, and once more at each small face. --whole looks once, which is faster and
-/// finds those who stand before the camera.
+/// can be found, and twice at each face by itself: what only one of these two looks takes for
+/// a face is none. --whole looks once, which is faster and finds those who stand before the
+/// camera.
 ///
 /// Prints a line per face, or with --json one object per picture. Boxes are in
 /// pixels of the upright picture: left, top, width, height.

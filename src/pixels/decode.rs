@@ -39,7 +39,7 @@ pub(crate) struct Decoded<'a> {
 pub(crate) struct FrameDecoder {
     jpeg: JpegDecoder,
     unpacker: Unpacker,
-    /// What the buffers hold of the last frame: the layout, and the stored picture's size.
+    /// What the buffers hold of the frame at hand: the layout, and the stored picture's size.
     held: Option<(Planes, Size)>,
 }
 
@@ -67,8 +67,15 @@ impl FrameDecoder {
         Ok(frame.orientation.upright(stored))
     }
 
-    /// Decodes a frame. A compressed picture comes out at the smallest of the library's
-    /// scales at which the upright picture is still at least of the size `least`.
+    /// Another frame comes: what is held is no more of use.
+    pub(crate) fn begin(&mut self) {
+        self.held = None;
+    }
+
+    /// Decodes the frame at hand, the same until [`begin`](Self::begin). A compressed picture
+    /// comes out at the smallest of the library's scales at which the upright picture is
+    /// still at least of the size `least`; one that already lies in the buffers at that size
+    /// or larger is taken from there.
     ///
     /// # Errors
     ///
@@ -78,41 +85,29 @@ impl FrameDecoder {
         frame: &'a Frame,
         least: Size,
     ) -> Result<Decoded<'a>, PixelError> {
-        let orientation = frame.orientation;
-        self.held = None;
-        let (size, planes) = match frame.format {
-            PixelFormat::Mjpeg => {
-                let outline = jpeg::outline(&frame.data)?;
-                let least = orientation.upright(least);
-                (outline.size, self.jpeg.decode(&frame.data, &outline, least)?)
-            }
-            format if unpack::is_packed(format) => (frame.size, self.unpacker.unpack(frame)?),
-            _ => (frame.size, Planes::of(frame)?),
+        let least = frame.orientation.upright(least);
+        let serves = |(planes, size): &(Planes, Size)| {
+            let Size { width, height } = planes.size;
+            planes.size == *size || (width >= least.width && height >= least.height)
+        };
+        let (planes, size) = match self.held.take().filter(serves) {
+            Some(held) => held,
+            None => self.fill(frame, least)?,
         };
         self.held = Some((planes, size));
         Ok(self.lay_out(frame, planes, size))
     }
 
-    /// The frame that was decoded last, once more: as it lies in the buffers, unless `least`
-    /// now is more than they hold.
-    ///
-    /// # Errors
-    ///
-    /// As [`decode`](Self::decode).
-    pub(crate) fn decode_again<'a>(
-        &'a mut self,
-        frame: &'a Frame,
-        least: Size,
-    ) -> Result<Decoded<'a>, PixelError> {
-        let stored = frame.orientation.upright(least);
-        let serves = |(planes, size): &(Planes, Size)| {
-            let Size { width, height } = planes.size;
-            planes.size == *size || (width >= stored.width && height >= stored.height)
-        };
-        match self.held.filter(serves) {
-            Some((planes, size)) => Ok(self.lay_out(frame, planes, size)),
-            None => self.decode(frame, least),
-        }
+    /// Brings a frame into the buffers, at the scale that serves `least` of the stored picture.
+    fn fill(&mut self, frame: &Frame, least: Size) -> Result<(Planes, Size), PixelError> {
+        Ok(match frame.format {
+            PixelFormat::Mjpeg => {
+                let outline = jpeg::outline(&frame.data)?;
+                (self.jpeg.decode(&frame.data, &outline, least)?, outline.size)
+            }
+            format if unpack::is_packed(format) => (self.unpacker.unpack(frame)?, frame.size),
+            _ => (Planes::of(frame)?, frame.size),
+        })
     }
 
     fn lay_out<'a>(&'a self, frame: &'a Frame, planes: Planes, size: Size) -> Decoded<'a> {
@@ -144,16 +139,18 @@ mod tests {
         let size = |decoded: Result<Decoded<'_>, PixelError>| decoded.map(|it| it.planes.size);
         let (quarter, half, all) = (Size::new(80, 80), Size::new(160, 160), Size::new(320, 320));
         assert_eq!(size(decoder.decode(&frame, Size::new(150, 90))).expect("whole"), half);
-        let held = decoder.decode_again(&broken, Size::new(1, 1)).expect("not decoded again");
+        let held = decoder.decode(&broken, Size::new(1, 1)).expect("not decoded again");
         let held = (held.planes, held.bytes.to_vec());
-        assert_eq!(size(decoder.decode_again(&broken, half)).expect("enough"), half);
-        assert_eq!(size(decoder.decode_again(&frame, Size::new(161, 1))).expect("more"), all);
+        assert_eq!(size(decoder.decode(&broken, half)).expect("enough"), half);
+        assert_eq!(size(decoder.decode(&frame, Size::new(161, 1))).expect("more"), all);
         let larger = Size::new(1000, 1000);
-        assert_eq!(size(decoder.decode_again(&broken, larger)).expect("all there is"), all);
+        assert_eq!(size(decoder.decode(&broken, larger)).expect("all there is"), all);
+        decoder.begin();
         let anew = decoder.decode(&frame, half).expect("whole");
         assert_eq!((anew.planes, anew.bytes), (held.0, &*held.1));
+        decoder.begin();
         assert_eq!(size(decoder.decode(&frame, quarter)).expect("the next frame"), quarter);
-        assert!(decoder.decode_again(&broken, half).is_err(), "finer than what is held");
-        assert!(decoder.decode_again(&broken, quarter).is_err(), "nothing is held any more");
+        assert!(decoder.decode(&broken, half).is_err(), "finer than what is held");
+        assert!(decoder.decode(&broken, quarter).is_err(), "nothing is held any more");
     }
 }

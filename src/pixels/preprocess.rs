@@ -76,6 +76,7 @@ impl Preprocessor {
         let picture = self.decoder.picture(frame)?;
         assert!(region.is_within(picture), "{region:?} is not within a picture of {picture}");
         let letterbox = Letterbox::of(picture, region, self.spec().size);
+        self.decoder.begin();
         let decoded = self.decoder.decode(frame, letterbox.least_picture())?;
         self.decoding = start.elapsed();
         self.sampler.fill(&decoded, &letterbox, tensor);

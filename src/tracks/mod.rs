@@ -222,7 +222,8 @@ impl Tracker {
         out.extend(self.tracks.iter().map(|track| {
             let mut motion = track.motion;
             motion.predict(now);
-            Followed { rect: motion.rect(), looked: track.looked }
+            let missed = track.unseen > Duration::ZERO;
+            Followed { rect: motion.rect(), looked: track.looked, missed }
         }));
     }
 

@@ -35,7 +35,11 @@ pub struct Sequence {
     pub seconds: f32,
     /// Each person's place, none while the person is not there.
     people: fn(f32) -> Vec<Option<Stand>>,
+    /// A dark thing that stands or moves before everybody.
+    thing: fn(f32) -> Option<Rect>,
 }
+
+const NO_THING: fn(f32) -> Option<Rect> = |_| None;
 
 /// A metre a second, from 8 m to 1 m; nobody before and after.
 pub const APPROACHING: Sequence = Sequence {
@@ -47,6 +51,7 @@ pub const APPROACHING: Sequence = Sequence {
         let face = (500.0 + 40.0 * walked, 300.0 + 60.0 / metres);
         vec![there.then_some(Stand { metres, face })]
     },
+    thing: NO_THING,
 };
 
 /// At 4 m, where 200 pixels a second are about 1.1 metres.
@@ -57,6 +62,7 @@ pub const CROSSING: Sequence = Sequence {
         let there = (0.0..7.0).contains(&walked);
         vec![there.then_some(Stand { metres: 4.0, face: (-60.0 + 200.0 * walked, 320.0) })]
     },
+    thing: NO_THING,
 };
 
 /// Somebody at 1 m all the time, and from the fifth second on somebody at 5 m.
@@ -68,11 +74,41 @@ pub const NEAR_AND_FAR: Sequence = Sequence {
         let far = Stand { metres: 5.0, face: (1180.0 - 40.0 * walked, 280.0) };
         vec![Some(near), (walked >= 0.0).then_some(far)]
     },
+    thing: NO_THING,
 };
 
+/// Somebody at 1 m who waves something about, farther out than elbows reach, and from the
+/// eighth second on somebody at 5 m who comes in beside it.
+pub const BESIDE_WHAT_MOVES: Sequence = Sequence {
+    seconds: 12.0,
+    people: |seconds| {
+        let near = Stand { metres: 1.0, face: (380.0 + 10.0 * (seconds * 2.0).sin(), 360.0) };
+        let walked = seconds - 8.0;
+        let far = Stand { metres: 5.0, face: (1180.0 - 40.0 * walked, 480.0) };
+        vec![Some(near), (walked >= 0.0).then_some(far)]
+    },
+    thing: |seconds| Some(Rect::new(860.0 + 40.0 * (seconds * 9.0).sin(), 560.0, 60.0, 120.0)),
+};
+
+/// In a room that has come to rest somebody sits down at 6 m, behind a sofa: the head is less
+/// of the picture than what ends the rest.
+pub const INTO_A_RESTING_ROOM: Sequence = Sequence {
+    seconds: 24.0,
+    people: |seconds| {
+        let sits = Stand { metres: 6.0, face: (860.0, 420.0) };
+        vec![(seconds >= RESTS_UNTIL).then_some(sits)]
+    },
+    thing: |_| Some(Rect::new(780.0, 437.0, 200.0, 150.0)),
+};
+/// When that is: the sweep comes to that place six seconds later.
+pub const RESTS_UNTIL: f32 = 18.7;
+
 /// At 5 m; it ends when the person must have been told.
-pub const SITTING_STILL: Sequence =
-    Sequence { seconds: 15.0, people: |_| vec![Some(Stand { metres: 5.0, face: (860.0, 420.0) })] };
+pub const SITTING_STILL: Sequence = Sequence {
+    seconds: 15.0,
+    people: |_| vec![Some(Stand { metres: 5.0, face: (860.0, 420.0) })],
+    thing: NO_THING,
+};
 
 /// When the face of whoever approaches has 28 pixels.
 pub fn approaching_has_28_pixels() -> f32 {
@@ -140,6 +176,11 @@ impl Sequence {
                 looks.zip(stands).filter_map(|(look, stand)| Some((look, stand?))).collect();
             there.sort_by(|a, b| b.1.metres.total_cmp(&a.1.metres));
             there.iter().for_each(|(look, stand)| look.draw(&mut picture, stand));
+            if let Some(thing) = (self.thing)(seconds) {
+                let (width, height) = (thing.width as u32, thing.height as u32);
+                let dark = RgbImage::from_pixel(width, height, Rgb([40, 44, 60]));
+                imageops::replace(&mut picture, &dark, thing.x as i64, thing.y as i64);
+            }
             add_noise(&mut picture, number);
             picture
         })

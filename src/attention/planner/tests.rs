@@ -28,14 +28,21 @@ struct Room {
     faces: Vec<Followed>,
     idle: bool,
     share: f32,
-    /// A region in which something moves in every frame.
+    /// A region in which something moves in every frame,
     moving: Option<Region>,
+    /// since then; or something begins to in every frame.
+    since: Option<Duration>,
 }
 
 impl Room {
     fn new(faces: &[Rect]) -> Self {
-        let faces = faces.iter().map(|rect| Followed { rect: *rect, looked: Duration::ZERO });
-        Self { planner: planner(), faces: faces.collect(), idle: false, share: 1.0, moving: None }
+        let faces = faces.iter().map(|rect| Followed {
+            rect: *rect,
+            looked: Duration::ZERO,
+            missed: false,
+        });
+        let faces = faces.collect();
+        Self { planner: planner(), faces, idle: false, share: 1.0, moving: None, since: None }
     }
 
     /// Plays so many frames from a frame on; gives each one's looks to `seen`.
@@ -44,7 +51,7 @@ impl Room {
         for frame in from..from + frames {
             let now = frame_time(frame);
             if let Some(region) = self.moving {
-                self.planner.moved(region, now);
+                self.planner.moved(region, self.since.unwrap_or(now), now);
             }
             let situation = Situation {
                 now,
@@ -122,6 +129,67 @@ fn what_moves_is_looked_at_at_once_and_faces_beside_it_stay() {
     assert!(waited <= Duration::from_millis(500), "{waited:?}");
 }
 
+/// A curtain, a hand, the edge of a screen: what the model's boxes leave outside the body.
+#[test]
+fn what_goes_on_moving_beside_a_near_face_costs_little_and_who_comes_there_is_seen() {
+    let mut room = Room::new(&[face(420.0, 270.0, 180.0)]);
+    room.moving = Some(Region { left: 960, top: 585, width: 80, height: 135 });
+    room.since = Some(Duration::ZERO);
+    room.play(0, 225, |_, _| {});
+    let cost = room.cost(225, 60);
+    assert!(cost < 0.5 * FPS, "{cost}");
+    let (begin, comes) = (225 + 60 * 15, Region { left: 1040, top: 585, width: 80, height: 45 });
+    (room.moving, room.since) = (Some(comes), Some(frame_time(begin)));
+    let mut first = None;
+    room.play(begin, 15, |now, looks| {
+        let shows = |look: &Look| comes.rect().share_in(&look.region.rect()) >= 1.0;
+        if looks.iter().any(|look| look.purpose == Purpose::Tile && shows(look)) {
+            first.get_or_insert(now);
+        }
+    });
+    let waited = first.expect("looked at") - frame_time(begin);
+    assert!(waited <= Duration::from_millis(500), "{waited:?}");
+}
+
+#[test]
+fn a_near_face_that_is_not_where_it_was_is_looked_for_in_the_whole_picture() {
+    let mut room = Room::new(&[face(500.0, 200.0, 180.0)]);
+    room.play(0, 150, |_, _| {});
+    let wholes = |room: &mut Room, from: u32| {
+        let mut count = 0;
+        room.play(from, 60, |_, looks| {
+            count += looks.iter().filter(|look| look.purpose == Purpose::Whole).count();
+        });
+        count
+    };
+    assert_eq!(wholes(&mut room, 150), 1, "in four seconds");
+    room.faces[0].missed = true;
+    assert!((14..=16).contains(&wholes(&mut room, 210)), "a quarter of a second apart");
+}
+
+/// The looks a second at pieces, of a room that rests and glances four times a second.
+fn pieces_while_resting(moves_since: Option<Duration>, moving: bool) -> f32 {
+    let mut room = Room::new(&[]);
+    room.play(0, 150, |_, _| {});
+    room.idle = true;
+    room.moving = moving.then_some(Region { left: 900, top: 300, width: 80, height: 45 });
+    room.since = moves_since;
+    let mut pieces = 0;
+    room.play(150, 120 * FPS as u32, |_, looks| {
+        pieces += looks.iter().filter(|look| look.purpose == Purpose::Tile).count();
+    });
+    pieces as f32 / 120.0
+}
+
+#[test]
+fn what_moves_a_little_in_a_room_that_rests_is_looked_at_for_a_bounded_cost() {
+    let still = pieces_while_resting(None, false);
+    let goes_on = pieces_while_resting(Some(frame_time(150)), true);
+    assert!((0.01..0.2).contains(&(goes_on - still)), "{goes_on} instead of {still}");
+    let always_new = pieces_while_resting(None, true);
+    assert!((0.4..0.55).contains(&(always_new - still)), "{always_new} instead of {still}");
+}
+
 #[test]
 fn a_still_room_costs_less_than_half_a_look_a_second_beyond_its_glances() {
     let mut room = Room::new(&[]);
@@ -149,7 +217,7 @@ fn the_period_holds_at_every_rate_of_frames() {
     for fps in [0.1, 0.5, 1.0, 4.0, 15.0, 60.0] {
         let mut planner = Planner::new(INPUTS, Distance::Room, fps);
         let faces = [face(500.0, 200.0, 180.0), face(1000.0, 100.0, 30.0)];
-        let followed = faces.map(|rect| Followed { rect, looked: Duration::ZERO });
+        let followed = faces.map(|rect| Followed { rect, looked: Duration::ZERO, missed: false });
         let period = planner.period(Activity::Lively);
         let (mut looks, mut last, mut longest) = (Vec::new(), Vec::new(), Duration::ZERO);
         for frame in 0..(5.0 * period.as_secs_f32() * fps) as u32 {
@@ -175,7 +243,7 @@ fn of_recorded_pictures_the_whole_of_every_one_is_looked_at_at_any_rate() {
     for fps in [1, 15, 30, 60, 240] {
         let mut planner = planner();
         let faces = [face(500.0, 200.0, 180.0), face(1000.0, 100.0, 30.0)];
-        let followed = faces.map(|rect| Followed { rect, looked: Duration::ZERO });
+        let followed = faces.map(|rect| Followed { rect, looked: Duration::ZERO, missed: false });
         let mut looks = Vec::new();
         for frame in 0..fps * 4 {
             let now = Duration::from_secs(1) / fps * frame;
@@ -194,7 +262,8 @@ fn of_recorded_pictures_the_whole_of_every_one_is_looked_at_at_any_rate() {
 fn what_moves_in_a_recording_is_looked_at_at_once() {
     let close = Inputs { close: Size::new(160, 160), ..INPUTS };
     let mut planner = Planner::new(close, Distance::Room, FPS);
-    let followed = [Followed { rect: face(300.0, 200.0, 180.0), looked: Duration::ZERO }];
+    let followed =
+        [Followed { rect: face(300.0, 200.0, 180.0), looked: Duration::ZERO, missed: false }];
     let moving = Region { left: 1100, top: 100, width: 80, height: 45 };
     let (mut looks, mut first) = (Vec::new(), None);
     for frame in 0..165 {
@@ -202,7 +271,7 @@ fn what_moves_in_a_recording_is_looked_at_at_once() {
         let activity = Activity::Recorded;
         let at = Situation { now, picture: PICTURE, activity, followed: &followed, share: 1.0 };
         if frame >= 150 {
-            planner.moved(moving, now);
+            planner.moved(moving, now, now);
         }
         planner.plan(&at, &mut looks);
         let tile = |look: &&Look| look.purpose == Purpose::Tile;
@@ -294,7 +363,7 @@ proptest! {
         let picture = Size::new(width, height);
         let followed: Vec<Followed> = crowd
             .iter()
-            .map(|rect| Followed { rect: *rect, looked: Duration::ZERO })
+            .map(|rect| Followed { rect: *rect, looked: Duration::ZERO, missed: false })
             .collect();
         let (mut one, mut other) = (planner(), planner());
         let (mut looks, mut same) = (Vec::new(), Vec::new());
@@ -302,7 +371,7 @@ proptest! {
         for frame in 0..frames {
             let now = frame_time(frame);
             for planner in [&mut one, &mut other].into_iter().filter(|_| moving) {
-                planner.moved(Region::whole(picture), now);
+                planner.moved(Region::whole(picture), now, now);
             }
             let at = Situation { now, picture, activity: Activity::Lively, followed: &followed, share };
             one.plan(&at, &mut looks);
