@@ -45,13 +45,18 @@ impl Sweep {
         self.carried_out = None;
     }
 
-    /// By `now` something moved in this region that has been moving since `since`.
+    /// By `now` something moved in this region that has been moving since `since`: of the pieces
+    /// of each size the one in whose middle it lies most shows it. Its neighbours may show a
+    /// part of it, and a resting room has no looks for them.
     pub(super) fn moved(&mut self, region: Region, since: Duration, now: Duration) {
-        let rect = region.rect();
-        for (tile, place) in self.tiles.iter_mut().zip(&self.regions) {
-            if rect.intersection(&place.rect()) > 0.0 {
-                tile.moved(since, now);
+        let mut first = 0;
+        for pieces in self.regions.chunk_by(|a, b| a.size() == b.size()) {
+            let off = |(_, piece): &(usize, &Region)| distance(region, **piece);
+            let middle = pieces.iter().enumerate().min_by(|a, b| off(a).total_cmp(&off(b)));
+            if let Some((index, _)) = middle {
+                self.tiles[first + index].moved(since, now);
             }
+            first += pieces.len();
         }
     }
 
@@ -85,5 +90,34 @@ impl Sweep {
     fn look(&mut self, index: usize, now: Duration) -> Region {
         self.tiles[index].look(now);
         self.regions[index]
+    }
+}
+
+/// From the middle of one to that of the other, in pixels.
+fn distance(a: Region, b: Region) -> f32 {
+    let ((ax, ay), (bx, by)) = (a.rect().centre(), b.rect().centre());
+    (ax - bx).hypot(ay - by)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_each_size_one_piece_shows_what_moves() {
+        let inputs = Inputs { main: Size::new(288, 192), close: Size::new(128, 128) };
+        let mut sweep = Sweep::default();
+        sweep.fit(Size::new(1920, 1080), 24.0, inputs);
+        let at = Duration::from_secs;
+        let mut all: Vec<Region> = std::iter::from_fn(|| sweep.restless(at(1))).collect();
+        all.dedup_by_key(|piece| piece.size());
+        assert_eq!(all.len(), 2, "all are looked at once, in two sizes");
+        let cell = Region { left: 960, top: 405, width: 60, height: 34 };
+        sweep.moved(cell, at(5), at(5));
+        let shown: Vec<Region> = std::iter::from_fn(|| sweep.restless(at(6))).collect();
+        assert_eq!(shown.len(), 2);
+        for piece in shown {
+            assert_eq!(cell.rect().share_in(&piece.rect()), 1.0, "{piece:?}");
+        }
     }
 }

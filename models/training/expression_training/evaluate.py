@@ -57,16 +57,17 @@ def another_camera(strength: float) -> Change:
 
 
 def small_faces(share: float = 0.1) -> Change:
-    """Shrunk and padded, so that the tallest face is `share` of the frame's height."""
+    """Padded to a frame of 16:9, of whose height the tallest face is `share`."""
 
     def change(picture: Picture):
         if not len(picture.labels.boxes):
             return as_is(picture)
         tallest = (picture.labels.boxes[:, 3] - picture.labels.boxes[:, 1]).max()
         h, w = picture.image.shape[:2]
-        side = int(max(tallest / share, h, w))
-        frame = np.full((side, side, 3), PAD, np.uint8)
-        top, left = (side - h) // 2, (side - w) // 2
+        height = int(max(tallest / share, h, w * 9 / 16))
+        width = height * 16 // 9
+        frame = np.full((height, width, 3), PAD, np.uint8)
+        top, left = (height - h) // 2, (width - w) // 2
         frame[top : top + h, left : left + w] = picture.image
         return frame, picture.labels.shifted(left, top)
 

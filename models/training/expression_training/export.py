@@ -21,10 +21,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .dataset import INPUT, DataSet, Picture, Size, size_of
+from .dataset import INPUT, DataSet, Labels, Picture, Size, size_of
 from .detect import Runner, detect, tflite_runner
 from .device import DeviceNetwork
 from .faces import Sheet, look, tally
+from .label import enlarged
 from .metrics import curve, f_beta, judged
 from .network import BINS, YOLO12
 from .quantize import FLOAT_ISLANDS, calibration, to_int8
@@ -38,6 +39,8 @@ NMS_IOU = 0.5
 START = 0.7
 #: below this confidence nothing is looked at when levels are chosen
 FLOOR = 0.05
+#: Share of the input that a face takes up in a look at it alone (src/attention/look.rs)
+CLOSE_SHARE = 1 / 3
 #: Classes are balanced on faces from this confidence on, if there are so many of each,
 BALANCED_FROM, LEAST_FACES = 0.3, 50
 #: in so many steps of such a size, and no logit moves further than this: with few faces it would be noise.
@@ -93,7 +96,9 @@ def operating_point(sheets: list[Sheet], alarms: float, classes: int = 2) -> flo
     """The lowest confidence with at most `alarms` things taken for faces per picture."""
     grid = np.arange(5, 96) / 100
     allowed = alarms * len(sheets)
-    return next((float(t) for t in grid if tally(sheets, t, classes=classes).alarms <= allowed), float(grid[-1]))
+    return next(
+        (float(t) for t in grid if tally(sheets, t, classes=classes).alarms <= allowed), float(grid[-1])
+    )
 
 
 def calibration_offset(
@@ -120,6 +125,20 @@ def balance(run: Runner, size: Size, pictures: list[Picture], classes: int) -> n
         offsets += BALANCING_RATE * np.log(there / np.maximum(told, 1))
         offsets = (offsets - offsets.mean()).clip(-MOST_MOVED, MOST_MOVED)
     return offsets
+
+
+def close_views(pictures: list[Picture], size: Size) -> list[Picture]:
+    """Each face whose class is known, as large as a look at it alone shows it."""
+    views = []
+    for picture in pictures:
+        for box, shares, known in zip(
+            picture.labels.boxes, picture.labels.shares, picture.labels.classes >= 0, strict=True
+        ):
+            if known:
+                tile, place = enlarged(picture, box, size, CLOSE_SHARE, flip=False)
+                labels = Labels(place[None].astype(np.float32), shares[None], np.zeros((0, 4), np.float32))
+                views.append(Picture(picture.path, [tile], labels))
+    return views
 
 
 def thresholds(run: Runner, pictures: list[Picture], names: list[str], size: Size) -> dict[str, float]:
@@ -211,6 +230,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version", default="0.1.0")
     parser.add_argument("--all-int8", action="store_true", help="attention in int8 too")
     parser.add_argument("--float", type=Path, help="keep the float model here")
+    parser.add_argument("--close", action="store_true", help="it will be shown single faces (model.close)")
     parser.add_argument("--alarms", type=float, default=0.03, help="false alarms per scene (default 0.03)")
     parser.add_argument("--every", type=int, default=1, help="choose levels on every Nth picture")
 
@@ -219,17 +239,18 @@ def export(weights: Path, data: DataSet, args: argparse.Namespace) -> dict:
     """Writes the int8 model at `args.out`; returns what the side-car says of its training."""
     network = build(weights, len(data.names))
     samples = list(calibration(data, args.size, args.samples))
-    pictures = list(data.pictures(selection(data), every=args.every))
+    pictures = list(data.pictures(selection(data), levels=4, every=args.every))
     islands = () if args.all_int8 else FLOAT_ISLANDS
     with tempfile.TemporaryDirectory() as folder:
         model = args.float or Path(folder) / "float.tflite"
         to_float(network, args.size, model)
         to_int8(model, args.out, samples, islands)
-        look_at = tflite_runner(args.out), args.size, pictures, len(data.names)
-        offsets = balance(*look_at)
+        run = tflite_runner(args.out)
+        shown = close_views(pictures, args.size) if args.close else pictures
+        offsets = balance(run, args.size, shown, len(data.names))
         # portraits hold nothing else that could be taken for a face
         scenes = [picture for picture in pictures if not picture.portrait] or pictures
-        moved = shifted(look_at[0], offsets), args.size, scenes, len(data.names)
+        moved = shifted(run, offsets), args.size, scenes, len(data.names)
         offsets += calibration_offset(*moved, args.alarms)
         to_float(with_offsets(network, offsets), args.size, model)
         to_int8(model, args.out, samples, islands)
