@@ -113,7 +113,7 @@ INIT ?= $(BEFORE)/weights/expression-yolo12n.safetensors
 CLASSES ?= neutral,happy,sad,surprise,fear,disgust,anger
 GATHER = $(PYTHON) -m expression_training gather --expressions $(abspath $(SHARED))/expressions \
 	--wild $(abspath $(SHARED))/wild --seven $(abspath $(SHARED))/expressions7
-# The exports: name, input in pixels, the set that levels are chosen on, the network of the run.
+# The exports: name, input in pixels; a name that ends in -close is shown single faces.
 SMILES := expression-yolo12n:288x192 expression-yolo12n-lite:192x128 expression-yolo12n-close:128
 SEVEN := expression-yolo12n-7:288x192 expression-yolo12n-7-close:128
 
@@ -144,7 +144,8 @@ endif
 define model-exports
 cp models/self-test.jpg $(MODEL_OUT)/
 cd $(TRAINING) && for export in $(1); do \
-	$(PYTHON) -m expression_training export $(MODEL_OUT)/run/$(2).safetensors $(3) \
+	case $$export in *-close:*) close=--close ;; *) close= ;; esac; \
+	$(PYTHON) -m expression_training export $(MODEL_OUT)/run/$(2).safetensors $(3) $$close \
 		--size $${export#*:} --out $(MODEL_OUT)/$${export%:*}.tflite || exit 1; \
 done
 cd $(TRAINING) && $(PYTHON) -m expression_training evaluate $(3) \
