@@ -62,7 +62,9 @@ fn a_person_sees_tunes_saves_and_takes_back() {
     }
     browser.dark(false);
 
-    // With the keyboard alone: the threshold to its end, where no face is sure enough.
+    // With the keyboard alone: to their ends the share from which an expression begins, which
+    // no face has, and the threshold.
+    browser.type_into("#knob-expression\\.enter", driver::END);
     browser.type_into(KNOB, driver::END);
     browser.until(
         "what it would have changed",
