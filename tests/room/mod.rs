@@ -65,15 +65,18 @@ pub const CROSSING: Sequence = Sequence {
     thing: NO_THING,
 };
 
+/// Somebody at 1 m, and somebody at 5 m who has `walked` so many seconds at this height of the
+/// picture, if any.
+fn near_and_far(seconds: f32, walked: f32, y: f32) -> Vec<Option<Stand>> {
+    let near = Stand { metres: 1.0, face: (380.0 + 10.0 * (seconds * 2.0).sin(), 360.0) };
+    let far = Stand { metres: 5.0, face: (1180.0 - 40.0 * walked, y) };
+    vec![Some(near), (walked >= 0.0).then_some(far)]
+}
+
 /// Somebody at 1 m all the time, and from the fifth second on somebody at 5 m.
 pub const NEAR_AND_FAR: Sequence = Sequence {
     seconds: 9.0,
-    people: |seconds| {
-        let near = Stand { metres: 1.0, face: (380.0 + 10.0 * (seconds * 2.0).sin(), 360.0) };
-        let walked = seconds - 5.0;
-        let far = Stand { metres: 5.0, face: (1180.0 - 40.0 * walked, 280.0) };
-        vec![Some(near), (walked >= 0.0).then_some(far)]
-    },
+    people: |seconds| near_and_far(seconds, seconds - 5.0, 280.0),
     thing: NO_THING,
 };
 
@@ -81,12 +84,7 @@ pub const NEAR_AND_FAR: Sequence = Sequence {
 /// eighth second on somebody at 5 m who comes in beside it.
 pub const BESIDE_WHAT_MOVES: Sequence = Sequence {
     seconds: 12.0,
-    people: |seconds| {
-        let near = Stand { metres: 1.0, face: (380.0 + 10.0 * (seconds * 2.0).sin(), 360.0) };
-        let walked = seconds - 8.0;
-        let far = Stand { metres: 5.0, face: (1180.0 - 40.0 * walked, 480.0) };
-        vec![Some(near), (walked >= 0.0).then_some(far)]
-    },
+    people: |seconds| near_and_far(seconds, seconds - 8.0, 480.0),
     thing: |seconds| Some(Rect::new(860.0 + 40.0 * (seconds * 9.0).sin(), 560.0, 60.0, 120.0)),
 };
 
