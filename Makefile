@@ -112,7 +112,7 @@ INIT ?= $(BEFORE)/weights/expression-yolo12n.safetensors
 # What the networks tell apart (gather --help).
 CLASSES ?= neutral,happy,sad,surprise,fear,disgust,anger
 GATHER = $(PYTHON) -m expression_training gather --expressions $(abspath $(SHARED))/expressions \
-	--wild $(abspath $(SHARED))/wild --seven $(abspath $(SHARED))/expressions7
+	--wild $(abspath $(SHARED))/wild --negatives negatives.jsonl --seven $(abspath $(SHARED))/expressions7
 # The exports: name, input in pixels; a name that ends in -close is shown single faces.
 SMILES := expression-yolo12n:288x192 expression-yolo12n-lite:192x128 expression-yolo12n-close:128
 SEVEN := expression-yolo12n-7:288x192 expression-yolo12n-7-close:128
@@ -125,7 +125,9 @@ model: $(VENV)/ready $(INIT) ## Make the shipped models: make model SHARED=folde
 	cd $(TRAINING) && $(PYTHON) -m expression_training label $(MODEL_OUT)/gathered/data.yaml \
 		--model $(BEFORE)/expression-yolo12n.tflite --sure 0.8 --missed --out $(dir $(MODEL_SET))
 	cd $(TRAINING) && $(PYTHON) -m expression_training train $(MODEL_SET) --preset scenes \
-		--init $(abspath $(INIT)) --out $(MODEL_OUT)/run --processes $(shell nproc)
+		--init $(abspath $(INIT)) --out $(MODEL_OUT)/scenes --processes $(shell nproc)
+	cd $(TRAINING) && $(PYTHON) -m expression_training train $(MODEL_SET) --preset close \
+		--init $(MODEL_OUT)/scenes/expression-yolo12n.safetensors --out $(MODEL_OUT)/run --processes $(shell nproc)
 	$(call model-exports,$(SMILES),expression-yolo12n,$(MODEL_OUT)/smiles/data.yaml)
 	$(call model-exports,$(SEVEN),expression-yolo12n-7,$(MODEL_SET))
 $(BEFORE)/weights/expression-yolo12n.safetensors:

@@ -6,17 +6,19 @@ the seed, the epoch and its index. `views` has the geometry, `light` the rest.
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from .dataset import Picture, Size
+from .dataset import CLOSE, Picture, Size
 from .light import photometric
 from .loss import Targets
-from .views import collage, mosaic, occlude, place
+from .views import close_look, collage, mosaic, occlude, place
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,25 @@ class Mix:
     letterboxed: float = 0.1
 
 
+#: share of the close looks that are shown no face
+NEGATIVES = 0.25
+
+
+class Draw(NamedTuple):
+    """What a sample is to be made of."""
+
+    #: its number in the epoch, on which its random numbers depend
+    number: int
+    picture: int
+    size: Size
+    #: whether it is a close look at the picture's face
+    close: bool = False
+
+
 class Augmented(torch.utils.data.Dataset):
     """An epoch of augmented pictures: RGB uint8 [h, w, 3], boxes, shares, ignored regions.
 
-    Indexed by (place in the epoch, picture, size), as `Batches` draws them. `seed` names the
-    run and the epoch.
+    Indexed by what `Batches` draws. `seed` names the run and the epoch.
     """
 
     def __init__(self, pictures: Sequence[Picture], mix: Mix, seed: str):
@@ -43,11 +59,13 @@ class Augmented(torch.utils.data.Dataset):
         self.portraits = [index for index, p in enumerate(pictures) if p.portrait]
         self.empty = [index for index, p in enumerate(pictures) if not len(p.labels.boxes)]
 
-    def __getitem__(self, key: tuple[int, int, Size]):
-        number, index, size = key
+    def __getitem__(self, draw: Draw):
+        number, index, size, close = draw
         r = random.Random(f"{self.seed}/{number}")
         kind = r.random()
-        if kind < self.mix.mosaic:
+        if close:
+            image, labels = close_look(self.pictures[index], self.ground(r), size, r)
+        elif kind < self.mix.mosaic:
             others = [self.pictures[r.randrange(len(self.pictures))] for _ in range(3)]
             image, labels = mosaic([self.pictures[index], *others], size, r)
         elif kind < self.mix.mosaic + self.mix.collage and self.portraits and self.empty:
@@ -59,8 +77,11 @@ class Augmented(torch.utils.data.Dataset):
         parts = (image, labels.boxes, labels.shares, labels.ignored)
         return tuple(torch.from_numpy(np.ascontiguousarray(part)) for part in parts)
 
+    def ground(self, r: random.Random) -> Picture | None:
+        return self.pictures[r.choice(self.empty)] if self.empty else None
+
     def pasted(self, index: int, size: Size, r: random.Random):
-        ground = self.pictures[self.empty[r.randrange(len(self.empty))]]
+        ground = self.ground(r)
         count = r.choice((1, 1, 2, 2, 3, 4, 6))
         faces = [self.pictures[r.choice(self.portraits)] for _ in range(count)]
         if self.pictures[index].portrait:
@@ -68,12 +89,21 @@ class Augmented(torch.utils.data.Dataset):
         return collage(ground, faces, size, r)
 
 
+def close_draws(pictures: Sequence[Picture], draws: Sequence[int]) -> list[int]:
+    """What close looks are drawn from: portraits, and places that are no faces for a share of them."""
+    portraits = [index for index in draws if pictures[index].portrait]
+    negatives = [index for index in sorted(set(draws)) for _ in pictures[index].labels.negatives]
+    wanted = len(portraits) * NEGATIVES / (1 - NEGATIVES)
+    return portraits + negatives * round(wanted / max(len(negatives), 1))
+
+
 class Batches:
     """Random batches of an epoch, each at one of `sizes`.
 
     `draws` names pictures, one that is named several times is drawn as often; `samples`
     of them make an epoch (all if it is 0). `part` (which, of how many) is what a process
-    among several has of each batch.
+    among several has of each batch. `close` is the share of the batches that are close looks,
+    at pictures of `closely` (drawn as `draws` are) and at the size for them.
     """
 
     def __init__(
@@ -84,8 +114,11 @@ class Batches:
         seed: str,
         samples: int = 0,
         part: tuple[int, int] = (0, 1),
+        close: float = 0.0,
+        closely: Sequence[int] = (),
     ):
         self.draws, self.batch, self.sizes, self.seed, self.part = draws, batch, sizes, seed, part
+        self.close, self.closely = close if closely else 0.0, closely
         self.samples = min(samples, len(draws)) or len(draws)
 
     def __len__(self) -> int:
@@ -93,14 +126,22 @@ class Batches:
 
     def __iter__(self):
         r = random.Random(self.seed)
-        order = list(self.draws)
-        r.shuffle(order)
+        whole, near = shuffled(self.draws, r), shuffled(self.closely, r)
         for number in range(len(self)):
-            size = r.choice(self.sizes)
+            size, close = r.choice(self.sizes), r.random() < self.close
             first = number * self.batch
-            chosen = order[first : min(first + self.batch, self.samples)]
+            chosen = itertools.islice(near if close else whole, min(self.batch, self.samples - first))
             which, parts = self.part
-            yield [(first + place, index, size) for place, index in enumerate(chosen)][which::parts]
+            yield [
+                Draw(first + place, index, CLOSE if close else size, close)
+                for place, index in enumerate(chosen)
+            ][which::parts]
+
+
+def shuffled(draws: Sequence[int], r: random.Random) -> Iterator[int]:
+    """All of them in a random order, and then again in another."""
+    while draws:
+        yield from r.sample(draws, len(draws))
 
 
 def collate(samples) -> tuple[torch.Tensor, Targets]:

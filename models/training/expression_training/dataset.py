@@ -15,6 +15,7 @@ import yaml
 from .labels import DataError, Labels, Vocabulary, label_file, read_rows
 
 __all__ = [
+    "CLOSE",
     "INPUT",
     "PAD",
     "DataError",
@@ -41,6 +42,8 @@ Size = tuple[int, int]
 #: of the shipped model: cameras' frames are wide, and a square would leave a third of
 #: itself to the bars above and below them
 INPUT: Size = (288, 192)
+#: of the network for close looks
+CLOSE: Size = (128, 128)
 
 
 def size_of(text: str) -> Size:
@@ -99,6 +102,7 @@ class DataSet:
                 bool(text.get("share", False)),
                 int((text.get("kpt_shape") or [0, 0])[1]),
                 {str(name): tuple(map(str, members)) for name, members in (text.get("groups") or {}).items()},
+                marked(text, "negative"),
             )
             root = (path.parent / str(text.get("path") or ".")).resolve()
             splits = {split: places(text[split], root, path.parent) for split in SPLITS if text.get(split)}
@@ -114,9 +118,11 @@ class DataSet:
             raise DataError(
                 f"{path}: not a YOLO data.yaml (needs path, train, val, names): {error!r}"
             ) from error
-        for name in vocabulary.unknown | vocabulary.ignored:
+        for name in vocabulary.unknown | vocabulary.ignored | vocabulary.negative:
             if name not in vocabulary.names:
-                raise DataError(f"{path}: '{name}' is marked as unknown or ignore but is not in names")
+                raise DataError(
+                    f"{path}: '{name}' is marked as unknown, ignore or negative but is not in names"
+                )
         for name, members in vocabulary.groups.items():
             if name not in vocabulary.names:
                 raise DataError(f"{path}: '{name}' is a group but is not in names")

@@ -31,7 +31,7 @@ from .duplicates import Groups, near_pairs, perceptual_hash
 from .labels import DataError, Row, Vocabulary, label_file, read_rows
 from .linked import Entry, read_index, write
 
-HAPPY, NOT_HAPPY, FACE, UNSURE = "happy", "not_happy", "face", "unsure"
+HAPPY, NOT_HAPPY, FACE, UNSURE, NOTHING = "happy", "not_happy", "face", "unsure", "nothing"
 #: what the network of the shipped model tells apart
 CLASSES = (HAPPY, NOT_HAPPY)
 #: the classes of `expressions7`, in the order of its numbers
@@ -61,8 +61,9 @@ def vocabulary(classes: list[str]) -> Vocabulary:
     if NOT_HAPPY in classes and len(classes) > 2:
         raise DataError("--classes: not_happy is all but happy, it stands with happy alone")
     groups = {} if NOT_HAPPY in classes else {NOT_HAPPY: tuple(c for c in classes if c != HAPPY)}
-    names = [*classes, *groups, FACE, UNSURE]
-    return Vocabulary(names, frozenset({FACE}), frozenset({UNSURE}), share=True, groups=groups)
+    names = [*classes, *groups, FACE, UNSURE, NOTHING]
+    words = Vocabulary(names, frozenset({FACE}), frozenset({UNSURE}), share=True, groups=groups)
+    return replace(words, negative=frozenset({NOTHING}))
 
 
 def position(text: str) -> float:
@@ -87,7 +88,10 @@ def from_expressions(folder: Path, doubled: set[str], words: Vocabulary) -> Iter
             yield Entry(side, file, file.name, rows, weight, source, licence)
 
 
-def from_wild(folder: Path, labels: Path | None, words: Vocabulary) -> Iterator[Entry]:
+def from_wild(
+    folder: Path, labels: Path | None, negatives: Path | None, words: Vocabulary
+) -> Iterator[Entry]:
+    nothing = places_of(negatives) if negatives else {}
     lines = [json.loads(line) for line in (labels or folder / "faces.jsonl").read_text().splitlines()]
     files, index = [folder / line["file"] for line in lines], read_index(folder)
     hashes = [perceptual_hash(cv2.imread(str(file))) for file in files]
@@ -101,10 +105,19 @@ def from_wild(folder: Path, labels: Path | None, words: Vocabulary) -> Iterator[
         if place < TEST[kind] + CHOOSE[kind]:
             split = "test" if place < TEST[kind] else "choose"
         rows = wild_rows(line, words)
+        if split == "train":
+            boxes = (shares_of(box, line["size"]) for box in nothing.get(file.name, ()))
+            rows += [Row(words.names.index(NOTHING), box) for box in boxes]
         happy = words.names.index(HAPPY)
         drawn = "smiles" if any(row.label == happy for row in rows) else kind
         weight = WEIGHTS[drawn] if split == "train" else 1
         yield Entry(split, file, f"wild_{file.name}", rows, weight, *index[file.name])
+
+
+def places_of(file: Path) -> dict[str, list[list[float]]]:
+    """Boxes by the name of their picture: its lines are objects with `file` and `boxes`, in pixels."""
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    return {Path(line["file"]).name: line["boxes"] for line in lines}
 
 
 def wild_rows(line: dict, words: Vocabulary) -> list[Row]:
@@ -174,6 +187,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--expressions", type=Path, required=True, help="folder with data.yaml")
     parser.add_argument("--wild", type=Path, help="folder with faces.jsonl")
     parser.add_argument("--wild-labels", type=Path, help="instead of that faces.jsonl")
+    parser.add_argument("--negatives", type=Path, help="places of `wild` that look like faces and are none")
     parser.add_argument("--seven", type=Path, help="folder with index.csv")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument(
@@ -195,7 +209,7 @@ def run(args: argparse.Namespace) -> None:
         entries += from_seven(args.seven, words)
     entries += from_expressions(args.expressions, doubled, words)
     if args.wild:
-        entries += from_wild(args.wild, args.wild_labels, words)
+        entries += from_wild(args.wild, args.wild_labels, args.negatives, words)
     args.out.mkdir(parents=True, exist_ok=True)
     count = write(args.out, entries, words)
     print(", ".join(f"{split}: {number}" for split, number in count.items()))

@@ -76,7 +76,8 @@ def unlabelled(run: Runner, picture: Picture, size: Size, classes: int) -> list[
 
     Looks at pieces of the picture as it is and at half its size.
     """
-    known = [*picture.labels.boxes, *picture.labels.ignored]
+    labels = picture.labels
+    known = [*labels.boxes, *labels.ignored, *labels.negatives]
     new: list[np.ndarray] = []
     for image in picture.pyramid[:2]:
         grow = picture.image.shape[1] / image.shape[1]

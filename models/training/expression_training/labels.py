@@ -35,6 +35,9 @@ class Labels:
     #: ones: it has one of those classes
     shares: np.ndarray
     ignored: np.ndarray  # [m, 4] float32
+    #: [k, 4] float32, places that look like faces and are none: background, to be shown as
+    #: closely as faces are. Of pictures alone; a view of one has none.
+    negatives: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), np.float32))
 
     @property
     def classes(self) -> np.ndarray:
@@ -69,11 +72,13 @@ class Vocabulary:
     key_point: int = 0
     #: those of the names that say "one of these classes"
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    #: those that mark a place as no face, whatever it looks like
+    negative: frozenset[str] = frozenset()
 
     @property
     def classes(self) -> list[str]:
         """What the network tells apart."""
-        special = self.unknown | self.ignored | self.groups.keys()
+        special = self.unknown | self.ignored | self.negative | self.groups.keys()
         return [name for name in self.names if name not in special]
 
     def to_dict(self) -> dict:
@@ -83,19 +88,21 @@ class Vocabulary:
             words["unknown"] = sorted(self.unknown)
         if self.ignored:
             words["ignore"] = sorted(self.ignored)
+        if self.negative:
+            words["negative"] = sorted(self.negative)
         if self.groups:
             words["groups"] = {name: list(classes) for name, classes in self.groups.items()}
         return words | ({"share": True} if self.share else {})
 
     def labels(self, rows: list[Row], width: int, height: int) -> Labels:
         classes = self.classes
-        boxes, shares, ignored = [], [], []
+        boxes, shares, ignored, negatives = [], [], [], []
         for row in rows:
             x, y, w, h = np.array(row.box) * (width, height, width, height)
             box = (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
             name = self.names[row.label]
-            if name in self.ignored:
-                ignored.append(box)
+            if name in self.ignored or name in self.negative:
+                (ignored if name in self.ignored else negatives).append(box)
                 continue
             share = np.zeros(len(classes))
             if name in self.groups:
@@ -109,6 +116,7 @@ class Vocabulary:
             np.array(boxes, np.float32).reshape(-1, 4),
             np.array(shares, np.float32).reshape(-1, len(classes)),
             np.array(ignored, np.float32).reshape(-1, 4),
+            np.array(negatives, np.float32).reshape(-1, 4),
         )
 
 

@@ -64,6 +64,8 @@ class Weights:
     box: float = 7.5
     classes: float = 0.5
     distribution: float = 1.5
+    #: which class a face has, apart from whether it is one
+    shares: float = 0.0
     #: about 5 % of the labels are wrong: no class is ever demanded with certainty
     smoothing: float = 0.04
 
@@ -167,6 +169,9 @@ def detection_loss(outputs: Outputs, truth: Targets, weights: Weights = Weights(
     spread = distribution_focal_loss(box.unflatten(-1, (4, BINS)), distance)
     spread = (spread.mean(-1) * weight).sum() / total
     loss = weights.box * shape + weights.classes * classes + weights.distribution * spread
+    if weights.shares:
+        which = (shares_loss(cls, share, weights.smoothing) * weight).sum() / total
+        loss = loss + weights.shares * which
     counts = [h.shape[-2] * h.shape[-1] for h, _ in outputs]
     positives = torch.stack([level.sum() for level in positive.detach().split(counts, 1)])
     return loss, Parts(classes.detach(), shape.detach(), spread.detach(), positives)
@@ -213,6 +218,22 @@ def face_loss(logits: Tensor, wanted: Tensor, among: Tensor | None = None, smoot
     others = (smoothing * wanted)[..., None].expand_as(logits)
     others = F.binary_cross_entropy_with_logits(logits, others, reduction="none") * (1 - among)
     return -(wanted * face.log() + (1 - wanted) * (1 - face).log()) + others.sum(-1)
+
+
+def shares_loss(logits: Tensor, wanted: Tensor, smoothing: float = 0.0) -> Tensor:
+    """How far the classes' shares [..., classes] of a face's confidence are from those `wanted`.
+
+    The daemon tells an expression by these shares. `face_loss` asks for their sum and binary
+    cross entropy for each confidence alone, which is learnt long before the classes are told
+    apart. Of a face that has one of several classes the shares of these together
+    are to be one; of a face without a class nothing is asked.
+    """
+    confidence = F.logsigmoid(logits)
+    log = confidence - confidence.logsumexp(-1, keepdim=True)
+    count = wanted.sum(-1)
+    one = -((wanted * (1 - smoothing) + smoothing / logits.shape[-1]) * log).sum(-1)
+    several = -log.masked_fill(wanted == 0, -30.0).logsumexp(-1)
+    return torch.where(count >= SEVERAL, several, one) * (count > 0)
 
 
 def distribution_focal_loss(logits: Tensor, distance: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from .augment import Mix
-from .dataset import INPUT, Size
+from .dataset import CLOSE, INPUT, Size
 from .members import Plan
 from .network import SHIPPED, Description
 
@@ -36,6 +36,10 @@ class Options:
     letterboxed: float = 0.1
     #: weight of the class loss against the box losses
     class_weight: float = 0.5
+    #: share of the batches that are close looks: portraits alone, at the size of such a look
+    close: float = 0.0
+    #: weight of the loss that asks only which class a face has, not whether it is one
+    shares_weight: float = 0.0
     warmup_steps: int = 300
     ema: float = 0.9992
     #: where a teacher's answers begin to be learnt, and where they count in full: a network
@@ -65,6 +69,8 @@ class Options:
 
 #: One level of the head, as its students have: then every cell of theirs has an answer.
 TEACHER = Plan("teacher", Description(scale="s", levels=SHIPPED.levels), rate=0.8, teaches=True)
+STUDENT = Plan("expression-yolo12n", classes=("happy", "not_happy"))
+SEVEN = Plan("expression-yolo12n-7")
 
 PRESETS = {
     # exactly the published study's recipe
@@ -87,7 +93,7 @@ PRESETS = {
         epochs=60,
         lr=1.2e-3,
         growing=(),
-        also=((192, 128), (128, 128)),
+        also=((192, 128), CLOSE),
         mosaic=0.35,
         letterboxed=0.4,
         class_weight=1.5,
@@ -95,22 +101,37 @@ PRESETS = {
     # the shipped models: scenes, from weights that know faces; all from one set of seven
     # classes, with a teacher that begins with nothing
     "scenes": Options(
-        networks=(
-            TEACHER,
-            Plan("expression-yolo12n", classes=("happy", "not_happy")),
-            Plan("expression-yolo12n-7"),
-        ),
+        networks=(TEACHER, STUDENT, SEVEN),
         epochs=206,
         samples=6400,
         batch=256,
         lr=3e-3,
         growing=((0.12, (192, 128)),),
-        also=(INPUT, (224, 224), (192, 128), (128, 128)),
+        also=(INPUT, (224, 224), (192, 128), CLOSE),
         mosaic=0.25,
         collage=0.2,
         letterboxed=0.4,
         class_weight=1.2,
         warmup_steps=250,
         ema=0.999,
+    ),
+    # what `scenes` ends with goes on as close looks: classes are learnt from faces that have
+    # the pixels for it, and hardly from the small ones that scenes are full of
+    "close": Options(
+        networks=(STUDENT, SEVEN),
+        epochs=40,
+        samples=6400,
+        batch=64,
+        lr=1.2e-3,
+        growing=(),
+        also=((224, 224), (192, 128), (192, 128), CLOSE),
+        mosaic=0.1,
+        collage=0.2,
+        letterboxed=0.4,
+        class_weight=1.2,
+        close=0.65,
+        shares_weight=1.0,
+        warmup_steps=100,
+        ema=0.998,
     ),
 }

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from .augment import Augmented, Batches, collate
+from .augment import Augmented, Batches, close_draws, collate
 from .boxes import Outputs
 from .dataset import DataError, DataSet, Picture, Size, size_of
 from .detect import detect, torch_runner
@@ -97,7 +97,7 @@ class Trainer:
         for member in self.members:
             with torch.autocast(self.device.type, torch.bfloat16):
                 outputs = member.network(x)
-            weights = Weights(classes=self.options.class_weight)
+            weights = Weights(classes=self.options.class_weight, shares=self.options.shares_weight)
             loss, part = detection_loss(outputs, translated(truth, member.roles), weights)
             if teaching is not None:
                 loss = loss + self.lesson(outputs, member, teaching, share)
@@ -216,7 +216,16 @@ def train_epoch(trainer: Trainer, pictures: list[Picture], draws: list[int], min
     seed = f"{options.seed}/{trainer.origin}/{trainer.epoch}"
     loader = torch.utils.data.DataLoader(
         Augmented(pictures, options.mix_at(share), seed),
-        batch_sampler=Batches(draws, options.batch, sizes, seed, options.samples, (peers.rank, peers.count)),
+        batch_sampler=Batches(
+            draws,
+            options.batch,
+            sizes,
+            seed,
+            options.samples,
+            (peers.rank, peers.count),
+            options.close,
+            close_draws(pictures, draws),
+        ),
         num_workers=max(1, min(8, os.cpu_count() or 1) // peers.count),
         collate_fn=collate,
     )

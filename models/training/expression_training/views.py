@@ -20,6 +20,8 @@ NEAREST_SHARE, FARTHEST_PIXELS = 0.55, 6.0
 MOST_ENLARGED = 2.2
 #: pictures of this longest side (FFHQ thumbnails) are seldom enlarged: the blur would be learnt
 THUMBNAIL = 110
+#: longer side of a face that is looked at closely, as shares of the tile
+CLOSE_SHARES = (0.3, 0.68)
 #: how far a pasted picture reaches from its face's middle, in sizes of the face
 REACH = 1.1
 #: Points of the ellipse that stands for a face: a head is closer to one than to its box
@@ -193,15 +195,37 @@ def collage(ground: Picture, faces: list[Picture], size: Size, r: random.Random)
         if spot is None:
             continue
         taken.append((*spot, wanted))
-        scale, reach = wanted / side, int(wanted * REACH) + 2
-        matrix = homography((box[:2] + box[2:]) / 2, (reach, reach), scale, r, r.random() < 0.5, size)
-        tile, found = warp(picture, (2 * reach, 2 * reach), matrix, scale, PAD)
-        mask = edge_mask(picture, matrix, 2 * reach, wanted, r)
-        paste(image, tile, mask, int(spot[0]) - reach, int(spot[1]) - reach, r)
-        offset = (int(spot[0]) - reach, int(spot[1]) - reach)
-        found = moved(found, translation(*offset), size)
-        labels = Labels.joined([labels, found])
+        labels = Labels.joined([labels, set_in(image, picture, spot, wanted, r)])
     return image, labels
+
+
+def set_in(image: np.ndarray, picture: Picture, spot, wanted: float, r: random.Random) -> Labels:
+    """Pastes the picture's face, `wanted` pixels large, around `spot` of `image`; its labels there."""
+    size = image.shape[1], image.shape[0]
+    box = picture.labels.boxes[0]
+    scale, reach = wanted / float((box[2:] - box[:2]).max()), int(wanted * REACH) + 2
+    matrix = homography((box[:2] + box[2:]) / 2, (reach, reach), scale, r, r.random() < 0.5, size)
+    tile, found = warp(picture, (2 * reach, 2 * reach), matrix, scale, PAD)
+    mask = edge_mask(picture, matrix, 2 * reach, wanted, r)
+    offset = (int(spot[0]) - reach, int(spot[1]) - reach)
+    paste(image, tile, mask, *offset, r)
+    return moved(found, translation(*offset), size)
+
+
+def close_look(picture: Picture, ground: Picture | None, size: Size, r: random.Random):
+    """A portrait's face, or a place that is none, as the daemon looks at it closely: near the
+    middle of the tile."""
+    places = picture.labels.boxes if picture.portrait else picture.labels.negatives
+    box = places[r.randrange(len(places))]
+    side = float((box[2:] - box[:2]).max())
+    wanted = min(min(size) * r.uniform(*CLOSE_SHARES), MOST_ENLARGED * side)
+    centre = [length * (0.5 + r.gauss(0, 0.06)) for length in size]
+    if picture.portrait and ground is not None and r.random() < 0.5:
+        image, labels = place(ground, size, r, 1.0, 0.3)
+        image = image.copy()
+        return image, Labels.joined([labels, set_in(image, picture, centre, wanted, r)])
+    matrix = homography((box[:2] + box[2:]) / 2, centre, wanted / side, r, r.random() < 0.5, size)
+    return warp(picture, size, matrix, wanted / side, PAD if r.random() < 0.5 else r.randint(0, 255))
 
 
 def translation(x: float, y: float) -> np.ndarray:

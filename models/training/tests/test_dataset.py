@@ -161,6 +161,16 @@ def test_a_marked_class_must_be_one_of_the_names(tmp_path):
         DataSet.open(a_set(tmp_path, "val: images/val\nnames: [a]\nignore: crowd"))
 
 
+def test_a_place_that_only_looks_like_a_face_is_none_and_ignores_nothing(tmp_path):
+    words = Vocabulary(["happy", "nothing"], negative=frozenset({"nothing"}))
+    yaml_text = yaml.safe_dump({"val": "images/val"} | words.to_dict())
+    data = DataSet.open(a_set(tmp_path, yaml_text, text="0 .5 .5 .2 .2\n1 .25 .25 .5 .5\n"))
+    assert data.names == ["happy"]
+    (read,) = data.load("val")
+    assert len(read.labels.boxes) == 1 and len(read.labels.ignored) == 0
+    assert read.labels.negatives.tolist() == [[0, 0, 32, 24]]
+
+
 def test_rows_are_written_as_they_are_read():
     row = Row(1, (0.5, 0.25, 0.125, 0.1), 0.75)
     assert parse(row.text(share=True), WORDS) == row
@@ -239,6 +249,17 @@ def test_gather_keeps_scenes_that_are_alike_on_one_side_and_marks_what_is_unsure
     gather.run(gather_arguments(tmp_path, out))
     again = DataSet.open(out / "data.yaml")
     assert all(set(files) <= set(again.files(split)) for split, files in scenes.items())
+
+
+def test_gather_knows_places_of_scenes_that_only_look_like_faces(tmp_path):
+    sources_to_gather(tmp_path)
+    places = [{"file": f"images/group_{n:03}_0.jpg", "boxes": [[44, 44, 60, 60]]} for n in range(30)]
+    (tmp_path / "negatives.jsonl").write_text("\n".join(map(json.dumps, places)) + "\n")
+    out = tmp_path / "out"
+    gather.run(gather_arguments(tmp_path, out, "--negatives", tmp_path / "negatives.jsonl"))
+    data = DataSet.open(out / "data.yaml")
+    known = {s: sum(len(p.labels.negatives) for p in data.pictures(s)) for s in ("train", "choose", "test")}
+    assert known["train"] > 10 and known["choose"] == known["test"] == 0
 
 
 def seven(root, counts):

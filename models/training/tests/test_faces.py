@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -204,6 +205,9 @@ def test_what_nobody_labelled_is_neither_face_nor_background():
     assert [row.label for row in filled] == [2, 3], filled
     x, y = np.array(filled[1].box[:2]) * (500, 300)
     assert (x, y) == pytest.approx((400, 220), abs=12)
+    # what somebody looked at and found to be no face is not one that nobody labelled
+    clock = replace(labels, negatives=np.array([[380, 200, 421, 241]], np.float32))
+    assert looking.fill(replace(picture, labels=clock), rows, words) == rows
     # a picture without a face was looked at by whoever said so
     assert looking.fill(picture, [], words) == []
 

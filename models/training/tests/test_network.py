@@ -18,6 +18,7 @@ from expression_training.loss import (
     distribution_focal_loss,
     face_loss,
     ignored_cells,
+    shares_loss,
 )
 from expression_training.network import BINS, STRIDES, YOLO12, Description
 from expression_training.weights import adopt, build, load_weights, save_weights
@@ -274,6 +275,35 @@ def test_a_share_is_what_its_class_s_confidence_is_drawn_to():
     soft = class_gradient(a_batch(1, boxes=[box], shares=[[0.7, 0.3]])[1], weights=sharp)
     row, column = divmod(int(soft[0].argmin()), 8)
     assert soft[0, row, column] < soft[1, row, column] < 0
+
+
+def test_shares_are_asked_for_whatever_the_confidences_add_up_to():
+    def at(confidences, wanted):
+        logits = torch.tensor(confidences).logit()
+        return shares_loss(logits[None], torch.tensor(wanted)[None]).item()
+
+    sure, half, of_two = [1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [1.0, 1.0, 0.0]
+    assert at([0.6, 0.1, 0.1], sure) == pytest.approx(-math.log(0.75), abs=1e-4)
+    assert at([0.06, 0.01, 0.01], sure) == pytest.approx(at([0.6, 0.1, 0.1], sure), abs=1e-4)
+    assert at([0.3, 0.3, 0.1], half) < at([0.5, 0.1, 0.1], half)
+    # one of two: which of them is not asked
+    assert at([0.6, 0.1, 0.1], of_two) == pytest.approx(-math.log(0.875), abs=1e-4)
+    assert at([0.6, 0.1, 0.1], of_two) == pytest.approx(at([0.1, 0.6, 0.1], of_two), abs=1e-5)
+    logits = torch.zeros(1, 3, requires_grad=True)
+    shares_loss(logits, torch.zeros(1, 3)).sum().backward()
+    assert logits.grad.abs().sum() == 0, "nothing is asked of a face without a class"
+
+
+def test_the_loss_of_shares_counts_for_as_much_as_there_are_faces():
+    torch.manual_seed(1)
+    network = YOLO12(Description(levels=(8,), attention=(1, 1)), 2)
+    network.head.cls[0][-1].weight.data.zero_()
+    truth = Targets.of([(torch.tensor([[16.0, 16, 48, 48]]), torch.tensor([[1.0, 0]]), torch.zeros(0, 4))], 2)
+    outputs = network(torch.rand(1, 3, 64, 64))
+    without, _ = detection_loss(outputs, truth)
+    with_shares, _ = detection_loss(outputs, truth, Weights(shares=1.0))
+    # both classes have the same confidence everywhere
+    assert (with_shares - without).item() == pytest.approx(math.log(2), rel=1e-3)
 
 
 def test_every_small_face_has_a_cell_wherever_it_lies():

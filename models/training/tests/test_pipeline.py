@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from expression_training import evaluate, export, prepare, train
-from expression_training.augment import Augmented, Batches, Mix
-from expression_training.dataset import DataError, DataSet, Letterbox
+from expression_training.augment import Augmented, Batches, Draw, Mix
+from expression_training.dataset import CLOSE, DataError, DataSet, Letterbox
 from expression_training.detect import tflite_runner, torch_runner
 from expression_training.gabor import sharpness
 from expression_training.labels import Vocabulary
@@ -83,7 +83,7 @@ def test_augmentation_depends_on_nothing_but_its_seed(dataset):
     mix = Mix(mosaic=0.4, collage=0.3, letterboxed=0.5)
     first, again, other, later = (Augmented(pictures, mix, seed) for seed in ("4//0", "4//0", "5//0", "4//1"))
     for index in range(24):
-        key = (index, index, (96, 64))
+        key = Draw(index, index, (96, 64), close=pictures[index].portrait)
         a, b = first[key], again[key]
         assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
         for boxes in (a[1], a[3]):
@@ -91,10 +91,11 @@ def test_augmentation_depends_on_nothing_but_its_seed(dataset):
                 boxes[:, 2:] > boxes[:, :2]
             ).all()
         assert a[0].shape == (64, 96, 3) and len(a[1]) == len(a[2])
+    draw = Draw(0, 0, (96, 64))
     for changed in (other, later):
-        assert not torch.equal(first[0, 0, (96, 64)][0], changed[0, 0, (96, 64)][0])
+        assert not torch.equal(first[draw][0], changed[draw][0])
     # drawn twice in an epoch, a picture is not the same twice
-    assert not torch.equal(first[0, 0, (96, 64)][0], first[1, 0, (96, 64)][0])
+    assert not torch.equal(first[draw][0], first[draw._replace(number=1)][0])
 
 
 def test_batches_draw_every_picture_once_at_one_of_the_sizes():
@@ -102,10 +103,23 @@ def test_batches_draw_every_picture_once_at_one_of_the_sizes():
     drawn = list(batches)
     assert len(drawn) == len(batches) == 5 and drawn == list(batches)
     assert drawn != list(Batches(range(20), 4, SIZES, seed="1/1"))
-    assert sorted(index for batch in drawn for _, index, _ in batch) == list(range(20))
-    assert sorted(place for batch in drawn for place, _, _ in batch) == list(range(20))
-    assert all(len({size for *_, size in batch}) == 1 for batch in drawn)
-    assert {size for batch in drawn for *_, size in batch} == set(SIZES)
+    assert sorted(draw.picture for batch in drawn for draw in batch) == list(range(20))
+    assert sorted(draw.number for batch in drawn for draw in batch) == list(range(20))
+    assert all(len({draw.size for draw in batch}) == 1 for batch in drawn)
+    assert {draw.size for batch in drawn for draw in batch} == set(SIZES)
+    assert not any(draw.close for batch in drawn for draw in batch)
+
+
+def test_a_share_of_the_batches_are_close_looks_at_portraits():
+    batches = list(Batches(range(400), 4, SIZES, seed="1/0", close=0.5, closely=[3, 3, 7]))
+    close = [batch for batch in batches if batch[0].close]
+    assert 30 < len(close) < 70
+    assert {draw.picture for batch in close for draw in batch} == {3, 7}
+    assert all(draw.close == (batch in close) for batch in batches for draw in batch)
+    assert all((draw.size == CLOSE) == draw.close for batch in batches for draw in batch)
+    others = [draw.picture for batch in batches if batch not in close for draw in batch]
+    assert len(others) == len(set(others))
+    assert not any(draw.close for batch in Batches(range(8), 4, SIZES, "1/0", close=0.5) for draw in batch)
 
 
 def test_an_epoch_may_be_a_part_of_what_is_drawn():

@@ -1,13 +1,15 @@
 """Labels follow their faces through every view, and what cannot be judged is ignored."""
 
 import random
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
 from expression_training import views
-from expression_training.dataset import PORTRAIT, Labels, Picture, pyramid
+from expression_training.augment import close_draws
+from expression_training.dataset import CLOSE, PORTRAIT, Labels, Picture, pyramid
 from expression_training.light import photometric
 
 
@@ -94,6 +96,26 @@ def test_pasted_faces_have_boxes_where_they_are():
         overlaps = views.is_free
         assert overlaps((0, 0), 10, [(100, 100, 10)]) and not overlaps((0, 0), 10, [(15, 5, 10)])
     assert count > 60
+
+
+def test_a_close_look_has_the_face_near_its_middle_large_enough_to_read():
+    picture = scene([(20, 16, 76, 84)], size=(96, 96))
+    for ground in (None, scene([])):
+        for seed in range(40):
+            image, labels = views.close_look(picture, ground, CLOSE, random.Random(seed))
+            assert image.shape == (128, 128, 3) and len(labels.boxes) == 1
+            (left, top, right, bottom), middle = labels.boxes[0], 64
+            assert 0.2 * 128 < max(right - left, bottom - top) < 0.85 * 128
+            assert abs((left + right) / 2 - middle) < 40 and abs((top + bottom) / 2 - middle) < 40
+
+
+def test_a_place_that_only_looks_like_a_face_is_shown_as_closely():
+    picture = scene([(10, 10, 40, 50)])
+    picture = replace(picture, labels=replace(picture.labels, negatives=np.array([[200, 120, 240, 160]])))
+    assert close_draws([picture, scene([(100, 50, 220, 200)])], [0, 1, 1, 1]) == [1, 1, 1, 0]
+    for seed in range(40):
+        _, labels = views.close_look(picture, scene([]), CLOSE, random.Random(seed))
+        assert not len(labels.boxes) and not len(labels.negatives)
 
 
 def test_a_covered_mouth_has_no_class_and_a_covered_face_is_ignored():
