@@ -1,29 +1,27 @@
 //! Single pictures have no next frame that could tell a knob from a face. So each face is
-//! looked at twice by itself, from two distances, and counts for as much as both looks say:
-//! a face is one at every scale, while what only resembles one does so at some.
+//! looked at several times by itself, from other distances, and counts for as much as all
+//! looks say: a face is one at every scale, while what only resembles one does so at some.
 
 use std::collections::BTreeMap;
 
-use super::look::Look;
+use super::look::{Look, SCALES};
 use super::merge::Sighting;
+use crate::detector::Detection;
 use crate::geometry::{Rect, Size};
 
-/// Something that may be a face, and the two looks at it.
+/// Something that may be a face, and the looks at it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Candidate {
     /// Where a piece or the whole picture showed it.
     pub face: Rect,
-    /// At the scale that tells an expression best.
-    pub near: Look,
-    /// With more around it.
-    pub far: Look,
+    /// The nearest first.
+    pub looks: [Look; SCALES.len()],
 }
 
-/// Puts in place of what the two looks at each candidate saw what they say together: a face
-/// as surely as the mean of both, nothing being 0, with the near look's box and classes, which
-/// are better. What they saw beside the candidate is dropped: it is a candidate itself, or
-/// none. Faces lower than `least` pixels are dropped, too. What the coarser looks had seen of
-/// a candidate is left with at most the confidence `doubted`.
+/// Puts in place of what the looks at each candidate saw what they say together. What they saw
+/// beside the candidate is dropped: it is a candidate itself, or none. Faces lower than `least`
+/// pixels are dropped, too. What the coarser looks had seen of a candidate is left with at most
+/// the confidence `doubted`.
 pub(super) fn agree(
     sightings: &mut Vec<Sighting>,
     candidates: &[Candidate],
@@ -31,8 +29,8 @@ pub(super) fn agree(
     doubted: f32,
     picture: Size,
 ) {
-    let by = |look: &Look| candidates.iter().any(|one| one.near == *look || one.far == *look);
-    let (close, coarse) = sightings.drain(..).partition::<Vec<_>, _>(|one| by(&one.look));
+    let is_close = |one: &Sighting| candidates.iter().any(|other| other.looks.contains(&one.look));
+    let (close, coarse) = sightings.drain(..).partition::<Vec<_>, _>(is_close);
     sightings.extend(coarse);
     for one in sightings.iter_mut() {
         if candidates.iter().any(|candidate| one.shows(&candidate.face)) {
@@ -40,36 +38,43 @@ pub(super) fn agree(
         }
     }
     for candidate in candidates {
-        let of = |look: &Look| -> Vec<Sighting> {
-            let seen = close.iter().filter(|one| one.look == *look && one.shows(&candidate.face));
-            seen.copied().collect()
-        };
-        let both = together(&of(&candidate.near), &of(&candidate.far), picture);
-        sightings.extend(both.into_iter().filter(|one| one.detection.rect.height >= least));
+        let seen = candidate.looks.map(|look| {
+            let of_it = |one: &&Sighting| one.look == look && one.shows(&candidate.face);
+            close.iter().filter(of_it).copied().collect()
+        });
+        let together = together(&seen, picture);
+        sightings.extend(together.into_iter().filter(|one| one.detection.rect.height >= least));
     }
 }
 
-/// What the near and the far look at one candidate say together.
-fn together(near: &[Sighting], far: &[Sighting], picture: Size) -> Vec<Sighting> {
-    let mean = (is_a_face(near) + is_a_face(far)) / 2.0;
-    let seen = if near.is_empty() { far } else { near };
-    let share = mean / is_a_face(seen).max(f32::MIN_POSITIVE);
-    let one = |one: &Sighting| {
-        let mut detection = one.detection;
-        detection.confidence = (detection.confidence * share).min(1.0);
-        Sighting::new(detection, one.look, picture)
+/// What the looks at one candidate say together: each class as surely as the mean of what they
+/// say of it, nothing being 0, in the box of the nearest look that sees a face.
+fn together(seen: &[Vec<Sighting>], picture: Size) -> Vec<Sighting> {
+    let surest = |of: &Vec<Sighting>| of.iter().copied().min_by(Sighting::better);
+    let Some(nearest) = seen.iter().find_map(surest) else { return Vec::new() };
+    let mut classes: BTreeMap<usize, f32> = BTreeMap::new();
+    for of in seen {
+        for (class, confidence) in by_class(of) {
+            *classes.entry(class).or_default() += confidence / seen.len() as f32;
+        }
+    }
+    let one = |(class, confidence)| {
+        let detection = Detection { class, confidence, rect: nearest.detection.rect };
+        Sighting::new(detection, nearest.look, picture)
     };
-    seen.iter().map(one).collect()
+    classes.into_iter().map(one).collect()
 }
 
-/// How sure one look is, 0 to 1: classes exclude each other, so that their confidences add up.
-fn is_a_face(seen: &[Sighting]) -> f32 {
+/// How sure one look is of each class. They exclude each other: together at most 1.
+fn by_class(seen: &[Sighting]) -> BTreeMap<usize, f32> {
     let mut classes: BTreeMap<usize, f32> = BTreeMap::new();
     for one in seen.iter().map(|one| one.detection) {
         let best = classes.entry(one.class).or_default();
         *best = best.max(one.confidence);
     }
-    classes.values().sum::<f32>().min(1.0)
+    let total = classes.values().sum::<f32>().max(1.0);
+    classes.values_mut().for_each(|confidence| *confidence /= total);
+    classes
 }
 
 #[cfg(test)]
@@ -87,11 +92,7 @@ mod tests {
     const DOUBTED: f32 = 0.2;
 
     fn candidate(face: Rect) -> Candidate {
-        Candidate {
-            face,
-            near: INPUTS.face(&face, PICTURE),
-            far: INPUTS.face_from_afar(&face, PICTURE),
-        }
+        Candidate { face, looks: INPUTS.at_all_scales(&face, PICTURE) }
     }
 
     fn seen(class: usize, confidence: f32, rect: Rect, look: Look) -> Sighting {
@@ -114,53 +115,51 @@ mod tests {
     }
 
     #[test]
-    fn what_two_looks_see_keeps_its_confidence_and_what_one_sees_loses_half() {
+    fn what_all_looks_see_keeps_its_confidence_and_what_one_sees_loses_most() {
         let rect = Rect::new(100.0, 100.0, 24.0, 30.0);
         let from_afar = Rect::new(102.0, 100.0, 24.0, 30.0);
-        let both = candidate(rect);
+        let one = candidate(rect);
         let coarse = seen(0, 0.9, Rect::new(99.0, 99.0, 24.0, 30.0), tile());
-        let face = [seen(0, 0.9, rect, both.near), seen(0, 0.8, from_afar, both.far)];
-        let found = told([&[coarse][..], &face].concat(), &[both]);
-        assert_eq!(found, [(0, 0.85, 100.0)]);
-        let knob = told(vec![coarse, face[0]], &[both]);
-        assert_eq!(knob, [(0, 0.45, 100.0)]);
-        let only_from_afar = told(vec![coarse, face[1]], &[both]);
-        assert_eq!(only_from_afar, [(0, 0.4, 102.0)]);
-        let nothing = told(vec![coarse], &[both]);
-        assert_eq!(nothing, [(0, DOUBTED, 99.0)]);
+        let near = seen(0, 0.9, rect, one.looks[0]);
+        let far = [seen(0, 0.8, from_afar, one.looks[1]), seen(0, 0.7, from_afar, one.looks[2])];
+        assert_eq!(told(vec![coarse, near, far[0], far[1]], &[one]), [(0, 0.8, 100.0)]);
+        assert_eq!(told(vec![coarse, near], &[one]), [(0, 0.3, 100.0)], "a knob");
+        assert_eq!(told(vec![coarse, far[0], far[1]], &[one]), [(0, 0.5, 102.0)]);
+        assert_eq!(told(vec![coarse], &[one]), [(0, DOUBTED, 99.0)]);
     }
 
     #[test]
-    fn half_a_smile_is_a_whole_face_and_the_near_look_tells_which() {
+    fn half_a_smile_is_a_whole_face_and_all_looks_tell_which() {
         let rect = Rect::new(100.0, 100.0, 24.0, 30.0);
-        let both = candidate(rect);
+        let one = candidate(rect);
         let shifted = Rect::new(103.0, 98.0, 24.0, 30.0);
         let all = vec![
-            seen(0, 0.8, rect, both.near),
-            seen(0, 0.4, shifted, both.far),
-            seen(1, 0.4, shifted, both.far),
+            seen(0, 0.9, rect, one.looks[0]),
+            seen(0, 0.45, shifted, one.looks[1]),
+            seen(1, 0.45, shifted, one.looks[1]),
+            seen(1, 0.9, shifted, one.looks[2]),
         ];
-        assert_eq!(told(all, &[both]), [(0, 0.8, 100.0)]);
+        assert_eq!(told(all, &[one]), [(0, 0.45, 100.0), (1, 0.45, 100.0)]);
     }
 
     #[test]
     fn what_turns_out_too_small_is_left_in_doubt() {
         let rect = Rect::new(100.0, 100.0, 16.0, 20.0);
-        let both = candidate(rect);
+        let one = candidate(rect);
         let small = Rect::new(102.0, 103.0, 12.0, 14.0);
-        let coarse = seen(0, 0.9, rect, tile());
-        let all = vec![coarse, seen(0, 0.9, small, both.near), seen(0, 0.9, small, both.far)];
-        assert_eq!(told(all, &[both]), [(0, DOUBTED, 100.0)]);
+        let close = one.looks.map(|look| seen(0, 0.9, small, look));
+        let all = [&[seen(0, 0.9, rect, tile())][..], &close].concat();
+        assert_eq!(told(all, &[one]), [(0, DOUBTED, 100.0)]);
     }
 
     #[test]
     fn neighbours_count_by_their_own_looks() {
         let (a, b) = (Rect::new(100.0, 100.0, 24.0, 30.0), Rect::new(130.0, 100.0, 24.0, 30.0));
         let (one, other) = (candidate(a), candidate(b));
-        let looks = [one.near, one.far, other.near, other.far];
-        let mut all: Vec<_> = looks.iter().map(|look| seen(0, 0.9, a, *look)).collect();
+        let looks = one.looks.iter().chain(&other.looks);
+        let mut all: Vec<_> = looks.map(|look| seen(0, 0.9, a, *look)).collect();
         // The second one is a knob, which the looks at its neighbour take for a face.
-        all.extend([seen(0, 0.8, b, one.near), seen(0, 0.8, b, one.far)]);
+        all.extend(one.looks.map(|look| seen(0, 0.8, b, look)));
         assert_eq!(told(all, &[one, other]), [(0, 0.9, 100.0)]);
     }
 
@@ -168,13 +167,13 @@ mod tests {
         /// Nothing is surer than the surest look, whose classes add up, in any order of them.
         #[test]
         fn no_confidence_grows_and_no_order_matters(
-            all in prop::collection::vec((0usize..2, 1u8..100, 0u8..60, 16u8..60, 0usize..5), 0..20),
+            all in prop::collection::vec((0usize..2, 1u8..100, 0u8..60, 16u8..60, 0usize..7), 0..20),
             turn in 0usize..20,
         ) {
             let faces = [Rect::new(100.0, 100.0, 30.0, 36.0), Rect::new(150.0, 100.0, 30.0, 36.0)];
             let candidates = faces.map(candidate);
             let looks =
-                [tile(), candidates[0].near, candidates[0].far, candidates[1].near, candidates[1].far];
+                [&[tile()][..], &candidates[0].looks, &candidates[1].looks].concat();
             let all: Vec<Sighting> = all
                 .into_iter()
                 .map(|(class, confidence, x, side, look)| {

@@ -196,7 +196,7 @@ impl Examiner {
         self.suspects = suspects;
     }
 
-    /// Makes one of what two looks at each candidate saw.
+    /// Makes one of what the looks at each candidate saw.
     pub(super) fn agree(&mut self, candidates: &[Candidate], least: f32, picture: Size) {
         // A picture smaller than the input is enlarged, and its faces with it.
         let enlarged = self.inputs().whole(picture).scale < 1.0;

@@ -9,9 +9,9 @@ pub(crate) const READABLE: f32 = 20.0;
 /// A look at one face is so many times as wide as the face: at a third of the input
 /// the model reads expressions best.
 const ROUND_A_FACE: f32 = 3.0;
-/// And one from farther away so many times: half as far again is another scale, at which the
-/// smallest network still has a readable face (28 of 128 pixels).
-const FROM_AFAR: f32 = 4.5;
+/// Looks at one face of a picture that has no next frame, so many times as wide as it: at the
+/// last of them the smallest network still has a readable face (21 of 128 pixels).
+pub(super) const SCALES: [f32; 3] = [ROUND_A_FACE, 4.5, 6.0];
 
 /// What a look is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,9 +69,9 @@ impl Inputs {
         self.around(face, ROUND_A_FACE, picture)
     }
 
-    /// A look at one face with more around it.
-    pub fn face_from_afar(self, face: &Rect, picture: Size) -> Look {
-        self.around(face, FROM_AFAR, picture)
+    /// Looks at one face from several distances, the nearest first.
+    pub(super) fn at_all_scales(self, face: &Rect, picture: Size) -> [Look; SCALES.len()] {
+        SCALES.map(|times| self.around(face, times, picture))
     }
 
     fn around(self, face: &Rect, times: f32, picture: Size) -> Look {

@@ -15,7 +15,7 @@ use crate::pixels::frame::Frame;
 pub const SMALLEST_FACE: f32 = 20.0;
 
 /// The whole picture, pieces of it in every size that faces from [`SMALLEST_FACE`] on need,
-/// and each face by itself, from two distances. Replaces `out`; returned is the time that the
+/// and each face by itself, from several distances. Replaces `out`; returned is the time that the
 /// networks took.
 ///
 /// # Errors
@@ -36,13 +36,10 @@ pub fn examine(
     let (_, mut time) = examiner.look(frame, &out.looks, false)?;
     let mut faces: Vec<Rect> = Vec::new();
     examiner.candidates(SMALLEST_FACE, &mut faces);
-    let candidate = |face: Rect| {
-        let (near, far) = (inputs.face(&face, picture), inputs.face_from_afar(&face, picture));
-        Candidate { face, near, far }
-    };
+    let candidate = |face: Rect| Candidate { face, looks: inputs.at_all_scales(&face, picture) };
     let candidates: Vec<Candidate> = faces.into_iter().map(candidate).collect();
-    let mut closely: Vec<Look> = candidates.iter().flat_map(|one| [one.near, one.far]).collect();
-    // Of a face that fills the picture both are the same look.
+    let mut closely: Vec<Look> = candidates.iter().flat_map(|one| one.looks).collect();
+    // Of a face that fills the picture they are the same look.
     closely.dedup();
     time += examiner.look(frame, &closely, false)?.1;
     out.looks.append(&mut closely);

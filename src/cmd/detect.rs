@@ -22,7 +22,7 @@ use expressiond::tracks::grouping::Grouping;
 /// Find faces and their expression in pictures.
 ///
 /// Looks thoroughly: at the whole picture, at pieces of it in which faces from 20 pixels on
-/// can be found, and twice at each face by itself: what only one of these two looks takes for
+/// can be found, and three times at each face by itself: what only one of these looks takes for
 /// a face is none. --whole looks once, which is faster and finds those who stand before the
 /// camera.
 ///

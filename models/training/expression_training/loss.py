@@ -214,10 +214,21 @@ def face_loss(logits: Tensor, wanted: Tensor, among: Tensor | None = None, smoot
     class ask for the same confidence.
     """
     among = torch.ones_like(logits) if among is None else among
-    face = (logits.sigmoid() * among).sum(-1).clamp(1e-6, 1 - 1e-4)
+    face = (moved_alike(logits, among).sigmoid() * among).sum(-1).clamp(1e-6, 1 - 1e-4)
     others = (smoothing * wanted)[..., None].expand_as(logits)
     others = F.binary_cross_entropy_with_logits(logits, others, reduction="none") * (1 - among)
     return -(wanted * face.log() + (1 - wanted) * (1 - face).log()) + others.sum(-1)
+
+
+def moved_alike(logits: Tensor, among: Tensor) -> Tensor:
+    """The same values; what is learnt from them moves all logits `among` (ones) by as much.
+
+    A label that names no single class says nothing of their shares. Without this the class that
+    leads already would be moved most, would lead more, and in the end be told of every such face.
+    """
+    count = among.sum(-1, keepdim=True).clamp(min=1)
+    mean = (logits * among).sum(-1, keepdim=True) / count
+    return torch.where(among > 0, logits.detach() + mean - mean.detach(), logits)
 
 
 def shares_loss(logits: Tensor, wanted: Tensor, smoothing: float = 0.0) -> Tensor:
@@ -228,9 +239,10 @@ def shares_loss(logits: Tensor, wanted: Tensor, smoothing: float = 0.0) -> Tenso
     apart. Of a face that has one of several classes the shares of these together
     are to be one; of a face without a class nothing is asked.
     """
-    confidence = F.logsigmoid(logits)
-    log = confidence - confidence.logsumexp(-1, keepdim=True)
     count = wanted.sum(-1)
+    alike = moved_alike(logits, (wanted > 0).float())
+    confidence = F.logsigmoid(torch.where((count >= SEVERAL)[..., None], alike, logits))
+    log = confidence - confidence.logsumexp(-1, keepdim=True)
     one = -((wanted * (1 - smoothing) + smoothing / logits.shape[-1]) * log).sum(-1)
     several = -log.masked_fill(wanted == 0, -30.0).logsumexp(-1)
     return torch.where(count >= SEVERAL, several, one) * (count > 0)

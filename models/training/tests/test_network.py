@@ -277,6 +277,19 @@ def test_a_share_is_what_its_class_s_confidence_is_drawn_to():
     assert soft[0, row, column] < soft[1, row, column] < 0
 
 
+def test_a_label_without_a_single_class_makes_no_class_lead_more():
+    logits = torch.tensor([[0.7, 0.1, 0.02]]).logit()
+    for loss in (
+        lambda x: face_loss(x, torch.tensor([0.95])),
+        lambda x: face_loss(x, torch.tensor([0.2])),
+        lambda x: face_loss(x, torch.tensor([0.95]), torch.tensor([[0.0, 1, 1]])),
+        lambda x: shares_loss(x, torch.tensor([[0.0, 1, 1]])),
+    ):
+        x = logits.clone().requires_grad_()
+        loss(x).sum().backward()
+        assert x.grad[0, 1] == pytest.approx(x.grad[0, 2].item(), rel=1e-5) and x.grad[0, 1] != 0
+
+
 def test_shares_are_asked_for_whatever_the_confidences_add_up_to():
     def at(confidences, wanted):
         logits = torch.tensor(confidences).logit()
