@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 
 use super::look::{Look, SCALES};
 use super::merge::Sighting;
-use crate::detector::Detection;
 use crate::geometry::{Rect, Size};
 
 /// Something that may be a face, and the looks at it.
@@ -38,7 +37,7 @@ pub(super) fn agree(
         }
     }
     for candidate in candidates {
-        let seen = candidate.looks.map(|look| {
+        let seen = candidate.looks.map(|look| -> Vec<Sighting> {
             let of_it = |one: &&Sighting| one.look == look && one.shows(&candidate.face);
             close.iter().filter(of_it).copied().collect()
         });
@@ -47,34 +46,28 @@ pub(super) fn agree(
     }
 }
 
-/// What the looks at one candidate say together: each class as surely as the mean of what they
-/// say of it, nothing being 0, in the box of the nearest look that sees a face.
+/// What the looks at one candidate say together: a face as surely as their mean, nothing being
+/// 0, with the box and the classes of the nearest look that sees one, which are best.
 fn together(seen: &[Vec<Sighting>], picture: Size) -> Vec<Sighting> {
-    let surest = |of: &Vec<Sighting>| of.iter().copied().min_by(Sighting::better);
-    let Some(nearest) = seen.iter().find_map(surest) else { return Vec::new() };
-    let mut classes: BTreeMap<usize, f32> = BTreeMap::new();
-    for of in seen {
-        for (class, confidence) in by_class(of) {
-            *classes.entry(class).or_default() += confidence / seen.len() as f32;
-        }
-    }
-    let one = |(class, confidence)| {
-        let detection = Detection { class, confidence, rect: nearest.detection.rect };
-        Sighting::new(detection, nearest.look, picture)
+    let Some(nearest) = seen.iter().find(|of| !of.is_empty()) else { return Vec::new() };
+    let mean = seen.iter().map(|of| is_a_face(of)).sum::<f32>() / seen.len() as f32;
+    let share = mean / is_a_face(nearest).max(f32::MIN_POSITIVE);
+    let one = |one: &Sighting| {
+        let mut detection = one.detection;
+        detection.confidence = (detection.confidence * share).min(1.0);
+        Sighting::new(detection, one.look, picture)
     };
-    classes.into_iter().map(one).collect()
+    nearest.iter().map(one).collect()
 }
 
-/// How sure one look is of each class. They exclude each other: together at most 1.
-fn by_class(seen: &[Sighting]) -> BTreeMap<usize, f32> {
+/// How sure one look is, 0 to 1: classes exclude each other, so that their confidences add up.
+fn is_a_face(seen: &[Sighting]) -> f32 {
     let mut classes: BTreeMap<usize, f32> = BTreeMap::new();
     for one in seen.iter().map(|one| one.detection) {
         let best = classes.entry(one.class).or_default();
         *best = best.max(one.confidence);
     }
-    let total = classes.values().sum::<f32>().max(1.0);
-    classes.values_mut().for_each(|confidence| *confidence /= total);
-    classes
+    classes.values().sum::<f32>().min(1.0)
 }
 
 #[cfg(test)]
@@ -129,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_smile_is_a_whole_face_and_all_looks_tell_which() {
+    fn half_a_smile_is_a_whole_face_and_the_nearest_look_tells_which() {
         let rect = Rect::new(100.0, 100.0, 24.0, 30.0);
         let one = candidate(rect);
         let shifted = Rect::new(103.0, 98.0, 24.0, 30.0);
@@ -139,7 +132,7 @@ mod tests {
             seen(1, 0.45, shifted, one.looks[1]),
             seen(1, 0.9, shifted, one.looks[2]),
         ];
-        assert_eq!(told(all, &[one]), [(0, 0.45, 100.0), (1, 0.45, 100.0)]);
+        assert_eq!(told(all, &[one]), [(0, 0.9, 100.0)]);
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Sighting {
     }
 
     /// The better one first; the rest only makes the order total.
-    pub(super) fn better(&self, other: &Self) -> Ordering {
+    fn better(&self, other: &Self) -> Ordering {
         let key = |one: &Self| {
             let (found, region) = (one.detection, one.look.region);
             let edges = [found.rect.x, found.rect.y, found.rect.width, found.rect.height];

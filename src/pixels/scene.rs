@@ -8,9 +8,15 @@ use super::tensor::{Encoding, InputSpec, TensorBuffer};
 pub(crate) const SIDE: usize = 16;
 /// Cells of a picture, row by row.
 pub(crate) const CELLS: usize = SIDE * SIDE;
-/// A cell changed when its brightness moved by this share of full scale, beyond what
-/// the whole picture did: more than sensor noise leaves after averaging a cell.
+/// A cell changed when its brightness moved by this share of full scale, beyond
+/// what the whole picture did: more than sensor noise leaves after averaging a cell.
 const CHANGED: f32 = 0.03;
+/// Or when its contrast moved by this share, which tells a head from a wall of the same
+/// brightness,
+const STRUCTURED: f32 = 0.02;
+/// and by so much of the contrast that it had, which is what a noisy or patterned cell's own
+/// varies by.
+const OWN_CONTRAST: f32 = 0.2;
 /// A cell of which a smaller share is seen counts as hidden: of a few pixels the noise is no
 /// mean.
 const SEEN: f32 = 0.25;
@@ -21,11 +27,13 @@ const COLOURLESS: f32 = 0.012;
 /// For each cell of a picture, row by row, yes or no.
 pub(crate) type Cells = [bool; CELLS];
 
-/// Mean brightness, 0 to 1, of each cell of a picture, and how much colour it has.
+/// Mean brightness and contrast, 0 to 1, of each cell of a picture, and how much colour it has.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scene {
     /// Of what is seen of each, and of all of a hidden one.
     cells: [f32; CELLS],
+    /// The standard deviation of brightness there.
+    contrasts: [f32; CELLS],
     /// Which of them are masked.
     hidden: Cells,
     /// Mean distance of red and of blue from green, together, 0 to 2.
@@ -58,9 +66,19 @@ impl Scene {
     /// Which cells differ from `before`, without those that are hidden. A change of the
     /// whole picture's brightness (a cloud, automatic exposure) does not count.
     pub(crate) fn changed(&self, before: &Self) -> Cells {
-        let differences: [f32; CELLS] = std::array::from_fn(|c| self.cells[c] - before.cells[c]);
+        let brightness = self.moved(&self.cells, &before.cells);
+        let contrast = self.moved(&self.contrasts, &before.contrasts);
+        std::array::from_fn(|c| {
+            let other_contrast = STRUCTURED + OWN_CONTRAST * before.contrasts[c];
+            !self.hidden[c] && (brightness[c] > CHANGED || contrast[c] > other_contrast)
+        })
+    }
+
+    /// By how much each cell differs, beyond what all do.
+    fn moved(&self, now: &[f32; CELLS], before: &[f32; CELLS]) -> [f32; CELLS] {
+        let differences: [f32; CELLS] = std::array::from_fn(|c| now[c] - before[c]);
         let shift = self.quantile(&differences, 0.5);
-        std::array::from_fn(|c| !self.hidden[c] && (differences[c] - shift).abs() > CHANGED)
+        differences.map(|difference| (difference - shift).abs())
     }
 
     /// The brightness, 0 to 1, that only a tenth of what is seen of the picture exceeds.
@@ -99,15 +117,18 @@ impl Scene {
 /// What was added up of a picture's pixels.
 struct Sums {
     green: [f32; CELLS],
+    squares: [f32; CELLS],
     counts: [u32; CELLS],
     colour: f32,
 }
 
 impl Sums {
-    const NONE: Self = Self { green: [0.0; CELLS], counts: [0; CELLS], colour: 0.0 };
+    const NONE: Self =
+        Self { green: [0.0; CELLS], squares: [0.0; CELLS], counts: [0; CELLS], colour: 0.0 };
 
     fn add(&mut self, cell: usize, [red, green, blue]: [f32; 3]) {
         self.green[cell] += green;
+        self.squares[cell] += green * green;
         self.counts[cell] += 1;
         self.colour += (red - green).abs() + (blue - green).abs();
     }
@@ -116,6 +137,7 @@ impl Sums {
     fn with(&self, other: &Self) -> Self {
         Self {
             green: std::array::from_fn(|cell| self.green[cell] + other.green[cell]),
+            squares: std::array::from_fn(|cell| self.squares[cell] + other.squares[cell]),
             counts: std::array::from_fn(|cell| self.counts[cell] + other.counts[cell]),
             colour: self.colour + other.colour,
         }
@@ -125,13 +147,18 @@ impl Sums {
         self.green[cell] / self.counts[cell].max(1) as f32
     }
 
+    fn deviation(&self, cell: usize) -> f32 {
+        let square = self.squares[cell] / self.counts[cell].max(1) as f32;
+        (square - self.mean(cell).powi(2)).max(0.0).sqrt()
+    }
+
     fn mean_colour(&self) -> f32 {
         self.colour / self.counts.iter().sum::<u32>().max(1) as f32
     }
 }
 
-/// Of every second pixel of every second row: per cell the mean of green, which is most
-/// of brightness, and of all of them the distance of the other colours from it. `scale` and
+/// Of every second pixel of every second row: per cell mean and deviation of green, which is
+/// most of brightness, and of all of them the distance of the other colours from it. `scale` and
 /// `zero_point` are the encoding's.
 fn sample<T: Copy + Into<f32>>(
     values: &[T],
@@ -158,13 +185,12 @@ fn sample<T: Copy + Into<f32>>(
     let all = seen.with(&covered);
     let is_hidden = |cell: usize| (seen.counts[cell] as f32) < SEEN * all.counts[cell] as f32;
     let hidden: Cells = std::array::from_fn(is_hidden);
+    let of = |cell: usize| if hidden[cell] { &all } else { &seen };
     let nothing = seen.counts.iter().all(|count| *count == 0);
     Scene {
         // A picture narrower than the grid leaves cells empty, and they stay so.
-        cells: std::array::from_fn(|cell| {
-            let sums = if hidden[cell] { &all } else { &seen };
-            (sums.mean(cell) - zero_point) * scale
-        }),
+        cells: std::array::from_fn(|cell| (of(cell).mean(cell) - zero_point) * scale),
+        contrasts: std::array::from_fn(|cell| of(cell).deviation(cell) * scale),
         hidden,
         colour: if nothing { all.mean_colour() } else { seen.mean_colour() } * scale,
     }
@@ -228,6 +254,25 @@ mod tests {
         let after = scene(|x, y| if face(x, y) { 150 } else { 90 + noise(x, y, 2) });
         let change = change(&before, &after);
         assert!((0.01..0.1).contains(&change), "{change}");
+    }
+
+    #[test]
+    fn the_noise_of_a_dark_room_is_no_contrast() {
+        let loud = |x, y, seed| 40 + 5 * noise(x, y, seed);
+        let before = scene(|x, y| loud(x, y, 1));
+        for seed in 2..20 {
+            assert!(change(&before, &scene(|x, y| loud(x, y, seed))) < 0.02);
+        }
+    }
+
+    /// Something that is on average as bright as what was there.
+    #[test]
+    fn a_head_before_a_wall_of_the_same_brightness_is_motion() {
+        let before = scene(|x, y| 120 + noise(x, y, 1));
+        let head = |x: usize, y: usize| (100..112).contains(&x) && (60..74).contains(&y);
+        let stripes = |y: usize| if y / 3 % 2 == 0 { 186 } else { 66 };
+        let after = scene(|x, y| if head(x, y) { stripes(y) } else { 120 + noise(x, y, 2) });
+        assert!(change(&before, &after) > 0.0);
     }
 
     #[test]

@@ -89,14 +89,14 @@ pub const BESIDE_WHAT_MOVES: Sequence = Sequence {
 };
 
 /// In a room that has come to rest somebody sits down at 6 m, behind a sofa: the head is less
-/// of the picture than what ends the rest, but brighter than the wall.
+/// of the picture than what ends the rest, and about as bright as the wall.
 pub const INTO_A_RESTING_ROOM: Sequence = Sequence {
     seconds: 24.0,
     people: |seconds| {
-        let sits = Stand { metres: 6.0, face: (1020.0, 420.0) };
+        let sits = Stand { metres: 6.0, face: (860.0, 420.0) };
         vec![(seconds >= RESTS_UNTIL).then_some(sits)]
     },
-    thing: |_| Some(Rect::new(940.0, 437.0, 200.0, 150.0)),
+    thing: |_| Some(Rect::new(780.0, 437.0, 200.0, 150.0)),
 };
 /// When that is: the sweep comes to that place more than six seconds later.
 pub const RESTS_UNTIL: f32 = 18.7;
