@@ -113,6 +113,8 @@ INIT ?= $(BEFORE)/weights/expression-yolo12n.safetensors
 CLASSES ?= neutral,happy,sad,surprise,fear,disgust,anger
 GATHER = $(PYTHON) -m expression_training gather --expressions $(abspath $(SHARED))/expressions \
 	--wild $(abspath $(SHARED))/wild --negatives negatives.jsonl --seven $(abspath $(SHARED))/expressions7
+LABEL = $(PYTHON) -m expression_training label --model $(BEFORE)/expression-yolo12n.tflite --sure 0.8 --missed
+TRAIN = $(PYTHON) -m expression_training train --processes $(shell nproc)
 # The exports: name, input in pixels; a name that ends in -close is shown single faces.
 SMILES := expression-yolo12n:288x192 expression-yolo12n-lite:192x128 expression-yolo12n-close:128
 SEVEN := expression-yolo12n-7:288x192 expression-yolo12n-7-close:128
@@ -121,15 +123,16 @@ SEVEN := expression-yolo12n-7:288x192 expression-yolo12n-7-close:128
 ifdef SHARED
 model: $(VENV)/ready $(INIT) ## Make the shipped models: make model SHARED=folder of expressions, wild, expressions7; or one of your own: DATA=data.yaml
 	cd $(TRAINING) && $(GATHER) --out $(MODEL_OUT)/gathered --classes $(CLASSES)
-	cd $(TRAINING) && $(GATHER) --out $(MODEL_OUT)/smiles
-	cd $(TRAINING) && $(PYTHON) -m expression_training label $(MODEL_OUT)/gathered/data.yaml \
-		--model $(BEFORE)/expression-yolo12n.tflite --sure 0.8 --missed --out $(dir $(MODEL_SET))
-	cd $(TRAINING) && $(PYTHON) -m expression_training train $(MODEL_SET) --preset scenes \
-		--init $(abspath $(INIT)) --out $(MODEL_OUT)/scenes --processes $(shell nproc)
-	cd $(TRAINING) && $(PYTHON) -m expression_training train $(MODEL_SET) --preset close \
-		--init $(MODEL_OUT)/scenes/expression-yolo12n.safetensors --out $(MODEL_OUT)/run --processes $(shell nproc)
-	$(call model-exports,$(SMILES),expression-yolo12n,$(MODEL_OUT)/smiles/data.yaml)
-	$(call model-exports,$(SEVEN),expression-yolo12n-7,$(MODEL_SET))
+	cd $(TRAINING) && $(GATHER) --out $(MODEL_OUT)/gathered-smiles
+	cd $(TRAINING) && $(LABEL) $(MODEL_OUT)/gathered/data.yaml --out $(dir $(MODEL_SET))
+	cd $(TRAINING) && $(LABEL) $(MODEL_OUT)/gathered-smiles/data.yaml --out $(MODEL_OUT)/smiles
+	cd $(TRAINING) && $(TRAIN) $(MODEL_SET) --preset scenes --init $(abspath $(INIT)) --out $(MODEL_OUT)/scenes
+	cd $(TRAINING) && $(TRAIN) $(MODEL_OUT)/smiles/data.yaml --preset close \
+		--init $(MODEL_OUT)/scenes/expression-yolo12n.safetensors --out $(MODEL_OUT)/close
+	cd $(TRAINING) && $(TRAIN) $(MODEL_SET) --preset expressions \
+		--init $(MODEL_OUT)/scenes/expression-yolo12n-7.safetensors --out $(MODEL_OUT)/expressions
+	$(call model-exports,$(SMILES),close/expression-yolo12n,$(MODEL_OUT)/smiles/data.yaml)
+	$(call model-exports,$(SEVEN),expressions/expression-yolo12n-7,$(MODEL_SET))
 $(BEFORE)/weights/expression-yolo12n.safetensors:
 	@mkdir -p $(@D)
 	for file in weights/expression-yolo12n.safetensors expression-yolo12n.tflite expression-yolo12n.json; do \
@@ -140,14 +143,14 @@ model: $(VENV)/ready
 	cd $(TRAINING) && $(PYTHON) -m expression_training prepare $(abspath $(DATA)) --out $(dir $(MODEL_SET))
 	cd $(TRAINING) && $(PYTHON) -m expression_training train $(MODEL_SET) --preset refine \
 		--init $(abspath $(CURDIR)/models/weights/expression-yolo12n.safetensors) --out $(MODEL_OUT)/run
-	$(call model-exports,$(SMILES),model,$(MODEL_SET))
+	$(call model-exports,$(SMILES),run/model,$(MODEL_SET))
 endif
-# Exports $(1) of the run's network $(2), with levels chosen on $(3).
+# Exports $(1) of the weights $(2), with levels chosen on $(3).
 define model-exports
 cp models/self-test.jpg $(MODEL_OUT)/
 cd $(TRAINING) && for export in $(1); do \
 	case $$export in *-close:*) close=--close ;; *) close= ;; esac; \
-	$(PYTHON) -m expression_training export $(MODEL_OUT)/run/$(2).safetensors $(3) $$close \
+	$(PYTHON) -m expression_training export $(MODEL_OUT)/$(2).safetensors $(3) $$close \
 		--size $${export#*:} --out $(MODEL_OUT)/$${export%:*}.tflite || exit 1; \
 done
 cd $(TRAINING) && $(PYTHON) -m expression_training evaluate $(3) \

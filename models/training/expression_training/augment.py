@@ -34,7 +34,7 @@ class Mix:
 
 
 #: share of the close looks that are shown no face
-NEGATIVES = 0.25
+NEGATIVES = 0.2
 
 
 class Draw(NamedTuple):
@@ -90,8 +90,14 @@ class Augmented(torch.utils.data.Dataset):
 
 
 def close_draws(pictures: Sequence[Picture], draws: Sequence[int]) -> list[int]:
-    """What close looks are drawn from: portraits, and places that are no faces for a share of them."""
-    portraits = [index for index in draws if pictures[index].portrait]
+    """What close looks are drawn from: portraits that have a single class, each class about as
+    often, and places that are no faces for a share of them."""
+    by_class: dict[int, list[int]] = {}
+    for index in draws:
+        if pictures[index].portrait and (own := int(pictures[index].labels.classes[0])) >= 0:
+            by_class.setdefault(own, []).append(index)
+    most = max(map(len, by_class.values()), default=0)
+    portraits = [index for own in by_class.values() for index in own * round(most / len(own))]
     negatives = [index for index in sorted(set(draws)) for _ in pictures[index].labels.negatives]
     wanted = len(portraits) * NEGATIVES / (1 - NEGATIVES)
     return portraits + negatives * round(wanted / max(len(negatives), 1))

@@ -109,10 +109,21 @@ def test_a_close_look_has_the_face_near_its_middle_large_enough_to_read():
             assert abs((left + right) / 2 - middle) < 40 and abs((top + bottom) / 2 - middle) < 40
 
 
+def test_each_class_is_looked_at_closely_as_often():
+    face = [(100, 50, 220, 200)]
+    kinds = [
+        scene(face),
+        scene(face, shares=[[0, 1]]),
+        scene(face, shares=[[0, 0]]),
+        scene(face, shares=[[1, 1]]),
+    ]
+    assert sorted(close_draws(kinds, [0, 0, 1, 2, 3])) == [0, 0, 1, 1]
+
+
 def test_a_place_that_only_looks_like_a_face_is_shown_as_closely():
     picture = scene([(10, 10, 40, 50)])
     picture = replace(picture, labels=replace(picture.labels, negatives=np.array([[200, 120, 240, 160]])))
-    assert close_draws([picture, scene([(100, 50, 220, 200)])], [0, 1, 1, 1]) == [1, 1, 1, 0]
+    assert close_draws([picture, scene([(100, 50, 220, 200)])], [0, 1, 1, 1, 1]) == [1, 1, 1, 1, 0]
     for seed in range(40):
         _, labels = views.close_look(picture, scene([]), CLOSE, random.Random(seed))
         assert not len(labels.boxes) and not len(labels.negatives)
