@@ -127,6 +127,14 @@ def balance(run: Runner, size: Size, pictures: list[Picture], classes: int) -> n
     return offsets
 
 
+def faces_in(pictures: list[Picture], args: argparse.Namespace) -> list[Picture]:
+    """What classes are balanced on. A portrait is shown as a camera would see the face: enlarged
+    to fill the input it is nothing that a camera shows."""
+    portraits = [picture for picture in pictures if args.close or picture.portrait]
+    scenes = [picture for picture in pictures if not (args.close or picture.portrait)]
+    return scenes + close_views(portraits, args.size)
+
+
 def close_views(pictures: list[Picture], size: Size) -> list[Picture]:
     """Each face whose class is known, as large as a look at it alone shows it."""
     views = []
@@ -246,8 +254,7 @@ def export(weights: Path, data: DataSet, args: argparse.Namespace) -> dict:
         to_float(network, args.size, model)
         to_int8(model, args.out, samples, islands)
         run = tflite_runner(args.out)
-        shown = close_views(pictures, args.size) if args.close else pictures
-        offsets = balance(run, args.size, shown, len(data.names))
+        offsets = balance(run, args.size, faces_in(pictures, args), len(data.names))
         # portraits hold nothing else that could be taken for a face
         scenes = [picture for picture in pictures if not picture.portrait] or pictures
         moved = shifted(run, offsets), args.size, scenes, len(data.names)

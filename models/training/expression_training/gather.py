@@ -43,6 +43,8 @@ WEIGHTS = {"expressions": 2, "scene": 10, "smiles": 20, "empty": 4, "happy": 4, 
 TEST, CHOOSE = {"scene": 0.15, "empty": 0.1}, {"scene": 0.07, "empty": 0.06}
 #: share of the portraits of `expressions` that thresholds are chosen on
 CHOOSE_PORTRAITS = 0.03
+#: and of the validation crops of `expressions7`, which no network is trained on
+CHOOSE_CROPS = 0.3
 #: a rare class is drawn at most so many times as often as its number says
 MOST_REPEATED = 6
 #: the teacher's shares between these are guesses
@@ -149,7 +151,8 @@ def from_seven(folder: Path, words: Vocabulary) -> Iterator[Entry]:
         if name not in words.names or not may_be(own, name, words):
             name = FACE
         row = Row(words.names.index(name), shares_of(box, (width, height)))
-        split = "train" if line["split"] == "train" else "test"
+        chosen = "choose" if position(path.stem) < CHOOSE_CROPS else "test"
+        split = "train" if line["split"] == "train" else chosen
         weight = weight_of(line, kinds, words) if split == "train" else 1
         terms = line["source_repo"], line["licence"]
         yield Entry(split, path, f"seven_{path.name}", [row], weight, *terms)

@@ -293,6 +293,8 @@ def test_gather_makes_a_set_of_seven_classes_whose_sources_say_less(tmp_path):
     assert max(counts) <= 1.5 * min(counts), drawn
     portrait = data.read(next(p for p in data.files("val") if "group" not in p.name)).labels
     assert portrait.classes.tolist() == [1] and portrait.shares.sum() == 1
+    crops = [{p.name for p in data.files(s) if p.name.startswith("seven")} for s in ("choose", "test")]
+    assert all(crops) and all(name.endswith("_0.jpg") for names in crops for name in names), "none trained on"
     scene = data.read(next(p for p in data.files("test") if "group" in p.name)).labels
     assert scene.classes.tolist() == [-1, -1, 1, -1]
     assert scene.shares.sum(1)[3] == 6 and scene.shares[3, 1] == 0, "one of the six others"
