@@ -31,7 +31,7 @@ use crate::preview::live::Live;
 use crate::preview::tuning::PageOrder;
 use crate::publish::{Publisher, Start};
 use crate::random::jitter;
-use crate::service::watchdog_interval;
+use crate::service::{Service, watchdog_interval};
 use crate::zones::Zones;
 
 /// What the daemon ended for.
@@ -70,31 +70,19 @@ pub async fn daemon(
 ) -> Result<Ending> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (publisher, control) = connect(&plan, &clock)?;
-    let Plan { config, digest, networks, grouping, about, camera, state_dir, page_tls, .. } = plan;
+    let (stock, subject) = (Stock::of(&plan), Subject::of(&plan));
+    let Plan { config, networks, grouping, about, camera, state_dir, page_tls, .. } = plan;
     let (broker, device) = (Listed(publisher.brokers()), publisher.topics().device());
     log::info!("broker: {broker}; mosquitto_sub -v -t '{}/{device}/#'", config.mqtt.base_topic);
-    let groups = about.topics.groups().to_vec();
-    let stock = Stock {
-        model: networks.info().id.clone(),
-        refused_models: networks.refused().to_vec(),
-        settings: digest,
-        refused_settings: None,
-        groups: groups.iter().map(ToString::to_string).collect(),
-        package: None,
-    };
-    let changes = Changes::load(settled(&config), groups, state_dir);
+    let changes = Changes::load(settled(&config), about.topics.groups().to_vec(), state_dir);
     let zones = Zones::new(&config.zone);
     let in_force = changes.in_force();
     let live = Live::new(&config.preview, in_force.is_private());
     let live = config.preview.address().map(|_| Arc::new(live));
-    let shared = Shared::new(clock, first_orders(&in_force, &zones), live);
+    let mut orders = Orders::default();
+    carry_over(&in_force, &zones, &mut orders);
+    let shared = Shared::new(clock, orders, live);
     let page = Page::start(&config, &about, page_tls, store, &shared)?;
-    let subject = Subject {
-        camera: camera.clone(),
-        model: networks.info().id.clone(),
-        refused_models: networks.refused().to_vec(),
-        hot_c: config.pace.hot_c,
-    };
     let setup = Setup {
         config: &config,
         networks,
@@ -107,12 +95,7 @@ pub async fn daemon(
     let threads = Threads::start(setup, &shared)?;
     let state = changes.state();
     let watcher = Watcher::new(publisher.clone(), Arc::clone(&shared), subject, state);
-    watcher.service.ready();
-    if let Some(words) = watchdog_interval().and_then(heartbeat::impatience) {
-        log::warn!("{words}");
-    }
-    // Loading may have taken most of the watchdog's time after a reload.
-    watcher.service.alive();
+    say_ready(&watcher.service);
     let rehearsal = None;
     let mut program = Program {
         shared,
@@ -135,12 +118,24 @@ pub async fn daemon(
     ending
 }
 
-fn first_orders(in_force: &InForce, zones: &Zones) -> Orders {
-    Orders {
-        tuning: in_force.tuning(),
-        zones: zones.set_of(|zone| in_force.holds(zone)),
-        paused: in_force.paused.value,
-        ..Orders::default()
+/// Tells systemd that everything runs.
+fn say_ready(service: &Service) {
+    service.ready();
+    if let Some(words) = watchdog_interval().and_then(heartbeat::impatience) {
+        log::warn!("{words}");
+    }
+    // Loading may have taken most of the watchdog's time after a reload.
+    service.alive();
+}
+
+/// Makes orders for the threads of what is in force.
+fn carry_over(in_force: &InForce, zones: &Zones, orders: &mut Orders) {
+    orders.tuning = in_force.tuning();
+    orders.zones = zones.set_of(|zone| in_force.holds(zone));
+    orders.paused = in_force.paused.value;
+    if !in_force.snapshots.value {
+        // Also the picture that was asked for just before.
+        orders.snapshot = None;
     }
 }
 
@@ -287,15 +282,7 @@ impl Program {
         if let Some(live) = &self.shared.live {
             live.set_private(in_force.is_private());
         }
-        self.shared.orders.send_modify(|orders| {
-            orders.tuning = in_force.tuning();
-            orders.zones = self.zones.set_of(|zone| in_force.holds(zone));
-            orders.paused = in_force.paused.value;
-            if !in_force.snapshots.value {
-                // Also the picture that was asked for just before.
-                orders.snapshot = None;
-            }
-        });
+        self.shared.orders.send_modify(|orders| carry_over(in_force, &self.zones, orders));
     }
 
     /// Asks for the next picture, if its owner lets pictures out.
