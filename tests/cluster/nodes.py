@@ -119,6 +119,7 @@ class Cluster:
 
     def keep_logs(self, folder: Path) -> None:
         """What the nodes, and HAProxy before them, have said."""
+        folder.mkdir(parents=True, exist_ok=True)
         for log in [*self.folder.glob("*/log"), *self.folder.glob("*/logs/*.log"), *self.folder.glob("*.log")]:
             shutil.copy(log, folder / "-".join([self.name, *log.relative_to(self.folder).parts]))
 
