@@ -335,7 +335,7 @@ impl Program {
     }
 
     /// What was told while the program was ending counts from its next start. The broker has
-    /// its acknowledgement and does not say it again: without this a camera that its owner
+    /// sent it and does not say it again: without this a camera that its owner
     /// closed in that moment would be open afterwards.
     async fn keep_the_last_words(&mut self) {
         // To the end of the task that hears the broker, which ended with the connection.

@@ -165,8 +165,8 @@ async fn a_thread_that_panics_ends_the_daemon_with_70_after_the_broker_was_told(
     }
 }
 
-/// The broker has the acknowledgement of a command that comes while the daemon says goodbye,
-/// and does not say it again. A camera that was closed in that moment used to be open at the
+/// The broker has sent a command that comes while the daemon says goodbye, and does not say it
+/// again. A camera that was closed in that moment used to be open at the
 /// next start.
 #[tokio::test]
 async fn what_is_told_while_it_ends_counts_from_the_next_start() {
