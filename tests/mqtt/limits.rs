@@ -7,19 +7,15 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use expressiond::mqtt::message::{Class, Subscriptions};
-use expressiond::mqtt::protocol::{Protocol, Version};
+use expressiond::mqtt::protocol::Version;
 use expressiond::publish::Publisher;
 use tokio::time::timeout;
 
-use crate::fake::{
-    ACCEPTED, ACCEPTED_V5, accept, acknowledge, listen, packet, publish_id, welcome,
-};
+use crate::fake::{ACCEPTED, ACCEPTED_V5, acknowledge, listen, packet, publish_id, welcome};
 use crate::mosquitto::Mosquitto;
 use crate::observer::Observer;
 use crate::running::LIMIT;
-use crate::support::{
-    VERSIONS, begin, camera, event, first_sightings, publisher, settings, speaking, until,
-};
+use crate::support::{VERSIONS, begin, camera, event, first_sightings, publisher, speaking, until};
 
 /// A message that is too large, once sent and once kept by the broker: what is heard
 /// beside it must still be heard. In 3.1.1 the device used to subscribe to nothing any
@@ -163,28 +159,6 @@ async fn a_reason_of_one_byte_is_told() {
     assert!(reason.contains("an administrator"), "{reason}");
     publisher.shutdown().await;
     tokio::task::spawn_blocking(|| broker.join().expect("ended")).await.expect("joined");
-}
-
-/// Some brokers of MQTT 3.1.1 wait for the rest of a CONNECT that they do not understand.
-#[tokio::test]
-async fn a_broker_that_never_answers_5_is_asked_again_in_3_1_1() {
-    let (listening, port) = listen();
-    let broker = std::thread::spawn(move || {
-        let mut silent = accept(&listening);
-        let (_, connect) = packet(&mut silent).expect("CONNECT");
-        let mut peer = accept(&listening);
-        let (_, again) = packet(&mut peer).expect("CONNECT");
-        peer.write_all(&ACCEPTED).expect("it listens");
-        while packet(&mut peer).is_some() {}
-        // Protocol Level follows the name: two bytes of length, "MQTT".
-        [connect[6], again[6]]
-    });
-    let (publisher, _received) = publisher(settings(port));
-    let stats = until(&publisher, "connected", |stats| stats.connected).await;
-    assert_eq!(stats.protocol, Some(Protocol::V311));
-    publisher.shutdown().await;
-    let levels = tokio::task::spawn_blocking(|| broker.join().expect("ended")).await;
-    assert_eq!(levels.expect("joined"), [5, 4]);
 }
 
 /// A broker that stops reading: the stop must not wait for it.

@@ -1,6 +1,7 @@
 //! Which MQTT is spoken, and what MQTT 5 adds.
 
 use std::io::{Read, Write};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use expressiond::mqtt::message::Class;
@@ -57,16 +58,37 @@ async fn a_broker_that_refuses_5_is_asked_again_in_3_1_1() {
                 // Accepted: it stays until the client leaves.
                 peer.read_to_end(&mut Vec::new()).expect("the end");
             }
-            // Protocol Level follows the name: two bytes of length, "MQTT".
-            connect[6]
+            connect
         })
     });
+    settles_for_3_1_1(port, broker).await;
+}
+
+/// Some brokers of MQTT 3.1.1 wait for the rest of a CONNECT that they do not understand.
+#[tokio::test]
+async fn a_broker_that_never_answers_5_is_asked_again_in_3_1_1() {
+    let (listening, port) = listen();
+    let broker = std::thread::spawn(move || {
+        let mut silent = accept(&listening);
+        let (_, connect) = packet(&mut silent).expect("CONNECT");
+        let mut peer = accept(&listening);
+        let (_, again) = packet(&mut peer).expect("CONNECT");
+        peer.write_all(&ACCEPTED).expect("it listens");
+        while packet(&mut peer).is_some() {}
+        [connect, again]
+    });
+    settles_for_3_1_1(port, broker).await;
+}
+
+/// With a broker that ends by telling the two CONNECTs that it got.
+async fn settles_for_3_1_1(port: u16, broker: JoinHandle<[Vec<u8>; 2]>) {
     let (publisher, _received) = publisher(settings(port));
     let stats = until(&publisher, "connected", |stats| stats.connected).await;
     assert_eq!(stats.protocol, Some(Protocol::V311));
     publisher.shutdown().await;
-    let levels = tokio::task::spawn_blocking(|| broker.join().expect("ended")).await;
-    assert_eq!(levels.expect("joined"), [5, 4]);
+    let connects = tokio::task::spawn_blocking(|| broker.join().expect("ended")).await;
+    // Protocol Level follows the name: two bytes of length, "MQTT".
+    assert_eq!(connects.expect("joined").map(|connect| connect[6]), [5, 4]);
 }
 
 /// Server Keep Alive 0 (3.2.2.3.14) switches probes off; ours go on, at our pace.
