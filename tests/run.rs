@@ -14,6 +14,8 @@ use tempfile::TempDir;
 
 const DEMONSTRATION: [(&str, &str); 3] =
     [("camera.name", "door"), ("camera.source", "tests/demo/frames"), ("camera.fps", "6")];
+/// For ever, at the pace of the settings.
+const FOR_EVER: [(&str, &str); 3] = [DEMONSTRATION[0], DEMONSTRATION[1], ("camera.repeat", "true")];
 
 fn temporary() -> TempDir {
     tempfile::tempdir().unwrap()
@@ -156,8 +158,7 @@ fn a_face_is_told_at_one_picture_a_second() {
 fn a_signal_ends_every_story_and_says_goodbye() {
     let folder = temporary();
     let broker = Broker::start(folder.path());
-    let settings = [DEMONSTRATION[0], DEMONSTRATION[1], ("camera.repeat", "true")];
-    let mut daemon = daemon(folder.path(), broker.port, &settings);
+    let mut daemon = daemon(folder.path(), broker.port, &FOR_EVER);
     broker.until(|topic, text| topic.ends_with("/event") && text.contains("expression_started"));
     daemon.terminate();
     let heard =
@@ -182,12 +183,7 @@ fn tell(port: u16, command: &str) {
 fn groups_have_their_say_between_the_file_and_a_command() {
     let folder = temporary();
     let broker = Broker::start(folder.path());
-    let settings = [
-        DEMONSTRATION[0],
-        DEMONSTRATION[1],
-        ("camera.repeat", "true"),
-        ("device.groups", r#"["building", "hall"]"#),
-    ];
+    let settings = [&FOR_EVER[..], &[("device.groups", r#"["building", "hall"]"#)]].concat();
     let status = |words: &'static str| {
         broker.until(|topic, text| topic.ends_with("test/status") && text.contains(words))
     };
@@ -230,11 +226,10 @@ fn groups_have_their_say_between_the_file_and_a_command() {
 fn what_is_set_is_shown_and_survives_a_restart() {
     let folder = temporary();
     let broker = Broker::start(folder.path());
-    let settings = [DEMONSTRATION[0], DEMONSTRATION[1], ("camera.repeat", "true")];
     let status = |words: &'static str| {
         broker.until(|topic, text| topic.ends_with("test/status") && text.contains(words))
     };
-    let mut first = daemon(folder.path(), broker.port, &settings);
+    let mut first = daemon(folder.path(), broker.port, &FOR_EVER);
     status(r#""runtime":{"threshold":null,"max_fps":null}"#);
     tell(broker.port, r#"{"command":"set","threshold":0.9}"#);
     status(r#""runtime":{"threshold":0.9,"max_fps":null}"#);
@@ -247,7 +242,7 @@ fn what_is_set_is_shown_and_survives_a_restart() {
     status(r#""commands_refused":1"#);
     first.terminate();
     assert_eq!(first.code(), Some(0));
-    let _second = daemon(folder.path(), broker.port, &settings);
+    let _second = daemon(folder.path(), broker.port, &FOR_EVER);
     status(r#""uptime_s":0"#);
     tell(broker.port, r#"{"command":"set","threshold":null}"#);
     let heard = status(r#""runtime":{"threshold":null,"max_fps":5.0}"#);
@@ -258,13 +253,8 @@ fn what_is_set_is_shown_and_survives_a_restart() {
 fn a_snapshot_is_one_picture_that_fits_and_is_not_kept() {
     let folder = temporary();
     let broker = Broker::start(folder.path());
-    let settings = [
-        DEMONSTRATION[0],
-        DEMONSTRATION[1],
-        ("camera.repeat", "true"),
-        ("snapshots.enabled", "true"),
-        ("mqtt.max_packet_bytes", "16384"),
-    ];
+    let pictures = [("snapshots.enabled", "true"), ("mqtt.max_packet_bytes", "16384")];
+    let settings = [&FOR_EVER[..], &pictures].concat();
     let _daemon = daemon(folder.path(), broker.port, &settings);
     broker.until(|topic, text| topic == "expressiond/test/door/availability" && text == "online");
     let port = broker.port.to_string();
@@ -315,8 +305,7 @@ fn a_snapshot_is_one_picture_that_fits_and_is_not_kept() {
 fn pausing_closes_the_camera_and_survives_a_restart() {
     let folder = temporary();
     let broker = Broker::start(folder.path());
-    let settings =
-        [DEMONSTRATION[0], DEMONSTRATION[1], ("camera.fps", "6"), ("camera.repeat", "true")];
+    let settings = [&FOR_EVER[..], &[("camera.fps", "6")]].concat();
     let tell = |command: &str| tell(broker.port, command);
     let mut first = daemon(folder.path(), broker.port, &settings);
     broker.until(|topic, text| topic == "expressiond/test/door/availability" && text == "online");

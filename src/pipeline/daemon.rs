@@ -31,7 +31,7 @@ use crate::preview::live::Live;
 use crate::preview::tuning::PageOrder;
 use crate::publish::{Publisher, Start};
 use crate::random::jitter;
-use crate::service::watchdog_interval;
+use crate::service::{Service, watchdog_interval};
 use crate::zones::Zones;
 
 /// What the daemon ended for.
@@ -68,79 +68,33 @@ pub async fn daemon(
     store: Arc<dyn SettingsStore>,
     signals: Signals,
 ) -> Result<Ending> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let (publisher, control) = connect(&plan, &clock)?;
-    let Plan { config, digest, networks, grouping, about, camera, state_dir, page_tls, .. } = plan;
-    let (broker, device) = (Listed(publisher.brokers()), publisher.topics().device());
-    log::info!("broker: {broker}; mosquitto_sub -v -t '{}/{device}/#'", config.mqtt.base_topic);
-    let groups = about.topics.groups().to_vec();
-    let stock = Stock {
-        model: networks.info().id.clone(),
-        refused_models: networks.refused().to_vec(),
-        settings: digest,
-        refused_settings: None,
-        groups: groups.iter().map(ToString::to_string).collect(),
-        package: None,
-    };
-    let changes = Changes::load(settled(&config), groups, state_dir);
-    let zones = Zones::new(&config.zone);
-    let in_force = changes.in_force();
-    let live = Live::new(&config.preview, in_force.is_private());
-    let live = config.preview.address().map(|_| Arc::new(live));
-    let shared = Shared::new(clock, first_orders(&in_force, &zones), live);
-    let page = Page::start(&config, &about, page_tls, store, &shared)?;
-    let subject = Subject {
-        camera: camera.clone(),
-        model: networks.info().id.clone(),
-        refused_models: networks.refused().to_vec(),
-        hot_c: config.pace.hot_c,
-    };
-    let setup = Setup {
-        config: &config,
-        networks,
-        grouping,
-        camera: &camera,
-        publisher: &publisher,
-        zones: &zones,
-        gallery: gallery.clone(),
-    };
-    let threads = Threads::start(setup, &shared)?;
-    let state = changes.state();
-    let watcher = Watcher::new(publisher.clone(), Arc::clone(&shared), subject, state);
-    watcher.service.ready();
+    let mut program = Program::start(plan, gallery.clone(), rehearse, store, signals)?;
+    program.tell_stock();
+    program.enforce();
+    let wanted = program.attend().await;
+    let ending = program.end(wanted).await;
+    farewell(&program.shared.counters, &program.watcher.publisher, gallery.as_deref());
+    ending
+}
+
+/// Tells systemd that everything runs.
+fn say_ready(service: &Service) {
+    service.ready();
     if let Some(words) = watchdog_interval().and_then(heartbeat::impatience) {
         log::warn!("{words}");
     }
     // Loading may have taken most of the watchdog's time after a reload.
-    watcher.service.alive();
-    let rehearsal = None;
-    let mut program = Program {
-        shared,
-        threads,
-        watcher,
-        control,
-        page,
-        signals,
-        changes,
-        stock,
-        zones,
-        rehearse,
-        rehearsal,
-    };
-    program.tell_stock();
-    program.enforce();
-    let wanted = program.attend().await;
-    let ending = program.end(&publisher, wanted).await;
-    farewell(&program.shared.counters, &publisher, gallery.as_deref());
-    ending
+    service.alive();
 }
 
-fn first_orders(in_force: &InForce, zones: &Zones) -> Orders {
-    Orders {
-        tuning: in_force.tuning(),
-        zones: zones.set_of(|zone| in_force.holds(zone)),
-        paused: in_force.paused.value,
-        ..Orders::default()
+/// Makes orders for the threads of what is in force.
+fn carry_over(in_force: &InForce, zones: &Zones, orders: &mut Orders) {
+    orders.tuning = in_force.tuning();
+    orders.zones = zones.set_of(|zone| in_force.holds(zone));
+    orders.paused = in_force.paused.value;
+    if !in_force.snapshots.value {
+        // Also the picture that was asked for just before.
+        orders.snapshot = None;
     }
 }
 
@@ -160,6 +114,57 @@ struct Program {
 }
 
 impl Program {
+    /// Starts the publisher, the page and the threads, and tells systemd.
+    fn start(
+        plan: Plan,
+        gallery: Option<PathBuf>,
+        rehearse: Rehearsal,
+        store: Arc<dyn SettingsStore>,
+        signals: Signals,
+    ) -> Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (publisher, control) = connect(&plan, &clock)?;
+        let (stock, subject) = (Stock::of(&plan), Subject::of(&plan));
+        let Plan { config, networks, grouping, about, camera, state_dir, page_tls, .. } = plan;
+        let (broker, device) = (Listed(publisher.brokers()), publisher.topics().device());
+        log::info!("broker: {broker}; mosquitto_sub -v -t '{}/{device}/#'", config.mqtt.base_topic);
+        let changes = Changes::load(settled(&config), about.topics.groups().to_vec(), state_dir);
+        let zones = Zones::new(&config.zone);
+        let in_force = changes.in_force();
+        let live = Live::new(&config.preview, in_force.is_private());
+        let live = config.preview.address().map(|_| Arc::new(live));
+        let mut orders = Orders::default();
+        carry_over(&in_force, &zones, &mut orders);
+        let shared = Shared::new(clock, orders, live);
+        let page = Page::start(&config, &about, page_tls, store, &shared)?;
+        let setup = Setup {
+            config: &config,
+            networks,
+            grouping,
+            camera: &camera,
+            publisher: &publisher,
+            zones: &zones,
+            gallery,
+        };
+        let threads = Threads::start(setup, &shared)?;
+        let state = changes.state();
+        let watcher = Watcher::new(publisher.clone(), Arc::clone(&shared), subject, state);
+        say_ready(&watcher.service);
+        Ok(Self {
+            shared,
+            threads,
+            watcher,
+            control,
+            page,
+            signals,
+            changes,
+            stock,
+            zones,
+            rehearse,
+            rehearsal: None,
+        })
+    }
+
     /// Until something says to end.
     async fn attend(&mut self) -> Result<Ending> {
         let mut look = tokio::time::interval(self.shared.period);
@@ -287,15 +292,7 @@ impl Program {
         if let Some(live) = &self.shared.live {
             live.set_private(in_force.is_private());
         }
-        self.shared.orders.send_modify(|orders| {
-            orders.tuning = in_force.tuning();
-            orders.zones = self.zones.set_of(|zone| in_force.holds(zone));
-            orders.paused = in_force.paused.value;
-            if !in_force.snapshots.value {
-                // Also the picture that was asked for just before.
-                orders.snapshot = None;
-            }
-        });
+        self.shared.orders.send_modify(|orders| carry_over(in_force, &self.zones, orders));
     }
 
     /// Asks for the next picture, if its owner lets pictures out.
@@ -317,13 +314,14 @@ impl Program {
     }
 
     /// Stops the threads, lets them tell what they know, says goodbye to the broker.
-    async fn end(&mut self, publisher: &Publisher, wanted: Result<Ending>) -> Result<Ending> {
+    async fn end(&mut self, wanted: Result<Ending>) -> Result<Ending> {
         self.shared.stop.stop();
         let reload = matches!(wanted, Ok(Ending::Reload));
         if !reload {
             self.watcher.service.stopping();
         }
-        let (shared, Threads { capture, inference }) = (&self.shared, &mut self.threads);
+        let (shared, publisher) = (&self.shared, &self.watcher.publisher);
+        let Threads { capture, inference } = &mut self.threads;
         let finish = async {
             if reload {
                 // The program that starts again should find the camera closed.
@@ -348,8 +346,8 @@ impl Program {
     }
 
     /// What was told while the program was ending counts from its next start. The broker has
-    /// its acknowledgement and does not say it again: without this a camera that its owner
-    /// closed in that moment would be open afterwards.
+    /// sent it and does not say it again: without this a camera that its owner closed in that
+    /// moment would be open afterwards.
     async fn keep_the_last_words(&mut self) {
         // To the end of the task that hears the broker, which ended with the connection.
         let told = async {

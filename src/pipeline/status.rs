@@ -65,54 +65,55 @@ pub(crate) struct Observation {
 impl Observation {
     /// Why less happens than could, the most important first.
     pub(crate) fn reasons(&self) -> Vec<Reason> {
-        let mut reasons = Vec::new();
-        let mut add = |code, camera: bool, message: &str| {
-            let camera = camera.then(|| self.camera.clone());
-            reasons.push(Reason { code, camera, message: message.to_owned() });
-        };
+        let of_camera = self.camera_trouble().map(|(code, message)| Reason {
+            code,
+            camera: Some(self.camera.clone()),
+            message,
+        });
+        let mut reasons: Vec<Reason> = of_camera.into_iter().collect();
+        let mut add = |code, message| reasons.push(Reason { code, camera: None, message });
+        for why in &self.refused_models {
+            add(ReasonCode::ModelRefused, format!("{why}; {} runs instead", self.model));
+        }
+        if let Some(why) = &self.strain {
+            add(ReasonCode::Throttled, format!("{why}: fewer frames are looked at"));
+        }
+        if let Some(why) = self.clock {
+            add(ReasonCode::ClockNotSet, why.to_owned());
+        }
+        reasons
+    }
+
+    /// Why the camera brings no faces.
+    fn camera_trouble(&self) -> Option<(ReasonCode, String)> {
         match &self.capture {
-            CaptureState::Ended => {}
-            CaptureState::NotACamera(why) => add(ReasonCode::NotACamera, true, why),
-            CaptureState::Failed(why) => add(ReasonCode::NoCamera, true, why),
+            CaptureState::Ended => None,
+            CaptureState::NotACamera(why) => Some((ReasonCode::NotACamera, why.clone())),
+            CaptureState::Failed(why) => Some((ReasonCode::NoCamera, why.clone())),
             CaptureState::Paused => {
                 let why = match &self.control.in_force.paused.from {
                     Author::Group(group) => format!("its group {group} is paused"),
                     _ => "its owner has paused it; send resume".to_owned(),
                 };
-                add(ReasonCode::Paused, true, &why);
+                Some((ReasonCode::Paused, why))
             }
             CaptureState::Opening { .. } | CaptureState::Running(_)
                 if self.frames.cause().is_some() =>
             {
                 let why = self.frames.cause().unwrap_or_default();
                 let message = format!("{why}; another cable, USB port or camera.format?");
-                add(ReasonCode::BadFrames, true, &message);
+                Some((ReasonCode::BadFrames, message))
             }
             CaptureState::Opening { since } => {
-                if self.at.monotonic.saturating_sub(*since) >= LONG_OPENING {
-                    add(ReasonCode::NoCamera, true, NO_ANSWER);
-                }
+                let long = self.at.monotonic.saturating_sub(*since) >= LONG_OPENING;
+                long.then(|| (ReasonCode::NoCamera, NO_ANSWER.to_owned()))
             }
             // What the picture shows is told only once one could be read.
-            CaptureState::Running(_) if self.frames.is_known() => {
-                if let Some((code, words)) = self.picture() {
-                    add(code, true, words);
-                }
+            CaptureState::Running(_) if !self.frames.is_known() => None,
+            CaptureState::Running(_) => {
+                self.picture().map(|(code, words)| (code, words.to_owned()))
             }
-            CaptureState::Running(_) => {}
         }
-        for why in &self.refused_models {
-            let message = format!("{why}; {} runs instead", self.model);
-            add(ReasonCode::ModelRefused, false, &message);
-        }
-        if let Some(why) = &self.strain {
-            let message = format!("{why}: fewer frames are looked at");
-            add(ReasonCode::Throttled, false, &message);
-        }
-        if let Some(why) = self.clock {
-            add(ReasonCode::ClockNotSet, false, why);
-        }
-        reasons
     }
 
     /// What the picture is like, when no face is or can be found in it.

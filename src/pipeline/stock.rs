@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
+use super::plan::Plan;
 use crate::contract::inventory::{
     FailedUpgrade, INVENTORY_SCHEMA, Inventory, SettingsDigest, Upgraded,
 };
@@ -49,6 +50,19 @@ pub(super) struct Stock {
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 impl Stock {
+    /// At the start: dpkg was not asked yet.
+    pub(super) fn of(plan: &Plan) -> Self {
+        let (networks, groups) = (&plan.networks, plan.about.topics.groups());
+        Self {
+            model: networks.info().id.clone(),
+            refused_models: networks.refused().to_vec(),
+            settings: plan.digest.clone(),
+            refused_settings: None,
+            groups: groups.iter().map(ToString::to_string).collect(),
+            package: None,
+        }
+    }
+
     pub(super) fn inventory(&self, now: SystemTime) -> Inventory {
         let failed = |what, message| FailedUpgrade { what, message };
         let package = self.package.as_ref().and_then(package_trouble);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::alarms::Alarms;
 use super::availability::Availability;
+use super::plan::Plan;
 use super::rate::Rate;
 use super::shared::Shared;
 use super::state::CaptureState;
@@ -31,6 +32,17 @@ pub(crate) struct Subject {
     pub refused_models: Vec<String>,
     /// From this temperature on, in °C, the board counts as strained.
     pub hot_c: f32,
+}
+
+impl Subject {
+    pub(super) fn of(plan: &Plan) -> Self {
+        Self {
+            camera: plan.camera.clone(),
+            model: plan.networks.info().id.clone(),
+            refused_models: plan.networks.refused().to_vec(),
+            hot_c: plan.config.pace.hot_c,
+        }
+    }
 }
 
 /// Looks and tells.

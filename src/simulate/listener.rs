@@ -30,12 +30,12 @@ impl Listener {
         let id = format!("{BASE}-listener-{}", std::process::id());
         let subscribed = Arc::new(Notify::new());
         let brokers = broker.brokers.clone();
-        let task = tokio::spawn(listen(id, brokers, ledger, Arc::clone(&subscribed)));
+        let listener = Self(tokio::spawn(listen(id, brokers, ledger, Arc::clone(&subscribed))));
         timeout(LIMIT, subscribed.notified()).await.map_err(|_| {
             let brokers = Listed(&broker.brokers);
             Error::new(Kind::Unavailable, format!("{brokers} takes no subscription"))
         })?;
-        Ok(Self(task))
+        Ok(listener)
     }
 }
 

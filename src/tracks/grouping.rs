@@ -150,7 +150,7 @@ fn members_of(
     let listed = |group: &str, members: &[String]| -> Result<Vec<usize>, String> {
         members.iter().filter(|class| *class != REST).map(|class| number(group, class)).collect()
     };
-    let mut all: Members = match groups {
+    let all: Members = match groups {
         Groups::Named(names) => {
             let named = |name: &String| {
                 let own = offered.iter().find(|(group, _)| same(group, name));
@@ -166,24 +166,30 @@ fn members_of(
             let defined = |(name, members): (&String, &Vec<String>)| {
                 Ok((name.clone(), listed(name, members)?))
             };
-            groups.iter().map(defined).collect::<Result<_, String>>()?
+            let listed = groups.iter().map(defined).collect::<Result<_, String>>()?;
+            with_rest(listed, groups, classes.len())
         }
     };
-    if let Groups::Defined(groups) = groups {
-        let taken: Vec<usize> = all.iter().flat_map(|(_, members)| members.clone()).collect();
-        let wants_rest = |(_, members): &(&String, &Vec<String>)| members.iter().any(|m| m == REST);
-        if let Some((rest, _)) = groups.iter().find(wants_rest)
-            && let Some((_, members)) = all.iter_mut().find(|(name, _)| name == rest)
-        {
-            members.extend((0..classes.len()).filter(|class| !taken.contains(class)));
-        }
-    }
     match all.iter().find(|(_, members)| members.is_empty()) {
         Some((empty, _)) => {
             Err(format!("have {empty} without a class; the model's are {}", classes.join(", ")))
         }
         None => Ok(all),
     }
+}
+
+/// The group that is to have them also gets the classes that no other has.
+fn with_rest(
+    mut listed: Members,
+    groups: &BTreeMap<String, Vec<String>>,
+    class_count: usize,
+) -> Members {
+    let taken: Vec<usize> = listed.iter().flat_map(|(_, members)| members.clone()).collect();
+    let wants_rest = |(name, _): &&mut (String, Vec<usize>)| groups[name].iter().any(|m| m == REST);
+    if let Some((_, members)) = listed.iter_mut().find(wants_rest) {
+        members.extend((0..class_count).filter(|class| !taken.contains(class)));
+    }
+    listed
 }
 
 /// A group that every model has.

@@ -80,12 +80,7 @@ fn a_person_sees_tunes_saves_and_takes_back() {
     browser.until("that it is saved", SAVED);
     let text = std::fs::read_to_string(folder.path().join("conf.d/90-page.toml")).unwrap();
     assert!(text.contains("start_confidence = 0.1"), "{text}");
-    let checked = Command::new(env!("CARGO_BIN_EXE_expressiond"))
-        .args(["check-config", "--config"])
-        .arg(&device.settings)
-        .output()
-        .unwrap();
-    assert!(checked.status.success());
+    device.checked_settings();
 
     browser.open(device.port, "/");
     browser.until(

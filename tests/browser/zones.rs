@@ -1,7 +1,5 @@
 //! Zones, drawn by mouse, by finger and by the keyboard alone.
 
-use std::process::Command;
-
 use serde_json::json;
 
 use crate::driver::{Browser, DOWN, ENTER, ESCAPE, LEFT, RIGHT};
@@ -56,12 +54,7 @@ fn zones_are_drawn_saved_and_seen_again() {
     browser.until("that it is saved", SAVED);
     let text = std::fs::read_to_string(folder.path().join("conf.d/90-page.toml")).unwrap();
     assert_eq!(text.matches("[[zone]]").count(), 2, "{text}");
-    let checked = Command::new(env!("CARGO_BIN_EXE_expressiond"))
-        .args(["check-config", "--config"])
-        .arg(&device.settings)
-        .output()
-        .unwrap();
-    assert!(checked.status.success());
+    device.checked_settings();
 
     // Port 0 is another one after the new start.
     browser.open(device.listens(), "/");

@@ -119,6 +119,7 @@ class Cluster:
 
     def keep_logs(self, folder: Path) -> None:
         """What the nodes, and HAProxy before them, have said."""
+        folder.mkdir(parents=True, exist_ok=True)
         for log in [*self.folder.glob("*/log"), *self.folder.glob("*/logs/*.log"), *self.folder.glob("*.log")]:
             shutil.copy(log, folder / "-".join([self.name, *log.relative_to(self.folder).parts]))
 
@@ -274,12 +275,13 @@ class Nats(Cluster):
     @staticmethod
     def users(passwords: dict[str, str]) -> str:
         devices = "".join(f"{name} {word}\n" for name, word in passwords.items() if name != "admin")
-        text = run(CREDENTIALS, "nats", "config", input=devices).stdout
+        # It refuses to make a list of nobody.
+        text = run(CREDENTIALS, "nats", "config", input=devices).stdout if devices else ""
         others = [
             {"user": "fleet", "password": "of-the-fleet"},
             {"user": "admin", "password": passwords.get("admin", "x")},
         ]
-        users = json.loads(f"{{{text}}}")["authorization"]["users"] + others
+        users = json.loads(f"{{{text}}}").get("authorization", {"users": []})["users"] + others
         return json.dumps({"authorization": {"users": users}})[1:-1]
 
     def give(self, passwords: dict[str, str]) -> None:

@@ -48,6 +48,17 @@ impl Device {
         device
     }
 
+    /// What `check-config` says of its settings, which are fit.
+    pub fn checked_settings(&self) -> String {
+        let checked = Command::new(env!("CARGO_BIN_EXE_expressiond"))
+            .args(["check-config", "--config"])
+            .arg(&self.settings)
+            .output()
+            .unwrap();
+        assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+        String::from_utf8_lossy(&checked.stdout).into_owned()
+    }
+
     /// Waits until it says where its page is.
     pub fn listens(&self) -> u16 {
         let line = self.says("page: http");

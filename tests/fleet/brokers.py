@@ -40,11 +40,8 @@ def free_port() -> int:
 
 
 def listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port)).close()
-    except OSError:
-        return False
-    return True
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Fleet:
@@ -57,8 +54,12 @@ class Fleet:
         self.broker = Broker("127.0.0.1", free_port(), {"admin": "of-the-admin", "d1": "1" * 20, "d2": "2" * 20})
         (folder / "admin").write_text("of-the-admin\n")
         self.process = self.start()
-        until(f"{self.name} listens", lambda: listens(self.broker.port))
-        run(self.tool("prepare"))
+        try:
+            until(f"{self.name} listens", lambda: listens(self.broker.port))
+            run(self.tool("prepare"))
+        except BaseException:
+            self.end()
+            raise
 
     def tool(self, *words: str) -> list:
         login = ["--host", "127.0.0.1", "--port", str(self.broker.port), "--password-file", self.folder / "admin"]
@@ -135,5 +136,9 @@ class RabbitMQ(Fleet):
 
     def more(self) -> list:
         variables = " ".join(f"{name}={value}" for name, value in self.environment.items())
+        # Over ssh, as from an administrator's machine: sshd gives what it gets to a shell.
+        ssh = self.folder / "ssh"
+        ssh.write_text('#!/bin/sh\nshift\nexec sh -c "$*"\n')
+        ssh.chmod(0o700)
         # `-C`: Erlang wants to read the folder that it starts in.
-        return ["--ctl", f"env -C {self.folder} {variables} /usr/lib/rabbitmq/bin/rabbitmqctl"]
+        return ["--ctl", f"{ssh} node1 env -C {self.folder} {variables} /usr/lib/rabbitmq/bin/rabbitmqctl"]

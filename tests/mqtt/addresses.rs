@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use expressiond::mqtt::message::Class;
 use expressiond::mqtt::protocol::Version;
 
-use crate::fake::{accept, listen, packet};
+use crate::fake::{ACCEPTED, accept, listen, packet, welcome};
 use crate::mosquitto::{Mosquitto, free_port};
 use crate::observer::Observer;
 use crate::support::{camera, event, first_sightings, publisher, settings, until};
@@ -79,9 +79,7 @@ async fn a_node_that_acknowledges_nothing_is_left_for_one_that_does() {
     both.version = Version::V311;
     both.url = format!("{},{}", url(port), url(node.port)).as_str().into();
     let deaf = std::thread::spawn(move || {
-        let mut peer = accept(&listening);
-        packet(&mut peer).expect("CONNECT");
-        peer.write_all(&[0x20, 2, 0, 0]).expect("it listens");
+        let mut peer = welcome(&listening, &ACCEPTED);
         while let Some((first, body)) = packet(&mut peer) {
             let answer = match first >> 4 {
                 8 => vec![0x90, 3, body[0], body[1], 1],
@@ -123,9 +121,7 @@ async fn a_host_that_hangs_up_gives_way_to_the_next_of_its_name() {
     both.version = Version::V311;
     let hanging_up = std::thread::spawn(move || drop(accept(&listening)));
     let broker = std::thread::spawn(move || {
-        let mut peer = accept(&other);
-        packet(&mut peer).expect("CONNECT");
-        std::io::Write::write_all(&mut peer, &[0x20, 2, 0, 0]).expect("it listens");
+        let mut peer = welcome(&other, &ACCEPTED);
         while packet(&mut peer).is_some() {}
     });
     let (publisher, _received) = publisher(both);

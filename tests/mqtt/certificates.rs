@@ -19,23 +19,7 @@ pub struct Issued {
 impl Authority {
     pub fn new(name: &str) -> Self {
         let authority = Self { folder: tempfile::tempdir().expect("temporary folder") };
-        authority.openssl(&[
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-keyout",
-            "ca.key",
-            "-out",
-            "ca.crt",
-            "-days",
-            "2",
-            "-subj",
-            &format!("/CN={name}"),
-        ]);
+        authority.new_key("ca.key", "ca.crt", name, &["-x509", "-days", "2"]);
         let settings = "[ca]\ndefault_ca=own\n[own]\ndatabase=index\nserial=serial\nnew_certs_dir=.\n\
                         default_md=sha256\npolicy=any\nunique_subject=no\n[any]\ncommonName=supplied\n";
         fs::write(authority.file("ca.conf"), settings).expect("write");
@@ -61,7 +45,7 @@ impl Authority {
         let [key, request, cert, extensions] =
             ["key", "csr", "crt", "ext"].map(|ending| format!("{subject}.{ending}"));
         fs::write(self.file(&extensions), format!("subjectAltName={names}\n")).expect("write");
-        self.request(&key, &request, subject);
+        self.new_key(&key, &request, subject, &[]);
         let more = ["-extfile", &extensions, "-startdate", "200101000000Z", "-enddate", end];
         self.sign(&request, &cert, &more);
         Issued { cert: self.file(&cert), key: self.file(&key) }
@@ -77,7 +61,7 @@ impl Authority {
     /// What many guides make: a certificate without extensions, which is of X.509 version 1.
     pub fn issue_version_1(&self, subject: &str) -> Issued {
         let [key, request, cert] = ["key", "csr", "crt"].map(|end| format!("{subject}.{end}"));
-        self.request(&key, &request, subject);
+        self.new_key(&key, &request, subject, &[]);
         self.sign(&request, &cert, &["-days", "2"]);
         Issued { cert: self.file(&cert), key: self.file(&key) }
     }
@@ -89,7 +73,7 @@ impl Authority {
             ["key", "csr", "crt", "ext"].map(|ending| format!("{subject}.{ending}"));
         let lines = format!("subjectAltName={names}\nbasicConstraints=critical,CA:TRUE\n");
         fs::write(self.file(&extensions), lines).expect("write");
-        self.request(&key, &request, subject);
+        self.new_key(&key, &request, subject, &[]);
         self.openssl(&[
             "ca",
             "-selfsign",
@@ -114,22 +98,12 @@ impl Authority {
         Issued { cert: self.file(&cert), key: self.file(&key) }
     }
 
-    /// A new key and a request for a certificate.
-    fn request(&self, key: &str, request: &str, subject: &str) {
-        self.openssl(&[
-            "req",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-keyout",
-            key,
-            "-out",
-            request,
-            "-subj",
-            &format!("/CN={subject}"),
-        ]);
+    /// A new key, and `out`: a request for it, or as `more` says.
+    fn new_key(&self, key: &str, out: &str, subject: &str, more: &[&str]) {
+        let curve = "ec_paramgen_curve:prime256v1";
+        let made = ["req", "-newkey", "ec", "-pkeyopt", curve, "-nodes", "-keyout", key];
+        let subject = format!("/CN={subject}");
+        self.openssl(&[&made[..], &["-out", out, "-subj", &subject], more].concat());
     }
 
     fn openssl(&self, arguments: &[&str]) {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::fake::{accept, listen, packet, publish_id};
+use crate::fake::{ACCEPTED, acknowledge, listen, packet, publish_id, welcome};
 use crate::mosquitto::Mosquitto;
 use crate::observer::{Observer, Seen};
 use crate::running::{LIMIT, Running};
@@ -165,18 +165,15 @@ async fn a_thread_that_panics_ends_the_daemon_with_70_after_the_broker_was_told(
     }
 }
 
-/// The broker has the acknowledgement of a command that comes while the daemon says goodbye,
-/// and does not say it again. A camera that was closed in that moment used to be open at the
-/// next start.
+/// The broker has sent a command that comes while the daemon says goodbye, and does not say it
+/// again. A camera that was closed in that moment used to be open at the next start.
 #[tokio::test]
 async fn what_is_told_while_it_ends_counts_from_the_next_start() {
     let state = tempfile::tempdir().expect("temporary folder");
     let (listening, port) = listen();
     let (connected, is_connected) = std::sync::mpsc::channel();
     let broker = std::thread::spawn(move || {
-        let mut peer = accept(&listening);
-        packet(&mut peer).expect("CONNECT");
-        peer.write_all(&[0x20, 2, 0, 0]).expect("it listens");
+        let mut peer = welcome(&listening, &ACCEPTED);
         connected.send(()).expect("somebody waits");
         while let Some((first, body)) = packet(&mut peer) {
             let Some(id) = publish_id(first, &body) else { continue };
@@ -187,7 +184,7 @@ async fn what_is_told_while_it_ends_counts_from_the_next_start() {
                 let header = [0x30, told.len() as u8];
                 peer.write_all(&[&header, &told[..]].concat()).expect("it listens");
             }
-            peer.write_all(&[0x40, 2, id[0], id[1]]).expect("it listens");
+            acknowledge(&mut peer, id);
         }
     });
     let url = format!("mqtt://127.0.0.1:{port}");

@@ -1,6 +1,6 @@
 //! A broker that says what no real one can be made to say.
 
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,24 @@ pub fn accept(listening: &TcpListener) -> TcpStream {
     peer.set_nodelay(true).expect("set");
     peer.set_read_timeout(Some(LIMIT)).expect("set");
     peer
+}
+
+/// CONNACK that takes a client in: MQTT 3.1.1 (3.2.2.3).
+pub const ACCEPTED: [u8; 4] = [0x20, 2, 0, 0];
+/// The same in MQTT 5, without a word more (3.2.2).
+pub const ACCEPTED_V5: [u8; 5] = [0x20, 3, 0, 0, 0];
+
+/// The next client, whose CONNECT is answered like this.
+pub fn welcome(listening: &TcpListener, answer: &[u8]) -> TcpStream {
+    let mut peer = accept(listening);
+    packet(&mut peer).expect("CONNECT");
+    peer.write_all(answer).expect("it listens");
+    peer
+}
+
+/// PUBACK in both protocols: a reason that is left out is success (5: 3.4.2.1).
+pub fn acknowledge(peer: &mut TcpStream, id: [u8; 2]) {
+    peer.write_all(&[0x40, 2, id[0], id[1]]).expect("it listens");
 }
 
 /// First byte and body of the next packet; none when the client has left.

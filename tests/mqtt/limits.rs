@@ -7,20 +7,15 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use expressiond::mqtt::message::{Class, Subscriptions};
-use expressiond::mqtt::protocol::{Protocol, Version};
+use expressiond::mqtt::protocol::Version;
 use expressiond::publish::Publisher;
 use tokio::time::timeout;
 
-use crate::fake::{accept, listen, packet, publish_id};
+use crate::fake::{ACCEPTED, ACCEPTED_V5, acknowledge, listen, packet, publish_id, welcome};
 use crate::mosquitto::Mosquitto;
 use crate::observer::Observer;
 use crate::running::LIMIT;
-use crate::support::{
-    VERSIONS, begin, camera, event, first_sightings, publisher, settings, speaking, until,
-};
-
-/// CONNACK of MQTT 5 without a word more.
-const ACCEPTED: [u8; 5] = [0x20, 3, 0, 0, 0];
+use crate::support::{VERSIONS, begin, camera, event, first_sightings, publisher, speaking, until};
 
 /// A message that is too large, once sent and once kept by the broker: what is heard
 /// beside it must still be heard. In 3.1.1 the device used to subscribe to nothing any
@@ -91,10 +86,8 @@ async fn a_limit_that_ends_the_connection_is_learned() {
     let broker = std::thread::spawn(move || {
         let mut connections = 0;
         loop {
-            let mut peer = accept(&listening);
+            let mut peer = welcome(&listening, &ACCEPTED_V5);
             connections += 1;
-            packet(&mut peer).expect("CONNECT");
-            peer.write_all(&ACCEPTED).expect("it listens");
             let mut ended = false;
             while let Some((first, body)) = packet(&mut peer) {
                 if body.len() > 3000 {
@@ -103,7 +96,7 @@ async fn a_limit_that_ends_the_connection_is_learned() {
                     break;
                 }
                 if let Some(id) = publish_id(first, &body) {
-                    peer.write_all(&[0x40, 2, id[0], id[1]]).expect("it listens");
+                    acknowledge(&mut peer, id);
                 }
             }
             if !ended {
@@ -132,9 +125,7 @@ async fn an_unknown_code_refuses_one_message_and_ends_nothing() {
     let (listening, port) = listen();
     let (refuse, refused) = mpsc::channel();
     let broker = std::thread::spawn(move || {
-        let mut peer = accept(&listening);
-        packet(&mut peer).expect("CONNECT");
-        peer.write_all(&ACCEPTED).expect("it listens");
+        let mut peer = welcome(&listening, &ACCEPTED_V5);
         while let Some((first, body)) = packet(&mut peer) {
             let Some(id) = publish_id(first, &body) else { continue };
             let is_event = body.windows(6).any(|part| part == b"/event");
@@ -160,9 +151,7 @@ async fn an_unknown_code_refuses_one_message_and_ends_nothing() {
 async fn a_reason_of_one_byte_is_told() {
     let (listening, port) = listen();
     let broker = std::thread::spawn(move || {
-        let mut peer = accept(&listening);
-        packet(&mut peer).expect("CONNECT");
-        peer.write_all(&[&ACCEPTED[..], &[0xe0, 1, 0x98]].concat()).expect("it listens");
+        welcome(&listening, &[&ACCEPTED_V5[..], &[0xe0, 1, 0x98]].concat());
     });
     let (publisher, _received) = publisher(speaking(Version::V5, port));
     let stats = until(&publisher, "ended", |stats| stats.last_error.is_some()).await;
@@ -172,38 +161,11 @@ async fn a_reason_of_one_byte_is_told() {
     tokio::task::spawn_blocking(|| broker.join().expect("ended")).await.expect("joined");
 }
 
-/// Some brokers of MQTT 3.1.1 wait for the rest of a CONNECT that they do not understand.
-#[tokio::test]
-async fn a_broker_that_never_answers_5_is_asked_again_in_3_1_1() {
-    let (listening, port) = listen();
-    let broker = std::thread::spawn(move || {
-        let mut silent = accept(&listening);
-        let (_, connect) = packet(&mut silent).expect("CONNECT");
-        let mut peer = accept(&listening);
-        let (_, again) = packet(&mut peer).expect("CONNECT");
-        peer.write_all(&[0x20, 2, 0, 0]).expect("it listens");
-        while packet(&mut peer).is_some() {}
-        // Protocol Level follows the name: two bytes of length, "MQTT".
-        [connect[6], again[6]]
-    });
-    let (publisher, _received) = publisher(settings(port));
-    let stats = until(&publisher, "connected", |stats| stats.connected).await;
-    assert_eq!(stats.protocol, Some(Protocol::V311));
-    publisher.shutdown().await;
-    let levels = tokio::task::spawn_blocking(|| broker.join().expect("ended")).await;
-    assert_eq!(levels.expect("joined"), [5, 4]);
-}
-
 /// A broker that stops reading: the stop must not wait for it.
 #[tokio::test]
 async fn a_broker_that_takes_nothing_does_not_hold_up_the_end() {
     let (listening, port) = listen();
-    let broker = std::thread::spawn(move || {
-        let mut peer = accept(&listening);
-        packet(&mut peer).expect("CONNECT");
-        peer.write_all(&ACCEPTED).expect("it listens");
-        peer
-    });
+    let broker = std::thread::spawn(move || welcome(&listening, &ACCEPTED_V5));
     let (publisher, _received) = publisher(speaking(Version::V5, port));
     until(&publisher, "connected", |stats| stats.connected).await;
     let peer = tokio::task::spawn_blocking(|| broker.join().expect("ended")).await.expect("joined");
@@ -222,9 +184,7 @@ async fn a_broker_that_takes_nothing_does_not_hold_up_the_end() {
 async fn a_subscription_that_was_refused_is_asked_for_again() {
     let (listening, port) = listen();
     let broker = std::thread::spawn(move || {
-        let mut peer = accept(&listening);
-        packet(&mut peer).expect("CONNECT");
-        peer.write_all(&[0x20, 2, 0, 0]).expect("it listens");
+        let mut peer = welcome(&listening, &ACCEPTED);
         let mut subscribed = 0;
         while let Some((first, body)) = packet(&mut peer) {
             if first >> 4 != 8 {

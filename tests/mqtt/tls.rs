@@ -1,7 +1,6 @@
 //! Encrypted and vouched for, or no connection at all.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 
 use expressiond::mqtt::protocol::Version;
 use expressiond::mqtt::settings::Settings;
@@ -9,7 +8,7 @@ use expressiond::mqtt::tls::MinimumVersion;
 use expressiond::publish::Publisher;
 
 use crate::certificates::{Authority, Issued, text};
-use crate::fake::accept;
+use crate::fake::{accept, listen};
 use crate::mosquitto::{Mosquitto, free_port};
 use crate::observer::Observer;
 use crate::support::{
@@ -110,11 +109,10 @@ async fn a_broker_that_cannot_prove_itself_is_refused_with_the_reason() {
 async fn a_broker_without_tls_is_refused() {
     let authority = Authority::new("Our CA");
     let broker = Mosquitto::start();
-    let listening = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let (listening, port) = listen();
     let reason = refusal(tls_settings(broker.port, &authority)).await;
     assert!(reason.contains("mqtts://"), "{reason}");
     // Not even towards somebody who would take plain text.
-    let port = listening.local_addr().expect("bound").port();
     let first = std::thread::spawn(move || {
         let mut bytes = [0; 3];
         let mut peer = accept(&listening);
@@ -234,8 +232,7 @@ async fn a_certificate_of_version_1_is_refused_with_the_remedy() {
 #[tokio::test]
 async fn the_broker_is_told_which_name_is_meant() {
     let authority = Authority::new("Our CA");
-    let listening = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let port = listening.local_addr().expect("bound").port();
+    let (listening, port) = listen();
     let name = std::thread::spawn(move || {
         let mut peer = accept(&listening);
         let mut acceptor = rustls::server::Acceptor::default();

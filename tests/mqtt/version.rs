@@ -1,7 +1,7 @@
 //! Which MQTT is spoken, and what MQTT 5 adds.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use expressiond::mqtt::message::Class;
@@ -12,7 +12,9 @@ use rumqttc::v5::mqttbytes::v5::{Packet, Publish};
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
 
 use crate::certificates::text;
-use crate::fake::accept;
+use crate::fake::{
+    ACCEPTED, ACCEPTED_V5, accept, acknowledge, listen, packet, publish_id, welcome,
+};
 use crate::mosquitto::Mosquitto;
 use crate::observer::Observer;
 use crate::running::LIMIT;
@@ -46,50 +48,62 @@ async fn the_newest_is_taken_that_the_broker_has() {
 /// (3.1.2.2), and the end.
 #[tokio::test]
 async fn a_broker_that_refuses_5_is_asked_again_in_3_1_1() {
-    let listening = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let port = listening.local_addr().expect("bound").port();
+    let (listening, port) = listen();
     let broker = std::thread::spawn(move || {
-        [[0x20, 2, 0, 1], [0x20, 2, 0, 0]].map(|answer| {
+        [[0x20, 2, 0, 1], ACCEPTED].map(|answer| {
             let mut peer = accept(&listening);
-            let connect = packet(&mut peer);
+            let (_, connect) = packet(&mut peer).expect("CONNECT");
             peer.write_all(&answer).expect("it listens");
             if answer[3] == 0 {
                 // Accepted: it stays until the client leaves.
                 peer.read_to_end(&mut Vec::new()).expect("the end");
             }
-            // Protocol Level follows the name: two bytes of length, "MQTT".
-            connect[6]
+            connect
         })
     });
+    settles_for_3_1_1(port, broker).await;
+}
+
+/// Some brokers of MQTT 3.1.1 wait for the rest of a CONNECT that they do not understand.
+#[tokio::test]
+async fn a_broker_that_never_answers_5_is_asked_again_in_3_1_1() {
+    let (listening, port) = listen();
+    let broker = std::thread::spawn(move || {
+        let mut silent = accept(&listening);
+        let (_, connect) = packet(&mut silent).expect("CONNECT");
+        let mut peer = accept(&listening);
+        let (_, again) = packet(&mut peer).expect("CONNECT");
+        peer.write_all(&ACCEPTED).expect("it listens");
+        while packet(&mut peer).is_some() {}
+        [connect, again]
+    });
+    settles_for_3_1_1(port, broker).await;
+}
+
+/// With a broker that ends by telling the two CONNECTs that it got.
+async fn settles_for_3_1_1(port: u16, broker: JoinHandle<[Vec<u8>; 2]>) {
     let (publisher, _received) = publisher(settings(port));
     let stats = until(&publisher, "connected", |stats| stats.connected).await;
     assert_eq!(stats.protocol, Some(Protocol::V311));
     publisher.shutdown().await;
-    let levels = tokio::task::spawn_blocking(|| broker.join().expect("ended")).await;
-    assert_eq!(levels.expect("joined"), [5, 4]);
-}
-
-/// The next packet's body.
-fn packet(peer: &mut TcpStream) -> Vec<u8> {
-    crate::fake::packet(peer).expect("a whole packet").1
+    let connects = tokio::task::spawn_blocking(|| broker.join().expect("ended")).await;
+    // Protocol Level follows the name: two bytes of length, "MQTT".
+    assert_eq!(connects.expect("joined").map(|connect| connect[6]), [5, 4]);
 }
 
 /// Server Keep Alive 0 (3.2.2.3.14) switches probes off; ours go on, at our pace.
 #[tokio::test]
 async fn a_broker_that_wants_no_probes_gets_ours_at_their_pace() {
-    let listening = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let port = listening.local_addr().expect("bound").port();
+    let (listening, port) = listen();
     let broker = std::thread::spawn(move || {
-        let mut peer = accept(&listening);
-        packet(&mut peer);
-        peer.write_all(&[0x20, 6, 0, 0, 3, 0x13, 0, 0]).expect("it listens");
+        let mut peer = welcome(&listening, &[0x20, 6, 0, 0, 3, 0x13, 0, 0]);
         // An empty body is a PINGREQ; one comes at once, the next after the keep-alive.
         let mut probes = Vec::new();
         while probes.len() < 3 {
-            let (first, body) = crate::fake::packet(&mut peer).expect("a whole packet");
+            let (first, body) = packet(&mut peer).expect("a whole packet");
             // One that acknowledged nothing would be left.
-            if let Some([high, low]) = crate::fake::publish_id(first, &body) {
-                peer.write_all(&[0x40, 2, high, low]).expect("it listens");
+            if let Some(id) = publish_id(first, &body) {
+                acknowledge(&mut peer, id);
             }
             if body.is_empty() {
                 peer.write_all(&[0xd0, 0]).expect("it listens");
@@ -260,13 +274,10 @@ async fn who_is_thrown_out_is_told_by_whom() {
 /// DISCONNECT with "Use another server" and a Server Reference (3.14.2).
 #[tokio::test]
 async fn who_is_sent_away_is_told_where_to() {
-    let listening = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let port = listening.local_addr().expect("bound").port();
+    let (listening, port) = listen();
     let broker = std::thread::spawn(move || {
-        let mut peer = accept(&listening);
-        packet(&mut peer);
         let away = [&[0xe0, 14, 0x9c, 12, 0x1c, 0, 9], &b"elsewhere"[..]].concat();
-        peer.write_all(&[&[0x20, 3, 0, 0, 0], &away[..]].concat()).expect("it listens");
+        let mut peer = welcome(&listening, &[&ACCEPTED_V5[..], &away[..]].concat());
         peer.read_to_end(&mut Vec::new()).expect("the end");
     });
     let (publisher, _received) = publisher(speaking(Version::V5, port));

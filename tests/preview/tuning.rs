@@ -1,7 +1,5 @@
 //! What is tried, saved and taken back.
 
-use std::process::Command;
-
 use serde_json::json;
 
 use crate::daemon::http::{self, Live, Part, get, post, until};
@@ -60,13 +58,7 @@ fn what_is_saved_survives_and_can_be_taken_back() {
     assert_eq!(saved.status, 200, "{}", saved.text());
     let file = folder.path().join("conf.d/90-page.toml");
     assert_eq!(saved.json()["file"], file.display().to_string());
-    let checked = Command::new(env!("CARGO_BIN_EXE_expressiond"))
-        .args(["check-config", "--config"])
-        .arg(&device.settings)
-        .output()
-        .unwrap();
-    let shown = String::from_utf8_lossy(&checked.stdout);
-    assert!(checked.status.success());
+    let shown = device.checked_settings();
     assert!(shown.contains("0.55") && shown.contains("90-page.toml"), "{shown}");
 
     let path = device.settings.clone();

@@ -10,12 +10,15 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 MODEL = "expression-yolo12n"
+LIMIT = 120.0  # seconds for anything that is waited for
 
 
 class Failed(Exception):
@@ -32,6 +35,13 @@ def run(command: list, *, ok: bool = True, env: dict | None = None, cwd: Path = 
     if (done.returncode == 0) != ok:
         raise Failed(f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr or ''}")
     return done.stdout
+
+
+def until(what: str, holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + LIMIT
+    while not holds():
+        assert time.monotonic() < end, f"not in time: {what}"
+        time.sleep(0.1)
 
 
 class Workshop:

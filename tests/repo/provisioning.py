@@ -7,15 +7,13 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from pathlib import Path
 
-from board import MODEL, ROOT, Board, Workshop, run
+from board import LIMIT, MODEL, ROOT, Board, Workshop, run, until
 from packages import SETTINGS
 
 ANSIBLE = ROOT / "deploy/ansible"
 PASSWORD = "pass\"word # of a test"
-LIMIT = 120.0  # seconds
 
 
 def ansible() -> dict:
@@ -131,14 +129,12 @@ def find_mosquitto() -> str:
 
 
 def wait_for(port: int) -> None:
-    end = time.monotonic() + LIMIT
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        except OSError:
-            assert time.monotonic() < end, "mosquitto did not start"
-            time.sleep(0.05)
+    until("mosquitto starts", lambda: listens(port))
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 TESTS = [

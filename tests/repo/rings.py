@@ -7,14 +7,11 @@ import json
 import os
 import subprocess
 import threading
-import time
 from pathlib import Path
 from typing import Self
 
-from board import ROOT, Board, Workshop, run
+from board import ROOT, Board, Workshop, run, until
 from provisioning import ANSIBLE, ansible, find_mosquitto, free_port, wait_for
-
-LIMIT = 60.0  # seconds
 
 
 class Broker:
@@ -23,10 +20,16 @@ class Broker:
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
         (folder / "conf").write_text(f"user root\nlistener {self.port} 127.0.0.1\nallow_anonymous true\n")
-        self.process = subprocess.Popen([find_mosquitto(), "-c", folder / "conf"], stderr=subprocess.DEVNULL)
+        self.folder = folder
 
     def __enter__(self) -> Self:
-        wait_for(self.port)
+        command = [find_mosquitto(), "-c", self.folder / "conf"]
+        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        try:
+            wait_for(self.port)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -91,9 +94,8 @@ def upgrade(boards: list[Board], workshop: Workshop, port: int, version: str) ->
         "expressiond_steps": [1, 1, 1],
     }
     play = ["ansible-playbook", "-i", inventory, ANSIBLE / "upgrade.yml", "--extra-vars", json.dumps(variables)]
-    done = subprocess.run(
-        [str(word) for word in play], env=os.environ | ansible(), check=False, capture_output=True, text=True
-    )
+    words, environment = [str(word) for word in play], os.environ | ansible()
+    done = subprocess.run(words, env=environment, check=False, capture_output=True, text=True, timeout=900)
     return done.returncode == 0, done.stdout + done.stderr
 
 
@@ -135,13 +137,6 @@ def a_ring_is_upgraded_by_apt_stops_and_goes_on(first: Board, workshop: Workshop
             assert well, told
             assert installed() == [version] * 3, told
             assert not third.run("apt-mark", "showhold").split(), "let go when it is upgraded"
-
-
-def until(what: str, holds) -> None:
-    end = time.monotonic() + LIMIT
-    while not holds():
-        assert time.monotonic() < end, f"not in time: {what}"
-        time.sleep(0.2)
 
 
 TESTS = [a_ring_is_upgraded_by_apt_stops_and_goes_on]

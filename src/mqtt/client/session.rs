@@ -122,9 +122,7 @@ impl Session {
     ) -> Result<(), ConnectionError> {
         connection.largest = context.largest(connection.largest);
         // Subscriptions do not outlive a clean session: every time, and first.
-        let filters = subscriptions.lasting.iter().chain(&subscriptions.sweep);
-        let asked = filters.map(|filter| (connection.subscribe(filter), filter.clone()));
-        let subscribed = Subscribed::new(asked);
+        let subscribed = Subscribed::new(subscriptions, |filter| connection.subscribe(filter));
         let sweep_ends = (!subscriptions.sweep.is_empty()).then(|| Instant::now() + SWEEP);
         context.shared.queue().connected(connection.protocol, sweep_ends.is_some());
         let mut session = Self {
@@ -208,9 +206,7 @@ impl Session {
                 self.connection.unsubscribe(&filter);
             }
         }
-        let connection = &mut self.connection;
-        let subscribe = |filter: &str| connection.subscribe(filter);
-        self.subscribed.ask_again(now, &subscriptions.lasting, subscribe);
+        self.subscribed.ask_again(now, |filter| self.connection.subscribe(filter));
     }
 
     /// Hands messages over as long as the window has room.
@@ -319,8 +315,10 @@ impl Session {
         }
         let Err(refusal) = outcome else { return };
         let reason = format!("the broker refused the subscription to {filter}: {refusal}");
-        if answer == Answer::Refused {
-            log::warn!("{reason}; asking again");
+        match answer {
+            Answer::Refused => log::warn!("{reason}; asking again"),
+            Answer::RefusedForGood => log::warn!("{reason}"),
+            Answer::StillRefused | Answer::Taken | Answer::TakenAfterAll => {}
         }
         context.shared.queue().note(reason);
     }

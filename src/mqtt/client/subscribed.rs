@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::backoff::Backoff;
+use crate::mqtt::message::Subscriptions;
 
 /// Between refusals of a subscription: soon at first, because a cluster that elects a leader
 /// refuses what it takes a moment later, with the only code that MQTT 3.1.1 has for it
@@ -15,9 +16,11 @@ const ASK_AGAIN: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_s
 
 /// The subscriptions of one connection.
 pub(super) struct Subscribed {
+    /// Filters without which the device does not hear what it is told.
+    lasting: Vec<String>,
     /// Filters whose answer is due, by the id of their SUBSCRIBE.
     unanswered: HashMap<u16, String>,
-    /// Without them the device does not hear what it is told: they are asked for again.
+    /// Lasting ones, to ask for again.
     refused: BTreeSet<String>,
     again: Option<Instant>,
     backoff: Backoff,
@@ -34,13 +37,21 @@ pub(super) enum Answer {
     Refused,
     /// Once more.
     StillRefused,
+    /// Of use only at the beginning of the connection: it is not asked for again.
+    RefusedForGood,
 }
 
 impl Subscribed {
-    /// With the filters that were asked for, each by the id of its SUBSCRIBE.
-    pub(super) fn new(asked: impl IntoIterator<Item = (u16, String)>) -> Self {
-        let unanswered = asked.into_iter().collect();
-        Self { unanswered, refused: BTreeSet::new(), again: None, backoff: ASK_AGAIN }
+    /// Asks for all; `subscribe` gives the id of its SUBSCRIBE.
+    pub(super) fn new(wanted: &Subscriptions, mut subscribe: impl FnMut(&str) -> u16) -> Self {
+        let filters = wanted.lasting.iter().chain(&wanted.sweep);
+        Self {
+            lasting: wanted.lasting.clone(),
+            unanswered: filters.map(|filter| (subscribe(filter), filter.clone())).collect(),
+            refused: BTreeSet::new(),
+            again: None,
+            backoff: ASK_AGAIN,
+        }
     }
 
     /// The broker has answered the SUBSCRIBE with this id: the filter, and what became of it.
@@ -61,6 +72,9 @@ impl Subscribed {
             }
             return (filter, if before { Answer::TakenAfterAll } else { Answer::Taken });
         }
+        if !self.lasting.contains(&filter) {
+            return (filter, Answer::RefusedForGood);
+        }
         let new = self.refused.insert(filter.clone());
         if self.again.is_none() {
             self.again = Some(now + self.backoff.next_delay(jitter));
@@ -73,19 +87,12 @@ impl Subscribed {
         self.again
     }
 
-    /// The filters to ask for now, each with the id that `subscribe` gives it; only those
-    /// that are `wanted` still.
-    pub(super) fn ask_again(
-        &mut self,
-        now: Instant,
-        wanted: &[String],
-        mut subscribe: impl FnMut(&str) -> u16,
-    ) {
+    /// Asks for what was refused, when it is time.
+    pub(super) fn ask_again(&mut self, now: Instant, mut subscribe: impl FnMut(&str) -> u16) {
         if self.again.is_none_or(|at| now < at) {
             return;
         }
         self.again = None;
-        self.refused.retain(|filter| wanted.contains(filter));
         let asked = self.refused.iter().map(|filter| (subscribe(filter), filter.clone()));
         self.unanswered.extend(asked);
     }
@@ -95,10 +102,17 @@ impl Subscribed {
 mod tests {
     use super::*;
 
+    /// Asked for with the ids from 1 on.
+    fn subscribed(lasting: &[&str], sweep: &[&str]) -> Subscribed {
+        let [lasting, sweep] =
+            [lasting, sweep].map(|filters| filters.iter().map(ToString::to_string).collect());
+        let mut ids = 1..;
+        Subscribed::new(&Subscriptions { lasting, sweep }, |_| ids.next().expect("an id"))
+    }
+
     fn asked_again(subscribed: &mut Subscribed, now: Instant, id: u16) -> Vec<String> {
-        let (wanted, mut ids) = (["command".to_owned(), "groups".to_owned()], id..);
-        let mut asked = Vec::new();
-        subscribed.ask_again(now, &wanted, |filter| {
+        let (mut ids, mut asked) = (id.., Vec::new());
+        subscribed.ask_again(now, |filter| {
             asked.push(filter.to_owned());
             ids.next().expect("an id")
         });
@@ -109,8 +123,7 @@ mod tests {
     fn what_was_refused_is_asked_for_again_until_it_is_taken() {
         let begun = Instant::now();
         let after = |seconds| begun + Duration::from_secs(seconds);
-        let filters = ["command", "groups"].map(str::to_owned);
-        let mut subscribed = Subscribed::new([1, 2].into_iter().zip(filters));
+        let mut subscribed = subscribed(&["command", "groups"], &[]);
         assert_eq!(subscribed.answered(1, true, begun, 0.0), ("command".into(), Answer::Taken));
         assert_eq!(subscribed.again_at(), None);
         assert_eq!(subscribed.answered(2, false, begun, 0.0), ("groups".into(), Answer::Refused));
@@ -128,11 +141,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wanted_no_more_is_not_asked_for() {
+    fn what_is_of_use_at_the_beginning_only_is_not_asked_for_again() {
         let begun = Instant::now();
-        let mut subscribed = Subscribed::new([(1, "earlier/run".to_owned())]);
-        subscribed.answered(1, false, begun, 0.0);
-        assert!(asked_again(&mut subscribed, begun + Duration::from_secs(5), 2).is_empty());
+        let mut subscribed = subscribed(&["command"], &["earlier/run"]);
+        let answer = subscribed.answered(2, false, begun, 0.0);
+        assert_eq!(answer, ("earlier/run".into(), Answer::RefusedForGood));
         assert_eq!(subscribed.again_at(), None);
+        // Nor what nobody asked for, should a broker refuse that.
+        assert_eq!(subscribed.answered(7, false, begun, 0.0).1, Answer::RefusedForGood);
+        assert!(asked_again(&mut subscribed, begun + Duration::from_secs(5), 2).is_empty());
     }
 }

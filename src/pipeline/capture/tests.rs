@@ -1,0 +1,232 @@
+use std::collections::VecDeque;
+
+use tokio::sync::watch;
+
+use super::*;
+use crate::attention::Conditions;
+use crate::clock::SystemClock;
+use crate::contract::payload::Counts;
+use crate::pipeline::mailbox::Taken;
+use crate::pipeline::state::{Orders, View};
+use crate::preview::live::Live;
+use crate::source::Opened;
+
+/// Longest wait for anything.
+const LIMIT: Duration = Duration::from_secs(60);
+
+type Read = Result<(), SourceError>;
+
+/// Gives what is written, then always the same; longer exposures can be had.
+struct Script {
+    reads: VecDeque<Read>,
+    then: fn() -> Read,
+}
+
+/// Gives what is written, then ends.
+fn script(reads: impl IntoIterator<Item = Read>) -> Script {
+    Script { reads: reads.into_iter().collect(), then: || Err(SourceError::End) }
+}
+
+impl FrameSource for Script {
+    fn next_frame(&mut self, _: &mut Frame, _: Duration) -> Read {
+        self.reads.pop_front().unwrap_or_else(self.then)
+    }
+
+    fn describe(&self) -> String {
+        "script".to_owned()
+    }
+
+    fn set_low_light(&mut self, on: bool) -> bool {
+        on
+    }
+}
+
+type Openings = VecDeque<Result<Script, SourceError>>;
+
+/// A capture thread of `openings`, and after them of the end.
+fn capture(mut openings: Openings, shared: &Arc<Shared>) -> Capture {
+    Capture {
+        camera: Name::camera("front").unwrap(),
+        open: Box::new(move || {
+            let next = openings.pop_front().unwrap_or(Err(SourceError::End));
+            next.map(|script| Box::new(script) as Box<dyn FrameSource>)
+        }),
+        delivery: Delivery::Newest,
+        shared: Arc::clone(shared),
+    }
+}
+
+fn shared() -> Arc<Shared> {
+    Shared::new(Arc::new(SystemClock), Orders::default(), None)
+}
+
+/// Waits until `wanted` is so.
+fn until<T>(values: &watch::Sender<T>, wanted: impl FnMut(&T) -> bool) {
+    let mut values = values.subscribe();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let reached = values.wait_for(wanted);
+        tokio::time::timeout(LIMIT, reached).await.unwrap().unwrap();
+    });
+}
+
+/// Runs until `wanted` was the state, with what each opening brings.
+fn run(openings: Openings, low: bool, wanted: fn(&CaptureState) -> bool) -> Counts {
+    let shared = shared();
+    let conditions = Conditions { low, ..Conditions::default() };
+    shared.view.send_replace(View { conditions, ..View::default() });
+    let capture = capture(openings, &shared);
+    let thread = std::thread::spawn(move || capture.run());
+    until(&shared.capture, wanted);
+    shared.stop.stop();
+    thread.join().unwrap();
+    shared.counters.read()
+}
+
+fn broken(count: u32) -> impl Iterator<Item = Read> {
+    (0..count).map(|_| Err(SourceError::BadFrame("cut off".to_owned())))
+}
+
+#[test]
+fn many_broken_frames_in_a_row_open_it_again_and_a_good_one_between_does_not() {
+    let patient = broken(29).chain([Ok(())]).chain(broken(29)).chain([Ok(())]);
+    let one = VecDeque::from([Ok(script(patient))]);
+    let counters = run(one, false, |state| *state == CaptureState::Ended);
+    assert_eq!((counters.bad, counters.captured, counters.reopened), (58, 2, 0));
+    let two = VecDeque::from([Ok(script(broken(31))), Ok(script([Ok(())]))]);
+    let counters = run(two, false, |state| *state == CaptureState::Ended);
+    assert_eq!((counters.bad, counters.captured, counters.reopened), (30, 1, 1));
+}
+
+#[test]
+fn frames_that_cannot_be_decoded_open_it_again_too() {
+    let shared = shared();
+    let endless = || Script { then: || Ok(()), ..script([]) };
+    let capture = capture(VecDeque::from([Ok(endless()), Ok(endless())]), &shared);
+    let thread = std::thread::spawn(move || capture.run());
+    until(&shared.capture, |state| matches!(state, CaptureState::Running(_)));
+    // As the inference thread does of whole frames that are no picture.
+    (0..30).for_each(|_| {
+        shared
+            .frames
+            .send_modify(|frames| frames.broken(Duration::ZERO, Stage::Decoding, "no tables"));
+    });
+    until(&shared.capture, |state| matches!(state, CaptureState::Opening { .. }));
+    until(&shared.capture, |state| matches!(state, CaptureState::Running(_)));
+    let frames = shared.frames.borrow().clone();
+    assert_eq!((frames.cause(), frames.is_known()), (Some("no tables"), false));
+    assert_eq!(shared.counters.read().reopened, 1);
+    shared.stop.stop();
+    thread.join().unwrap();
+}
+
+/// Says to pause when it is read, and takes that back while it is closed.
+struct Fickle(Arc<Shared>);
+
+impl FrameSource for Fickle {
+    fn next_frame(&mut self, _: &mut Frame, _: Duration) -> Read {
+        self.0.orders.send_modify(|orders| orders.paused = true);
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        "fickle".to_owned()
+    }
+}
+
+impl Drop for Fickle {
+    fn drop(&mut self) {
+        self.0.orders.send_modify(|orders| orders.paused = false);
+    }
+}
+
+#[test]
+fn a_pause_that_ends_while_the_camera_closes_opens_it_again() {
+    let shared = shared();
+    let mut openings = 0;
+    let again = Arc::clone(&shared);
+    let capture = Capture {
+        open: Box::new(move || {
+            openings += 1;
+            match openings {
+                1 => Ok(Box::new(Fickle(Arc::clone(&again))) as Box<dyn FrameSource>),
+                _ => Err(SourceError::Lost("opened again".to_owned())),
+            }
+        }),
+        ..capture(VecDeque::new(), &shared)
+    };
+    let thread = std::thread::spawn(move || capture.run());
+    let again = CaptureState::Failed("opened again".to_owned());
+    until(&shared.capture, |state| *state == again || *state == CaptureState::Ended);
+    assert_eq!(*shared.capture.borrow(), again);
+    shared.stop.stop();
+    thread.join().unwrap();
+}
+
+#[test]
+fn the_page_knows_what_is_open() {
+    let live = Arc::new(Live::new(&crate::preview::Settings::default(), false));
+    let orders = Orders::default();
+    let shared = Shared::new(Arc::new(SystemClock), orders, Some(Arc::clone(&live)));
+    let endless = Script { then: || Ok(()), ..script([]) };
+    let capture = capture(VecDeque::from([Ok(endless)]), &shared);
+    let thread = std::thread::spawn(move || capture.run());
+    until(&live.opened, |opened| *opened == Some(Opened::Files));
+    shared.orders.send_modify(|orders| orders.paused = true);
+    until(&live.opened, Option::is_none);
+    shared.stop.stop();
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_pause_is_noticed_while_a_lost_camera_is_waited_for() {
+    let shared = shared();
+    let gone = || Err(SourceError::Lost("gone".to_owned()));
+    let capture = capture((0..100).map(|_| gone()).collect(), &shared);
+    let thread = std::thread::spawn(move || capture.run());
+    // By the sixth the wait takes eight seconds.
+    let beats = |shared: &Shared| shared.counters.beats().0;
+    let end = std::time::Instant::now() + LIMIT;
+    while shared.counters.read().reopened < 5 && std::time::Instant::now() < end {
+        std::thread::yield_now();
+    }
+    let (before, began) = (beats(&shared), shared.clock.now().monotonic);
+    while beats(&shared) < before + 3 && std::time::Instant::now() < end {
+        std::thread::yield_now();
+    }
+    assert!(beats(&shared) >= before + 3);
+    shared.orders.send_modify(|orders| orders.paused = true);
+    until(&shared.capture, |state| *state == CaptureState::Paused);
+    let took = shared.clock.now().monotonic.saturating_sub(began);
+    assert!(took < Duration::from_secs(6), "{took:?}");
+    shared.stop.stop();
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_panic_closes_the_mailbox() {
+    let shared = shared();
+    let panicking = Script { then: || panic!("on purpose"), ..script([]) };
+    let capture = capture(VecDeque::from([Ok(panicking)]), &shared);
+    assert!(std::thread::spawn(move || capture.run()).join().is_err());
+    let mut frame = Frame::empty(shared.clock.now());
+    assert_eq!(shared.mailbox.take(&mut frame, Duration::ZERO), Taken::Closed);
+}
+
+#[test]
+fn what_is_no_camera_is_its_own_state() {
+    let wrong = || Err(SourceError::NotACamera("a codec".to_owned()));
+    run(VecDeque::from([wrong(), wrong()]), false, |state| {
+        *state == CaptureState::NotACamera("a codec".to_owned())
+    });
+}
+
+#[test]
+fn in_the_dark_longer_exposures_are_asked_for() {
+    let endless = Script { then: || Ok(()), ..script([]) };
+    run(
+        VecDeque::from([Ok(endless)]),
+        true,
+        |state| matches!(state, CaptureState::Running(open) if open.low_light),
+    );
+}
