@@ -270,7 +270,7 @@ mod tests {
     fn a_head_before_a_wall_of_the_same_brightness_is_motion() {
         let before = scene(|x, y| 120 + noise(x, y, 1));
         let head = |x: usize, y: usize| (100..112).contains(&x) && (60..74).contains(&y);
-        let stripes = |y: usize| if y / 3 % 2 == 0 { 186 } else { 66 };
+        let stripes = |y: usize| if (y / 3).is_multiple_of(2) { 186 } else { 66 };
         let after = scene(|x, y| if head(x, y) { stripes(y) } else { 120 + noise(x, y, 2) });
         assert!(change(&before, &after) > 0.0);
     }
