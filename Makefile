@@ -116,7 +116,8 @@ GATHER = $(PYTHON) -m expression_training gather --expressions $(abspath $(SHARE
 LABEL = $(PYTHON) -m expression_training label --model $(BEFORE)/expression-yolo12n.tflite --sure 0.8 --missed
 TRAIN = $(PYTHON) -m expression_training train --processes $(shell nproc)
 # The exports: name, input in pixels; a name that ends in -close is shown single faces.
-SMILES := expression-yolo12n:288x192 expression-yolo12n-lite:192x128 expression-yolo12n-close:128
+SMILES := expression-yolo12n:288x192 expression-yolo12n-lite:192x128
+CLOSE := expression-yolo12n-close:128
 SEVEN := expression-yolo12n-7:288x192 expression-yolo12n-7-close:128
 
 .PHONY: model
@@ -131,7 +132,8 @@ model: $(VENV)/ready $(INIT) ## Make the shipped models: make model SHARED=folde
 		--init $(MODEL_OUT)/scenes/expression-yolo12n.safetensors --out $(MODEL_OUT)/close
 	cd $(TRAINING) && $(TRAIN) $(MODEL_SET) --preset expressions \
 		--init $(MODEL_OUT)/scenes/expression-yolo12n-7.safetensors --out $(MODEL_OUT)/expressions
-	$(call model-exports,$(SMILES),close/expression-yolo12n,$(MODEL_OUT)/smiles/data.yaml)
+	$(call model-exports,$(SMILES),scenes/expression-yolo12n,$(MODEL_OUT)/smiles/data.yaml)
+	$(call model-exports,$(CLOSE),close/expression-yolo12n,$(MODEL_OUT)/smiles/data.yaml)
 	$(call model-exports,$(SEVEN),expressions/expression-yolo12n-7,$(MODEL_SET))
 $(BEFORE)/weights/expression-yolo12n.safetensors:
 	@mkdir -p $(@D)
@@ -143,13 +145,13 @@ model: $(VENV)/ready
 	cd $(TRAINING) && $(PYTHON) -m expression_training prepare $(abspath $(DATA)) --out $(dir $(MODEL_SET))
 	cd $(TRAINING) && $(PYTHON) -m expression_training train $(MODEL_SET) --preset refine \
 		--init $(abspath $(CURDIR)/models/weights/expression-yolo12n.safetensors) --out $(MODEL_OUT)/run
-	$(call model-exports,$(SMILES),run/model,$(MODEL_SET))
+	$(call model-exports,$(SMILES) $(CLOSE),run/model,$(MODEL_SET))
 endif
 # Exports $(1) of the weights $(2), with levels chosen on $(3).
 define model-exports
 cp models/self-test.jpg $(MODEL_OUT)/
 cd $(TRAINING) && for export in $(1); do \
-	case $$export in *-close:*) close=--close ;; *) close= ;; esac; \
+	case $$export in *-close:*) close='--close --alarms 0.07' ;; *) close= ;; esac; \
 	$(PYTHON) -m expression_training export $(MODEL_OUT)/$(2).safetensors $(3) $$close \
 		--size $${export#*:} --out $(MODEL_OUT)/$${export%:*}.tflite || exit 1; \
 done

@@ -1,5 +1,5 @@
 //! The networks that look at one camera's pictures: the model itself, and a smaller one of
-//! the same weights for faces that are looked at closely.
+//! the same family for faces that are looked at closely.
 
 use super::{Detector, ModelError, ModelInfo, Settings, load};
 use crate::geometry::Size;

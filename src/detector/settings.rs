@@ -17,7 +17,7 @@ pub struct Settings {
     /// check, among those that came with the program and in `packages`. Default
     /// `expression-yolo12n`.
     pub name: String,
-    /// Smaller networks of the same weights for faces that are looked at closely, the best
+    /// Smaller networks of the same family for faces that are looked at closely, the best
     /// one first: the first is taken that is there in the model's version. None: the model
     /// does that, too. Default `expression-yolo12n-close`, `expression-yolo12n-lite`.
     pub close: Vec<String>,

@@ -17,7 +17,8 @@ fn a_threshold_takes_effect_at_once_and_says_what_it_would_have_changed() {
     let mut live = Live::watch(device.port, &[]);
     // A whole round of the demonstration has one face at least.
     live.until("picture", |about| !about["faces"].as_array().unwrap().is_empty());
-    let nobody = json!({ "tracking.start_confidence": 1.0 });
+    // A face may be told with full confidence; none is as high as the picture.
+    let nobody = json!({ "tracking.start_confidence": 1.0, "tracking.smallest_face": 1.0 });
     let seen = until("a face in the last minute", || {
         let seen = post(device.port, "/api/try", &nobody).json();
         (seen["before"]["faces"].as_u64()? > 0).then_some(seen)
