@@ -8,8 +8,8 @@ use super::tensor::{Encoding, InputSpec, TensorBuffer};
 pub(crate) const SIDE: usize = 16;
 /// Cells of a picture, row by row.
 pub(crate) const CELLS: usize = SIDE * SIDE;
-/// A cell changed when its brightness moved by this share of full scale, beyond
-/// what the whole picture did: more than sensor noise leaves after averaging a cell.
+/// A cell changed when its brightness moved by this share of full scale, beyond what
+/// the whole picture did: more than sensor noise leaves after averaging a cell.
 const CHANGED: f32 = 0.03;
 /// Or when its contrast moved by this share, which tells a head from a wall of the same
 /// brightness,

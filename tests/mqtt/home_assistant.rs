@@ -1,8 +1,6 @@
 //! What Home Assistant hears, also when it, the broker or both restart.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
-use std::process::{self, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,7 +20,7 @@ use crate::contract;
 use crate::mosquitto::Mosquitto;
 use crate::observer::Observer;
 use crate::running::LIMIT;
-use crate::support::{AnyBroker, begin, camera, settings};
+use crate::support::{AnyBroker, begin, camera, publish, settings};
 
 const CONFIG: &str = "homeassistant/device/expressiond_d1/config";
 const COMMAND: &str = "expressiond/d1/command";
@@ -67,26 +65,6 @@ impl Writer {
     fn retained(&self, topic: &str, payload: impl Into<Vec<u8>>) {
         self.0.set_retained(Class::State, topic.into(), payload.into()).expect("taken");
     }
-}
-
-/// Publishes without the retain flag, as a person would, one message after the other.
-///
-/// All through one connection: rumqttd 0.20 hears twice that a client left, by its DISCONNECT
-/// and by its socket, and at the second takes down whoever has its number by then. A quick
-/// succession of clients loses one now and then.
-fn publish(port: u16, topic: &str, payloads: &[&str]) {
-    let port = port.to_string();
-    let mut program = process::Command::new("mosquitto_pub")
-        .args(["-p", &port, "-q", "1", "-t", topic, "-l"])
-        .stdin(Stdio::piped())
-        .spawn()
-        .expect("these tests need mosquitto_pub: apt-get install mosquitto-clients");
-    let mut lines = program.stdin.take().expect("piped");
-    for payload in payloads {
-        writeln!(lines, "{payload}").expect("it reads");
-    }
-    drop(lines);
-    assert!(program.wait().expect("it ends").success());
 }
 
 #[tokio::test]

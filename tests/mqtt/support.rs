@@ -1,5 +1,7 @@
 //! What every test here needs.
 
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -47,6 +49,26 @@ impl AnyBroker {
             Self::Embedded(broker) => broker.url().port,
         }
     }
+}
+
+/// Publishes without the retain flag, as a person would, one message after the other.
+///
+/// All through one connection: rumqttd 0.20 hears twice that a client left, by its DISCONNECT
+/// and by its socket, and at the second takes down whoever has its number by then. A quick
+/// succession of clients loses one now and then.
+pub fn publish(port: u16, topic: &str, payloads: &[&str]) {
+    let port = port.to_string();
+    let mut program = Command::new("mosquitto_pub")
+        .args(["-h", "127.0.0.1", "-p", &port, "-q", "1", "-t", topic, "-l"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("these tests need mosquitto_pub: apt-get install mosquitto-clients");
+    let mut lines = program.stdin.take().expect("piped");
+    for payload in payloads {
+        writeln!(lines, "{payload}").expect("it reads");
+    }
+    drop(lines);
+    assert!(program.wait().expect("it ends").success());
 }
 
 pub fn camera() -> Name {

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::mosquitto::Mosquitto;
 use crate::observer::{Observer, Seen};
 use crate::running::Running;
+use crate::support::publish;
 
 const COMMAND: &str = "expressiond/d1/command";
 const STATE: &str = "expressiond/d1/camera/state";
@@ -38,14 +39,6 @@ fn start(folder: &Path, settings: &str) -> Running {
         .spawn()
         .expect("starts");
     Running(child)
-}
-
-fn tell(port: u16, command: &str) {
-    let status = Command::new("mosquitto_pub")
-        .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-q", "1", "-t", COMMAND, "-m", command])
-        .status()
-        .expect("mosquitto_pub is installed by `make setup`");
-    assert!(status.success());
 }
 
 fn events(seen: &[Seen]) -> Vec<Value> {
@@ -81,11 +74,11 @@ async fn a_masked_room_is_empty_and_one_that_counts_tells_who_is_in_it() {
     };
     observer.until("a second visit, and how long the first was", busy).await;
 
-    tell(broker.port, r#"{"command":"set","zones":{"room":false,"hidden":true}}"#);
+    publish(broker.port, COMMAND, &[r#"{"command":"set","zones":{"room":false,"hidden":true}}"#]);
     let off = |seen: &[Seen]| room(seen).is_some_and(|room| room["faces"] == 0);
     observer.until("nobody is counted", off).await;
-    tell(broker.port, r#"{"command":"set","zones":{"attic":true}}"#);
-    tell(broker.port, r#"{"command":"set","zones":{"hidden":null}}"#);
+    publish(broker.port, COMMAND, &[r#"{"command":"set","zones":{"attic":true}}"#]);
+    publish(broker.port, COMMAND, &[r#"{"command":"set","zones":{"hidden":null}}"#]);
     let status = |seen: &[Seen]| -> Option<Value> {
         Some(seen.iter().rev().find(|seen| seen.topic == "expressiond/d1/status")?.json())
     };

@@ -36,7 +36,8 @@ class Options:
     letterboxed: float = 0.1
     #: weight of the class loss against the box losses
     class_weight: float = 0.5
-    #: share of the batches that are close looks: portraits alone, at the size of such a look
+    #: share of the batches that are close looks at portraits and places that are no faces, at the
+    #: size of such a look
     close: float = 0.0
     #: weight of the loss that asks only which class a face has, not whether it is one
     shares_weight: float = 0.0
