@@ -163,23 +163,30 @@ impl Sequence {
 
     /// Every picture, with a sensor's noise.
     pub fn pictures(&self) -> impl Iterator<Item = RgbImage> {
-        let (person, room) = (Person::new(), room());
+        let person = Person::new();
         let all = [person.mirrored(), person];
-        self.times().zip(1_u32..).map(move |(seconds, number)| {
-            let mut picture = room.clone();
+        // Noise on a whole picture takes as long as looking at it: the room has it once for each
+        // picture of half a second, what stands before it in every picture.
+        let rooms: Vec<_> = (0..7).map(|number| noisy(room(), number)).collect();
+        self.times().zip(0_u32..).map(move |(seconds, number)| {
+            let mut picture = rooms[number as usize % rooms.len()].clone();
             let stands = (self.people)(seconds);
             // The other one than the demonstration's stands behind.
             let looks = all.iter().rev().cycle();
             let mut there: Vec<_> =
                 looks.zip(stands).filter_map(|(look, stand)| Some((look, stand?))).collect();
             there.sort_by(|a, b| b.1.metres.total_cmp(&a.1.metres));
-            there.iter().for_each(|(look, stand)| look.draw(&mut picture, stand));
+            there.iter().for_each(|(look, stand)| look.draw(&mut picture, stand, number));
             if let Some(thing) = (self.thing)(seconds) {
                 let (width, height) = (thing.width as u32, thing.height as u32);
                 let dark = RgbImage::from_pixel(width, height, Rgb([40, 44, 60]));
-                imageops::replace(&mut picture, &dark, thing.x as i64, thing.y as i64);
+                imageops::replace(
+                    &mut picture,
+                    &noisy(dark, number),
+                    thing.x as i64,
+                    thing.y as i64,
+                );
             }
-            add_noise(&mut picture, number);
             picture
         })
     }
@@ -206,7 +213,7 @@ impl Person {
         Self { picture: imageops::flip_horizontal(&self.picture), face }
     }
 
-    fn draw(&self, room: &mut RgbImage, stand: &Stand) {
+    fn draw(&self, room: &mut RgbImage, stand: &Stand, number: u32) {
         let scale = stand.height() / self.face.height;
         let side = |length: u32| ((length as f32 * scale).round() as u32).max(1);
         let (width, height) = (side(self.picture.width()), side(self.picture.height()));
@@ -217,7 +224,7 @@ impl Person {
         };
         let (face_x, face_y) = self.face.centre();
         let (left, top) = (stand.face.0 - face_x * scale, stand.face.1 - face_y * scale);
-        imageops::replace(room, &small, left.round() as i64, top.round() as i64);
+        imageops::replace(room, &noisy(small, number), left.round() as i64, top.round() as i64);
     }
 }
 
@@ -236,9 +243,11 @@ fn room() -> RgbImage {
     })
 }
 
-fn add_noise(picture: &mut RgbImage, number: u32) {
-    for (value, at) in picture.iter_mut().zip(0_u32..) {
-        let random = at.wrapping_add(number * 40_503).wrapping_mul(2_654_435_761) >> 13;
+/// The picture as a sensor's picture of this `number` would show it.
+fn noisy(mut picture: RgbImage, number: u32) -> RgbImage {
+    for (at, value) in picture.iter_mut().enumerate() {
+        let random = (at as u32).wrapping_add(number * 40_503).wrapping_mul(2_654_435_761) >> 13;
         *value = value.saturating_add((random % 5) as u8).saturating_sub(2);
     }
+    picture
 }
