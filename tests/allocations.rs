@@ -162,18 +162,20 @@ fn decoding_a_jpeg_allocates_nothing_of_ours() {
 fn decoding_the_head_and_suppression_allocate_nothing() {
     let level = Level { rows: 28, columns: 28, stride: 8, boxes: 0, classes: 1 };
     let boxes: Vec<i8> = (0..28 * 28 * 64).map(|i| (i * 37 % 251) as i8).collect();
-    let classes: Vec<i8> = (0..28 * 28 * 2).map(|i| (i * 91 % 256) as i8).collect();
     let quantization = Quantization { scale: 0.05, zero_point: 0 };
-    let mut candidates: Vec<Candidate> = Vec::new();
-    let counted = allocations(|| {
-        candidates.clear();
-        let (b, c) =
-            (Values { data: &boxes, quantization }, Values { data: &classes, quantization });
-        decode_level(&level, b, c, (2, 16), 0.9, &mut candidates);
-        assert!(!candidates.is_empty());
-        suppress(&mut candidates, 0.5);
-    });
-    assert_eq!(counted, 0);
+    for count in [2, 7] {
+        let classes: Vec<i8> = (0..28 * 28 * count).map(|i| (i * 91 % 256) as i8).collect();
+        let mut candidates: Vec<Candidate> = Vec::new();
+        let counted = allocations(|| {
+            candidates.clear();
+            let (b, c) =
+                (Values { data: &boxes, quantization }, Values { data: &classes, quantization });
+            decode_level(&level, b, c, (count, 16), 0.9, &mut candidates);
+            assert!(!candidates.is_empty());
+            suppress(&mut candidates, 0.5);
+        });
+        assert_eq!(counted, 0, "{count} classes");
+    }
 }
 
 #[test]

@@ -147,8 +147,8 @@ impl Examiner {
                 _ => detector.prepare_decoded(&decoded, letterbox),
             };
             time += detector.look(&prepared, &mut self.found)?.inference;
-            let found = self.found.iter().map(|found| Sighting::new(*found, *look, picture));
-            self.sightings.extend(found);
+            let classes = self.networks.info().classes.len();
+            self.sightings.extend(Sighting::all(&self.found, *look, picture, classes));
         }
         Ok((scene, time))
     }
@@ -174,7 +174,7 @@ impl Examiner {
         let sure = |one: &Sighting| {
             let mut others = self.sightings.iter();
             others.any(|other| {
-                other.detection.confidence >= self.suspected
+                other.face >= self.suspected
                     && !self.must_be_confirmed(other)
                     && other.is_same_face(one)
             })
@@ -189,8 +189,7 @@ impl Examiner {
     pub(super) fn candidates(&mut self, least: f32, out: &mut Vec<Rect>) {
         let mut suspects = std::mem::take(&mut self.suspects);
         suspects.clear();
-        let is_one =
-            |one: &&Sighting| one.detection.confidence >= self.suspected && is_wanted(one, least);
+        let is_one = |one: &&Sighting| one.face >= self.suspected && is_wanted(one, least);
         suspects.extend(self.sightings.iter().filter(is_one));
         distinct(&mut suspects, out);
         self.suspects = suspects;
@@ -226,7 +225,7 @@ impl Examiner {
     /// Whether a sighting counts only when the face itself was looked at.
     fn must_be_confirmed(&self, one: &Sighting) -> bool {
         let unsure = one.cut || !one.look.reads(&one.detection.rect);
-        one.look.purpose != Purpose::Face && unsure && one.detection.confidence >= self.suspected
+        one.look.purpose != Purpose::Face && unsure && one.face >= self.suspected
     }
 }
 

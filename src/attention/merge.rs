@@ -4,7 +4,8 @@
 use std::cmp::Ordering;
 
 use super::look::Look;
-use crate::detector::Detection;
+use crate::detector::floor::FEW;
+use crate::detector::{Detection, SAME_FACE_IOU};
 use crate::geometry::{Rect, Size};
 
 /// A box and the look that found it.
@@ -16,6 +17,8 @@ pub struct Sighting {
     pub look: Look,
     /// Whether the face may go on where the look's region ends.
     pub cut: bool,
+    /// How sure the look is that there is a face, 0 to 1.
+    pub(super) face: f32,
     /// Its confidence, weighed by how well the look can tell.
     weight: f32,
 }
@@ -27,8 +30,6 @@ const SAME_FACE: f32 = 0.4;
 /// and so is one of which so much lies within another: half a face that a region cut off,
 /// or a mouth and a nose taken for a face of their own.
 const PART_OF_FACE: f32 = 0.7;
-/// Boxes of different classes of one look, which share this much, both speak of that face.
-const BOTH_CLASSES: f32 = 0.45;
 
 impl Sighting {
     /// Of a picture of this size.
@@ -36,12 +37,33 @@ impl Sighting {
         let cut = look.cuts(&detection.rect, picture);
         let fit = 1.0 / (1.0 + look.misfit(&detection.rect));
         let weight = detection.confidence * fit * if cut { CUT } else { 1.0 };
-        Self { detection, look, cut, weight }
+        Self { detection, look, cut, face: detection.confidence, weight }
     }
 
-    /// Lowers its confidence to at most this.
+    /// What one look found, by a model with so many classes. Of more than [`FEW`] each has little
+    /// of what a face has together.
+    pub(super) fn all(
+        found: &[Detection],
+        look: Look,
+        picture: Size,
+        class_count: usize,
+    ) -> impl Iterator<Item = Self> {
+        let others = move |one: &Detection| {
+            let of_it = |other: &&Detection| {
+                other.class != one.class && other.rect.iou(&one.rect) >= SAME_FACE_IOU
+            };
+            found.iter().filter(of_it).map(|other| other.confidence).sum::<f32>()
+        };
+        found.iter().map(move |one| {
+            let others = if class_count > FEW { others(one) } else { 0.0 };
+            Self { face: (one.confidence + others).min(1.0), ..Self::new(*one, look, picture) }
+        })
+    }
+
+    /// Lowers the confidence of the face to at most this, and its own as much.
     pub(super) fn doubt(&mut self, most: f32) {
-        let share = (most / self.detection.confidence).min(1.0);
+        let share = (most / self.face).min(1.0);
+        self.face *= share;
         self.detection.confidence *= share;
         self.weight *= share;
     }
@@ -78,7 +100,7 @@ impl Sighting {
     fn agrees(&self, worse: &Self) -> bool {
         self.look == worse.look
             && self.detection.class != worse.detection.class
-            && self.detection.rect.iou(&worse.detection.rect) >= BOTH_CLASSES
+            && self.detection.rect.iou(&worse.detection.rect) >= SAME_FACE_IOU
     }
 }
 
@@ -156,6 +178,27 @@ mod tests {
         let mut found: Vec<f32> = all.iter().map(|one| one.detection.rect.x).collect();
         found.sort_unstable_by(f32::total_cmp);
         assert_eq!(found, [100.0, 145.0]);
+    }
+
+    /// Of two classes each box is doubted by itself, of seven the face.
+    #[test]
+    fn a_face_in_doubt_is_no_surer_for_having_many_classes() {
+        let rect = Rect::new(600.0, 300.0, 50.0, 60.0);
+        let look = INPUTS.whole(PICTURE);
+        let doubted = |confidences: &[f32]| -> f32 {
+            let boxes = confidences.iter().enumerate();
+            let found: Vec<Detection> =
+                boxes.map(|(class, c)| Detection { class, confidence: *c, rect }).collect();
+            let all = Sighting::all(&found, look, PICTURE, confidences.len());
+            let lowered = all.map(|mut one| {
+                one.doubt(0.2);
+                one.detection.confidence
+            });
+            lowered.sum()
+        };
+        assert!((doubted(&[0.3, 0.25, 0.1, 0.09, 0.08, 0.05, 0.03]) - 0.2).abs() < 1e-5);
+        assert!((doubted(&[0.05, 0.04, 0.03]) - 0.12).abs() < 1e-5);
+        assert!((doubted(&[0.6, 0.3]) - 0.4).abs() < 1e-5);
     }
 
     fn sightings() -> impl Strategy<Value = Vec<Sighting>> {

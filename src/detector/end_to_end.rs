@@ -1,8 +1,9 @@
 //! The layout of exports that have non-maximum suppression inside: a row for each box
 //! that is left, with its two corners, its confidence and the number of its class.
 
+use super::floor::Floor;
 use super::sample::{Sample, Values};
-use super::{Candidate, ModelError};
+use super::{Candidate, ModelError, SAME_FACE_IOU};
 use crate::geometry::Size;
 
 /// Numbers of a row.
@@ -31,7 +32,9 @@ impl EndToEnd {
     }
 }
 
-/// Appends the rows whose confidence is at least `floor`, in pixels of the input.
+/// Appends the rows whose confidence is at least `floor`, in pixels of the input: of one or two
+/// classes those that have it; of more also those that have it together with what other rows
+/// say of the same face.
 ///
 /// # Errors
 ///
@@ -44,28 +47,50 @@ pub(super) fn decode<T: Sample>(
     floor: f32,
     out: &mut Vec<Candidate>,
 ) -> Result<(), ModelError> {
-    let Some(least) = T::at_least(floor, values.quantization) else {
+    let floor = Floor::new(floor, class_count);
+    let Some(least) = T::at_least(floor.class, values.quantization) else {
         return Ok(());
     };
-    let tolerance = NEARLY.max(T::step(values.quantization));
-    for row in (0..head.rows).filter(|row| values.data[head.index(4, *row)] >= least) {
-        let [left, top, right, bottom, confidence, number] =
-            std::array::from_fn(|column| values.real(head.index(column, row)));
-        let class = class(number, class_count, tolerance).filter(|_| confidence <= 1.0 + tolerance);
-        let Some(class) = class else {
-            return Err(ModelError::Layout(format!(
-                "row {row} of its output has a confidence of {confidence} and class {number} of \
-                 {class_count}: it is not left, top, right, bottom, confidence, class"
-            )));
-        };
-        let edges = [left, top, right, bottom];
-        let shares = edges.iter().all(|edge| edge.abs() <= LARGEST_SHARE);
-        let (width, height) =
-            if shares { (input.width as f32, input.height as f32) } else { (1.0, 1.0) };
-        let edges = [left * width, top * height, right * width, bottom * height];
-        out.push(Candidate::new(class, confidence.min(1.0), edges));
+    let rows = || (0..head.rows).filter(|row| values.data[head.index(4, *row)] >= least);
+    let read = |row: usize| read(head, values, class_count, input, row);
+    for row in rows() {
+        let one = read(row)?;
+        // Suppression is inside, so no class has two rows of one face.
+        let others = rows().filter_map(|other| read(other).ok()).filter(|other| {
+            other.class != one.class && other.rect().iou(&one.rect()) >= SAME_FACE_IOU
+        });
+        let others = others.map(|other| other.confidence);
+        if floor.is_face(std::iter::once(one.confidence).chain(others)) {
+            out.push(one);
+        }
     }
     Ok(())
+}
+
+/// A row's box, in pixels of the input.
+fn read<T: Sample>(
+    head: EndToEnd,
+    values: Values<'_, T>,
+    class_count: usize,
+    input: Size,
+    row: usize,
+) -> Result<Candidate, ModelError> {
+    let tolerance = NEARLY.max(T::step(values.quantization));
+    let [left, top, right, bottom, confidence, number] =
+        std::array::from_fn(|column| values.real(head.index(column, row)));
+    let class = class(number, class_count, tolerance).filter(|_| confidence <= 1.0 + tolerance);
+    let Some(class) = class else {
+        return Err(ModelError::Layout(format!(
+            "row {row} of its output has a confidence of {confidence} and class {number} of \
+             {class_count}: it is not left, top, right, bottom, confidence, class"
+        )));
+    };
+    let edges = [left, top, right, bottom];
+    let shares = edges.iter().all(|edge| edge.abs() <= LARGEST_SHARE);
+    let (width, height) =
+        if shares { (input.width as f32, input.height as f32) } else { (1.0, 1.0) };
+    let edges = [left * width, top * height, right * width, bottom * height];
+    Ok(Candidate::new(class, confidence.min(1.0), edges))
 }
 
 fn class(number: f32, class_count: usize, tolerance: f32) -> Option<usize> {
@@ -83,6 +108,14 @@ mod tests {
     const PLAIN: Quantization = Quantization { scale: 1.0, zero_point: 0 };
 
     fn decoded(rows: &[[f32; 6]], columns_first: bool) -> Result<Vec<Candidate>, String> {
+        decoded_of(2, rows, columns_first)
+    }
+
+    fn decoded_of(
+        class_count: usize,
+        rows: &[[f32; 6]],
+        columns_first: bool,
+    ) -> Result<Vec<Candidate>, String> {
         let data: Vec<f32> = if columns_first {
             (0..COLUMNS).flat_map(|column| rows.iter().map(move |row| row[column])).collect()
         } else {
@@ -91,7 +124,7 @@ mod tests {
         let values = Values { data: data.as_slice(), quantization: PLAIN };
         let mut found = Vec::new();
         let head = EndToEnd { rows: rows.len(), columns_first };
-        decode(head, values, 2, Size::new(320, 160), 0.25, &mut found)
+        decode(head, values, class_count, Size::new(320, 160), 0.25, &mut found)
             .map_err(|error| error.to_string())?;
         Ok(found)
     }
@@ -122,17 +155,32 @@ mod tests {
         }
     }
 
+    /// Of seven classes none of which has the floor of 0.25, and of two.
+    #[test]
+    fn rows_of_one_face_that_together_have_the_floor_all_count() {
+        let row =
+            |left: f32, confidence, class| [left, 40.0, left + 80.0, 120.0, confidence, class];
+        let face = [row(80.0, 0.2, 3.0), row(84.0, 0.15, 5.0), row(80.0, 0.02, 1.0)];
+        let rows = [&face[..], &[row(200.0, 0.24, 3.0), row(80.0, 0.0, 0.0)]].concat();
+        let found = decoded_of(7, &rows, false).expect("of this layout");
+        let told: Vec<_> = found.iter().map(|one| (one.class, one.confidence)).collect();
+        assert_eq!(told, [(3, 0.2), (5, 0.15), (1, 0.02)]);
+        let two = [row(80.0, 0.2, 0.0), row(80.0, 0.15, 1.0)];
+        assert_eq!(decoded_of(2, &two, false), Ok(vec![]));
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_decoded_or_refused(
-            bytes in proptest::collection::vec(any::<i8>(), 60), scale in 0.001f32..2.0,
+            bytes in proptest::collection::vec(any::<i8>(), 60), scale in 0.001f32..2.0, n in 1usize..9,
             zero_point in -128i32..128, columns_first: bool,
         ) {
             let values = Values { data: bytes.as_slice(), quantization: Quantization { scale, zero_point } };
             let mut found = Vec::new();
             let head = EndToEnd { rows: 10, columns_first };
-            let _ = decode(head, values, 3, Size::new(320, 192), 0.3, &mut found);
-            prop_assert!(found.iter().all(|c| c.class < 3 && (0.3..=1.0).contains(&c.confidence)));
+            let _ = decode(head, values, n, Size::new(320, 192), 0.3, &mut found);
+            let least = if n <= 2 { 0.3 } else { 0.03 / n as f32 };
+            prop_assert!(found.iter().all(|c| c.class < n && (least..=1.0).contains(&c.confidence)));
         }
     }
 }

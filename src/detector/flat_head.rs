@@ -2,6 +2,7 @@
 //! confidence per class.
 
 use super::Candidate;
+use super::floor::Floor;
 use super::sample::{Sample, Values};
 use crate::geometry::Size;
 
@@ -33,7 +34,8 @@ impl Flat {
     }
 }
 
-/// Appends the anchors whose class confidence is at least `floor`.
+/// Appends the boxes of the anchors whose confidence is at least `floor`: of one or two classes
+/// those that have it; of more all, where they have it together.
 pub(super) fn decode<T: Sample>(
     flat: Flat,
     values: Values<'_, T>,
@@ -42,26 +44,29 @@ pub(super) fn decode<T: Sample>(
     floor: f32,
     out: &mut Vec<Candidate>,
 ) {
-    let Some(least) = T::at_least(floor, values.quantization) else {
+    let floor = Floor::new(floor, class_count);
+    let stored = |confidence: f32| T::at_least(confidence, values.quantization);
+    let (Some(strongest), Some(least)) = (stored(floor.strongest), stored(floor.class)) else {
         return;
     };
+    let confidence = |stored: T| stored.real(values.quantization).clamp(0.0, 1.0);
     let index = |channel: usize, anchor: usize| flat.index(channel, anchor, class_count);
     let (width, height) = match flat.unit {
         Unit::Share => (input.width as f32, input.height as f32),
         Unit::Pixel => (1.0, 1.0),
     };
     for anchor in 0..flat.anchors {
-        for class in 0..class_count {
-            let stored = values.data[index(4 + class, anchor)];
-            if stored < least {
-                continue;
-            }
-            let number = |channel: usize| values.real(index(channel, anchor));
-            let (x, y) = (number(0) * width, number(1) * height);
-            let (half_w, half_h) = (number(2) * width / 2.0, number(3) * height / 2.0);
-            let confidence = stored.real(values.quantization).clamp(0.0, 1.0);
-            let edges = [x - half_w, y - half_h, x + half_w, y + half_h];
-            out.push(Candidate::new(class, confidence, edges));
+        let classes = || (0..class_count).map(|class| values.data[index(4 + class, anchor)]);
+        let enough = classes().any(|stored| stored >= strongest);
+        if !enough || !floor.is_face(classes().map(confidence)) {
+            continue;
+        }
+        let number = |channel: usize| values.real(index(channel, anchor));
+        let (x, y) = (number(0) * width, number(1) * height);
+        let (half_w, half_h) = (number(2) * width / 2.0, number(3) * height / 2.0);
+        let edges = [x - half_w, y - half_h, x + half_w, y + half_h];
+        for (class, stored) in classes().enumerate().filter(|(_, stored)| *stored >= least) {
+            out.push(Candidate::new(class, confidence(stored), edges));
         }
     }
 }
@@ -129,18 +134,24 @@ mod tests {
         /// Against decoding every anchor in floating point and thresholding last.
         #[test]
         fn equals_decoding_everything(
-            bytes in proptest::collection::vec(any::<i8>(), 30 * 7),
+            bytes in proptest::collection::vec(any::<i8>(), 30 * 12), n in 1usize..9,
             floor in 0.01f32..0.99, scale in 0.001f32..0.02, zero_point in -128i32..128,
         ) {
             let quantization = Quantization { scale, zero_point };
-            let values = Values { data: bytes.as_slice(), quantization };
+            let values = Values { data: &bytes[..30 * (4 + n)], quantization };
             let flat = Flat { anchors: 30, channels_first: false, unit: Unit::Share };
             let mut found = Vec::new();
-            decode(flat, values, 3, Size::new(320, 192), floor, &mut found);
+            decode(flat, values, n, Size::new(320, 192), floor, &mut found);
             let mut wanted = Vec::new();
-            for row in bytes.chunks(7) {
+            for row in values.data.chunks(4 + n) {
                 let real = |i: usize| (i32::from(row[i]) - zero_point) as f32 * scale;
-                for class in (0..3).filter(|class| real(4 + class) >= floor) {
+                // Of one or two classes each by itself, of more all but what is next to nothing.
+                let together = (0..n).map(|class| real(4 + class).clamp(0.0, 1.0)).sum::<f32>();
+                let least = if n <= 2 { floor } else { 0.1 * (floor / n as f32) };
+                if n > 2 && together < floor {
+                    continue;
+                }
+                for class in (0..n).filter(|class| real(4 + class) >= least) {
                     let (x, y, w, h) = (real(0) * 320., real(1) * 192., real(2) * 320., real(3) * 192.);
                     let edges = [x - w / 2., y - h / 2., x + w / 2., y + h / 2.];
                     wanted.push(Candidate::new(class, real(4 + class).min(1.0), edges));

@@ -9,6 +9,7 @@ pub mod classes;
 mod end_to_end;
 mod error;
 mod flat_head;
+pub(crate) mod floor;
 mod layout;
 mod load;
 pub mod metadata;
@@ -45,6 +46,10 @@ use sample::Output;
 pub use settings::Settings;
 use sidecar::Layout;
 use tflite::{Dtype, Engine, TensorInfo};
+
+/// Boxes of different classes that overlap by this much (intersection over union) are the same
+/// face: two faces side by side never do, two boxes of one face always.
+pub(crate) const SAME_FACE_IOU: f32 = 0.45;
 
 /// One face with one class, in pixels of the upright picture, clipped to it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -178,8 +183,9 @@ impl Detector {
         &self.self_test
     }
 
-    /// Replaces `out` by what is seen with at least the floor's confidence, most
-    /// confident first.
+    /// Replaces `out` by what is seen, most confident first: the boxes of each face whose classes
+    /// together have at least the floor's confidence, or, where there are not more than two, each
+    /// box that has it.
     ///
     /// # Errors
     ///

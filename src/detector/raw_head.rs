@@ -5,6 +5,7 @@
 //! stored threshold; of a thousand cells a handful do.
 
 use super::Candidate;
+use super::floor::Floor;
 use super::sample::{Sample, Values};
 
 /// Shape of one level.
@@ -32,7 +33,8 @@ pub fn sigmoid(logit: f32) -> f32 {
     1.0 / (1.0 + (-logit).exp())
 }
 
-/// Appends the cells of one level whose class confidence is at least `floor`.
+/// Appends the boxes of the cells of one level whose confidence is at least `floor`: of one or
+/// two classes those that have it; of more all, where they have it together.
 ///
 /// `boxes` holds rows x columns x 4 x `bins`, `classes` rows x columns x
 /// `class_count` numbers.
@@ -44,11 +46,15 @@ pub fn decode_level<T: Sample>(
     floor: f32,
     out: &mut Vec<Candidate>,
 ) {
-    let Some(least) = T::at_least(logit(floor), classes.quantization) else {
+    let floor = Floor::new(floor, class_count);
+    let stored = |confidence: f32| T::at_least(logit(confidence), classes.quantization);
+    let (Some(strongest), Some(least)) = (stored(floor.strongest), stored(floor.class)) else {
         return;
     };
+    let confidence = |stored: &T| sigmoid(stored.real(classes.quantization));
     for (cell, logits) in classes.data.chunks_exact(class_count).enumerate() {
-        if !logits.iter().any(|stored| *stored >= least) {
+        let enough = logits.iter().any(|stored| *stored >= strongest);
+        if !enough || !floor.is_face(logits.iter().map(confidence)) {
             continue;
         }
         let (x, y) = ((cell % level.columns) as f32, (cell / level.columns) as f32);
@@ -62,8 +68,7 @@ pub fn decode_level<T: Sample>(
         let edges =
             [centre_x - side(0), centre_y - side(1), centre_x + side(2), centre_y + side(3)];
         for (class, stored) in logits.iter().enumerate().filter(|(_, stored)| **stored >= least) {
-            let confidence = sigmoid(stored.real(classes.quantization));
-            out.push(Candidate::new(class, confidence, edges));
+            out.push(Candidate::new(class, confidence(stored), edges));
         }
     }
 }
@@ -110,15 +115,41 @@ mod tests {
                 let (x, y) = (column as f64 * 8.0 + 4.0, row as f64 * 8.0 + 4.0);
                 let edges = [x - distance(0), y - distance(1), x + distance(2), y + distance(3)]
                     .map(|v| v as f32);
-                for class in 0..n {
-                    let logit = classes[cell * n + class].real(cq);
-                    if logit >= super::logit(floor) {
+                let logits: Vec<f32> = (0..n).map(|c| classes[cell * n + c].real(cq)).collect();
+                // Of one or two classes each by itself, of more all but what is next to nothing.
+                let together = logits.iter().map(|logit| sigmoid(*logit)).sum::<f32>();
+                let least = if n <= 2 { floor } else { 0.1 * (floor / n as f32) };
+                for (class, logit) in logits.into_iter().enumerate() {
+                    if (n <= 2 || together >= floor) && logit >= super::logit(least) {
                         all.push(Candidate::new(class, sigmoid(logit), edges));
                     }
                 }
             }
         }
         all
+    }
+
+    /// Seven classes of which one or none has the floor of 0.1.
+    #[test]
+    fn a_face_whose_classes_together_have_the_floor_has_all_of_them() {
+        let plain = Quantization { scale: 1.0, zero_point: 0 };
+        let level = Level { rows: 1, columns: 1, ..LEVEL };
+        let found = |confidences: [f32; 7]| -> Vec<f32> {
+            let (boxes, logits) = ([0.0f32; 8], confidences.map(logit));
+            let boxes = Values { data: &boxes[..], quantization: plain };
+            let logits = Values { data: &logits[..], quantization: plain };
+            let mut out = Vec::new();
+            decode_level(&level, boxes, logits, (7, 2), 0.1, &mut out);
+            out.iter().map(|one| one.confidence).collect()
+        };
+        let doubtful = [0.05, 0.64, 0.06, 0.07, 0.08, 0.09, 0.06];
+        for (wanted, found) in doubtful.iter().zip(found(doubtful)) {
+            assert!((wanted - found).abs() < 1e-5, "{found} for {wanted}");
+        }
+        assert_eq!(found(doubtful).len(), 7);
+        assert_eq!(found([0.016; 7]).len(), 7, "0.112 together");
+        assert!(found([0.014; 7]).is_empty(), "0.098 together");
+        assert_eq!(found([0.2, 0.00002, 0.0, 0.0, 0.0, 0.0, 0.0]).len(), 1, "next to nothing");
     }
 
     proptest! {

@@ -30,8 +30,9 @@ pub struct Settings {
     /// Threads for inference, 1 to 64; more than the board has cores makes it many
     /// times slower. `expressiond bench` finds the best. Default 1.
     pub threads: usize,
-    /// Boxes below this confidence do not exist, 0.001 to 0.999; weak ones above it
-    /// keep a track alive without starting one. Default 0.1.
+    /// A face below this confidence does not exist, 0.001 to 0.999; a weak one above it
+    /// keeps a track alive without starting one. All classes of a face together must have it,
+    /// of a model with one or two classes each by itself. Default 0.1.
     pub floor: f32,
 }
 

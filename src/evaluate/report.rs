@@ -6,18 +6,20 @@ use std::path::{Path, PathBuf};
 use plotters::prelude::*;
 
 use super::average_precision::{Curve, PictureResult, f1};
-use super::summary::{Confusion, Summary, confidences, curves, mean_f1};
+use super::summary::{Confusion, Summary, confidences, curves, faces, mean_f1};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Told apart by colour-blind people too (Okabe and Ito's palette).
-const COLOURS: [RGBColor; 6] = [
+/// Told apart by colour-blind people too (Okabe and Ito's palette): seven classes and all.
+const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
     RGBColor(204, 121, 167),
     RGBColor(230, 159, 0),
     RGBColor(86, 180, 233),
+    RGBColor(240, 228, 66),
+    RGBColor(0, 0, 0),
 ];
 const SIZE: (u32, u32) = (560, 420);
 /// Mistakes to show: enough to see a pattern.
@@ -167,16 +169,16 @@ fn draw_confusion(path: &Path, confusion: &Confusion) -> Result<(), Failure> {
 fn worst(summary: &Summary, results: &[PictureResult], pictures: &[PathBuf]) -> Vec<(f32, String)> {
     let mut mistakes = Vec::new();
     for (result, picture) in results.iter().zip(pictures) {
-        for found in &result.found {
+        for found in faces(result, summary.classes.len()) {
+            let class = found.best_class();
             let wrong = result
                 .truth
                 .iter()
-                .find(|truth| truth.class != found.class && truth.rect.iou(&found.rect) >= 0.5);
+                .find(|truth| truth.class != class && truth.rect.iou(&found.rect) >= 0.5);
             if let Some(truth) = wrong {
                 let name = picture.file_name().unwrap_or_default().to_string_lossy();
-                let (is, said) =
-                    (&summary.classes[truth.class].name, &summary.classes[found.class].name);
-                mistakes.push((found.confidence, format!("{name}: {is}, said {said}")));
+                let (is, said) = (&summary.classes[truth.class].name, &summary.classes[class].name);
+                mistakes.push((found.scores[class], format!("{name}: {is}, said {said}")));
             }
         }
     }

@@ -5,6 +5,8 @@ use serde::{Serialize, Serializer};
 
 use super::average_precision::{Curve, IOUS, PictureResult, f1};
 use super::dataset::LeftOut;
+use crate::tracks::TrackingSettings;
+use crate::tracks::face::{Face, merge};
 
 /// All numbers of one evaluation.
 #[derive(Clone, Debug, Serialize)]
@@ -22,7 +24,7 @@ pub struct Summary {
     pub best_f1: Option<BestF1>,
     /// In the model's order.
     pub classes: Vec<ClassScore>,
-    /// At the shipped thresholds.
+    /// Of the faces that the daemon would start to follow, by what each shows most.
     pub confusion: Confusion,
     /// In the pictures without a face.
     pub false_alarms: FalseAlarms,
@@ -143,15 +145,12 @@ pub fn summarize(
         map50_95: mean(&strict),
         best_f1,
         classes: names.iter().zip(&curves).map(score).collect(),
-        confusion: confusion(names, results, best_f1.map_or(MIDDLE, |best| best.confidence)),
+        confusion: confusion(names, results),
         false_alarms: false_alarms(results, thresholds),
         groups: by_group(names.len(), results, groups),
         left_out: Vec::new(),
     }
 }
-
-/// The confidence of the confusion matrix where no face says which is best.
-const MIDDLE: f32 = 0.5;
 
 fn mean(values: &[f32]) -> Option<f32> {
     (!values.is_empty()).then(|| values.iter().sum::<f32>() / values.len() as f32)
@@ -191,14 +190,24 @@ fn best_f1(curves: &[Curve]) -> Option<BestF1> {
     points.get(first + run / 2).copied()
 }
 
-/// Class-blind matching at IoU 0.5: each face is paired with the box that covers it
-/// best, whatever it says.
-fn confusion(names: &[String], results: &[PictureResult], confidence: f32) -> Confusion {
+/// The faces of a picture that the daemon would start to follow, surest box first. Boxes of
+/// different classes on one face are one: the more classes there are, the less of a face's
+/// confidence any of them has.
+pub fn faces(result: &PictureResult, class_count: usize) -> Vec<Face> {
+    let start = TrackingSettings::default().start_confidence;
+    let mut faces = merge(&result.found, class_count);
+    faces.retain(|face| face.confidence() >= start);
+    faces
+}
+
+/// Class-blind matching at IoU 0.5: each labelled face is paired with the found one that
+/// covers it best, whatever that shows most.
+fn confusion(names: &[String], results: &[PictureResult]) -> Confusion {
     let nothing = names.len();
     let mut counts = vec![vec![0; nothing + 1]; nothing + 1];
     for result in results {
         let mut free: Vec<bool> = vec![true; result.truth.len()];
-        for found in result.found.iter().filter(|found| found.confidence >= confidence) {
+        for found in faces(result, nothing) {
             let best = result
                 .truth
                 .iter()
@@ -211,7 +220,7 @@ fn confusion(names: &[String], results: &[PictureResult], confidence: f32) -> Co
                 free[index] = false;
                 result.truth[index].class
             });
-            counts[row][found.class] += 1;
+            counts[row][found.best_class()] += 1;
         }
         for (truth, _) in result.truth.iter().zip(&free).filter(|(_, free)| **free) {
             counts[truth.class][nothing] += 1;
@@ -291,6 +300,23 @@ mod tests {
         for key in ["precision", "recall", "ap50", "f1"] {
             assert!(json["classes"][1].as_object().unwrap()[key].is_null(), "{key}");
         }
+    }
+
+    /// None of seven classes has half of a face's confidence, and each has a box on it.
+    #[test]
+    fn the_matrix_counts_a_face_once_by_the_class_that_leads() {
+        let names = [0; 7].map(|_| "class".to_owned());
+        let wide = [(4, 0.24), (2, 0.2), (6, 0.15), (0, 0.1), (1, 0.08), (3, 0.05), (5, 0.04)];
+        let seen = [
+            result(&wide, &[4]),
+            result(&wide, &[2]),
+            result(&[(4, 0.24), (2, 0.2)], &[4]), // too weak to be followed
+            result(&[(1, 0.98)], &[1]),
+        ];
+        let groups = vec![String::new(); seen.len()];
+        let Confusion { counts, .. } = summarize("m", &names, &[0.2; 7], &seen, &groups).confusion;
+        assert_eq!((counts[4][4], counts[2][4], counts[4][7], counts[1][1]), (1, 1, 1, 1));
+        assert_eq!(counts.iter().flatten().sum::<usize>(), 4, "{counts:?}");
     }
 
     /// Pictures without a face measure false alarms and nothing else.

@@ -136,7 +136,7 @@ impl Program {
         let mut orders = Orders::default();
         carry_over(&in_force, &zones, &mut orders);
         let shared = Shared::new(clock, orders, live);
-        let page = Page::start(&config, &about, page_tls, store, &shared)?;
+        let page = Page::start(&config, &about, &grouping, page_tls, store, &shared)?;
         let setup = Setup {
             config: &config,
             networks,

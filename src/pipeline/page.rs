@@ -13,6 +13,7 @@ use crate::home_assistant::About;
 use crate::preview::server::{Start, start};
 use crate::preview::tuning::PageOrder;
 use crate::preview::{Settings, SettingsStore};
+use crate::tracks::grouping::Grouping;
 
 /// What the daemon hears of the page.
 pub(super) struct Page {
@@ -25,6 +26,7 @@ impl Page {
     pub(super) fn start(
         config: &Config,
         about: &About,
+        grouping: &Grouping,
         tls: Option<Arc<ServerConfig>>,
         store: Arc<dyn SettingsStore>,
         shared: &Shared,
@@ -43,7 +45,7 @@ impl Page {
             clock: Arc::clone(&shared.clock),
             store,
             tunable: config.tunable(),
-            classes: about.classes.len(),
+            told: grouping.clone(),
             about: json!({
                 "device": about.topics.device().as_str(),
                 "name": config.home_assistant.device_name,

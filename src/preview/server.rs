@@ -29,6 +29,7 @@ use super::token::TokenHash;
 use super::tunable::Tunable;
 use super::tuning::{PageOrder, Tuning};
 use crate::clock::Clock;
+use crate::tracks::grouping::Grouping;
 
 /// Connections at once: a browser opens six.
 const CONNECTIONS: usize = 64;
@@ -61,8 +62,8 @@ pub(crate) struct Start {
     pub store: Arc<dyn SettingsStore>,
     /// As the settings give it.
     pub tunable: Tunable,
-    /// How many classes the model has.
-    pub classes: usize,
+    /// What the model's classes are told as.
+    pub told: Grouping,
     /// What the page is told once.
     pub about: Value,
 }
@@ -102,7 +103,7 @@ async fn serve(start: Start, orders: mpsc::Sender<PageOrder>) {
     let now = start.clock.now().monotonic;
     let token = TokenHash::parse(&start.settings.token_hash).ok();
     let gate = Gate::new(token, start.hosts, scheme, address.port(), now);
-    let tuning = Tuning::new(Arc::clone(&start.live), orders, start.classes, start.tunable);
+    let tuning = Tuning::new(Arc::clone(&start.live), orders, start.told, start.tunable);
     let service = Arc::new(Service {
         live: Arc::clone(&start.live),
         gate: Mutex::new(gate),

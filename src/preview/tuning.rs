@@ -15,6 +15,7 @@ use super::what_if::WhatIf;
 use crate::contract::in_force::{Author, InForce};
 use crate::contract::tuning;
 use crate::source::controls::ControlValue;
+use crate::tracks::grouping::Grouping;
 use crate::zones;
 
 /// What the daemon is told.
@@ -30,7 +31,7 @@ pub(crate) enum PageOrder {
 pub(super) struct Tuning {
     live: Arc<Live>,
     orders: mpsc::Sender<PageOrder>,
-    classes: usize,
+    told: Grouping,
     saved: Tunable,
     tried: Changes,
     /// Counts attempts.
@@ -43,11 +44,11 @@ impl Tuning {
     pub(super) fn new(
         live: Arc<Live>,
         orders: mpsc::Sender<PageOrder>,
-        classes: usize,
+        told: Grouping,
         saved: Tunable,
     ) -> Self {
         let (tried, touched) = (Changes::new(), BTreeMap::new());
-        Self { live, orders, classes, saved, tried, tries: 0, touched }
+        Self { live, orders, told, saved, tried, tries: 0, touched }
     }
 
     /// What is tried now.
@@ -112,7 +113,7 @@ impl Tuning {
         self.tries += 1;
         self.enforce(&tried);
         let history = self.live.history.lock().expect("no panic under this lock").clone();
-        Ok(history.what_if(self.classes, &self.saved, &tried))
+        Ok(history.what_if(&self.told, &self.saved, &tried))
     }
 
     /// What is tried is in the file now. Events and Home Assistant hear of other zones with

@@ -11,6 +11,7 @@ use super::tunable::Tunable;
 use crate::attention::Findings;
 use crate::detector::Detection;
 use crate::geometry::{Rect, Size};
+use crate::tracks::grouping::Grouping;
 use crate::tracks::{Change, ChangeKind, Filter, Tracker};
 use crate::zones::Zones;
 
@@ -71,18 +72,16 @@ impl History {
     }
 
     /// The minute with two settings.
-    pub(crate) fn what_if(&self, classes: usize, before: &Tunable, after: &Tunable) -> WhatIf {
+    pub(crate) fn what_if(&self, told: &Grouping, before: &Tunable, after: &Tunable) -> WhatIf {
         let span = self.looks.front().zip(self.looks.back());
         let seconds = span.map_or(0, |(first, last)| last.at.saturating_sub(first.at).as_secs());
-        WhatIf {
-            seconds,
-            before: self.outcome(classes, before),
-            after: self.outcome(classes, after),
-        }
+        WhatIf { seconds, before: self.outcome(told, before), after: self.outcome(told, after) }
     }
 
-    fn outcome(&self, classes: usize, with: &Tunable) -> Outcome {
-        let mut tracker = Tracker::new(with.tracking.clone(), with.expression.clone(), classes);
+    fn outcome(&self, told: &Grouping, with: &Tunable) -> Outcome {
+        let (tracking, expression) = (with.tracking.clone(), with.expression.clone());
+        let classes = told.of_class().len();
+        let mut tracker = Tracker::new(tracking, expression, classes).telling(told);
         let zones = Zones::new(&with.zone);
         let (mut outcome, mut changes) = (Outcome::default(), Vec::new());
         for look in &self.looks {
@@ -117,6 +116,15 @@ impl Outcome {
 mod tests {
     use super::*;
     use crate::geometry::Size;
+    use crate::tracks::grouping::Groups;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split(' ').map(str::to_owned).collect()
+    }
+
+    fn two() -> Grouping {
+        Grouping::none(&words("happy not_happy"))
+    }
 
     /// A face of a tenth of the picture's height.
     fn face(confidence: f32) -> Findings {
@@ -139,10 +147,27 @@ mod tests {
         let now = Tunable::default();
         let mut tried = now.clone();
         tried.tracking.start_confidence = 0.5;
-        let seen = history.what_if(2, &now, &tried);
+        let seen = history.what_if(&two(), &now, &tried);
         assert_eq!(seen.before, Outcome { faces: 0, expressions: 0 });
         assert_eq!(seen.after, Outcome { faces: 1, expressions: 1 });
         assert_eq!(seen.seconds, 19);
+    }
+
+    /// More classes than are told: those behind them are faces as well.
+    #[test]
+    fn a_group_of_six_classes_is_told_of_each() {
+        let groups = Groups::Named(words("happy not_happy"));
+        let seven = words("neutral happy sad surprise fear disgust anger");
+        let told = Grouping::resolve(&groups, &seven, &Default::default()).unwrap();
+        let mut history = History::default();
+        for look in 0..100u64 {
+            let mut seen = face(0.9);
+            seen.detections[0].class = if look < 50 { 1 } else { 2 + look as usize % 5 };
+            history.looked(Duration::from_millis(200 * look), &seen);
+        }
+        let now = Tunable::default();
+        let seen = history.what_if(&told, &now, &now);
+        assert_eq!(seen.before, Outcome { faces: 1, expressions: 2 });
     }
 
     #[test]
@@ -151,7 +176,7 @@ mod tests {
         let now = Tunable::default();
         let mut tried = now.clone();
         tried.tracking.smallest_face = 0.11;
-        let seen = history.what_if(2, &now, &tried);
+        let seen = history.what_if(&two(), &now, &tried);
         assert_eq!((seen.before.faces, seen.after.faces), (1, 0));
     }
 
@@ -164,7 +189,7 @@ mod tests {
         let kind = crate::zones::Kind::Mask;
         let mask = crate::zones::Settings { name: "tv".into(), kind, points: left, enabled: true };
         tried.zone = vec![mask];
-        let seen = history.what_if(2, &now, &tried);
+        let seen = history.what_if(&two(), &now, &tried);
         assert_eq!((seen.before.faces, seen.after.faces), (1, 0));
     }
 
@@ -176,7 +201,7 @@ mod tests {
         }
         assert_eq!(history.looks.len(), 61);
         let now = Tunable::default();
-        assert_eq!(history.what_if(2, &now, &now).seconds, 60);
+        assert_eq!(history.what_if(&two(), &now, &now).seconds, 60);
         (0..2 * MOST).for_each(|_| history.looked(Duration::from_secs(200), &Findings::default()));
         assert_eq!(history.looks.len(), MOST);
     }

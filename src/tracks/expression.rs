@@ -164,15 +164,16 @@ impl Expression {
 
     fn qualifies(&self, class: usize, settings: &Settings) -> bool {
         let votes = self.votes.iter().filter(|vote| **vote == class).count();
-        // A little more than what lets it stay, or it would come and go at that limit.
-        let judged = (JUDGED_SLACK * settings.leave).min(settings.enter);
-        votes >= settings.votes as usize
-            && self.leads(class, settings.enter)
-            && self.is_judged(class, judged)
+        votes >= settings.votes as usize && self.is_clear(class, settings.enter)
     }
 
     fn stays(&self, class: usize, settings: &Settings) -> bool {
-        self.leads(class, settings.leave) && self.is_judged(class, settings.leave)
+        self.is_clear(class, settings.leave)
+    }
+
+    /// At both limits the same is asked, or what noise carries over one of them would come and go.
+    fn is_clear(&self, class: usize, lead: f32) -> bool {
+        self.leads(class, lead) && self.is_judged(class, lead)
     }
 
     /// Whether it has this lead before its strongest rival: this part of what both have. Of
@@ -186,11 +187,21 @@ impl Expression {
     }
 
     /// Whether the model says anything: a profile or a covered mouth gives every class
-    /// about the same share, and a group of many classes then has a large one.
-    fn is_judged(&self, told: usize, least: f32) -> bool {
-        let own = self.told_as.iter().zip(&self.classes).filter(|(group, _)| **group == told);
-        let strongest = own.map(|(_, share)| *share).fold(0.0, f32::max);
-        strongest >= least * scale(self.classes.len())
+    /// about the same share, and a group of many classes then has a large one. Of a group that
+    /// it speaks for, one class stands out, or those outside it have clearly less than
+    /// they have when nothing is known: who does not smile may be sad or angry.
+    fn is_judged(&self, told: usize, lead: f32) -> bool {
+        let count = self.classes.len();
+        let (mut strongest, mut outside, mut rest) = (0.0_f32, 0, 0.0);
+        for (group, share) in self.told_as.iter().zip(&self.classes) {
+            if *group == told {
+                strongest = strongest.max(*share);
+            } else {
+                (outside, rest) = (outside + 1, rest + share);
+            }
+        }
+        let unknown = outside as f32 / count.max(1) as f32;
+        strongest >= lead * scale(count) || rest < left_to_others(lead) * unknown
     }
 
     /// Ends what is told when it has not been clear enough to stay and nothing replaced it.
@@ -211,14 +222,18 @@ impl Expression {
     }
 }
 
-/// By how much more than the limit of staying a class must stand out to be told.
-const JUDGED_SLACK: f32 = 1.1;
-
 /// By how much smaller a share of many classes may be than of two to mean the same. The
 /// square root keeps it above the share of each when nothing is known (1 / count), from
 /// three classes on, and below what a clear one has: 0.65 of two is 0.35 of seven.
 fn scale(count: usize) -> f32 {
     (2.0 / count.max(1) as f32).sqrt().min(1.0)
+}
+
+/// How much of what the classes outside a group have when nothing is known they may have beside
+/// a group of this lead: 0.58 for 0.65, 0.80 for 0.45. The square keeps both below 1, and so far
+/// apart that noise of 15 % does not carry a group from one to the other.
+fn left_to_others(lead: f32) -> f32 {
+    1.0 - lead * lead
 }
 
 /// The first of the largest values, with its number.

@@ -3,12 +3,8 @@
 //! Suppression is class-aware, so a face with a doubtful smile leaves two boxes.
 //! What a tracker follows is the face; the classes become shares of its belief.
 
-use crate::detector::Detection;
+use crate::detector::{Detection, SAME_FACE_IOU};
 use crate::geometry::Rect;
-
-/// Boxes of different classes that overlap by this much are the same face: two
-/// faces side by side never do, two boxes of one face always.
-const SAME_FACE_IOU: f32 = 0.45;
 
 /// One face in one frame.
 #[derive(Clone, Debug, PartialEq)]
