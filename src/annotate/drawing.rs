@@ -39,9 +39,8 @@ pub struct Mark<'a> {
     pub label: &'a str,
 }
 
-/// Okabe and Ito's palette (2008), whose colours colour-blind people can tell apart, and a light
-/// grey for its black, on which no letters can be read.
-const COLOURS: [Rgb888; 8] = [
+/// Okabe and Ito's palette (2008), whose colours colour-blind people can tell apart.
+const COLOURS: [Rgb888; 7] = [
     Rgb888::new(230, 159, 0),
     Rgb888::new(86, 180, 233),
     Rgb888::new(0, 158, 115),
@@ -49,7 +48,6 @@ const COLOURS: [Rgb888; 8] = [
     Rgb888::new(0, 114, 178),
     Rgb888::new(213, 94, 0),
     Rgb888::new(204, 121, 167),
-    Rgb888::new(221, 221, 221),
 ];
 
 struct Canvas<'a>(&'a mut RgbImage);
@@ -127,22 +125,7 @@ fn draw_mark(canvas: &mut Canvas, mark: &Mark, line: u32, font: &MonoFont) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
-
-    /// The last colour is that of regions, which are no class.
-    #[test]
-    fn seven_classes_and_regions_have_colours_of_their_own() {
-        let of = |class: usize| {
-            let mut picture = RgbImage::new(60, 40);
-            let rect = Rect::new(0.0, 0.0, 60.0, 40.0);
-            draw(&mut picture, &[Mark { rect, class, label: "" }]);
-            picture.get_pixel(59, 39).0
-        };
-        let colours: BTreeSet<[u8; 3]> = (0..7).chain([usize::MAX]).map(of).collect();
-        assert_eq!(colours.len(), 8);
-    }
 
     #[test]
     fn a_box_at_the_edge_is_drawn_and_nothing_outside() {

@@ -50,6 +50,5 @@ export function draw(canvas, bitmap) {
 }
 
 /** Colours of the classes: Okabe and Ito's (2008), as on the pictures that the device sends. */
-const COLOURS =
-  ["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#dddddd"];
+const COLOURS = ["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7"];
 export const colour = (index) => (index === null ? "#9aa4a6" : COLOURS[index % COLOURS.length]);
