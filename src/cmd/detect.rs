@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use expressiond::annotate::{self, Mark};
+use expressiond::annotate::{self, Mark, Shows};
 use expressiond::attention::look::{Look, Purpose};
 use expressiond::attention::{Examiner, Findings, stills};
 use expressiond::detector::networks::Networks;
@@ -250,10 +250,10 @@ fn annotate_copy(
     })?;
     let labels: Vec<String> =
         report.faces.iter().map(|face| format!("{} {:.2}", face.class, face.confidence)).collect();
-    // Regions have a colour of their own, the last one, and lie below the faces.
+    // Regions lie below the faces.
     let regions = regions.iter().map(|look| Mark {
         rect: look.region.rect(),
-        class: usize::MAX,
+        shows: Shows::Region,
         label: match look.purpose {
             Purpose::Whole => "whole",
             Purpose::Tile => "",
@@ -261,8 +261,11 @@ fn annotate_copy(
         },
     });
     let faces = found.iter().zip(&labels);
-    let faces =
-        faces.map(|(one, label)| Mark { rect: one.told.rect, class: one.told.class, label });
+    let faces = faces.map(|(Found { told, .. }, label)| Mark {
+        rect: told.rect,
+        shows: Shows::Class(told.class),
+        label,
+    });
     let marks: Vec<Mark> = regions.chain(faces).collect();
     annotate::draw(&mut picture, &marks);
     picture.save(path).map_err(|error| {
