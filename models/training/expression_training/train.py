@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from .augment import Augmented, Batches, close_draws, collate
+from .augment import Augmented, Batches, CloseLooks, close_draws, collate
 from .boxes import Outputs
 from .dataset import DataError, DataSet, Picture, Size, size_of
 from .detect import detect, torch_runner
@@ -223,8 +223,7 @@ def train_epoch(trainer: Trainer, pictures: list[Picture], draws: list[int], min
             seed,
             options.samples,
             (peers.rank, peers.count),
-            options.close,
-            close_draws(pictures, draws),
+            CloseLooks(options.close, close_draws(pictures, draws), options.close_size_at(share)),
         ),
         num_workers=max(1, min(8, os.cpu_count() or 1) // peers.count),
         collate_fn=collate,

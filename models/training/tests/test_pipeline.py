@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from expression_training import evaluate, export, prepare, train
-from expression_training.augment import Augmented, Batches, Draw, Mix
+from expression_training.augment import Augmented, Batches, CloseLooks, Draw, Mix
 from expression_training.dataset import CLOSE, DataError, DataSet, Letterbox
 from expression_training.detect import tflite_runner, torch_runner
 from expression_training.gabor import sharpness
@@ -110,16 +110,28 @@ def test_batches_draw_every_picture_once_at_one_of_the_sizes():
     assert not any(draw.close for batch in drawn for draw in batch)
 
 
+def test_close_looks_grow_to_the_size_of_the_daemons():
+    options = train.PRESETS["expressions"]
+    assert [options.close_size_at(share) for share in (0.0, 0.69, 0.7, 1.0)] == [
+        (64, 64),
+        (64, 64),
+        CLOSE,
+        CLOSE,
+    ]
+
+
 def test_a_share_of_the_batches_are_close_looks_at_portraits():
-    batches = list(Batches(range(400), 4, SIZES, seed="1/0", close=0.5, closely=[3, 3, 7]))
+    looks = CloseLooks(0.5, [3, 3, 7], (64, 64))
+    batches = list(Batches(range(400), 4, SIZES, seed="1/0", close=looks))
     close = [batch for batch in batches if batch[0].close]
     assert 30 < len(close) < 70
     assert {draw.picture for batch in close for draw in batch} == {3, 7}
     assert all(draw.close == (batch in close) for batch in batches for draw in batch)
-    assert all((draw.size == CLOSE) == draw.close for batch in batches for draw in batch)
+    assert all((draw.size == looks.size) == draw.close for batch in batches for draw in batch)
     others = [draw.picture for batch in batches if batch not in close for draw in batch]
     assert len(others) == len(set(others))
-    assert not any(draw.close for batch in Batches(range(8), 4, SIZES, "1/0", close=0.5) for draw in batch)
+    without = Batches(range(8), 4, SIZES, "1/0", close=CloseLooks(0.5))
+    assert not any(draw.close for batch in without for draw in batch)
 
 
 def test_an_epoch_may_be_a_part_of_what_is_drawn():
