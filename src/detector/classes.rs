@@ -10,9 +10,7 @@ pub fn check_classes(classes: &[String]) -> Result<(), String> {
     if classes.is_empty() {
         return Err("classes is empty: a detector has at least one".to_owned());
     }
-    check_names(classes).map_err(|(number, what)| {
-        format!("classes[{number}] is {what}: a side-car can give it another name")
-    })
+    check_names(classes).map_err(|(number, what)| format!("classes[{number}] is {what}"))
 }
 
 /// Whether expressions can have these names side by side.
