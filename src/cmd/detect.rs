@@ -32,6 +32,7 @@ use expressiond::tracks::grouping::Grouping;
 ///   expressiond detect family.jpg --annotate out
 ///   expressiond detect *.jpg --json | jq '.faces | length'
 ///   expressiond detect family.jpg --groups positive,neutral,negative
+///   expressiond detect family.jpg --groups 'tense=anger+fear,other=*'
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -55,7 +56,8 @@ pub struct Args {
     #[arg(long, value_name = "0..1", value_parser = share)]
     threshold: Option<f32>,
     /// Tell these groups instead of the model's classes, as expression.groups does:
-    /// happy,not_happy or positive,neutral,negative, or groups of the model's side-car
+    /// happy,not_happy or positive,neutral,negative, groups of the model's side-car, or your
+    /// own, as in smiling=happy+surprise,other=*
     #[arg(long, value_name = "GROUP", value_delimiter = ',')]
     groups: Vec<String>,
     /// The model to use (default: the one that came with the program)
@@ -100,8 +102,9 @@ pub fn run(args: &Args) -> Result<()> {
         settings.floor = settings.floor.min(threshold);
     }
     settings.check().map_err(|(key, why)| Error::new(Kind::Config, format!("{key} {why}")))?;
+    let groups = super::groups(&args.groups)?;
     let mut examiner = Examiner::new(Networks::load(&settings)?)?;
-    let grouping = super::grouping(&args.groups, examiner.networks().info())?;
+    let grouping = super::grouping(&groups, examiner.networks().info())?;
     if let Some(folder) = &args.annotate {
         annotate::make_folder(folder)?;
     }
