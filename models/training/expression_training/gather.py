@@ -24,9 +24,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
-
-from .dataset import DataSet
+from .dataset import DataSet, read_image
 from .duplicates import Groups, near_pairs, perceptual_hash
 from .labels import DataError, Row, Vocabulary, label_file, read_rows
 from .linked import Entry, read_index, write
@@ -96,7 +94,7 @@ def from_wild(
     nothing = places_of(negatives) if negatives else {}
     lines = [json.loads(line) for line in (labels or folder / "faces.jsonl").read_text().splitlines()]
     files, index = [folder / line["file"] for line in lines], read_index(folder)
-    hashes = [perceptual_hash(cv2.imread(str(file))) for file in files]
+    hashes = [perceptual_hash(read_image(file)) for file in files]
     groups = Groups(len(files))
     for a, b in near_pairs(hashes, 6):
         groups.join(a, b)
@@ -142,7 +140,7 @@ def from_seven(folder: Path, words: Vocabulary) -> Iterator[Entry]:
     kinds = Counter(kind(line) for line in lines if line["split"] == "train")
     for line in lines:
         path = folder / line["file"]
-        height, width = cv2.imread(str(path)).shape[:2]
+        height, width = read_image(path).shape[:2]
         box = [float(line[f"face_{side}"] or -1) for side in ("x0", "y0", "x1", "y1")]
         if box == [-1.0] * 4:
             box = [0, 0, width, height]
