@@ -27,7 +27,7 @@ from pathlib import Path
 from .dataset import DataSet, read_image
 from .duplicates import Groups, near_pairs, perceptual_hash
 from .labels import DataError, Row, Vocabulary, label_file, read_rows
-from .linked import Entry, read_index, write
+from .linked import Entry, sources_of, write
 
 HAPPY, NOT_HAPPY, FACE, UNSURE, NOTHING = "happy", "not_happy", "face", "unsure", "nothing"
 #: what the network of the shipped model tells apart
@@ -74,7 +74,7 @@ def position(text: str) -> float:
 def from_expressions(folder: Path, doubled: set[str], words: Vocabulary) -> Iterator[Entry]:
     data = DataSet.open(folder / "data.yaml")
     number = [words.names.index(name) for name in data.vocabulary.names]
-    index = read_index(folder)
+    source_of = sources_of(folder)
     for split in ("train", "val"):
         for file in data.files(split):
             if split == "train" and file.name in doubled:
@@ -82,10 +82,9 @@ def from_expressions(folder: Path, doubled: set[str], words: Vocabulary) -> Iter
             rows = read_rows(label_file(file), data.vocabulary)
             rows = [replace(row, label=number[row.label]) for row in rows]
             chosen = split == "train" and position(file.stem) < CHOOSE_PORTRAITS
-            source, licence = index.get(file.name, (folder.name, ""))
             side = "choose" if chosen else split
             weight = WEIGHTS["expressions"] if side == "train" else 1
-            yield Entry(side, file, file.name, rows, weight, source, licence)
+            yield Entry(side, file, file.name, rows, weight, *source_of(file))
 
 
 def from_wild(
@@ -93,7 +92,7 @@ def from_wild(
 ) -> Iterator[Entry]:
     nothing = places_of(negatives) if negatives else {}
     lines = [json.loads(line) for line in (labels or folder / "faces.jsonl").read_text().splitlines()]
-    files, index = [folder / line["file"] for line in lines], read_index(folder)
+    files, source_of = [folder / line["file"] for line in lines], sources_of(folder)
     hashes = [perceptual_hash(read_image(file)) for file in files]
     groups = Groups(len(files))
     for a, b in near_pairs(hashes, 6):
@@ -111,7 +110,7 @@ def from_wild(
         happy = words.names.index(HAPPY)
         drawn = "smiles" if any(row.label == happy for row in rows) else kind
         weight = WEIGHTS[drawn] if split == "train" else 1
-        yield Entry(split, file, f"wild_{file.name}", rows, weight, *index[file.name])
+        yield Entry(split, file, f"wild_{file.name}", rows, weight, *source_of(file))
 
 
 def places_of(file: Path) -> dict[str, list[list[float]]]:
@@ -211,6 +210,5 @@ def run(args: argparse.Namespace) -> None:
     entries += from_expressions(args.expressions, doubled, words)
     if args.wild:
         entries += from_wild(args.wild, args.wild_labels, args.negatives, words)
-    args.out.mkdir(parents=True, exist_ok=True)
     count = write(args.out, entries, words)
     print(", ".join(f"{split}: {number}" for split, number in count.items()))
