@@ -3,28 +3,56 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from .labels import DataError
 from .network import YOLO12, Description
 
+#: what reading a file raises that holds no weights
+UNREADABLE = (
+    OSError,
+    EOFError,
+    KeyError,
+    TypeError,
+    ValueError,
+    RuntimeError,
+    pickle.PickleError,
+    SafetensorError,
+)
+
+
+def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict:
+    try:
+        return torch.load(path, weights_only=True, map_location=device)
+    except UNREADABLE as error:
+        raise DataError(f"{path}: not a checkpoint that can be read: {error}") from error
+
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], Description]:
     """The averaged weights of a checkpoint of one network, or a `.safetensors` file's, and which
     network has them."""
-    if path.suffix == ".safetensors":
-        from safetensors import safe_open
+    try:
+        return from_safetensors(path) if path.suffix == ".safetensors" else from_checkpoint(path)
+    except UNREADABLE as error:
+        raise DataError(f"{path}: no weights of ours: {error!r}") from error
 
-        with safe_open(path, "pt") as file:
-            names = list(file.keys())
-            weights = {name: file.get_tensor(name) for name in names}
-            text = (file.metadata() or {}).get("description")
-        description = Description.from_dict(json.loads(text)) if text else Description()
-        return {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}, description
-    members = torch.load(path, weights_only=True, map_location="cpu")["members"]
+
+def from_safetensors(path: Path) -> tuple[dict[str, Tensor], Description]:
+    with safe_open(path, "pt") as file:
+        names = list(file.keys())
+        weights = {name: file.get_tensor(name) for name in names}
+        text = (file.metadata() or {}).get("description")
+    description = Description.from_dict(json.loads(text)) if text else Description()
+    return {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}, description
+
+
+def from_checkpoint(path: Path) -> tuple[dict[str, Tensor], Description]:
+    members = read_checkpoint(path)["members"]
     if len(members) > 1:
         files = ", ".join(str(path.with_name(f"{name}.safetensors")) for name in members)
         raise DataError(f"{path} has several networks; name one of {files}")
@@ -47,7 +75,11 @@ def build(path: Path, classes: int) -> YOLO12:
     """The network that a file has the weights of."""
     weights, description = load_weights(path)
     network = YOLO12(description, classes)
-    network.load_state_dict(weights)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise DataError(f"{path}: not the weights of a network for {classes} classes: {reason}") from error
     return network.eval()
 
 
