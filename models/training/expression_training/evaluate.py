@@ -79,7 +79,10 @@ def measure(run: Runner, size: Size, data: DataSet, split: str, change: Change, 
     if not files:
         raise DataError(f"no picture of split '{split}' has a name that starts with '{only}'")
     pictures = data.readable(progress(files, "looking"))
-    return summarize([compared(run, size, picture, change) for picture in pictures], data.names)
+    seen = [compared(run, size, picture, change) for picture in pictures]
+    if not seen:
+        raise DataError(f"no picture of '{split}' can be used; the first: {data.left_out[0]}")
+    return summarize(seen, data.names)
 
 
 def compared(run: Runner, size: Size, picture: Picture, change: Change) -> tuple[np.ndarray, np.ndarray]:

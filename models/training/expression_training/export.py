@@ -107,7 +107,13 @@ def operating_point(sheets: list[Sheet], alarms: float, classes: int = 2) -> flo
 def calibration_offset(
     run: Runner, size: Size, pictures: list[Picture], classes: int, alarms: float
 ) -> float:
-    """How far the logits must move for the operating point to be START."""
+    """How far the logits must move for the operating point to be START.
+
+    Fewer pictures than one alarm is allowed in show no rate: that none had one would move the
+    logits as far as it goes.
+    """
+    if alarms * len(pictures) < 1:
+        return 0.0
     point = operating_point(look(run, size, pictures, classes, NMS_IOU, FLOOR), alarms, classes)
     return math.log(START / (1 - START)) - math.log(point / (1 - point))
 
@@ -295,6 +301,9 @@ def export(weights: Path, data: DataSet, args: argparse.Namespace) -> dict:
 
 
 def run(args: argparse.Namespace) -> None:
-    card = export(args.weights, DataSet.open(args.data), args)
+    data = DataSet.open(args.data)
+    if selection(data) == "train":
+        print(f"{args.data} has no split `choose`: levels are chosen on pictures that were trained on")
+    card = export(args.weights, data, args)
     args.out.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
     print(f"{args.out}: {args.out.stat().st_size} bytes, thresholds {card['thresholds']}")

@@ -9,8 +9,8 @@ Reads `expressions` (a YOLO-format set), `wild` (scenes: faces.jsonl) and `expre
   test     scenes and crops that nothing is chosen on
 
 `--classes` names what the network is to tell apart: happy,not_happy, or any of the seven of
-`expressions7`. What a source does not tell apart is a partial label: its not_happy is "one
-of the others".
+`expressions7`, and then `other` for those that are not named. What a source does not tell
+apart is a partial label: its not_happy is "one of the others".
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from .duplicates import Groups, near_pairs, perceptual_hash
 from .labels import DataError, Row, Vocabulary, label_file, read_rows
 from .linked import Entry, sources_of, write
 
-HAPPY, NOT_HAPPY, FACE, UNSURE, NOTHING = "happy", "not_happy", "face", "unsure", "nothing"
+HAPPY, NOT_HAPPY, OTHER = "happy", "not_happy", "other"
+FACE, UNSURE, NOTHING = "face", "unsure", "nothing"
 #: what the network of the shipped model tells apart
 CLASSES = (HAPPY, NOT_HAPPY)
 #: the classes of `expressions7`, in the order of its numbers
@@ -60,6 +61,9 @@ def vocabulary(classes: list[str]) -> Vocabulary:
         )
     if NOT_HAPPY in classes and len(classes) > 2:
         raise DataError("--classes: not_happy is all but happy, it stands with happy alone")
+    if NOT_HAPPY not in classes and len(classes) < len(SEVEN):
+        # with sad alone beside happy, every neutral portrait would be taught as sad
+        classes = [*classes, OTHER]
     groups = {} if NOT_HAPPY in classes else {NOT_HAPPY: tuple(c for c in classes if c != HAPPY)}
     names = [*classes, *groups, FACE, UNSURE, NOTHING]
     words = Vocabulary(names, frozenset({FACE}), frozenset({UNSURE}), share=True, groups=groups)
@@ -136,18 +140,14 @@ def wild_rows(line: dict, words: Vocabulary) -> list[Row]:
 def from_seven(folder: Path, words: Vocabulary) -> Iterator[Entry]:
     with (folder / "index.csv").open() as file:
         lines = list(csv.DictReader(file))
-    kinds = Counter(kind(line) for line in lines if line["split"] == "train")
+    kinds = Counter(kind(line, words) for line in lines if line["split"] == "train")
     for line in lines:
         path = folder / line["file"]
         height, width = read_image(path).shape[:2]
         box = [float(line[f"face_{side}"] or -1) for side in ("x0", "y0", "x1", "y1")]
         if box == [-1.0] * 4:
             box = [0, 0, width, height]
-        own = SEVEN[int(line["class_id"])]
-        name = own if own in words.classes else NOT_HAPPY
-        if name not in words.names or not may_be(own, name, words):
-            name = FACE
-        row = Row(words.names.index(name), shares_of(box, (width, height)))
+        row = Row(words.names.index(class_of(line, words)), shares_of(box, (width, height)))
         chosen = "choose" if position(path.stem) < CHOOSE_CROPS else "test"
         split = "train" if line["split"] == "train" else chosen
         weight = weight_of(line, kinds, words) if split == "train" else 1
@@ -155,13 +155,14 @@ def from_seven(folder: Path, words: Vocabulary) -> Iterator[Entry]:
         yield Entry(split, path, f"seven_{path.name}", [row], weight, *terms)
 
 
-def may_be(own: str, name: str, words: Vocabulary) -> bool:
-    """Whether the class `own` is what `name` says; a group has only classes of the network."""
-    return name == own or name in words.classes or own in words.groups.get(name, ())
+def class_of(line: dict, words: Vocabulary) -> str:
+    """The class of a crop, of those that the network tells apart."""
+    own = SEVEN[int(line["class_id"])]
+    return next(name for name in (own, OTHER, NOT_HAPPY) if name in words.classes)
 
 
-def kind(line: dict) -> tuple[str, str]:
-    return line["class_id"], line["source_repo"]
+def kind(line: dict, words: Vocabulary) -> tuple[str, str]:
+    return class_of(line, words), line["source_repo"]
 
 
 def weight_of(line: dict, kinds: Counter, words: Vocabulary) -> int:
@@ -173,7 +174,7 @@ def weight_of(line: dict, kinds: Counter, words: Vocabulary) -> int:
     """
     if NOT_HAPPY in words.classes:
         return WEIGHTS["happy" if SEVEN[int(line["class_id"])] == HAPPY else "other"]
-    return min(MOST_REPEATED, round(max(kinds.values()) / kinds[kind(line)]))
+    return min(MOST_REPEATED, round(max(kinds.values()) / kinds[kind(line, words)]))
 
 
 def shares_of(box, size) -> tuple[float, float, float, float]:

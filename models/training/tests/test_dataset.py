@@ -378,6 +378,21 @@ def test_gather_makes_a_set_of_seven_classes_whose_sources_say_less(tmp_path):
     assert scene.shares.sum(1)[3] == 6 and scene.shares[3, 1] == 0, "one of the six others"
 
 
+def test_expressions_that_are_not_named_are_other_and_not_one_of_those_named(tmp_path):
+    sources_to_gather(tmp_path)
+    seven(tmp_path, {"raf": [4] * 7})
+    labels(tmp_path / "expressions/labels/train/a.txt", "1 .5 .5 .5 .5")
+    more = "--seven", tmp_path / "seven", "--classes", "happy,sad"
+    gather.run(gather_arguments(tmp_path, tmp_path / "out", *more))
+    data = DataSet.open(tmp_path / "out/data.yaml")
+    assert data.names == ["happy", "sad", "other"]
+    shares = {path.name: data.read(path).labels.shares[0].tolist() for path in data.files("train")}
+    assert shares["a.jpg"] == [0, 1, 1], "not happy: sad or anything else"
+    crops = {name.split("_")[2]: row for name, row in shares.items() if name.startswith("seven")}
+    assert crops["1"] == [1, 0, 0] and crops["2"] == [0, 1, 0]
+    assert all(crops[number] == [0, 0, 1] for number in "03456")
+
+
 def test_classes_that_the_sources_do_not_tell_apart_are_refused(tmp_path):
     for classes in ("happy", "happy,bored", "sad,anger", "happy,happy", "happy,not_happy,sad"):
         with pytest.raises(DataError, match="--classes"):

@@ -10,7 +10,7 @@ import torch
 from test_pipeline import OPTIONS
 from test_views import scene
 
-from expression_training import __main__, export, train
+from expression_training import __main__, evaluate, export, train
 from expression_training.augment import NEGATIVES, close_draws
 from expression_training.dataset import DataError, DataSet
 from expression_training.network import YOLO12, Description
@@ -169,6 +169,17 @@ def test_an_export_has_the_program_s_picture_unless_it_has_its_own(tmp_path):
     (out.parent / "self-test.jpg").write_bytes(b"no picture")
     with pytest.raises(DataError, match="self-test.jpg"):
         export.known_picture(out)
+
+
+def test_too_few_pictures_to_show_a_rate_of_alarms_move_nothing():
+    assert export.calibration_offset(unread, (96, 96), [scene([])] * 33, 2, 0.03) == 0.0
+
+
+def test_a_split_that_cannot_be_read_is_told_in_words(own):
+    for file in (own.parent / "images/val").iterdir():
+        file.write_bytes(b"no picture")
+    with pytest.raises(DataError, match="no picture of 'val' can be used"):
+        evaluate.measure(unread, (96, 96), DataSet.open(own), "val", evaluate.as_is)
 
 
 def test_an_export_is_newer_than_the_program_s_own():
