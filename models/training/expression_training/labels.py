@@ -109,7 +109,7 @@ class Vocabulary:
         words = [*self.classes, *self.groups]
         lower = [word.strip().lower() for word in words]
         for number, word in enumerate(words):
-            remedy = f"give it another name, as with prepare --map '{word}=OTHER'"
+            remedy = "give it another name (prepare --map, which names every class that stays)"
             if not lower[number] or len(word.encode()) > 64 or any(category(c) == "Cc" for c in word):
                 raise DataError(f"class '{word}' is not 1 to 64 bytes without control characters: {remedy}")
             if lower[number] in RESERVED:
