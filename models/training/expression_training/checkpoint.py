@@ -49,12 +49,14 @@ def origin_of(weights: Path) -> str:
 
 def check(path: Path, state: dict, wanted: dict, init: Path | None = None) -> None:
     """Refuses to go on with what another run left at `path`."""
-    old = state.get("terms", {})
+    old = state.get("terms")
     changed = [
         OTHERS.get(key) or f"{key} was {old.get(key)} and is {value}"
         for key, value in wanted.items()
-        if old.get(key) != value
+        if old is not None and old.get(key) != value
     ]
+    if old is None:
+        changed.append("an earlier version left it, which did not say what it was trained on")
     if init is not None and origin_of(init) != state.get("origin"):
         changed.append(f"it did not begin with {init}")
     if changed:

@@ -273,8 +273,7 @@ def read(args: argparse.Namespace, report: Report) -> tuple[Path, Vocabulary, li
         data = DataSet.open(args.source)
         folder, words, items = data.root, data.vocabulary, from_yolo(data, report)
     if args.map:
-        mapping = dict(pair.split("=", 1) for pair in args.map)
-        words, items = map_classes(words, items, mapping, report)
+        words, items = map_classes(words, items, dict(args.map), report)
     words.check_words()
     if not items:
         raise DataError(f"{args.source}: no pictures; it must be a folder per class or a data.yaml")
@@ -315,11 +314,20 @@ def prepare(args: argparse.Namespace) -> Report:
     return report
 
 
+def pair(text: str) -> tuple[str, str]:
+    old, _, new = (part.strip() for part in text.partition("="))
+    if not old or not new:
+        raise argparse.ArgumentTypeError(f"{text}: not OLD=NEW")
+    return old, new
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, help="folder with a folder per class, or a data.yaml")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--classes", nargs="+", help="folders to read, in this order (default: all)")
-    parser.add_argument("--map", nargs="+", metavar="OLD=NEW", help="rename or merge classes, drop the rest")
+    parser.add_argument(
+        "--map", nargs="+", type=pair, metavar="OLD=NEW", help="rename or merge classes, drop the rest"
+    )
     parser.add_argument("--find-faces", action="store_true", help="boxes by a face detector")
     parser.add_argument("--gabor", action="store_true", help="emphasise oriented edges, as the study does")
     parser.add_argument("--val", type=float, default=0.2, help="share of the validation split")

@@ -86,7 +86,8 @@ class Interpreter:
         delegate.num_threads = threads
         xnnpack = c.c_void_p(lib.TfLiteXNNPackDelegateCreate(c.byref(delegate)))
         lib.TfLiteInterpreterOptionsAddDelegate(options, xnnpack)
-        self._interpreter = c.c_void_p(lib.TfLiteInterpreterCreate(model, options))
+        # without a model, creating an interpreter would end the process
+        self._interpreter = c.c_void_p(lib.TfLiteInterpreterCreate(model, options) if model else None)
         if not self._interpreter or lib.TfLiteInterpreterAllocateTensors(self._interpreter) != 0:
             raise DataError(f"{path}: TensorFlow Lite refuses this model")
         self.input = Tensor(lib.TfLiteInterpreterGetInputTensor(self._interpreter, 0))

@@ -15,6 +15,7 @@ from expression_training.augment import NEGATIVES, close_draws
 from expression_training.dataset import DataError, DataSet
 from expression_training.network import YOLO12, Description
 from expression_training.parallel import Peers, run_in
+from expression_training.tflite import Interpreter
 from expression_training.weights import build, load_weights, save_weights
 
 ONCE = replace(OPTIONS, epochs=1)
@@ -74,6 +75,10 @@ def test_a_run_is_not_continued_from_other_weights_or_by_another_clock(own, begu
     refused(own, begun, "did not begin with .*w.safetensors", monkeypatch, init=tmp_path / "w.safetensors")
     refused(own, begun, "length was epochs and is minutes", monkeypatch, minutes=3)
     refused(own, begun, "lr was", monkeypatch, options=replace(OPTIONS, lr=1.0))
+    state = torch.load(begun / "last.pt", weights_only=True)
+    del state["terms"]
+    torch.save(state, begun / "last.pt")
+    refused(own, begun, "an earlier version left it", monkeypatch)
 
 
 def test_a_set_without_validation_is_refused_before_it_trains(own, tmp_path, monkeypatch):
@@ -135,6 +140,16 @@ def test_a_file_that_is_not_there_is_missed_in_words(dataset, tmp_path, monkeypa
     ):
         assert told_by(command, monkeypatch) == "2"
         assert "no such file" in capsys.readouterr().err
+    command = ["gather", "--expressions", dataset.parent, "--wild", tmp_path, *out]
+    assert "faces.jsonl" in told_by(command, monkeypatch)
+    assert told_by(["prepare", dataset, *out, "--map", "happy"], monkeypatch) == "2"
+    assert "not OLD=NEW" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_model_is_refused_in_words(tmp_path):
+    (tmp_path / "m.tflite").write_bytes(b"no model")
+    with pytest.raises(DataError, match=r"m\.tflite: TensorFlow Lite refuses"):
+        Interpreter(tmp_path / "m.tflite")
 
 
 def test_weights_that_are_none_or_another_network_s_are_refused_in_words(dataset, tmp_path, monkeypatch):
