@@ -128,7 +128,7 @@ def run(args: argparse.Namespace) -> None:
     data = DataSet.open(args.data)
     runners: dict[str, tuple[Runner, Size, Card | None]] = {}
     if args.weights:
-        network = build(args.weights, len(data.names))
+        network = build(args.weights, data.names)
         runners["float"] = (torch_runner(network), args.size, None)
     for model in args.model:
         runners[model.stem] = model_for(model, data.names)

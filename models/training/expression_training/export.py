@@ -272,7 +272,7 @@ def export(weights: Path, data: DataSet, args: argparse.Namespace) -> dict:
     # first what would refuse the result
     known_picture(args.out)
     data.vocabulary.check_words()
-    network = build(weights, len(data.names))
+    network = build(weights, data.names)
     samples = list(calibration(data, args.size, args.samples))
     pictures = list(data.pictures(selection(data), levels=4, every=args.every))
     islands = () if args.all_int8 else FLOAT_ISLANDS

@@ -192,7 +192,7 @@ def teacher_of(args: argparse.Namespace, data: DataSet) -> Teacher:
         names = Card.beside(args.model).classes
         look, size = tflite_runner(interpreter), interpreter.size
     elif args.weights:
-        look, size = torch_runner(build(args.weights, len(data.names))), args.size
+        look, size = torch_runner(build(args.weights, data.names)), args.size
         names = data.names
     else:
         raise DataError("a teacher is needed: --model or --weights")

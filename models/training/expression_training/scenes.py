@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
     pictures = [p for p in data.pictures(args.split) if p.path.name.startswith(args.group)]
     runners = {}
     if args.weights:
-        runners["float"] = (torch_runner(build(args.weights, len(data.names))), args.size, args.nms)
+        runners["float"] = (torch_runner(build(args.weights, data.names)), args.size, args.nms)
     for model in args.model:
         runner, size, card = model_for(model, data.names)
         runners[model.stem] = (runner, size, card.nms_iou if card else args.nms)

@@ -70,7 +70,7 @@ class Trainer:
         torch.save(state, part)
         os.replace(part, path)  # a run that is killed here keeps the old checkpoint
         for member in self.members:
-            save_weights(path.with_name(f"{member.plan.name}.safetensors"), member.average)
+            save_weights(path.with_name(f"{member.plan.name}.safetensors"), member.average, member.names)
 
     def load(self, path: Path) -> None:
         state = read_checkpoint(path, self.device)
@@ -86,7 +86,7 @@ class Trainer:
 
         A teacher of a run that has one starts from nothing: it is of another scale.
         """
-        weights, _ = load_weights(path)
+        weights = load_weights(path).weights
         self.origin = checkpoint.origin_of(path)
         for member in self.students:
             if missing := member.start_from(weights):

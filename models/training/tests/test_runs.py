@@ -162,7 +162,16 @@ def test_weights_that_are_none_or_another_network_s_are_refused_in_words(dataset
     assert not (tmp_path / "out").exists()
     save_weights(tmp_path / "w.safetensors", YOLO12(Description(), 3))
     with pytest.raises(DataError, match="w.safetensors: not the weights of a network for 2 classes"):
-        build(tmp_path / "w.safetensors", 2)
+        build(tmp_path / "w.safetensors", ["a", "b"])
+
+
+def test_weights_are_exported_with_their_own_classes(dataset, tmp_path):
+    data = DataSet.open(dataset)
+    train.Trainer(OPTIONS, data.vocabulary).save(tmp_path / "last.pt")
+    for name in ("last.pt", "model.safetensors"):
+        build(tmp_path / name, data.names)
+        with pytest.raises(DataError, match="tells happy, not_happy apart, and the set not_happy, happy"):
+            build(tmp_path / name, data.names[::-1])
 
 
 def test_few_faces_are_shown_their_share_of_places_that_are_none():
