@@ -149,6 +149,13 @@ def test_names_of_several_folders_and_such_that_are_no_text_can_be_listed(tmp_pa
     assert len(data.load("train")) == 5 and not data.left_out
 
 
+@pytest.mark.parametrize("more", [(), ("--gabor",)])
+def test_prepare_takes_names_that_are_no_text(tmp_path, more):
+    names = [os.fsdecode(b"caf\xe9%d.png" % number) for number in range(20)]
+    report, data, _ = run(portraits(tmp_path / "set", names), tmp_path / "out", *more)
+    assert report.kept == 20 and len(data.load("train")) >= 15
+
+
 def test_somebody_s_own_index_is_none_of_ours(tmp_path):
     source = yolo(tmp_path / "set", {"train": range(20)})
     (tmp_path / "set/index.csv").write_text("name,who\ntrain1.png,me\n")
