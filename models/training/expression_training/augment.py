@@ -7,6 +7,7 @@ the seed, the epoch and its index. `views` has the geometry, `light` the rest.
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -94,9 +95,9 @@ class Augmented(torch.utils.data.Dataset):
         return collage(ground, faces, size, r)
 
 
-def close_draws(pictures: Sequence[Picture], draws: Sequence[int]) -> list[int]:
+def close_draws(pictures: Sequence[Picture], draws: Sequence[int], seed: str = "") -> list[int]:
     """What close looks are drawn from: portraits that have a single class, each class about as
-    often, and places that are no faces for a share of them."""
+    often, and places that are no faces for a share of them, others for another `seed`."""
     by_class: dict[int, list[int]] = {}
     for index in draws:
         if pictures[index].portrait and (own := int(pictures[index].labels.classes[0])) >= 0:
@@ -104,8 +105,8 @@ def close_draws(pictures: Sequence[Picture], draws: Sequence[int]) -> list[int]:
     most = max(map(len, by_class.values()), default=0)
     portraits = [index for own in by_class.values() for index in own * round(most / len(own))]
     negatives = [index for index in sorted(set(draws)) for _ in pictures[index].labels.negatives]
-    wanted = len(portraits) * NEGATIVES / (1 - NEGATIVES)
-    return portraits + negatives * round(wanted / max(len(negatives), 1))
+    wanted = math.ceil(len(portraits) * NEGATIVES / (1 - NEGATIVES))
+    return portraits + list(itertools.islice(shuffled(negatives, random.Random(seed)), wanted))
 
 
 class CloseLooks(NamedTuple):

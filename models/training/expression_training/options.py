@@ -112,7 +112,8 @@ PRESETS = {
     # from nothing to good boxes
     "best": Options(),
     # boxes are learnt long before smiles are: less mosaic, near faces as the camera
-    # shows them, and a class loss that counts
+    # shows them, and a class loss that counts; places that are no faces (`negative`) are
+    # shown as closely as the daemon looks
     "refine": Options(
         epochs=60,
         lr=1.2e-3,
@@ -121,6 +122,7 @@ PRESETS = {
         mosaic=0.35,
         letterboxed=0.4,
         class_weight=1.5,
+        close=0.2,
     ),
     # the shipped models: scenes, from weights that know faces; all from one set of seven
     # classes, with a teacher that begins with nothing
