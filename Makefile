@@ -111,10 +111,13 @@ BEFORE_COMMIT := a8a5382
 INIT ?= $(BEFORE)/weights/expression-yolo12n.safetensors
 # What the networks tell apart (gather --help).
 CLASSES ?= neutral,happy,sad,surprise,fear,disgust,anger
-GATHER = $(PYTHON) -m expression_training gather --expressions $(abspath $(SHARED))/expressions \
-	--wild $(abspath $(SHARED))/wild --negatives negatives.jsonl --seven $(abspath $(SHARED))/expressions7
-LABEL = $(PYTHON) -m expression_training label --model $(BEFORE)/expression-yolo12n.tflite --sure 0.8 --missed
-TRAIN = $(PYTHON) -m expression_training train --processes $(shell nproc)
+# Of the side-cars. By default the patch after the program's own: of equal versions a board takes that.
+VERSION ?=
+TRAINER = cd $(TRAINING) && $(PYTHON) -m expression_training
+GATHER = shared=$$(realpath -- "$(SHARED)") && $(TRAINER) gather --expressions "$$shared/expressions" \
+	--wild "$$shared/wild" --negatives negatives.jsonl --seven "$$shared/expressions7"
+LABEL = $(TRAINER) label --model $(BEFORE)/expression-yolo12n.tflite --sure 0.8 --missed
+TRAIN = $(TRAINER) train --processes $(shell nproc)
 # The exports: name, input in pixels; a name that ends in -close is shown single faces.
 SMILES := expression-yolo12n:288x192 expression-yolo12n-lite:192x128
 CLOSE := expression-yolo12n-close:128
@@ -122,41 +125,45 @@ SEVEN := expression-yolo12n-7:288x192 expression-yolo12n-7-close:128
 
 .PHONY: model
 ifdef SHARED
-model: $(VENV)/ready $(INIT) ## Make the shipped models: make model SHARED=folder of expressions, wild, expressions7; or one of your own: DATA=data.yaml
-	cd $(TRAINING) && $(GATHER) --out $(MODEL_OUT)/gathered --classes $(CLASSES)
-	cd $(TRAINING) && $(GATHER) --out $(MODEL_OUT)/gathered-smiles
-	cd $(TRAINING) && $(LABEL) $(MODEL_OUT)/gathered/data.yaml --out $(dir $(MODEL_SET))
-	cd $(TRAINING) && $(LABEL) $(MODEL_OUT)/gathered-smiles/data.yaml --out $(MODEL_OUT)/smiles
-	cd $(TRAINING) && $(TRAIN) $(MODEL_SET) --preset scenes --init $(abspath $(INIT)) --out $(MODEL_OUT)/scenes
-	cd $(TRAINING) && $(TRAIN) $(MODEL_OUT)/smiles/data.yaml --preset close \
+model: $(VENV)/ready $(BEFORE)/ready ## Make the shipped models: make model SHARED=folder of expressions, wild, expressions7; or one of your own: DATA=data.yaml [VERSION=1.2.3]
+	$(GATHER) --out $(MODEL_OUT)/gathered --classes $(CLASSES)
+	$(GATHER) --out $(MODEL_OUT)/gathered-smiles
+	$(LABEL) $(MODEL_OUT)/gathered/data.yaml --out $(dir $(MODEL_SET))
+	$(LABEL) $(MODEL_OUT)/gathered-smiles/data.yaml --out $(MODEL_OUT)/smiles
+	$(TRAIN) $(MODEL_SET) --preset scenes --init $(abspath $(INIT)) --out $(MODEL_OUT)/scenes
+	$(TRAIN) $(MODEL_OUT)/smiles/data.yaml --preset close \
 		--init $(MODEL_OUT)/scenes/expression-yolo12n.safetensors --out $(MODEL_OUT)/close
-	cd $(TRAINING) && $(TRAIN) $(MODEL_SET) --preset expressions \
+	$(TRAIN) $(MODEL_SET) --preset expressions \
 		--init $(MODEL_OUT)/scenes/expression-yolo12n-7.safetensors --out $(MODEL_OUT)/expressions
 	$(call model-exports,$(SMILES),scenes/expression-yolo12n,$(MODEL_OUT)/smiles/data.yaml)
 	$(call model-exports,$(CLOSE),close/expression-yolo12n,$(MODEL_OUT)/smiles/data.yaml)
 	$(call model-exports,$(SEVEN),expressions/expression-yolo12n-7,$(MODEL_SET))
-$(BEFORE)/weights/expression-yolo12n.safetensors:
-	@mkdir -p $(@D)
-	for file in weights/expression-yolo12n.safetensors expression-yolo12n.tflite expression-yolo12n.json; do \
-		git show $(BEFORE_COMMIT):models/$$file >$(BEFORE)/$$file || exit 1; done
 else
 model: $(VENV)/ready
 	@test -n "$(DATA)" || { echo "usage: make model DATA=path/to/data.yaml, or SHARED=folder (models/training/README.md)" >&2; exit 2; }
-	cd $(TRAINING) && $(PYTHON) -m expression_training prepare $(abspath $(DATA)) --out $(dir $(MODEL_SET))
-	cd $(TRAINING) && $(PYTHON) -m expression_training train $(MODEL_SET) --preset refine \
-		--init $(abspath $(CURDIR)/models/weights/expression-yolo12n.safetensors) --out $(MODEL_OUT)/run
+	data=$$(realpath -- "$(DATA)") && $(TRAINER) prepare "$$data" --out $(dir $(MODEL_SET))
+	$(TRAIN) $(MODEL_SET) --preset refine \
+		--init $(CURDIR)/models/weights/expression-yolo12n.safetensors --out $(MODEL_OUT)/run
 	$(call model-exports,$(SMILES) $(CLOSE),run/model,$(MODEL_SET))
 endif
+# In a folder of another name until all are there: a shallow clone has them not, and would leave empty files.
+$(BEFORE)/ready:
+	rm -rf $(BEFORE).part
+	mkdir -p $(BEFORE).part/weights
+	for file in weights/expression-yolo12n.safetensors expression-yolo12n.tflite expression-yolo12n.json; do \
+		git show $(BEFORE_COMMIT):models/$$file >$(BEFORE).part/$$file || \
+			{ echo "what was shipped before is in the repository's history: git fetch --unshallow" >&2; exit 1; }; done
+	rm -rf $(BEFORE)
+	mv $(BEFORE).part $(BEFORE)
+	@touch $@
 # Exports $(1) of the weights $(2), with levels chosen on $(3).
 define model-exports
-cp models/self-test.jpg $(MODEL_OUT)/
-cd $(TRAINING) && for export in $(1); do \
+for export in $(1); do \
 	case $$export in *-close:*) close='--close --alarms 0.07' ;; *) close= ;; esac; \
-	$(PYTHON) -m expression_training export $(MODEL_OUT)/$(2).safetensors $(3) $$close \
-		--size $${export#*:} --out $(MODEL_OUT)/$${export%:*}.tflite || exit 1; \
+	($(TRAINER) export $(MODEL_OUT)/$(2).safetensors $(3) $$close $(if $(VERSION),--version $(VERSION)) \
+		--size $${export#*:} --out $(MODEL_OUT)/$${export%:*}.tflite) || exit 1; \
 done
-cd $(TRAINING) && $(PYTHON) -m expression_training evaluate $(3) \
-	--model $(MODEL_OUT)/$(firstword $(subst :, ,$(1))).tflite
+$(TRAINER) evaluate $(3) --model $(MODEL_OUT)/$(firstword $(subst :, ,$(1))).tflite
 endef
 
 # Two threads wait for each other after every layer where something else wants a core: one

@@ -10,9 +10,9 @@ use expressiond::logging;
 
 /// Facial-expression events from a local camera over MQTT.
 ///
-/// expressiond watches a camera, finds faces and whether they smile, and tells an
-/// MQTT broker when that changes. Pictures never leave the device unless its owner
-/// switches that on.
+/// expressiond watches a camera, finds faces and their expression, and tells an
+/// MQTT broker when that changes: whether somebody smiles, or whatever else the
+/// model knows. Pictures never leave the device unless its owner switches that on.
 ///
 /// First steps:
 ///   expressiond cameras                  what can be used here

@@ -94,6 +94,17 @@ fn groups_of_classes_are_a_list_or_a_section() {
     assert!(shown(&[]).contains("expression.groups.smiling = [\"happy\"]"), "{}", shown(&[]));
     let list = shown(&["--set", "expression.groups=happy,not_happy"]);
     assert!(list.contains("expression.groups = [\"happy\", \"not_happy\"]"), "{list}");
+    let own = r#"{ Tense = ["anger", "fear"], other = ["*"] }"#;
+    std::fs::write(&file, "[expression]\ngroups = ['happy']\n").unwrap();
+    let place = "--set expression.groups";
+    let set = shown(&["--set", &format!("expression.groups={own}")]);
+    let (code, variable) =
+        check_with(&file, &[("EXPRESSIOND__EXPRESSION__GROUPS", own.as_ref())], &[]);
+    assert_eq!(code, Some(0), "{variable}");
+    for (told, place) in [(set, place), (variable, "variable EXPRESSIOND__EXPRESSION__GROUPS")] {
+        let line = "expression.groups.Tense = [\"anger\", \"fear\"]";
+        assert!(told.contains(line) && told.contains(place), "{told}");
+    }
     std::fs::write(&file, "[expression]\ngroups = 'happy'\n").unwrap();
     let refused = check(&file, &[]);
     let message = String::from_utf8_lossy(&refused.stderr);
@@ -122,6 +133,38 @@ fn every_kind_of_mistake_names_its_place_and_ends_with_78() {
         ("[camera]\nfps = 'many'\n", vec![], vec!["e.toml:2", "fps"]),
         ("[camera]\n\nfps = 0\n", vec![], vec!["e.toml:3", "camera.fps", "1 to 240"]),
         ("[expression]\nenter = 0.3\n", vec![], vec!["e.toml:2", "expression.enter", "0.5 to 1"]),
+        (
+            "[log]\n[expression.groups]\nsmile = ['happy', 'Happy']\n",
+            vec![],
+            vec!["e.toml:2: expression.groups", "put happy into smile twice"],
+        ),
+        (
+            "[expression.groups]\na = ['sad']\nb = ['SAD']\n",
+            vec![],
+            vec!["e.toml:1", "put sad into both a and b"],
+        ),
+        ("[expression.groups]\na = []\n", vec![], vec!["e.toml:1", "have a without a class"]),
+        ("[expression.groups]\n'a ' = ['sad']\n", vec![], vec!["e.toml:1", "name a , which has"]),
+        (
+            "[expression.groups]\na = ['*']\nb = ['*']\n",
+            vec![],
+            vec!["e.toml:1", "put * into both a and b"],
+        ),
+        (
+            "[expression]\ngroups = ['a', 'A']\n",
+            vec![],
+            vec!["e.toml:2", "name A for the second time"],
+        ),
+        (
+            "[expression]\ngroups = ['None']\n",
+            vec![],
+            vec!["e.toml:2", "name None, which means that there is no expression"],
+        ),
+        (
+            "",
+            vec!["--set", "expression.groups={a=['sad'],b=['sad']}"],
+            vec!["--set expression.groups: expression.groups put sad into both"],
+        ),
         ("[mqtt]\nurl = 'http://x'\n", vec![], vec!["e.toml:2", "mqtt.url"]),
         ("[camera\n", vec![], vec!["e.toml:1"]),
         (

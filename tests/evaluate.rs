@@ -310,6 +310,9 @@ fn detect_tells_the_shares_of_all_classes_and_groups_of_them() {
         (&["--groups", "happy,not_happy"], "happy", "not_happy"),
         (&["--groups", "Bright,dull"], "Bright", "dull"),
         (&["--groups", "negative"], "Smile", "negative"),
+        (&["--groups", " happy, not_happy,"], "happy", "not_happy"),
+        (&["--groups", "tense = anger, other=*"], "other", "tense"),
+        (&["--groups", ""], "Smile", "angry"),
         (&["--threshold", "0.5"], "Smile", "angry"),
     ] {
         let (output, text) = detect(more);
@@ -327,6 +330,10 @@ fn detect_tells_the_shares_of_all_classes_and_groups_of_them() {
     for word in ["--groups name cheerful", "bright, dull", "Smile, angry"] {
         assert!(message.contains(word), "{message}");
     }
+    let (output, _) = detect(&["--groups", "a=smile+Smile"]);
+    assert_eq!(output.status.code(), Some(78));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("--groups put smile into a twice"), "{message}");
 }
 
 /// A model of one vocabulary is measured on sets of others.
@@ -348,6 +355,11 @@ fn groups_are_measured_on_sets_that_name_classes_otherwise() {
         );
         assert_eq!(result["confusion"]["counts"][0][0], 1, "{names}: {result}");
     }
+    // Without groups the set's words need only mean what the model's do.
+    let words = set("val: images/val\nnames: [anger, happiness]\n", &[("a", &face_line(1))]);
+    let result = json(words.path(), &["--model", model]);
+    assert_eq!(result["confusion"]["labels"][0], "Smile", "{result}");
+    assert!(result["map50"].as_f64().unwrap() > 0.99, "{result}");
     let set = set("val: images/val\nnames: [face]\n", &[("a", &face_line(0))]);
     let output = evaluate(set.path(), &["--groups", "happy,not_happy", "--model", model]);
     assert_eq!(output.status.code(), Some(65));

@@ -90,6 +90,7 @@ fn what_is_not_read_is_refused_by_name() {
         ("flat", "metadata.json", r#"{"names": ["a", "b", "c"]}"#, "4 + 3 channels"),
         ("flat", "metadata.json", r#"{"names": {"1": "a", "2": "b"}}"#, "none for class 0"),
         ("flat", "metadata.json", r#"{"names": ["none", "happy"]}"#, "classes[0] is none"),
+        ("flat", "metadata.json", r#"{"names": ["none", "happy"]}"#, "a side-car can give it"),
         ("flat", "metadata.json", r#"{"names": ["happy", "Happy"]}"#, "second time"),
         ("flat", "temp_meta.txt", "{'names': {0: 'a}", "temp_meta.txt"),
         ("flat", "labels.txt", "a\nb\n", "names no classes"),

@@ -33,14 +33,35 @@ pub fn make_folder(folder: &Path) -> error::Result<()> {
 pub struct Mark<'a> {
     /// In pixels of the picture; what lies outside is not drawn.
     pub rect: Rect,
-    /// Chooses the colour: the class's number.
-    pub class: usize,
+    /// Chooses the colour.
+    pub shows: Shows,
     /// One line of ASCII; other characters become question marks.
     pub label: &'a str,
 }
 
+/// What a mark is around.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shows {
+    /// A face with the expression of this class number.
+    Class(usize),
+    /// A face whose expression is not clear.
+    Undecided,
+    /// A region that was looked at.
+    Region,
+}
+
+impl Shows {
+    fn colour(self) -> Rgb888 {
+        match self {
+            Self::Class(number) => CLASSES[number % CLASSES.len()],
+            Self::Undecided => Rgb888::new(255, 255, 255),
+            Self::Region => Rgb888::new(128, 128, 128),
+        }
+    }
+}
+
 /// Okabe and Ito's palette (2008), whose colours colour-blind people can tell apart.
-const COLOURS: [Rgb888; 7] = [
+const CLASSES: [Rgb888; 7] = [
     Rgb888::new(230, 159, 0),
     Rgb888::new(86, 180, 233),
     Rgb888::new(0, 158, 115),
@@ -88,7 +109,7 @@ pub fn draw(picture: &mut RgbImage, marks: &[Mark]) {
 }
 
 fn draw_mark(canvas: &mut Canvas, mark: &Mark, line: u32, font: &MonoFont) {
-    let colour = COLOURS[mark.class % COLOURS.len()];
+    let colour = mark.shows.colour();
     let corner = Point::new(mark.rect.x as i32, mark.rect.y as i32);
     let size = Size::new(mark.rect.width as u32, mark.rect.height as u32);
     let stroke = PrimitiveStyleBuilder::new()
@@ -131,8 +152,17 @@ mod tests {
     fn a_box_at_the_edge_is_drawn_and_nothing_outside() {
         let mut picture = RgbImage::new(60, 40);
         let rect = Rect::new(50.0, 0.0, 500.0, 500.0);
-        draw(&mut picture, &[Mark { rect, class: 1, label: "happy 0.97" }]);
+        draw(&mut picture, &[Mark { rect, shows: Shows::Class(1), label: "happy 0.97" }]);
         assert_eq!(picture.get_pixel(50, 39).0, [86, 180, 233]);
         assert_eq!(picture.get_pixel(20, 30).0, [0, 0, 0]);
+    }
+
+    /// Seven classes use up the palette.
+    #[test]
+    fn neither_a_region_nor_an_undecided_face_looks_like_a_class() {
+        let of_classes: Vec<_> = (0..20).map(|number| Shows::Class(number).colour()).collect();
+        assert!(!of_classes.contains(&Shows::Undecided.colour()));
+        assert!(!of_classes.contains(&Shows::Region.colour()));
+        assert_ne!(Shows::Undecided.colour(), Shows::Region.colour());
     }
 }

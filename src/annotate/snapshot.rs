@@ -5,7 +5,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{FilterType, resize};
 use serde::{Deserialize, Serialize};
 
-use super::drawing::{Mark, draw};
+use super::drawing::{Mark, Shows, draw};
 use crate::pixels::PixelError;
 use crate::pixels::frame::Frame;
 use crate::pixels::rgb::to_rgb;
@@ -53,9 +53,8 @@ pub(crate) fn annotated(
         .iter()
         .zip(&labels)
         .map(|(face, label)| {
-            // An undecided face has a colour of its own, the one behind the classes'.
-            let class = face.expression.map_or(classes.len(), |(class, _)| class);
-            Mark { rect: face.rect, class, label }
+            let shows = face.expression.map_or(Shows::Undecided, |(class, _)| Shows::Class(class));
+            Mark { rect: face.rect, shows, label }
         })
         .collect();
     draw(&mut picture, &marks);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use expressiond::annotate::{self, Mark};
+use expressiond::annotate::{self, Mark, Shows};
 use expressiond::attention::look::{Look, Purpose};
 use expressiond::attention::{Examiner, Findings, stills};
 use expressiond::detector::networks::Networks;
@@ -32,6 +32,7 @@ use expressiond::tracks::grouping::Grouping;
 ///   expressiond detect family.jpg --annotate out
 ///   expressiond detect *.jpg --json | jq '.faces | length'
 ///   expressiond detect family.jpg --groups positive,neutral,negative
+///   expressiond detect family.jpg --groups 'tense=anger+fear,other=*'
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -55,7 +56,8 @@ pub struct Args {
     #[arg(long, value_name = "0..1", value_parser = share)]
     threshold: Option<f32>,
     /// Tell these groups instead of the model's classes, as expression.groups does:
-    /// happy,not_happy or positive,neutral,negative, or groups of the model's side-car
+    /// happy,not_happy or positive,neutral,negative, groups of the model's side-car, or your
+    /// own, as in smiling=happy+surprise,other=*
     #[arg(long, value_name = "GROUP", value_delimiter = ',')]
     groups: Vec<String>,
     /// The model to use (default: the one that came with the program)
@@ -100,8 +102,9 @@ pub fn run(args: &Args) -> Result<()> {
         settings.floor = settings.floor.min(threshold);
     }
     settings.check().map_err(|(key, why)| Error::new(Kind::Config, format!("{key} {why}")))?;
+    let groups = super::groups(&args.groups)?;
     let mut examiner = Examiner::new(Networks::load(&settings)?)?;
-    let grouping = super::grouping(&args.groups, examiner.networks().info())?;
+    let grouping = super::grouping(&groups, examiner.networks().info())?;
     if let Some(folder) = &args.annotate {
         annotate::make_folder(folder)?;
     }
@@ -250,10 +253,10 @@ fn annotate_copy(
     })?;
     let labels: Vec<String> =
         report.faces.iter().map(|face| format!("{} {:.2}", face.class, face.confidence)).collect();
-    // Regions have a colour of their own, the last one, and lie below the faces.
+    // Regions lie below the faces.
     let regions = regions.iter().map(|look| Mark {
         rect: look.region.rect(),
-        class: usize::MAX,
+        shows: Shows::Region,
         label: match look.purpose {
             Purpose::Whole => "whole",
             Purpose::Tile => "",
@@ -261,8 +264,11 @@ fn annotate_copy(
         },
     });
     let faces = found.iter().zip(&labels);
-    let faces =
-        faces.map(|(one, label)| Mark { rect: one.told.rect, class: one.told.class, label });
+    let faces = faces.map(|(Found { told, .. }, label)| Mark {
+        rect: told.rect,
+        shows: Shows::Class(told.class),
+        label,
+    });
     let marks: Vec<Mark> = regions.chain(faces).collect();
     annotate::draw(&mut picture, &marks);
     picture.save(path).map_err(|error| {

@@ -24,8 +24,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let (config, _layers) = config::load(&args.config.sources())?;
-    let about = Plan::make(config)?.about;
+    let (config, layers) = config::load(&args.config.sources())?;
+    let about = Plan::make(config, &layers)?.about;
     let text = if args.json { format!("{:#}\n", about.payload(None)) } else { table(&about) };
     std::io::stdout()
         .write_all(text.as_bytes())

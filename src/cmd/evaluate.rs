@@ -25,6 +25,7 @@ use expressiond::tracks::grouping::Grouping;
 ///
 ///   expressiond evaluate faces/data.yaml --report out/evaluation
 ///   expressiond evaluate faces/data.yaml --groups happy,not_happy
+///   expressiond evaluate faces/data.yaml --groups 'tense=anger+fear,other=*'
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -46,7 +47,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// Measure these groups instead of the model's classes, as expression.groups tells them;
-    /// the set may name groups, the model's classes, or others of the same meaning
+    /// or as own ones, in name=class+class; the set may name groups, the model's classes, or
+    /// others of the same meaning
     #[arg(long, value_name = "GROUP", value_delimiter = ',')]
     groups: Vec<String>,
     /// Threads for inference
@@ -68,9 +70,10 @@ pub fn run(args: &Args) -> Result<()> {
         ..Settings::default()
     };
     settings.check().map_err(|(key, why)| Error::new(Kind::Config, format!("{key} {why}")))?;
+    let asked = super::groups(&args.groups)?;
     let mut examiner = Examiner::new(Networks::load(&settings)?)?;
-    let grouping = super::grouping(&args.groups, examiner.networks().info())?;
-    let data = if args.groups.is_empty() {
+    let grouping = super::grouping(&asked, examiner.networks().info())?;
+    let data = if asked.is_empty() {
         DataSet::open(&args.data, &args.split, &examiner.networks().info().classes)?
     } else {
         DataSet::open_grouped(&args.data, &args.split, &grouping)?
@@ -79,7 +82,7 @@ pub fn run(args: &Args) -> Result<()> {
     let pictures: Vec<&PathBuf> = data.pictures.iter().filter(own).collect();
     let Looked { pictures, mut results, left_out } =
         look_at_all(&pictures, &data, &mut examiner, args.whole)?;
-    if !args.groups.is_empty() {
+    if !asked.is_empty() {
         results.iter_mut().for_each(|result| result.found = grouped(&result.found, &grouping));
     }
     let all_left_out: Vec<LeftOut> = data.left_out.iter().cloned().chain(left_out).collect();

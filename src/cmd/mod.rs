@@ -43,8 +43,16 @@ impl ConfigArgs {
     }
 }
 
-/// What `--groups` asks for, of this model.
-pub(crate) fn grouping(groups: &[String], model: &ModelInfo) -> Result<Grouping> {
-    Grouping::resolve(&Groups::Named(groups.to_vec()), &model.classes, &model.groups)
-        .map_err(|why| Error::new(Kind::Config, format!("--groups {why}")))
+/// What `--groups` asks for.
+pub(crate) fn groups(texts: &[String]) -> Result<Groups> {
+    Groups::parse(texts).map_err(wrong_groups)
+}
+
+/// The same, of this model.
+pub(crate) fn grouping(groups: &Groups, model: &ModelInfo) -> Result<Grouping> {
+    Grouping::resolve(groups, &model.classes, &model.groups).map_err(wrong_groups)
+}
+
+fn wrong_groups(why: String) -> Error {
+    Error::new(Kind::Config, format!("--groups {why}"))
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::ConfigArgs;
 use expressiond::alarm::Alarm;
 use expressiond::annotate;
+use expressiond::config::layers::Layers;
 use expressiond::config::{self, Config};
 use expressiond::error::{Error, Kind, Result};
 use expressiond::logging;
@@ -54,7 +55,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if let Some(folder) = &args.annotate {
         annotate::make_folder(folder)?;
     }
-    let ending = work(args, config, signals, &runtime);
+    let ending = work(args, config, layers, signals, &runtime);
     // Ends the publisher's tasks and with them its lock on the outbox, but waits for no
     // look-up of a name and for no model that is just loaded.
     runtime.shutdown_background();
@@ -65,16 +66,22 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 /// Runs the daemon until it ends.
-fn work(args: &Args, config: Config, mut signals: Signals, runtime: &Runtime) -> Result<Ending> {
+fn work(
+    args: &Args,
+    config: Config,
+    layers: Layers,
+    mut signals: Signals,
+    runtime: &Runtime,
+) -> Result<Ending> {
     let files = args.config.sources();
     let setup = Arc::new(SettingsFiles::new(files.clone()));
     let rehearse = Arc::new(move || {
-        let (config, _) = config::load(&files)?;
-        Plan::make(config).map(drop)
+        let (config, layers) = config::load(&files)?;
+        Plan::make(config, &layers).map(drop)
     });
     runtime.block_on(async {
         // The model's self-test takes seconds on a slow board.
-        let plan = tokio::task::spawn_blocking(move || Plan::make(config));
+        let plan = tokio::task::spawn_blocking(move || Plan::make(config, &layers));
         let plan = tokio::select! {
             plan = plan => plan.map_err(|error| {
                 Error::caused(Kind::Panic, "a fault of this program while it started", error)

@@ -179,6 +179,11 @@ impl Layers {
         found.unwrap_or_else(|| "built-in default".to_owned())
     }
 
+    /// That a value is wrong: `why` follows its key (dotted), behind its place.
+    pub fn mistake(&self, key: &str, why: impl std::fmt::Display) -> Error {
+        Error::new(Kind::Config, format!("{}: {key} {why}", self.origin(key)))
+    }
+
     /// The files that were read, in order.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.files.iter().map(|layer| layer.path.as_path())

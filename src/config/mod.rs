@@ -117,8 +117,6 @@ pub fn load(sources: &Sources) -> Result<(Config, Layers)> {
         layers = layers.with_override(key, value);
     }
     let config: Config = layers.merge()?;
-    config.check().map_err(|(key, why)| {
-        Error::new(Kind::Config, format!("{}: {key} {why}", layers.origin(&key)))
-    })?;
+    config.check().map_err(|(key, why)| layers.mistake(&key, why))?;
     Ok((config, layers))
 }

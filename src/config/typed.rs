@@ -123,8 +123,12 @@ fn switch(text: &str) -> Result<bool, String> {
     }
 }
 
-/// Texts that commas separate, or an array of TOML. Nothing is an empty list.
+/// Texts that commas separate, or an array of TOML. Nothing is an empty list. Some lists may
+/// be a table of the owner's own instead (`expression.groups`).
 fn list(text: &str) -> Result<Value, String> {
+    if text.trim_start().starts_with('{') {
+        return inline_table(text, "{ one = [\"a\"], two = [\"b\", \"c\"] }");
+    }
     if text.trim_start().starts_with('[') {
         let texts =
             |value: &Value| value.as_array().is_some_and(|all| all.iter().all(Value::is_str));
@@ -136,16 +140,19 @@ fn list(text: &str) -> Result<Value, String> {
     Ok(items.map(Value::from).collect::<Vec<_>>().into())
 }
 
-/// A whole table of the owner's own keys, as TOML writes one in a line.
+/// A whole table of the owner's own keys.
 fn table(section: &Table, text: &str) -> Result<Value, String> {
-    match toml_value(text.trim()) {
-        Some(value @ Value::Table(_)) if section.is_empty() => Ok(value),
-        _ if section.is_empty() => Err("a table, as in { brightness = 5 }".to_owned()),
-        _ => {
-            let names: Vec<&str> = section.keys().map(String::as_str).collect();
-            Err(format!("set key by key, it is a section with {}", names.join(", ")))
-        }
+    if section.is_empty() {
+        return inline_table(text, "{ brightness = 5 }");
     }
+    let names: Vec<&str> = section.keys().map(String::as_str).collect();
+    Err(format!("set key by key, it is a section with {}", names.join(", ")))
+}
+
+/// A table as TOML writes one in a line, as in `example`.
+fn inline_table(text: &str, example: &str) -> Result<Value, String> {
+    let table = toml_value(text.trim()).filter(Value::is_table);
+    table.ok_or_else(|| format!("a table, as in {example}"))
 }
 
 /// Here the text's look is all there is. Text that looks like a number needs quotes.
@@ -197,6 +204,13 @@ mod tests {
         for text in ["", " ", ",", "[]"] {
             assert_eq!(of("a.list", text), items(&[]), "{text}");
         }
+    }
+
+    #[test]
+    fn a_list_may_be_a_table_instead() {
+        let table = of("a.list", " { x = ['1e5'], 'y z' = [] } ").expect("a table");
+        assert_eq!(table["x"][0].as_str(), Some("1e5"));
+        assert!(of("a.list", "{ x").unwrap_err().contains("a table, as in { one = [\"a\"]"));
     }
 
     #[test]

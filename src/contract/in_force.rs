@@ -66,7 +66,7 @@ impl InForce {
     }
 
     /// Whether no picture may leave the device in any way: its owner has closed the
-    /// camera, or holds back the pictures that the settings file lets out.
+    /// camera, or holds pictures back by a command.
     pub fn is_private(&self) -> bool {
         self.paused.value || (!self.snapshots.value && self.snapshots.from == Author::Command)
     }

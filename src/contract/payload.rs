@@ -85,7 +85,7 @@ pub enum ReasonCode {
     Paused,
     /// A newer model failed a check, and an older one runs.
     ModelRefused,
-    /// The board is too hot or has too little power, and runs slowly.
+    /// The board is too hot or has too little power, and looks around half as often.
     Throttled,
     /// The wall clock was never set or is not synchronized.
     ClockNotSet,

@@ -49,10 +49,10 @@ impl InForce {
             Some((group, _)) => Given { value: true, from: Author::Group((*group).to_owned()) },
             None => Given { value: false, from: Author::File },
         };
-        let snapshots = if settled.snapshots && runtime.snapshots_withheld {
-            Given { value: false, from: Author::Command }
-        } else {
-            Given { value: settled.snapshots, from: Author::File }
+        let withheld = runtime.snapshots_withheld;
+        let snapshots = Given {
+            value: settled.snapshots && !withheld,
+            from: if withheld { Author::Command } else { Author::File },
         };
         Self {
             threshold: choose(|tuning| tuning.threshold),
@@ -173,7 +173,9 @@ mod tests {
         assert!(private(false, &Overrides { paused: true, ..own.clone() }));
         let group = by_group(&[("hall", r#"{"paused":true}"#)]);
         assert!(private(false, &Overrides { groups: group, ..own.clone() }));
-        assert!(private(true, &Overrides { snapshots_withheld: true, ..own }));
+        let withheld = Overrides { snapshots_withheld: true, ..own };
+        assert!(private(true, &withheld));
+        assert!(private(false, &withheld), "the page shows pictures all the same");
     }
 
     #[test]
@@ -187,6 +189,6 @@ mod tests {
         assert_eq!(snapshots(true, false), (true, Author::File));
         assert_eq!(snapshots(true, true), (false, Author::Command));
         assert_eq!(snapshots(false, false), (false, Author::File));
-        assert_eq!(snapshots(false, true), (false, Author::File));
+        assert_eq!(snapshots(false, true), (false, Author::Command));
     }
 }

@@ -219,8 +219,10 @@ fn side_car_error(model: &Path, reason: String) -> ModelError {
 fn classes_inside(bytes: &[u8]) -> Result<Metadata, ModelError> {
     let about = metadata::read(bytes).map_err(ModelError::Layout)?;
     let about = about.filter(|about| !about.classes.is_empty()).ok_or(ModelError::NoClasses)?;
-    check_classes(&about.classes)
-        .map_err(|reason| ModelError::Layout(format!("the class names in the file: {reason}")))?;
+    check_classes(&about.classes).map_err(|reason| {
+        let remedy = "a side-car can give it another name";
+        ModelError::Layout(format!("the class names in the file: {reason}: {remedy}"))
+    })?;
     Ok(about)
 }
 

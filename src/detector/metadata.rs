@@ -75,10 +75,10 @@ pub fn describe(entry: &str, bytes: &[u8]) -> Result<Metadata, String> {
     Ok(Metadata { classes, end_to_end })
 }
 
-/// A list, or a map from numbers.
+/// A list, or a map from numbers; without blanks around the names, which no class may have.
 fn class_names(names: &Value) -> Result<Vec<String>, String> {
     let name = |name: &Value| match name {
-        Value::String(name) => Ok(name.clone()),
+        Value::String(name) => Ok(name.trim().to_owned()),
         Value::Number(_) | Value::Bool(_) => Ok(name.to_string()),
         _ => Err("names holds something that is no name".to_owned()),
     };
@@ -131,6 +131,7 @@ mod tests {
             );
         }
         assert_eq!(of("metadata.json", r#"{"names": ["x", 7]}"#), classes(&["x", "7"], None));
+        assert_eq!(of("metadata.json", r#"{"names": [" x\t"]}"#), classes(&["x"], None));
         assert_eq!(read(&[0; 500]), Ok(None));
         assert_eq!(of("labels.txt", "a\nb"), Ok(None));
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::classes::{among, check_classes, check_word};
+use super::classes::{self, among, check_apart, check_classes, check_names};
 use super::tflite::{Dtype, Quantization, TensorInfo};
 use crate::geometry::Size;
 
@@ -192,19 +192,21 @@ impl SideCar {
 
     /// The confidence from which a box of a class counts.
     pub(super) fn threshold(&self, class: &str) -> Option<f32> {
-        let same = |(name, _): &(&String, &f32)| name.to_lowercase() == class.to_lowercase();
-        self.thresholds.iter().find(same).map(|(_, threshold)| *threshold)
+        let of_class = |(name, _): &(&String, &f32)| classes::same(name, class);
+        self.thresholds.iter().find(of_class).map(|(_, threshold)| *threshold)
     }
 
     fn check_groups(&self) -> Result<(), String> {
+        check_names(self.groups.keys()).map_err(|(_, what)| format!("groups.{what}"))?;
         for (group, members) in &self.groups {
-            check_word(group).map_err(|why| format!("groups.{group}, {why}"))?;
             if members.is_empty() {
                 return Err(format!("groups.{group} is empty"));
             }
             if let Some(class) = members.iter().find(|class| !among(class, &self.classes)) {
                 return Err(format!("groups.{group} has {class}, there is no such class"));
             }
+            check_apart(members.iter().map(|class| (group.as_str(), class.as_str())))
+                .map_err(|why| format!("groups {why}"))?;
         }
         Ok(())
     }
@@ -360,6 +362,10 @@ mod tests {
             ("/groups", json!({"none": ["happy"]}), "groups.none"),
             ("/groups", json!({"any": []}), "groups.any is empty"),
             ("/groups", json!({"any": ["sad"]}), "groups.any has sad"),
+            ("/groups", json!({"any": ["happy", "Happy"]}), "groups put happy into any twice"),
+            ("/groups", json!({"Any": ["happy"], "any": ["happy"]}), "groups.any for the second"),
+            ("/groups", json!({"any ": ["happy"]}), "groups.any , which has blanks"),
+            ("/classes/0", json!(" neutral "), "classes[0] is  neutral , which has blanks"),
             ("/outputs/0/shape", json!([1, -6]), "outputs[0].shape[1]"),
             ("/sha256", json!("abc"), "sha256"),
             ("/self_test/picture", json!("../face.jpg"), "self_test.picture"),

@@ -53,12 +53,14 @@ fn judge(degrees: Option<f32>, throttled: Option<&str>, hot_c: f32) -> Finding {
     };
     match (throttled, degrees) {
         (Some(why), _) => slow(
-            format!("{why}: it runs slowly"),
+            format!("{why}: it looks around half as often"),
             "use the power supply made for this board and a heat sink; `vcgencmd get_throttled` \
              shows it",
         ),
         (None, Some(degrees)) if degrees >= hot_c => slow(
-            format!("the processor has {degrees:.0} °C, pace.hot_c is {hot_c:.0}: fewer frames"),
+            format!(
+                "the processor has {degrees:.0} °C, pace.hot_c is {hot_c:.0}: it looks around half as often"
+            ),
             "a heat sink, air, or a lower pace.max_fps",
         ),
         (None, Some(degrees)) => Finding::ok(

@@ -45,7 +45,7 @@ pub fn examine(sources: &Sources, mut tell: impl FnMut(&Finding)) -> Result<Diag
     let device = match config::load(sources) {
         Ok((config, layers)) => {
             examination.add(settings(&layers, &config));
-            examination.all(config)?
+            examination.all(config, &layers)?
         }
         Err(error) => {
             examination.without_settings(&error);
@@ -96,7 +96,7 @@ impl Examination<'_> {
     }
 
     /// Everything after the settings; the device's id, if it has one.
-    fn all(&mut self, mut config: Config) -> Result<Option<String>> {
+    fn all(&mut self, mut config: Config, layers: &Layers) -> Result<Option<String>> {
         if let Some(unit) = &self.unit {
             unit.place(&mut config.mqtt.password_file, &mut config.mqtt.tls);
         }
@@ -106,9 +106,9 @@ impl Examination<'_> {
         let secrets = files::credentials(&config, &credentials);
         let readable = matches!(secrets.verdict, Verdict::Ok | Verdict::Warning);
         self.add(secrets);
-        let detector = self.model(&config);
+        let detector = self.model(&config, layers);
         let grouped =
-            detector.as_ref().and_then(|detector| grouping(&config, detector.info()).ok());
+            detector.as_ref().and_then(|detector| grouping(&config, layers, detector.info()).ok());
         let classes = grouped.map(|grouping| grouping.told().to_vec());
         self.add(files::permissions(&config, self.unit.as_ref()));
         self.add(camera::camera(&config, detector, running.as_ref(), state_dir.as_deref()));
@@ -159,7 +159,7 @@ impl Examination<'_> {
     }
 
     /// The library by the model that runs on it.
-    fn model(&mut self, config: &Config) -> Option<Detector> {
+    fn model(&mut self, config: &Config, layers: &Layers) -> Option<Detector> {
         let begun = Instant::now();
         let loaded = Detector::load(&config.model);
         let took = begun.elapsed().as_secs_f32();
@@ -189,7 +189,7 @@ impl Examination<'_> {
                     "it brings no self-test"
                 };
                 let message = format!("{} ({}): {tested} in {took:.1} s", info.id, info.input);
-                let told = grouping(config, info);
+                let told = grouping(config, layers, info);
                 let message = match &told {
                     Ok(told) if told.told() != info.classes => {
                         format!("{message}; tells {}", told.told().join(", "))
@@ -197,8 +197,9 @@ impl Examination<'_> {
                     _ => message,
                 };
                 self.add(if let Err(error) = told {
-                    let remedy = "docs/ref/config.md has expression.groups; `expressiond model show` \
-                                  lists the model's classes and groups";
+                    let remedy = "docs/ref/config.md has expression.groups and \
+                                  home_assistant.binary_sensors; `expressiond model show` lists \
+                                  the model's classes and groups";
                     Finding::problem(Check::Model, error.kind(), error.to_string(), remedy)
                 } else if detector.refused().is_empty() {
                     Finding::ok(Check::Model, message)

@@ -15,7 +15,8 @@ use super::labels::{self, KeyPoints};
 use super::{Truth, text};
 use crate::error::{Error, Kind};
 use crate::geometry::Size;
-use crate::tracks::grouping::Grouping;
+use crate::tracks::grouping::{Grouping, Groups};
+use crate::tracks::vocabulary::called;
 
 /// A set that cannot be used: the file, the line and what is wrong.
 #[derive(Debug, Error)]
@@ -65,14 +66,15 @@ impl DataSet {
     /// A description that cannot be read, other classes than the model's, a place that is
     /// not there, no picture, or no label of any picture.
     pub fn open(yaml: &Path, split: &str, classes: &[String]) -> Result<Self, DataError> {
-        Self::open_where(yaml, split, classes, |names| mapped(names, classes))
+        let mapped =
+            |names: &[String]| mapped(names, classes).ok_or_else(|| remedy(names, classes));
+        Self::open_where(yaml, split, classes, mapped)
     }
 
     /// The same for a model whose classes are told in groups: each class of the set must
     /// have its place among them.
     pub fn open_grouped(yaml: &Path, split: &str, grouping: &Grouping) -> Result<Self, DataError> {
-        let places =
-            |names: &[String]| names.iter().map(|name| grouping.place(name)).collect::<Option<_>>();
+        let places = |names: &[String]| placed(names, grouping).ok_or("");
         Self::open_where(yaml, split, grouping.told(), places)
     }
 
@@ -80,14 +82,15 @@ impl DataSet {
         yaml: &Path,
         split: &str,
         classes: &[String],
-        mapped: impl Fn(&[String]) -> Option<Vec<usize>>,
+        mapped: impl Fn(&[String]) -> Result<Vec<usize>, &'static str>,
     ) -> Result<Self, DataError> {
         let bytes = std::fs::read(yaml).map_err(|error| wrong(yaml.display(), error))?;
         let about =
             Description::parse(&bytes, split).map_err(|reason| wrong(yaml.display(), reason))?;
-        let classes = mapped(&about.names).ok_or_else(|| {
+        let classes = mapped(&about.names).map_err(|remedy| {
             let (own, models) = (about.names.join(", "), classes.join(", "));
-            wrong(yaml.display(), format!("the classes {own} are not the model's: {models}"))
+            let reason = format!("the classes {own} are not the model's: {models}{remedy}");
+            wrong(yaml.display(), reason)
         })?;
         let mut found = Found::default();
         let folder = yaml.parent().unwrap_or(Path::new(""));
@@ -136,13 +139,26 @@ impl DataSet {
 }
 
 /// The model's number of each class of a set that has the same ones, in whatever order and
-/// case of their letters.
+/// whatever word for them.
 fn mapped(own: &[String], models: &[String]) -> Option<Vec<usize>> {
-    let place =
-        |name: &String| models.iter().position(|model| model.to_lowercase() == name.to_lowercase());
-    let places: Vec<usize> = own.iter().map(place).collect::<Option<_>>()?;
+    let places: Vec<usize> = own.iter().map(|name| called(name, models)).collect::<Option<_>>()?;
     let all = places.iter().collect::<BTreeSet<_>>().len() == models.len();
     (all && own.len() == models.len()).then_some(places)
+}
+
+/// What each class of a set is told as.
+fn placed(own: &[String], grouping: &Grouping) -> Option<Vec<usize>> {
+    own.iter().map(|name| grouping.place(name)).collect()
+}
+
+/// How a set of other classes can be measured all the same, where it can.
+fn remedy(own: &[String], models: &[String]) -> &'static str {
+    let smiles = Groups::Named(["happy", "not_happy"].map(str::to_owned).to_vec());
+    let smiles = Grouping::resolve(&smiles, models, &BTreeMap::new());
+    match smiles.ok().and_then(|grouping| placed(own, &grouping)) {
+        Some(_) => "; --groups happy,not_happy measures what both of them tell",
+        None => "",
+    }
 }
 
 /// Where a place of a split is: as the file says, or, where that is not there, beside the
@@ -273,7 +289,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn classes_are_the_models_in_any_order_and_case() {
+    fn classes_are_the_models_in_any_order_and_word() {
         let names =
             |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let models = names(&["happy", "not_happy"]);
@@ -287,6 +303,11 @@ mod tests {
         ] {
             assert_eq!(mapped(&names(&own), &models), places, "{own:?}");
         }
+        let seven = ["neutral", "happy", "sad", "surprise", "fear", "disgust", "anger"];
+        let own = ["neutral", "joy", "sadness", "surprised", "fearful", "disgusted", "angry"];
+        assert_eq!(mapped(&names(&own), &names(&seven)), Some((0..7).collect()));
+        assert!(remedy(&names(&seven), &models).contains("--groups happy,not_happy"));
+        assert_eq!(remedy(&names(&["cat", "dog"]), &models), "");
     }
 
     /// A set whose pictures are empty files, each with a label file.

@@ -6,17 +6,17 @@ use super::{About, Components, merge};
 use crate::contract::payload::ReasonCode;
 use crate::events::EventType;
 use crate::name::Name;
-use crate::tracks::vocabulary::{is_happy, same};
+use crate::tracks::vocabulary::{alike, called};
 
 /// The key of the binary sensor for a happy face.
 const HAPPY: &str = "happy";
 
-/// A name of any script as a part of an id: other bytes than small letters, digits and
-/// `_` become two hexadecimal digits.
+/// A name of any script as a part of an id, which no other name becomes: other bytes than
+/// small letters, digits and `_` are written as `-` and two hexadecimal digits.
 fn slug(name: &str) -> String {
     let part = |byte: u8| match byte {
         b'a'..=b'z' | b'0'..=b'9' | b'_' => char::from(byte).to_string(),
-        other => format!("{other:02x}"),
+        other => format!("-{other:02x}"),
     };
     name.to_lowercase().bytes().map(part).collect()
 }
@@ -104,12 +104,15 @@ impl About {
 
     /// One for each expression that the owner asks for: whether it is the one that is seen.
     fn binary_sensors(&self, camera: &Name) -> Vec<(String, Value)> {
-        let asked = &self.settings.binary_sensors;
-        let wanted = |class: &&String| {
-            asked.iter().any(|name| same(name, class)) || asked.is_empty() && is_happy(class)
+        let (asked, happy) = (&self.settings.binary_sensors, alike(HAPPY, &self.classes));
+        let wanted = |number: usize| {
+            let is_asked_for = |name: &String| called(name, &self.classes) == Some(number);
+            asked.iter().any(is_asked_for) || asked.is_empty() && happy.contains(&number)
         };
-        let sensor = |class: &String| {
-            let (key, name, icon) = if is_happy(class) {
+        let sensor = |number: usize| {
+            let class = &self.classes[number];
+            // Of several that mean it only the first is called so: the key is there once.
+            let (key, name, icon) = if happy.first() == Some(&number) {
                 (HAPPY.to_owned(), "Happy".to_owned(), "mdi:emoticon-happy")
             } else {
                 (format!("is_{}", slug(class)), class.clone(), "mdi:emoticon")
@@ -123,7 +126,7 @@ impl About {
             });
             (key, value)
         };
-        self.classes.iter().filter(wanted).map(sensor).collect()
+        (0..self.classes.len()).filter(|number| wanted(*number)).map(sensor).collect()
     }
 
     /// The name of an entity of `camera`.

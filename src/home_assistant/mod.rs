@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::contract::topics::Topics;
 use crate::name::Name;
-use crate::tracks::vocabulary::same;
+use crate::tracks::vocabulary::called;
 use crate::zones;
 
 /// Section `[home_assistant]`: what Home Assistant is told.
@@ -73,6 +73,18 @@ impl Settings {
         }
         Ok(())
     }
+
+    /// Whether every binary sensor that the owner asks for has an expression that is told.
+    ///
+    /// # Errors
+    ///
+    /// In words that follow `home_assistant.binary_sensors`: which has none.
+    pub fn check_sensors(&self, told: &[String]) -> Result<(), String> {
+        match self.binary_sensors.iter().find(|name| called(name, told).is_none()) {
+            None => Ok(()),
+            Some(unknown) => Err(format!("has {unknown}, which is not told: {}", told.join(", "))),
+        }
+    }
 }
 
 /// What is announced.
@@ -110,24 +122,6 @@ pub struct Hardware {
     pub model: Option<String>,
     /// Its serial number; none where it does not tell.
     pub serial: Option<String>,
-}
-
-impl About {
-    /// Whether every binary sensor that the owner asks for has an expression that is told.
-    ///
-    /// # Errors
-    ///
-    /// The key, and which it is.
-    pub fn check(&self) -> Result<(), (&'static str, String)> {
-        let told = |name: &&String| self.classes.iter().any(|class| same(class, name));
-        match self.settings.binary_sensors.iter().find(|name| !told(name)) {
-            None => Ok(()),
-            Some(unknown) => Err((
-                "home_assistant.binary_sensors",
-                format!("has {unknown}, which is not told: {}", self.classes.join(", ")),
-            )),
-        }
-    }
 }
 
 type Components = BTreeMap<String, Value>;
@@ -341,23 +335,51 @@ mod tests {
         let mut about = about(&["front"]);
         about.classes = vec!["positive".into(), "it's \"neutral\"".into(), "négative".into()];
         about.settings.binary_sensors = vec!["Positive".into(), "négative".into()];
-        assert_eq!(about.check(), Ok(()));
+        assert_eq!(about.settings.check_sensors(&about.classes), Ok(()));
         let payload = about.payload(None);
         let components = payload["cmps"].as_object().expect("an object");
         let sensor =
             |key: &str| components[key]["val_tpl"].as_str().expect("a template").to_owned();
         assert!(sensor("front_is_positive").contains(r#"== "positive""#));
-        assert!(sensor("front_is_nc3a9gative").contains(r#"== "négative""#));
+        assert!(sensor("front_is_n-c3-a9gative").contains(r#"== "négative""#));
         assert!(!components.contains_key("front_happy"));
         about.settings.binary_sensors = vec!["angry".into()];
-        let (key, why) = about.check().expect_err("not told");
-        assert_eq!(key, "home_assistant.binary_sensors");
+        let why = about.settings.check_sensors(&about.classes).expect_err("not told");
         assert!(why.contains("angry") && why.contains("positive"), "{why}");
         // Whatever a class is called, its text cannot end the template's.
         about.settings.binary_sensors = vec!["it's \"neutral\"".into()];
         let payload = about.payload(None);
-        let template = payload["cmps"]["front_is_it27s2022neutral22"]["val_tpl"].to_string();
+        let template = payload["cmps"]["front_is_it-27s-20-22neutral-22"]["val_tpl"].to_string();
         assert!(template.contains("it's"), "{template}");
+    }
+
+    /// Neither two names that are written alike in an id, nor two words for a smile.
+    #[test]
+    fn no_binary_sensor_takes_anothers_place() {
+        let sensors = |classes: &[&str], asked: &[&str]| {
+            let mut about = about(&["front"]);
+            about.classes = classes.iter().map(|class| (*class).to_owned()).collect();
+            about.settings.binary_sensors = asked.iter().map(|name| (*name).to_owned()).collect();
+            let text = about.payload(None);
+            let components = text["cmps"].as_object().expect("an object").iter();
+            let sensor = |(key, value): (&String, &Value)| {
+                let template = value["val_tpl"].as_str()?;
+                let told = template.strip_prefix("{{ 'ON' if value_json.expression == ")?;
+                Some(format!("{key} {} {}", value["name"], told.split(' ').next()?))
+            };
+            components.filter_map(sensor).collect::<Vec<_>>()
+        };
+        let both = ["front_happy \"Happy\" \"joy\"", "front_is_smiling \"smiling\" \"smiling\""];
+        assert_eq!(sensors(&["joy", "smiling"], &["joy", "smiling"]), both);
+        assert_eq!(sensors(&["joy", "smiling"], &[]), both);
+        assert_eq!(sensors(&["joy", "smiling"], &["smiling"]), both[1..]);
+        // What is called so comes before what only means it.
+        assert_eq!(sensors(&["joy", "happy"], &[]), ["front_happy \"Happy\" \"happy\""]);
+        for pair in [["a b", "a20b"], ["a-b", "a2db"], ["é", "c3a9"], ["a-20b", "a b"]] {
+            assert_eq!(sensors(&pair, &pair).len(), 2, "{pair:?}");
+        }
+        // Another word of the same meaning asks for it as well.
+        assert_eq!(sensors(&["anger"], &["angry"]), ["front_is_anger \"anger\" \"anger\""]);
     }
 
     #[test]

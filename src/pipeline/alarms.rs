@@ -37,7 +37,7 @@ impl Alarms {
         raised.extend(self.events(mqtt).map(|words| (Alarm::EventsLost, words)));
         let strained = std::mem::replace(&mut self.strained, strain.is_some());
         if let Some(why) = strain.filter(|_| !strained) {
-            raised.push((Alarm::Strained, format!("{why}: fewer frames are looked at")));
+            raised.push((Alarm::Strained, why.to_owned()));
         }
         let before = std::mem::replace(&mut self.tampered, tampered.map(|(code, _)| code));
         if let Some((code, why)) = tampered.filter(|(code, _)| before != Some(*code)) {

@@ -9,6 +9,7 @@ use super::page;
 use crate::board;
 use crate::config::Config;
 use crate::config::digest::digest;
+use crate::config::layers::Layers;
 use crate::contract::inventory::SettingsDigest;
 use crate::contract::topics::Topics;
 use crate::contract::tuning::Tuning;
@@ -47,11 +48,13 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Of settings and the layers that they came from.
+    ///
     /// # Errors
     ///
     /// What only the owner can mend: a refused model, an impossible name, a password
     /// or certificate that cannot be read. A missing camera or broker is none.
-    pub fn make(config: Config) -> Result<Self> {
+    pub fn make(config: Config, layers: &Layers) -> Result<Self> {
         let networks = Networks::load(&config.model)?;
         let state_dir = config.device.state_dir(|name| std::env::var_os(name));
         let Identity { topics, camera } = Identity::of(&config, state_dir.as_deref())?;
@@ -59,9 +62,8 @@ impl Plan {
         Access::read(&config.mqtt, &credentials)?;
         let page_tls = preview::server_config(&config.preview, &credentials)
             .map_err(|error| Error::new(Kind::Config, error.to_string()))?;
-        let grouping = grouping(&config, networks.info())?;
+        let grouping = grouping(&config, layers, networks.info())?;
         let about = about(&config, topics, &camera, grouping.told().to_vec());
-        about.check().map_err(|(key, why)| wrong(key, &why))?;
         let digest = digest(&config);
         Ok(Self {
             config,
@@ -108,11 +110,14 @@ impl Identity {
 ///
 /// # Errors
 ///
-/// [`Kind::Config`]: groups that do not fit the model.
-pub fn grouping(config: &Config, model: &ModelInfo) -> Result<Grouping> {
-    Grouping::resolve(&config.expression.groups, &model.classes, &model.groups).map_err(|why| {
-        Error::new(Kind::Config, format!("expression.groups {why} (model {})", model.id))
-    })
+/// [`Kind::Config`]: groups that do not fit the model, or a binary sensor for what is not told.
+pub fn grouping(config: &Config, layers: &Layers, model: &ModelInfo) -> Result<Grouping> {
+    let of_model = |why: String| format!("{why} (model {})", model.id);
+    let grouping = Grouping::resolve(&config.expression.groups, &model.classes, &model.groups)
+        .map_err(|why| layers.mistake("expression.groups", of_model(why)))?;
+    let sensors = config.home_assistant.check_sensors(grouping.told());
+    sensors.map_err(|why| layers.mistake("home_assistant.binary_sensors", of_model(why)))?;
+    Ok(grouping)
 }
 
 /// What is announced of a device that tells these expressions.

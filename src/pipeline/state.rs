@@ -49,7 +49,7 @@ pub(crate) struct Orders {
     pub zones: ZoneSet,
     /// While true the camera is closed.
     pub paused: bool,
-    /// Whether the board is hot or throttled: fewer frames are looked at.
+    /// Whether the board is hot or throttled: it looks around half as often.
     pub strained: bool,
     /// When a picture was asked for last, on the monotonic clock; none when it may not
     /// leave any more.

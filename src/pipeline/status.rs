@@ -76,7 +76,7 @@ impl Observation {
             add(ReasonCode::ModelRefused, format!("{why}; {} runs instead", self.model));
         }
         if let Some(why) = &self.strain {
-            add(ReasonCode::Throttled, format!("{why}: fewer frames are looked at"));
+            add(ReasonCode::Throttled, why.clone());
         }
         if let Some(why) = self.clock {
             add(ReasonCode::ClockNotSet, why.to_owned());

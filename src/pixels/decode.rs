@@ -8,17 +8,18 @@ use super::planes::Planes;
 use super::unpack::{self, Unpacker};
 use crate::geometry::Size;
 
-/// Whether a frame has all its bytes, as far as can be told without decoding it. Cheap:
-/// of a compressed picture only the header is read.
+/// The size of the stored picture of a frame that has all its bytes, as far as can be told
+/// without decoding it. Cheap: of a compressed picture only the header is read, which knows
+/// the size best; a camera's firmware may send another one than it agreed to.
 ///
 /// # Errors
 ///
-/// What is missing.
-pub(crate) fn check(frame: &Frame) -> Result<(), PixelError> {
+/// What is missing, or a size that is not of 1 to 16384 pixels a side.
+pub(crate) fn stored_size(frame: &Frame) -> Result<Size, PixelError> {
     match frame.format {
-        PixelFormat::Mjpeg => jpeg::outline(&frame.data).map(drop),
-        format if unpack::is_packed(format) => unpack::check(frame).map(drop),
-        _ => Planes::of(frame).map(drop),
+        PixelFormat::Mjpeg => jpeg::outline(&frame.data).map(|outline| outline.size),
+        format if unpack::is_packed(format) => unpack::check(frame).map(|_| frame.size),
+        _ => Planes::of(frame).map(|_| frame.size),
     }
 }
 
@@ -51,20 +52,13 @@ impl FrameDecoder {
         Ok(Self { jpeg: JpegDecoder::new()?, unpacker: Unpacker::default(), held: None })
     }
 
-    /// The size of the upright picture. A compressed picture's own header knows it best.
+    /// The size of the upright picture.
     ///
     /// # Errors
     ///
     /// The frame has not all its bytes, or is not of 1 to 16384 pixels a side.
     pub(crate) fn picture(&self, frame: &Frame) -> Result<Size, PixelError> {
-        let stored = match frame.format {
-            PixelFormat::Mjpeg => jpeg::outline(&frame.data)?.size,
-            _ => {
-                check(frame)?;
-                frame.size
-            }
-        };
-        Ok(frame.orientation.upright(stored))
+        Ok(frame.orientation.upright(stored_size(frame)?))
     }
 
     /// Another frame comes: what is held is no more of use.

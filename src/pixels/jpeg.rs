@@ -11,7 +11,7 @@ use turbojpeg::{Colorspace, Decompressor, ScalingFactor, Subsamp, YuvImage};
 use super::error::PixelError;
 use super::frame::{Matrix, Range};
 use super::markers::{self, Outline};
-use super::planes::{Colours, Component, MAX_SIDE, Planes, Strip};
+use super::planes::{Colours, Component, Planes, Strip, check_sides};
 use super::scan::{self, Tables};
 use crate::geometry::Size;
 
@@ -50,12 +50,8 @@ fn broken(error: impl std::fmt::Display) -> PixelError {
 /// side.
 pub(crate) fn outline(data: &[u8]) -> Result<Outline, PixelError> {
     let outline = Outline::of(data)?;
-    let fits = |side: u32| (1..=MAX_SIDE).contains(&side);
-    if fits(outline.size.width) && fits(outline.size.height) {
-        Ok(outline)
-    } else {
-        Err(PixelError::Size(outline.size))
-    }
+    check_sides(outline.size, 0)?;
+    Ok(outline)
 }
 
 impl JpegDecoder {

@@ -9,6 +9,21 @@ use crate::geometry::Size;
 /// offset that is computed here.
 pub(crate) const MAX_SIDE: u32 = 16384;
 
+/// Whether a picture of this size, with so many bytes from one row to the next, is one that
+/// a camera could make.
+///
+/// # Errors
+///
+/// It is empty, or has a side of more than 16384 pixels.
+pub(crate) fn check_sides(size: Size, stride: usize) -> Result<(), PixelError> {
+    let fits = |side: u32| (1..=MAX_SIDE).contains(&side);
+    if fits(size.width) && fits(size.height) && stride <= 4 * MAX_SIDE as usize {
+        Ok(())
+    } else {
+        Err(PixelError::Size(size))
+    }
+}
+
 /// Rows of bytes, `stride` apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Strip {
@@ -75,10 +90,7 @@ impl Planes {
         range: Range,
         matrix: Matrix,
     ) -> Result<Self, PixelError> {
-        let fits = |side: u32| (1..=MAX_SIDE).contains(&side);
-        if !fits(size.width) || !fits(size.height) || stride > 4 * MAX_SIDE as usize {
-            return Err(PixelError::Size(size));
-        }
+        check_sides(size, stride)?;
         let Some(layout) = format.layout() else {
             return Err(PixelError::Jpeg(format!("{format:?} is not decoded yet")));
         };

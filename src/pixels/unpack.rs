@@ -4,7 +4,7 @@
 use super::error::PixelError;
 use super::format::PixelFormat;
 use super::frame::Frame;
-use super::planes::{MAX_SIDE, Planes};
+use super::planes::{Planes, check_sides};
 use crate::geometry::Size;
 
 /// Bytes a pixel, in all formats that are read here.
@@ -52,10 +52,7 @@ pub(super) fn is_packed(format: PixelFormat) -> bool {
 /// A size outside 1 to 16384, or too few bytes.
 pub(super) fn check(frame: &Frame) -> Result<usize, PixelError> {
     let Frame { format, size, stride, .. } = *frame;
-    let fits = |side: u32| (1..=MAX_SIDE).contains(&side);
-    if !fits(size.width) || !fits(size.height) || stride > 4 * MAX_SIDE as usize {
-        return Err(PixelError::Size(size));
-    }
+    check_sides(size, stride)?;
     let row = BYTES * size.width as usize;
     let stride = stride.max(row);
     let (needed, found) = (stride * (size.height as usize - 1) + row, frame.data.len());

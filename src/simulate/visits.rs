@@ -8,7 +8,8 @@ use crate::geometry::{Rect, Size};
 /// 640x480: the frame size that most cameras offer.
 pub(crate) const FRAME: Size = Size::new(640, 480);
 
-/// Classes of a model that knows seven expressions; the visitors smile or do not.
+/// Classes of a model that knows seven expressions. The visitors smile, or show one of the
+/// six others.
 pub(crate) const CLASSES: [&str; 7] =
     ["happy", "neutral", "sad", "surprise", "fear", "disgust", "anger"];
 
@@ -20,6 +21,13 @@ pub(crate) const GROUPS: [&str; 2] = ["happy", "not_happy"];
 const STAY: Duration = Duration::from_secs(6);
 const SMILE: Duration = Duration::from_secs(3);
 
+/// The confidence of the class that a face shows, and of each of the others.
+const SMILING: (f32, f32) = (0.77, 0.03);
+/// Without a smile no class is clear: only the six together are, as their group.
+const SERIOUS: (f32, f32) = (0.35, 0.07);
+/// Of a smile in a face that shows none.
+const NEARLY: f32 = 0.25;
+
 /// The visits of one device: the same for the same number.
 #[derive(Clone, Debug)]
 pub(crate) struct Visits {
@@ -27,6 +35,8 @@ pub(crate) struct Visits {
     every: Duration,
     begins: Duration,
     left: f32,
+    /// The number of the class that this visitor shows before the smile.
+    serious: usize,
 }
 
 impl Visits {
@@ -34,7 +44,7 @@ impl Visits {
     pub(crate) fn new(number: u64, every: Duration, now: Duration) -> Self {
         let mut random = Random(number);
         let begins = now + every.mul_f64(random.next());
-        Self { random, every, begins, left: 50.0 }
+        Self { random, every, begins, left: 50.0, serious: 1 }
     }
 
     /// What a detector finds at `now`.
@@ -43,12 +53,20 @@ impl Visits {
             // From half to one and a half of the time between beginnings.
             self.begins += self.every.mul_f64(0.5 + self.random.next()).max(STAY);
             self.left = 400.0 * self.random.next() as f32;
+            // Each of the others in turn: all but the first, which is the smile.
+            self.serious = self.serious % (CLASSES.len() - 1) + 1;
         }
         let Some(since) = now.checked_sub(self.begins) else { return Vec::new() };
-        let class = usize::from(since < SMILE);
         let rect = Rect::new(self.left + 10.0 * since.as_secs_f32(), 120.0, 120.0, 150.0);
-        let box_of = |class, confidence| Detection { class, confidence, rect };
-        vec![box_of(class, 0.85), box_of(1 - class, 0.1)]
+        let confidence = |class| match (since < SMILE, class) {
+            (true, 0) => NEARLY,
+            (true, class) if class == self.serious => SERIOUS.0,
+            (true, _) => SERIOUS.1,
+            (false, 0) => SMILING.0,
+            (false, _) => SMILING.1,
+        };
+        let of_class = |class| Detection { class, confidence: confidence(class), rect };
+        (0..CLASSES.len()).map(of_class).collect()
     }
 
     /// When somebody comes, or came.
@@ -75,6 +93,7 @@ impl Random {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tracks::grouping::{Grouping, Groups};
     use crate::tracks::{ExpressionSettings, Tracker, TrackingSettings};
 
     #[test]
@@ -82,7 +101,10 @@ mod tests {
         let every = Duration::from_secs(20);
         let mut visits = Visits::new(7, every, Duration::ZERO);
         let (tracking, expression) = (TrackingSettings::default(), ExpressionSettings::default());
-        let mut tracker = Tracker::new(tracking, expression, CLASSES.len());
+        let groups = Groups::Named(GROUPS.map(str::to_owned).to_vec());
+        let grouping =
+            Grouping::resolve(&groups, &CLASSES.map(str::to_owned), &Default::default()).unwrap();
+        let mut tracker = Tracker::new(tracking, expression, CLASSES.len()).telling(&grouping);
         let (mut changes, mut came) = (Vec::new(), Vec::new());
         for frame in 0..3000 {
             let now = Duration::from_millis(200) * frame;

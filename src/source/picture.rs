@@ -3,7 +3,7 @@
 use std::io::{Cursor, Read};
 use std::path::Path;
 
-use image::{ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{ImageDecoder, ImageError, ImageFormat, ImageReader};
 use thiserror::Error;
 
 use super::exif;
@@ -12,7 +12,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::geometry::Size;
 use crate::pixels::frame::{Frame, Orientation, PixelFormat};
 use crate::pixels::markers::APP1;
-use crate::pixels::{jpeg, planes::MAX_SIDE};
+use crate::pixels::{jpeg, planes::check_sides};
 
 /// Why a file is no picture; names the file.
 #[derive(Debug, Error)]
@@ -80,17 +80,19 @@ fn recognise_jpeg(frame: &mut Frame) -> Result<(), String> {
 }
 
 fn decode_png(frame: &mut Frame) -> Result<(), String> {
-    let broken = |error: image::ImageError| error.to_string();
-    let mut reader = ImageReader::with_format(Cursor::new(&frame.data), ImageFormat::Png);
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_SIDE);
-    limits.max_image_height = Some(MAX_SIDE);
-    reader.limits(limits);
+    let broken = |error: image::ImageError| match error {
+        ImageError::Limits(_) => {
+            format!("this PNG needs more memory than is given to one: {error}")
+        }
+        _ => format!("broken PNG: {error}"),
+    };
+    let reader = ImageReader::with_format(Cursor::new(&frame.data), ImageFormat::Png);
     let mut decoder = reader.into_decoder().map_err(broken)?;
     let exif = decoder.exif_metadata().ok().flatten();
     frame.orientation = exif.map_or(Orientation::default(), |exif| exif::orientation(&exif));
     let (width, height) = decoder.dimensions();
     frame.size = Size::new(width, height);
+    check_sides(frame.size, 0).map_err(|error| error.to_string())?;
     let picture = image::DynamicImage::from_decoder(decoder).map_err(broken)?;
     frame.format = PixelFormat::Rgb24;
     frame.stride = 3 * width as usize;
@@ -104,6 +106,24 @@ mod tests {
     use crate::pixels::rgb::to_rgb;
     use image::metadata::Orientation as Exif;
     use image::{DynamicImage, Rgb, RgbImage};
+
+    /// In the words that a JPEG would get.
+    #[test]
+    fn a_png_that_is_no_picture_is_refused_with_its_reason() {
+        let png = |width| {
+            let mut bytes = Cursor::new(Vec::new());
+            RgbImage::new(width, 10).write_to(&mut bytes, ImageFormat::Png).expect("written");
+            bytes.into_inner()
+        };
+        let refused = |data: &[u8]| {
+            let mut frame = Frame::empty(SystemClock.now());
+            frame.data.extend_from_slice(data);
+            recognise(&mut frame).expect_err("refused")
+        };
+        assert_eq!(refused(&png(20_000)), "a picture of 20000x10 is outside 1x1 to 16384x16384");
+        let half = refused(&png(10)[..50]);
+        assert!(half.starts_with("broken PNG: "), "{half}");
+    }
 
     /// Our turning against the image crate's, for all eight values of the tag.
     #[test]

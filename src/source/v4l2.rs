@@ -212,7 +212,8 @@ impl FrameSource for Camera {
         }
         // Checked here and not only where frames are decoded, since most are never decoded:
         // a camera that sends nothing whole is opened again all the same.
-        decode::check(frame).map_err(|reason| bad(&reason))
+        frame.size = decode::stored_size(frame).map_err(|reason| bad(&reason))?;
+        Ok(())
     }
 
     fn describe(&self) -> String {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::face::Face;
-use super::vocabulary::{belongs, meaning, same};
+use super::vocabulary::{alike, belongs, called, meaning};
 use crate::detector::Detection;
-use crate::detector::classes::check_word;
+use crate::detector::classes::{check_apart, check_names, same};
 
 /// What stands for every class that no other group has.
 const REST: &str = "*";
@@ -29,6 +29,61 @@ pub enum Groups {
 impl Default for Groups {
     fn default() -> Self {
         Self::Named(Vec::new())
+    }
+}
+
+impl Groups {
+    /// As an option of the command line has them: names, or groups of one's own, each written
+    /// `name=class+class`. Blanks and what is empty are passed over.
+    ///
+    /// # Errors
+    ///
+    /// In words that follow the option: a group twice, or some with classes and some without.
+    pub fn parse(items: &[String]) -> Result<Self, String> {
+        let (mut named, mut defined) = (Vec::new(), BTreeMap::new());
+        for item in items.iter().map(|item| item.trim()).filter(|item| !item.is_empty()) {
+            let Some((name, classes)) = item.split_once('=') else {
+                named.push(item.to_owned());
+                continue;
+            };
+            let classes = classes.split('+').map(str::trim).filter(|class| !class.is_empty());
+            let classes = classes.map(str::to_owned).collect();
+            if defined.insert(name.trim().to_owned(), classes).is_some() {
+                return Err(format!("name {} for the second time", name.trim()));
+            }
+        }
+        match (named.first(), defined.first_key_value()) {
+            (Some(name), Some((own, _))) => Err(format!(
+                "have {own} with classes and {name} without: give all of them classes, or none"
+            )),
+            (_, None) => Ok(Self::Named(named)),
+            (None, Some(_)) => Ok(Self::Defined(defined)),
+        }
+    }
+
+    /// Whether none is asked for.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Named(names) => names.is_empty(),
+            Self::Defined(groups) => groups.is_empty(),
+        }
+    }
+
+    /// What is wrong with them whatever the model, in words that follow the key: a name that
+    /// cannot be told or is there twice, a group without a class, a class (or `*`) twice.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let named = |(_, what): (usize, String)| format!("name {what}");
+        let groups = match self {
+            Self::Named(names) => return check_names(names).map_err(named),
+            Self::Defined(groups) => groups,
+        };
+        check_names(groups.keys()).map_err(named)?;
+        if let Some((empty, _)) = groups.iter().find(|(_, members)| members.is_empty()) {
+            return Err(format!("have {empty} without a class"));
+        }
+        check_apart(groups.iter().flat_map(|(group, members)| {
+            members.iter().map(move |class| (group.as_str(), class.as_str()))
+        }))
     }
 }
 
@@ -60,19 +115,16 @@ impl Grouping {
         classes: &[String],
         offered: &BTreeMap<String, Vec<String>>,
     ) -> Result<Self, String> {
+        groups.check()?;
+        let members = members_of(groups, classes, offered)?;
+        // Once more, since several names may stand for one class.
+        check_apart(members.iter().flat_map(|(name, members)| {
+            members.iter().map(|class| (name.as_str(), classes[*class].as_str()))
+        }))?;
         let mut of_class = vec![None; classes.len()];
         let mut told: Vec<String> = Vec::new();
-        for (name, members) in members_of(groups, classes, offered)? {
-            check_word(&name).map_err(|why| format!("name {name:?}, {why}"))?;
-            if told.iter().any(|other| same(other, &name)) {
-                return Err(format!("name {name} for the second time"));
-            }
-            for class in members {
-                if let Some(other) = of_class[class].replace(told.len()) {
-                    let (class, other) = (&classes[class], &told[other]);
-                    return Err(format!("put {class} into both {other} and {name}"));
-                }
-            }
+        for (name, members) in members {
+            members.into_iter().for_each(|class| of_class[class] = Some(told.len()));
             told.push(name);
         }
         let mut all = Vec::with_capacity(classes.len());
@@ -124,13 +176,17 @@ impl Grouping {
     /// name or meaning, or as a group that it belongs to with every model.
     pub fn place(&self, class: &str) -> Option<usize> {
         let by_name = self.told.iter().position(|told| same(told, class));
-        let classes = || self.classes.iter().zip(&self.of_class);
-        let by_class = || classes().find(|(own, _)| same(own, class)).map(|(_, group)| *group);
-        let wanted = meaning(class);
-        let means = |own: &str| wanted.is_some() && meaning(own) == wanted;
-        let by_meaning = || classes().find(|(own, _)| means(own)).map(|(_, group)| *group);
-        let within = |told: &String| wanted.is_some() && belongs(class, told) == Some(true);
-        by_name.or_else(by_class).or_else(by_meaning).or_else(|| self.told.iter().position(within))
+        let by_class = || {
+            let mut groups: Vec<usize> =
+                alike(class, &self.classes).into_iter().map(|own| self.of_class[own]).collect();
+            groups.dedup();
+            match groups[..] {
+                [group] => Some(group),
+                _ => None,
+            }
+        };
+        let within = |told: &String| meaning(class).is_some() && belongs(class, told) == Some(true);
+        by_name.or_else(by_class).or_else(|| self.told.iter().position(within))
     }
 }
 
@@ -143,7 +199,7 @@ fn members_of(
     offered: &BTreeMap<String, Vec<String>>,
 ) -> Result<Members, String> {
     let number = |group: &str, class: &String| {
-        classes.iter().position(|own| same(own, class)).ok_or_else(|| {
+        called(class, classes).ok_or_else(|| {
             format!("put {class} into {group}; the model's classes are {}", classes.join(", "))
         })
     };
@@ -198,7 +254,7 @@ fn known(
     classes: &[String],
     offered: &BTreeMap<String, Vec<String>>,
 ) -> Result<Vec<usize>, String> {
-    let own = classes.iter().position(|class| same(class, name));
+    let own = called(name, classes);
     let member = |class: &String| belongs(class, name);
     if classes.iter().any(|class| member(class).is_none()) {
         return own.map(|class| vec![class]).ok_or_else(|| {
@@ -278,6 +334,11 @@ mod tests {
             ("[groups]\nnone = ['sad']", "no expression"),
             ("[groups]\nA = ['sad']\na = ['fear']", "a for the second time"),
             ("[groups]\na = []", "have a without a class"),
+            ("[groups]\na = ['sad', 'SAD']", "put sad into a twice"),
+            ("[groups]\na = ['anger', 'angry']", "put anger into a twice"),
+            ("[groups]\na = ['anger']\nb = ['angry']", "put anger into both a and b"),
+            ("[groups]\na = ['*']\nb = ['sad', '*']", "put * into both a and b"),
+            ("[groups]\n'a ' = ['sad']", "blanks"),
             ("[groups]\nhappy = ['sad']", "lacks the model's class happy"),
             ("groups = ['cheerful']", "name cheerful, which is neither"),
         ] {
@@ -286,6 +347,60 @@ mod tests {
         }
         let refused = named("positive negative", "happy not_happy").expect_err("no negative class");
         assert!(refused.contains("negative without a class"), "{refused}");
+    }
+
+    /// A side-car is checked when it is read; what came here otherwise must not panic.
+    #[test]
+    fn a_side_cars_group_with_a_class_twice_is_refused() {
+        let offered = BTreeMap::from([("tense".to_owned(), words("anger Anger"))]);
+        let groups = Groups::Named(words("tense"));
+        let refused = Grouping::resolve(&groups, &words(SEVEN), &offered).expect_err("twice");
+        assert!(refused.contains("put anger into tense twice"), "{refused}");
+    }
+
+    /// Groups that were written for one model fit another that says the same otherwise.
+    #[test]
+    fn a_word_of_the_same_meaning_stands_for_the_class() {
+        let own = |items: &str, classes: &str| {
+            let groups = Groups::parse(&words(items)).expect("groups");
+            Grouping::resolve(&groups, &words(classes), &BTreeMap::new())
+        };
+        let tense = own("tense=angry+Fearful", SEVEN).expect("they mean anger and fear");
+        assert_eq!(tense.of_class(), [1, 2, 3, 4, 0, 5, 0]);
+        let study = own("tense=anger+fear open=neutral+surprise", NINE).expect("the study's");
+        assert_eq!(study.told()[..2], ["open", "tense"]);
+        assert_eq!(study.of_class(), [1, 2, 3, 1, 4, 0, 5, 6, 0]);
+        assert_eq!(named("angry", SEVEN).expect("a class").told()[0], "angry");
+        // Which of two is meant is for the owner to say.
+        let refused = own("a=happiness", "smile joy").expect_err("either");
+        assert!(refused.contains("put happiness into a; the model's classes are smile, joy"));
+        assert_eq!(named("", "smile joy").expect("no groups").place("happiness"), None);
+        assert_eq!(own("a=smile+joy", "smile joy sad").unwrap().place("happiness"), Some(0));
+    }
+
+    #[test]
+    fn an_option_has_names_or_groups_of_ones_own() {
+        let parsed = |text: &str| {
+            let items: Vec<String> = text.split(',').map(str::to_owned).collect();
+            Groups::parse(&items)
+        };
+        assert_eq!(parsed(" happy, not_happy,"), Ok(Groups::Named(words("happy not_happy"))));
+        for none in ["", " , "] {
+            assert!(parsed(none).expect("nothing").is_empty(), "{none:?}");
+        }
+        let own = BTreeMap::from([
+            ("other".to_owned(), words("*")),
+            ("smiling".to_owned(), words("happy surprise")),
+        ]);
+        assert_eq!(parsed("smiling = happy + surprise, other=*"), Ok(Groups::Defined(own)));
+        for (text, why) in [
+            ("a=sad,happy", "have a with classes and happy without"),
+            ("a=sad,a=fear", "name a for the second time"),
+        ] {
+            let refused = parsed(text).expect_err(text);
+            assert!(refused.contains(why), "{refused}");
+        }
+        assert!(parsed("a=").expect("seen later").check().is_err());
     }
 
     #[test]

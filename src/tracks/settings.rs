@@ -118,6 +118,7 @@ impl Tracking {
 impl Expression {
     /// The key of an impossible value, and what it must be.
     pub fn check(&self) -> Result<(), Impossible> {
+        self.groups.check().map_err(|why| ("groups", why))?;
         within("enter", self.enter, 0.5, 1.0)?;
         within("leave", self.leave, 0.0, self.enter)?;
         within("hold_s", self.hold_s, 0.0, 60.0)?;

@@ -10,9 +10,15 @@ pub(crate) const MOST_POINTS: usize = 32;
 pub(crate) struct Polygon(Vec<[f32; 2]>);
 
 impl Polygon {
-    /// Of 3 to [`MOST_POINTS`] corners; more are left out.
+    /// Of 3 to [`MOST_POINTS`] corners; more are left out. One that is named twice in a row, or
+    /// last what was first, is one.
     pub(crate) fn new(points: &[[f32; 2]]) -> Self {
-        Self(points.iter().copied().take(MOST_POINTS).collect())
+        let mut corners: Vec<_> = points.iter().copied().take(MOST_POINTS).collect();
+        corners.dedup();
+        if corners.len() > 1 && corners.first() == corners.last() {
+            corners.pop();
+        }
+        Self(corners)
     }
 
     /// Each edge once, the last from the last corner to the first.
@@ -58,12 +64,13 @@ impl Polygon {
         self.edges().map(|([x0, y0], [x1, y1])| x0 * y1 - x1 * y0).sum::<f32>().abs()
     }
 
-    /// Two edges that cross, by the numbers of their first corners, from 1.
+    /// Two edges that cross or touch, by the numbers of their first corners, from 1. A line that
+    /// goes round twice, or back along itself, would have its inside outside.
     pub(crate) fn knot(&self) -> Option<(usize, usize)> {
         let edges: Vec<_> = self.edges().collect();
         let pairs = (0..edges.len()).flat_map(|a| (a + 1..edges.len()).map(move |b| (a, b)));
         let apart = |a: usize, b: usize| b - a > 1 && b - a < edges.len() - 1;
-        let mut knots = pairs.filter(|(a, b)| apart(*a, *b) && cross(edges[*a], edges[*b]));
+        let mut knots = pairs.filter(|(a, b)| apart(*a, *b) && meet(edges[*a], edges[*b]));
         knots.next().map(|(a, b)| (a + 1, b + 1))
     }
 
@@ -87,15 +94,25 @@ fn distance(point: (f32, f32), a: (f32, f32), b: (f32, f32)) -> f32 {
     (point.0 - a.0 - along * dx).hypot(point.1 - a.1 - along * dy)
 }
 
+/// Corners nearer than this to an edge, in shares, lie on it: no picture has such a pixel.
+const TOUCHING: f32 = 1e-5;
+
 type Edge = ([f32; 2], [f32; 2]);
 
-/// Whether the ends of each lie on both sides of the other.
-fn cross(first: Edge, second: Edge) -> bool {
+/// Whether the ends of each lie on both sides of the other, or one of them lies on it.
+fn meet(first: Edge, second: Edge) -> bool {
     let side = |(a, b): Edge, point: [f32; 2]| {
         (b[0] - a[0]) * (point[1] - a[1]) - (b[1] - a[1]) * (point[0] - a[0])
     };
-    side(first, second.0) * side(first, second.1) < 0.0
-        && side(second, first.0) * side(second, first.1) < 0.0
+    let crosses = side(first, second.0) * side(first, second.1) < 0.0
+        && side(second, first.0) * side(second, first.1) < 0.0;
+    let on =
+        |[x, y]: [f32; 2], (a, b): Edge| distance((x, y), (a[0], a[1]), (b[0], b[1])) < TOUCHING;
+    crosses
+        || on(first.0, second)
+        || on(first.1, second)
+        || on(second.0, first)
+        || on(second.1, first)
 }
 
 #[cfg(test)]

@@ -91,8 +91,8 @@ impl Settings {
         let polygon = Polygon::new(&self.points);
         if let Some((first, second)) = polygon.knot() {
             return Err(format!(
-                "points: the edge behind corner {first} crosses the one behind corner {second}; \
-                 list the corners in their order around the zone"
+                "points: the edge behind corner {first} crosses or touches the one behind corner \
+                 {second}; list the corners in their order around the zone"
             ));
         }
         if polygon.doubled_area() < LEAST_DOUBLED_AREA {
@@ -130,6 +130,16 @@ mod tests {
         assert!(wrong(&[zone("desk", &line)]).contains("on a line"));
         let bow = [SQUARE[0], SQUARE[2], SQUARE[1], SQUARE[3]];
         assert!(wrong(&[zone("desk", &bow)]).contains("corner 1 crosses"));
+        // Round twice, with a hole on a way back along itself, tied at a corner: what lies
+        // between would be left open.
+        let twice = [SQUARE, SQUARE].concat();
+        assert!(wrong(&[zone("desk", &twice)]).contains("touches"));
+        let closed = [&SQUARE[..], &SQUARE[..1]].concat();
+        assert_eq!(check(&[zone("desk", &closed)]), Ok(()));
+        let hole = [&closed[..], &[[0.3, 0.0], [0.3, 0.95], [0.0, 0.95]]].concat();
+        assert!(wrong(&[zone("desk", &hole)]).contains("touches"));
+        let tied = [[0.1, 0.1], [0.5, 0.5], [0.9, 0.8], [0.9, 0.1], [0.5, 0.5], [0.1, 0.9]];
+        assert!(wrong(&[zone("desk", &tied)]).contains("touches"));
         let many: Vec<Settings> = (0..17).map(|n| zone(&n.to_string(), &SQUARE)).collect();
         assert!(wrong(&many).contains("17 times, at most 16"));
     }

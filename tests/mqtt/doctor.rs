@@ -105,6 +105,26 @@ fn plain_url(port: u16) -> String {
     format!("mqtt://127.0.0.1:{port}")
 }
 
+/// What only the loaded model shows to be wrong: `doctor` says what the daemon would say.
+#[test]
+fn groups_and_sensors_that_the_model_does_not_tell_are_named_with_their_line() {
+    for (more, words) in [
+        ("[expression]\ngroups = [\"cheerful\"]\n", "expression.groups name cheerful"),
+        (
+            "[home_assistant]\nbinary_sensors = [\"sad\"]\n",
+            "home_assistant.binary_sensors has sad, which is not told: happy, not_happy",
+        ),
+    ] {
+        let words = format!("e.toml:9: {words}");
+        let device = Device::new(&plain_url(free_port()), more);
+        device.examine(&[]).ends_with(78, "model", &words);
+        let output = device.command("discovery", &[]).output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(78), "{message}");
+        assert!(message.contains(&words), "{message}");
+    }
+}
+
 #[test]
 fn a_device_that_is_well_is_told_so() {
     let broker = Mosquitto::start();

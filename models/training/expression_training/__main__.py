@@ -38,7 +38,7 @@ def main() -> None:
     module.add_arguments(command)
     try:
         module.run(command.parse_args(rest))
-    except DataError as error:
+    except (DataError, OSError) as error:  # an OSError names its file
         sys.exit(f"expression_training {args.command}: {error}")
 
 

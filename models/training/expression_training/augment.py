@@ -7,6 +7,7 @@ the seed, the epoch and its index. `views` has the geometry, `light` the rest.
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ class Mix:
 
 #: share of the close looks that are shown no face
 NEGATIVES = 0.2
+#: and of those whose light, optics and sensor are the picture's own: seven expressions are told
+#: apart by little, and were not learnt where all of it was always changed
+UNCHANGED = 0.4
 
 
 class Draw(NamedTuple):
@@ -73,7 +77,9 @@ class Augmented(torch.utils.data.Dataset):
         else:
             image, labels = place(self.pictures[index], size, r, 1.0, self.mix.letterboxed)
         image, labels = occlude(image, labels, r)
-        image = np.ascontiguousarray(photometric(image, r)[:, :, ::-1])
+        if not close or r.random() >= UNCHANGED:
+            image = photometric(image, r)
+        image = np.ascontiguousarray(image[:, :, ::-1])
         parts = (image, labels.boxes, labels.shares, labels.ignored)
         return tuple(torch.from_numpy(np.ascontiguousarray(part)) for part in parts)
 
@@ -89,9 +95,9 @@ class Augmented(torch.utils.data.Dataset):
         return collage(ground, faces, size, r)
 
 
-def close_draws(pictures: Sequence[Picture], draws: Sequence[int]) -> list[int]:
+def close_draws(pictures: Sequence[Picture], draws: Sequence[int], seed: str = "") -> list[int]:
     """What close looks are drawn from: portraits that have a single class, each class about as
-    often, and places that are no faces for a share of them."""
+    often, and places that are no faces for a share of them, others for another `seed`."""
     by_class: dict[int, list[int]] = {}
     for index in draws:
         if pictures[index].portrait and (own := int(pictures[index].labels.classes[0])) >= 0:
@@ -99,8 +105,21 @@ def close_draws(pictures: Sequence[Picture], draws: Sequence[int]) -> list[int]:
     most = max(map(len, by_class.values()), default=0)
     portraits = [index for own in by_class.values() for index in own * round(most / len(own))]
     negatives = [index for index in sorted(set(draws)) for _ in pictures[index].labels.negatives]
-    wanted = len(portraits) * NEGATIVES / (1 - NEGATIVES)
-    return portraits + negatives * round(wanted / max(len(negatives), 1))
+    wanted = math.ceil(len(portraits) * NEGATIVES / (1 - NEGATIVES))
+    return portraits + list(itertools.islice(shuffled(negatives, random.Random(seed)), wanted))
+
+
+class CloseLooks(NamedTuple):
+    """The part of an epoch that is close looks."""
+
+    #: of the batches, 0 to 1
+    share: float = 0.0
+    #: pictures, one that is named several times is drawn as often
+    draws: Sequence[int] = ()
+    size: Size = CLOSE
+
+
+NO_CLOSE_LOOKS = CloseLooks()
 
 
 class Batches:
@@ -108,8 +127,7 @@ class Batches:
 
     `draws` names pictures, one that is named several times is drawn as often; `samples`
     of them make an epoch (all if it is 0). `part` (which, of how many) is what a process
-    among several has of each batch. `close` is the share of the batches that are close looks,
-    at pictures of `closely` (drawn as `draws` are) and at the size for them.
+    among several has of each batch.
     """
 
     def __init__(
@@ -120,11 +138,10 @@ class Batches:
         seed: str,
         samples: int = 0,
         part: tuple[int, int] = (0, 1),
-        close: float = 0.0,
-        closely: Sequence[int] = (),
+        close: CloseLooks = NO_CLOSE_LOOKS,
     ):
         self.draws, self.batch, self.sizes, self.seed, self.part = draws, batch, sizes, seed, part
-        self.close, self.closely = close if closely else 0.0, closely
+        self.close = close
         self.samples = min(samples, len(draws)) or len(draws)
 
     def __len__(self) -> int:
@@ -132,14 +149,15 @@ class Batches:
 
     def __iter__(self):
         r = random.Random(self.seed)
-        whole, near = shuffled(self.draws, r), shuffled(self.closely, r)
+        whole, near = shuffled(self.draws, r), shuffled(self.close.draws, r)
+        share = self.close.share if self.close.draws else 0.0
         for number in range(len(self)):
-            size, close = r.choice(self.sizes), r.random() < self.close
+            size, close = r.choice(self.sizes), r.random() < share
             first = number * self.batch
             chosen = itertools.islice(near if close else whole, min(self.batch, self.samples - first))
             which, parts = self.part
             yield [
-                Draw(first + place, index, CLOSE if close else size, close)
+                Draw(first + place, index, self.close.size if close else size, close)
                 for place, index in enumerate(chosen)
             ][which::parts]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from .dataset import INPUT, DataSet, Size
+from .dataset import INPUT, DataSet, Size, existing
 from .detect import tflite_runner, torch_runner
 from .evaluate import as_is, measure
 from .export import to_float
@@ -48,12 +48,12 @@ VARIANTS = (
 )
 
 
-def network_of(variant: Variant, weights: Path, classes: int) -> tuple[YOLO12, bool]:
+def network_of(variant: Variant, weights: Path, names: list[str]) -> tuple[YOLO12, bool]:
     """The network, and whether the weights are its."""
-    if load_weights(weights)[1] == variant.network:
-        return build(weights, classes), True
+    if load_weights(weights).description == variant.network:
+        return build(weights, names), True
     torch.manual_seed(0)
-    return YOLO12(variant.network, classes).eval(), False
+    return YOLO12(variant.network, len(names)).eval(), False
 
 
 def measured(variant: Variant, network: YOLO12, data: DataSet, model: Path) -> list[str]:
@@ -64,7 +64,7 @@ def measured(variant: Variant, network: YOLO12, data: DataSet, model: Path) -> l
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("weights", type=Path, help="checkpoint (.pt) or .safetensors")
+    parser.add_argument("weights", type=existing, help="checkpoint (.pt) or .safetensors")
     parser.add_argument("data", type=Path, help="data.yaml")
     parser.add_argument("--out", type=Path, required=True, help="folder for the table and the models")
     parser.add_argument("--samples", type=int, default=400, help="calibration pictures (default 400)")
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> None:
     models = {}
     for number, variant in enumerate(VARIANTS):
         plain, models[variant] = (args.out / f"{number}-{kind}.tflite" for kind in ("float", "int8"))
-        to_float(network_of(variant, args.weights, len(data.names))[0], variant.size, plain)
+        to_float(network_of(variant, args.weights, data.names)[0], variant.size, plain)
         samples = list(calibration(data, variant.size, args.samples))
         to_int8(plain, models[variant], samples, FLOAT_ISLANDS if variant.islands else ())
     # before anything else of ours runs
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> None:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for variant, model in models.items():
-        network, trained = network_of(variant, args.weights, len(data.names))
+        network, trained = network_of(variant, args.weights, data.names)
         cells = [variant.name, "x".join(map(str, variant.size))]
         cells += measured(variant, network, data, model) if trained else ["", ""]
         cells += [text for t in times for text in (f"{t[model]:.2f}", f"{t[model] / base:.2f}")]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
-import yaml
 
+from .description import first_there, plain_path, read_description
 from .labels import DataError, Labels, Vocabulary, label_file, read_rows
 
 __all__ = [
@@ -24,15 +26,19 @@ __all__ = [
     "Letterbox",
     "Picture",
     "Size",
+    "existing",
     "label_file",
+    "read_image",
     "size_of",
+    "write_image",
 ]
+
+T = TypeVar("T")
 
 cv2.setNumThreads(0)  # the loader's processes are the parallelism
 
 PAD = 114
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".jpe", ".jp2", ".ppm", ".pgm"}
-SPLITS = ("train", "val", "test", "choose")
 #: a picture whose only face is at least this share of its longer side is one of that face
 PORTRAIT = 0.3
 
@@ -52,6 +58,13 @@ def size_of(text: str) -> Size:
     if not 1 <= len(sides) <= 2 or any(side < 32 or side % 32 for side in sides):
         raise ValueError(f"{text}: one number or widthxheight, multiples of 32")
     return sides[0], sides[-1]
+
+
+def existing(text: str) -> Path:
+    """A file to read, of a command line: missed before anything else is read."""
+    if not (path := Path(text)).is_file():
+        raise argparse.ArgumentTypeError(f"{text}: no such file")
+    return path
 
 
 @dataclass(frozen=True)
@@ -91,53 +104,13 @@ class DataSet:
 
     @staticmethod
     def open(path: Path) -> DataSet:
-        try:
-            text = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-            names = text["names"]
-            names = [names[i] for i in sorted(names, key=int)] if isinstance(names, dict) else list(names)
-            vocabulary = Vocabulary(
-                [str(name) for name in names],
-                marked(text, "unknown"),
-                marked(text, "ignore"),
-                bool(text.get("share", False)),
-                int((text.get("kpt_shape") or [0, 0])[1]),
-                {str(name): tuple(map(str, members)) for name, members in (text.get("groups") or {}).items()},
-                marked(text, "negative"),
-            )
-            root = (path.parent / str(text.get("path") or ".")).resolve()
-            splits = {split: places(text[split], root, path.parent) for split in SPLITS if text.get(split)}
-        except (
-            OSError,
-            KeyError,
-            TypeError,
-            ValueError,
-            IndexError,
-            AttributeError,
-            yaml.YAMLError,
-        ) as error:
-            raise DataError(
-                f"{path}: not a YOLO data.yaml (needs path, train, val, names): {error!r}"
-            ) from error
-        for name in vocabulary.unknown | vocabulary.ignored | vocabulary.negative:
-            if name not in vocabulary.names:
-                raise DataError(
-                    f"{path}: '{name}' is marked as unknown, ignore or negative but is not in names"
-                )
-        for name, members in vocabulary.groups.items():
-            if name not in vocabulary.names:
-                raise DataError(f"{path}: '{name}' is a group but is not in names")
-            for member in members or ("nothing",):
-                if member not in vocabulary.classes:
-                    raise DataError(f"{path}: group '{name}' has '{member}', which is no class")
-        if not vocabulary.classes:
-            raise DataError(f"{path}: names has no class")
-        return DataSet(root, vocabulary, splits)
+        return DataSet(*read_description(path))
 
     def draws(self, split: str) -> list[Path]:
         """The pictures of a split; one that a list names several times is drawn as often."""
         if split not in self.splits:
             raise DataError(f"{self.root}: data.yaml has no split '{split}'")
-        return [file for place in self.splits[split] for file in pictures_at(place)]
+        return [file for place in self.splits[split] for file in pictures_at(place, self.root)]
 
     def files(self, split: str) -> list[Path]:
         """Every picture of a split once, in order of name."""
@@ -154,13 +127,38 @@ class DataSet:
         yield from self.readable(self.files(split)[::every], levels)
 
     def readable(self, files: Iterable[Path], levels: int = 1) -> Iterator[Picture]:
-        """Those that can be read; the others are named on standard error and counted."""
-        for path in files:
+        return self.usable(files, lambda path: self.read(path, levels))
+
+    def usable(self, files: Iterable[Path], read: Callable[[Path], T]) -> Iterator[T]:
+        """What is read of those that can be; the others are named on standard error and counted."""
+        before = len(self.left_out)
+        try:
+            for path in files:
+                try:
+                    yield read(path)
+                except DataError as error:
+                    self.leave_out(error)
+        finally:
+            if new := len(self.left_out) - before:
+                print(f"{new} left out", file=sys.stderr)
+
+    def leave_out(self, error: DataError) -> None:
+        """Says once why something is not used."""
+        if str(error) not in self.left_out:
+            self.left_out.append(str(error))
+            print(f"left out: {error}", file=sys.stderr)
+
+    def present(self) -> list[str]:
+        """The splits that have pictures. That `data.yaml` names one which is not there is usual,
+        and no error."""
+        found = []
+        for split in self.splits:
             try:
-                yield self.read(path, levels)
+                self.files(split)
+                found.append(split)
             except DataError as error:
-                self.left_out.append(str(error))
-                print(f"left out: {error}", file=sys.stderr)
+                self.leave_out(error)
+        return found
 
     def load(self, split: str, levels: int = 1) -> list[Picture]:
         pictures = list(self.pictures(split, levels))
@@ -175,27 +173,7 @@ class DataSet:
         return Picture(path, pyramid(image, levels), self.vocabulary.labels(rows, w, h))
 
 
-def marked(text: dict, key: str) -> frozenset[str]:
-    value = text.get(key) or []
-    return frozenset(str(name) for name in ([value] if isinstance(value, str | int) else value))
-
-
-def places(value, root: Path, folder: Path) -> list[Path]:
-    """A split is a folder, a list of pictures (.txt) or several of these."""
-    values = value if isinstance(value, list) else [value]
-    return [place(str(one), root, folder) for one in values]
-
-
-def place(value: str, root: Path, folder: Path) -> Path:
-    """Where `value` is. Roboflow writes `../valid/images` and means `valid/images`."""
-    within = value
-    while within.startswith("../"):
-        within = within[3:]
-    candidates = [root / value, folder / value, root / within, folder / within]
-    return next((path.resolve() for path in candidates if path.exists()), candidates[0])
-
-
-def pictures_at(place: Path) -> list[Path]:
+def pictures_at(place: Path, root: Path) -> list[Path]:
     """Of a folder and those below it, or of a list of paths; macOS's `._` files are none."""
     if place.is_dir():
         return sorted(path for path in place.rglob("*") if is_picture(path))
@@ -203,7 +181,8 @@ def pictures_at(place: Path) -> list[Path]:
         lines = place.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{place}: neither a folder of pictures nor a list of them: {error}") from error
-    return [place.parent / line.strip() for line in lines if line.strip()]
+    # relative to the list, as most programs write, or to the set
+    return [first_there(place.parent / line, root / line) for line in map(plain_path, lines) if line]
 
 
 def is_picture(path: Path) -> bool:
@@ -211,10 +190,19 @@ def is_picture(path: Path) -> bool:
 
 
 def read_image(path: Path) -> np.ndarray:
-    image = cv2.imread(str(path))
+    """Of bytes that Python read: OpenCV ends the process where a path is not UTF-8."""
+    try:
+        image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    except (OSError, ValueError, cv2.error) as error:
+        raise DataError(f"{path}: not a picture that can be read: {error}") from error
     if image is None:
         raise DataError(f"{path}: not a picture that can be read; remove it or run `prepare`")
     return image
+
+
+def write_image(path: Path, image: np.ndarray) -> None:
+    """In the format that the suffix names."""
+    path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())
 
 
 def pyramid(image: np.ndarray, levels: int) -> list[np.ndarray]:

@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 
 from . import tones
-from .dataset import INPUT, PAD, DataError, DataSet, Labels, Picture, Size, size_of
-from .detect import Runner, detect, tflite_runner, torch_runner
+from .dataset import INPUT, PAD, DataError, DataSet, Labels, Picture, Size, existing, size_of
+from .detect import Runner, detect, torch_runner
 from .light import low_light
 from .metrics import judged, summarize
 from .progress import progress
-from .tflite import Interpreter
+from .sidecar import Card, model_for
 from .weights import build
 
 LIGHTS = {"weak": 0.25, "middle": 0.5, "strong": 1.0}
@@ -79,7 +79,10 @@ def measure(run: Runner, size: Size, data: DataSet, split: str, change: Change, 
     if not files:
         raise DataError(f"no picture of split '{split}' has a name that starts with '{only}'")
     pictures = data.readable(progress(files, "looking"))
-    return summarize([compared(run, size, picture, change) for picture in pictures], data.names)
+    seen = [compared(run, size, picture, change) for picture in pictures]
+    if not seen:
+        raise DataError(f"no picture of '{split}' can be used; the first: {data.left_out[0]}")
+    return summarize(seen, data.names)
 
 
 def compared(run: Runner, size: Size, picture: Picture, change: Change) -> tuple[np.ndarray, np.ndarray]:
@@ -112,8 +115,8 @@ def false_alarms(run: Runner, size: Size, data: DataSet, split: str, limits: dic
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=Path, help="data.yaml")
-    parser.add_argument("--model", type=Path, action="append", default=[], help=".tflite (repeatable)")
-    parser.add_argument("--weights", type=Path, help="checkpoint or .safetensors, as the float reference")
+    parser.add_argument("--model", type=existing, action="append", default=[], help=".tflite (repeatable)")
+    parser.add_argument("--weights", type=existing, help="checkpoint or .safetensors, as the float reference")
     parser.add_argument("--size", type=size_of, default=INPUT, help="input for --weights, as 288x192 or 160")
     parser.add_argument("--split", default="val")
     parser.add_argument("--group", default="", help="only files whose name starts with this")
@@ -123,20 +126,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     data = DataSet.open(args.data)
-    runners: dict[str, tuple[Runner, Size, Path | None]] = {}
+    runners: dict[str, tuple[Runner, Size, Card | None]] = {}
     if args.weights:
-        network = build(args.weights, len(data.names))
+        network = build(args.weights, data.names)
         runners["float"] = (torch_runner(network), args.size, None)
     for model in args.model:
-        interpreter = Interpreter(model)
-        runners[model.stem] = (tflite_runner(interpreter), interpreter.size, model)
+        runners[model.stem] = model_for(model, data.names)
     changes: dict[str, Change] = {"daylight": as_is}
     if not args.quick:
         changes |= {f"low light, {name}": dimmed(strength) for name, strength in LIGHTS.items()}
         changes |= {f"another camera, {name}": another_camera(s) for name, s in LIGHTS.items()}
         changes["small faces"] = small_faces()
     results: dict[str, dict] = {}
-    for name, (runner, size, model) in runners.items():
+    for name, (runner, size, card) in runners.items():
         results[name] = {}
         for label, change in changes.items():
             result = measure(runner, size, data, args.split, change, args.group)
@@ -146,9 +148,8 @@ def run(args: argparse.Namespace) -> None:
             for tone, result in by_tone(runner, size, data, args.split).items():
                 results[name][f"tone, {tone}"] = result
                 print_row(name, f"{tone} ({result['faces']})", result)
-        if model is not None and model.with_suffix(".json").exists():
-            limits = json.loads(model.with_suffix(".json").read_text())["thresholds"]
-            alarms = false_alarms(runner, size, data, args.split, limits)
+        if card is not None:
+            alarms = false_alarms(runner, size, data, args.split, card.limits(data.names))
             results[name]["false alarms"] = alarms
             print(f"{name:24} {alarms['boxes']} false alarms in {alarms['pictures']} pictures without a face")
     if args.json:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import argparse
 import copy
-import csv
 import datetime
 import hashlib
 import json
 import math
+import shutil
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -21,17 +21,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .dataset import INPUT, DataSet, Labels, Picture, Size, size_of
+from .dataset import INPUT, DataError, DataSet, Labels, Picture, Size, existing, read_image, size_of
 from .detect import Runner, detect, tflite_runner
 from .device import DeviceNetwork
 from .faces import Sheet, look, tally
 from .label import enlarged
+from .linked import index_rows
 from .metrics import curve, f_beta, judged
 from .network import BINS, YOLO12
 from .quantize import FLOAT_ISLANDS, calibration, to_int8
 from .tflite import Interpreter
 from .weights import build
 
+#: the program's own models
+MODELS = Path(__file__).resolve().parents[2]
 SELF_TEST = "self-test.jpg"
 #: boxes of one class that overlap by more are one face
 NMS_IOU = 0.5
@@ -104,7 +107,13 @@ def operating_point(sheets: list[Sheet], alarms: float, classes: int = 2) -> flo
 def calibration_offset(
     run: Runner, size: Size, pictures: list[Picture], classes: int, alarms: float
 ) -> float:
-    """How far the logits must move for the operating point to be START."""
+    """How far the logits must move for the operating point to be START.
+
+    Fewer pictures than one alarm is allowed in show no rate: that none had one would move the
+    logits as far as it goes.
+    """
+    if alarms * len(pictures) < 1:
+        return 0.0
     point = operating_point(look(run, size, pictures, classes, NMS_IOU, FLOOR), alarms, classes)
     return math.log(START / (1 - START)) - math.log(point / (1 - point))
 
@@ -164,30 +173,44 @@ def thresholds(run: Runner, pictures: list[Picture], names: list[str], size: Siz
     return chosen
 
 
-def self_test(model: Path, folder: Path, names: list[str], size: Size) -> dict:
-    """What the model sees in the known picture: the daemon checks it at every start."""
-    import cv2
+def known_picture(out: Path) -> Path:
+    """The picture of the self-test beside `out`, where a daemon looks for it: one's own, if there is
+    one, or the program's."""
+    picture = out.with_name(SELF_TEST)
+    if not picture.exists():
+        read_image(MODELS / SELF_TEST)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(MODELS / SELF_TEST, picture)
+    read_image(picture)
+    return picture
 
-    image = cv2.imread(str(folder / SELF_TEST))
-    found = detect(tflite_runner(model), image, size, 0.2, NMS_IOU)
+
+def self_test(model: Path, picture: Path, names: list[str], size: Size) -> dict:
+    """What the model sees in the known picture: the daemon checks it at every start."""
+    found = detect(tflite_runner(model), read_image(picture), size, 0.2, NMS_IOU)
     if not len(found):
-        raise SystemExit(f"the model finds no face in {folder / SELF_TEST}: not fit to ship")
+        raise DataError(f"the model finds no face in {picture}: not fit to ship")
     best = found[0]
     expect = {
         "class": names[int(best[5])],
         "box": [round(float(v), 1) for v in best[:4]],
         "min_confidence": round(float(best[4]) * 0.7, 2),
     }
-    return {"picture": SELF_TEST, "expect": [expect]}
+    return {"picture": picture.name, "expect": [expect]}
+
+
+def next_version() -> str:
+    """The patch after the program's own: of equal versions a board takes the program's."""
+    own = json.loads((MODELS / "expression-yolo12n.json").read_text(encoding="utf-8"))["version"]
+    major, minor, patch = own.partition("-")[0].split(".")
+    return f"{major}.{minor}.{int(patch) + 1}"
 
 
 def sources(data: DataSet) -> list[dict]:
     """Where the pictures of the training split came from, as the set's `index.csv` states it."""
-    index = data.root / "index.csv"
-    if not index.exists():
+    rows = [row for row in index_rows(data.root) if row.get("split", "train") == "train"]
+    if not rows:
         return [{"source": str(data.root.name), "pictures": len(data.files("train"))}]
-    with index.open() as file:
-        rows = [row for row in csv.DictReader(file) if row.get("split", "train") == "train"]
     terms = {row["source"]: row.get("licence", "") for row in rows}
     count = Counter(row["source"] for row in rows)
     return [
@@ -206,6 +229,7 @@ def side_car(model: Path, data: DataSet, chosen: dict[str, float], version: str,
         "task": "detect",
         "layout": "raw_dfl",
         "classes": data.names,
+        **({"groups": dict(data.vocabulary.groups)} if data.vocabulary.groups else {}),
         "input": {
             "width": interpreter.size[0],
             "height": interpreter.size[1],
@@ -220,7 +244,7 @@ def side_car(model: Path, data: DataSet, chosen: dict[str, float], version: str,
         "nms_iou": NMS_IOU,
         "outputs": outputs,
         "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
-        "self_test": self_test(model, model.parent, data.names, interpreter.size),
+        "self_test": self_test(model, known_picture(model), data.names, interpreter.size),
         "training": training,
         "data": sources(data),
         "license": "MIT OR Apache-2.0",
@@ -228,14 +252,14 @@ def side_car(model: Path, data: DataSet, chosen: dict[str, float], version: str,
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("weights", type=Path, help="checkpoint (.pt) or .safetensors")
+    parser.add_argument("weights", type=existing, help="checkpoint (.pt) or .safetensors")
     parser.add_argument("data", type=Path, help="data.yaml: calibration, class names, thresholds")
     parser.add_argument("--out", type=Path, required=True, help="the .tflite to write; .json beside it")
     parser.add_argument(
         "--size", type=size_of, default=INPUT, help="input in pixels: 160, or 288x192 (default)"
     )
     parser.add_argument("--samples", type=int, default=400, help="calibration pictures (default 400)")
-    parser.add_argument("--version", default="0.1.0")
+    parser.add_argument("--version", help="of the side-car (default: the patch after the program's own)")
     parser.add_argument("--all-int8", action="store_true", help="attention in int8 too")
     parser.add_argument("--float", type=Path, help="keep the float model here")
     parser.add_argument("--close", action="store_true", help="it will be shown single faces (model.close)")
@@ -245,7 +269,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def export(weights: Path, data: DataSet, args: argparse.Namespace) -> dict:
     """Writes the int8 model at `args.out`; returns what the side-car says of its training."""
-    network = build(weights, len(data.names))
+    # first what would refuse the result
+    known_picture(args.out)
+    data.vocabulary.check_words()
+    network = build(weights, data.names)
     samples = list(calibration(data, args.size, args.samples))
     pictures = list(data.pictures(selection(data), levels=4, every=args.every))
     islands = () if args.all_int8 else FLOAT_ISLANDS
@@ -270,10 +297,13 @@ def export(weights: Path, data: DataSet, args: argparse.Namespace) -> dict:
         "calibration_pictures": len(samples),
         "logit_offsets": [round(float(offset), 3) for offset in offsets],
     }
-    return side_car(args.out, data, chosen, args.version, training)
+    return side_car(args.out, data, chosen, args.version or next_version(), training)
 
 
 def run(args: argparse.Namespace) -> None:
-    card = export(args.weights, DataSet.open(args.data), args)
+    data = DataSet.open(args.data)
+    if selection(data) == "train":
+        print(f"{args.data} has no split `choose`: levels are chosen on pictures that were trained on")
+    card = export(args.weights, data, args)
     args.out.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
     print(f"{args.out}: {args.out.stat().st_size} bytes, thresholds {card['thresholds']}")

@@ -9,8 +9,8 @@ Reads `expressions` (a YOLO-format set), `wild` (scenes: faces.jsonl) and `expre
   test     scenes and crops that nothing is chosen on
 
 `--classes` names what the network is to tell apart: happy,not_happy, or any of the seven of
-`expressions7`. What a source does not tell apart is a partial label: its not_happy is "one
-of the others".
+`expressions7`, and then `other` for those that are not named. What a source does not tell
+apart is a partial label: its not_happy is "one of the others".
 """
 
 from __future__ import annotations
@@ -24,14 +24,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
-
-from .dataset import DataSet
+from .dataset import DataSet, read_image
 from .duplicates import Groups, near_pairs, perceptual_hash
 from .labels import DataError, Row, Vocabulary, label_file, read_rows
-from .linked import Entry, read_index, write
+from .linked import Entry, sources_of, write
 
-HAPPY, NOT_HAPPY, FACE, UNSURE, NOTHING = "happy", "not_happy", "face", "unsure", "nothing"
+HAPPY, NOT_HAPPY, OTHER = "happy", "not_happy", "other"
+FACE, UNSURE, NOTHING = "face", "unsure", "nothing"
 #: what the network of the shipped model tells apart
 CLASSES = (HAPPY, NOT_HAPPY)
 #: the classes of `expressions7`, in the order of its numbers
@@ -62,6 +61,9 @@ def vocabulary(classes: list[str]) -> Vocabulary:
         )
     if NOT_HAPPY in classes and len(classes) > 2:
         raise DataError("--classes: not_happy is all but happy, it stands with happy alone")
+    if NOT_HAPPY not in classes and len(classes) < len(SEVEN):
+        # with sad alone beside happy, every neutral portrait would be taught as sad
+        classes = [*classes, OTHER]
     groups = {} if NOT_HAPPY in classes else {NOT_HAPPY: tuple(c for c in classes if c != HAPPY)}
     names = [*classes, *groups, FACE, UNSURE, NOTHING]
     words = Vocabulary(names, frozenset({FACE}), frozenset({UNSURE}), share=True, groups=groups)
@@ -76,7 +78,7 @@ def position(text: str) -> float:
 def from_expressions(folder: Path, doubled: set[str], words: Vocabulary) -> Iterator[Entry]:
     data = DataSet.open(folder / "data.yaml")
     number = [words.names.index(name) for name in data.vocabulary.names]
-    index = read_index(folder)
+    source_of = sources_of(folder)
     for split in ("train", "val"):
         for file in data.files(split):
             if split == "train" and file.name in doubled:
@@ -84,10 +86,9 @@ def from_expressions(folder: Path, doubled: set[str], words: Vocabulary) -> Iter
             rows = read_rows(label_file(file), data.vocabulary)
             rows = [replace(row, label=number[row.label]) for row in rows]
             chosen = split == "train" and position(file.stem) < CHOOSE_PORTRAITS
-            source, licence = index.get(file.name, (folder.name, ""))
             side = "choose" if chosen else split
             weight = WEIGHTS["expressions"] if side == "train" else 1
-            yield Entry(side, file, file.name, rows, weight, source, licence)
+            yield Entry(side, file, file.name, rows, weight, *source_of(file))
 
 
 def from_wild(
@@ -95,8 +96,8 @@ def from_wild(
 ) -> Iterator[Entry]:
     nothing = places_of(negatives) if negatives else {}
     lines = [json.loads(line) for line in (labels or folder / "faces.jsonl").read_text().splitlines()]
-    files, index = [folder / line["file"] for line in lines], read_index(folder)
-    hashes = [perceptual_hash(cv2.imread(str(file))) for file in files]
+    files, source_of = [folder / line["file"] for line in lines], sources_of(folder)
+    hashes = [perceptual_hash(read_image(file)) for file in files]
     groups = Groups(len(files))
     for a, b in near_pairs(hashes, 6):
         groups.join(a, b)
@@ -113,7 +114,7 @@ def from_wild(
         happy = words.names.index(HAPPY)
         drawn = "smiles" if any(row.label == happy for row in rows) else kind
         weight = WEIGHTS[drawn] if split == "train" else 1
-        yield Entry(split, file, f"wild_{file.name}", rows, weight, *index[file.name])
+        yield Entry(split, file, f"wild_{file.name}", rows, weight, *source_of(file))
 
 
 def places_of(file: Path) -> dict[str, list[list[float]]]:
@@ -139,18 +140,14 @@ def wild_rows(line: dict, words: Vocabulary) -> list[Row]:
 def from_seven(folder: Path, words: Vocabulary) -> Iterator[Entry]:
     with (folder / "index.csv").open() as file:
         lines = list(csv.DictReader(file))
-    kinds = Counter(kind(line) for line in lines if line["split"] == "train")
+    kinds = Counter(kind(line, words) for line in lines if line["split"] == "train")
     for line in lines:
         path = folder / line["file"]
-        height, width = cv2.imread(str(path)).shape[:2]
+        height, width = read_image(path).shape[:2]
         box = [float(line[f"face_{side}"] or -1) for side in ("x0", "y0", "x1", "y1")]
         if box == [-1.0] * 4:
             box = [0, 0, width, height]
-        own = SEVEN[int(line["class_id"])]
-        name = own if own in words.classes else NOT_HAPPY
-        if name not in words.names or not may_be(own, name, words):
-            name = FACE
-        row = Row(words.names.index(name), shares_of(box, (width, height)))
+        row = Row(words.names.index(class_of(line, words)), shares_of(box, (width, height)))
         chosen = "choose" if position(path.stem) < CHOOSE_CROPS else "test"
         split = "train" if line["split"] == "train" else chosen
         weight = weight_of(line, kinds, words) if split == "train" else 1
@@ -158,13 +155,14 @@ def from_seven(folder: Path, words: Vocabulary) -> Iterator[Entry]:
         yield Entry(split, path, f"seven_{path.name}", [row], weight, *terms)
 
 
-def may_be(own: str, name: str, words: Vocabulary) -> bool:
-    """Whether the class `own` is what `name` says; a group has only classes of the network."""
-    return name == own or name in words.classes or own in words.groups.get(name, ())
+def class_of(line: dict, words: Vocabulary) -> str:
+    """The class of a crop, of those that the network tells apart."""
+    own = SEVEN[int(line["class_id"])]
+    return next(name for name in (own, OTHER, NOT_HAPPY) if name in words.classes)
 
 
-def kind(line: dict) -> tuple[str, str]:
-    return line["class_id"], line["source_repo"]
+def kind(line: dict, words: Vocabulary) -> tuple[str, str]:
+    return class_of(line, words), line["source_repo"]
 
 
 def weight_of(line: dict, kinds: Counter, words: Vocabulary) -> int:
@@ -176,7 +174,7 @@ def weight_of(line: dict, kinds: Counter, words: Vocabulary) -> int:
     """
     if NOT_HAPPY in words.classes:
         return WEIGHTS["happy" if SEVEN[int(line["class_id"])] == HAPPY else "other"]
-    return min(MOST_REPEATED, round(max(kinds.values()) / kinds[kind(line)]))
+    return min(MOST_REPEATED, round(max(kinds.values()) / kinds[kind(line, words)]))
 
 
 def shares_of(box, size) -> tuple[float, float, float, float]:
@@ -213,6 +211,5 @@ def run(args: argparse.Namespace) -> None:
     entries += from_expressions(args.expressions, doubled, words)
     if args.wild:
         entries += from_wild(args.wild, args.wild_labels, args.negatives, words)
-    args.out.mkdir(parents=True, exist_ok=True)
     count = write(args.out, entries, words)
     print(", ".join(f"{split}: {number}" for split, number in count.items()))

@@ -12,22 +12,23 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from .dataset import INPUT, PAD, DataError, DataSet, Picture, Size, size_of
+from .dataset import INPUT, PAD, DataError, DataSet, Picture, Size, existing, size_of
 from .detect import Runner, detect, tflite_runner, torch_runner
 from .faces import confidence, merge
 from .labels import Row, Vocabulary, label_file, read_rows
-from .linked import Entry, read_index, write
+from .linked import Entry, sources_of, unique_names, write
 from .metrics import pairwise_iou
 from .progress import progress
+from .sidecar import Card
 from .tflite import Interpreter
 from .views import translation, warp
 from .weights import build
@@ -149,26 +150,35 @@ class Teacher:
 
 
 def label(data: DataSet, teacher: Teacher, splits: list[str], count: Counter[str]) -> Iterator[Entry]:
-    """The pictures of every split; in `splits` with classes, which are counted."""
-    words, index = data.vocabulary, read_index(data.root)
-    for split in data.splits:
-        drawn = Counter(data.draws(split))
-        for number, path in enumerate(progress(data.files(split), split)):
-            rows = read_rows(label_file(path), words)
-            lacking = teacher.missed or any(words.names[row.label] in words.unknown for row in rows)
-            if split in splits and rows and lacking:
-                before, rows = rows, teacher.fill(data.read(path, levels=4), rows, words)
-                count.update(words.names[new.label] for old, new in zip(before, rows) if old is not new)
-                count.update(words.names[new.label] for new in rows[len(before) :])
-            # pictures of several folders may have one name
-            name = path.name if path.is_symlink() else f"{number:06}_{path.name}"
-            yield Entry(split, path, name, rows, drawn[path], *index.get(path.name, ("", "")))
+    """The pictures of every split that is there; in `splits` with classes, which are counted."""
+    source_of = sources_of(data.root)
+    for split in data.present():
+        files = data.files(split)
+        drawn, names = Counter(data.draws(split)), dict(zip(files, unique_names(files)))
+        read = partial(labelled, data, teacher if split in splits else None, count)
+        for path, rows in data.usable(progress(files, split), read):
+            yield Entry(split, path, names[path], rows, drawn[path], *source_of(path))
+
+
+def labelled(
+    data: DataSet, teacher: Teacher | None, count: Counter[str], path: Path
+) -> tuple[Path, list[Row]]:
+    """A picture and its rows, with what the teacher has for them."""
+    words, rows = data.vocabulary, read_rows(label_file(path), data.vocabulary)
+    if not teacher or not rows:
+        return path, rows
+    if not teacher.missed and not any(words.names[row.label] in words.unknown for row in rows):
+        return path, rows
+    filled = teacher.fill(data.read(path, levels=4), rows, words)
+    count.update(words.names[new.label] for old, new in zip(rows, filled) if old is not new)
+    count.update(words.names[new.label] for new in filled[len(rows) :])
+    return path, filled
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=Path, help="data.yaml, with `unknown` classes")
-    parser.add_argument("--model", type=Path, help="the teacher, a .tflite")
-    parser.add_argument("--weights", type=Path, help="or its weights (.pt or .safetensors)")
+    parser.add_argument("--model", type=existing, help="the teacher, a .tflite")
+    parser.add_argument("--weights", type=existing, help="or its weights (.pt or .safetensors)")
     parser.add_argument("--size", type=size_of, default=INPUT, help="input for --weights, as 288x192 or 160")
     parser.add_argument("--out", type=Path, required=True, help="folder of the new set")
     parser.add_argument("--splits", nargs="+", default=["train"], help="which to label (default: train)")
@@ -179,10 +189,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def teacher_of(args: argparse.Namespace, data: DataSet) -> Teacher:
     if args.model:
         interpreter = Interpreter(args.model)
-        names = json.loads(args.model.with_suffix(".json").read_text())["classes"]
+        names = Card.beside(args.model).classes
         look, size = tflite_runner(interpreter), interpreter.size
     elif args.weights:
-        look, size = torch_runner(build(args.weights, len(data.names))), args.size
+        look, size = torch_runner(build(args.weights, data.names)), args.size
         names = data.names
     else:
         raise DataError("a teacher is needed: --model or --weights")
@@ -200,8 +210,9 @@ def run(args: argparse.Namespace) -> None:
         raise DataError(f"{args.data}: no class is marked as unknown; nothing to label")
     if args.missed and not data.vocabulary.ignored:
         raise DataError(f"{args.data}: no class is marked as ignore; --missed has no name for what it finds")
+    for split in args.splits:
+        data.files(split)  # what is asked for and not there is no split to skip
     count: Counter[str] = Counter()
     entries = list(label(data, teacher_of(args, data), args.splits, count))
-    args.out.mkdir(parents=True, exist_ok=True)
     write(args.out, entries, replace(data.vocabulary, share=True))
     print(", ".join(f"{number} {name}" for name, number in count.most_common()))

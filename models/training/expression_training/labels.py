@@ -10,16 +10,25 @@ has one of them, and the label does not say which.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
+from unicodedata import category
 
 import numpy as np
 
 #: labels may lie this far outside the picture, by rounding
 TOLERANCE = 0.01
 VISIBILITIES = (0.0, 1.0, 2.0)
+#: no side of a box is shorter, as a share of the picture: label files have six decimals
+LEAST_SIDE = 1e-6
 #: a distribution sums to 1, a label that names several classes to their number
 SEVERAL = 1.5
+
+
+#: Words that a class cannot be called (src/detector/classes.rs): with them the state of an
+#: expression says that there is none.
+RESERVED = ("none", "unknown", "unavailable")
 
 
 class DataError(Exception):
@@ -80,6 +89,33 @@ class Vocabulary:
         """What the network tells apart."""
         special = self.unknown | self.ignored | self.negative | self.groups.keys()
         return [name for name in self.names if name not in special]
+
+    def check(self) -> None:
+        """Raises ValueError, in words, where it contradicts itself."""
+        for name in self.unknown | self.ignored | self.negative:
+            if name not in self.names:
+                raise ValueError(f"'{name}' is marked as unknown, ignore or negative but is not in names")
+        for name, members in self.groups.items():
+            if name not in self.names:
+                raise ValueError(f"'{name}' is a group but is not in names")
+            for member in members or ("nothing",):
+                if member not in self.classes:
+                    raise ValueError(f"group '{name}' has '{member}', which is no class")
+        if not self.classes:
+            raise ValueError("names has no class")
+
+    def check_words(self) -> None:
+        """Refuses what the daemon would refuse in a side-car, before a network has learnt it."""
+        words = [*self.classes, *self.groups]
+        lower = [word.strip().lower() for word in words]
+        for number, word in enumerate(words):
+            remedy = "give it another name (prepare --map, which names every class that stays)"
+            if not lower[number] or len(word.encode()) > 64 or any(category(c) == "Cc" for c in word):
+                raise DataError(f"class '{word}' is not 1 to 64 bytes without control characters: {remedy}")
+            if lower[number] in RESERVED:
+                raise DataError(f"class '{word}' would say that there is no expression: {remedy}")
+            if lower[number] in lower[:number]:
+                raise DataError(f"class '{word}' is there for the second time: {remedy}")
 
     def to_dict(self) -> dict:
         """As `data.yaml` has it."""
@@ -157,6 +193,8 @@ def parse(line: str, vocabulary: Vocabulary) -> Row:
         label, *numbers = (float(word) for word in line.replace(",", " ").split())
     except ValueError:
         raise ValueError(f"'{line}' is not made of numbers") from None
+    if not all(map(math.isfinite, (label, *numbers))):
+        raise ValueError(f"'{line}' has a number without a value")
     if label != int(label) or not 0 <= label < len(vocabulary.names):
         raise ValueError(f"class {label:g} is not one of the {len(vocabulary.names)} in names")
     share = 1.0
@@ -169,6 +207,8 @@ def parse(line: str, vocabulary: Vocabulary) -> Row:
         numbers = box_of(numbers, vocabulary.key_point, line)
     if not all(-TOLERANCE <= value <= 1 + TOLERANCE for value in numbers):
         raise ValueError(f"'{line}' has a number outside 0 to 1: pixels instead of shares of the picture?")
+    if min(numbers[2:]) < LEAST_SIDE:
+        raise ValueError(f"'{line}' is a box without a width or a height")
     return Row(int(label), tuple(numbers), share)
 
 

@@ -1,17 +1,19 @@
-"""Writing a set whose pictures are links to where they are."""
+"""Writing a set: its pictures are links to where they are, or copies."""
 
 from __future__ import annotations
 
 import csv
+import itertools
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from .labels import Row, Vocabulary, label_file
+from .labels import DataError, Row, Vocabulary, label_file
+from .progress import progress
 
 
 @dataclass(frozen=True)
@@ -28,33 +30,73 @@ class Entry:
     licence: str = ""
 
 
-def read_index(folder: Path) -> dict[str, tuple[str, str]]:
-    """Source and terms of each picture by its name, as a set's `index.csv` states them."""
-    if not (folder / "index.csv").exists():
-        return {}
-    with (folder / "index.csv").open() as file:
-        return {Path(r["file"]).name: (r["source"], r.get("licence", "")) for r in csv.DictReader(file)}
+def index_rows(folder: Path) -> list[dict[str, str]]:
+    """What a set's `index.csv` says of its pictures; one with other columns is somebody's own."""
+    try:
+        with (folder / "index.csv").open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file, restval=""))
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return []
+    return rows if rows and {"file", "source"} <= rows[0].keys() else []
 
 
-def write(out: Path, entries: Sequence[Entry], words: Vocabulary) -> Counter:
-    """Links, label files, a list for each split, `index.csv` and `data.yaml`; counts by split."""
+def sources_of(folder: Path) -> Callable[[Path], tuple[str, str]]:
+    """Source and terms of a picture by its name; what no index knows is the folder's."""
+    index = {Path(row["file"]).name: (row["source"], row.get("licence", "")) for row in index_rows(folder)}
+    return lambda file: index.get(file.name, (folder.resolve().name, ""))
+
+
+def unique_names(files: Sequence[Path]) -> list[str]:
+    """Names for one folder. Pictures of several may have one name, or one but for its ending,
+    and then one label file; a list holds neither line ends nor bytes that are no text."""
+    taken: set[str] = set()
+    names = []
+    for file in files:
+        stem = "".join(letter if letter.isprintable() else "_" for letter in file.stem)
+        free = (f"{stem}_{number}" for number in itertools.count(1))
+        stem = next(name for name in itertools.chain([stem], free) if name not in taken)
+        taken.add(stem)
+        names.append(stem + file.suffix)
+    return names
+
+
+def link(file: Path, picture: Path) -> None:
+    os.symlink(file.resolve(), picture)
+
+
+def write(
+    out: Path, entries: Sequence[Entry], words: Vocabulary, put: Callable[[Path, Path], object] = link
+) -> Counter:
+    """Pictures, label files, a list for each split, `index.csv` and `data.yaml`; counts by split.
+
+    Only what the lists name is in the set: other files of another run may lie beside it.
+    """
+    refuse_own(out, entries)
     lists: dict[str, list[str]] = {}
-    for entry in entries:
+    for entry in progress(entries, "writing"):
         picture = out / "images" / entry.split / entry.name
         labels = label_file(picture)
         for file in (picture, labels):
             file.parent.mkdir(parents=True, exist_ok=True)
-        picture.unlink(missing_ok=True)
-        os.symlink(entry.file.resolve(), picture)
+        picture.unlink(missing_ok=True)  # it may be a link: what it leads to stays as it is
+        put(entry.file, picture)
         labels.write_text("".join(row.text(words.share) + "\n" for row in entry.rows))
         lists.setdefault(entry.split, []).extend([f"./images/{entry.split}/{entry.name}"] * entry.weight)
-    with (out / "index.csv").open("w", newline="") as file:
+    with (out / "index.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["file", "split", "source", "licence"])
         for entry in entries:
             writer.writerow([f"images/{entry.split}/{entry.name}", entry.split, entry.source, entry.licence])
     for split, lines in lists.items():
-        (out / f"{split}.txt").write_text("".join(line + "\n" for line in lines))
+        (out / f"{split}.txt").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
     text = {"path": ".", **{split: f"{split}.txt" for split in lists}}
-    (out / "data.yaml").write_text(yaml.safe_dump(text | words.to_dict(), sort_keys=False))
+    (out / "data.yaml").write_text(yaml.safe_dump(text | words.to_dict(), sort_keys=False), encoding="utf-8")
     return Counter(entry.split for entry in entries)
+
+
+def refuse_own(out: Path, entries: Sequence[Entry]) -> None:
+    """A set that is written where its pictures are would take their places."""
+    ours = {out.resolve(), (out / "images").resolve()}
+    for folder in {entry.file.parent.resolve() for entry in entries}:
+        if ours & {folder, *folder.parents}:
+            raise DataError(f"--out {out} is where the pictures are ({folder}): name another folder")

@@ -73,6 +73,7 @@ class Member:
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "description": self.plan.network.to_dict(),
+            "classes": self.names,
         }
 
     def load(self, state: dict) -> None:

@@ -36,9 +36,10 @@ class Options:
     letterboxed: float = 0.1
     #: weight of the class loss against the box losses
     class_weight: float = 0.5
-    #: share of the batches that are close looks at portraits and places that are no faces, at the
-    #: size of such a look
+    #: share of the batches that are close looks at portraits and places that are no faces
     close: float = 0.0
+    #: (share of the run, size) of close looks, as `growing` has them; after it as the daemon looks
+    close_growing: tuple[tuple[float, Size], ...] = ()
     #: weight of the loss that asks only which class a face has, not whether it is one
     shares_weight: float = 0.0
     warmup_steps: int = 300
@@ -57,6 +58,9 @@ class Options:
         """The sizes that batches are drawn at, each as often as it is named."""
         growing = next((size for until, size in self.growing if share < until), None)
         return (growing,) if growing else (self.size, self.size, *self.also)
+
+    def close_size_at(self, share: float) -> Size:
+        return next((size for until, size in self.close_growing if share < until), CLOSE)
 
     def mix_at(self, share: float) -> Mix:
         late = self.mosaic / 4 if share < (1 + self.mosaic_until) / 2 else 0.0
@@ -108,7 +112,8 @@ PRESETS = {
     # from nothing to good boxes
     "best": Options(),
     # boxes are learnt long before smiles are: less mosaic, near faces as the camera
-    # shows them, and a class loss that counts
+    # shows them, and a class loss that counts; places that are no faces (`negative`) are
+    # shown as closely as the daemon looks
     "refine": Options(
         epochs=60,
         lr=1.2e-3,
@@ -117,6 +122,7 @@ PRESETS = {
         mosaic=0.35,
         letterboxed=0.4,
         class_weight=1.5,
+        close=0.2,
     ),
     # the shipped models: scenes, from weights that know faces; all from one set of seven
     # classes, with a teacher that begins with nothing
@@ -138,6 +144,16 @@ PRESETS = {
     # what `scenes` ends with goes on as close looks: classes are learnt from faces that have
     # the pixels for it, and hardly from the small ones that scenes are full of
     "close": CLOSE_LOOKS,
-    # most of all where there are many classes to tell apart
-    "expressions": replace(CLOSE_LOOKS, networks=(SEVEN,), epochs=60, lr=2e-3, close=0.9),
+    # most of all where there are many classes to tell apart: first faces that fill a tile of a
+    # quarter, of which three are seen in the time of one
+    "expressions": replace(
+        CLOSE_LOOKS,
+        networks=(SEVEN,),
+        epochs=120,
+        samples=12800,
+        batch=128,
+        lr=2.5e-3,
+        close=0.97,
+        close_growing=((0.7, (64, 64)),),
+    ),
 }

@@ -16,6 +16,9 @@ from typing import TypeVar
 import torch
 import torch.distributed as distributed
 from torch import multiprocessing, nn
+from torch.multiprocessing.spawn import ProcessException
+
+from .labels import DataError
 
 T = TypeVar("T")
 
@@ -60,17 +63,31 @@ def run_in(processes: int, work: Callable[[Peers], T]) -> T | None:
     """
     if processes == 1:
         return work(ALONE)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         gc.freeze()  # a collection in one process would copy every page it marks
-        given = (processes, Path(folder) / "meeting", work)
-        multiprocessing.start_processes(_join, given, nprocs=processes, start_method="fork")
+        given = (processes, folder, work)
+        try:
+            multiprocessing.start_processes(_join, given, nprocs=processes, start_method="fork")
+        except ProcessException as error:
+            if (folder / REFUSED).exists():
+                raise DataError((folder / REFUSED).read_text(encoding="utf-8")) from error
+            raise
     return None
 
 
-def _join(rank: int, processes: int, meeting: Path, work: Callable[[Peers], object]) -> None:
+#: where a process leaves what a set or its options lack: an exception arrives as its stack
+REFUSED = "refused"
+
+
+def _join(rank: int, processes: int, folder: Path, work: Callable[[Peers], object]) -> None:
     torch.set_num_threads(1)
-    distributed.init_process_group("gloo", f"file://{meeting}", rank=rank, world_size=processes)
+    meeting = f"file://{folder / 'meeting'}"
+    distributed.init_process_group("gloo", meeting, rank=rank, world_size=processes)
     try:
         work(Peers(rank, processes))
+    except DataError as error:
+        (folder / REFUSED).write_text(str(error), encoding="utf-8", errors="backslashreplace")
+        raise
     finally:
         distributed.destroy_process_group()

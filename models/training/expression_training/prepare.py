@@ -1,9 +1,12 @@
-"""From pictures to a clean set: duplicates out, blurred out, groups kept together, split 80:20.
+"""From pictures to a clean set: duplicates out, blurred out, groups kept together, split.
 
 SOURCE is either a folder per class (pictures whose faces fill them, or with
 --find-faces any) or the data.yaml of a YOLO-format set, as people have them (`labels`,
 `dataset`). The result is a YOLO-format set in --out with `contact-sheet.jpg` to look at
 and `report.json`, which says what was left out and why.
+
+A `test` or `choose` that the set has stays as it is; the rest is split anew: `val`, `choose`
+for the export's thresholds (unless the set has one) and `train`.
 """
 
 from __future__ import annotations
@@ -13,18 +16,24 @@ import json
 import random
 import shutil
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
-import yaml
 
-from .dataset import DataError, DataSet, is_picture, read_image
+from .dataset import DataError, DataSet, is_picture, read_image, write_image
 from .duplicates import Groups, near_pairs, perceptual_hash
 from .gabor import enhance, sharpness
 from .labels import Row, Vocabulary, label_file, read_rows
+from .linked import Entry, sources_of, unique_names, write
 from .progress import progress
+
+#: of splits that are no part of the training: a picture that is also in another stays in these
+GIVEN = ("test", "choose")
+#: a "person" with a larger share of the set is a camera or a folder's name
+MOST_OF_ONE = 0.1
 
 
 @dataclass
@@ -33,10 +42,10 @@ class Item:
 
     path: Path
     rows: list[Row]
-    image: np.ndarray | None = None
+    #: the split that it stays in, of GIVEN
+    given: str = ""
     hash: int = 0
     group: int = -1
-    person: str = ""
 
 
 @dataclass
@@ -48,59 +57,72 @@ class Report:
     dropped: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     splits: dict[str, dict[str, int]] = field(default_factory=dict)
     groups: int = 0
+    #: names of files that look like people's, and are too many
+    no_person: list[str] = field(default_factory=list)
 
 
 def from_folders(source: Path, names: list[str]) -> list[Item]:
     """A folder per class; each picture is one face that fills it."""
     items = []
     for label, name in enumerate(names):
+        if not (source / name).is_dir():
+            raise DataError(f"{source / name}: no such folder")
         for path in sorted((source / name).rglob("*")):
             if is_picture(path):
                 items.append(Item(path, [Row(label, (0.5, 0.5, 1.0, 1.0))]))
     return items
 
 
-def from_yolo(source: Path, report: Report) -> tuple[Vocabulary, list[Item]]:
-    data = DataSet.open(source)
+def from_yolo(data: DataSet, report: Report) -> list[Item]:
+    """Those of GIVEN first."""
+    splits = sorted(data.present(), key=lambda split: split not in GIVEN)
+    if data.left_out:
+        report.dropped["splits that are not there"] = list(data.left_out)
+    given: dict[Path, str] = {}
+    for split in splits:
+        for path in data.files(split):
+            given.setdefault(path, split if split in GIVEN else "")
     items = []
-    for path in pictures_of(data, report):
+    for path, split in sorted(given.items(), key=lambda pair: (not pair[1], pair[0])):
         try:
-            items.append(Item(path, read_rows(label_file(path), data.vocabulary)))
+            items.append(Item(path, read_rows(label_file(path), data.vocabulary), split))
         except DataError as error:
             report.read += 1
             report.dropped["labels that cannot be read"].append(str(error))
-    return data.vocabulary, items
+    return items
 
 
-def pictures_of(data: DataSet, report: Report) -> list[Path]:
-    """Of all splits. That `data.yaml` names one which is not there is usual, and no error."""
-    found: set[Path] = set()
-    for split in data.splits:
-        try:
-            found.update(data.files(split))
-        except DataError as error:
-            report.dropped["splits that are not there"].append(str(error))
-    return sorted(found)
-
-
-def map_classes(vocabulary: Vocabulary, items: list[Item], mapping: dict[str, str]) -> Vocabulary:
-    """Renames and merges classes (nine expressions to two); unmapped ones are dropped."""
-    unmapped = [name for name in mapping if name not in vocabulary.names]
-    if unmapped:
-        raise DataError(
-            f"--map: the set has no class {', '.join(unmapped)}, only {', '.join(vocabulary.names)}"
-        )
-    others = {name: name for name in vocabulary.names if special(vocabulary, name)}
-    kept = mapping | {name: word for name, word in others.items() if name not in mapping}
+def map_classes(
+    words: Vocabulary, items: list[Item], mapping: dict[str, str], report: Report
+) -> tuple[Vocabulary, list[Item]]:
+    """Renames and merges classes (nine expressions to two). A picture with a face of a class that
+    is not named is dropped: without its box the face would be background."""
+    if unmapped := [name for name in mapping if name not in words.classes]:
+        raise DataError(f"--map: the set has no class {', '.join(unmapped)}, only {', '.join(words.classes)}")
+    kept = mapping | {name: name for name in words.names if name not in words.classes}
+    groups = {}
+    for name, members in words.groups.items():
+        if lost := [member for member in members if member not in mapping]:
+            raise DataError(f"--map: group '{name}' has '{lost[0]}', which is dropped: map it, too")
+        groups[name] = tuple(dict.fromkeys(mapping[member] for member in members))
+        if len(groups[name]) == 1:  # a name for one class is that class
+            (kept[name],) = groups.pop(name)
     targets = list(dict.fromkeys(kept.values()))
-    number = {i: targets.index(kept[name]) for i, name in enumerate(vocabulary.names) if name in kept}
+    mapped = replace(words, names=targets, groups=groups)
+    try:
+        mapped.check()
+    except ValueError as error:
+        raise DataError(f"--map: {error}") from error
+    number = {i: targets.index(kept[name]) for i, name in enumerate(words.names) if name in kept}
+    good = []
     for item in items:
-        item.rows = [replace(row, label=number[row.label]) for row in item.rows if row.label in number]
-    return replace(vocabulary, names=targets)
-
-
-def special(vocabulary: Vocabulary, name: str) -> bool:
-    return name in vocabulary.unknown | vocabulary.ignored
+        if all(row.label in number for row in item.rows):
+            item.rows = [replace(row, label=number[row.label]) for row in item.rows]
+            good.append(item)
+        else:
+            report.read += 1
+            report.dropped["a class that --map leaves out"].append(str(item.path))
+    return mapped, good
 
 
 class FaceFinder:
@@ -128,46 +150,56 @@ def examine(items: list[Item], report: Report, find_faces: bool, least_sharp: fl
     for item in progress(items, "reading"):
         report.read += 1
         try:
-            item.image = read_image(item.path)
+            image = read_image(item.path)
         except DataError:
             report.dropped["unreadable"].append(str(item.path))
             continue
-        if item.rows and sharpness(item.image) < least_sharp:
+        if item.rows and not item.given and sharpness(image) < least_sharp:
             report.dropped["blurred"].append(str(item.path))
             continue
         if finder is not None and item.rows:
-            box = finder.largest(item.image)
+            box = finder.largest(image)
             if box is None:
                 report.dropped["no face found"].append(str(item.path))
                 continue
             item.rows = [replace(item.rows[0], box=tuple(box))]
-        item.hash = perceptual_hash(item.image)
+        item.hash = perceptual_hash(image)
         good.append(item)
     return good
 
 
 def without_duplicates(items: list[Item], report: Report, exact: int, near: int) -> list[Item]:
-    """Of pictures that are the same (up to `exact` bits) the first stays; similar ones
-    (up to `near` bits) and those of one person become a group."""
-    pairs = near_pairs([item.hash for item in items], near)
+    """Of pictures that are the same (up to `exact` bits) the first stays, and all that are given;
+    similar ones (up to `near` bits) and those of one person become a group."""
     gone: set[int] = set()
     groups = Groups(len(items))
-    for a, b in pairs:
+    for a, b in near_pairs([item.hash for item in items], near):
+        if items[b].given:
+            continue  # and so is the one before it
         if (items[a].hash ^ items[b].hash).bit_count() <= exact and a not in gone:
             if b not in gone:
                 report.dropped["duplicate"].append(f"{items[b].path} of {items[a].path}")
             gone.add(b)
-        groups.join(a, b)
-    first: dict[str, int] = {}
-    for index, item in enumerate(items):
-        item.person = person_of(item.path)
-        if item.person:
-            groups.join(index, first.setdefault(item.person, index))
+        if not items[a].given:
+            groups.join(a, b)
+    for members in people(items, report).values():
+        for index in members:
+            groups.join(index, members[0])
     for index, item in enumerate(items):
         item.group = groups.find(index)
     kept = [item for index, item in enumerate(items) if index not in gone]
     report.groups = len({item.group for item in kept})
     return kept
+
+
+def people(items: list[Item], report: Report) -> dict[str, list[int]]:
+    """Indices of each person's pictures."""
+    named: dict[str, list[int]] = defaultdict(list)
+    for index, item in enumerate(items):
+        if not item.given and (person := person_of(item.path)):
+            named[person].append(index)
+    report.no_person = [name for name, own in named.items() if len(own) > MOST_OF_ONE * len(items)]
+    return {name: own for name, own in named.items() if name not in report.no_person}
 
 
 def person_of(path: Path) -> str:
@@ -176,24 +208,25 @@ def person_of(path: Path) -> str:
     return stem if number.isdigit() and stem.count("_") >= 1 else ""
 
 
-def split(items: list[Item], share: float, seed: int) -> dict[str, list[Item]]:
-    """Whole groups to either side, so that each class comes near to its share."""
+def split(items: list[Item], shares: dict[str, float], seed: int) -> dict[str, list[Item]]:
+    """What is given stays. Of the others whole groups go to each side of `shares`, so that each
+    class comes near to its share, and the rest to train."""
+    sides: dict[str, list[Item]] = {"train": [], **{side: [] for side in shares}}
     groups: dict[int, list[Item]] = defaultdict(list)
     for item in items:
-        groups[item.group].append(item)
-    wanted = Counter(kind_of(item) for item in items)
-    room = {kind: share * count for kind, count in wanted.items()}
+        (sides.setdefault(item.given, []) if item.given else groups[item.group]).append(item)
+    wanted = Counter(kind_of(item) for item in items if not item.given)
+    room = {side: {kind: share * count for kind, count in wanted.items()} for side, share in shares.items()}
     order = list(groups.values())
     random.Random(seed).shuffle(order)
-    sides: dict[str, list[Item]] = {"train": [], "val": []}
     for group in order:
         kinds = Counter(kind_of(item) for item in group)
-        fits = all(room[kind] >= count for kind, count in kinds.items())
-        sides["val" if fits else "train"] += group
-        if fits:
-            for kind, count in kinds.items():
-                room[kind] -= count
-    return sides
+        fits = (side for side in shares if all(room[side][kind] >= count for kind, count in kinds.items()))
+        side = next(fits, "train")
+        sides[side] += group
+        for kind, count in kinds.items() if side in room else ():
+            room[side][kind] -= count
+    return {side: members for side, members in sides.items() if members or side in ("train", "val")}
 
 
 def kind_of(item: Item) -> int:
@@ -201,25 +234,15 @@ def kind_of(item: Item) -> int:
     return item.rows[0].label if item.rows else -1
 
 
-def write(out: Path, words: Vocabulary, sides: dict[str, list[Item]], report: Report, gabor: bool) -> None:
+def entries_of(sides: dict[str, list[Item]], folder: Path) -> Iterator[Entry]:
+    source_of = sources_of(folder)
     for side, items in sides.items():
-        for kind in ("images", "labels"):
-            (out / kind / side).mkdir(parents=True, exist_ok=True)
-        count: Counter[str] = Counter()
-        for number, item in enumerate(progress(items, f"writing {side}")):
-            name = f"{item.path.stem}_{number:05}"
-            if gabor:
-                cv2.imwrite(str(out / "images" / side / f"{name}.png"), enhance(item.image))
-            else:
-                shutil.copy(item.path, out / "images" / side / (name + item.path.suffix.lower()))
-            text = "".join(row.text(words.share) + "\n" for row in item.rows)
-            (out / "labels" / side / f"{name}.txt").write_text(text)
-            count[words.names[kind_of(item)] if item.rows else "no face"] += 1
-        report.splits[side] = dict(count)
-    splits = {"path": ".", "train": "images/train", "val": "images/val"}
-    (out / "data.yaml").write_text(yaml.safe_dump(splits | words.to_dict(), sort_keys=False))
-    report.kept = sum(len(items) for items in sides.values())
-    (out / "report.json").write_text(json.dumps(vars(report), indent=2, default=dict) + "\n")
+        for item, name in zip(items, unique_names([item.path for item in items])):
+            yield Entry(side, item.path, name, item.rows, 1, *source_of(item.path))
+
+
+def with_edges(file: Path, picture: Path) -> None:
+    write_image(picture, enhance(read_image(file)))
 
 
 def contact_sheet(out: Path, sides: dict[str, list[Item]], names: list[str], seed: int) -> None:
@@ -227,7 +250,7 @@ def contact_sheet(out: Path, sides: dict[str, list[Item]], names: list[str], see
     tiles = []
     for items in sides.values():
         for item in random.Random(seed).sample(items, min(24, len(items))):
-            tile = cv2.resize(item.image, (120, 120), interpolation=cv2.INTER_AREA)
+            tile = cv2.resize(read_image(item.path), (120, 120), interpolation=cv2.INTER_AREA)
             for row in item.rows:
                 x, y, w, h = row.box
                 low = (int((x - w / 2) * 120), int((y - h / 2) * 120))
@@ -238,37 +261,77 @@ def contact_sheet(out: Path, sides: dict[str, list[Item]], names: list[str], see
     while len(tiles) % 8:
         tiles.append(np.zeros((120, 120, 3), np.uint8))
     rows = [np.hstack(tiles[i : i + 8]) for i in range(0, len(tiles), 8)]
-    cv2.imwrite(str(out / "contact-sheet.jpg"), np.vstack(rows))
+    write_image(out / "contact-sheet.jpg", np.vstack(rows))
+
+
+def read(args: argparse.Namespace, report: Report) -> tuple[Path, Vocabulary, list[Item]]:
+    """The set's folder, what its labels mean, its pictures."""
+    if args.source.is_dir():
+        names = args.classes or sorted(p.name for p in args.source.iterdir() if p.is_dir())
+        folder, words, items = args.source, Vocabulary(names), from_folders(args.source, names)
+    else:
+        data = DataSet.open(args.source)
+        folder, words, items = data.root, data.vocabulary, from_yolo(data, report)
+    if args.map:
+        words, items = map_classes(words, items, dict(args.map), report)
+    words.check_words()
+    if not items:
+        raise DataError(f"{args.source}: no pictures; it must be a folder per class or a data.yaml")
+    return folder, words, items
+
+
+def chosen(args: argparse.Namespace, items: list[Item], report: Report) -> dict[str, list[Item]]:
+    """What of the pictures is good, by split."""
+    items = examine(items, report, args.find_faces, args.least_sharp)
+    items = without_duplicates(items, report, args.duplicate_bits, args.near_bits)
+    shares = {"val": args.val}
+    if not any(item.given == "choose" for item in items):
+        shares["choose"] = args.choose
+    sides = split(items, shares, args.seed)
+    for side in ("train", "val"):
+        if not sides[side]:
+            raise DataError(
+                f"{args.source}: nothing is left for '{side}' of {len(items)} pictures in "
+                f"{report.groups} groups that must stay together: more of them, or a smaller --near-bits"
+            )
+    return sides
 
 
 def prepare(args: argparse.Namespace) -> Report:
     report = Report()
-    if args.source.is_dir():
-        names = args.classes or sorted(p.name for p in args.source.iterdir() if p.is_dir())
-        words, items = Vocabulary(names), from_folders(args.source, names)
-    else:
-        words, items = from_yolo(args.source, report)
-    if args.map:
-        words = map_classes(words, items, dict(pair.split("=", 1) for pair in args.map))
-    if not items:
-        raise DataError(f"{args.source}: no pictures; it must be a folder per class or a data.yaml")
-    items = examine(items, report, args.find_faces, args.least_sharp)
-    items = without_duplicates(items, report, args.duplicate_bits, args.near_bits)
-    sides = split(items, args.val, args.seed)
-    args.out.mkdir(parents=True, exist_ok=True)
-    write(args.out, words, sides, report, args.gabor)
+    folder, words, items = read(args, report)
+    sides = chosen(args, items, report)
+    entries = list(entries_of(sides, folder))
+    if args.gabor:
+        entries = [replace(entry, name=str(Path(entry.name).with_suffix(".png"))) for entry in entries]
+    write(args.out, entries, words, with_edges if args.gabor else shutil.copy)
     contact_sheet(args.out, sides, words.names, args.seed)
+    report.kept = len(entries)
+    for side, members in sides.items():
+        kinds = Counter(kind_of(item) for item in members)
+        report.splits[side] = {words.names[k] if k >= 0 else "no face": n for k, n in kinds.items()}
+    (args.out / "report.json").write_text(json.dumps(vars(report), indent=2) + "\n")
     return report
+
+
+def pair(text: str) -> tuple[str, str]:
+    old, _, new = (part.strip() for part in text.partition("="))
+    if not old or not new:
+        raise argparse.ArgumentTypeError(f"{text}: not OLD=NEW")
+    return old, new
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, help="folder with a folder per class, or a data.yaml")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--classes", nargs="+", help="folders to read, in this order (default: all)")
-    parser.add_argument("--map", nargs="+", metavar="OLD=NEW", help="rename or merge classes, drop the rest")
+    parser.add_argument(
+        "--map", nargs="+", type=pair, metavar="OLD=NEW", help="rename or merge classes, drop the rest"
+    )
     parser.add_argument("--find-faces", action="store_true", help="boxes by a face detector")
     parser.add_argument("--gabor", action="store_true", help="emphasise oriented edges, as the study does")
     parser.add_argument("--val", type=float, default=0.2, help="share of the validation split")
+    parser.add_argument("--choose", type=float, default=0.05, help="share that thresholds are chosen on")
     parser.add_argument("--least-sharp", type=float, default=0.08, help="drop blurrier pictures")
     parser.add_argument(
         "--duplicate-bits", type=int, default=2, help="hash bits up to which two are the same"
@@ -282,6 +345,8 @@ def run(args: argparse.Namespace) -> None:
     print(f"{report.kept} of {report.read} pictures kept in {report.groups} groups")
     for reason, paths in report.dropped.items():
         print(f"  {len(paths)} dropped: {reason}")
+    for name in report.no_person:
+        print(f"  '{name}' is no person: its pictures are more than {MOST_OF_ONE:.0%}; they are split alone")
     for side, counts in report.splits.items():
         print(f"  {side}: " + ", ".join(f"{count} {name}" for name, count in sorted(counts.items())))
     print(f"look at {args.out / 'contact-sheet.jpg'}; details in {args.out / 'report.json'}")

@@ -7,13 +7,12 @@ takes the pictures whose name starts so.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
-from .dataset import INPUT, DataSet, size_of
-from .detect import tflite_runner, torch_runner
+from .dataset import INPUT, DataSet, existing, size_of
+from .detect import torch_runner
 from .faces import HEIGHTS, Sheet, look, tally
-from .tflite import Interpreter
+from .sidecar import model_for
 from .weights import build
 
 #: below it the daemon does not look (src/detector)
@@ -40,8 +39,8 @@ def table(name: str, sheets: list[Sheet], levels: list[float], classes: int) -> 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=Path, help="data.yaml")
-    parser.add_argument("--model", type=Path, action="append", default=[], help=".tflite (repeatable)")
-    parser.add_argument("--weights", type=Path, help="checkpoint or .safetensors")
+    parser.add_argument("--model", type=existing, action="append", default=[], help=".tflite (repeatable)")
+    parser.add_argument("--weights", type=existing, help="checkpoint or .safetensors")
     parser.add_argument("--size", type=size_of, default=INPUT, help="input for --weights, as 288x192 or 160")
     parser.add_argument("--split", default="test")
     parser.add_argument("--group", default="", help="only files whose name starts with this")
@@ -54,11 +53,10 @@ def run(args: argparse.Namespace) -> None:
     pictures = [p for p in data.pictures(args.split) if p.path.name.startswith(args.group)]
     runners = {}
     if args.weights:
-        runners["float"] = (torch_runner(build(args.weights, len(data.names))), args.size, args.nms)
+        runners["float"] = (torch_runner(build(args.weights, data.names)), args.size, args.nms)
     for model in args.model:
-        interpreter = Interpreter(model)
-        card = json.loads(model.with_suffix(".json").read_text())
-        runners[model.stem] = (tflite_runner(interpreter), interpreter.size, card["nms_iou"])
+        runner, size, card = model_for(model, data.names)
+        runners[model.stem] = (runner, size, card.nms_iou if card else args.nms)
     for name, (runner, size, nms) in runners.items():
         for kind, some in (
             ("scenes", [p for p in pictures if len(p.labels.boxes) or len(p.labels.ignored)]),

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .labels import DataError
+
 ROOT = Path(__file__).resolve().parents[3]
 DTYPES = {1: np.float32, 2: np.int32, 3: np.uint8, 9: np.int8}
 TRIPLES = {"x86_64": "x86_64-unknown-linux-gnu", "aarch64": "aarch64-unknown-linux-gnu"}
@@ -33,7 +35,7 @@ class Quantization(c.Structure):
 def library() -> c.CDLL:
     path = ROOT / ".deps/tflite" / TRIPLES[platform.machine()] / "libtensorflowlite_c.so"
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: run `make setup`")
+        raise DataError(f"{path} is missing: run `make setup`")
     lib = c.CDLL(str(path))
     pointers = (
         "TfLiteModelCreate TfLiteInterpreterOptionsCreate TfLiteInterpreterCreate TfLiteTensorData "
@@ -84,9 +86,10 @@ class Interpreter:
         delegate.num_threads = threads
         xnnpack = c.c_void_p(lib.TfLiteXNNPackDelegateCreate(c.byref(delegate)))
         lib.TfLiteInterpreterOptionsAddDelegate(options, xnnpack)
-        self._interpreter = c.c_void_p(lib.TfLiteInterpreterCreate(model, options))
+        # without a model, creating an interpreter would end the process
+        self._interpreter = c.c_void_p(lib.TfLiteInterpreterCreate(model, options) if model else None)
         if not self._interpreter or lib.TfLiteInterpreterAllocateTensors(self._interpreter) != 0:
-            raise ValueError(f"{path}: TensorFlow Lite refuses this model")
+            raise DataError(f"{path}: TensorFlow Lite refuses this model")
         self.input = Tensor(lib.TfLiteInterpreterGetInputTensor(self._interpreter, 0))
         count = lib.TfLiteInterpreterGetOutputTensorCount(self._interpreter)
         self.outputs = [

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
 import json
 import os
 import time
@@ -19,9 +18,10 @@ from pathlib import Path
 
 import torch
 
-from .augment import Augmented, Batches, close_draws, collate
+from . import checkpoint
+from .augment import Augmented, Batches, CloseLooks, close_draws, collate
 from .boxes import Outputs
-from .dataset import DataError, DataSet, Picture, Size, size_of
+from .dataset import DataError, DataSet, Picture, Size, existing, size_of
 from .detect import detect, torch_runner
 from .labels import Vocabulary
 from .loss import Lesson, Parts, Targets, Weights, detection_loss, distillation_loss
@@ -31,15 +31,19 @@ from .network import SCALES, STRIDES, YOLO12
 from .options import PRESETS, Options
 from .parallel import ALONE, Peers, run_in
 from .progress import progress
-from .weights import load_weights, save_weights
+from .weights import load_weights, read_checkpoint, save_weights
+
+#: A process has at least so many pictures of a batch: norms see those alone.
+LEAST_PART = 8
 
 
 class Trainer:
     """The networks of a run and its progress: what a checkpoint holds."""
 
-    def __init__(self, options: Options, words: Vocabulary, peers: Peers = ALONE):
+    def __init__(self, options: Options, words: Vocabulary, peers: Peers = ALONE, terms: dict | None = None):
         torch.manual_seed(options.seed)
         self.options, self.peers = options, peers
+        self.terms = terms or checkpoint.terms(options, words)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         values = options.lr, options.weight_decay, self.device
         self.members = [Member(plan, words, *values) for plan in options.networks]
@@ -60,17 +64,17 @@ class Trainer:
             "progress": (self.epoch, self.step, self.seconds),
             "rng": torch.get_rng_state(),
             "origin": self.origin,
-            "options": asdict(self.options),
+            "terms": self.terms,
         }
         part = path.with_suffix(".part")
         torch.save(state, part)
         os.replace(part, path)  # a run that is killed here keeps the old checkpoint
         for member in self.members:
-            save_weights(path.with_name(f"{member.plan.name}.safetensors"), member.average)
+            save_weights(path.with_name(f"{member.plan.name}.safetensors"), member.average, member.names)
 
     def load(self, path: Path) -> None:
-        state = torch.load(path, weights_only=True, map_location=self.device)
-        check_options(path, state["options"], asdict(self.options))
+        state = read_checkpoint(path, self.device)
+        checkpoint.check(path, state, self.terms)
         for member in self.members:
             member.load(state["members"][member.plan.name])
         self.epoch, self.step, self.seconds = state["progress"]
@@ -82,8 +86,8 @@ class Trainer:
 
         A teacher of a run that has one starts from nothing: it is of another scale.
         """
-        weights, _ = load_weights(path)
-        self.origin = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        weights = load_weights(path).weights
+        self.origin = checkpoint.origin_of(path)
         for member in self.students:
             if missing := member.start_from(weights):
                 print(f"{path} has nothing for {member.plan.name}: {', '.join(missing)}", flush=True)
@@ -135,20 +139,6 @@ class Answers:
     member: Member
 
 
-def check_options(path: Path, old: dict, new: dict) -> None:
-    """A run goes on as it began: everything but its length must be the same."""
-    changed = [
-        f"{key} was {old.get(key)} and is {new[key]}"
-        for key in new
-        if key != "epochs" and json.dumps(old.get(key)) != json.dumps(new[key])
-    ]
-    if changed:
-        raise DataError(
-            f"{path} is of another run: {'; '.join(changed)}. "
-            "Give its options, or another --out (with --init to start from its weights)"
-        )
-
-
 def validate(network: YOLO12, data: DataSet, size: Size, every: int = 1) -> dict:
     run = torch_runner(network)
     pictures = []
@@ -167,12 +157,14 @@ class Run:
     #: length of the schedule, instead of the options' epochs
     minutes: float | None
     init: Path | None
+    #: what a checkpoint must agree with
+    terms: dict
     pictures: list[Picture]
     #: indices of pictures; one that is drawn twice as often is there twice
     draws: list[int]
 
     def train(self, peers: Peers) -> Trainer:
-        trainer = Trainer(self.options, self.data.vocabulary, peers)
+        trainer = Trainer(self.options, self.data.vocabulary, peers, self.terms)
         last = self.folder / "last.pt"
         if last.exists():
             trainer.load(last)
@@ -201,12 +193,25 @@ def train(
     processes: int = 1,
 ) -> Trainer | None:
     """Trains to the end of `options.epochs`, or of `minutes` if given; returns the only process's trainer."""
+    terms = checkpoint.terms(options, data.vocabulary) | checkpoint.of_run(data, minutes)
+    check_first(data, folder / "last.pt", terms, init)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "options.json").write_text(json.dumps(asdict(options), indent=2) + "\n")
     pictures = data.load("train", levels=4)
     number = {picture.path: index for index, picture in enumerate(pictures)}
     draws = [number[path] for path in data.draws("train") if path in number]
-    return run_in(processes, Run(data, folder, options, minutes, init, pictures, draws).train)
+    return run_in(processes, Run(data, folder, options, minutes, init, terms, pictures, draws).train)
+
+
+def check_first(data: DataSet, last: Path, terms: dict, init: Path | None) -> None:
+    """What would end a run hours later, or make it another's, ends it before it reads its pictures."""
+    data.vocabulary.check_words()
+    if next(data.pictures("val"), None) is None:
+        raise DataError(f"no picture of 'val' can be used; the first: {data.left_out[0]}")
+    if last.exists():
+        checkpoint.check(last, read_checkpoint(last), terms, init)
+    elif init is not None:
+        load_weights(init)
 
 
 def train_epoch(trainer: Trainer, pictures: list[Picture], draws: list[int], minutes: float | None):
@@ -223,8 +228,7 @@ def train_epoch(trainer: Trainer, pictures: list[Picture], draws: list[int], min
             seed,
             options.samples,
             (peers.rank, peers.count),
-            options.close,
-            close_draws(pictures, draws),
+            CloseLooks(options.close, close_draws(pictures, draws, seed), options.close_size_at(share)),
         ),
         num_workers=max(1, min(8, os.cpu_count() or 1) // peers.count),
         collate_fn=collate,
@@ -234,7 +238,7 @@ def train_epoch(trainer: Trainer, pictures: list[Picture], draws: list[int], min
     parts: list[list[Parts]] = []
     started = time.time() - trainer.seconds
     title = f"epoch {trainer.epoch + 1} at {max(sizes)[0]}x{max(sizes)[1]}"
-    for images, truth in progress(loader, title):
+    for images, truth in progress(loader, title) if peers.leads else loader:
         within = len(parts) / len(loader) / options.epochs
         now = trainer.done(minutes) if minutes else share + within
         parts.append(trainer.train_step(images, truth, now, started))
@@ -310,7 +314,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int)
     parser.add_argument("--lr", type=float)
     parser.add_argument("--minutes", type=float, help="end the schedule after this time instead of epochs")
-    parser.add_argument("--init", type=Path, help="start from these weights (.pt or .safetensors)")
+    parser.add_argument("--init", type=existing, help="start from these weights (.pt or .safetensors)")
     parser.add_argument(
         "--processes", type=int, default=1, help="share each batch; as many as there are cores is fastest"
     )
@@ -326,6 +330,14 @@ def with_network(options: Options, values: dict) -> Options:
     return replace(options, networks=tuple(plans))
 
 
+def shared(processes: int, batch: int) -> int:
+    """In how many processes a batch is worked at, of those that are asked for."""
+    most = max(1, batch // LEAST_PART)
+    if processes > most:
+        print(f"--processes {processes}: a batch of {batch} is shared by {most}, {LEAST_PART} pictures each")
+    return max(1, min(processes, most))
+
+
 def run(args: argparse.Namespace) -> None:
     options = PRESETS[args.preset]
     named = {"scale": args.scale, "levels": args.levels and tuple(args.levels)}
@@ -335,4 +347,6 @@ def run(args: argparse.Namespace) -> None:
         raise DataError(str(error)) from error
     given = {key: getattr(args, key) for key in ("size", "epochs", "batch", "lr", "seed")}
     options = replace(options, **{key: value for key, value in given.items() if value is not None})
-    train(DataSet.open(args.data), args.out, options, args.minutes, args.init, args.processes)
+    data = DataSet.open(args.data)
+    processes = shared(args.processes, min(options.batch, len(data.draws("train"))))
+    train(data, args.out, options, args.minutes, args.init, processes)

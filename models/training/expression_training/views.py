@@ -20,8 +20,11 @@ NEAREST_SHARE, FARTHEST_PIXELS = 0.55, 6.0
 MOST_ENLARGED = 2.2
 #: pictures of this longest side (FFHQ thumbnails) are seldom enlarged: the blur would be learnt
 THUMBNAIL = 110
-#: longer side of a face that is looked at closely, as shares of the tile
-CLOSE_SHARES = (0.3, 0.68)
+#: longer side of a face that is looked at closely, in pixels: 0.3 to 0.68 of the daemon's look, and
+#: its most as a share of a smaller tile
+CLOSE_PIXELS, CLOSE_SHARE = (38.0, 87.0), 0.97
+#: how much a close look is turned, stretched and tilted (`homography`)
+CLOSE_CALM = 0.6
 #: how far a pasted picture reaches from its face's middle, in sizes of the face
 REACH = 1.1
 #: Points of the ellipse that stands for a face: a head is closer to one than to its box
@@ -218,13 +221,14 @@ def close_look(picture: Picture, ground: Picture | None, size: Size, r: random.R
     places = picture.labels.boxes if picture.portrait else picture.labels.negatives
     box = places[r.randrange(len(places))]
     side = float((box[2:] - box[:2]).max())
-    wanted = min(min(size) * r.uniform(*CLOSE_SHARES), MOST_ENLARGED * side)
+    wanted = min(r.uniform(*CLOSE_PIXELS), MOST_ENLARGED * side, CLOSE_SHARE * min(size))
     centre = [length * (0.5 + r.gauss(0, 0.06)) for length in size]
     if picture.portrait and ground is not None and r.random() < 0.5:
         image, labels = place(ground, size, r, 1.0, 0.3)
         image = image.copy()
         return image, Labels.joined([labels, set_in(image, picture, centre, wanted, r)])
-    matrix = homography((box[:2] + box[2:]) / 2, centre, wanted / side, r, r.random() < 0.5, size)
+    focus, flip = (box[:2] + box[2:]) / 2, r.random() < 0.5
+    matrix = homography(focus, centre, wanted / side, r, flip, size, CLOSE_CALM)
     return warp(picture, size, matrix, wanted / side, PAD if r.random() < 0.5 else r.randint(0, 255))
 
 

@@ -2,6 +2,10 @@
 
 import argparse
 import json
+import os
+import struct
+import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -85,6 +89,73 @@ def test_a_bad_file_is_left_out_and_named_and_the_others_are_read(tmp_path, caps
     assert "b.jpg" in errors and "c.txt:1: class 7" in errors
 
 
+def test_what_is_left_out_is_counted_and_named_once(tmp_path, capsys):
+    path = a_set(tmp_path, "val: images/val\nnames: [a, b]", names=("a", "b"))
+    (tmp_path / "images/val/b.jpg").write_bytes(b"")
+    data = DataSet.open(path)
+    for _ in range(2):
+        assert len(data.load("val")) == 1
+    errors = capsys.readouterr().err
+    assert errors.count("b.jpg") == 1 and errors.count("1 left out") == 1
+
+
+def chunk(kind, body):
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def test_pictures_that_opencv_ends_with_are_left_out(tmp_path):
+    path = a_set(tmp_path, "val: images/val\nnames: [a, b]")
+    odd = tmp_path / "images/val" / os.fsdecode(b"caf\xe9.jpg")
+    odd.write_bytes((tmp_path / "images/val/a.jpg").read_bytes())
+    labels(tmp_path / "labels/val" / os.fsdecode(b"caf\xe9.txt"))
+    sides = struct.pack(">IIBBBBB", 200_000, 200_000, 8, 2, 0, 0, 0)
+    huge = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", sides) + chunk(b"IDAT", zlib.compress(b"\0" * 99))
+    (tmp_path / "images/val/huge.png").write_bytes(huge)
+    (tmp_path / "images/val/folder.png").mkdir()
+    (tmp_path / "images/val/none.png").symlink_to("nowhere")
+    data = DataSet.open(path)
+    # a name that is no text is one like any other
+    assert {p.path.name for p in data.pictures("val")} == {"a.jpg", odd.name}
+    assert {Path(text.split(":")[0]).name for text in data.left_out} == {"huge.png", "folder.png", "none.png"}
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ("{1: happy, 2: not_happy}", "none for class 0"),
+        ("{0: happy, 2: not_happy}", "none for class 1"),
+        ("face", "no list of names"),
+        ("[[happy]]", "no list of names"),
+        ("", "KeyError"),
+    ],
+)
+def test_names_that_do_not_say_what_each_number_means_are_refused(tmp_path, names, words):
+    with pytest.raises(DataError, match=words):
+        DataSet.open(a_set(tmp_path, f"val: images/val\nnames: {names}"))
+
+
+def test_names_that_look_like_switches_are_names_as_the_daemon_reads_them(tmp_path):
+    data = DataSet.open(a_set(tmp_path, "val: images/val\nnames: [yes, true, 1.0]\ntest: null"))
+    assert data.names == ["yes", "true", "1.0"] and list(data.splits) == ["val"]
+    again = yaml.safe_dump({"val": "images/val"} | data.vocabulary.to_dict())
+    assert DataSet.open(a_set(tmp_path, again)).names == data.names
+
+
+@pytest.mark.parametrize("name", ["None", "unknown ", "ha\tppy", "x" * 65, "SAD"])
+def test_classes_that_the_daemon_would_refuse_are_refused_before_training(name):
+    Vocabulary(["happy", "sad", name]).check()  # a set may have them: --map gives other names
+    with pytest.raises(DataError, match="--map"):
+        Vocabulary(["happy", "sad", name]).check_words()
+    Vocabulary(["happy", "sad", "glücklich 😀", "none"], frozenset({"none"})).check_words()
+
+
+def test_paths_written_on_windows_and_relative_to_the_set_are_found(tmp_path):
+    path = a_set(tmp_path, "val: lists\\val.txt\nnames: [a, b]", names=("a", "b"))
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists/val.txt").write_text("..\\images\\val\\a.jpg\r\nimages/val/b.jpg\n")
+    assert {file.name for file in DataSet.open(path).files("val")} == {"a.jpg", "b.jpg"}
+
+
 def test_no_label_at_all_is_an_error_that_says_where_they_are_looked_for(tmp_path):
     picture(tmp_path / "pics/a.jpg")
     (tmp_path / "data.yaml").write_text("val: pics\nnames: [a, b]")
@@ -136,6 +207,13 @@ def test_key_points_without_visibility_are_told_from_a_polygon_by_data_yaml():
         "0 9 .5 .1 .1",
         "0 a b c d",
         "0 nan .5 .1 .1",
+        "inf .5 .5 .1 .1",
+        "0 .5 .5 .1 inf",
+        "0 .5 .5 0 .1",
+        "0 .5 .5 .1 0",
+        "0 .5 .5 -.005 .1",
+        "0 .5 .5 .1 1e-9",
+        "0 .4 .4 .6 .4 .5 .4",  # a polygon that is a line
     ],
 )
 def test_labels_with_mistakes_are_refused_with_their_line(tmp_path, line):
@@ -298,6 +376,21 @@ def test_gather_makes_a_set_of_seven_classes_whose_sources_say_less(tmp_path):
     scene = data.read(next(p for p in data.files("test") if "group" in p.name)).labels
     assert scene.classes.tolist() == [-1, -1, 1, -1]
     assert scene.shares.sum(1)[3] == 6 and scene.shares[3, 1] == 0, "one of the six others"
+
+
+def test_expressions_that_are_not_named_are_other_and_not_one_of_those_named(tmp_path):
+    sources_to_gather(tmp_path)
+    seven(tmp_path, {"raf": [4] * 7})
+    labels(tmp_path / "expressions/labels/train/a.txt", "1 .5 .5 .5 .5")
+    more = "--seven", tmp_path / "seven", "--classes", "happy,sad"
+    gather.run(gather_arguments(tmp_path, tmp_path / "out", *more))
+    data = DataSet.open(tmp_path / "out/data.yaml")
+    assert data.names == ["happy", "sad", "other"]
+    shares = {path.name: data.read(path).labels.shares[0].tolist() for path in data.files("train")}
+    assert shares["a.jpg"] == [0, 1, 1], "not happy: sad or anything else"
+    crops = {name.split("_")[2]: row for name, row in shares.items() if name.startswith("seven")}
+    assert crops["1"] == [1, 0, 0] and crops["2"] == [0, 1, 0]
+    assert all(crops[number] == [0, 0, 1] for number in "03456")
 
 
 def test_classes_that_the_sources_do_not_tell_apart_are_refused(tmp_path):

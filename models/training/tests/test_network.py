@@ -117,7 +117,7 @@ def test_weights_on_disk_say_which_network_they_belong_to(tmp_path):
     network = YOLO12(description, 2).eval()
     save_weights(tmp_path / "w.safetensors", network)
     assert load_weights(tmp_path / "w.safetensors")[1] == description
-    again = build(tmp_path / "w.safetensors", 2)
+    again = build(tmp_path / "w.safetensors", ["a", "b"])
     images = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         assert torch.allclose(network(images)[0][0], again(images)[0][0], atol=0.05)

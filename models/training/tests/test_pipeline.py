@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from expression_training import evaluate, export, prepare, train
-from expression_training.augment import Augmented, Batches, Draw, Mix
+from expression_training.augment import Augmented, Batches, CloseLooks, Draw, Mix
 from expression_training.dataset import CLOSE, DataError, DataSet, Letterbox
 from expression_training.detect import tflite_runner, torch_runner
 from expression_training.gabor import sharpness
@@ -20,6 +20,7 @@ from expression_training.light import low_light
 from expression_training.loss import Targets
 from expression_training.members import Plan, roles, translated
 from expression_training.network import YOLO12, Description
+from expression_training.sidecar import model_for
 from expression_training.tflite import Interpreter
 from expression_training.weights import load_weights
 
@@ -58,7 +59,7 @@ def test_prepare_drops_duplicates_and_never_splits_a_group(dataset, tmp_path):
     assert [path.rsplit("/", 1)[1] for path in report.dropped["blurred"]] == ["blurred.png"]
     data = DataSet.open(out / "data.yaml")
     assert data.names == ["happy", "not_happy"]
-    people = {s: {p.name.rsplit("_", 2)[0] for p in data.files(s)} for s in ("train", "val")}
+    people = {s: {p.name.rsplit("_", 1)[0] for p in data.files(s)} for s in ("train", "val")}
     assert people["train"].isdisjoint(people["val"]), people
     sizes = {split: len(data.files(split)) for split in people}
     assert sum(sizes.values()) == 40 and 4 <= sizes["val"] <= 10, sizes
@@ -110,16 +111,28 @@ def test_batches_draw_every_picture_once_at_one_of_the_sizes():
     assert not any(draw.close for batch in drawn for draw in batch)
 
 
+def test_close_looks_grow_to_the_size_of_the_daemons():
+    options = train.PRESETS["expressions"]
+    assert [options.close_size_at(share) for share in (0.0, 0.69, 0.7, 1.0)] == [
+        (64, 64),
+        (64, 64),
+        CLOSE,
+        CLOSE,
+    ]
+
+
 def test_a_share_of_the_batches_are_close_looks_at_portraits():
-    batches = list(Batches(range(400), 4, SIZES, seed="1/0", close=0.5, closely=[3, 3, 7]))
+    looks = CloseLooks(0.5, [3, 3, 7], (64, 64))
+    batches = list(Batches(range(400), 4, SIZES, seed="1/0", close=looks))
     close = [batch for batch in batches if batch[0].close]
     assert 30 < len(close) < 70
     assert {draw.picture for batch in close for draw in batch} == {3, 7}
     assert all(draw.close == (batch in close) for batch in batches for draw in batch)
-    assert all((draw.size == CLOSE) == draw.close for batch in batches for draw in batch)
+    assert all((draw.size == looks.size) == draw.close for batch in batches for draw in batch)
     others = [draw.picture for batch in batches if batch not in close for draw in batch]
     assert len(others) == len(set(others))
-    assert not any(draw.close for batch in Batches(range(8), 4, SIZES, "1/0", close=0.5) for draw in batch)
+    without = Batches(range(8), 4, SIZES, "1/0", close=CloseLooks(0.5))
+    assert not any(draw.close for batch in without for draw in batch)
 
 
 def test_an_epoch_may_be_a_part_of_what_is_drawn():
@@ -306,7 +319,7 @@ def test_a_dozen_pictures_can_be_learnt_by_heart(overfitted):
     assert right >= len(faces) - 1
 
 
-def test_the_exported_model_runs_in_the_daemon_s_runtime_and_agrees(dataset, tmp_path):
+def test_the_exported_model_runs_in_the_daemon_s_runtime_and_agrees(dataset, tmp_path, monkeypatch):
     data, size = DataSet.open(dataset), (288, 192)
     torch.manual_seed(3)
     network = YOLO12(Description(), 2).eval()
@@ -325,6 +338,31 @@ def test_the_exported_model_runs_in_the_daemon_s_runtime_and_agrees(dataset, tmp
     assert interpreter.size == size
     assert interpreter.input.dtype == np.int8 and interpreter.input.zero_point == -128
     assert interpreter.input.scale == pytest.approx(1 / 255, rel=1e-3)
+    groups = {"smiling": ("happy",)}
+    grouped = replace(data, vocabulary=replace(data.vocabulary, groups=groups))
+    monkeypatch.setattr(export, "self_test", lambda *_: {})
+    card = export.side_car(int8_model, grouped, {"happy": 0.5}, "1.2.3", {})
+    assert card["groups"] == groups and "groups" not in export.side_car(int8_model, data, {}, "1.2.3", {})
     rows = export.describe_outputs(interpreter)
     assert [row["stride"] for row in rows] == [8, 8, 16, 16, 32, 32]
     assert [row["shape"][-1] for row in rows] == [64, 2] * 3
+    classes_are_paired_by_name(int8_model, square)
+
+
+def classes_are_paired_by_name(model, square):
+    run, _, card = model_for(model, ["happy", "not_happy"])  # without a side-car they are the set's
+    assert card is None
+    said = {"classes": ["Happy", "not_happy"], "thresholds": {"HAPPY": 0.4, "Not_happy": 0.6}, "nms_iou": 0.5}
+    model.with_suffix(".json").write_text(json.dumps(said))
+    other, _, card = model_for(model, ["not_happy", "happy"])
+    for (_, scores), (_, swapped) in zip(run(square), other(square), strict=True):
+        assert torch.equal(scores.flip(1), swapped)
+    assert card.limits(["not_happy", "happy"]) == {"not_happy": 0.6, "happy": 0.4}
+    with pytest.raises(DataError, match="the model tells Happy, not_happy and the set has happy, sad"):
+        model_for(model, ["happy", "sad"])
+    model.with_suffix(".json").write_text("{}")
+    with pytest.raises(DataError, match="not the side-car of m.tflite"):
+        model_for(model, ["happy", "not_happy"])
+    model.with_suffix(".json").unlink()
+    with pytest.raises(DataError, match="tells 2 classes, the set has 1"):
+        model_for(model, ["happy"])

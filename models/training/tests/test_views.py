@@ -109,6 +109,16 @@ def test_a_close_look_has_the_face_near_its_middle_large_enough_to_read():
             assert abs((left + right) / 2 - middle) < 40 and abs((top + bottom) / 2 - middle) < 40
 
 
+def test_a_face_fills_a_small_tile_with_as_many_pixels():
+    picture = scene([(20, 16, 76, 84)], size=(96, 96))
+    sides = []
+    for seed in range(60):
+        _, labels = views.close_look(picture, None, (64, 64), random.Random(seed))
+        left, top, right, bottom = labels.boxes[0]
+        sides.append(max(right - left, bottom - top))
+    assert 30 < min(sides) < 48 and 55 < max(sides) <= 64
+
+
 def test_each_class_is_looked_at_closely_as_often():
     face = [(100, 50, 220, 200)]
     kinds = [

@@ -1,0 +1,66 @@
+"""What a run that goes on must agree with: it ends as one that was never stopped, or is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+
+from .dataset import DataSet
+from .labels import DataError, Vocabulary, label_file
+from .options import Options
+
+#: the words for what has no value that says something to people
+OTHERS = {"set": "the pictures that it draws, or their labels, are others"}
+
+
+def terms(options: Options, words: Vocabulary) -> dict:
+    """Everything but the run's length. A list, as JSON has it: a checkpoint holds no tuples."""
+    said = {key: value for key, value in asdict(options).items() if key != "epochs"}
+    return json.loads(json.dumps(said | {"classes": words.classes, "groups": words.groups}))
+
+
+def of_run(data: DataSet, minutes: float | None) -> dict:
+    """The terms of a run beside its options: what it draws, and by what its schedule ends."""
+    return {"set": drawn(data), "length": "minutes" if minutes else "epochs"}
+
+
+def drawn(data: DataSet) -> str:
+    """A digest of the pictures, how often each is drawn, and their labels.
+
+    Of a picture its name and length are taken: to read gigabytes would cost as much as to load
+    them, and another set has not all of these alike.
+    """
+    digest = hashlib.sha256()
+    for path, times in sorted(Counter(data.draws("train")).items()):
+        labels = label_file(path)
+        length = path.stat().st_size if path.exists() else 0
+        text = labels.read_bytes() if labels.is_file() else b""
+        digest.update(repr((path.name, length, times, text)).encode())
+    return digest.hexdigest()
+
+
+def origin_of(weights: Path) -> str:
+    """What a run remembers of the weights that it began with."""
+    return hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
+
+
+def check(path: Path, state: dict, wanted: dict, init: Path | None = None) -> None:
+    """Refuses to go on with what another run left at `path`."""
+    old = state.get("terms")
+    changed = [
+        OTHERS.get(key) or f"{key} was {old.get(key)} and is {value}"
+        for key, value in wanted.items()
+        if old is not None and old.get(key) != value
+    ]
+    if old is None:
+        changed.append("an earlier version left it, which did not say what it was trained on")
+    if init is not None and origin_of(init) != state.get("origin"):
+        changed.append(f"it did not begin with {init}")
+    if changed:
+        raise DataError(
+            f"{path} is of another run: {'; '.join(changed)}. Give what it began with, remove "
+            f"{path.parent} to begin anew, or name another --out (with --init to start from its weights)"
+        )

@@ -1,0 +1,212 @@
+"""What ends a run before it begins, and what a run that goes on must agree with."""
+
+import json
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from test_pipeline import OPTIONS
+from test_views import scene
+
+from expression_training import __main__, evaluate, export, train
+from expression_training.augment import NEGATIVES, close_draws
+from expression_training.dataset import DataError, DataSet
+from expression_training.network import YOLO12, Description
+from expression_training.parallel import Peers, run_in
+from expression_training.tflite import Interpreter
+from expression_training.weights import build, load_weights, save_weights
+
+ONCE = replace(OPTIONS, epochs=1)
+
+
+@pytest.fixture
+def own(dataset, tmp_path):
+    """A copy of the set that a test may change."""
+    root = tmp_path / "set"
+    root.mkdir()
+    for folder in ("images/train", "images/val", "labels/train", "labels/val"):
+        (root / folder).mkdir(parents=True)
+        for file in (dataset.parent / folder).iterdir():
+            (root / folder / file.name).write_bytes(file.read_bytes())
+    (root / "data.yaml").write_text(dataset.read_text())
+    return root / "data.yaml"
+
+
+@pytest.fixture
+def begun(own, tmp_path):
+    """The folder of a run that has begun with that set."""
+    data, folder = DataSet.open(own), tmp_path / "run"
+    folder.mkdir()
+    (folder / "options.json").write_text("as it was")
+    terms = train.checkpoint.terms(OPTIONS, data.vocabulary) | train.checkpoint.of_run(data, None)
+    train.Trainer(OPTIONS, data.vocabulary, terms=terms).save(folder / "last.pt")
+    return folder
+
+
+def unread(*_, **__):
+    raise AssertionError("the pictures were read before the run was refused")
+
+
+def refused(own, folder, words, monkeypatch, **more):
+    with monkeypatch.context() as patched, pytest.raises(DataError, match=words) as told:
+        patched.setattr(DataSet, "load", unread)
+        train.train(DataSet.open(own), folder, more.pop("options", OPTIONS), **more)
+    assert str(folder) in str(told.value) and "begin anew" in str(told.value)
+    assert (folder / "options.json").read_text() == "as it was"
+
+
+def test_a_run_is_not_continued_with_another_set(own, begun, monkeypatch):
+    labels = own.parent / "labels/train/p_000.txt"
+    text = labels.read_text()
+    labels.write_text("1" + text[1:])
+    refused(own, begun, "the pictures that it draws, or their labels, are others", monkeypatch)
+    labels.write_text(text)
+    picture = own.parent / "images/train/p_001.jpg"
+    picture.write_bytes(picture.read_bytes() + b"another of the same name")
+    refused(own, begun, "are others", monkeypatch)
+    own.write_text(own.read_text().replace("not_happy", "sad"))
+    refused(own, begun, r"classes was \['happy', 'not_happy'\]", monkeypatch)
+
+
+def test_a_run_is_not_continued_from_other_weights_or_by_another_clock(own, begun, tmp_path, monkeypatch):
+    save_weights(tmp_path / "w.safetensors", YOLO12(Description(), 2))
+    refused(own, begun, "did not begin with .*w.safetensors", monkeypatch, init=tmp_path / "w.safetensors")
+    refused(own, begun, "length was epochs and is minutes", monkeypatch, minutes=3)
+    refused(own, begun, "lr was", monkeypatch, options=replace(OPTIONS, lr=1.0))
+    state = torch.load(begun / "last.pt", weights_only=True)
+    del state["terms"]
+    torch.save(state, begun / "last.pt")
+    refused(own, begun, "an earlier version left it", monkeypatch)
+
+
+def test_a_set_without_validation_is_refused_before_it_trains(own, tmp_path, monkeypatch):
+    monkeypatch.setattr(DataSet, "load", unread)
+    for file in (own.parent / "images/val").iterdir():
+        file.write_bytes(b"no picture")
+    with pytest.raises(DataError, match="no picture of 'val' can be used"):
+        train.train(DataSet.open(own), tmp_path / "run", OPTIONS)
+    for text, words in (("\nval: nowhere", "nowhere"), ("\nval:", "no split 'val'")):
+        own.write_text(own.read_text() + text)
+        with pytest.raises(DataError, match=words):
+            train.train(DataSet.open(own), tmp_path / "run", OPTIONS)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_a_set_lacks_is_told_in_words_by_every_process():
+    def work(peers: Peers):
+        if not peers.leads:
+            raise DataError("'glad' is no class")
+        torch.distributed.barrier()
+
+    with pytest.raises(DataError, match="^'glad' is no class$"):
+        run_in(2, work)
+
+
+def test_no_more_processes_than_a_batch_has_work_for(capsys):
+    assert [train.shared(n, 32) for n in (1, 4)] == [1, 4] and not capsys.readouterr().out
+    assert train.shared(16, 32) == 4 and "--processes 16" in capsys.readouterr().out
+    assert train.shared(16, 5) == 1
+
+
+def test_only_one_process_draws_a_bar(dataset, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(train, "progress", lambda rows, title: drawn.append(title) or rows)
+    data = DataSet.open(dataset)
+    pictures = data.load("train", 3)[:8]
+    for rank in (0, 1):
+        trainer = train.Trainer(ONCE, data.vocabulary, Peers(rank, 1))
+        train.train_epoch(trainer, pictures, range(8), None)
+    assert len(drawn) == 1
+
+
+def told_by(command, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["expression_training", *map(str, command)])
+    with pytest.raises(SystemExit) as end:
+        __main__.main()
+    return str(end.value.code)
+
+
+def test_a_file_that_is_not_there_is_missed_in_words(dataset, tmp_path, monkeypatch, capsys):
+    out = ["--out", tmp_path / "out"]
+    for command in (
+        ["train", dataset, *out, "--init", "gone.safetensors"],
+        ["label", dataset, *out, "--model", "gone.tflite"],
+        ["label", dataset, *out, "--weights", "gone.pt"],
+        ["evaluate", dataset, "--model", "gone.tflite"],
+        ["scenes", dataset, "--weights", "gone.pt"],
+        ["export", "gone.pt", dataset, *out],
+    ):
+        assert told_by(command, monkeypatch) == "2"
+        assert "no such file" in capsys.readouterr().err
+    command = ["gather", "--expressions", dataset.parent, "--wild", tmp_path, *out]
+    assert "faces.jsonl" in told_by(command, monkeypatch)
+    assert told_by(["prepare", dataset, *out, "--map", "happy"], monkeypatch) == "2"
+    assert "not OLD=NEW" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_model_is_refused_in_words(tmp_path):
+    (tmp_path / "m.tflite").write_bytes(b"no model")
+    with pytest.raises(DataError, match=r"m\.tflite: TensorFlow Lite refuses"):
+        Interpreter(tmp_path / "m.tflite")
+
+
+def test_weights_that_are_none_or_another_network_s_are_refused_in_words(dataset, tmp_path, monkeypatch):
+    for name in ("a.pt", "a.safetensors"):
+        (tmp_path / name).write_bytes(b"no weights")
+        with pytest.raises(DataError, match=name):
+            load_weights(tmp_path / name)
+    command = ["train", dataset, "--out", tmp_path / "out", "--init", tmp_path / "a.pt"]
+    assert "a.pt: not a checkpoint" in told_by(command, monkeypatch)
+    assert not (tmp_path / "out").exists()
+    save_weights(tmp_path / "w.safetensors", YOLO12(Description(), 3))
+    with pytest.raises(DataError, match="w.safetensors: not the weights of a network for 2 classes"):
+        build(tmp_path / "w.safetensors", ["a", "b"])
+
+
+def test_weights_are_exported_with_their_own_classes(dataset, tmp_path):
+    data = DataSet.open(dataset)
+    train.Trainer(OPTIONS, data.vocabulary).save(tmp_path / "last.pt")
+    for name in ("last.pt", "model.safetensors"):
+        build(tmp_path / name, data.names)
+        with pytest.raises(DataError, match="tells happy, not_happy apart, and the set not_happy, happy"):
+            build(tmp_path / name, data.names[::-1])
+
+
+def test_few_faces_are_shown_their_share_of_places_that_are_none():
+    portrait = scene([(100, 50, 220, 200)])
+    face = scene([(10, 10, 40, 50)])
+    place = np.array([[200, 120, 240, 160]])
+    pictures = [portrait, *(replace(face, labels=replace(face.labels, negatives=place)) for _ in range(100))]
+    for faces in (1, 20, 400):
+        closely = close_draws(pictures, [0] * faces + list(range(1, 101)))
+        share = sum(index > 0 for index in closely) / len(closely)
+        assert share == pytest.approx(NEGATIVES, abs=0.01) or (faces, share) == (1, 0.5)
+    first, second = (close_draws(pictures, [0] * 20 + list(range(1, 101)), seed) for seed in "ab")
+    assert first != second, "every epoch shows others"
+
+
+def test_an_export_has_the_program_s_picture_unless_it_has_its_own(tmp_path):
+    out = tmp_path / "folder/m.tflite"
+    assert export.known_picture(out).read_bytes() == (export.MODELS / "self-test.jpg").read_bytes()
+    (out.parent / "self-test.jpg").write_bytes(b"no picture")
+    with pytest.raises(DataError, match="self-test.jpg"):
+        export.known_picture(out)
+
+
+def test_too_few_pictures_to_show_a_rate_of_alarms_move_nothing():
+    assert export.calibration_offset(unread, (96, 96), [scene([])] * 33, 2, 0.03) == 0.0
+
+
+def test_a_split_that_cannot_be_read_is_told_in_words(own):
+    for file in (own.parent / "images/val").iterdir():
+        file.write_bytes(b"no picture")
+    with pytest.raises(DataError, match="no picture of 'val' can be used"):
+        evaluate.measure(unread, (96, 96), DataSet.open(own), "val", evaluate.as_is)
+
+
+def test_an_export_is_newer_than_the_program_s_own():
+    own = json.loads((export.MODELS / "expression-yolo12n.json").read_text())["version"]
+    number = lambda text: [int(part) for part in text.split(".")]  # noqa: E731
+    assert number(export.next_version()) > number(own)
