@@ -14,7 +14,7 @@ pub(super) struct Candidate {
     /// Where a piece or the whole picture showed it.
     pub face: Rect,
     /// The nearest first.
-    pub looks: [Look; SCALES.len()],
+    pub looks: [Look; SCALES],
 }
 
 /// Puts in place of what the looks at each candidate saw what they say together. What they saw
@@ -81,7 +81,7 @@ mod tests {
     use crate::geometry::Region;
 
     const PICTURE: Size = Size { width: 640, height: 480 };
-    const INPUTS: Inputs = Inputs { main: Size::new(224, 224), close: Size::new(128, 128) };
+    const INPUTS: Inputs = Inputs::sized(Size::new(224, 224), Size::new(128, 128));
     const DOUBTED: f32 = 0.2;
 
     fn candidate(face: Rect) -> Candidate {

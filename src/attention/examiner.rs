@@ -27,7 +27,7 @@ pub struct Findings {
 impl Findings {
     /// Of a picture that was looked at as a whole, as closely as it has pixels.
     pub fn of_all(detections: Vec<Detection>, picture: Size) -> Self {
-        let look = Inputs { main: picture, close: picture }.whole(picture);
+        let look = Inputs::sized(picture, picture).whole(picture);
         Self { detections, looks: vec![look], picture }
     }
 

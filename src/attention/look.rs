@@ -1,17 +1,18 @@
 //! A look: a region of the picture and the network that is shown it.
 
 use crate::detector::networks::{Network, Networks};
+use crate::detector::sidecar::USUAL_CLOSE_LOOK;
 use crate::geometry::{Rect, Region, Size};
 
 /// A face of this height, in pixels of a network's input, is usually found; a smaller one
 /// mostly not.
 pub(crate) const READABLE: f32 = 20.0;
-/// A look at one face is so many times as wide as the face: at a third of the input
-/// the model reads expressions best.
-const ROUND_A_FACE: f32 = 3.0;
-/// Looks at one face of a picture that has no next frame, so many times as wide as it: at the
-/// last of them the smallest network still has a readable face (21 of 128 pixels).
-pub(super) const SCALES: [f32; 3] = [ROUND_A_FACE, 4.5, 6.0];
+/// Looks at one face of a picture that has no next frame, besides the one at which the model
+/// reads expressions best, so many times as wide as it: at the last of them the smallest network
+/// still has a readable face (21 of 128 pixels).
+const FARTHER: [f32; 2] = [4.5, 6.0];
+/// All of these looks.
+pub(super) const SCALES: usize = FARTHER.len() + 1;
 
 /// What a look is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,21 +38,33 @@ pub struct Look {
     pub scale: f32,
     /// What it costs: the pixels of the network's input.
     pub cost: u32,
+    /// How many times as wide as a face it is where the model reads that face's expression best.
+    reads_at: f32,
 }
 
 /// The networks' inputs, which is all that planning needs to know of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Inputs {
     /// Of the main network, in pixels.
     pub main: Size,
     /// Of the one for single faces, in pixels.
     pub close: Size,
+    /// How many times as wide as the face a look at one face is.
+    pub close_look: f32,
 }
 
 impl Inputs {
     /// Those of loaded networks.
     pub fn of(networks: &Networks) -> Self {
-        Self { main: networks.input(Network::Main), close: networks.input(Network::Close) }
+        Self {
+            close_look: networks.close_info().close_look,
+            ..Self::sized(networks.input(Network::Main), networks.input(Network::Close))
+        }
+    }
+
+    /// Of networks whose side-cars say no more.
+    pub const fn sized(main: Size, close: Size) -> Self {
+        Self { main, close, close_look: USUAL_CLOSE_LOOK }
     }
 
     /// A look at the whole picture.
@@ -66,12 +79,13 @@ impl Inputs {
 
     /// A look at one face.
     pub fn face(self, face: &Rect, picture: Size) -> Look {
-        self.around(face, ROUND_A_FACE, picture)
+        self.around(face, self.close_look, picture)
     }
 
     /// Looks at one face from several distances, the nearest first.
-    pub(super) fn at_all_scales(self, face: &Rect, picture: Size) -> [Look; SCALES.len()] {
-        SCALES.map(|times| self.around(face, times, picture))
+    pub(super) fn at_all_scales(self, face: &Rect, picture: Size) -> [Look; SCALES] {
+        let [far, farther] = FARTHER;
+        [self.close_look, far, farther].map(|times| self.around(face, times, picture))
     }
 
     fn around(self, face: &Rect, times: f32, picture: Size) -> Look {
@@ -86,7 +100,8 @@ impl Inputs {
         };
         let scale = |length: u32, input: u32| length as f32 / input.max(1) as f32;
         let scale = scale(region.width, input.width).max(scale(region.height, input.height));
-        Look { region, network, purpose, scale, cost: input.width * input.height }
+        let cost = input.width * input.height;
+        Look { region, network, purpose, scale, cost, reads_at: self.close_look }
     }
 
     /// Height in pixels of the smallest face that a look at the whole picture finds.
@@ -131,6 +146,24 @@ impl Look {
     /// 1 is e times too large or too small.
     pub(crate) fn misfit(&self, rect: &Rect) -> f32 {
         let side = self.region.side() as f32;
-        (ROUND_A_FACE * rect.width.max(rect.height).max(1.0) / side).ln().abs()
+        (self.reads_at * rect.width.max(rect.height).max(1.0) / side).ln().abs()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of seven expressions a network reads from nearer than one of smiles.
+    #[test]
+    fn a_face_is_looked_at_from_where_its_network_reads_best() {
+        let near =
+            Inputs { close_look: 2.0, ..Inputs::sized(Size::new(288, 192), Size::new(128, 128)) };
+        let (face, picture) = (Rect::new(600.0, 300.0, 80.0, 100.0), Size::new(1280, 720));
+        let look = near.face(&face, picture);
+        assert_eq!((look.region.width, look.region.height), (200, 200));
+        assert!(look.misfit(&face) < 0.01, "{look:?}");
+        let looks = near.at_all_scales(&face, picture).map(|look| look.region.width);
+        assert_eq!(looks, [200, 450, 600]);
     }
 }

@@ -130,7 +130,7 @@ mod tests {
     use crate::geometry::Region;
 
     const PICTURE: Size = Size { width: 1280, height: 720 };
-    const INPUTS: Inputs = Inputs { main: Size::new(224, 224), close: Size::new(128, 128) };
+    const INPUTS: Inputs = Inputs::sized(Size::new(224, 224), Size::new(128, 128));
 
     fn seen(class: usize, confidence: f32, rect: Rect, look: Look) -> Sighting {
         Sighting::new(Detection { class, confidence, rect }, look, PICTURE)

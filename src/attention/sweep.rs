@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn of_each_size_one_piece_shows_what_moves() {
-        let inputs = Inputs { main: Size::new(288, 192), close: Size::new(128, 128) };
+        let inputs = Inputs::sized(Size::new(288, 192), Size::new(128, 128));
         let mut sweep = Sweep::default();
         sweep.fit(Size::new(1920, 1080), 24.0, inputs);
         let at = Duration::from_secs;

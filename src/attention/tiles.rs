@@ -62,8 +62,8 @@ mod tests {
     use super::*;
 
     const CLOSE: Size = Size::new(128, 128);
-    const SQUARE: Inputs = Inputs { main: Size::new(224, 224), close: CLOSE };
-    const WIDE: Inputs = Inputs { main: Size::new(288, 192), close: CLOSE };
+    const SQUARE: Inputs = Inputs::sized(Size::new(224, 224), CLOSE);
+    const WIDE: Inputs = Inputs::sized(Size::new(288, 192), CLOSE);
 
     fn inputs() -> impl Strategy<Value = Inputs> {
         prop_oneof![Just(SQUARE), Just(WIDE)]
@@ -125,7 +125,7 @@ mod tests {
     fn a_small_input_ends_as_well() {
         let mut out = Vec::new();
         for side in 1..400 {
-            let inputs = Inputs { main: Size::new(side, side), close: Size::new(side, side) };
+            let inputs = Inputs::sized(Size::new(side, side), Size::new(side, side));
             tiles(Size::new(640, 480), 20.0, inputs, &mut out);
             assert!(out.len() < 300, "{side}: {}", out.len());
         }

@@ -11,7 +11,7 @@ use super::flat_head::{Flat, Unit, largest_side};
 use super::layout::{Head, input_size, recognise};
 use super::metadata::{self, Metadata};
 use super::sample::Output;
-use super::sidecar::{Layout, SelfTest, SideCar};
+use super::sidecar::{Layout, SelfTest, SideCar, USUAL_CLOSE_LOOK};
 use super::tflite::{Dtype, Engine};
 use super::{Detection, Detector, ModelError, ModelInfo, Seen, Settings, signature, tflite, trial};
 use crate::geometry::Rect;
@@ -56,18 +56,21 @@ pub(super) fn companion(
     main: &ModelInfo,
     refused: &mut Vec<String>,
 ) -> Option<Detector> {
+    // Only where none fits: the list is for models of several classes.
+    let mut of_others = Vec::new();
     for name in settings.close.iter().filter(|name| **name != main.name) {
         for entry in catalogue::companions(settings, name, &main.version) {
             match open(settings, &entry) {
                 Ok(close) if close.info.classes == main.classes => return Some(close),
                 Ok(close) => {
                     let path = close.info.path.display();
-                    refused.push(format!("{path}: its classes are not those of {}", main.id));
+                    of_others.push(format!("{path}: its classes are not those of {}", main.id));
                 }
                 Err(reason) => refused.push(reason.to_string()),
             }
         }
     }
+    refused.append(&mut of_others);
     None
 }
 
@@ -152,6 +155,7 @@ fn admit(settings: &Settings, entry: &ModelFile) -> Result<Detector, ModelError>
         groups: card.as_ref().map(|card| card.groups.clone()).unwrap_or_default(),
         thresholds,
         nms_iou: card.as_ref().map_or(USUAL_NMS_IOU, |card| card.nms_iou),
+        close_look: card.as_ref().map_or(USUAL_CLOSE_LOOK, |card| card.close_look),
         input: size,
         dtype: engine.input.dtype,
         threads: settings.threads,

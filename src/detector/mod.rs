@@ -87,6 +87,8 @@ pub struct ModelInfo {
     pub thresholds: Vec<f32>,
     /// Boxes of one class that overlap by more than this are one face, 0 to 1.
     pub nms_iou: f32,
+    /// How many times as wide as a face a look at it is best.
+    pub close_look: f32,
     /// Size of the network's input in pixels.
     pub input: Size,
     /// Number type of the input tensor.

@@ -19,7 +19,8 @@ pub struct Settings {
     pub name: String,
     /// Smaller networks of the same family for faces that are looked at closely, the best
     /// one first: the first is taken that is there in the model's version. None: the model
-    /// does that, too. Default `expression-yolo12n-close`, `expression-yolo12n-lite`.
+    /// does that, too. Default `expression-yolo12n-close`,
+    /// `expression-yolo12n-7-close`, `expression-yolo12n-lite`.
     pub close: Vec<String>,
     /// Folder in which model packages put theirs. Default
     /// `/usr/share/expressiond/models.d`.
@@ -41,7 +42,13 @@ impl Default for Settings {
         Self {
             path: PathBuf::new(),
             name: "expression-yolo12n".to_owned(),
-            close: ["expression-yolo12n-close", "expression-yolo12n-lite"].map(Into::into).into(),
+            close: [
+                "expression-yolo12n-close",
+                "expression-yolo12n-7-close",
+                "expression-yolo12n-lite",
+            ]
+            .map(Into::into)
+            .into(),
             packages: "/usr/share/expressiond/models.d".into(),
             keys: "/etc/expressiond/model-keys.d".into(),
             threads: 1,

@@ -38,6 +38,9 @@ pub struct SideCar {
     pub thresholds: BTreeMap<String, f32>,
     /// Boxes of one class that overlap by more are one face, 0 to 1.
     pub nms_iou: f32,
+    /// How many times as wide as a face a look at it is best, 1.5 to 4.
+    #[serde(default = "usual_close_look")]
+    pub close_look: f32,
     /// Every output as the exporter saw it, a cross-check of the file; may be left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<OutputClaim>,
@@ -49,6 +52,13 @@ pub struct SideCar {
     /// All other keys: training, data, metrics, licence. Shown, never acted on.
     #[serde(flatten)]
     pub about: serde_json::Map<String, serde_json::Value>,
+}
+
+/// At a third of its input a model reads expressions best that says nothing else.
+pub(crate) const USUAL_CLOSE_LOOK: f32 = 3.0;
+
+fn usual_close_look() -> f32 {
+    USUAL_CLOSE_LOOK
 }
 
 /// What the model is for.
@@ -184,6 +194,9 @@ impl SideCar {
                 return Err(format!("{key} is {value}, it must be from 0 to 1"));
             }
         }
+        if !(1.5..=4.0).contains(&self.close_look) {
+            return Err(format!("close_look is {}, it must be from 1.5 to 4", self.close_look));
+        }
         if self.sha256.len() != 64 || !self.sha256.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(format!("sha256 is {:?}, it must be 64 hexadecimal digits", self.sha256));
         }
@@ -316,6 +329,7 @@ mod tests {
             "input": {"width": 320, "height": 256, "dtype": "int8", "scale": 0.003_921_57,
                       "zero_point": -128, "color": "RGB"},
             "thresholds": {"happy": 0.5, "not_happy": 0.4}, "nms_iou": 0.5,
+            "close_look": 2.0,
             "groups": {"any": ["happy", "Not_Happy"]},
             "outputs": [{"role": "all", "tensor_index": 0, "shape": [1, 6, 1680],
                          "dtype": "int8", "scale": 0.004, "zero_point": -128}],
@@ -359,6 +373,8 @@ mod tests {
             ("/thresholds", json!({"happy": 0.5}), "not_happy"),
             ("/thresholds/happy", json!(50), "thresholds.happy"),
             ("/nms_iou", json!(-0.1), "nms_iou"),
+            ("/close_look", json!(0.5), "close_look"),
+            ("/close_look", json!("near"), "close_look"),
             ("/groups", json!({"none": ["happy"]}), "groups.none"),
             ("/groups", json!({"any": []}), "groups.any is empty"),
             ("/groups", json!({"any": ["sad"]}), "groups.any has sad"),

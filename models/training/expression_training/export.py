@@ -36,14 +36,16 @@ from .weights import build
 #: the program's own models
 MODELS = Path(__file__).resolve().parents[2]
 SELF_TEST = "self-test.jpg"
+#: the face of that picture as a close look shows it: a network for single faces may see no smaller one
+CLOSE_SELF_TEST = "self-test-close.jpg"
 #: boxes of one class that overlap by more are one face
 NMS_IOU = 0.5
 #: the daemon's tracking.start_confidence, which the calibration aims at
 START = 0.7
 #: below this confidence nothing is looked at when levels are chosen
 FLOOR = 0.05
-#: Share of the input that a face takes up in a look at it alone (src/attention/look.rs)
-CLOSE_SHARE = 1 / 3
+#: a look at one face is so many times as wide where a side-car says nothing (src/detector/sidecar.rs)
+USUAL_CLOSE_LOOK = 3.0
 #: Classes are balanced on faces from this confidence on, if there are so many of each,
 BALANCED_FROM, LEAST_FACES = 0.3, 50
 #: in so many steps of such a size, and no logit moves further than this: with few faces it would be noise.
@@ -139,12 +141,13 @@ def balance(run: Runner, size: Size, pictures: list[Picture], classes: int) -> n
 def faces_in(pictures: list[Picture], args: argparse.Namespace) -> list[Picture]:
     """What classes are balanced on. A portrait is shown as a camera would see the face: enlarged
     to fill the input it is nothing that a camera shows."""
-    portraits = [picture for picture in pictures if args.close or picture.portrait]
-    scenes = [picture for picture in pictures if not (args.close or picture.portrait)]
-    return scenes + close_views(portraits, args.size)
+    close = args.close_look is not None
+    portraits = [picture for picture in pictures if close or picture.portrait]
+    scenes = [picture for picture in pictures if not (close or picture.portrait)]
+    return scenes + close_views(portraits, args.size, args.close_look or USUAL_CLOSE_LOOK)
 
 
-def close_views(pictures: list[Picture], size: Size) -> list[Picture]:
+def close_views(pictures: list[Picture], size: Size, close_look: float) -> list[Picture]:
     """Each face whose class is known, as large as a look at it alone shows it."""
     views = []
     for picture in pictures:
@@ -152,7 +155,7 @@ def close_views(pictures: list[Picture], size: Size) -> list[Picture]:
             picture.labels.boxes, picture.labels.shares, picture.labels.classes >= 0, strict=True
         ):
             if known:
-                tile, place = enlarged(picture, box, size, CLOSE_SHARE, flip=False)
+                tile, place = enlarged(picture, box, size, 1 / close_look, flip=False)
                 labels = Labels(place[None].astype(np.float32), shares[None], np.zeros((0, 4), np.float32))
                 views.append(Picture(picture.path, [tile], labels))
     return views
@@ -173,14 +176,15 @@ def thresholds(run: Runner, pictures: list[Picture], names: list[str], size: Siz
     return chosen
 
 
-def known_picture(out: Path) -> Path:
+def known_picture(out: Path, close: bool) -> Path:
     """The picture of the self-test beside `out`, where a daemon looks for it: one's own, if there is
     one, or the program's."""
-    picture = out.with_name(SELF_TEST)
+    name = CLOSE_SELF_TEST if close else SELF_TEST
+    picture = out.with_name(name)
     if not picture.exists():
-        read_image(MODELS / SELF_TEST)
+        read_image(MODELS / name)
         out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(MODELS / SELF_TEST, picture)
+        shutil.copy(MODELS / name, picture)
     read_image(picture)
     return picture
 
@@ -219,7 +223,14 @@ def sources(data: DataSet) -> list[dict]:
     ]
 
 
-def side_car(model: Path, data: DataSet, chosen: dict[str, float], version: str, training: dict) -> dict:
+def side_car(
+    model: Path,
+    data: DataSet,
+    chosen: dict[str, float],
+    version: str,
+    training: dict,
+    close_look: float | None = None,
+) -> dict:
     interpreter = Interpreter(model)
     outputs = describe_outputs(interpreter)
     return {
@@ -242,9 +253,12 @@ def side_car(model: Path, data: DataSet, chosen: dict[str, float], version: str,
         "reg_max": BINS,
         "thresholds": chosen,
         "nms_iou": NMS_IOU,
+        **({"close_look": close_look} if close_look else {}),
         "outputs": outputs,
         "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
-        "self_test": self_test(model, known_picture(model), data.names, interpreter.size),
+        "self_test": self_test(
+            model, known_picture(model, close_look is not None), data.names, interpreter.size
+        ),
         "training": training,
         "data": sources(data),
         "license": "MIT OR Apache-2.0",
@@ -262,7 +276,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version", help="of the side-car (default: the patch after the program's own)")
     parser.add_argument("--all-int8", action="store_true", help="attention in int8 too")
     parser.add_argument("--float", type=Path, help="keep the float model here")
-    parser.add_argument("--close", action="store_true", help="it will be shown single faces (model.close)")
+    parser.add_argument(
+        "--close-look",
+        type=float,
+        metavar="TIMES",
+        help="it will be shown single faces (model.close), in looks so many times as wide, 1.5 to 4",
+    )
     parser.add_argument("--alarms", type=float, default=0.03, help="false alarms per scene (default 0.03)")
     parser.add_argument("--every", type=int, default=1, help="choose levels on every Nth picture")
 
@@ -270,7 +289,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def export(weights: Path, data: DataSet, args: argparse.Namespace) -> dict:
     """Writes the int8 model at `args.out`; returns what the side-car says of its training."""
     # first what would refuse the result
-    known_picture(args.out)
+    known_picture(args.out, args.close_look is not None)
     data.vocabulary.check_words()
     network = build(weights, data.names)
     samples = list(calibration(data, args.size, args.samples))
@@ -297,7 +316,8 @@ def export(weights: Path, data: DataSet, args: argparse.Namespace) -> dict:
         "calibration_pictures": len(samples),
         "logit_offsets": [round(float(offset), 3) for offset in offsets],
     }
-    return side_car(args.out, data, chosen, args.version or next_version(), training)
+    version = args.version or next_version()
+    return side_car(args.out, data, chosen, version, training, args.close_look)
 
 
 def run(args: argparse.Namespace) -> None:

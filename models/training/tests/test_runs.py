@@ -189,10 +189,12 @@ def test_few_faces_are_shown_their_share_of_places_that_are_none():
 
 def test_an_export_has_the_program_s_picture_unless_it_has_its_own(tmp_path):
     out = tmp_path / "folder/m.tflite"
-    assert export.known_picture(out).read_bytes() == (export.MODELS / "self-test.jpg").read_bytes()
+    assert export.known_picture(out, False).read_bytes() == (export.MODELS / "self-test.jpg").read_bytes()
     (out.parent / "self-test.jpg").write_bytes(b"no picture")
     with pytest.raises(DataError, match="self-test.jpg"):
-        export.known_picture(out)
+        export.known_picture(out, False)
+    close = export.known_picture(out, True)
+    assert close.read_bytes() == (export.MODELS / "self-test-close.jpg").read_bytes()
 
 
 def test_too_few_pictures_to_show_a_rate_of_alarms_move_nothing():

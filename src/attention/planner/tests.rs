@@ -5,7 +5,7 @@ use super::*;
 use crate::geometry::Region;
 use crate::zones::{Kind, Settings, Zones};
 
-const INPUTS: Inputs = Inputs { main: Size::new(224, 224), close: Size::new(128, 128) };
+const INPUTS: Inputs = Inputs::sized(Size::new(224, 224), Size::new(128, 128));
 const PICTURE: Size = Size { width: 1280, height: 720 };
 const FPS: f32 = 15.0;
 const IDLE: Activity = Activity::Idle(Duration::from_secs(10));
