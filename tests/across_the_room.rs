@@ -22,8 +22,8 @@ use expressiond::pixels::frame::{Frame, PixelFormat};
 use expressiond::tracks::{ExpressionSettings, Filter, Tracker, TrackingSettings};
 use image::RgbImage;
 use room::{
-    APPROACHING, BESIDE_WHAT_MOVES, CROSSING, FPS, INTO_A_RESTING_ROOM, NEAR_AND_FAR, PICTURE,
-    RESTS_UNTIL, SITTING_STILL, Sequence, approaching_has_28_pixels,
+    APPROACHING, BEHIND_A_CROWD, BESIDE_WHAT_MOVES, CROSSING, FPS, INTO_A_RESTING_ROOM,
+    NEAR_AND_FAR, PICTURE, RESTS_UNTIL, SITTING_STILL, Sequence, approaching_has_28_pixels,
 };
 
 /// The event, and when it was told, in seconds of the sequence, where that is known.
@@ -209,4 +209,24 @@ fn what_somebody_waves_does_not_hide_who_comes_in_beside_it() {
 #[cfg_attr(not(target_arch = "x86_64"), ignore = "an hour under an emulator")]
 fn who_sits_down_far_away_in_a_room_that_rests_is_told_in_seconds() {
     assert_told(&INTO_A_RESTING_ROOM, &[RESTS_UNTIL + 2.0]);
+}
+
+/// The seconds of the minute in which it happened.
+fn second(event: &Event) -> f32 {
+    event.time[17..23].parse().unwrap()
+}
+
+#[test]
+#[cfg_attr(not(target_arch = "x86_64"), ignore = "an hour under an emulator")]
+fn six_people_nearby_do_not_hide_somebody_behind_them() {
+    let mut by = [1.5; 7];
+    by[6] = 4.0 + 1.5;
+    for people in assert_told(&BEHIND_A_CROWD, &by) {
+        let [appeared, .., left] = &people[6][..] else { panic!("{people:?}") };
+        let started = |event: &Event| event.event_type == EventType::ExpressionStarted;
+        assert!(people[6].iter().any(started), "{people:?}");
+        // Told after two seconds in which nobody was found there, if it is looked for.
+        let told_for = (second(left) - second(appeared)).rem_euclid(60.0);
+        assert!(told_for <= left.duration_ms as f32 / 1000.0 + 2.5, "{people:?}");
+    }
 }
