@@ -191,6 +191,7 @@ impl Attention {
             return Ok(Sight::Glanced(self.conditions));
         }
         time += self.look_again(frame, at, looks)?;
+        self.examiner.leave_neighbours();
         self.examiner.conclude(&mut out.detections);
         out.looks.clone_from(looks);
         out.picture = at.picture;
