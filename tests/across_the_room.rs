@@ -22,8 +22,8 @@ use expressiond::pixels::frame::{Frame, PixelFormat};
 use expressiond::tracks::{ExpressionSettings, Filter, Tracker, TrackingSettings};
 use image::RgbImage;
 use room::{
-    APPROACHING, BESIDE_WHAT_MOVES, CROSSING, FPS, INTO_A_RESTING_ROOM, NEAR_AND_FAR, PICTURE,
-    RESTS_UNTIL, SITTING_STILL, Sequence, approaching_has_28_pixels,
+    APPROACHING, BEHIND_A_CROWD, BESIDE_WHAT_MOVES, CROSSING, FPS, INTO_A_RESTING_ROOM,
+    NEAR_AND_FAR, PICTURE, RESTS_UNTIL, SITTING_STILL, Sequence, approaching_has_28_pixels,
 };
 
 /// The event, and when it was told, in seconds of the sequence, where that is known.
@@ -209,4 +209,29 @@ fn what_somebody_waves_does_not_hide_who_comes_in_beside_it() {
 #[cfg_attr(not(target_arch = "x86_64"), ignore = "an hour under an emulator")]
 fn who_sits_down_far_away_in_a_room_that_rests_is_told_in_seconds() {
     assert_told(&INTO_A_RESTING_ROOM, &[RESTS_UNTIL + 2.0]);
+}
+
+/// The six stand so close that looks at one show half of the next, and they are more than the looks
+/// of a frame.
+#[test]
+#[cfg_attr(not(target_arch = "x86_64"), ignore = "an hour under an emulator")]
+fn six_people_nearby_do_not_hide_somebody_behind_them() {
+    let mut told = before_a_camera(&BEHIND_A_CROWD);
+    let all = summary(&told);
+    println!("{all}");
+    let beginnings = told.iter().filter(|(event, _)| event.event_type == EventType::FaceAppeared);
+    assert_eq!(beginnings.count(), BEHIND_A_CROWD.people(), "one face for each person: {all}");
+    told.retain(|(event, _)| BEHIND_A_CROWD.recognise(&event.rect).0 == 6);
+    let words = summary(&told);
+    let when = |kind| {
+        let mut events = told.iter().filter(|(event, _)| event.event_type == kind);
+        let (_, seconds) = events.next().unwrap_or_else(|| panic!("no {kind:?}: {words}"));
+        assert!(events.next().is_none(), "{kind:?} twice: {words}");
+        seconds.expect("before a camera")
+    };
+    // From the fourth second on, to the ninth.
+    assert!(when(EventType::FaceAppeared) <= 4.0 + 1.5, "{words}");
+    assert!(when(EventType::ExpressionStarted) <= 4.0 + 2.5, "{words}");
+    // Nobody was found there for two seconds, in which it was looked for.
+    assert!(when(EventType::FaceLeft) <= 9.0 + 2.5, "{words}");
 }

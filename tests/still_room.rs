@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use expressiond::attention::look::Purpose;
 use expressiond::attention::pace;
 use expressiond::attention::pace::Pace;
 use expressiond::attention::reach::Distance;
@@ -123,4 +124,22 @@ fn a_masked_television_lets_the_room_rest_and_somebody_beside_it_is_seen() {
             (0..6).map(|number| see(&somebody, number, now + FRAME * u32::from(number + 1)).1);
         assert!(seen.any(|seen| seen), "within 0.4 s, masked: {masked}");
     }
+}
+
+#[test]
+fn a_room_that_rests_is_looked_at_as_often_as_was_asked_for() {
+    let networks = Networks::load(&Settings::default()).unwrap();
+    let settings =
+        pace::Settings { idle_after_s: 0.5, idle_look_s: 1.0, ..pace::Settings::default() };
+    let pace = Some(Pace::new(settings));
+    let mut attention = Attention::new(networks, Distance::default(), pace).unwrap();
+    let (nobody, mut found) = (frame("000.jpg"), Findings::default());
+    let (mut times, mut now) = (0, Duration::ZERO);
+    for number in 0..22 * 15 {
+        let sight = attention.see(&nobody, now, &[], 1.0, &mut found).unwrap();
+        let whole = found.looks.iter().any(|look| look.purpose == Purpose::Whole);
+        times += u32::from(number >= 2 * 15 && whole && matches!(sight, Sight::Looked(..)));
+        now += FRAME;
+    }
+    assert!((16..=20).contains(&times), "{times} times in 20 s, every second");
 }

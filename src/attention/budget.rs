@@ -3,43 +3,20 @@
 use std::time::Duration;
 
 /// What may be spent, refilled with time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Budget {
-    /// Pixels of inputs a second.
-    rate: f32,
-    /// The dearest single look: a few of them can always be saved up.
-    least: f32,
-    /// What can be saved up at most.
-    most: f32,
     left: f32,
     refilled: Option<Duration>,
 }
 
-/// So many seconds' worth can be saved up, or what comes in from one frame to the next:
-/// enough that the looks of one frame never wait for the next second.
-const SAVED_S: f32 = 0.3;
-
 impl Budget {
-    /// Full. `rate` are pixels a second, of which one look takes `least`; frames come every
-    /// `interval` seconds.
-    pub(super) fn new(rate: f32, least: f32, interval: f32) -> Self {
-        let mut budget = Self { rate, least, most: 0.0, left: 0.0, refilled: None };
-        budget.set_rate(rate, interval);
-        Self { left: budget.most, ..budget }
-    }
-
-    /// Another rate and interval; what was saved beyond them is lost.
-    pub(super) fn set_rate(&mut self, rate: f32, interval: f32) {
-        self.rate = rate;
-        self.most = (rate * SAVED_S.max(interval)).max(3.0 * self.least);
-        self.left = self.left.min(self.most);
-    }
-
-    /// Time has passed until `now`.
-    pub(super) fn refill(&mut self, now: Duration) {
-        let passed = self.refilled.map_or(0.0, |then| now.saturating_sub(then).as_secs_f32());
-        self.refilled = Some(now.max(self.refilled.unwrap_or_default()));
-        self.left = (self.left + passed * self.rate).min(self.most);
+    /// Time has passed until `now`, which brings `rate` pixels a second, up to `most`; what was
+    /// saved beyond that is lost. The first time fills it.
+    pub(super) fn refill(&mut self, now: Duration, rate: f32, most: f32) {
+        let passed = |then| now.saturating_sub(then).as_secs_f32();
+        let brought = self.refilled.map_or(most, |then| passed(then) * rate);
+        self.refilled = self.refilled.max(Some(now));
+        self.left = (self.left + brought).min(most);
     }
 
     /// Whether there is so much.
@@ -57,7 +34,8 @@ impl Budget {
     }
 }
 
-/// How much of the budget for looking around may be spent, by heat and load.
+/// How much of the budget for looking around and for far faces may be spent, by heat and
+/// load.
 #[derive(Clone, Debug)]
 pub struct Relief {
     share: f32,
@@ -115,19 +93,18 @@ mod tests {
     proptest! {
         #[test]
         fn the_budget_is_never_exceeded(
-            rate in 1f32..1e6, least in 1f32..1e5, interval in 0f32..10.0,
+            rate in 1f32..1e6, most in 1f32..1e6,
             steps in proptest::collection::vec((0f32..0.5, 1u32..100_000), 1..200),
         ) {
-            let mut budget = Budget::new(rate, least, interval);
-            let most = f64::from((rate * SAVED_S.max(interval)).max(3.0 * least));
+            let mut budget = Budget::default();
             let (mut now, mut spent) = (0.0, 0.0);
             for (pause, cost) in steps {
                 now += pause;
-                budget.refill(Duration::from_secs_f32(now));
+                budget.refill(Duration::from_secs_f32(now), rate, most);
                 if budget.spend(cost) {
                     spent += f64::from(cost);
                 }
-                let allowed = most + f64::from(now) * f64::from(rate);
+                let allowed = f64::from(most) + f64::from(now) * f64::from(rate);
                 prop_assert!(spent <= allowed * 1.001, "{spent} of {allowed}");
             }
         }

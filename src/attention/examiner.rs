@@ -203,6 +203,12 @@ impl Examiner {
         agree(&mut self.sightings, candidates, least, self.suspected, picture);
     }
 
+    /// Of faces that are followed: what a look at one of them cuts is somebody beside it, who is
+    /// told by a look of their own. Half a face would shift and narrow the box that is followed.
+    pub(super) fn leave_neighbours(&mut self) {
+        self.sightings.retain(|one| one.look.purpose != Purpose::Face || !one.cut);
+    }
+
     /// Replaces `out` by one observation of each face. What had to be confirmed by a look
     /// at the face itself, and was not, is left with little confidence.
     pub(super) fn conclude(&mut self, out: &mut Vec<Detection>) {

@@ -30,8 +30,8 @@ use darkness::Darkness;
 pub use examiner::{Examiner, Findings};
 use look::{Look, Purpose};
 use motion::Movements;
-use pace::{Pace, Step};
-use planner::{Activity, Followed, Planner, Situation, USUAL_FPS};
+use pace::{Activity, Pace};
+use planner::{Followed, Planner, Situation, USUAL_FPS};
 use reach::{Distance, Reach};
 use tamper::{Tamper, Tampering};
 
@@ -134,8 +134,8 @@ impl Attention {
     }
 
     /// For a frame that was taken at `now` ([`Frame::time`]). `followed` are the faces that
-    /// are followed, `share` how much of the budget for looking around may be spent
-    /// ([`Relief`]). `out` is replaced only by a look.
+    /// are followed, `share` how much of the budget for looking around and for far faces may be
+    /// spent ([`Relief`]). `out` is replaced only by a look.
     ///
     /// # Errors
     ///
@@ -148,18 +148,9 @@ impl Attention {
         share: f32,
         out: &mut Findings,
     ) -> Result<Sight, ModelError> {
-        let step = self.pace.as_mut().map_or(Step::Look, |pace| pace.step(now));
-        if step == Step::Pass {
-            return Ok(Sight::Passed);
-        }
+        let step = self.pace.as_mut().map_or(Some(Activity::Recorded), |pace| pace.step(now));
+        let Some(activity) = step else { return Ok(Sight::Passed) };
         let picture = self.examiner.picture(frame)?;
-        let activity = match &self.pace {
-            None => Activity::Recorded,
-            Some(pace) if step == Step::Glance => {
-                Activity::Idle(Duration::from_secs_f32(pace.settings().idle_look_s))
-            }
-            Some(_) => Activity::Lively,
-        };
         let situation = Situation { now, picture, activity, followed, share };
         let mut looks = std::mem::take(&mut self.looks);
         self.planner.plan(&situation, &mut looks);
@@ -199,7 +190,8 @@ impl Attention {
         if looks.is_empty() {
             return Ok(Sight::Glanced(self.conditions));
         }
-        time += self.look_again(frame, at.picture, looks)?;
+        time += self.look_again(frame, at, looks)?;
+        self.examiner.leave_neighbours();
         self.examiner.conclude(&mut out.detections);
         out.looks.clone_from(looks);
         out.picture = at.picture;
@@ -214,24 +206,22 @@ impl Attention {
         if let Some(scene) = scene.filter(|_| self.scene.as_ref().is_none_or(is_old)) {
             self.scene = Some((scene, now));
         }
-        if let Some(pace) = &mut self.pace {
-            pace.looked(now);
-        }
     }
 
     /// Looks closely at what may be a face and is too small or cut.
     fn look_again(
         &mut self,
         frame: &Frame,
-        picture: Size,
+        at: &Situation<'_>,
         looks: &mut Vec<Look>,
     ) -> Result<Duration, ModelError> {
         let mut suspects = std::mem::take(&mut self.suspects);
-        let least = self.distance.reach(picture).face;
-        self.examiner.suspects(looks, picture, least, &mut suspects);
+        let least = self.distance.reach(at.picture).face;
+        self.examiner.suspects(looks, at.picture, least, &mut suspects);
+        who_is_new_first(&mut suspects, at.followed);
         let first = looks.len();
         let again = suspects.iter().take(SUSPECTS);
-        looks.extend(again.map_while(|face| self.planner.look_again(face, picture)));
+        looks.extend(again.map_while(|face| self.planner.look_again(face, at.picture)));
         self.suspects = suspects;
         if looks.len() == first {
             return Ok(Duration::ZERO);
@@ -300,4 +290,29 @@ fn is_body(face: &Rect, region: &Region) -> bool {
     let (x, y) = region.rect().centre();
     let aside = (x - face.centre().0).abs();
     aside <= ASIDE * face.height && y >= face.y - face.height
+}
+
+/// Faces that are followed have looks of their own; the budget may be left with a single one
+/// for who is not.
+fn who_is_new_first(suspects: &mut [Rect], followed: &[Followed]) {
+    const MOSTLY: f32 = 0.5;
+    let is_followed = |face: &Rect| followed.iter().any(|one| face.share_in(&one.rect) >= MOSTLY);
+    suspects.sort_by_key(is_followed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_not_followed_yet_is_looked_at_again_before_who_is() {
+        let at = |x: f32| Rect::new(x, 100.0, 32.0, 40.0);
+        let looked = Duration::ZERO;
+        let followed = [10.0, 300.0].map(|x| Followed { rect: at(x), looked, missed: false });
+        // Half of one that is followed was cut off.
+        let cut = Rect { height: 20.0, ..at(303.0) };
+        let mut suspects = [at(12.0), at(600.0), cut, at(500.0)];
+        who_is_new_first(&mut suspects, &followed);
+        assert_eq!(suspects, [at(600.0), at(500.0), at(12.0), cut]);
+    }
 }

@@ -1,8 +1,8 @@
 //! Adaptive frame control: full rate while a face is there or something moves, and
 //! next to nothing while a room is still.
 //!
-//! Pure: the clock and what was seen come in, what to do with the next frame comes
-//! out. `docs/design/performance.md` has the measurement.
+//! Pure: the clock and what was seen come in, whether anything happens comes out.
+//! `docs/design/performance.md` has the measurement.
 
 use std::time::Duration;
 
@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Frames per second that are looked at while something happens, 0.1 to 240.
-    /// Default 15.
+    /// Frames per second that are looked at while something happens, 0.1 to 240. What all
+    /// looks may cost follows from it: 1.5 looks of the model for each, but at least six a
+    /// second. Default 15.
     pub max_fps: f32,
     /// Frames per second in which motion is looked for while nothing happens, 0.1 to
     /// 240; 0 never rests. Default 4.
@@ -22,9 +23,8 @@ pub struct Settings {
     /// Default 10.
     pub idle_after_s: f32,
     /// While nothing moves the whole picture is still looked at this often, in seconds, 0.1
-    /// to 86400, and all of it closely in six times that, 12 s at least: somebody may sit very
-    /// still.
-    /// Default 10.
+    /// to 86400 (in each of the frames of `idle_fps` at most), and all of it closely in six
+    /// times that, 12 s at least: somebody may sit very still. Default 10.
     pub idle_look_s: f32,
     /// Share of the picture that must change to count as motion, 0 to 1. Default 0.02.
     pub motion: f32,
@@ -68,15 +68,17 @@ impl Settings {
     }
 }
 
-/// What to do with a frame.
+/// What happens before a camera.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Nothing: it came too soon after the last one.
-    Pass,
-    /// Look for motion; only then, for faces.
-    Glance,
-    /// Look for faces.
-    Look,
+pub enum Activity {
+    /// Something, or something did a moment ago: faces are looked for.
+    Lively,
+    /// Nothing for a while: motion is looked for, and faces only if there is some. The whole
+    /// picture is looked at when this time has passed since the last look, and the sweep goes
+    /// slowly.
+    Idle(Duration),
+    /// Each picture may show another place: they are recorded, and all of them count.
+    Recorded,
 }
 
 /// A frame that comes early by this much, or an eighth of the interval, is taken:
@@ -90,27 +92,29 @@ pub struct Pace {
     settings: Settings,
     /// When the last frame that was not passed over was due.
     due: Option<Duration>,
-    looked: Option<Duration>,
     /// When something last happened.
     lively: Option<Duration>,
+    /// A face is followed: however short `idle_after_s` is, it has not begun.
+    faces: bool,
 }
 
 impl Pace {
     /// Nothing was looked at yet: the first frame is.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, due: None, looked: None, lively: None }
+        Self { settings, due: None, lively: None, faces: false }
     }
 
-    /// For a frame taken at `now`.
-    pub fn step(&mut self, now: Duration) -> Step {
-        let idle = self.is_idle(now);
+    /// What happens by a frame taken at `now`; none passes it over: it came too soon after the
+    /// last one.
+    pub fn step(&mut self, now: Duration) -> Option<Activity> {
         let most = self.settings.max_fps;
-        let rate = if idle { self.settings.idle_fps.min(most) } else { most };
-        if !self.is_due(now, Duration::from_secs_f32(1.0 / rate)) {
-            return Step::Pass;
-        }
-        let long_ago = self.looked.is_none_or(|last| since(now, last) >= self.settings.idle_look_s);
-        if !idle || long_ago { Step::Look } else { Step::Glance }
+        let (rate, activity) = if self.is_idle(now) {
+            let look = Duration::from_secs_f32(self.settings.idle_look_s);
+            (self.settings.idle_fps.min(most), Activity::Idle(look))
+        } else {
+            (most, Activity::Lively)
+        };
+        self.is_due(now, Duration::from_secs_f32(1.0 / rate)).then_some(activity)
     }
 
     /// Whether a frame is due at `now` when one is due in each `interval`. Frames come
@@ -132,6 +136,7 @@ impl Pace {
     /// that changed, and whether a face is followed. Says whether to look after a
     /// glance.
     pub fn saw(&mut self, now: Duration, change: f32, faces: bool) -> bool {
+        self.faces = faces;
         let lively = faces || change >= self.settings.motion;
         if lively || self.lively.is_none() {
             self.lively = Some(now);
@@ -139,14 +144,10 @@ impl Pace {
         lively
     }
 
-    /// The detector looked at the frame of `now`.
-    pub fn looked(&mut self, now: Duration) {
-        self.looked = Some(now);
-    }
-
     /// Whether nothing has happened for a while.
     pub fn is_idle(&self, now: Duration) -> bool {
         self.settings.idle_fps > 0.0
+            && !self.faces
             && self.lively.is_some_and(|last| since(now, last) >= self.settings.idle_after_s)
     }
 
@@ -169,23 +170,23 @@ fn since(now: Duration, then: Duration) -> f32 {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::look::{Inputs, Purpose};
+    use super::super::planner::{Planner, Situation};
+    use super::super::reach::Distance;
     use super::*;
+    use crate::geometry::Size;
 
     /// Plays frames at 30 a second; `scene` gives change and faces at a time in
-    /// seconds. Returns how many frames were looked and glanced at.
+    /// seconds. Returns how many frames faces were looked for in, and how many were taken.
     fn play(pace: &mut Pace, from: f32, to: f32, scene: impl Fn(f32) -> (f32, bool)) -> (u32, u32) {
         let (mut looks, mut glances) = (0, 0);
         for frame in (from * 30.0) as u32..(to * 30.0) as u32 {
             let seconds = frame as f32 / 30.0;
             let now = Duration::from_secs_f32(seconds);
             let (change, face) = scene(seconds);
-            let step = pace.step(now);
-            if step == Step::Pass {
-                continue;
-            }
+            let Some(activity) = pace.step(now) else { continue };
             glances += 1;
-            if pace.saw(now, change, face) || step == Step::Look {
-                pace.looked(now);
+            if pace.saw(now, change, face) || activity == Activity::Lively {
                 looks += 1;
             }
         }
@@ -200,8 +201,54 @@ mod tests {
         let (looks, _) = play(&mut pace, 0.0, 10.0, STILL);
         assert!((140..=160).contains(&looks), "{looks} at full rate first");
         let (looks, glances) = play(&mut pace, 11.0, 71.0, STILL);
-        assert!((6..=7).contains(&looks), "{looks} looks a minute");
+        assert_eq!(looks, 0, "besides those that are planned");
         assert!((220..=330).contains(&glances), "{glances} glances a minute");
+    }
+
+    /// The looks at the whole picture and at pieces of it in a minute of rest.
+    fn planned_in_a_minute(settings: Settings, share: f32) -> (usize, usize) {
+        let inputs = Inputs { main: Size::new(288, 192), close: Size::new(128, 128) };
+        let mut planner = Planner::new(inputs, Distance::Room, settings.max_fps);
+        let (mut pace, mut looks) = (Pace::new(settings), Vec::new());
+        let (mut whole, mut pieces) = (0, 0);
+        // Until it rests and the next look at the whole picture has come.
+        for frame in 0..150 * 30 {
+            let now = Duration::from_secs(1) * frame / 30;
+            let Some(activity) = pace.step(now) else { continue };
+            pace.saw(now, 0.0, false);
+            let picture = Size::new(1280, 720);
+            let at = Situation { now, picture, activity, followed: &[], share };
+            planner.plan(&at, &mut looks);
+            if frame >= 90 * 30 {
+                let count = |purpose| looks.iter().filter(|look| look.purpose == purpose).count();
+                whole += count(Purpose::Whole);
+                pieces += count(Purpose::Tile);
+            }
+        }
+        (whole, pieces)
+    }
+
+    #[test]
+    fn a_room_that_rests_is_looked_at_as_often_as_was_asked_for() {
+        for share in [1.0, 0.5, 0.25] {
+            for (seconds, times) in [(1.0, 48..=60), (3.0, 18..=20), (10.0, 6..=7), (30.0, 2..=2)] {
+                let settings = Settings { idle_look_s: seconds, ..Settings::default() };
+                let (whole, pieces) = planned_in_a_minute(settings, share);
+                assert!(times.contains(&whole), "{whole} times, every {seconds} s");
+                // 16 of them in six times that, in 12 s at least.
+                let swept = (16.0 * 60.0 * share / (6.0 * seconds).max(12.0)) as usize;
+                assert!(pieces.abs_diff(swept) <= 1, "{pieces} of {swept}, every {seconds} s");
+            }
+        }
+    }
+
+    #[test]
+    fn rest_that_begins_at_once_begins_when_nobody_is_there() {
+        let mut pace = Pace::new(Settings { idle_after_s: 0.0, ..Settings::default() });
+        let (looks, _) = play(&mut pace, 0.0, 10.0, |_| (0.0, true));
+        assert!((140..=150).contains(&looks), "{looks} while a face is there");
+        let (looks, _) = play(&mut pace, 10.0, 20.0, STILL);
+        assert!(looks <= 1, "{looks} when it has left");
     }
 
     #[test]
@@ -239,10 +286,10 @@ mod tests {
         let mut pace = Pace::new(Settings { idle_fps: 0.0, ..Settings::default() });
         play(&mut pace, 0.0, 60.0, STILL);
         let now = Duration::from_secs(60);
-        assert_eq!(pace.step(now), Step::Look);
+        assert_eq!(pace.step(now), Some(Activity::Lively));
         pace.saw(now, 0.0, false);
         let soon = now + Duration::from_millis(70);
-        assert_eq!(pace.step(soon), Step::Look);
+        assert_eq!(pace.step(soon), Some(Activity::Lively));
     }
 
     proptest! {
@@ -261,7 +308,7 @@ mod tests {
             let looks = (0..frames).filter(|&frame| {
                 let shift = jitter[frame % jitter.len()];
                 let now = Duration::from_secs_f32((1.0 + frame as f32 + shift) / camera);
-                pace.step(now) == Step::Look
+                pace.step(now) == Some(Activity::Lively)
             });
             let rate = looks.count() as f32 * camera / frames as f32;
             prop_assert!((rate / wanted - 1.0).abs() < 0.02, "{rate} of {wanted}");
@@ -275,7 +322,7 @@ mod tests {
             let mut pace = Pace::new(settings);
             let looks = (0..camera * 60).filter(|frame| {
                 let now = Duration::from_secs_f64(f64::from(*frame) / f64::from(camera));
-                pace.step(now) == Step::Look
+                pace.step(now) == Some(Activity::Lively)
             });
             assert_eq!(looks.count(), most as usize * 60, "{most} of {camera} frames/s");
         }

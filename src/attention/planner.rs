@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::budget::Budget;
 use super::look::{Inputs, Look};
 use super::motion::Watched;
+use super::pace::Activity;
 use super::reach::Distance;
 use super::sweep::Sweep;
 use crate::geometry::{Rect, Region, Size};
@@ -35,20 +36,8 @@ pub struct Situation<'a> {
     pub activity: Activity,
     /// The faces that are followed.
     pub followed: &'a [Followed],
-    /// How much of the budget for looking around may be spent, 0.25 to 1.
+    /// How much of the budget for looking around and for far faces may be spent, 0.25 to 1.
     pub share: f32,
-}
-
-/// What happens before a camera.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activity {
-    /// Something, or something did a moment ago.
-    Lively,
-    /// Nothing for a while: the whole picture is looked at when this time has passed since
-    /// the last look, and the sweep goes slowly.
-    Idle(Duration),
-    /// Each picture may show another place: they are recorded, and all of them count.
-    Recorded,
 }
 
 /// How often a second frames are looked at where no setting says so: recorded pictures.
@@ -61,6 +50,11 @@ const AROUND: f32 = 0.5;
 /// Looks of the main network in a second that every budget allows: the whole picture and the
 /// sweep take fewer.
 const LEAST_LOOKS: f32 = 6.0;
+/// So many seconds' worth can be saved up, or what comes in from one frame to the next:
+/// enough that the looks of one frame never wait for the next second.
+const SAVED_S: f32 = 0.3;
+/// Whatever the rate, so many of the dearest looks can be saved up.
+const SEVERAL: f32 = 3.0;
 /// How often the whole picture is looked at while nothing begins to move: nobody comes then,
 /// but somebody may have been missed.
 const WHOLE: Duration = Duration::from_secs(4);
@@ -74,11 +68,16 @@ const IDLE_SWEEP: u32 = 6;
 /// A hall has more than twice the pieces of a room, and both periods are so many times as
 /// long.
 const HALL: u32 = 3;
-/// From one look at a piece in which something moved to the next one.
+/// From one look at a piece in which something moved to the next one,
 const MOTION: Duration = Duration::from_millis(150);
+/// and while faces wait for the budget.
+const MOTION_IN_A_CROWD: Duration = Duration::from_millis(400);
 /// Looks of the main network in a second at pieces in which something moves while the room
 /// rests, on average: a fifteenth of looking always, whatever moves.
 const RESTING: f32 = 0.5;
+/// A face that has waited so long for its look goes before all others. Where it was found a
+/// moment ago it may be missed once: `tracks` gives up what was looked for in vain for 0.4 s.
+const OVERDUE: Duration = Duration::from_millis(300);
 /// Far faces are looked at this often, when looking around is cut down to nothing.
 const FAR: Duration = Duration::from_millis(66);
 
@@ -88,8 +87,11 @@ pub struct Planner {
     inputs: Inputs,
     distance: Distance,
     fps: f32,
+    /// For all looks.
     budget: Budget,
-    /// For what moves while the room rests.
+    /// Of that, for far faces.
+    far: Budget,
+    /// Of that, for what moves while the room rests.
     resting: Budget,
     sweep: Sweep,
     whole: Watched,
@@ -102,13 +104,13 @@ pub struct Planner {
 impl Planner {
     /// Nothing was looked at yet. `fps` are the frames that are looked at in a second.
     pub fn new(inputs: Inputs, distance: Distance, fps: f32) -> Self {
-        let main = inputs.main.area() as f32;
         Self {
             inputs,
             distance,
             fps,
-            budget: Budget::new(Self::rate(inputs, fps, 1.0), main, 1.0 / fps),
-            resting: Budget::new(RESTING * main, main, 0.0),
+            budget: Budget::default(),
+            far: Budget::default(),
+            resting: Budget::default(),
             sweep: Sweep::default(),
             whole: Watched::default(),
             motion: None,
@@ -155,15 +157,25 @@ impl Planner {
         out.clear();
         let smallest = self.distance.reach(at.picture).face;
         self.sweep.fit(at.picture, smallest, self.inputs);
-        self.budget.set_rate(Self::rate(self.inputs, self.fps, at.share), 1.0 / self.fps);
-        self.budget.refill(at.now);
-        self.resting.set_rate(RESTING * at.share * self.inputs.main.area() as f32, 0.0);
-        self.resting.refill(at.now);
+        self.refill(at);
         self.look_at_all(at, out);
-        if !matches!(at.activity, Activity::Idle(_)) {
-            self.look_at_faces(at, out);
-        }
+        self.look_at_faces(at, out);
         self.look_at_motion(at, out);
+    }
+
+    /// Time has passed since the frame before.
+    fn refill(&mut self, at: &Situation<'_>) {
+        let saved = |rate: f32, seconds: f32| rate * seconds.max(1.0 / self.fps);
+        let rate = Self::rate(self.inputs, self.fps, at.share);
+        let least = SEVERAL * self.reserve() as f32;
+        self.budget.refill(at.now, rate, saved(rate, SAVED_S).max(least));
+        // What is saved up shrinks as well: on a slow board all far faces would wait for each
+        // frame, and the near one with them until all were looked at.
+        let rate = at.share * Self::rate(self.inputs, self.fps, 1.0);
+        let most = saved(rate, at.share * SAVED_S).max(self.close() as f32);
+        self.far.refill(at.now, rate, most);
+        let piece = self.piece() as f32;
+        self.resting.refill(at.now, RESTING * at.share * piece, SEVERAL * piece);
     }
 
     /// A look at what may be a face, once more and closely, if the budget has it.
@@ -198,10 +210,11 @@ impl Planner {
 
     /// Whether the whole picture of a camera has waited for its look.
     fn is_whole_due(&self, activity: Activity, at: &Situation<'_>) -> bool {
-        let due = |pause| self.whole.has_waited(at.now, longer(pause, at.share));
+        // As often as was asked for: a room that rests leaves the budget to it.
         if let Activity::Idle(pause) = activity {
-            return due(pause);
+            return self.whole.has_waited(at.now, pause);
         }
+        let due = |pause| self.whole.has_waited(at.now, longer(pause, at.share));
         let near = self.inputs.whole_finds(at.picture);
         let is_lost = |face: &Followed| face.missed && face.rect.height >= near;
         let soon = longer(WHOLE_MOVED, at.share);
@@ -210,31 +223,39 @@ impl Planner {
             || at.followed.iter().any(is_lost) && due(WHOLE_MOVED)
     }
 
-    /// Faces that are followed, near ones first, and of those the ones that have waited
-    /// longest. Far ones give way when the budget for looking around shrinks.
+    /// Faces that are followed: first who is overdue, then near ones, and of each the ones that
+    /// have waited longest. Far ones give way when the budget for looking around shrinks.
     fn look_at_faces(&mut self, at: &Situation<'_>, out: &mut Vec<Look>) {
         let near = self.inputs.whole_finds(at.picture);
         let is_far = |face: &Followed| face.rect.height < near;
+        let waited = |face: &Followed| at.now.saturating_sub(face.looked);
         self.order.clear();
         self.order.extend(0..at.followed.len());
         self.order.sort_unstable_by_key(|index| {
             let face = &at.followed[*index];
-            (is_far(face), face.looked, *index)
+            let in_time = waited(face) < OVERDUE;
+            (in_time, in_time && is_far(face), face.looked, *index)
         });
         let pause = FAR.mul_f32(1.0 / at.share - 1.0);
         for index in &self.order {
             let face = &at.followed[*index];
-            let rests = is_far(face) && at.now.saturating_sub(face.looked) < pause;
             let look = self.inputs.face(&face.rect, at.picture);
+            let far = is_far(face);
+            let rests = far && (waited(face) < pause || !self.far.has(look.cost));
             let seen = || out.iter().any(|other| shows(other, &face.rect));
-            if !rests && !seen() && self.budget.spend(look.cost) {
+            if !rests && !seen() && self.budget.has(look.cost + self.reserve()) {
+                self.budget.spend(look.cost);
+                if far {
+                    self.far.spend(look.cost);
+                }
                 out.push(look);
             }
         }
     }
 
     fn look_at_motion(&mut self, at: &Situation<'_>, out: &mut Vec<Look>) {
-        let pause = longer(MOTION, at.share);
+        let crowded = !self.budget.has(self.close() + self.reserve());
+        let pause = longer(if crowded { MOTION_IN_A_CROWD } else { MOTION }, at.share);
         let rests = self.motion.is_some_and(|then| at.now.saturating_sub(then) < pause);
         let idle = matches!(at.activity, Activity::Idle(_));
         if rests || !self.has_a_piece() || idle && !self.resting.has(self.piece()) {
@@ -249,14 +270,25 @@ impl Planner {
         }
     }
 
-    /// Whether the budget has a look at a piece.
+    /// Whether the budget has a look at a piece, and one at what it shows.
     fn has_a_piece(&self) -> bool {
-        self.budget.has(self.piece())
+        self.budget.has(self.reserve())
+    }
+
+    /// What faces leave of the budget, however many they are: a piece, and a look at what it
+    /// shows that may be a face.
+    fn reserve(&self) -> u32 {
+        self.piece() + self.close()
     }
 
     /// What a look at a piece costs.
     fn piece(&self) -> u32 {
         self.inputs.main.width * self.inputs.main.height
+    }
+
+    /// What a look at one face costs.
+    fn close(&self) -> u32 {
+        self.inputs.close.width * self.inputs.close.height
     }
 
     fn look_at_piece(&mut self, region: Region) -> Option<Look> {
@@ -275,5 +307,7 @@ fn shows(look: &Look, face: &Rect) -> bool {
     face.share_in(&look.region.rect()) >= 1.0 && look.misfit(face) < NEARLY
 }
 
+#[cfg(test)]
+mod crowd_tests;
 #[cfg(test)]
 mod tests;

@@ -88,6 +88,19 @@ pub const BESIDE_WHAT_MOVES: Sequence = Sequence {
     thing: |seconds| Some(Rect::new(860.0 + 40.0 * (seconds * 9.0).sin(), 560.0, 60.0, 120.0)),
 };
 
+/// Six people side by side, 1.6 m away, all the time, and from the fourth to the ninth second
+/// somebody at 4.5 m above their heads.
+pub const BEHIND_A_CROWD: Sequence = Sequence {
+    seconds: 13.0,
+    people: |seconds| {
+        let near = |n: u8| Stand { metres: 1.6, face: (105.0 + 212.0 * f32::from(n), 520.0) };
+        let far = Stand { metres: 4.5, face: (920.0, 150.0) };
+        let there = (4.0..9.0).contains(&seconds).then_some(far);
+        (0..6).map(|n| Some(near(n))).chain([there]).collect()
+    },
+    thing: NO_THING,
+};
+
 /// In a room that has come to rest somebody sits down at 6 m, behind a sofa: the head is less
 /// of the picture than what ends the rest, and about as bright as the wall.
 pub const INTO_A_RESTING_ROOM: Sequence = Sequence {

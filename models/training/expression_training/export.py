@@ -50,6 +50,8 @@ USUAL_CLOSE_LOOK = 3.0
 BALANCED_FROM, LEAST_FACES = 0.3, 50
 #: in so many steps of such a size, and no logit moves further than this: with few faces it would be noise.
 BALANCING_STEPS, BALANCING_RATE, MOST_MOVED = 12, 0.4, 0.75
+#: the operating point is searched for up to so far from where it is, to a hundredth
+MOST_SHIFTED, SHIFTING_STEPS = 4.0, 10
 
 
 def to_float(network: YOLO12, size: Size, out: Path) -> None:
@@ -97,27 +99,28 @@ def shifted(run: Runner, offsets: np.ndarray) -> Runner:
     return lambda boxed: [(box, cls + by) for box, cls in run(boxed)]
 
 
-def operating_point(sheets: list[Sheet], alarms: float, classes: int = 2) -> float:
-    """The lowest confidence with at most `alarms` things taken for faces per picture."""
-    grid = np.arange(5, 96) / 100
-    allowed = alarms * len(sheets)
-    return next(
-        (float(t) for t in grid if tally(sheets, t, classes=classes).alarms <= allowed), float(grid[-1])
-    )
-
-
 def calibration_offset(
     run: Runner, size: Size, pictures: list[Picture], classes: int, alarms: float
 ) -> float:
     """How far the logits must move for the operating point to be START.
 
+    A face is as sure as its classes together, and of many small confidences the sum moves further
+    than the logit of one: so it is searched for, not computed.
     Fewer pictures than one alarm is allowed in show no rate: that none had one would move the
     logits as far as it goes.
     """
     if alarms * len(pictures) < 1:
         return 0.0
-    point = operating_point(look(run, size, pictures, classes, NMS_IOU, FLOOR), alarms, classes)
-    return math.log(START / (1 - START)) - math.log(point / (1 - point))
+
+    def quiet(offset: float) -> bool:
+        sheets = look(shifted(run, offset), size, pictures, classes, NMS_IOU, START / 2)
+        return tally(sheets, START, classes=classes).alarms <= alarms * len(sheets)
+
+    low, high = -MOST_SHIFTED, MOST_SHIFTED
+    for _ in range(SHIFTING_STEPS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if quiet(middle) else (low, middle)
+    return low
 
 
 def balance(run: Runner, size: Size, pictures: list[Picture], classes: int) -> np.ndarray:

@@ -5,48 +5,61 @@ use super::*;
 use crate::geometry::Region;
 use crate::zones::{Kind, Settings, Zones};
 
-const INPUTS: Inputs = Inputs::sized(Size::new(224, 224), Size::new(128, 128));
-const PICTURE: Size = Size { width: 1280, height: 720 };
-const FPS: f32 = 15.0;
+pub(super) const INPUTS: Inputs = Inputs::sized(Size::new(224, 224), Size::new(128, 128));
+pub(super) const PICTURE: Size = Size { width: 1280, height: 720 };
+pub(super) const FPS: f32 = 15.0;
 const IDLE: Activity = Activity::Idle(Duration::from_secs(10));
 
 fn planner() -> Planner {
     Planner::new(INPUTS, Distance::Room, FPS)
 }
 
-fn frame_time(frame: u32) -> Duration {
+pub(super) fn frame_time(frame: u32) -> Duration {
     Duration::from_secs_f64(f64::from(frame) / f64::from(FPS))
 }
 
-fn face(x: f32, y: f32, height: f32) -> Rect {
+pub(super) fn face(x: f32, y: f32, height: f32) -> Rect {
     Rect::new(x, y, height * 0.8, height)
 }
 
 /// A room in which faces stand, and things move or not.
-struct Room {
-    planner: Planner,
-    faces: Vec<Followed>,
+pub(super) struct Room {
+    pub(super) planner: Planner,
+    pub(super) faces: Vec<Followed>,
     idle: bool,
-    share: f32,
+    pub(super) share: f32,
     /// A region in which something moves in every frame,
-    moving: Option<Region>,
+    pub(super) moving: Option<Region>,
     /// since then; or something begins to in every frame.
     since: Option<Duration>,
+    /// What each piece shows that may be a face,
+    pub(super) suspect: Option<Rect>,
+    /// and how often that was not looked at again for want of a budget.
+    pub(super) doubted: u32,
 }
 
 impl Room {
-    fn new(faces: &[Rect]) -> Self {
+    pub(super) fn new(faces: &[Rect]) -> Self {
         let faces = faces.iter().map(|rect| Followed {
             rect: *rect,
             looked: Duration::ZERO,
             missed: false,
         });
         let faces = faces.collect();
-        Self { planner: planner(), faces, idle: false, share: 1.0, moving: None, since: None }
+        Self {
+            planner: planner(),
+            faces,
+            idle: false,
+            share: 1.0,
+            moving: None,
+            since: None,
+            suspect: None,
+            doubted: 0,
+        }
     }
 
     /// Plays so many frames from a frame on; gives each one's looks to `seen`.
-    fn play(&mut self, from: u32, frames: u32, mut seen: impl FnMut(Duration, &[Look])) {
+    pub(super) fn play(&mut self, from: u32, frames: u32, mut seen: impl FnMut(Duration, &[Look])) {
         let mut looks = Vec::new();
         for frame in from..from + frames {
             let now = frame_time(frame);
@@ -61,6 +74,11 @@ impl Room {
                 share: self.share,
             };
             self.planner.plan(&situation, &mut looks);
+            if looks.iter().any(|look| look.purpose == Purpose::Tile)
+                && let Some(face) = self.suspect
+            {
+                self.doubted += u32::from(self.planner.look_again(&face, PICTURE).is_none());
+            }
             for face in &mut self.faces {
                 if looks.iter().any(|look| look.covers(&face.rect, PICTURE)) {
                     face.looked = now;
