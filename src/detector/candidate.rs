@@ -4,6 +4,10 @@ use std::cmp::Ordering;
 
 use crate::geometry::Rect;
 
+/// Boxes of different classes that overlap by this much (intersection over union) are the same
+/// face: two faces side by side never do, two boxes of one face always.
+pub(crate) const SAME_FACE_IOU: f32 = 0.45;
+
 /// A box as the network gives it, in pixels of its input.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Candidate {

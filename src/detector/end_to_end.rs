@@ -1,9 +1,10 @@
 //! The layout of exports that have non-maximum suppression inside: a row for each box
 //! that is left, with its two corners, its confidence and the number of its class.
 
+use super::candidate::SAME_FACE_IOU;
 use super::floor::Floor;
 use super::sample::{Sample, Values};
-use super::{Candidate, ModelError, SAME_FACE_IOU};
+use super::{Candidate, ModelError};
 use crate::geometry::Size;
 
 /// Numbers of a row.

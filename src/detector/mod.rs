@@ -39,6 +39,7 @@ use crate::pixels::tensor::TensorBuffer;
 use crate::zones::Masks;
 use crate::zones::mask::View;
 pub use candidate::Candidate;
+pub(crate) use candidate::SAME_FACE_IOU;
 pub use error::ModelError;
 use layout::Head;
 use raw_head::decode_level as raw_level;
@@ -46,10 +47,6 @@ use sample::Output;
 pub use settings::Settings;
 use sidecar::Layout;
 use tflite::{Dtype, Engine, TensorInfo};
-
-/// Boxes of different classes that overlap by this much (intersection over union) are the same
-/// face: two faces side by side never do, two boxes of one face always.
-pub(crate) const SAME_FACE_IOU: f32 = 0.45;
 
 /// One face with one class, in pixels of the upright picture, clipped to it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
