@@ -121,7 +121,8 @@ TRAIN = $(TRAINER) train --processes $(shell nproc)
 # The exports: name, input in pixels; a name that ends in -close is shown single faces.
 SMILES := expression-yolo12n:288x192 expression-yolo12n-lite:192x128
 CLOSE := expression-yolo12n-close:128
-SEVEN := expression-yolo12n-7:288x192 expression-yolo12n-7-close:128
+SEVEN := expression-yolo12n-7:288x192
+SEVEN_CLOSE := expression-yolo12n-7-close:128
 
 .PHONY: model
 ifdef SHARED
@@ -137,7 +138,8 @@ model: $(VENV)/ready $(BEFORE)/ready ## Make the shipped models: make model SHAR
 		--init $(MODEL_OUT)/scenes/expression-yolo12n-7.safetensors --out $(MODEL_OUT)/expressions
 	$(call model-exports,$(SMILES),scenes/expression-yolo12n,$(MODEL_OUT)/smiles/data.yaml)
 	$(call model-exports,$(CLOSE),close/expression-yolo12n,$(MODEL_OUT)/smiles/data.yaml)
-	$(call model-exports,$(SEVEN),expressions/expression-yolo12n-7,$(MODEL_SET))
+	$(call model-exports,$(SEVEN),scenes/expression-yolo12n-7,$(MODEL_SET))
+	$(call model-exports,$(SEVEN_CLOSE),expressions/expression-yolo12n-7,$(MODEL_SET))
 else
 model: $(VENV)/ready
 	@test -n "$(DATA)" || { echo "usage: make model DATA=path/to/data.yaml, or SHARED=folder (models/training/README.md)" >&2; exit 2; }
@@ -159,7 +161,7 @@ $(BEFORE)/ready:
 # Exports $(1) of the weights $(2), with levels chosen on $(3).
 define model-exports
 for export in $(1); do \
-	case $$export in *-7-close:*) close='--close-look 2 --alarms 0.07' ;; *-close:*) close='--close-look 3 --alarms 0.07' ;; *) close= ;; esac; \
+	case $$export in *-7-close:*) close='--close-look 2 --alarms 0.18' ;; *-close:*) close='--close-look 3 --alarms 0.07' ;; *) close= ;; esac; \
 	($(TRAINER) export $(MODEL_OUT)/$(2).safetensors $(3) $$close $(if $(VERSION),--version $(VERSION)) \
 		--size $${export#*:} --out $(MODEL_OUT)/$${export%:*}.tflite) || exit 1; \
 done

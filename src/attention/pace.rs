@@ -207,7 +207,7 @@ mod tests {
 
     /// The looks at the whole picture and at pieces of it in a minute of rest.
     fn planned_in_a_minute(settings: Settings, share: f32) -> (usize, usize) {
-        let inputs = Inputs { main: Size::new(288, 192), close: Size::new(128, 128) };
+        let inputs = Inputs::sized(Size::new(288, 192), Size::new(128, 128));
         let mut planner = Planner::new(inputs, Distance::Room, settings.max_fps);
         let (mut pace, mut looks) = (Pace::new(settings), Vec::new());
         let (mut whole, mut pieces) = (0, 0);

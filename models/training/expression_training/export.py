@@ -12,7 +12,6 @@ import copy
 import datetime
 import hashlib
 import json
-import math
 import shutil
 import tempfile
 from collections import Counter
@@ -24,7 +23,7 @@ import torch
 from .dataset import INPUT, DataError, DataSet, Labels, Picture, Size, existing, read_image, size_of
 from .detect import Runner, detect, tflite_runner
 from .device import DeviceNetwork
-from .faces import Sheet, look, tally
+from .faces import look, tally
 from .label import enlarged
 from .linked import index_rows
 from .metrics import curve, f_beta, judged
@@ -113,7 +112,8 @@ def calibration_offset(
         return 0.0
 
     def quiet(offset: float) -> bool:
-        sheets = look(shifted(run, offset), size, pictures, classes, NMS_IOU, START / 2)
+        moved = shifted(run, np.full(classes, offset))
+        sheets = look(moved, size, pictures, classes, NMS_IOU, FLOOR)
         return tally(sheets, START, classes=classes).alarms <= alarms * len(sheets)
 
     low, high = -MOST_SHIFTED, MOST_SHIFTED

@@ -74,14 +74,26 @@ def test_average_precision_leaves_out_what_cannot_be_judged():
     assert kept[:, 4].tolist() == pytest.approx([0.9, 0.6]) and truth[:, 4].tolist() == [0, 1, 0]
 
 
-def test_the_operating_point_is_the_lowest_with_few_enough_alarms():
-    def sheet(*alarms):
-        faces = [face(50 * number, 0, 30, alarm, 0) for number, alarm in enumerate(alarms)]
-        return Sheet.of(np.array(faces).reshape(-1, 6), NOTHING, (200, 400))
+def test_logits_move_until_few_enough_alarms_are_as_sure_as_a_start(monkeypatch):
+    """Of seven classes with a tenth each, the face is surer than each of them: half a step is enough."""
 
-    sheets = [sheet(0.3, 0.62), sheet(0.5)] + [sheet()] * 48
-    assert export.operating_point(sheets, 0.02) == pytest.approx(0.51)
-    assert export.operating_point(sheets, 0.0) == pytest.approx(0.63)
+    def seen(offsets, *_):
+        def sheet(*alarms):
+            rows = [
+                [50 * number, 0, 50 * number + 30, 30, *1 / (1 + np.exp(-np.log(p / (1 - p)) - offsets))]
+                for number, p in enumerate(alarms)
+            ]
+            return Sheet.of(np.array(rows).reshape(-1, 4 + len(offsets)), NOTHING, (200, 400))
+
+        return [sheet(0.1, 0.05), sheet(0.08)] + [sheet()] * 48
+
+    monkeypatch.setattr(export, "look", seen)
+    monkeypatch.setattr(export, "shifted", lambda _, offsets: offsets)
+    offset = lambda alarms, classes: export.calibration_offset(None, (96, 96), [None] * 50, classes, alarms)  # noqa: E731
+    logit = lambda p: np.log(p / (1 - p))  # noqa: E731
+    for classes in (1, 7):
+        assert offset(0.02, classes) == pytest.approx(logit(0.7 / classes) - logit(0.08), abs=0.01)
+        assert offset(0.04, classes) == pytest.approx(logit(0.7 / classes) - logit(0.05), abs=0.01)
 
 
 def test_the_offset_moves_every_confidence_alike():

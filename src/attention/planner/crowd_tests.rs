@@ -6,9 +6,9 @@ use super::tests::{FPS, INPUTS, PICTURE, Room, face, frame_time};
 use super::*;
 
 /// Those of the committed networks.
-const WIDE: Inputs = Inputs { main: Size::new(288, 192), close: Size::new(128, 128) };
+const WIDE: Inputs = Inputs::sized(Size::new(288, 192), Size::new(128, 128));
 /// No close network: a look at a face costs what one at the whole picture does.
-const ALONE: Inputs = Inputs { main: Size::new(224, 224), close: Size::new(224, 224) };
+const ALONE: Inputs = Inputs::sized(Size::new(224, 224), Size::new(224, 224));
 const FAR_FACE: f32 = 40.0;
 
 /// So many near faces, which fill the lower half of the picture, at most twelve.
