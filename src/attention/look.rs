@@ -7,12 +7,12 @@ use crate::geometry::{Rect, Region, Size};
 /// A face of this height, in pixels of a network's input, is usually found; a smaller one
 /// mostly not.
 pub(crate) const READABLE: f32 = 20.0;
-/// Looks at one face of a picture that has no next frame, besides the one at which the model
-/// reads expressions best, so many times as wide as it: at the last of them the smallest network
-/// still has a readable face (21 of 128 pixels).
-const FARTHER: [f32; 2] = [4.5, 6.0];
-/// All of these looks.
-pub(super) const SCALES: usize = FARTHER.len() + 1;
+/// Looks at one face of a picture that has no next frame, so many times as wide as the one at
+/// which the model reads expressions best: at the last of them the smallest network still has a
+/// readable face (21 of 128 pixels).
+const FARTHER: [f32; SCALES] = [1.0, 1.5, 2.0];
+/// How many they are.
+pub(super) const SCALES: usize = 3;
 
 /// What a look is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,8 +84,7 @@ impl Inputs {
 
     /// Looks at one face from several distances, the nearest first.
     pub(super) fn at_all_scales(self, face: &Rect, picture: Size) -> [Look; SCALES] {
-        let [far, farther] = FARTHER;
-        [self.close_look, far, farther].map(|times| self.around(face, times, picture))
+        FARTHER.map(|farther| self.around(face, self.close_look * farther, picture))
     }
 
     fn around(self, face: &Rect, times: f32, picture: Size) -> Look {
@@ -164,6 +163,6 @@ mod tests {
         assert_eq!((look.region.width, look.region.height), (200, 200));
         assert!(look.misfit(&face) < 0.01, "{look:?}");
         let looks = near.at_all_scales(&face, picture).map(|look| look.region.width);
-        assert_eq!(looks, [200, 450, 600]);
+        assert_eq!(looks, [200, 300, 400]);
     }
 }
