@@ -48,19 +48,18 @@ pub(crate) fn board(hot_c: f32) -> Finding {
 }
 
 fn judge(degrees: Option<f32>, throttled: Option<&str>, hot_c: f32) -> Finding {
-    let slow = |message: String, remedy| {
+    let strained = |why: String, remedy| {
+        let message = format!("{why}: it looks around half as often");
         Finding::warning(Check::Board, message, remedy).because(ReasonCode::Throttled)
     };
     match (throttled, degrees) {
-        (Some(why), _) => slow(
-            format!("{why}: it looks around half as often"),
+        (Some(why), _) => strained(
+            why.to_owned(),
             "use the power supply made for this board and a heat sink; `vcgencmd get_throttled` \
              shows it",
         ),
-        (None, Some(degrees)) if degrees >= hot_c => slow(
-            format!(
-                "the processor has {degrees:.0} °C, pace.hot_c is {hot_c:.0}: it looks around half as often"
-            ),
+        (None, Some(degrees)) if degrees >= hot_c => strained(
+            format!("the processor has {degrees:.0} °C, pace.hot_c is {hot_c:.0}"),
             "a heat sink, air, or a lower pace.max_fps",
         ),
         (None, Some(degrees)) => Finding::ok(

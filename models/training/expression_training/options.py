@@ -11,6 +11,11 @@ from .members import Plan
 from .network import SHIPPED, Description
 
 
+def stage_at(stages: tuple[tuple[float, Size], ...], share: float) -> Size | None:
+    """The size of the stage that a run is in, none after the last."""
+    return next((size for until, size in stages if share < until), None)
+
+
 @dataclass(frozen=True)
 class Options:
     """What a preset fixes. Shares are of the whole run, 0 to 1."""
@@ -56,11 +61,11 @@ class Options:
 
     def sizes_at(self, share: float) -> tuple[Size, ...]:
         """The sizes that batches are drawn at, each as often as it is named."""
-        growing = next((size for until, size in self.growing if share < until), None)
+        growing = stage_at(self.growing, share)
         return (growing,) if growing else (self.size, self.size, *self.also)
 
     def close_size_at(self, share: float) -> Size:
-        return next((size for until, size in self.close_growing if share < until), CLOSE)
+        return stage_at(self.close_growing, share) or CLOSE
 
     def mix_at(self, share: float) -> Mix:
         late = self.mosaic / 4 if share < (1 + self.mosaic_until) / 2 else 0.0
