@@ -7,16 +7,16 @@ the seed, the epoch and its index. `views` has the geometry, `light` the rest.
 from __future__ import annotations
 
 import itertools
-import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from .dataset import CLOSE, Picture, Size
+from .close_looks import NO_CLOSE_LOOKS, CloseLooks, places_of, shuffled
+from .dataset import Picture, Size
 from .light import photometric
 from .loss import Targets
 from .views import close_look, collage, mosaic, occlude, place
@@ -34,9 +34,7 @@ class Mix:
     letterboxed: float = 0.1
 
 
-#: share of the close looks that are shown no face
-NEGATIVES = 0.2
-#: and of those whose light, optics and sensor are the picture's own: seven expressions are told
+#: share of the close looks whose light, optics and sensor are the picture's own: seven expressions are told
 #: apart by little, and were not learnt where all of it was always changed
 UNCHANGED = 0.4
 
@@ -48,8 +46,8 @@ class Draw(NamedTuple):
     number: int
     picture: int
     size: Size
-    #: whether it is a close look at the picture's face
-    close: bool = False
+    #: what of the picture is looked at closely, in `Labels.places`
+    place: int | None = None
 
 
 class Augmented(torch.utils.data.Dataset):
@@ -64,11 +62,11 @@ class Augmented(torch.utils.data.Dataset):
         self.empty = [index for index, p in enumerate(pictures) if not len(p.labels.boxes)]
 
     def __getitem__(self, draw: Draw):
-        number, index, size, close = draw
+        number, index, size, near = draw
         r = random.Random(f"{self.seed}/{number}")
         kind = r.random()
-        if close:
-            image, labels = close_look(self.pictures[index], self.ground(r), size, r)
+        if near is not None:
+            image, labels = close_look(self.pictures[index], near, self.ground(r), size, r)
         elif kind < self.mix.mosaic:
             others = [self.pictures[r.randrange(len(self.pictures))] for _ in range(3)]
             image, labels = mosaic([self.pictures[index], *others], size, r)
@@ -77,7 +75,7 @@ class Augmented(torch.utils.data.Dataset):
         else:
             image, labels = place(self.pictures[index], size, r, 1.0, self.mix.letterboxed)
         image, labels = occlude(image, labels, r)
-        if not close or r.random() >= UNCHANGED:
+        if near is None or r.random() >= UNCHANGED:
             image = photometric(image, r)
         image = np.ascontiguousarray(image[:, :, ::-1])
         parts = (image, labels.boxes, labels.shares, labels.ignored)
@@ -93,33 +91,6 @@ class Augmented(torch.utils.data.Dataset):
         if self.pictures[index].portrait:
             faces[0] = self.pictures[index]
         return collage(ground, faces, size, r)
-
-
-def close_draws(pictures: Sequence[Picture], draws: Sequence[int], seed: str = "") -> list[int]:
-    """What close looks are drawn from: portraits that have a single class, each class about as
-    often, and places that are no faces for a share of them, others for another `seed`."""
-    by_class: dict[int, list[int]] = {}
-    for index in draws:
-        if pictures[index].portrait and (own := int(pictures[index].labels.classes[0])) >= 0:
-            by_class.setdefault(own, []).append(index)
-    most = max(map(len, by_class.values()), default=0)
-    portraits = [index for own in by_class.values() for index in own * round(most / len(own))]
-    negatives = [index for index in sorted(set(draws)) for _ in pictures[index].labels.negatives]
-    wanted = math.ceil(len(portraits) * NEGATIVES / (1 - NEGATIVES))
-    return portraits + list(itertools.islice(shuffled(negatives, random.Random(seed)), wanted))
-
-
-class CloseLooks(NamedTuple):
-    """The part of an epoch that is close looks."""
-
-    #: of the batches, 0 to 1
-    share: float = 0.0
-    #: pictures, one that is named several times is drawn as often
-    draws: Sequence[int] = ()
-    size: Size = CLOSE
-
-
-NO_CLOSE_LOOKS = CloseLooks()
 
 
 class Batches:
@@ -149,23 +120,17 @@ class Batches:
 
     def __iter__(self):
         r = random.Random(self.seed)
-        whole, near = shuffled(self.draws, r), shuffled(self.close.draws, r)
-        share = self.close.share if self.close.draws else 0.0
-        for number in range(len(self)):
+        whole = ((index, None) for index in shuffled(self.draws, r))
+        near, share = places_of(self.close.kinds, r), self.close.share if self.close.kinds else 0.0
+        for step in range(len(self)):
             size, close = r.choice(self.sizes), r.random() < share
-            first = number * self.batch
+            first = step * self.batch
             chosen = itertools.islice(near if close else whole, min(self.batch, self.samples - first))
             which, parts = self.part
             yield [
-                Draw(first + place, index, self.close.size if close else size, close)
-                for place, index in enumerate(chosen)
+                Draw(first + number, index, self.close.size if close else size, place)
+                for number, (index, place) in enumerate(chosen)
             ][which::parts]
-
-
-def shuffled(draws: Sequence[int], r: random.Random) -> Iterator[int]:
-    """All of them in a random order, and then again in another."""
-    while draws:
-        yield from r.sample(draws, len(draws))
 
 
 def collate(samples) -> tuple[torch.Tensor, Targets]:

@@ -55,6 +55,11 @@ class Labels:
         known = (total > 0) & (total < SEVERAL)
         return np.where(known, self.shares.argmax(1), -1)
 
+    @property
+    def places(self) -> np.ndarray:
+        """What close looks are at: the faces, then the places that are none."""
+        return np.concatenate([self.boxes, self.negatives])
+
     def shifted(self, x: float, y: float) -> Labels:
         offset = np.array([x, y, x, y], np.float32)
         return Labels(self.boxes + offset, self.shares, self.ignored + offset)

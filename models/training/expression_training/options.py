@@ -41,8 +41,10 @@ class Options:
     letterboxed: float = 0.1
     #: weight of the class loss against the box losses
     class_weight: float = 0.5
-    #: share of the batches that are close looks at portraits and places that are no faces
+    #: share of the batches that are close looks: at portraits, faces of scenes and places that are no faces
     close: float = 0.0
+    #: share of the close looks that are at faces of scenes: few have a class, but all poses are there
+    of_scenes: float = 0.12
     #: (share of the run, size) of close looks, as `growing` has them; after it as the daemon looks
     close_growing: tuple[tuple[float, Size], ...] = ()
     #: weight of the loss that asks only which class a face has, not whether it is one
@@ -82,20 +84,23 @@ TEACHER = Plan("teacher", Description(scale="s", levels=SHIPPED.levels), rate=0.
 STUDENT = Plan("expression-yolo12n", classes=("happy", "not_happy"))
 SEVEN = Plan("expression-yolo12n-7")
 
-#: What goes on from good weights with single faces, as the daemon looks at them.
+#: What goes on from good weights with single faces, as the daemon looks at them: first faces
+#: that fill a tile of a quarter, of which three are seen in the time of one.
 CLOSE_LOOKS = Options(
     networks=(STUDENT,),
-    epochs=40,
-    samples=6400,
-    batch=64,
-    lr=4e-4,
+    epochs=120,
+    samples=12800,
+    batch=128,
+    lr=1.5e-3,
     growing=(),
     also=((224, 224), (192, 128), (192, 128), CLOSE),
     mosaic=0.1,
     collage=0.2,
     letterboxed=0.4,
     class_weight=1.2,
-    close=0.5,
+    close=0.95,
+    of_scenes=0.35,
+    close_growing=((0.6, (64, 64)),),
     shares_weight=1.0,
     warmup_steps=100,
     ema=0.998,
@@ -149,16 +154,13 @@ PRESETS = {
     # what `scenes` ends with goes on as close looks: classes are learnt from faces that have
     # the pixels for it, and hardly from the small ones that scenes are full of
     "close": CLOSE_LOOKS,
-    # most of all where there are many classes to tell apart: first faces that fill a tile of a
-    # quarter, of which three are seen in the time of one
+    # most of all where there are many classes to tell apart
     "expressions": replace(
         CLOSE_LOOKS,
         networks=(SEVEN,),
-        epochs=120,
-        samples=12800,
-        batch=128,
         lr=2.5e-3,
         close=0.97,
+        of_scenes=0.15,
         close_growing=((0.7, (64, 64)),),
     ),
 }

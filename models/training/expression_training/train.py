@@ -19,11 +19,13 @@ from pathlib import Path
 import torch
 
 from . import checkpoint
-from .augment import Augmented, Batches, CloseLooks, close_draws, collate
+from .augment import Augmented, Batches, collate
 from .boxes import Outputs
+from .close_looks import CloseLooks, Kind, kinds_of
 from .dataset import DataError, DataSet, Picture, Size, existing, size_of
 from .detect import detect, torch_runner
 from .labels import Vocabulary
+from .linked import sources_of
 from .loss import Lesson, Parts, Targets, Weights, detection_loss, distillation_loss
 from .members import Member, translated
 from .metrics import judged, summarize
@@ -162,6 +164,8 @@ class Run:
     pictures: list[Picture]
     #: indices of pictures; one that is drawn twice as often is there twice
     draws: list[int]
+    #: what close looks are at
+    kinds: list[Kind]
 
     def train(self, peers: Peers) -> Trainer:
         trainer = Trainer(self.options, self.data.vocabulary, peers, self.terms)
@@ -172,7 +176,7 @@ class Run:
             trainer.start_from(self.init)
         done = trainer.done(self.minutes)
         while done < 1:
-            parts = train_epoch(trainer, self.pictures, self.draws, self.minutes)
+            parts = train_epoch(trainer, self.pictures, self.draws, self.kinds, self.minutes)
             done = trainer.done(self.minutes)
             if peers.leads:
                 trainer.save(last)
@@ -200,7 +204,9 @@ def train(
     pictures = data.load("train", levels=4)
     number = {picture.path: index for index, picture in enumerate(pictures)}
     draws = [number[path] for path in data.draws("train") if path in number]
-    return run_in(processes, Run(data, folder, options, minutes, init, terms, pictures, draws).train)
+    source_of = sources_of(data.root)
+    kinds = kinds_of(pictures, draws, lambda path: source_of(path)[0], options.of_scenes)
+    return run_in(processes, Run(data, folder, options, minutes, init, terms, pictures, draws, kinds).train)
 
 
 def check_first(data: DataSet, last: Path, terms: dict, init: Path | None) -> None:
@@ -214,7 +220,13 @@ def check_first(data: DataSet, last: Path, terms: dict, init: Path | None) -> No
         load_weights(init)
 
 
-def train_epoch(trainer: Trainer, pictures: list[Picture], draws: list[int], minutes: float | None):
+def train_epoch(
+    trainer: Trainer,
+    pictures: list[Picture],
+    draws: Sequence[int],
+    kinds: Sequence[Kind],
+    minutes: float | None,
+):
     """One pass; returns each network's `Parts`, step after step."""
     options, peers, share = trainer.options, trainer.peers, trainer.done(minutes)
     sizes = options.sizes_at(share)
@@ -228,7 +240,7 @@ def train_epoch(trainer: Trainer, pictures: list[Picture], draws: list[int], min
             seed,
             options.samples,
             (peers.rank, peers.count),
-            CloseLooks(options.close, close_draws(pictures, draws, seed), options.close_size_at(share)),
+            CloseLooks(options.close, kinds, options.close_size_at(share)),
         ),
         num_workers=max(1, min(8, os.cpu_count() or 1) // peers.count),
         collate_fn=collate,

@@ -20,9 +20,9 @@ NEAREST_SHARE, FARTHEST_PIXELS = 0.55, 6.0
 MOST_ENLARGED = 2.2
 #: pictures of this longest side (FFHQ thumbnails) are seldom enlarged: the blur would be learnt
 THUMBNAIL = 110
-#: longer side of a face that is looked at closely, in pixels: 0.3 to 0.68 of the daemon's look, and
-#: its most as a share of a smaller tile
-CLOSE_PIXELS, CLOSE_SHARE = (38.0, 87.0), 0.97
+#: longer side of a face that is looked at closely, in pixels: 0.17 to 0.68 of the daemon's look, which
+#: is from one, one and a half and two distances; and its most as a share of a smaller tile
+CLOSE_PIXELS, CLOSE_SHARE = (22.0, 87.0), 0.97
 #: how much a close look is turned, stretched and tilted (`homography`)
 CLOSE_CALM = 0.6
 #: how far a pasted picture reaches from its face's middle, in sizes of the face
@@ -215,11 +215,9 @@ def set_in(image: np.ndarray, picture: Picture, spot, wanted: float, r: random.R
     return moved(found, translation(*offset), size)
 
 
-def close_look(picture: Picture, ground: Picture | None, size: Size, r: random.Random):
-    """A portrait's face, or a place that is none, as the daemon looks at it closely: near the
-    middle of the tile."""
-    places = picture.labels.boxes if picture.portrait else picture.labels.negatives
-    box = places[r.randrange(len(places))]
+def close_look(picture: Picture, number: int, ground: Picture | None, size: Size, r: random.Random):
+    """A face, or a place that is none, as the daemon looks at it closely: near the middle of the tile."""
+    box = picture.labels.places[number]
     side = float((box[2:] - box[:2]).max())
     wanted = min(r.uniform(*CLOSE_PIXELS), MOST_ENLARGED * side, CLOSE_SHARE * min(size))
     centre = [length * (0.5 + r.gauss(0, 0.06)) for length in size]

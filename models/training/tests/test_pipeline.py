@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from expression_training import evaluate, export, prepare, train
-from expression_training.augment import Augmented, Batches, CloseLooks, Draw, Mix
+from expression_training.augment import Augmented, Batches, Draw, Mix
+from expression_training.close_looks import CloseLooks, Kind, Place
 from expression_training.dataset import CLOSE, DataError, DataSet, Letterbox
 from expression_training.detect import tflite_runner, torch_runner
 from expression_training.gabor import sharpness
@@ -84,7 +85,7 @@ def test_augmentation_depends_on_nothing_but_its_seed(dataset):
     mix = Mix(mosaic=0.4, collage=0.3, letterboxed=0.5)
     first, again, other, later = (Augmented(pictures, mix, seed) for seed in ("4//0", "4//0", "5//0", "4//1"))
     for index in range(24):
-        key = Draw(index, index, (96, 64), close=pictures[index].portrait)
+        key = Draw(index, index, (96, 64), 0 if pictures[index].portrait else None)
         a, b = first[key], again[key]
         assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
         for boxes in (a[1], a[3]):
@@ -108,7 +109,7 @@ def test_batches_draw_every_picture_once_at_one_of_the_sizes():
     assert sorted(draw.number for batch in drawn for draw in batch) == list(range(20))
     assert all(len({draw.size for draw in batch}) == 1 for batch in drawn)
     assert {draw.size for batch in drawn for draw in batch} == set(SIZES)
-    assert not any(draw.close for batch in drawn for draw in batch)
+    assert all(draw.place is None for batch in drawn for draw in batch)
 
 
 def test_close_looks_grow_to_the_size_of_the_daemons():
@@ -121,18 +122,19 @@ def test_close_looks_grow_to_the_size_of_the_daemons():
     ]
 
 
-def test_a_share_of_the_batches_are_close_looks_at_portraits():
-    looks = CloseLooks(0.5, [3, 3, 7], (64, 64))
+def test_a_share_of_the_batches_are_close_looks():
+    places = [Place(3, 0), Place(7, 0), Place(7, 2)]
+    looks = CloseLooks(0.5, [Kind(0.3, places[:1]), Kind(0.6, places[1:])], (64, 64))
     batches = list(Batches(range(400), 4, SIZES, seed="1/0", close=looks))
-    close = [batch for batch in batches if batch[0].close]
+    close = [batch for batch in batches if batch[0].place is not None]
     assert 30 < len(close) < 70
-    assert {draw.picture for batch in close for draw in batch} == {3, 7}
-    assert all(draw.close == (batch in close) for batch in batches for draw in batch)
-    assert all((draw.size == looks.size) == draw.close for batch in batches for draw in batch)
+    assert {(draw.picture, draw.place) for batch in close for draw in batch} == set(places)
+    assert all((draw.place is not None) == (batch in close) for batch in batches for draw in batch)
+    assert all((draw.size == looks.size) == (batch in close) for batch in batches for draw in batch)
     others = [draw.picture for batch in batches if batch not in close for draw in batch]
     assert len(others) == len(set(others))
     without = Batches(range(8), 4, SIZES, "1/0", close=CloseLooks(0.5))
-    assert not any(draw.close for batch in without for draw in batch)
+    assert all(draw.place is None for batch in without for draw in batch)
 
 
 def test_an_epoch_may_be_a_part_of_what_is_drawn():

@@ -1,0 +1,84 @@
+"""What close looks are at: faces of every class and source, faces of scenes, places that are none."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from .dataset import CLOSE, Picture, Size
+
+#: share of the close looks that are at places that are no faces
+NEGATIVES = 0.13
+#: of fewer pictures than this, a class of a source is drawn less often than the others
+FEW = 200
+#: a smaller face of a scene, in pixels, has nothing to show closely
+LEAST_SIDE = 20
+
+
+class Place(NamedTuple):
+    """A face or a place that is none."""
+
+    picture: int
+    #: in `Labels.places` of the picture
+    number: int
+
+
+class Kind(NamedTuple):
+    """Places that are looked at as often as those of any other kind with the same weight."""
+
+    weight: float
+    places: Sequence[Place]
+
+
+class CloseLooks(NamedTuple):
+    """The part of an epoch that is close looks."""
+
+    #: of the batches, 0 to 1
+    share: float = 0.0
+    kinds: Sequence[Kind] = ()
+    size: Size = CLOSE
+
+
+NO_CLOSE_LOOKS = CloseLooks()
+
+
+def kinds_of(
+    pictures: Sequence[Picture], used: Sequence[int], source_of: Callable[[Path], str], of_scenes: float
+) -> list[Kind]:
+    """Of the pictures that are `used`; a share `of_scenes` of the looks is at faces of scenes.
+
+    Every class of every source is a kind of its own: where a source has most of a class, the
+    network would learn the source instead.
+    """
+    portraits: dict[tuple[str, int], list[Place]] = {}
+    scenes, nothing = [], []
+    for index in sorted(set(used)):
+        picture, labels = pictures[index], pictures[index].labels
+        faces = len(labels.boxes)
+        if picture.portrait:
+            key = source_of(picture.path), int(labels.classes[0])
+            portraits.setdefault(key, []).append(Place(index, 0))
+        else:
+            sides = (labels.boxes[:, 2:] - labels.boxes[:, :2]).max(1, initial=0)
+            scenes += [Place(index, number) for number in range(faces) if sides[number] >= LEAST_SIDE]
+        nothing += [Place(index, faces + number) for number in range(len(labels.negatives))]
+    counts = {key: min(1.0, len(places) / FEW) for key, places in portraits.items()}
+    left = (1 - NEGATIVES - of_scenes) / max(sum(counts.values()), 1e-6)
+    kinds = [Kind(counts[key] * left, places) for key, places in portraits.items()]
+    return [kind for kind in (*kinds, Kind(of_scenes, scenes), Kind(NEGATIVES, nothing)) if kind.places]
+
+
+def places_of(kinds: Sequence[Kind], r: random.Random) -> Iterator[Place]:
+    """Without end; of a kind, every place comes before one comes again."""
+    streams = [shuffled(kind.places, r) for kind in kinds]
+    while streams:
+        [stream] = r.choices(streams, [kind.weight for kind in kinds])
+        yield next(stream)
+
+
+def shuffled(items: Sequence, r: random.Random) -> Iterator:
+    """All of them in a random order, and then again in another."""
+    while items:
+        yield from r.sample(items, len(items))
