@@ -8,6 +8,8 @@
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, unreachable_pub)]
+// They panic where they cannot write.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod alarm;
 pub mod annotate;

@@ -141,6 +141,12 @@ fn most(target: &str, level: LevelFilter) -> LevelFilter {
     }
 }
 
+/// Tells a person of an error, at standard error. Where that cannot be written nobody hears
+/// of it, which is no reason to end in another way: `eprintln!` would panic.
+pub fn tell(error: &Error) {
+    let _ = writeln!(std::io::stderr(), "expressiond: {error}");
+}
+
 /// Tells the error that ends the program: on a terminal one line for a person, in the
 /// journal a record with fields (`EXIT_CODE`, and `MESSAGE_ID` of a refused model).
 pub fn fatal(error: &Error) {
@@ -151,7 +157,7 @@ pub fn fatal(error: &Error) {
             log::error!(message_id = Alarm::ModelRefused.id(), exit_code; "{error}");
         }
         _ if to_journal => log::error!(exit_code; "{error}"),
-        _ => eprintln!("expressiond: {error}"),
+        _ => tell(error),
     }
 }
 

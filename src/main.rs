@@ -1,11 +1,15 @@
 //! The command line: one variant per subcommand, each in its own file in `cmd`.
 
+// They panic where they cannot write: results go through `cmd::output`, errors through
+// `logging`.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod cmd;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use expressiond::error::Result;
+use expressiond::error::{Error, Result};
 use expressiond::logging;
 
 /// Facial-expression events from a local camera over MQTT.
@@ -74,8 +78,14 @@ fn dispatch(command: Command) -> Result<()> {
     }
 }
 
+/// Of a command line that is not understood, as shells have it (`docs/ref/exit-codes.md`).
+const USAGE: u8 = 2;
+
 fn main() -> ExitCode {
-    let command = Cli::parse().command;
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(answer) => return tell(&answer),
+    };
     if !command.outlives_its_readers() {
         // A reader that has seen enough (`| head`) ends a command quietly, as it ends
         // any other program.
@@ -83,11 +93,27 @@ fn main() -> ExitCode {
     }
     match dispatch(command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            logging::fatal(&error);
-            ExitCode::from(error.kind().exit_code())
-        }
+        Err(error) => fail(&error),
     }
+}
+
+/// The help or the version, or what is wrong with the command line.
+fn tell(answer: &clap::Error) -> ExitCode {
+    if answer.use_stderr() {
+        // Where that cannot be written the code still says it.
+        let _ = answer.print();
+        return ExitCode::from(USAGE);
+    }
+    sigpipe::reset();
+    match answer.print() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&cmd::output::cannot_write(error)),
+    }
+}
+
+fn fail(error: &Error) -> ExitCode {
+    logging::fatal(error);
+    ExitCode::from(error.kind().exit_code())
 }
 
 #[cfg(test)]

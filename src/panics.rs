@@ -1,6 +1,8 @@
 //! What is left of a panic: one line in the log with the thread and the place.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::fmt::Display;
+use std::io::Write;
 use std::panic::{PanicHookInfo, set_hook};
 use std::thread;
 
@@ -14,14 +16,19 @@ pub fn log_panics() {
         let line = describe(thread::current().name(), panic);
         let backtrace = Backtrace::capture();
         if log::max_level() == LevelFilter::Off {
-            eprintln!("expressiond: {line}");
+            say(&format!("expressiond: {line}"));
         } else {
             log::error!("{line}");
         }
         if backtrace.status() == BacktraceStatus::Captured {
-            eprintln!("{backtrace}");
+            say(&backtrace);
         }
     }));
+}
+
+/// Not `eprintln!`, which panics where it cannot write: a panic within a panic aborts.
+fn say(what: &dyn Display) {
+    let _ = writeln!(std::io::stderr(), "{what}");
 }
 
 fn describe(thread: Option<&str>, panic: &PanicHookInfo) -> String {

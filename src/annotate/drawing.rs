@@ -10,7 +10,8 @@ use embedded_graphics::primitives::{
     PrimitiveStyle, PrimitiveStyleBuilder, Rectangle, StrokeAlignment,
 };
 use embedded_graphics::text::{Baseline, Text};
-use image::RgbImage;
+use image::codecs::jpeg::JpegEncoder;
+use image::{ImageError, RgbImage};
 
 use crate::error;
 use crate::error::{Error, Kind};
@@ -26,6 +27,19 @@ pub fn make_folder(folder: &Path) -> error::Result<()> {
         let what = format!("cannot make the folder {}", folder.display());
         Error::caused(Kind::Output, what, error)
     })
+}
+
+/// Writes a picture into a JPEG file.
+///
+/// # Errors
+///
+/// A picture that is too large for a JPEG, or a file that cannot be written.
+pub fn save(picture: &RgbImage, path: &Path) -> Result<(), ImageError> {
+    // `RgbImage::save` drops a buffer without flushing it: on a full disk the end of the
+    // file would be missing and nobody told.
+    let mut bytes = Vec::new();
+    JpegEncoder::new(&mut bytes).encode_image(picture)?;
+    Ok(std::fs::write(path, bytes)?)
 }
 
 /// One box to draw.

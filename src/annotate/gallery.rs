@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::drawing::save;
 use super::snapshot::{Legend, annotated};
 use crate::events::Event;
 use crate::pixels::frame::Frame;
@@ -36,7 +37,7 @@ impl Gallery {
         for event in events {
             self.kept += 1;
             let name = format!("{:04}-{}-{}.jpg", self.kept, event.event_type.name(), event.class);
-            if let Err(error) = picture.save(self.folder.join(&name)) {
+            if let Err(error) = save(&picture, &self.folder.join(&name)) {
                 log::warn!("cannot keep {name} in {}: {error}", self.folder.display());
             }
         }

@@ -4,4 +4,4 @@ pub(crate) mod drawing;
 pub(crate) mod gallery;
 pub(crate) mod snapshot;
 
-pub use drawing::{Mark, Shows, draw, make_folder};
+pub use drawing::{Mark, Shows, draw, make_folder, save};

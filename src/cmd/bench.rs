@@ -6,11 +6,13 @@ mod still;
 mod viewer;
 mod yuyv;
 
+use std::fmt;
 use std::path::PathBuf;
 
 use image::RgbImage;
 use serde::Serialize;
 
+use super::output;
 use expressiond::clock::{Clock, SystemClock};
 use expressiond::detector::networks::Networks;
 use expressiond::detector::{Detector, ModelInfo, Settings};
@@ -131,14 +133,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         still,
         situations,
     };
-    if args.json {
-        let text = serde_json::to_string_pretty(&report)
-            .map_err(|error| Error::caused(Kind::Internal, "cannot write JSON", error))?;
-        println!("{text}");
-    } else {
-        print(&report);
-    }
-    Ok(())
+    if args.json { output::json(&report) } else { output::text(&report) }
 }
 
 /// What a still room costs, on one thread with raw frames.
@@ -199,63 +194,75 @@ fn frames(args: &Args, model: &ModelInfo) -> Result<[(&'static str, Frame); 2]> 
     ])
 }
 
-fn print(report: &Report) {
-    println!("model {}, frames of {FRAME}", report.model);
-    println!(
-        "{:<7} {:>7} {:>8} {:>10} {:>9}   p50 (p95) ms by stage",
-        "input", "threads", "frames/s", "CPU ms", "overhead"
-    );
-    for run in &report.runs {
-        let stages: Vec<String> = run
-            .stages
-            .iter()
-            .map(|stage| format!("{} {:.2} ({:.2})", stage.name, stage.p50_ms, stage.p95_ms))
-            .collect();
-        println!(
-            "{:<7} {:>7} {:>8.1} {:>10.2} {:>8.1}%   {}",
-            run.input,
-            run.threads,
-            run.fps,
-            run.cpu_ms_per_frame,
-            run.overhead * 100.0,
-            stages.join(", ")
-        );
-    }
-    for viewer in &report.viewer {
-        println!(
-            "a viewer, {}: {:.1} ms of CPU a picture of {} bytes, {:.1} % of a core at {} a second",
-            viewer.input,
-            viewer.cpu_ms_per_picture,
-            viewer.bytes,
-            viewer.core * 100.0,
-            preview::Settings::default().max_fps
-        );
-    }
-    if let Some(still) = &report.still {
-        println!(
-            "a still room: {:.1} ms of CPU a second instead of {:.1} ({:.0} times less)",
-            still.idle_cpu_ms_per_s, still.looking_cpu_ms_per_s, still.ratio
-        );
-    }
-    if !report.situations.is_empty() {
-        println!("people in frames of 1280x720, against a look at the whole of each frame:");
-    }
-    for one in &report.situations {
-        println!(
-            "  {:<14} {:>6.1} ms of CPU a second, {:.2} times; followed: {}; looks a second: \
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "model {}, frames of {FRAME}", self.model)?;
+        writeln!(
+            f,
+            "{:<7} {:>7} {:>8} {:>10} {:>9}   p50 (p95) ms by stage",
+            "input", "threads", "frames/s", "CPU ms", "overhead"
+        )?;
+        for run in &self.runs {
+            let stages: Vec<String> = run
+                .stages
+                .iter()
+                .map(|stage| format!("{} {:.2} ({:.2})", stage.name, stage.p50_ms, stage.p95_ms))
+                .collect();
+            writeln!(
+                f,
+                "{:<7} {:>7} {:>8.1} {:>10.2} {:>8.1}%   {}",
+                run.input,
+                run.threads,
+                run.fps,
+                run.cpu_ms_per_frame,
+                run.overhead * 100.0,
+                stages.join(", ")
+            )?;
+        }
+        for viewer in &self.viewer {
+            writeln!(
+                f,
+                "a viewer, {}: {:.1} ms of CPU a picture of {} bytes, {:.1} % of a core at {} a second",
+                viewer.input,
+                viewer.cpu_ms_per_picture,
+                viewer.bytes,
+                viewer.core * 100.0,
+                preview::Settings::default().max_fps
+            )?;
+        }
+        if let Some(still) = &self.still {
+            writeln!(
+                f,
+                "a still room: {:.1} ms of CPU a second instead of {:.1} ({:.0} times less)",
+                still.idle_cpu_ms_per_s, still.looking_cpu_ms_per_s, still.ratio
+            )?;
+        }
+        if !self.situations.is_empty() {
+            writeln!(
+                f,
+                "people in frames of 1280x720, against a look at the whole of each frame:"
+            )?;
+        }
+        for one in &self.situations {
+            writeln!(
+                f,
+                "  {:<14} {:>6.1} ms of CPU a second, {:.2} times; followed: {}; looks a second: \
              whole {:.1}, pieces {:.1}, faces {:.1}, which cost {:.1} at the whole",
-            one.name,
-            one.cpu_ms_per_s,
-            one.ratio,
-            one.followed,
-            one.whole_per_s,
-            one.tiles_per_s,
-            one.faces_per_s,
-            one.cost_per_s
-        );
+                one.name,
+                one.cpu_ms_per_s,
+                one.ratio,
+                one.followed,
+                one.whole_per_s,
+                one.tiles_per_s,
+                one.faces_per_s,
+                one.cost_per_s
+            )?;
+        }
+        writeln!(
+            f,
+            "best: {} threads, {:.1} frames/s; peak memory {:.0} MB",
+            self.threads.best, self.fps, self.peak_rss_mb
+        )?;
+        Ok(())
     }
-    println!(
-        "best: {} threads, {:.1} frames/s; peak memory {:.0} MB",
-        report.threads.best, report.fps, report.peak_rss_mb
-    );
 }

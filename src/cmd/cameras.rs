@@ -1,6 +1,7 @@
 //! `expressiond cameras`: what can be used here, and why not.
 
-use expressiond::error::{Error, Kind, Result};
+use super::output;
+use expressiond::error::Result;
 use expressiond::source::devices;
 use expressiond::source::devices::{Node, State};
 
@@ -19,31 +20,27 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let nodes = devices::list();
     if args.json {
-        let text = serde_json::to_string_pretty(&nodes)
-            .map_err(|error| Error::caused(Kind::Internal, "cannot write JSON", error))?;
-        println!("{text}");
-        return Ok(());
+        return output::json(&nodes);
     }
     if nodes.is_empty() {
-        println!(
-            "no cameras: nothing below /dev/video* (is one plugged in? docs/guide/cameras.md)"
+        return output::line(
+            "no cameras: nothing below /dev/video* (is one plugged in? docs/guide/cameras.md)",
         );
     }
-    nodes.iter().for_each(print);
-    Ok(())
+    output::text(nodes.iter().map(description).collect::<String>())
 }
 
-fn print(node: &Node) {
+fn description(node: &Node) -> String {
     let why = node.unusable.as_deref().unwrap_or_default();
     let verdict = match node.state {
         State::Usable => "usable".to_owned(),
         State::Busy => "in use just now; by the expressiond service, if that runs".to_owned(),
         State::Unavailable | State::NotACamera => format!("not usable: {why}"),
     };
-    println!("{}  {}  [{}; {}]", node.path.display(), node.card, node.driver, node.bus);
-    println!("  {verdict}");
+    let Node { card, driver, bus, .. } = node;
+    let mut text = format!("{}  {card}  [{driver}; {bus}]\n  {verdict}\n", node.path.display());
     if let Some(link) = &node.link {
-        println!("  {}", link.display());
+        text += &format!("  {}\n", link.display());
     }
     for offer in &node.formats {
         let sizes: Vec<String> = offer
@@ -55,6 +52,8 @@ fn print(node: &Node) {
             })
             .collect();
         let mark = if offer.readable { ' ' } else { '-' };
-        println!("  {mark} {} {}: {}", offer.fourcc, offer.description, sizes.join(" "));
+        let (fourcc, sizes) = (&offer.fourcc, sizes.join(" "));
+        text += &format!("  {mark} {fourcc} {}: {sizes}\n", offer.description);
     }
+    text
 }

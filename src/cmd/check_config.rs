@@ -1,6 +1,6 @@
 //! `expressiond check-config`: is the configuration right, and where does it come from?
 
-use super::ConfigArgs;
+use super::{ConfigArgs, output};
 use expressiond::config;
 use expressiond::config::digest::digest;
 use expressiond::config::keys::flatten;
@@ -26,20 +26,20 @@ pub fn run(args: &Args) -> Result<()> {
     if args.all {
         let text = toml::to_string_pretty(&table)
             .map_err(|error| Error::caused(Kind::Internal, "cannot write TOML", error))?;
-        print!("{text}");
-        return Ok(());
+        return output::text(text);
     }
+    let mut text = String::new();
     for file in layers.files() {
-        println!("read {}", file.display());
+        text += &format!("read {}\n", file.display());
     }
     let defaults = flatten(&to_table(&config::Config::default())?, "");
     for (key, value) in flatten(&table, "") {
         if !defaults.contains(&(key.clone(), value.clone())) {
-            println!("{key} = {value}  ({})", layers.origin(&key));
+            text += &format!("{key} = {value}  ({})\n", layers.origin(&key));
         }
     }
-    println!("the configuration is right ({})", digest(&config).digest);
-    Ok(())
+    text += &format!("the configuration is right ({})\n", digest(&config).digest);
+    output::text(text)
 }
 
 fn to_table(config: &config::Config) -> Result<toml::Table> {

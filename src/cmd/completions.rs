@@ -2,6 +2,7 @@
 
 use clap_complete::{Shell, generate};
 
+use super::output;
 use expressiond::error::Result;
 
 /// Print the completion script of a shell.
@@ -13,6 +14,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, mut command: clap::Command) -> Result<()> {
-    generate(args.shell, &mut command, "expressiond", &mut std::io::stdout());
-    Ok(())
+    // Into memory: clap_complete panics where it cannot write.
+    let mut script = Vec::new();
+    generate(args.shell, &mut command, "expressiond", &mut script);
+    output::text(String::from_utf8_lossy(&script))
 }

@@ -1,10 +1,12 @@
 //! `expressiond detect`: what the detector sees in pictures.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::output;
 use expressiond::annotate::{self, Mark, Shows};
 use expressiond::attention::look::{Look, Purpose};
 use expressiond::attention::{Examiner, Findings, stills};
@@ -12,6 +14,7 @@ use expressiond::detector::networks::Networks;
 use expressiond::detector::{Detection, ModelError, Settings};
 use expressiond::error::{Error, Kind, Result};
 use expressiond::geometry::{Rect, Size};
+use expressiond::logging;
 use expressiond::pixels::frame::Frame;
 use expressiond::pixels::rgb::to_rgb;
 use expressiond::source::picture;
@@ -112,10 +115,14 @@ pub fn run(args: &Args) -> Result<()> {
     let copies = copy_names(&args.pictures);
     for (path, copy) in args.pictures.iter().zip(&copies) {
         let copy = args.annotate.as_ref().map(|folder| folder.join(copy));
-        if let Err(error) = look(path, &mut examiner, &grouping, args, copy.as_deref()) {
+        match look(path, &mut examiner, &grouping, args, copy.as_deref()) {
             // the other pictures are still looked at
-            eprintln!("expressiond: {error}");
-            refused += 1;
+            Err(error) if error.kind() == Kind::Input => {
+                logging::tell(&error);
+                refused += 1;
+            }
+            // what stops this one would stop them, too
+            outcome => outcome?,
         }
     }
     match refused {
@@ -196,11 +203,9 @@ fn look(
         faces: found.iter().map(|found| face(found, grouping.told())).collect(),
     };
     if args.json {
-        let line = serde_json::to_string(&report)
-            .map_err(|error| Error::caused(Kind::Internal, "cannot write JSON", error))?;
-        println!("{line}");
+        output::json_line(&report)?;
     } else {
-        print(&report);
+        output::text(&report)?;
     }
     let regions = if args.regions { looks } else { Vec::new() };
     copy.map_or(Ok(()), |copy| annotate_copy(&frame, &found, &regions, &report, copy))
@@ -215,14 +220,18 @@ fn face<'a>(found: &Found, names: &'a [String]) -> Face<'a> {
     }
 }
 
-fn print(report: &Report) {
-    let Report { picture, frame, faces, .. } = report;
-    println!("{} ({frame}): {} faces", picture.display(), faces.len());
-    for Face { class, confidence, rect, .. } in faces {
-        println!(
-            "  {class:<12} {confidence:.2}  at {:.0},{:.0}  size {:.0}x{:.0}",
-            rect.x, rect.y, rect.width, rect.height
-        );
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { picture, frame, faces, .. } = self;
+        writeln!(f, "{} ({frame}): {} faces", picture.display(), faces.len())?;
+        for Face { class, confidence, rect, .. } in faces {
+            let Rect { x, y, width, height } = rect;
+            writeln!(
+                f,
+                "  {class:<12} {confidence:.2}  at {x:.0},{y:.0}  size {width:.0}x{height:.0}"
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -271,7 +280,7 @@ fn annotate_copy(
     });
     let marks: Vec<Mark> = regions.chain(faces).collect();
     annotate::draw(&mut picture, &marks);
-    picture.save(path).map_err(|error| {
+    annotate::save(&picture, path).map_err(|error| {
         Error::caused(Kind::Output, format!("cannot write {}", path.display()), error)
     })
 }

@@ -1,10 +1,8 @@
 //! `expressiond discovery`: what Home Assistant would be told.
 
-use std::io::Write;
-
-use super::ConfigArgs;
+use super::{ConfigArgs, output};
 use expressiond::config;
-use expressiond::error::{Error, Kind, Result};
+use expressiond::error::Result;
 use expressiond::home_assistant::About;
 use expressiond::pipeline::plan::Plan;
 
@@ -26,10 +24,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let (config, layers) = config::load(&args.config.sources())?;
     let about = Plan::make(config, &layers)?.about;
-    let text = if args.json { format!("{:#}\n", about.payload(None)) } else { table(&about) };
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .map_err(|error| Error::caused(Kind::Output, "cannot write", error))
+    if args.json { output::json(&about.payload(None)) } else { output::text(table(&about)) }
 }
 
 fn table(about: &About) -> String {

@@ -1,9 +1,9 @@
 //! `expressiond doctor`: why is nothing happening?
 
-use super::ConfigArgs;
+use super::{ConfigArgs, output};
 use expressiond::doctor::examine;
 use expressiond::doctor::table::FindingTable;
-use expressiond::error::{Error, Kind, Result};
+use expressiond::error::{Error, Result};
 
 /// Find out why nothing happens, and what to do about it.
 ///
@@ -22,7 +22,6 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let cannot_write = |error| Error::caused(Kind::Output, "cannot write the report", error);
     let mut table = FindingTable::on_stdout();
     let mut written = Ok(());
     let diagnosis = examine(&args.config.sources(), |finding| {
@@ -30,13 +29,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             written = table.row(finding);
         }
     })?;
-    written.map_err(cannot_write)?;
+    written.map_err(output::cannot_write)?;
     if args.json {
-        let text = serde_json::to_string_pretty(&diagnosis)
-            .map_err(|error| Error::caused(Kind::Internal, "cannot write JSON", error))?;
-        println!("{text}");
+        output::json(&diagnosis)?;
     } else {
-        table.end(&diagnosis).map_err(cannot_write)?;
+        table.end(&diagnosis).map_err(output::cannot_write)?;
     }
     match diagnosis.first_problem() {
         None => Ok(()),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::output;
 use expressiond::attention::{Examiner, Findings, stills};
 use expressiond::detector::networks::Networks;
 use expressiond::detector::{Detection, ModelError, Settings};
@@ -108,13 +109,10 @@ pub fn run(args: &Args) -> Result<()> {
         })?;
     }
     if args.json {
-        let text = serde_json::to_string_pretty(&summary)
-            .map_err(|error| Error::caused(Kind::Internal, "cannot write JSON", error))?;
-        println!("{text}");
+        output::json(&summary)
     } else {
-        print(&summary, args.report.as_deref());
+        output::text(table(&summary, args.report.as_deref()))
     }
-    Ok(())
 }
 
 /// The boxes of each face, one for each group, most confident first.
@@ -199,50 +197,55 @@ fn look(
     }
 }
 
-fn print(summary: &Summary, report: Option<&Path>) {
-    println!("model {}, {} pictures", summary.model, summary.images);
-    println!("{:<14} {:>9} {:>9} {:>9} {:>9}", "class", "precision", "recall", "F1", "AP@0.5");
+fn table(summary: &Summary, report: Option<&Path>) -> String {
+    let mut text = format!("model {}, {} pictures\n", summary.model, summary.images);
+    let [class, precision, recall, f1, ap] = ["class", "precision", "recall", "F1", "AP@0.5"];
+    text += &format!("{class:<14} {precision:>9} {recall:>9} {f1:>9} {ap:>9}\n");
     for class in &summary.classes {
         let cells = class.scores.map(|s| [s.precision, s.recall, s.f1, s.ap50]);
         let cells = (0..4).map(|cell| number(cells.map(|values| values[cell]), 4));
         let cells: String = cells.map(|cell| format!(" {cell:>9}")).collect();
         let absent = if class.faces == 0 { "   no face of it in the set" } else { "" };
-        println!("{:<14}{cells}{absent}", class.name);
+        text += &format!("{:<14}{cells}{absent}\n", class.name);
     }
     let (map50, map50_95) = (number(summary.map50, 4), number(summary.map50_95, 4));
-    println!("mAP@0.5 {map50}   mAP@0.5:0.95 {map50_95}");
-    match summary.best_f1 {
-        Some(best) => println!("best F1 {:.4} at confidence {:.3}", best.value, best.confidence),
-        None => println!("no face is labelled: only false alarms were measured"),
-    }
+    text += &format!("mAP@0.5 {map50}   mAP@0.5:0.95 {map50_95}\n");
+    text += &summary.best_f1.map_or_else(
+        || "no face is labelled: only false alarms were measured\n".to_owned(),
+        |best| format!("best F1 {:.4} at confidence {:.3}\n", best.value, best.confidence),
+    );
     let alarms = summary.false_alarms;
-    println!("{} false alarms in {} pictures without a face", alarms.boxes, alarms.pictures);
+    text +=
+        &format!("{} false alarms in {} pictures without a face\n", alarms.boxes, alarms.pictures);
     for group in &summary.groups {
-        println!("  {:<12} {:>5} pictures   mAP@0.5 {:.4}", group.name, group.images, group.map50);
+        let (name, images, map50) = (&group.name, group.images, group.map50);
+        text += &format!("  {name:<12} {images:>5} pictures   mAP@0.5 {map50:.4}\n");
     }
-    print_left_out(&summary.left_out);
+    text += &left_out_lines(&summary.left_out);
     if let Some(folder) = report {
-        println!("report: {}", folder.join("index.html").display());
+        text += &format!("report: {}\n", folder.join("index.html").display());
     }
+    text
 }
 
 /// Files that are named on a terminal; `--json` has all.
 const NAMED: usize = 20;
 
-fn print_left_out(left_out: &[LeftOut]) {
+fn left_out_lines(left_out: &[LeftOut]) -> String {
     if left_out.is_empty() {
-        return;
+        return String::new();
     }
-    println!("{} files left out:", left_out.len());
+    let mut text = format!("{} files left out:\n", left_out.len());
     for LeftOut { file, reason } in left_out.iter().take(NAMED) {
         // Some reasons begin with the place, which may be the label file and its line.
         if reason.contains(&*file.to_string_lossy()) {
-            println!("  {reason}");
+            text += &format!("  {reason}\n");
         } else {
-            println!("  {}: {reason}", file.display());
+            text += &format!("  {}: {reason}\n", file.display());
         }
     }
     if left_out.len() > NAMED {
-        println!("  and {} more (--json names all)", left_out.len() - NAMED);
+        text += &format!("  and {} more (--json names all)\n", left_out.len() - NAMED);
     }
+    text
 }

@@ -1,4 +1,5 @@
-//! The subcommands, one file each, and the options that several of them have.
+//! The subcommands, one file each, the options that several of them have, and where they
+//! put their results (`output`).
 
 pub(crate) mod bench;
 pub(crate) mod cameras;
@@ -9,6 +10,7 @@ pub(crate) mod discovery;
 pub(crate) mod doctor;
 pub(crate) mod evaluate;
 pub(crate) mod model;
+pub(crate) mod output;
 pub(crate) mod preview_token;
 pub(crate) mod run;
 #[cfg(feature = "simulate")]

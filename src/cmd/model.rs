@@ -1,10 +1,11 @@
 //! `expressiond model`: what a model is, and whether it can be trusted.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::ConfigArgs;
+use super::{ConfigArgs, output};
 use expressiond::config;
 use expressiond::detector::sidecar::SideCar;
 use expressiond::detector::tflite::{Dtype, TensorInfo};
@@ -88,51 +89,46 @@ fn show(file: &File) -> Result<()> {
     let about = about.map(|card| card.about).unwrap_or_default();
     let refused = detector.refused();
     let card = Card { model: info, refused, input, outputs, about };
-    if file.json {
-        return print_json(&card);
-    }
-    print_card(&card);
-    Ok(())
+    if file.json { output::json(&card) } else { output::text(&card) }
 }
 
-fn print_json(value: &impl Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(value)
-        .map_err(|error| Error::caused(Kind::Internal, "cannot write JSON", error))?;
-    println!("{text}");
-    Ok(())
-}
-
-fn print_card(card: &Card) {
-    let Card { model, refused, input, outputs, about } = card;
-    let row = |key: &str, value: &dyn std::fmt::Display| println!("  {key:<11} {value}");
-    println!("{} {}  ({})", model.name, model.version, model.path.display());
-    row("id", &model.id);
-    row("sha256", &model.sha256);
-    let layout = serde_json::to_value(model.layout).unwrap_or_default();
-    row("layout", &layout.as_str().unwrap_or_default());
-    row("input", &format!("{} RGB, {}", model.input, numbers(input)));
-    for (index, output) in outputs.iter().enumerate() {
-        let shape = format!("{:?}", output.shape);
-        row(&format!("output {index}"), &format!("{shape:<18} {}", numbers(output)));
-    }
-    for (class, threshold) in model.classes.iter().zip(&model.thresholds) {
-        row("class", &format!("{class:<18} from confidence {threshold:.2}"));
-    }
-    for (group, classes) in &model.groups {
-        row("group", &format!("{group:<18} {}", classes.join(", ")));
-    }
-    row("overlap", &format!("boxes of one class that overlap by {:.2} are one", model.nms_iou));
-    let kernels = if model.xnnpack { "XNNPACK" } else { "plain kernels" };
-    row("inference", &format!("{kernels}, {} threads", model.threads));
-    row("self-test", &if model.self_tested { "passed" } else { "none in the side-car" });
-    for reason in *refused {
-        row("refused", reason);
-    }
-    for (key, value) in about {
-        match value {
-            serde_json::Value::String(text) => row(key, text),
-            other => row(key, other),
+impl fmt::Display for Card<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Card { model, refused, input, outputs, about } = self;
+        writeln!(f, "{} {}  ({})", model.name, model.version, model.path.display())?;
+        let mut row = |key: &str, value: &dyn fmt::Display| writeln!(f, "  {key:<11} {value}");
+        row("id", &model.id)?;
+        row("sha256", &model.sha256)?;
+        let layout = serde_json::to_value(model.layout).unwrap_or_default();
+        row("layout", &layout.as_str().unwrap_or_default())?;
+        row("input", &format!("{} RGB, {}", model.input, numbers(input)))?;
+        for (index, output) in outputs.iter().enumerate() {
+            let shape = format!("{:?}", output.shape);
+            row(&format!("output {index}"), &format!("{shape:<18} {}", numbers(output)))?;
         }
+        for (class, threshold) in model.classes.iter().zip(&model.thresholds) {
+            row("class", &format!("{class:<18} from confidence {threshold:.2}"))?;
+        }
+        for (group, classes) in &model.groups {
+            row("group", &format!("{group:<18} {}", classes.join(", ")))?;
+        }
+        row(
+            "overlap",
+            &format!("boxes of one class that overlap by {:.2} are one", model.nms_iou),
+        )?;
+        let kernels = if model.xnnpack { "XNNPACK" } else { "plain kernels" };
+        row("inference", &format!("{kernels}, {} threads", model.threads))?;
+        row("self-test", &if model.self_tested { "passed" } else { "none in the side-car" })?;
+        for reason in *refused {
+            row("refused", reason)?;
+        }
+        for (key, value) in about {
+            match value {
+                serde_json::Value::String(text) => row(key, text)?,
+                other => row(key, other)?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -176,16 +172,12 @@ fn verify(file: &File) -> Result<()> {
             let refused = detector.refused();
             let verdict =
                 Verdict { accepted: true, reason: None, id, checksum, self_test, refused };
-            if file.json {
-                return print_json(&verdict);
-            }
-            print_verdict(&detector, checksum);
-            Ok(())
+            if file.json { output::json(&verdict) } else { output::text(told(&detector, checksum)) }
         }
         Err(error) => {
             if file.json && error.kind() == Kind::Model {
                 let reason = Some(error.to_string());
-                print_json(&Verdict {
+                output::json(&Verdict {
                     accepted: false,
                     reason,
                     id: None,
@@ -199,31 +191,32 @@ fn verify(file: &File) -> Result<()> {
     }
 }
 
-fn print_verdict(detector: &Detector, checksum: bool) {
+/// A model that was accepted, for people.
+fn told(detector: &Detector, checksum: bool) -> String {
     let (info, outputs) = (detector.info(), detector.tensors().1);
-    println!("{}", info.path.display());
-    if checksum {
-        println!("  ok       sha256 and tensors are as the side-car says");
+    let mut text = format!("{}\n", info.path.display());
+    text += if checksum {
+        "  ok       sha256 and tensors are as the side-car says\n"
     } else {
-        println!("  unknown  no side-car: neither sha256 nor thresholds to compare with");
-    }
-    println!(
-        "  ok       runs: {} in, {} outputs, {} classes",
+        "  unknown  no side-car: neither sha256 nor thresholds to compare with\n"
+    };
+    text += &format!(
+        "  ok       runs: {} in, {} outputs, {} classes\n",
         info.input,
         outputs.len(),
         info.classes.len()
     );
     for Seen { class, confidence, min_confidence, iou } in detector.self_test() {
-        println!(
+        text += &format!(
             "  ok       self-test: {class} {confidence:.2} (at least {min_confidence:.2}), \
-             overlap {iou:.2}"
+             overlap {iou:.2}\n"
         );
     }
     if !info.self_tested {
-        println!("  unknown  no self-test: whether it sees anything was not checked");
+        text += "  unknown  no self-test: whether it sees anything was not checked\n";
     }
     for reason in detector.refused() {
-        println!("  refused  {reason}");
+        text += &format!("  refused  {reason}\n");
     }
-    println!("accepted: {}", info.id);
+    text + &format!("accepted: {}\n", info.id)
 }

@@ -1,5 +1,8 @@
 //! `expressiond preview-token`: a password for the page.
 
+use std::io::Write;
+
+use super::output;
 use expressiond::error::Result;
 use expressiond::preview::token::Token;
 
@@ -12,11 +15,11 @@ use expressiond::preview::token::Token;
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {}
 
-#[expect(clippy::unnecessary_wraps, reason = "every command ends with a result")]
 pub(crate) fn run(_args: &Args) -> Result<()> {
     let token = Token::random();
-    eprintln!("token, for the page and for scrapers: {token}");
-    eprintln!("for the settings, below [preview]:");
-    println!("token_hash = \"{}\"", token.hash());
-    Ok(())
+    let told = format!(
+        "token, for the page and for scrapers: {token}\nfor the settings, below [preview]:\n"
+    );
+    std::io::stderr().write_all(told.as_bytes()).map_err(output::cannot_write)?;
+    output::line(format_args!("token_hash = \"{}\"", token.hash()))
 }

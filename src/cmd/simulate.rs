@@ -1,11 +1,11 @@
 //! `expressiond simulate`: a fleet in one process, for developers.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::output;
 use expressiond::error::{Error, Kind, Result};
 use expressiond::simulate;
 use expressiond::simulate::Options;
@@ -90,14 +90,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let report = runtime.block_on(simulate::run(&options, broker, &mut say));
     spinner.finish_and_clear();
     let report = report?;
-    let text = if args.json {
-        serde_json::to_string_pretty(&report)
-            .map_err(|error| Error::caused(Kind::Internal, "cannot write JSON", error))?
+    if args.json {
+        output::json(&report)?;
     } else {
-        report.to_string()
-    };
-    writeln!(std::io::stdout(), "{text}")
-        .map_err(|error| Error::caused(Kind::Output, "cannot write", error))?;
+        output::line(&report)?;
+    }
     match report.events.lost {
         0 => Ok(()),
         lost => Err(Error::new(Kind::Internal, format!("{lost} events were lost"))),

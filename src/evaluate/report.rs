@@ -84,9 +84,13 @@ pub fn write(
         ),
     ];
     for (file, title, x, y, lines) in &figures {
-        draw_lines(&folder.join(file), title, (x, y), lines)?;
+        let mut svg = String::new();
+        draw_lines(&mut svg, title, (x, y), lines)?;
+        std::fs::write(folder.join(file), svg)?;
     }
-    draw_confusion(&folder.join("confusion.svg"), &summary.confusion)?;
+    let mut svg = String::new();
+    draw_confusion(&mut svg, &summary.confusion)?;
+    std::fs::write(folder.join("confusion.svg"), svg)?;
     let mut files: Vec<&str> = figures.iter().map(|figure| figure.0).collect();
     files.push("confusion.svg");
     let worst = worst(summary, results, pictures);
@@ -94,8 +98,15 @@ pub fn write(
     Ok(())
 }
 
-fn draw_lines(path: &Path, title: &str, axes: (&str, &str), lines: &[Line]) -> Result<(), Failure> {
-    let area = SVGBackend::new(path, SIZE).into_drawing_area();
+/// Into memory: plotters drops the buffer of a file without flushing it, and on a full disk
+/// nobody would be told that its end is missing.
+fn draw_lines(
+    svg: &mut String,
+    title: &str,
+    axes: (&str, &str),
+    lines: &[Line],
+) -> Result<(), Failure> {
+    let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     area.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&area)
         .caption(title, ("sans-serif", 18))
@@ -129,11 +140,11 @@ fn draw_lines(path: &Path, title: &str, axes: (&str, &str), lines: &[Line]) -> R
     Ok(())
 }
 
-fn draw_confusion(path: &Path, confusion: &Confusion) -> Result<(), Failure> {
+fn draw_confusion(svg: &mut String, confusion: &Confusion) -> Result<(), Failure> {
     let side = confusion.labels.len() as i32;
     let (cell, left, top) = (96, 120, 70);
     let size = ((left + side * cell + 20) as u32, (top + side * cell + 20) as u32);
-    let area = SVGBackend::new(path, size).into_drawing_area();
+    let area = SVGBackend::with_string(svg, size).into_drawing_area();
     area.fill(&WHITE)?;
     let text = |size: i32| ("sans-serif", size).into_font().color(&BLACK);
     area.draw_text("said (columns) for what is there (rows)", &text(15), (12, 12))?;

@@ -1,0 +1,48 @@
+//! Standard output, where commands put their results.
+//!
+//! `println!` panics where it cannot write, on a full disk for one; here that is an error
+//! with an exit code of its own (`docs/ref/exit-codes.md`). A reader that has gone away is
+//! none: SIGPIPE ends the command before (`main`).
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use expressiond::error::{Error, Kind, Result};
+
+/// Writes a result as it is.
+///
+/// # Errors
+///
+/// Standard output cannot be written.
+pub(crate) fn text(result: impl Display) -> Result<()> {
+    let mut out = io::stdout().lock();
+    // What stands behind the last end of a line is kept back, and its error with it, until
+    // it is flushed.
+    out.write_all(result.to_string().as_bytes()).and_then(|()| out.flush()).map_err(cannot_write)
+}
+
+/// The same, and ends the line.
+pub(crate) fn line(result: impl Display) -> Result<()> {
+    text(format_args!("{result}\n"))
+}
+
+/// Writes a result as JSON, for people to read, too.
+pub(crate) fn json(result: &impl Serialize) -> Result<()> {
+    line(serde_json::to_string_pretty(result).map_err(no_json)?)
+}
+
+/// Writes one of many results as JSON on one line.
+pub(crate) fn json_line(result: &impl Serialize) -> Result<()> {
+    line(serde_json::to_string(result).map_err(no_json)?)
+}
+
+/// How a command ends whose result cannot be written.
+pub(crate) fn cannot_write(error: io::Error) -> Error {
+    Error::caused(Kind::Output, "cannot write the result", error)
+}
+
+fn no_json(error: serde_json::Error) -> Error {
+    Error::caused(Kind::Internal, "cannot write JSON", error)
+}
