@@ -196,8 +196,13 @@ fn what_measures_nothing_is_an_error_with_the_place() {
     };
     assert!(refused(&["--split", "valid"]).contains("it has val"));
     assert!(refused(&["--group", "x"]).contains("begins with 'x'"));
+    // what macOS adds to a set is not why
+    std::fs::write(folder.path().join("images/val/._a.jpg"), b"\0\x05\x16\x07").unwrap();
+    assert!(refused(&["--group", "x"]).contains("begins with 'x'"));
     std::fs::write(folder.path().join("labels/val/a.txt"), "x").unwrap();
-    assert!(refused(&[]).contains("a.txt:1"));
+    let told = refused(&[]);
+    assert!(told.contains("none of 1 pictures can be used") && told.contains("a.txt:1"), "{told}");
+    assert_eq!(told.matches("a.txt").count(), 1, "{told}");
     std::fs::remove_file(folder.path().join("labels/val/a.txt")).unwrap();
     let told = refused(&[]);
     assert!(told.contains("labels/val/a.txt") && !told.contains("mAP"), "{told}");

@@ -10,7 +10,8 @@ use expressiond::detector::networks::Networks;
 use expressiond::detector::{Detection, ModelError, Settings};
 use expressiond::error::{Error, Kind, Result};
 use expressiond::evaluate::average_precision::PictureResult;
-use expressiond::evaluate::dataset::{DataSet, LeftOut};
+use expressiond::evaluate::dataset::DataSet;
+use expressiond::evaluate::left_out::LeftOut;
 use expressiond::evaluate::report::{self, number};
 use expressiond::evaluate::summary::{Summary, summarize};
 use expressiond::source::picture;
@@ -81,19 +82,20 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let own = |path: &&PathBuf| file_name(path).starts_with(&args.group);
     let pictures: Vec<&PathBuf> = data.pictures.iter().filter(own).collect();
+    let nothing =
+        |why: String| Err(Error::new(Kind::Input, format!("{}: {why}", args.data.display())));
+    if pictures.is_empty() {
+        return nothing(format!("no picture's name begins with '{}'", args.group));
+    }
     let Looked { pictures, mut results, left_out } =
         look_at_all(&pictures, &data, &mut examiner, args.whole)?;
     if !asked.is_empty() {
         results.iter_mut().for_each(|result| result.found = grouped(&result.found, &grouping));
     }
-    let all_left_out: Vec<LeftOut> = data.left_out.iter().cloned().chain(left_out).collect();
-    if pictures.is_empty() {
-        let why = all_left_out.first().map_or_else(
-            || format!("no picture's name begins with '{}'", args.group),
-            |first| format!("no picture can be read: {}: {}", first.file.display(), first.reason),
-        );
-        return Err(Error::new(Kind::Input, format!("{}: {why}", args.data.display())));
+    if let (true, Some(first)) = (pictures.is_empty(), left_out.first()) {
+        return nothing(format!("none of {} pictures can be used, first {first}", left_out.len()));
     }
+    let all_left_out: Vec<LeftOut> = data.left_out.iter().cloned().chain(left_out).collect();
     let groups: Vec<String> = pictures.iter().map(|path| group(path)).collect();
     let info = examiner.networks().info();
     let thresholds = thresholds(&info.thresholds, &grouping);
@@ -236,13 +238,8 @@ fn left_out_lines(left_out: &[LeftOut]) -> String {
         return String::new();
     }
     let mut text = format!("{} files left out:\n", left_out.len());
-    for LeftOut { file, reason } in left_out.iter().take(NAMED) {
-        // Some reasons begin with the place, which may be the label file and its line.
-        if reason.contains(&*file.to_string_lossy()) {
-            text += &format!("  {reason}\n");
-        } else {
-            text += &format!("  {}: {reason}\n", file.display());
-        }
+    for file in left_out.iter().take(NAMED) {
+        text += &format!("  {file}\n");
     }
     if left_out.len() > NAMED {
         text += &format!("  and {} more (--json names all)\n", left_out.len() - NAMED);

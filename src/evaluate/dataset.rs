@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use super::description::{self, Description};
 use super::labels::{self, KeyPoints};
+use super::left_out::LeftOut;
 use super::{Truth, text};
 use crate::error::{Error, Kind};
 use crate::geometry::Size;
@@ -46,16 +47,6 @@ pub struct DataSet {
     /// For each class number of the set, the model's.
     classes: Vec<usize>,
     key_points: Option<KeyPoints>,
-}
-
-/// A file of a set that could not be used, and why.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-pub struct LeftOut {
-    /// The file.
-    #[serde(serialize_with = "crate::paths::as_text")]
-    pub file: PathBuf,
-    /// Why it could not be used.
-    pub reason: String,
 }
 
 impl DataSet {
@@ -101,7 +92,10 @@ impl DataSet {
         let places = about.places.iter().map(|place| place.display().to_string());
         let places = places.collect::<Vec<_>>().join(", ");
         let Some(first) = pictures.first() else {
-            return Err(wrong(yaml.display(), format!("no pictures in {places}")));
+            let why = found.left_out.first().map_or(String::new(), |first| {
+                format!(": {} files left out, first {first}", found.left_out.len())
+            });
+            return Err(wrong(yaml.display(), format!("no pictures in {places}{why}")));
         };
         if !pictures.iter().any(|picture| label_file(picture).is_file()) {
             let sought = label_file(first);
@@ -362,6 +356,14 @@ mod tests {
         let (pictures, left_out) = opened(folder.path()).unwrap();
         assert_eq!(pictures, ["b.jpg", "images/a.jpg", "one/c.JPG"]);
         assert_eq!(left_out, ["lists/gone.jpg"]);
+        // a list that was made elsewhere
+        std::fs::write(folder.path().join("data.yaml"), "val: lists/val.txt\nnames: [a]").unwrap();
+        let list = "/content/data/images/a.jpg\n/content/data/images/b.jpg\n";
+        std::fs::write(folder.path().join("lists/val.txt"), list).unwrap();
+        let reason = opened(folder.path()).unwrap_err();
+        let words = "no pictures in lists/val.txt: 2 files left out, first /content/data/images/a.jpg: \
+                     listed in";
+        assert!(reason.contains(words), "{reason}");
     }
 
     #[test]

@@ -44,22 +44,33 @@ impl Description {
         let yaml: Yaml = serde_yaml_ng::from_str(&text).map_err(|error| error.to_string())?;
         let names = names(&yaml.names)?;
         let places = match yaml.splits.get(split) {
-            Some(Value::String(place)) => vec![path(place)],
-            Some(Value::Sequence(places)) => {
-                let each = |place: &Value| place.as_str().map(path);
-                let places: Option<_> = places.iter().map(each).collect();
-                places.ok_or_else(|| format!("split '{split}' lists something else than paths"))?
-            }
-            _ => {
-                let is_place = |value: &Value| value.is_string() || value.is_sequence();
-                let others = yaml.splits.iter().filter(|(_, value)| is_place(value));
+            Some(value) => places(value).map_err(|why| format!("split '{split}' {why}"))?,
+            None => {
+                let others = yaml.splits.iter().filter(|(_, value)| places(value).is_ok());
                 let others: Vec<&str> = others.map(|(name, _)| name.as_str()).collect();
-                return Err(format!("has no split '{split}'; it has {}", others.join(", ")));
+                let others = if others.is_empty() { "none".to_owned() } else { others.join(", ") };
+                return Err(format!("has no split '{split}'; it has {others}"));
             }
         };
         let folder = path(&yaml.path.unwrap_or_default());
         Ok(Self { names, folder, places, key_points: yaml.kpt_shape })
     }
+}
+
+/// A path or a list of paths. An empty one would be the set's own folder, and with it the
+/// pictures of all splits.
+fn places(value: &Value) -> Result<Vec<PathBuf>, &'static str> {
+    let places = match value {
+        Value::Null => &[][..],
+        Value::Sequence(places) => places.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    let places: Option<Vec<PathBuf>> = places.iter().map(|one| one.as_str().map(path)).collect();
+    let places = places.ok_or("lists something else than paths")?;
+    if places.is_empty() || places.iter().any(|place| place.as_os_str().is_empty()) {
+        return Err("names no place: its folder, or a list of its pictures");
+    }
+    Ok(places)
 }
 
 /// A path as it is written, perhaps on Windows.
@@ -131,6 +142,12 @@ mod tests {
     fn what_is_missing_is_told_in_words() {
         for (yaml, words) in [
             ("names: [a]\ntest: x\nnc: 1", "no split 'val'; it has test"),
+            ("names: [a]\nnc: 1", "no split 'val'; it has none"),
+            ("val:\ntrain: x\nnames: [a]", "split 'val' names no place"),
+            ("val: ''\nnames: [a]", "split 'val' names no place"),
+            ("val: []\nnames: [a]", "split 'val' names no place"),
+            ("val: [x, ' ']\nnames: [a]", "split 'val' names no place"),
+            ("val: 3\nnames: [a]", "something else than paths"),
             ("val: x", "names no classes"),
             ("val: x\nnames: {1: a, 2: b}", "none for class 0"),
             ("val: x\nnames: {0: a, 2: b}", "none for class 1"),

@@ -4,6 +4,7 @@ pub mod average_precision;
 pub mod dataset;
 pub mod description;
 pub mod labels;
+pub mod left_out;
 pub mod report;
 pub mod summary;
 pub mod text;

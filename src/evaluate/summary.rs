@@ -4,7 +4,7 @@
 use serde::{Serialize, Serializer};
 
 use super::average_precision::{Curve, IOUS, PictureResult, f1};
-use super::dataset::LeftOut;
+use super::left_out::LeftOut;
 use crate::tracks::TrackingSettings;
 use crate::tracks::face::{Face, merge};
 
