@@ -160,11 +160,13 @@ impl SideCar {
 
     /// Reads and checks a side-car; an error names the key and what it must be.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let reader = &mut serde_json::Deserializer::from_str(text);
-        let card: Self = serde_path_to_error::deserialize(reader).map_err(|error| {
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let card: Self = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
             let (path, reason) = (error.path().to_string(), error.inner().to_string());
             if path == "." { reason } else { format!("{path}: {reason}") }
         })?;
+        // It reads one value and leaves what stands behind: half of another side-car, say.
+        reader.end().map_err(|error| error.to_string())?;
         card.check()?;
         Ok(card)
     }
@@ -400,6 +402,17 @@ mod tests {
             card.as_object_mut().unwrap().remove(key);
             let reason = parsed(&card).unwrap_err();
             assert!(reason.contains(key), "without {key}: {reason}");
+        }
+    }
+
+    #[test]
+    fn nothing_may_stand_behind_the_json() {
+        let text = format!("{:#}", card());
+        assert_eq!(SideCar::parse(&format!("{text} \n")), SideCar::parse(&text));
+        for rest in ["xx", "}", "{}", "\0", &text] {
+            let reason = SideCar::parse(&format!("{text}\n{rest}")).unwrap_err();
+            let line = format!("trailing characters at line {} column 1", text.lines().count() + 1);
+            assert_eq!(reason, line, "{rest:?}");
         }
     }
 
