@@ -124,9 +124,15 @@ CLOSE := expression-yolo12n-close:128
 SEVEN := expression-yolo12n-7:288x192
 SEVEN_CLOSE := expression-yolo12n-7-close:128
 
+# Told before hours of training; the export at their end is stricter.
+.PHONY: model-version
+model-version:
+	@test -z "$(VERSION)" || printf '%s\n' "$(VERSION)" | grep -qE '^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$$' || \
+		{ echo "VERSION=$(VERSION): boards compare three numbers, as 1.2.3, or 1.2.3-rc.1 before it" >&2; exit 2; }
+
 .PHONY: model
 ifdef SHARED
-model: $(VENV)/ready $(BEFORE)/ready ## Make the shipped models: make model SHARED=folder of expressions, wild, expressions7; or one of your own: DATA=data.yaml [VERSION=1.2.3]
+model: model-version $(VENV)/ready $(BEFORE)/ready ## Make the shipped models: make model SHARED=folder of expressions, wild, expressions7; or one of your own: DATA=data.yaml [VERSION=1.2.3]
 	$(GATHER) --out $(MODEL_OUT)/gathered --classes $(CLASSES)
 	$(GATHER) --out $(MODEL_OUT)/gathered-smiles
 	$(LABEL) $(MODEL_OUT)/gathered/data.yaml --out $(dir $(MODEL_SET))
@@ -141,7 +147,7 @@ model: $(VENV)/ready $(BEFORE)/ready ## Make the shipped models: make model SHAR
 	$(call model-exports,$(SEVEN),scenes/expression-yolo12n-7,$(MODEL_SET))
 	$(call model-exports,$(SEVEN_CLOSE),expressions/expression-yolo12n-7,$(MODEL_SET))
 else
-model: $(VENV)/ready
+model: model-version $(VENV)/ready
 	@test -n "$(DATA)" || { echo "usage: make model DATA=path/to/data.yaml, or SHARED=folder (models/training/README.md)" >&2; exit 2; }
 	data=$$(realpath -- "$(DATA)") && $(TRAINER) prepare "$$data" --out $(dir $(MODEL_SET))
 	$(TRAIN) $(MODEL_SET) --preset refine \

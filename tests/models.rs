@@ -198,6 +198,40 @@ fn expect_own(board: &Board, words: &str) {
     assert!(refused[0].contains(words) && refused[0].contains("90.0.0"), "{words}: {refused:?}");
 }
 
+/// What has no place in an order of versions is not taken, and not passed over in silence.
+#[test]
+fn a_package_without_a_semantic_version_is_refused_by_name() {
+    let board = Board::new();
+    board.install("1.2", |_, _| {});
+    let folder = board.install("90.0.0", |_, _| {});
+    fs::rename(&folder, folder.with_file_name(format!("{NAME}-latest"))).unwrap();
+    let (version, refused) = board.chosen();
+    assert_eq!((version, refused.len()), (own_version(), 2), "{refused:?}");
+    for words in [
+        "version is \"1.2\", it must be a semantic version",
+        "a folder for expression-yolo12n-latest",
+    ] {
+        assert!(refused.iter().any(|reason| reason.contains(words)), "{words}: {refused:?}");
+    }
+}
+
+#[test]
+fn the_builder_of_packages_names_what_boards_would_refuse() {
+    let board = Board::new();
+    let folder = board.install("1.2", |_, _| {});
+    let output = Command::new("deploy/model-package/build")
+        .args([folder.join(format!("{NAME}.tflite")), board.path("signer.key")])
+        .env("EXPRESSIOND", env!("CARGO_BIN_EXE_expressiond"))
+        .env("OUT", board.path("out"))
+        .env("SOURCE_DATE_EPOCH", "0")
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{message}");
+    assert!(message.contains("a board would refuse it"), "{message}");
+    assert!(message.contains("version is \"1.2\"") && !message.contains("raise"), "{message}");
+}
+
 fn sha256(file: &Path) -> String {
     let output = Command::new("sha256sum").arg(file).output().unwrap();
     String::from_utf8(output.stdout).unwrap()[..64].to_owned()

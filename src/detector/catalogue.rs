@@ -23,7 +23,7 @@ pub(super) enum ModelOrigin {
 pub(super) struct ModelFile {
     pub path: PathBuf,
     pub origin: ModelOrigin,
-    /// Unknown where the side-car cannot be read.
+    /// Unknown where the side-car cannot be read, or a package's folder has none in its name.
     version: Option<Version>,
 }
 
@@ -35,10 +35,14 @@ impl ModelFile {
 }
 
 /// The models called `settings.name`, newest first; of equal versions the program's own.
+/// Packages without a version come before: no check lets them pass, and only what is
+/// checked is told as refused.
 pub(super) fn entries(settings: &Settings) -> Vec<ModelFile> {
     let mut entries: Vec<ModelFile> = own(&settings.name).into_iter().collect();
     entries.extend(packaged(settings));
-    entries.sort_by_key(|entry| Reverse(entry.version.clone()));
+    let misnamed =
+        |entry: &ModelFile| entry.origin == ModelOrigin::Package && entry.version.is_none();
+    entries.sort_by_key(|entry| (!misnamed(entry), Reverse(entry.version.clone())));
     entries
 }
 
@@ -86,10 +90,12 @@ fn packaged(settings: &Settings) -> impl Iterator<Item = ModelFile> {
     folders.filter_map(|folder| {
         let version = folder.file_name();
         let version = version.to_str()?.strip_prefix(&settings.name)?.strip_prefix('-')?;
-        // what follows is the rest of a longer name: a-lite-1.0.0 is no version of a
-        let version = Some(Version::parse(version).ok()?);
+        let version = Version::parse(version).ok();
         let path = folder.path().join(format!("{}.tflite", settings.name));
-        Some(ModelFile { path, origin: ModelOrigin::Package, version })
+        // Without its model, what follows is the rest of a longer name: a-lite-1.0.0 is no
+        // version of a.
+        let ours = version.is_some() || path.exists();
+        ours.then_some(ModelFile { path, origin: ModelOrigin::Package, version })
     })
 }
 
@@ -104,10 +110,13 @@ mod tests {
         {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
+        std::fs::create_dir(folder.path().join("m-1.2")).unwrap();
+        std::fs::write(folder.path().join("m-1.2/m.tflite"), "").unwrap();
+        std::fs::write(folder.path().join("m-lite-3.0.0/m-lite.tflite"), "").unwrap();
         let packages = folder.path().to_owned();
         let settings = Settings { name: "m".to_owned(), packages, ..Settings::default() };
         let found = entries(&settings).into_iter().map(|entry| entry.path);
-        let wanted = ["m-0.10.0", "m-0.10.0-rc.1", "m-0.9.0"];
+        let wanted = ["m-1.2", "m-0.10.0", "m-0.10.0-rc.1", "m-0.9.0"];
         let wanted = wanted.map(|name| folder.path().join(name).join("m.tflite"));
         assert_eq!(found.collect::<Vec<_>>(), wanted);
     }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use semver::Version;
 use serde::{Deserialize, Serialize};
 
 use super::classes::{self, among, check_apart, check_classes, check_names};
@@ -180,6 +181,10 @@ impl SideCar {
                 return Err(format!("{key} is {value:?}, it must be {PLAIN}"));
             }
         }
+        Version::parse(&self.version).map_err(|error| {
+            let version = &self.version;
+            format!("version is {version:?}, it must be a semantic version, as 1.2.3: {error}")
+        })?;
         check_classes(&self.classes)?;
         self.check_groups()?;
         let missing = |class: &&String| self.threshold(class).is_none();
@@ -361,6 +366,8 @@ mod tests {
             ("/schema", json!(2), "schema"),
             ("/name", json!("a/b"), "name"),
             ("/version", json!(""), "version"),
+            ("/version", json!("1.2"), "version is \"1.2\""),
+            ("/version", json!("v1.2.3"), "version is \"v1.2.3\""),
             ("/task", json!("classify"), "task"),
             ("/layout", json!("anchors"), "layout"),
             ("/classes", json!([]), "classes"),
@@ -432,7 +439,7 @@ mod tests {
             *card.pointer_mut(pointer).unwrap() = value;
             parsed(&card).unwrap().agrees(Layout::Flat, size, &input, &outputs)
         };
-        assert_eq!(against("/version", json!("2")), Ok(()));
+        assert_eq!(against("/version", json!("2.0.0")), Ok(()));
         for (pointer, wrong, key) in [
             ("/layout", json!("raw_dfl"), "layout"),
             ("/input/height", json!(320), "input.height"),

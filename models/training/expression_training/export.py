@@ -12,6 +12,7 @@ import copy
 import datetime
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 from collections import Counter
@@ -35,6 +36,10 @@ from .weights import build
 #: the program's own models
 MODELS = Path(__file__).resolve().parents[2]
 SELF_TEST = "self-test.jpg"
+#: https://semver.org without what follows a `+`, which a side-car may not have
+NUMBER = "(0|[1-9][0-9]*)"
+WORD = rf"({NUMBER}|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)"
+SEMANTIC = rf"{NUMBER}\.{NUMBER}\.{NUMBER}(-{WORD}(\.{WORD})*)?"
 #: the face of that picture as a close look shows it: a network for single faces may see no smaller one
 CLOSE_SELF_TEST = "self-test-close.jpg"
 #: boxes of one class that overlap by more are one face
@@ -206,6 +211,13 @@ def self_test(model: Path, picture: Path, names: list[str], size: Size) -> dict:
     return {"picture": picture.name, "expect": [expect]}
 
 
+def version_of(text: str) -> str:
+    """A semantic version: boards compare them, and refuse a side-car with another."""
+    if not re.fullmatch(SEMANTIC, text):
+        raise argparse.ArgumentTypeError(f"{text}: three numbers, as 1.2.3, or 1.2.3-rc.1 before it")
+    return text
+
+
 def next_version() -> str:
     """The patch after the program's own: of equal versions a board takes the program's."""
     own = json.loads((MODELS / "expression-yolo12n.json").read_text(encoding="utf-8"))["version"]
@@ -276,7 +288,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size", type=size_of, default=INPUT, help="input in pixels: 160, or 288x192 (default)"
     )
     parser.add_argument("--samples", type=int, default=400, help="calibration pictures (default 400)")
-    parser.add_argument("--version", help="of the side-car (default: the patch after the program's own)")
+    parser.add_argument(
+        "--version", type=version_of, help="of the side-car (default: the patch after the program's own)"
+    )
     parser.add_argument("--all-int8", action="store_true", help="attention in int8 too")
     parser.add_argument("--float", type=Path, help="keep the float model here")
     parser.add_argument(

@@ -27,6 +27,13 @@ def test_a_set_of_one_s_own_may_lie_in_any_folder(make, tmp_path):
     assert "1.2.3" in make("model", "DATA=x.yaml", "VERSION=1.2.3").stdout.splitlines()
 
 
+def test_a_version_that_no_board_would_take_is_told_before_training(make):
+    for version in ["1.2", "v1.2.3", "latest"]:
+        done = make("model", "DATA=x.yaml", f"VERSION={version}")
+        assert done.returncode != 0 and f"VERSION={version}: boards compare three numbers" in done.stderr
+        assert "prepare" not in done.stdout
+
+
 def test_a_clone_without_its_history_leaves_nothing_that_looks_fetched(make, tmp_path):
     for _ in range(2):
         done = make("model", "SHARED=shared folder", "INIT=other.safetensors")

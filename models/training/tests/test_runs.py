@@ -1,5 +1,6 @@
 """What ends a run before it begins, and what a run that goes on must agree with."""
 
+import argparse
 import json
 import sys
 from dataclasses import replace
@@ -197,3 +198,11 @@ def test_an_export_is_newer_than_the_program_s_own():
     own = json.loads((export.MODELS / "expression-yolo12n.json").read_text())["version"]
     number = lambda text: [int(part) for part in text.split(".")]  # noqa: E731
     assert number(export.next_version()) > number(own)
+
+
+def test_a_version_is_one_that_boards_can_compare():
+    for version in ["1.2.3", "0.10.0", "1.2.3-rc.1", "1.0.0-0.a-b"]:
+        assert export.version_of(version) == version
+    for version in ["1.2", "1", "v1.2.3", "1.2.3.4", "01.2.3", "1.2.3-", "1.2.3-01", "1.2.3+a", "1.2.3\n"]:
+        with pytest.raises(argparse.ArgumentTypeError, match="three numbers"):
+            export.version_of(version)
