@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
+use expressiond::doctor::finding::Check;
+
 use crate::Cli;
 
 const MAN_PAGE: &str = include_str!("../deploy/man/expressiond.1");
@@ -98,6 +100,17 @@ fn the_man_page_names_every_command_and_no_other() {
     let names = command.get_subcommands().map(|command| command.get_name().to_owned());
     let coded: BTreeSet<String> = names.filter(|name| name != "simulate").collect();
     assert_eq!(documented, coded);
+}
+
+/// The first problem in this order decides the exit code.
+#[test]
+fn the_help_of_doctor_lists_its_checks_in_their_order() {
+    let command = Cli::command();
+    let doctor = command.find_subcommand("doctor").expect("a command");
+    let help = doctor.get_long_about().expect("a description").to_string().replace('\n', " ");
+    let list = help.split_once("Checks ").and_then(|(_, rest)| rest.split_once(", in this order"));
+    let list = list.expect("a list").0.replace(" and ", ", ");
+    assert_eq!(list.split(", ").collect::<Vec<_>>(), Check::ALL.map(Check::name));
 }
 
 #[test]

@@ -7,10 +7,10 @@ use expressiond::error::{Error, Result};
 
 /// Find out why nothing happens, and what to do about it.
 ///
-/// Checks settings, secrets, model, camera, permissions, state folder, broker, TLS, login,
-/// topics, Home Assistant, clock, heat and the service, in this order, and names a remedy
-/// for what it finds. A daemon that runs is not disturbed. With sudo it sees what the
-/// service sees. The exit code is that of the first problem (docs/ref/exit-codes.md).
+/// Checks settings, credentials, library, model, permissions, camera, state, broker, tls,
+/// login, topics, home_assistant, clock, board and service, in this order, and names a
+/// remedy for what it finds. A daemon that runs is not disturbed. With sudo it sees what
+/// the service sees. The exit code is that of the first problem (docs/ref/exit-codes.md).
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
