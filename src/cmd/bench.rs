@@ -55,7 +55,8 @@ pub(crate) struct Args {
     /// The picture to make frames from
     #[arg(long, value_name = "PICTURE")]
     source: Option<PathBuf>,
-    /// The model to measure (default: the one that came with the program)
+    /// The model to measure (default: the newest expression-yolo12n, whatever the
+    /// settings say)
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
 }

@@ -34,8 +34,8 @@ use expressiond::tracks::grouping::Grouping;
 ///
 ///   expressiond detect family.jpg --annotate out
 ///   expressiond detect *.jpg --json | jq '.faces | length'
-///   expressiond detect family.jpg --groups positive,neutral,negative
-///   expressiond detect family.jpg --groups 'tense=anger+fear,other=*'
+///   expressiond detect family.jpg --groups positive,neutral,negative \
+///     --model /usr/share/expressiond/models/expression-yolo12n-7.tflite
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -63,7 +63,8 @@ pub struct Args {
     /// own, as in smiling=happy+surprise,other=*
     #[arg(long, value_name = "GROUP", value_delimiter = ',')]
     groups: Vec<String>,
-    /// The model to use (default: the one that came with the program)
+    /// The model to use (default: the newest expression-yolo12n, whatever the
+    /// settings say)
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// Threads for inference

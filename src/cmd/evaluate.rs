@@ -27,7 +27,8 @@ use expressiond::tracks::grouping::Grouping;
 ///
 ///   expressiond evaluate faces/data.yaml --report out/evaluation
 ///   expressiond evaluate faces/data.yaml --groups happy,not_happy
-///   expressiond evaluate faces/data.yaml --groups 'tense=anger+fear,other=*'
+///   expressiond evaluate faces7/data.yaml --groups 'tense=anger+fear,other=*' \
+///     --model /usr/share/expressiond/models/expression-yolo12n-7.tflite
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -45,7 +46,8 @@ pub struct Args {
     /// Write curves, confusion matrix and a page with all of it into this folder
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
-    /// The model to measure (default: the one that came with the program)
+    /// The model to measure (default: the newest expression-yolo12n, whatever the
+    /// settings say)
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// Measure these groups instead of the model's classes, as expression.groups tells them;

@@ -29,7 +29,8 @@ pub struct Settings {
     /// Default `/etc/expressiond/model-keys.d`.
     pub keys: PathBuf,
     /// Threads for inference, 1 to 64; more than the board has cores makes it many
-    /// times slower. `expressiond bench` finds the best. Default 1.
+    /// times slower. `expressiond bench` finds the best, of another model than the default
+    /// with `--model`. Default 1.
     pub threads: usize,
     /// A face below this confidence does not exist, 0.001 to 0.999; a weak one above it
     /// keeps a track alive without starting one. All classes of a face together must have it,
