@@ -120,6 +120,12 @@ impl Watcher {
         log::warn!("identify: this is device {device}, camera {}", self.subject.camera);
     }
 
+    /// Says that nobody looks through the camera any more: its topic outlives the process.
+    pub(crate) fn leave(&mut self) {
+        self.last.available = Some(false);
+        self.publisher.set_camera_available(&self.subject.camera, false);
+    }
+
     /// Says whether the board is strained.
     pub(crate) fn look(&mut self) -> bool {
         let observation = self.observe();
