@@ -12,8 +12,8 @@ use image::RgbImage;
 use serde::Serialize;
 
 use expressiond::clock::{Clock, SystemClock};
-use expressiond::detector::networks::Networks;
-use expressiond::detector::{Detector, ModelInfo, Settings};
+use expressiond::detector::networks::{Network, Networks};
+use expressiond::detector::{ModelInfo, Settings};
 use expressiond::error::{Error, Kind, Result};
 use expressiond::geometry::Size;
 use expressiond::pixels::frame::{Frame, PixelFormat};
@@ -101,14 +101,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let path = args.model.clone().unwrap_or_default();
         let settings = Settings { path, threads: *threads, ..Settings::default() };
         settings.check().map_err(|(key, why)| Error::new(Kind::Config, format!("{key} {why}")))?;
-        let mut detector = Detector::load(&settings)?;
-        model.clone_from(&detector.info().id);
+        let mut networks = Networks::load(&settings)?;
+        if model.is_empty() {
+            super::tell_refused(&networks);
+        }
+        model.clone_from(&networks.info().id);
         let wanted = |(input, _): &(&str, Frame)| args.inputs.iter().any(|name| name == input);
-        for (input, frame) in frames(args, detector.info())?.into_iter().filter(wanted) {
+        for (input, frame) in frames(args, networks.info())?.into_iter().filter(wanted) {
             if !viewer.iter().any(|known: &Viewer| known.input == input) {
                 viewer.push(viewer::measure(input, &frame)?);
             }
-            runs.push(stages::measure(input, &frame, *threads, &mut detector, args.frames.max(1))?);
+            let main = networks.get_mut(Network::Main);
+            runs.push(stages::measure(input, &frame, *threads, main, args.frames.max(1))?);
         }
     }
     let faster = |a: &&Run, b: &&Run| a.fps.total_cmp(&b.fps);

@@ -49,19 +49,18 @@ pub(super) fn load(settings: &Settings) -> Result<Detector, ModelError> {
     Err(ModelError::All(refused))
 }
 
-/// The first of `settings.close` that is there in the version of `main`, with its classes.
-/// Those that fail a check are added to `refused`.
-pub(super) fn companion(
-    settings: &Settings,
-    main: &ModelInfo,
-    refused: &mut Vec<String>,
-) -> Option<Detector> {
+/// The first of `settings.close` that is there in the version of `main`, with its classes; and
+/// those that were refused, each with its path and the reason.
+pub(super) fn companion(settings: &Settings, main: &ModelInfo) -> (Option<Detector>, Vec<String>) {
+    let mut refused = Vec::new();
     // Only where none fits: the list is for models of several classes.
     let mut of_others = Vec::new();
     for name in settings.close.iter().filter(|name| **name != main.name) {
         for entry in catalogue::companions(settings, name, &main.version) {
             match open(settings, &entry) {
-                Ok(close) if close.info.classes == main.classes => return Some(close),
+                Ok(close) if close.info.classes == main.classes => {
+                    return (Some(close), refused);
+                }
                 Ok(close) => {
                     let path = close.info.path.display();
                     of_others.push(format!("{path}: its classes are not those of {}", main.id));
@@ -71,7 +70,7 @@ pub(super) fn companion(
         }
     }
     refused.append(&mut of_others);
-    None
+    (None, refused)
 }
 
 fn open(settings: &Settings, entry: &ModelFile) -> Result<Detector, ModelError> {
