@@ -145,6 +145,7 @@ fn print_card(card: &Card, networks: &Networks) {
     let kernels = if model.xnnpack { "XNNPACK" } else { "plain kernels" };
     row("inference", &format!("{kernels}, {} threads", model.threads));
     row("self-test", &if model.self_tested { "passed" } else { "none in the side-car" });
+    row("close looks", &networks.closely());
     for refused in networks.refused() {
         row("refused", &refused);
     }

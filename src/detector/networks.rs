@@ -22,6 +22,8 @@ pub struct Networks {
     close: Option<Detector>,
     /// Those that could have looked closely, each with its path and the reason.
     close_refused: Vec<String>,
+    /// Whether `model.close` names any.
+    sought: bool,
 }
 
 impl Networks {
@@ -35,10 +37,9 @@ impl Networks {
     pub fn load(settings: &Settings) -> Result<Self, ModelError> {
         let main = Detector::load(settings)?;
         let (close, close_refused) = load::companion(settings, main.info());
-        if let Some(close) = &close {
-            log::info!("faces are looked at closely by {}", close.info().id);
-        }
-        Ok(Self { main, close, close_refused })
+        let networks = Self { main, close, close_refused, sought: !settings.close.is_empty() };
+        log::info!("faces are looked at closely by {}", networks.closely());
+        Ok(networks)
     }
 
     /// The model that was asked for.
@@ -54,6 +55,20 @@ impl Networks {
     /// What is known about the one that looks closely, where the model does not do that itself.
     pub fn close(&self) -> Option<&ModelInfo> {
         self.close.as_ref().map(Detector::info)
+    }
+
+    /// What looks closely, for a person: its id, or the model itself and why.
+    pub fn closely(&self) -> String {
+        let version = &self.info().version;
+        let why = match &self.close {
+            Some(close) => return close.info().id.clone(),
+            None if !self.sought => "model.close is empty".to_owned(),
+            None if self.close_refused.is_empty() => {
+                format!("model.close has none in version {version}")
+            }
+            None => format!("those of version {version} were refused"),
+        };
+        format!("the model itself ({why})")
     }
 
     /// What is known about the one that looks closely.

@@ -188,7 +188,12 @@ impl Examination<'_> {
                 } else {
                     "it brings no self-test"
                 };
-                let message = format!("{} ({}): {tested} in {took:.1} s", info.id, info.input);
+                let message = format!(
+                    "{} ({}): {tested} in {took:.1} s; faces are looked at closely by {}",
+                    info.id,
+                    info.input,
+                    networks.closely()
+                );
                 let told = grouping(config, layers, info);
                 let message = match &told {
                     Ok(told) if told.told() != info.classes => {
