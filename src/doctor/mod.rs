@@ -97,13 +97,15 @@ impl Examination<'_> {
 
     /// Everything after the settings; the device's id, if it has one.
     fn all(&mut self, mut config: Config, layers: &Layers) -> Result<Option<String>> {
+        let mut named = files::named(&mut config);
         if let Some(unit) = &self.unit {
-            unit.place(&mut config.mqtt.password_file, &mut config.mqtt.tls);
+            named.iter_mut().for_each(|(_, name)| unit.place(name));
         }
+        let named = named.map(|(key, name)| (key, name.clone()));
         let credentials = Credentials::of_the_environment();
         let state_dir = self.state_dir(&config);
         let running = Running::find(self.unit.as_ref(), state_dir.as_deref());
-        let secrets = files::credentials(&config, &credentials);
+        let secrets = files::credentials(&config, &named, &credentials);
         let readable = matches!(secrets.verdict, Verdict::Ok | Verdict::Warning);
         self.add(secrets);
         let networks = self.model(&config, layers);
