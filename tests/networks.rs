@@ -189,6 +189,29 @@ fn a_damaged_close_network_is_told_by_every_command() {
     tells(found["message"].as_str().unwrap(), "looks closely itself");
 }
 
+/// A model of its owner's own: `bench` makes its frames from the picture that the side-car names.
+#[test]
+fn a_model_is_measured_on_the_picture_of_its_self_test() {
+    let checkout = Checkout::new();
+    let models = checkout.path("models");
+    std::fs::rename(models.join("self-test.jpg"), models.join("face.jpg")).unwrap();
+    let file = models.join(format!("{MODEL}.json"));
+    let mut card: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    card["self_test"]["picture"] = json!("face.jpg");
+    std::fs::write(&file, card.to_string()).unwrap();
+    let model = format!("--model=models/{MODEL}.tflite");
+    let bench = ["bench", &model, "--no-still", "--frames=1", "--threads=1", "--inputs=mjpeg"];
+    checkout.run(&bench);
+
+    card.as_object_mut().unwrap().remove("self_test");
+    std::fs::write(&file, card.to_string()).unwrap();
+    let output = checkout.command(&bench).output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(78), "{message}");
+    assert!(message.contains("no self-test picture") && message.contains("--source"), "{message}");
+    checkout.run(&[&bench[..], &["--source=models/face.jpg"]].concat());
+}
+
 #[test]
 fn a_daemon_whose_close_network_is_damaged_says_so_in_its_status() {
     let checkout = Checkout::new();

@@ -29,7 +29,7 @@ use yuyv::to_yuyv;
 
 /// Measure every stage of a frame, and find the best number of threads.
 ///
-/// Frames of 640x480 are made from a picture (the model's self-test by default), once
+/// Frames of 640x480 are made from a picture (that of the model's self-test by default), once
 /// as a camera's Motion-JPEG and once as raw YUYV. `overhead` is the share of
 /// everything but the network in a frame's CPU time.
 #[derive(Debug, clap::Args)]
@@ -165,8 +165,11 @@ fn people(args: &Args) -> Result<Vec<Situation>> {
 
 /// The picture to make frames from.
 fn source_picture(args: &Args, model: &ModelInfo) -> Result<RgbImage> {
-    let own = model.path.with_file_name("self-test.jpg");
-    let path = args.source.as_ref().unwrap_or(&own);
+    let path = args.source.as_ref().or(model.self_test_picture.as_ref()).ok_or_else(|| {
+        let model = model.path.display();
+        let why = format!("{model} has no self-test picture to make frames from");
+        Error::new(Kind::Config, format!("{why}: --source PICTURE gives one"))
+    })?;
     let input = |error: String| Error::new(Kind::Input, error);
     let read = picture::read(path).map_err(|error| input(error.to_string()))?;
     to_rgb(&read).map_err(|error| input(format!("{}: {error}", path.display())))

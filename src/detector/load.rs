@@ -143,6 +143,8 @@ fn admit(settings: &Settings, entry: &ModelFile) -> Result<Detector, ModelError>
             (stem.to_string_lossy().into_owned(), "unknown".to_owned())
         }
     };
+    let test = card.as_ref().and_then(|card| card.self_test.as_ref());
+    let self_test_picture = test.map(|test| path.with_file_name(&test.picture));
     let info = ModelInfo {
         id: format!("{name}@{version}+{}", &sha256[..8]),
         name,
@@ -159,7 +161,8 @@ fn admit(settings: &Settings, entry: &ModelFile) -> Result<Detector, ModelError>
         dtype: engine.input.dtype,
         threads: settings.threads,
         xnnpack: engine.xnnpack,
-        self_tested: card.as_ref().is_some_and(|card| card.self_test.is_some()),
+        self_tested: test.is_some(),
+        self_test_picture,
     };
     let spec = InputSpec { size, encoding: encoding(&engine) };
     let mut detector = Detector {
@@ -176,8 +179,9 @@ fn admit(settings: &Settings, entry: &ModelFile) -> Result<Detector, ModelError>
         refused: Vec::new(),
     };
     try_blank(&mut detector)?;
-    match card.and_then(|card| card.self_test) {
-        Some(test) => self_test(&mut detector, &test)?,
+    let picture = detector.info.self_test_picture.clone();
+    match card.and_then(|card| card.self_test).zip(picture) {
+        Some((test, picture)) => self_test(&mut detector, &test, &picture)?,
         None => log::warn!("model {} has no self-test in its side-car", detector.info.id),
     }
     Ok(detector)
@@ -280,10 +284,9 @@ fn encoding(engine: &Engine) -> Encoding {
     }
 }
 
-fn self_test(detector: &mut Detector, test: &SelfTest) -> Result<(), ModelError> {
-    let path = detector.info.path.with_file_name(&test.picture);
+fn self_test(detector: &mut Detector, test: &SelfTest, path: &Path) -> Result<(), ModelError> {
     let unreadable = |reason: String| ModelError::SelfTestPicture(reason);
-    let frame = picture::read(&path).map_err(|error| unreadable(error.to_string()))?;
+    let frame = picture::read(path).map_err(|error| unreadable(error.to_string()))?;
     let mut seen = Vec::new();
     detector.detect(&frame, &mut seen).map_err(|error| match error {
         ModelError::Pixels(reason) => unreadable(format!("{}: {reason}", path.display())),
