@@ -28,7 +28,7 @@ pub(crate) struct Subject {
     pub camera: Name,
     /// `name@version+sha`.
     pub model: String,
-    /// Newer models that were refused, and why.
+    /// Models that were refused, why, and what does their work.
     pub refused_models: Vec<String>,
     /// From this temperature on, in °C, the board counts as strained.
     pub hot_c: f32,
@@ -39,7 +39,7 @@ impl Subject {
         Self {
             camera: plan.camera.clone(),
             model: plan.networks.info().id.clone(),
-            refused_models: plan.networks.refused().to_vec(),
+            refused_models: plan.networks.refused(),
             hot_c: plan.config.pace.hot_c,
         }
     }
