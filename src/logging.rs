@@ -1,5 +1,6 @@
 //! One log, two readers: journald with structured fields, or a terminal.
 
+use std::fmt::Display;
 use std::io::Write;
 
 use log::kv::{Key, Value, VisitSource};
@@ -141,10 +142,10 @@ fn most(target: &str, level: LevelFilter) -> LevelFilter {
     }
 }
 
-/// Tells a person of an error, at standard error. Where that cannot be written nobody hears
+/// Tells a person of a fault, at standard error. Where that cannot be written nobody hears
 /// of it, which is no reason to end in another way: `eprintln!` would panic.
-pub fn tell(error: &Error) {
-    let _ = writeln!(std::io::stderr(), "expressiond: {error}");
+pub fn tell(fault: impl Display) {
+    let _ = writeln!(std::io::stderr(), "expressiond: {fault}");
 }
 
 /// Tells the error that ends the program: on a terminal one line for a person, in the

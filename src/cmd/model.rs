@@ -1,15 +1,16 @@
 //! `expressiond model`: what a model is, and whether it can be trusted.
 
-use std::fmt;
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
 use super::{ConfigArgs, output};
 use expressiond::config;
+use expressiond::detector::networks::Networks;
 use expressiond::detector::sidecar::SideCar;
 use expressiond::detector::tflite::{Dtype, TensorInfo};
-use expressiond::detector::{Detector, ModelInfo, Seen};
+use expressiond::detector::{ModelInfo, Seen};
 use expressiond::error::{Error, Kind, Result};
 
 /// Show or verify a model.
@@ -21,7 +22,8 @@ use expressiond::error::{Error, Kind, Result};
 ///   expressiond model verify mine.tflite      would `run` accept this one?
 ///
 /// Models from packages must be signed besides (docs/guide/upgrade.md); one that is
-/// refused is passed over for the next older one, and `show` says so.
+/// refused is passed over for the next older one, and `show` says so. Both also load the
+/// network that looks closely at faces (model.close), and name those that were refused.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -58,13 +60,13 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
-fn load(file: &File) -> Result<Detector> {
+fn load(file: &File) -> Result<Networks> {
     let (config, _layers) = config::load(&file.config.sources())?;
     let mut settings = config.model;
     settings.path = file.path.clone().unwrap_or(settings.path);
     settings.threads = file.threads.unwrap_or(settings.threads);
     settings.check().map_err(|(key, why)| Error::new(Kind::Config, format!("{key} {why}")))?;
-    Ok(Detector::load(&settings)?)
+    Ok(Networks::load(&settings)?)
 }
 
 /// What `show --json` prints.
@@ -73,63 +75,78 @@ struct Card<'a> {
     model: &'a ModelInfo,
     /// Newer models of this name that were refused, and why.
     refused: &'a [String],
+    /// What looks closely at faces.
+    close: Close<'a>,
     input: &'a TensorInfo,
     outputs: &'a [TensorInfo],
     /// What the side-car tells people: training, data, metrics, licence.
     about: serde_json::Map<String, serde_json::Value>,
 }
 
+/// What looks closely at faces, and what was refused for it.
+#[derive(Debug, Serialize)]
+struct Close<'a> {
+    /// None: the model does that itself.
+    id: Option<&'a str>,
+    /// Networks that were refused, and why.
+    refused: &'a [String],
+}
+
+impl<'a> Close<'a> {
+    fn of(networks: &'a Networks) -> Self {
+        let id = networks.close().map(|close| close.id.as_str());
+        Self { id, refused: networks.close_refused() }
+    }
+}
+
 fn show(file: &File) -> Result<()> {
-    let detector = load(file)?;
-    let (input, outputs) = detector.tensors();
-    let info = detector.info();
+    let networks = load(file)?;
+    let (input, outputs) = networks.main().tensors();
+    let info = networks.info();
     // it was read a moment ago: where it is gone now, there is nothing to tell
     let side_car = std::fs::read_to_string(SideCar::path_of(&info.path));
     let about = side_car.ok().and_then(|text| SideCar::parse(&text).ok());
     let about = about.map(|card| card.about).unwrap_or_default();
-    let refused = detector.refused();
-    let card = Card { model: info, refused, input, outputs, about };
-    if file.json { output::json(&card) } else { output::text(&card) }
+    let (refused, close) = (networks.main().refused(), Close::of(&networks));
+    let card = Card { model: info, refused, close, input, outputs, about };
+    if file.json { output::json(&card) } else { output::text(described(&card, &networks)) }
 }
 
-impl fmt::Display for Card<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Card { model, refused, input, outputs, about } = self;
-        writeln!(f, "{} {}  ({})", model.name, model.version, model.path.display())?;
-        let mut row = |key: &str, value: &dyn fmt::Display| writeln!(f, "  {key:<11} {value}");
-        row("id", &model.id)?;
-        row("sha256", &model.sha256)?;
-        let layout = serde_json::to_value(model.layout).unwrap_or_default();
-        row("layout", &layout.as_str().unwrap_or_default())?;
-        row("input", &format!("{} RGB, {}", model.input, numbers(input)))?;
-        for (index, output) in outputs.iter().enumerate() {
-            let shape = format!("{:?}", output.shape);
-            row(&format!("output {index}"), &format!("{shape:<18} {}", numbers(output)))?;
-        }
-        for (class, threshold) in model.classes.iter().zip(&model.thresholds) {
-            row("class", &format!("{class:<18} from confidence {threshold:.2}"))?;
-        }
-        for (group, classes) in &model.groups {
-            row("group", &format!("{group:<18} {}", classes.join(", ")))?;
-        }
-        row(
-            "overlap",
-            &format!("boxes of one class that overlap by {:.2} are one", model.nms_iou),
-        )?;
-        let kernels = if model.xnnpack { "XNNPACK" } else { "plain kernels" };
-        row("inference", &format!("{kernels}, {} threads", model.threads))?;
-        row("self-test", &if model.self_tested { "passed" } else { "none in the side-car" })?;
-        for reason in *refused {
-            row("refused", reason)?;
-        }
-        for (key, value) in about {
-            match value {
-                serde_json::Value::String(text) => row(key, text)?,
-                other => row(key, other)?,
-            }
-        }
-        Ok(())
+/// Everything that is known about a model, for people.
+fn described(card: &Card, networks: &Networks) -> String {
+    let Card { model, input, outputs, about, .. } = card;
+    let mut text = format!("{} {}  ({})\n", model.name, model.version, model.path.display());
+    let mut row = |key: &str, value: &dyn Display| text += &format!("  {key:<11} {value}\n");
+    row("id", &model.id);
+    row("sha256", &model.sha256);
+    let layout = serde_json::to_value(model.layout).unwrap_or_default();
+    row("layout", &layout.as_str().unwrap_or_default());
+    row("input", &format!("{} RGB, {}", model.input, numbers(input)));
+    for (index, output) in outputs.iter().enumerate() {
+        let shape = format!("{:?}", output.shape);
+        row(&format!("output {index}"), &format!("{shape:<18} {}", numbers(output)));
     }
+    for (class, threshold) in model.classes.iter().zip(&model.thresholds) {
+        row("class", &format!("{class:<18} from confidence {threshold:.2}"));
+    }
+    for (group, classes) in &model.groups {
+        row("group", &format!("{group:<18} {}", classes.join(", ")));
+    }
+    row("overlap", &format!("boxes of one class that overlap by {:.2} are one", model.nms_iou));
+    let kernels = if model.xnnpack { "XNNPACK" } else { "plain kernels" };
+    row("inference", &format!("{kernels}, {} threads", model.threads));
+    row("self-test", &if model.self_tested { "passed" } else { "none in the side-car" });
+    row("close looks", &networks.closely());
+    for refused in networks.refused() {
+        row("refused", &refused);
+    }
+    for (key, value) in about {
+        match value {
+            serde_json::Value::String(text) => row(key, text),
+            other => row(key, other),
+        }
+    }
+    text
 }
 
 fn numbers(tensor: &TensorInfo) -> String {
@@ -161,18 +178,26 @@ struct Verdict<'a> {
     self_test: &'a [Seen],
     /// Newer models of this name that were refused, and why.
     refused: &'a [String],
+    /// What would look closely at faces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    close: Option<Close<'a>>,
 }
 
 fn verify(file: &File) -> Result<()> {
     match load(file) {
-        Ok(detector) => {
-            let info = detector.info();
+        Ok(networks) => {
+            let (info, main) = (networks.info(), networks.main());
             let checksum = SideCar::path_of(&info.path).exists();
-            let (id, self_test) = (Some(info.id.as_str()), detector.self_test());
-            let refused = detector.refused();
-            let verdict =
-                Verdict { accepted: true, reason: None, id, checksum, self_test, refused };
-            if file.json { output::json(&verdict) } else { output::text(told(&detector, checksum)) }
+            let verdict = Verdict {
+                accepted: true,
+                reason: None,
+                id: Some(info.id.as_str()),
+                checksum,
+                self_test: main.self_test(),
+                refused: main.refused(),
+                close: Some(Close::of(&networks)),
+            };
+            if file.json { output::json(&verdict) } else { output::text(told(&networks, checksum)) }
         }
         Err(error) => {
             if file.json && error.kind() == Kind::Model {
@@ -184,6 +209,7 @@ fn verify(file: &File) -> Result<()> {
                     checksum: false,
                     self_test: &[],
                     refused: &[],
+                    close: None,
                 })?;
             }
             Err(error)
@@ -192,7 +218,8 @@ fn verify(file: &File) -> Result<()> {
 }
 
 /// A model that was accepted, for people.
-fn told(detector: &Detector, checksum: bool) -> String {
+fn told(networks: &Networks, checksum: bool) -> String {
+    let detector = networks.main();
     let (info, outputs) = (detector.info(), detector.tensors().1);
     let mut text = format!("{}\n", info.path.display());
     text += if checksum {
@@ -215,8 +242,8 @@ fn told(detector: &Detector, checksum: bool) -> String {
     if !info.self_tested {
         text += "  unknown  no self-test: whether it sees anything was not checked\n";
     }
-    for reason in detector.refused() {
-        text += &format!("  refused  {reason}\n");
+    for refused in networks.refused() {
+        text += &format!("  refused  {refused}\n");
     }
     text + &format!("accepted: {}\n", info.id)
 }
