@@ -4,6 +4,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::io::{Seek, SeekFrom, Write};
 use std::time::Duration;
 
 use expressiond::clock::{Clock, SystemClock};
@@ -24,17 +25,20 @@ struct Counting;
 thread_local! {
     /// Allocations of this thread: the test harness has threads of its own.
     static COUNT: Cell<usize> = const { Cell::new(0) };
+    /// The bytes of all of them.
+    static BYTES: Cell<usize> = const { Cell::new(0) };
 }
 
-fn count() {
+fn count(bytes: usize) {
     // A thread that is ending has no counter any more, and nothing to measure.
     let _ = COUNT.try_with(|count| count.set(count.get() + 1));
+    let _ = BYTES.try_with(|sum| sum.set(sum.get() + bytes));
 }
 
 // SAFETY: every call goes to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size());
         // SAFETY: the caller's promise is passed on.
         unsafe { System.alloc(layout) }
     }
@@ -45,7 +49,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
+        count(size);
         // SAFETY: the caller's promise is passed on.
         unsafe { System.realloc(pointer, layout, size) }
     }
@@ -202,4 +206,31 @@ fn capturing_and_handing_over_allocate_nothing() {
     };
     hand_over(); // the third buffer grows as well
     assert_eq!(allocations(hand_over), 0);
+}
+
+/// Where the unit gives 256 MB, a recording of any length can be played.
+#[test]
+fn a_recording_larger_than_the_memory_is_played() {
+    let folder = tempfile::tempdir().unwrap();
+    let jpeg = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/models/self-test.jpg")).unwrap();
+    let path = folder.path().join("film.mjpeg");
+    let mut file = std::fs::File::create(&path).unwrap();
+    for begin in [0, 512 << 20] {
+        // A hole in front of the second half, which costs no disk.
+        file.seek(SeekFrom::Start(begin)).unwrap();
+        file.write_all(&jpeg.repeat(300)).unwrap();
+    }
+    let settings =
+        Settings { source: path.display().to_string(), fps: 100_000, ..Settings::default() };
+    let before = BYTES.with(Cell::get);
+    let mut source =
+        open(&settings, Size::new(224, 224), std::sync::Arc::new(SystemClock)).unwrap();
+    let mut frame = Frame::empty(SystemClock.now());
+    for number in 0..600 {
+        source.next_frame(&mut frame, Duration::from_secs(1)).unwrap();
+        assert_eq!(frame.data, jpeg, "picture {number}");
+    }
+    assert!(source.next_frame(&mut frame, Duration::from_secs(1)).is_err(), "it has no more");
+    let taken = BYTES.with(Cell::get) - before;
+    assert!(taken < 1 << 20, "{taken} bytes");
 }

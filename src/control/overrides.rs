@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use super::groups::{GroupSettings, SettingsByGroup};
 use crate::contract::tuning::Tuning;
@@ -34,33 +35,57 @@ pub struct Overrides {
 
 const FILE: &str = "runtime.json";
 
+/// There is something that an earlier run kept, and it cannot be understood: nobody knows
+/// whether the device's owner had paused it.
+#[derive(Debug, Error)]
+#[error(
+    "cannot tell whether the device was paused, so it is, and pictures are held back: {}: {reason}",
+    path.display()
+)]
+pub(crate) struct Unreadable {
+    path: PathBuf,
+    reason: io::Error,
+}
+
+impl Unreadable {
+    /// The way out, for the log and for `doctor`.
+    pub(crate) const REMEDY: &str = "send resume, and set with snapshots true to let pictures \
+                                     out again, as the settings do; or stop the program and \
+                                     remove the file";
+
+    /// Whether another user may read it, whose daemon then knows.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        self.reason.kind() == io::ErrorKind::PermissionDenied
+    }
+}
+
 impl Overrides {
     /// What an earlier run kept in `state_dir`; the default when it kept nothing.
     /// A file that cannot be understood counts as paused, and pictures as withheld: a
     /// camera that its owner may have closed is not opened by accident.
     pub fn load(state_dir: &Path) -> Self {
+        Self::read(state_dir).unwrap_or_else(|unreadable| {
+            log::error!("{unreadable}. The way out: {}", Unreadable::REMEDY);
+            Self { paused: true, snapshots_withheld: true, ..Self::default() }
+        })
+    }
+
+    /// The same for whoever only asks: what [`Self::load`] takes to be paused is an error.
+    pub(crate) fn read(state_dir: &Path) -> Result<Self, Unreadable> {
         let path = state_dir.join(FILE);
         let text = match fs::read(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::default(),
-            Err(error) => return Self::unknown(&path, &error),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(reason) => return Err(Unreadable { path, reason }),
         };
-        let kept: Self =
-            serde_json::from_slice(&text).unwrap_or_else(|error| Self::unknown(&path, &error));
+        let kept: Self = match serde_json::from_slice(&text) {
+            Ok(kept) => kept,
+            Err(error) => return Err(Unreadable { path, reason: error.into() }),
+        };
         let possible =
             |group: GroupSettings| GroupSettings { tuning: group.tuning.possible(), ..group };
         let groups = kept.groups.into_iter().map(|(name, group)| (name, possible(group)));
-        Self { tuning: kept.tuning.possible(), groups: groups.collect(), ..kept }
-    }
-
-    fn unknown(path: &Path, error: &dyn std::error::Error) -> Self {
-        log::error!(
-            "cannot tell whether the device was paused, so it is: {}: {error}. \
-             Pictures are held back, too. Send resume, and set with snapshots true to let \
-             pictures out again, as the settings do; or stop the program and remove the file",
-            path.display()
-        );
-        Self { paused: true, snapshots_withheld: true, ..Self::default() }
+        Ok(Self { tuning: kept.tuning.possible(), groups: groups.collect(), ..kept })
     }
 
     /// Keeps it for the next run. Waits for the disk.

@@ -1,6 +1,5 @@
 //! The camera: what has it, or what it shows.
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +12,7 @@ use crate::config::Config;
 use crate::contract::in_force::{Author, InForce};
 use crate::contract::payload::ReasonCode;
 use crate::control::in_force::Settled;
-use crate::control::overrides::Overrides;
+use crate::control::overrides::{Overrides, Unreadable};
 use crate::detector::Detection;
 use crate::detector::networks::Networks;
 use crate::error::Kind;
@@ -37,22 +36,31 @@ const LIGHT: &str = "light, or is there a cover on the lens?";
 const TAMPERED: &str = "look at the camera; docs/guide/cameras.md has what each of these means";
 
 /// Opens the camera as the daemon would. One that our own daemon has, or that its owner
-/// has closed, is left alone.
+/// has closed, is left alone; so is one of which `kept`, what survived a restart, cannot
+/// tell that.
 pub(super) fn camera(
     config: &Config,
     networks: Option<Networks>,
     running: Option<&Running>,
-    state_dir: Option<&Path>,
+    kept: Result<&Overrides, &Unreadable>,
 ) -> Finding {
     if let Some(running) = running {
         return told(running);
     }
-    if state_dir.is_some_and(hidden) {
-        let why = "only root may read whether its owner has paused it: run it with sudo";
-        return Finding::skipped(Check::Camera, why);
-    }
-    let runtime = state_dir.map(Overrides::load).unwrap_or_default();
-    if let Some(closed) = closed(&config.device.groups().unwrap_or_default(), &runtime) {
+    let kept = match kept {
+        Ok(kept) => kept,
+        // What a service keeps, to anybody but root.
+        Err(unreadable) if unreadable.is_forbidden() => {
+            let why = "only root may read whether its owner has paused it: run it with sudo";
+            return Finding::skipped(Check::Camera, why);
+        }
+        Err(unreadable) => {
+            let message = format!("it stays closed, also now: {unreadable}");
+            return Finding::warning(Check::Camera, message, Unreadable::REMEDY)
+                .because(ReasonCode::Paused);
+        }
+    };
+    if let Some(closed) = closed(&config.device.groups().unwrap_or_default(), kept) {
         return closed;
     }
     let Some(networks) = networks else {
@@ -89,12 +97,6 @@ fn closed(groups: &[Name], runtime: &Overrides) -> Option<Finding> {
     };
     let message = format!("paused by {by}: it stays closed, also now");
     Some(Finding::warning(Check::Camera, message, remedy).because(ReasonCode::Paused))
-}
-
-/// A service's state folder, to anybody but root.
-fn hidden(state_dir: &Path) -> bool {
-    let error = std::fs::read_dir(state_dir).err();
-    error.is_some_and(|error| error.kind() == ErrorKind::PermissionDenied)
 }
 
 /// What the daemon that has the camera says of it.

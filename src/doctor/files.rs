@@ -10,6 +10,7 @@ use rustix::fs::statvfs;
 use super::finding::{Check, Finding};
 use super::installed::Unit;
 use crate::config::Config;
+use crate::control::overrides::Unreadable;
 use crate::error::Kind;
 use crate::mqtt::StartError;
 use crate::mqtt::access::Access;
@@ -150,8 +151,13 @@ fn group_id(name: &str) -> Option<u32> {
     fields.into_iter().find(|fields| fields[0] == name)?.get(2)?.parse().ok()
 }
 
-/// Whether the outbox and changes made while running can be kept.
-pub(crate) fn state(config: &Config, folder: Option<&Path>) -> Finding {
+/// Whether the outbox and changes made while running can be kept, and whether those of an
+/// earlier run can be read.
+pub(crate) fn state(
+    config: &Config,
+    folder: Option<&Path>,
+    unreadable: Option<&Unreadable>,
+) -> Finding {
     let Some(folder) = folder else {
         let message = "there is no folder for state: events that wait are lost with the process";
         return Finding::warning(Check::State, message, "set device.state_dir");
@@ -175,6 +181,11 @@ pub(crate) fn state(config: &Config, folder: Option<&Path>) -> Finding {
                 Finding::problem(Check::State, Kind::Output, message, remedy)
             }
         };
+    }
+    // Whoever may write here and not read it runs a daemon that cannot read it either.
+    if let Some(unreadable) = unreadable {
+        let (message, remedy) = (unreadable.to_string(), Unreadable::REMEDY);
+        return Finding::problem(Check::State, Kind::Output, message, remedy);
     }
     let Ok(disk) = statvfs(existing(folder)) else {
         return Finding::ok(Check::State, format!("{shown} can be written"));
@@ -245,6 +256,6 @@ mod tests {
     }
 
     fn state_of(folder: &Path) -> Finding {
-        state(&Config::default(), Some(folder))
+        state(&Config::default(), Some(folder), None)
     }
 }

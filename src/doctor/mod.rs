@@ -19,6 +19,7 @@ use crate::config;
 use crate::config::layers::Layers;
 use crate::config::{Config, DEFAULT_FILE, Sources};
 use crate::contract::payload::{ReasonCode, rfc3339};
+use crate::control::overrides::Overrides;
 use crate::detector::networks::Networks;
 use crate::error::{Error, Kind, Result};
 use crate::home_assistant::About;
@@ -113,8 +114,9 @@ impl Examination<'_> {
             networks.as_ref().and_then(|networks| grouping(&config, layers, networks.info()).ok());
         let classes = grouped.map(|grouping| grouping.told().to_vec());
         self.add(files::permissions(&config, self.unit.as_ref()));
-        self.add(camera::camera(&config, networks, running.as_ref(), state_dir.as_deref()));
-        self.add(files::state(&config, state_dir.as_deref()));
+        let kept = state_dir.as_deref().map_or(Ok(Overrides::default()), Overrides::read);
+        self.add(camera::camera(&config, networks, running.as_ref(), kept.as_ref()));
+        self.add(files::state(&config, state_dir.as_deref(), kept.as_ref().err()));
         let (device, status) = match Identity::of(&config, state_dir.as_deref()) {
             Ok(Identity { topics, camera }) => {
                 let about = about(&config, topics, &camera, classes.unwrap_or_default());

@@ -7,20 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::frame_source::{FrameSource, SourceError};
+use super::motion_jpeg::MotionJpeg;
 use super::settings::Settings;
-use super::{media, motion_jpeg, picture};
+use super::{media, picture};
 use crate::clock::Clock;
-use crate::pixels::frame::{Frame, Orientation, PixelFormat};
+use crate::pixels::frame::{Frame, Orientation};
 
 /// What is played.
 #[derive(Debug)]
 enum Recording {
     Files(Vec<PathBuf>),
-    /// A file's bytes and where its pictures lie.
-    MotionJpeg {
-        bytes: Vec<u8>,
-        pictures: Vec<std::ops::Range<usize>>,
-    },
+    MotionJpeg(MotionJpeg),
 }
 
 /// A source that plays recorded pictures.
@@ -79,8 +76,7 @@ impl Replay {
             }
             Recording::Files(files)
         } else if has_extension(path, &MOTION_JPEG) {
-            let bytes = std::fs::read(path).map_err(|error| lost(&error))?;
-            Recording::MotionJpeg { pictures: motion_jpeg::split(&bytes), bytes }
+            Recording::MotionJpeg(MotionJpeg::open(path).map_err(|error| lost(&error))?)
         } else {
             let mut head = Vec::new();
             let file = std::fs::File::open(path).map_err(|error| lost(&error))?;
@@ -109,7 +105,7 @@ impl Replay {
     fn len(&self) -> usize {
         match &self.recording {
             Recording::Files(files) => files.len(),
-            Recording::MotionJpeg { pictures, .. } => pictures.len(),
+            Recording::MotionJpeg(film) => film.len(),
         }
     }
 
@@ -162,10 +158,7 @@ impl FrameSource for Replay {
         self.wait();
         let number = self.next;
         self.next += 1;
-        self.show(number, frame).map_err(|reason| {
-            self.failure.clone_from(&reason);
-            SourceError::BadFrame(reason)
-        })?;
+        self.show(number, frame).inspect_err(|error| self.failure = error.to_string())?;
         self.any_good = true;
         frame.orientation = frame.orientation.then(self.turn);
         frame.captured = self.clock.now();
@@ -186,21 +179,11 @@ impl FrameSource for Replay {
 
 impl Replay {
     /// Puts a picture into `frame`.
-    fn show(&self, number: usize, frame: &mut Frame) -> Result<(), String> {
+    fn show(&self, number: usize, frame: &mut Frame) -> Result<(), SourceError> {
         match &self.recording {
-            Recording::Files(files) => {
-                picture::read_into(&files[number], frame).map_err(|error| error.to_string())
-            }
-            Recording::MotionJpeg { bytes, pictures } => {
-                frame.data.clear();
-                frame.data.extend_from_slice(&bytes[pictures[number].clone()]);
-                frame.format = PixelFormat::Mjpeg;
-                frame.orientation = Orientation::default();
-                frame.stride = 0;
-                frame.size = motion_jpeg::size(&frame.data)
-                    .ok_or_else(|| format!("{}: picture {number} has no size", self.name))?;
-                Ok(())
-            }
+            Recording::Files(files) => picture::read_into(&files[number], frame)
+                .map_err(|error| SourceError::BadFrame(error.to_string())),
+            Recording::MotionJpeg(film) => film.read_into(number, frame),
         }
     }
 }

@@ -224,6 +224,28 @@ fn an_owner_who_has_paused_it_finds_the_camera_closed() {
     assert_eq!(report.check("camera")["reason"], "paused");
 }
 
+/// Nobody has paused it; it is the file that must be named.
+#[test]
+fn a_state_that_cannot_be_read_is_named_with_the_way_out() {
+    let device = Device::new(&plain_url(free_port()), "");
+    let kept = device.file("state").join("runtime.json");
+    for broken in ["", "{", "\0\0\0\0", r#"{"paused":"no"}"#] {
+        std::fs::write(&kept, broken).unwrap();
+        let report = device.examine(&[]);
+        report.ends_with(74, "state", &text(&kept));
+        report.is("camera", "warning", &text(&kept));
+        assert_eq!(report.check("camera")["reason"], "paused");
+        for check in ["camera", "state"] {
+            let remedy = report.check(check)["remedy"].as_str().unwrap();
+            assert!(remedy.contains("send resume") && remedy.contains("remove the file"));
+        }
+    }
+    // One of another kind than a file.
+    std::fs::remove_file(&kept).unwrap();
+    std::fs::create_dir(&kept).unwrap();
+    device.examine(&[]).ends_with(74, "state", &text(&kept));
+}
+
 #[test]
 fn a_password_that_is_wrong_or_missing() {
     let folder = tempfile::tempdir().unwrap();
