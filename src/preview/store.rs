@@ -41,6 +41,9 @@ pub struct Refused {
     pub lines: String,
 }
 
+/// Refuses settings, in words.
+pub type Permit = dyn Fn(&Tunable) -> Result<(), String>;
+
 /// The settings files, and whoever can try a broker. Everything here may wait for a disk
 /// or the network, and is called on threads that nobody waits for.
 pub trait SettingsStore: Send + Sync {
@@ -61,8 +64,8 @@ pub trait SettingsStore: Send + Sync {
     ///
     /// # Errors
     ///
-    /// As for [`save`](Self::save).
-    fn undo(&self) -> Result<Tunable, Refused>;
+    /// As for [`save`](Self::save), or `permit` refuses these settings, in its words.
+    fn undo(&self, permit: &Permit) -> Result<Tunable, Refused>;
 
     /// The values of these keys in the settings.
     fn values(&self, keys: &[&str]) -> Changes;
