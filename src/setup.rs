@@ -11,7 +11,7 @@ use crate::config::layers::Layers;
 use crate::config::{self, Config, DEFAULT_FILE, Sources};
 use crate::doctor;
 use crate::preview::tunable::{Changes, Tunable};
-use crate::preview::{Origin, Permit, Refused, Saved, SettingsStore};
+use crate::preview::{Origin, Permit, Refused, Saved, SettingsStore, Undone};
 use crate::storage;
 
 /// Late in the order of `conf.d`, with room behind it for whoever must have the last word.
@@ -157,13 +157,17 @@ impl SettingsStore for SettingsFiles {
         self.folder().join(BEFORE).exists()
     }
 
-    fn undo(&self, permit: &Permit) -> Result<Tunable, Refused> {
+    fn undo(&self, permit: &Permit) -> Result<Undone, Refused> {
         let kept = self.folder().join(BEFORE);
         let before = content(&kept).map_err(|error| unwritable(&kept, &error, None))?;
         let before = before.ok_or_else(|| refused("there is nothing to take back".to_owned()))?;
+        let saved = self.load().map(|(config, _)| config.without_tunable());
         let config = self.replace((!before.is_empty()).then_some(&before), permit)?;
         write(&kept, None).map_err(|error| unwritable(&kept, &error, None))?;
-        Ok(config.tunable())
+        let settings = config.tunable();
+        // Where what was saved could not even be read, nobody knows.
+        let restarts = saved.map_or(true, |saved| saved != config.without_tunable());
+        Ok(Undone { settings, restarts })
     }
 
     fn values(&self, keys: &[&str]) -> Changes {
@@ -208,7 +212,7 @@ mod tests {
         (folder, SettingsFiles::new(sources))
     }
 
-    fn undo(files: &SettingsFiles) -> Result<Tunable, Refused> {
+    fn undo(files: &SettingsFiles) -> Result<Undone, Refused> {
         files.undo(&|_| Ok(()))
     }
 
@@ -225,7 +229,8 @@ mod tests {
         assert_eq!(threshold(&files), 0.5, "the first one stays");
         let text = fs::read_to_string(files.file()).expect("there");
         assert!(text.contains("[camera.controls]\ngain = 3\n"), "{text}");
-        let tunable = undo(&files).expect("taken back");
+        let Undone { settings: tunable, restarts } = undo(&files).expect("taken back");
+        assert!(!restarts, "the page changes that while it watches");
         assert_eq!((tunable.tracking.start_confidence, tunable.camera.controls.len()), (0.5, 0));
         assert!(!files.can_undo());
         assert!(undo(&files).is_err());
@@ -248,7 +253,7 @@ mod tests {
         let none = files.save(&changes(json!({ "zone": [] })));
         assert!(none.is_ok(), "{none:?}");
         assert_eq!(files.load().expect("right").0.zone, []);
-        let before = undo(&files).expect("taken back").zone;
+        let before = undo(&files).expect("taken back").settings.zone;
         assert_eq!(before[0].name, "sofa");
     }
 
@@ -258,6 +263,15 @@ mod tests {
         files.save(&changes(json!({ "camera.mirror": true }))).expect("saved");
         undo(&files).expect("taken back");
         assert!(!files.file().exists());
+    }
+
+    #[test]
+    fn what_the_page_does_not_change_while_it_watches_needs_a_new_start() {
+        let (_folder, files) = files("");
+        for (key, value) in [("home_assistant.device_name", "Hall"), ("mqtt.username", "bob")] {
+            files.save(&changes(json!({ key: value }))).expect("saved");
+            assert!(undo(&files).expect("taken back").restarts, "{key}");
+        }
     }
 
     #[test]

@@ -81,6 +81,13 @@ impl Config {
         }
     }
 
+    /// The same but for the sections that the page changes.
+    pub fn without_tunable(self) -> Self {
+        let preview::tunable::Tunable { camera, pace, tracking, expression, zone } =
+            preview::tunable::Tunable::default();
+        Self { camera, pace, tracking, expression, zone, ..self }
+    }
+
     /// The key of an impossible value, in full, and what it must be.
     pub fn check(&self) -> std::result::Result<(), (String, String)> {
         let sections = [

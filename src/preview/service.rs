@@ -18,7 +18,7 @@ use super::gate::{Credentials, Gate, Refusal, Wanted};
 use super::live::Live;
 use super::metrics::classic;
 use super::picture::Picture;
-use super::store::{Refused, SettingsStore};
+use super::store::{Refused, SettingsStore, Undone};
 use super::stream::{BOUNDARY, Content, watch_live};
 use super::tunable::{self, LONGEST, Tunable, is_tunable, read_changes};
 use super::tuning::Tuning;
@@ -238,13 +238,13 @@ impl Service {
             saved.refuse_what_uncovers(before).and_then(|()| before.refuse_what_uncovers(&saved))
         };
         match blocking(move || store.undo(&permit)).await {
-            Some(Ok(before)) => {
+            Some(Ok(Undone { settings, mut restarts })) => {
                 log::info!("page: the settings saved last were taken back");
-                let needs_restart = self.tuning().replace(before);
-                if needs_restart {
+                restarts |= self.tuning().replace(settings);
+                if restarts {
                     self.tuning().start_again();
                 }
-                answer::json(StatusCode::OK, &json!({ "restarts": needs_restart }))
+                answer::json(StatusCode::OK, &json!({ "restarts": restarts }))
             }
             other => not_kept(other.and_then(Result::err)),
         }

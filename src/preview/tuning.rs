@@ -106,7 +106,8 @@ impl Tuning {
         self.tried.clear();
     }
 
-    /// The file gives other settings now. Says whether only a new start takes them over.
+    /// The file gives other settings now. Says whether only a new start takes them over: what
+    /// is no setting of the page's in these sections, such as `camera.source`, has changed.
     pub(super) fn replace(&mut self, saved: Tunable) -> bool {
         let values = saved.values();
         let same_elsewhere = self.saved.with(&values).is_ok_and(|mut tuned| {

@@ -279,5 +279,9 @@ fn a_name_and_a_broker_are_tried_saved_and_taken_over_by_a_new_start() {
     assert_eq!(named.status, 200, "{}", named.text());
     // The same process starts anew, and listens elsewhere as port 0 says.
     let port = device.listens();
-    assert_eq!(get(port, "/api/settings").json()["about"]["name"], "Hall");
+    let name = |port: u16| get(port, "/api/settings").json()["about"]["name"].clone();
+    assert_eq!(name(port), "Hall");
+    let undone = post(port, "/api/undo", &json!({}));
+    assert_eq!(undone.json()["restarts"], true, "{}", undone.text());
+    assert_ne!(name(device.listens()), "Hall");
 }
