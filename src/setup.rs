@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::config::layers::Layers;
 use crate::config::{self, Config, DEFAULT_FILE, Sources};
 use crate::doctor;
-use crate::preview::tunable::{Changes, Tunable};
+use crate::preview::tunable::Changes;
 use crate::preview::{Origin, Permit, Refused, Saved, SettingsStore, Undone};
 use crate::storage;
 
@@ -199,6 +199,7 @@ impl SettingsStore for SettingsFiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::preview::tunable::Tunable;
 
     fn changes(value: Value) -> Changes {
         serde_json::from_value(value).expect("an object")
