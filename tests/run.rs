@@ -144,6 +144,32 @@ fn pictures_of_which_none_can_be_read_are_a_reason_and_not_an_empty_room() {
     assert!(!heard.iter().any(|(topic, text)| topic == available && text == "online"));
 }
 
+/// Two are too few to call its frames broken: it is opened again after each round.
+#[test]
+fn a_source_that_never_delivers_is_not_well_while_it_is_tried_again() {
+    let folder = temporary();
+    let pictures = folder.path().join("pictures");
+    std::fs::create_dir(&pictures).unwrap();
+    for number in 0..2 {
+        std::fs::write(pictures.join(format!("{number}.jpg")), "no picture").unwrap();
+    }
+    let broker = Broker::start(folder.path());
+    let source = pictures.display().to_string();
+    let _daemon =
+        daemon(folder.path(), broker.port, &[("camera.source", &*source), ("camera.fps", "1")]);
+    let status = |topic: &str, text: &str| {
+        topic.ends_with("test/status").then(|| serde_json::from_str::<serde_json::Value>(text))
+    };
+    broker.until(|topic, text| topic.ends_with("test/status") && text.contains("no_camera"));
+    let heard = broker.until(|topic, text| {
+        status(topic, text).is_some_and(|it| it.unwrap()["frames"]["reopened"].as_u64() >= Some(3))
+    });
+    for (topic, text) in &heard {
+        let Some(status) = status(topic, text) else { continue };
+        assert_eq!(status.unwrap()["reasons"][0]["code"], "no_camera", "{text}");
+    }
+}
+
 #[test]
 fn a_face_is_told_at_one_picture_a_second() {
     let folder = temporary();

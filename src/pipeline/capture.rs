@@ -11,6 +11,7 @@ use super::shared::Shared;
 use super::state::{CaptureState, Open};
 use super::suspend::SuspendMonitor;
 use crate::backoff::Backoff;
+use crate::contract::payload::ReasonCode;
 use crate::name::Name;
 use crate::pixels::frame::Frame;
 use crate::preview::tunable::CameraTuning;
@@ -91,9 +92,13 @@ impl Capture {
                 End::Lost(error) => {
                     let reason = error.to_string();
                     log.lost(&reason);
-                    shared.frames.send_replace(FrameHealth::default());
-                    match error {
-                        SourceError::NotACamera(_) => CaptureState::NotACamera(reason),
+                    let code = match error {
+                        SourceError::NotACamera(_) => ReasonCode::NotACamera,
+                        _ => ReasonCode::NoCamera,
+                    };
+                    shared.frames.send_modify(|frames| frames.lose(code, &reason));
+                    match code {
+                        ReasonCode::NotACamera => CaptureState::NotACamera(reason),
                         _ => CaptureState::Failed(reason),
                     }
                 }
