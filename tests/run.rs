@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
-use daemon::{Broker, LIMIT, Running, daemon, publish};
+use daemon::{Broker, LIMIT, Running, command, daemon, publish};
 use expressiond::events::Event;
 use tempfile::TempDir;
 
@@ -168,6 +168,32 @@ fn a_source_that_never_delivers_is_not_well_while_it_is_tried_again() {
         let Some(status) = status(topic, text) else { continue };
         assert_eq!(status.unwrap()["reasons"][0]["code"], "no_camera", "{text}");
     }
+}
+
+/// A share that is mounted late, say: what is opened decides, and not what was there at first.
+#[test]
+fn a_recording_that_comes_late_is_looked_at_picture_by_picture() {
+    let folder = temporary();
+    let (broker, log) = (Broker::start(folder.path()), folder.path().join("log"));
+    let late = folder.path().join("late");
+    let source = late.display().to_string();
+    let settings = [("camera.source", &*source), ("camera.fps", "60")];
+    let mut daemon = command(folder.path(), broker.port, &settings);
+    daemon.stderr(std::fs::File::create(&log).unwrap());
+    let mut daemon = Running(daemon.spawn().unwrap());
+    broker.until(|topic, text| topic.ends_with("test/status") && text.contains("no_camera"));
+    let frames = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/demo/frames");
+    let making = folder.path().join("making");
+    std::fs::create_dir(&making).unwrap();
+    let mut count = 0;
+    for entry in std::fs::read_dir(frames).unwrap().map(Result::unwrap) {
+        std::fs::copy(entry.path(), making.join(entry.file_name())).unwrap();
+        count += 1;
+    }
+    std::fs::rename(making, late).unwrap();
+    assert_eq!(daemon.code(), Some(0), "it ends when all are played");
+    let said = std::fs::read_to_string(log).unwrap();
+    assert!(said.contains(&format!("looked at {count} frames (0 broken)")), "{said}");
 }
 
 #[test]

@@ -99,9 +99,8 @@ impl Attention {
         pace: Option<Pace>,
     ) -> Result<Self, ModelError> {
         let examiner = Examiner::new(networks)?;
-        let fps = pace.as_ref().map_or(USUAL_FPS, |pace| pace.settings().max_fps);
         Ok(Self {
-            planner: Planner::new(examiner.inputs(), distance, fps),
+            planner: Planner::new(examiner.inputs(), distance, fps(pace.as_ref())),
             examiner,
             distance,
             pace,
@@ -120,6 +119,12 @@ impl Attention {
     /// The networks, for somebody else to look with.
     pub fn into_networks(self) -> Networks {
         self.examiner.into_networks()
+    }
+
+    /// Another pace from now on, or none.
+    pub fn set_pace(&mut self, pace: Option<Pace>) {
+        self.planner.set_fps(fps(pace.as_ref()));
+        self.pace = pace;
     }
 
     /// Another limit while running; recorded pictures have none.
@@ -281,6 +286,11 @@ impl Attention {
         let found = self.tamper.observe(scene, now);
         found.filter(|tampering| !recorded || *tampering == Tampering::Covered)
     }
+}
+
+/// How many frames a second are looked at, at most.
+fn fps(pace: Option<&Pace>) -> f32 {
+    pace.map_or(USUAL_FPS, |pace| pace.settings().max_fps)
 }
 
 /// Where a cell of a [`Scene`] lies in a picture.

@@ -12,6 +12,7 @@ use super::state::CaptureState;
 use super::suspend::SuspendMonitor;
 use crate::annotate::gallery::Gallery;
 use crate::annotate::snapshot::{annotated, jpeg};
+use crate::attention::pace::{self, Pace};
 use crate::attention::planner::Followed;
 use crate::attention::{Attention, Findings, Relief, Sight};
 use crate::clock::Moment;
@@ -31,8 +32,10 @@ const TICK: Duration = Duration::from_millis(500);
 pub(crate) struct Inference {
     /// Which frames are looked at, and by which model.
     pub attention: Attention,
-    /// How much is looked around on a board that is hot or too slow; recorded pictures take
-    /// the time that they take.
+    /// How often a camera's frames are looked at.
+    pub pace: pace::Settings,
+    /// How much is looked around on a board that is hot or too slow. None while a recording is
+    /// played: its pictures take the time that they take.
     pub relief: Option<Relief>,
     /// What becomes of the faces found.
     pub reporter: Reporter,
@@ -83,6 +86,7 @@ impl Inference {
             match taken {
                 Taken::Frame => {
                     let orders = *self.shared.orders.borrow();
+                    self.follow_source(&mut work);
                     self.tune(orders.tuning, &mut work);
                     if let Some(masks) = self.reporter.obey(orders.zones) {
                         self.attention.set_masks(&masks);
@@ -105,8 +109,27 @@ impl Inference {
     /// Whether a recording is played: its time is that of its pictures, however long the
     /// next one takes to come.
     fn is_playing(&self) -> bool {
-        let recorded = self.relief.is_none();
-        recorded && matches!(*self.shared.capture.borrow(), CaptureState::Running(_))
+        matches!(&*self.shared.capture.borrow(), CaptureState::Running(open) if open.recorded)
+    }
+
+    /// Looks at every frame of a recording, and at a camera's by its pace. What the settings
+    /// name may be the one or the other each time that it is opened.
+    fn follow_source(&mut self, work: &mut Work) {
+        let recorded = match &*self.shared.capture.borrow() {
+            CaptureState::Running(open) => open.recorded,
+            // Its last pictures may still be on their way.
+            CaptureState::Ended => true,
+            // A frame from before says nothing of what is opened next.
+            _ => return,
+        };
+        if recorded == self.relief.is_none() {
+            return;
+        }
+        let pace = (!recorded).then(|| Pace::new(self.pace.clone()));
+        self.relief = pace.is_some().then(Relief::default);
+        self.attention.set_pace(pace);
+        // The limit in force is taken over again in `tune`.
+        work.tuning.max_fps = None;
     }
 
     /// Time has passed, and nothing was seen.

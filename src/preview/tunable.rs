@@ -305,9 +305,8 @@ mod tests {
     #[test]
     fn a_mask_holds_the_picture_where_it_is() {
         let mask = json!([{ "name": "tv", "kind": "mask", "points": SQUARE }]);
-        let with = |key: &str, value: Value| {
-            tried(json!({ "zone": mask, key: value })).expect("possible")
-        };
+        let with =
+            |key: &str, value: Value| tried(json!({ "zone": mask, key: value })).expect("possible");
         let still = with("camera.controls.gain", json!(3));
         assert_eq!(still.refuse_what_uncovers(&with("pace.max_fps", json!(3))), Ok(()));
         // A control that is given no more goes back to what it was, as one that is new moves.
@@ -317,7 +316,11 @@ mod tests {
                 let why = one.refuse_what_uncovers(other).expect_err("refused");
                 assert!(why.starts_with(key), "{why}");
             }
-            assert_eq!(Tunable::default().refuse_what_uncovers(&moved), Ok(()), "nothing is hidden");
+            assert_eq!(
+                Tunable::default().refuse_what_uncovers(&moved),
+                Ok(()),
+                "nothing is hidden"
+            );
         }
     }
 

@@ -28,12 +28,6 @@ impl Running {
         kill_process(pid, Signal::TERM).unwrap();
     }
 
-    /// Has it read its settings again.
-    pub fn reload(&self) {
-        let pid = Pid::from_child(&self.0);
-        kill_process(pid, Signal::HUP).unwrap();
-    }
-
     /// The exit code, once it has ended.
     pub fn code(&mut self) -> Option<i32> {
         let end = Instant::now() + LIMIT;

@@ -1,5 +1,6 @@
 //! What is tried, saved and taken back.
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::daemon::http::{self, Live, Part, get, post, until};
@@ -194,7 +195,7 @@ fn taking_back_does_not_move_the_picture_under_a_mask_either() {
     let mut port = device.port;
     for known in [false, true] {
         if known {
-            device.process.reload();
+            kill_process(Pid::from_child(&device.process.0), Signal::HUP).unwrap();
             port = device.listens();
         }
         let refused = post(port, "/api/undo", &json!({}));
@@ -203,7 +204,10 @@ fn taking_back_does_not_move_the_picture_under_a_mask_either() {
         assert!(why.starts_with("camera.rotate") && why.contains("mask"), "{why}");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), turned);
         let settings = get(port, "/api/settings").json();
-        assert_eq!((&settings["values"]["camera.rotate"], &settings["can_undo"]), (&json!(180), &json!(true)));
+        assert_eq!(
+            (&settings["values"]["camera.rotate"], &settings["can_undo"]),
+            (&json!(180), &json!(true))
+        );
     }
 }
 
