@@ -82,6 +82,38 @@ fn tell_a_visit(version: &str) {
     assert!(first < event, "online comes before anything else");
 }
 
+/// Also of those that only time or the end of the run tells, and whatever the class is called.
+#[test]
+fn every_event_has_its_annotated_picture() {
+    let folder = temporary();
+    let (broker, pictures) = (Broker::start(folder.path()), folder.path().join("pictures"));
+    std::fs::create_dir(folder.path().join("conf.d")).unwrap();
+    let groups = "[expression.groups]\n\"smile/joy\" = [\"happy\"]\n";
+    std::fs::write(folder.path().join("conf.d/10.toml"), groups).unwrap();
+    // A face is there to the end.
+    let film = folder.path().join("film");
+    std::fs::create_dir(&film).unwrap();
+    let face = concat!(env!("CARGO_MANIFEST_DIR"), "/models/self-test.jpg");
+    (0..12).for_each(|at| drop(std::fs::copy(face, film.join(format!("{at:02}.jpg"))).unwrap()));
+    let source = film.display().to_string();
+    let settings = [("camera.source", &*source), ("camera.fps", "6")];
+    let mut daemon = command(folder.path(), broker.port, &settings);
+    daemon.arg("--annotate").arg(&pictures).stderr(Stdio::null());
+    let mut daemon = Running(daemon.spawn().unwrap());
+    let heard =
+        broker.until(|topic, text| topic == "expressiond/test/availability" && text == "offline");
+    assert_eq!(daemon.code(), Some(0));
+    let events: Vec<&str> = heard
+        .iter()
+        .filter(|(topic, _)| topic.ends_with("/event"))
+        .map(|(_, text)| text.as_str())
+        .collect();
+    assert!(events.iter().any(|text| text.contains("smile/joy")), "{events:#?}");
+    assert!(events.last().unwrap().contains("face_left"), "{events:#?}");
+    let kept = std::fs::read_dir(&pictures).unwrap().count();
+    assert_eq!(kept, events.len(), "{events:#?}");
+}
+
 #[test]
 fn a_missing_camera_is_a_state_with_a_reason() {
     let folder = temporary();

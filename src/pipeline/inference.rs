@@ -1,6 +1,5 @@
 //! The inference thread: from a frame to events, and nothing that waits.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +43,7 @@ pub(crate) struct Inference {
     /// Largest packet that may go to the broker, in bytes.
     pub largest_packet: usize,
     /// Where pictures of events are kept, if their owner wants that.
-    pub gallery: Option<PathBuf>,
+    pub gallery: Option<Gallery>,
 }
 
 /// A picture that was asked for and did not come within this time is not sent any
@@ -72,16 +71,13 @@ impl Inference {
     /// Runs until the mailbox is closed and empty.
     pub(crate) fn run(mut self) {
         let mut frame = Frame::empty(self.shared.clock.now());
-        let mut gallery = self.gallery.take().map(Gallery::new);
         let mut work = Work::default();
         let mut suspend = SuspendMonitor::new(self.shared.clock.asleep());
         loop {
             let taken = self.shared.mailbox.take(&mut frame, TICK.min(self.shared.period));
             if let Some(slept) = suspend.woke(self.shared.clock.asleep()) {
                 log::info!("the machine slept for {} s: no face is followed", slept.as_secs());
-                let events = self.reporter.end(self.shared.clock.now());
-                self.tell_page(&events);
-                self.show_faces();
+                self.end();
             }
             match taken {
                 Taken::Frame => {
@@ -91,7 +87,7 @@ impl Inference {
                     if let Some(masks) = self.reporter.obey(orders.zones) {
                         self.attention.set_masks(&masks);
                     }
-                    self.look(&frame, orders.strained, &mut work, gallery.as_mut());
+                    self.look(&frame, orders.strained, &mut work);
                     self.answer(orders.snapshot, &frame, &mut work);
                     self.show_frame(&frame, &work.findings);
                 }
@@ -103,7 +99,7 @@ impl Inference {
                 self.shared.counters.beat_inference();
             }
         }
-        self.reporter.end(self.shared.clock.now());
+        self.end();
     }
 
     /// Whether a recording is played: its time is that of its pictures, however long the
@@ -135,8 +131,26 @@ impl Inference {
     /// Time has passed, and nothing was seen.
     fn pass(&mut self, now: Moment) {
         let events = self.reporter.wait(now);
-        self.tell_page(&events);
+        self.tell(&events, now);
+    }
+
+    /// Nothing of what is followed will be seen again.
+    fn end(&mut self) {
+        let now = self.shared.clock.now();
+        let events = self.reporter.end(now);
+        self.tell(&events, now);
+    }
+
+    /// Shows what was published for `at` to whoever looks at this device.
+    fn tell(&mut self, events: &[Event], at: Moment) {
+        if let Some(live) = &self.shared.live {
+            live.told(events);
+        }
         self.show_faces();
+        if let Some(gallery) = &mut self.gallery {
+            let faces = self.reporter.tracker.tracks(at.monotonic);
+            gallery.keep(events, &faces, &self.reporter.legend());
+        }
     }
 
     fn show_faces(&self) {
@@ -144,12 +158,6 @@ impl Inference {
         self.shared
             .view
             .send_if_modified(|view| std::mem::replace(&mut view.faces, faces) != faces);
-    }
-
-    fn tell_page(&self, events: &[Event]) {
-        if let Some(live) = &self.shared.live {
-            live.told(events);
-        }
     }
 
     /// Gives the page a copy of the frame, if anybody watches and has not just got one.
@@ -240,13 +248,7 @@ impl Inference {
         log::warn!("no snapshot: {why}");
     }
 
-    fn look(
-        &mut self,
-        frame: &Frame,
-        strained: bool,
-        work: &mut Work,
-        gallery: Option<&mut Gallery>,
-    ) {
+    fn look(&mut self, frame: &Frame, strained: bool, work: &mut Work) {
         match self.detect(frame, strained, work) {
             Ok(true) => work.failing = false,
             Ok(false) => {
@@ -272,13 +274,11 @@ impl Inference {
                 return self.pass(frame.time_at(self.shared.clock.now()));
             }
         }
-        let events = self.reporter.see(frame.time(), &work.findings);
-        self.tell_page(&events);
-        self.show_faces();
-        if let Some(gallery) = gallery {
-            let faces = self.reporter.tracker.tracks(frame.time().monotonic);
-            gallery.keep(frame, &events, &faces, &self.reporter.legend());
+        if let Some(gallery) = &mut self.gallery {
+            gallery.looked(frame);
         }
+        let events = self.reporter.see(frame.time(), &work.findings);
+        self.tell(&events, frame.time());
     }
 
     /// Fills `work.findings`; false when the frame was passed over.

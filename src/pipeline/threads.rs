@@ -10,6 +10,7 @@ use super::capture::Capture;
 use super::inference::Inference;
 use super::reporter::Reporter;
 use super::shared::Shared;
+use crate::annotate::gallery::Gallery;
 use crate::attention::pace::Pace;
 use crate::attention::{Attention, Relief};
 use crate::config::Config;
@@ -68,7 +69,7 @@ impl Threads {
             reporter,
             shared: Arc::clone(shared),
             largest_packet: config.mqtt.max_packet_bytes,
-            gallery,
+            gallery: gallery.map(Gallery::new),
         };
         Ok(Self {
             inference: Thread::spawn("inference", move || inference.run())?,
