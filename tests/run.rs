@@ -94,7 +94,9 @@ fn every_event_has_its_annotated_picture() {
     let film = folder.path().join("film");
     std::fs::create_dir(&film).unwrap();
     let face = concat!(env!("CARGO_MANIFEST_DIR"), "/models/self-test.jpg");
-    (0..12).for_each(|at| drop(std::fs::copy(face, film.join(format!("{at:02}.jpg"))).unwrap()));
+    for number in 0..12 {
+        std::fs::copy(face, film.join(format!("{number:02}.jpg"))).unwrap();
+    }
     let source = film.display().to_string();
     let settings = [("camera.source", &*source), ("camera.fps", "6")];
     let mut daemon = command(folder.path(), broker.port, &settings);

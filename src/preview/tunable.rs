@@ -158,7 +158,7 @@ impl Tunable {
             Some((section, (key, why))) => {
                 Err(format!("{section}.{} {why}", key.trim_start_matches(&format!("{section}."))))
             }
-            None => zones::settings::check(&self.zone).map_err(|why| format!("{ZONE} {why}")),
+            None => zones::settings::check(&self.zone).map_err(|(_, why)| format!("{ZONE} {why}")),
         }
     }
 
