@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use crate::config::layers::Layers;
 use crate::config::{self, Config, DEFAULT_FILE, Sources};
 use crate::doctor;
-use crate::preview::tunable::{Changes, Tunable};
-use crate::preview::{Origin, Refused, Saved, SettingsStore};
+use crate::preview::tunable::Changes;
+use crate::preview::{Origin, Permit, Refused, Saved, SettingsStore, Undone};
 use crate::storage;
 
 /// Late in the order of `conf.d`, with room behind it for whoever must have the last word.
@@ -47,20 +47,21 @@ impl SettingsFiles {
     }
 
     /// The page's file holds `text` (none: there is no file) afterwards, if the settings
-    /// are right with it.
-    fn replace(&self, text: Option<&str>) -> Result<Config, Refused> {
+    /// are right with it and `permit` has nothing against them.
+    fn replace(&self, text: Option<&str>, permit: &Permit) -> Result<Config, Refused> {
         let file = self.file();
         let before = content(&file).map_err(|error| unwritable(&file, &error, text))?;
         let failed = |error: io::Error| unwritable(&file, &error, text);
         fs::create_dir_all(self.folder()).map_err(failed)?;
         write(&file, text).map_err(failed)?;
-        match self.load() {
-            Ok((config, _)) => Ok(config),
-            Err(wrong) => {
-                write(&file, before.as_deref()).map_err(failed)?;
-                Err(wrong)
-            }
+        let config = self.load().and_then(|(config, _)| {
+            permit(&config.tunable()).map_err(refused)?;
+            Ok(config)
+        });
+        if config.is_err() {
+            write(&file, before.as_deref()).map_err(failed)?;
         }
+        config
     }
 }
 
@@ -142,7 +143,8 @@ impl SettingsStore for SettingsFiles {
             );
             return Err(Refused { why, lines: text });
         }
-        self.replace(Some(&text))?;
+        // What may be tried was asked before.
+        self.replace(Some(&text), &|_| Ok(()))?;
         let kept = self.folder().join(BEFORE);
         // Without it there is no undo, and the settings are saved all the same.
         if let Err(error) = write(&kept, Some(&before.unwrap_or_default())) {
@@ -155,13 +157,17 @@ impl SettingsStore for SettingsFiles {
         self.folder().join(BEFORE).exists()
     }
 
-    fn undo(&self) -> Result<Tunable, Refused> {
+    fn undo(&self, permit: &Permit) -> Result<Undone, Refused> {
         let kept = self.folder().join(BEFORE);
         let before = content(&kept).map_err(|error| unwritable(&kept, &error, None))?;
         let before = before.ok_or_else(|| refused("there is nothing to take back".to_owned()))?;
-        let config = self.replace((!before.is_empty()).then_some(&before))?;
+        let saved = self.load().map(|(config, _)| config.without_tunable());
+        let config = self.replace((!before.is_empty()).then_some(&before), permit)?;
         write(&kept, None).map_err(|error| unwritable(&kept, &error, None))?;
-        Ok(config.tunable())
+        let settings = config.tunable();
+        // Where what was saved could not even be read, nobody knows.
+        let restarts = saved.map_or(true, |saved| saved != config.without_tunable());
+        Ok(Undone { settings, restarts })
     }
 
     fn values(&self, keys: &[&str]) -> Changes {
@@ -193,6 +199,7 @@ impl SettingsStore for SettingsFiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::preview::tunable::Tunable;
 
     fn changes(value: Value) -> Changes {
         serde_json::from_value(value).expect("an object")
@@ -204,6 +211,10 @@ mod tests {
         fs::write(&file, main).expect("written");
         let sources = Sources { file: Some(file), ..Sources::default() };
         (folder, SettingsFiles::new(sources))
+    }
+
+    fn undo(files: &SettingsFiles) -> Result<Undone, Refused> {
+        files.undo(&|_| Ok(()))
     }
 
     fn threshold(files: &SettingsFiles) -> f32 {
@@ -219,10 +230,11 @@ mod tests {
         assert_eq!(threshold(&files), 0.5, "the first one stays");
         let text = fs::read_to_string(files.file()).expect("there");
         assert!(text.contains("[camera.controls]\ngain = 3\n"), "{text}");
-        let tunable = files.undo().expect("taken back");
+        let Undone { settings: tunable, restarts } = undo(&files).expect("taken back");
+        assert!(!restarts, "the page changes that while it watches");
         assert_eq!((tunable.tracking.start_confidence, tunable.camera.controls.len()), (0.5, 0));
         assert!(!files.can_undo());
-        assert!(files.undo().is_err());
+        assert!(undo(&files).is_err());
     }
 
     #[test]
@@ -242,7 +254,7 @@ mod tests {
         let none = files.save(&changes(json!({ "zone": [] })));
         assert!(none.is_ok(), "{none:?}");
         assert_eq!(files.load().expect("right").0.zone, []);
-        let before = files.undo().expect("taken back").zone;
+        let before = undo(&files).expect("taken back").settings.zone;
         assert_eq!(before[0].name, "sofa");
     }
 
@@ -250,8 +262,31 @@ mod tests {
     fn the_first_undo_removes_the_file() {
         let (_folder, files) = files("");
         files.save(&changes(json!({ "camera.mirror": true }))).expect("saved");
-        files.undo().expect("taken back");
+        undo(&files).expect("taken back");
         assert!(!files.file().exists());
+    }
+
+    #[test]
+    fn what_the_page_does_not_change_while_it_watches_needs_a_new_start() {
+        let (_folder, files) = files("");
+        for (key, value) in [("home_assistant.device_name", "Hall"), ("mqtt.username", "bob")] {
+            files.save(&changes(json!({ key: value }))).expect("saved");
+            assert!(undo(&files).expect("taken back").restarts, "{key}");
+        }
+    }
+
+    #[test]
+    fn what_may_not_be_taken_back_stays() {
+        let (_folder, files) = files("");
+        files.save(&changes(json!({ "camera.rotate": 180 }))).expect("saved");
+        let saved = fs::read_to_string(files.file()).expect("there");
+        let upright = |before: &Tunable| match before.camera.rotate {
+            0 => Err("it would turn".to_owned()),
+            _ => Ok(()),
+        };
+        assert_eq!(files.undo(&upright).expect_err("refused").why, "it would turn");
+        assert_eq!(fs::read_to_string(files.file()).expect("there"), saved);
+        assert!(files.can_undo(), "for when it may be");
     }
 
     #[test]

@@ -454,3 +454,28 @@ fn hidden_files_are_no_settings() {
     let (code, told) = check_with(&file, &[], &[]);
     assert!(code == Some(0) && told.contains("camera.fps = 9"), "{told}");
 }
+
+#[test]
+fn a_mistake_in_one_of_several_zones_has_the_line_of_that_zone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("t.toml");
+    let points = "points = [[0, 0], [1, 0], [1, 1]]\n";
+    let zone = |name: &str| format!("[[zone]]\nname = '{name}'\n{points}\n");
+    for (text, line, words) in [
+        (format!("[log]\n\n{}{}", zone("desk"), zone("a b")), 7, "zone number 2: name holds ' '"),
+        (format!("{}{}", zone("desk"), zone("desk")), 5, "zone number 2: name is 'desk'"),
+        (format!("{}{}", zone("a/b"), zone("desk")), 1, "zone number 1: name holds '/'"),
+        ("\n[camera]\nlow_light = { exposure = 0.5 }\n".to_owned(), 3, "without a fraction"),
+        ("[camera.controls]\ngain = [1]\n".to_owned(), 2, "without a fraction"),
+    ] {
+        std::fs::write(&file, &text).unwrap();
+        let checked = Command::new(env!("CARGO_BIN_EXE_expressiond"))
+            .args(["check-config", "--config"])
+            .arg(&file)
+            .output()
+            .unwrap();
+        assert_eq!(checked.status.code(), Some(78), "{text}");
+        let said = String::from_utf8_lossy(&checked.stderr);
+        assert!(said.contains(&format!("t.toml:{line}: ")) && said.contains(words), "{said}");
+    }
+}

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
-use daemon::{Broker, LIMIT, Running, daemon, publish};
+use daemon::{Broker, LIMIT, Running, command, daemon, publish};
 use expressiond::events::Event;
 use tempfile::TempDir;
 
@@ -82,6 +82,40 @@ fn tell_a_visit(version: &str) {
     assert!(first < event, "online comes before anything else");
 }
 
+/// Also of those that only time or the end of the run tells, and whatever the class is called.
+#[test]
+fn every_event_has_its_annotated_picture() {
+    let folder = temporary();
+    let (broker, pictures) = (Broker::start(folder.path()), folder.path().join("pictures"));
+    std::fs::create_dir(folder.path().join("conf.d")).unwrap();
+    let groups = "[expression.groups]\n\"smile/joy\" = [\"happy\"]\n";
+    std::fs::write(folder.path().join("conf.d/10.toml"), groups).unwrap();
+    // A face is there to the end.
+    let film = folder.path().join("film");
+    std::fs::create_dir(&film).unwrap();
+    let face = concat!(env!("CARGO_MANIFEST_DIR"), "/models/self-test.jpg");
+    for number in 0..12 {
+        std::fs::copy(face, film.join(format!("{number:02}.jpg"))).unwrap();
+    }
+    let source = film.display().to_string();
+    let settings = [("camera.source", &*source), ("camera.fps", "6")];
+    let mut daemon = command(folder.path(), broker.port, &settings);
+    daemon.arg("--annotate").arg(&pictures).stderr(Stdio::null());
+    let mut daemon = Running(daemon.spawn().unwrap());
+    let heard =
+        broker.until(|topic, text| topic == "expressiond/test/availability" && text == "offline");
+    assert_eq!(daemon.code(), Some(0));
+    let events: Vec<&str> = heard
+        .iter()
+        .filter(|(topic, _)| topic.ends_with("/event"))
+        .map(|(_, text)| text.as_str())
+        .collect();
+    assert!(events.iter().any(|text| text.contains("smile/joy")), "{events:#?}");
+    assert!(events.last().unwrap().contains("face_left"), "{events:#?}");
+    let kept = std::fs::read_dir(&pictures).unwrap().count();
+    assert_eq!(kept, events.len(), "{events:#?}");
+}
+
 #[test]
 fn a_missing_camera_is_a_state_with_a_reason() {
     let folder = temporary();
@@ -142,6 +176,58 @@ fn pictures_of_which_none_can_be_read_are_a_reason_and_not_an_empty_room() {
     assert!(!heard.iter().any(|(_, text)| text.contains("no_face")), "{heard:#?}");
     let available = "expressiond/test/camera/availability";
     assert!(!heard.iter().any(|(topic, text)| topic == available && text == "online"));
+}
+
+/// Two are too few to call its frames broken: it is opened again after each round.
+#[test]
+fn a_source_that_never_delivers_is_not_well_while_it_is_tried_again() {
+    let folder = temporary();
+    let pictures = folder.path().join("pictures");
+    std::fs::create_dir(&pictures).unwrap();
+    for number in 0..2 {
+        std::fs::write(pictures.join(format!("{number}.jpg")), "no picture").unwrap();
+    }
+    let broker = Broker::start(folder.path());
+    let source = pictures.display().to_string();
+    let _daemon =
+        daemon(folder.path(), broker.port, &[("camera.source", &*source), ("camera.fps", "1")]);
+    let status = |topic: &str, text: &str| {
+        topic.ends_with("test/status").then(|| serde_json::from_str::<serde_json::Value>(text))
+    };
+    broker.until(|topic, text| topic.ends_with("test/status") && text.contains("no_camera"));
+    let heard = broker.until(|topic, text| {
+        status(topic, text).is_some_and(|it| it.unwrap()["frames"]["reopened"].as_u64() >= Some(3))
+    });
+    for (topic, text) in &heard {
+        let Some(status) = status(topic, text) else { continue };
+        assert_eq!(status.unwrap()["reasons"][0]["code"], "no_camera", "{text}");
+    }
+}
+
+/// A share that is mounted late, say: what is opened decides, and not what was there at first.
+#[test]
+fn a_recording_that_comes_late_is_looked_at_picture_by_picture() {
+    let folder = temporary();
+    let (broker, log) = (Broker::start(folder.path()), folder.path().join("log"));
+    let late = folder.path().join("late");
+    let source = late.display().to_string();
+    let settings = [("camera.source", &*source), ("camera.fps", "60")];
+    let mut daemon = command(folder.path(), broker.port, &settings);
+    daemon.stderr(std::fs::File::create(&log).unwrap());
+    let mut daemon = Running(daemon.spawn().unwrap());
+    broker.until(|topic, text| topic.ends_with("test/status") && text.contains("no_camera"));
+    let frames = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/demo/frames");
+    let making = folder.path().join("making");
+    std::fs::create_dir(&making).unwrap();
+    let mut count = 0;
+    for entry in std::fs::read_dir(frames).unwrap().map(Result::unwrap) {
+        std::fs::copy(entry.path(), making.join(entry.file_name())).unwrap();
+        count += 1;
+    }
+    std::fs::rename(making, late).unwrap();
+    assert_eq!(daemon.code(), Some(0), "it ends when all are played");
+    let said = std::fs::read_to_string(log).unwrap();
+    assert!(said.contains(&format!("looked at {count} frames (0 broken)")), "{said}");
 }
 
 #[test]

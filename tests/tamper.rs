@@ -12,7 +12,7 @@ use expressiond::clock::{Clock, SystemClock};
 use expressiond::detector::Settings;
 use expressiond::detector::networks::Networks;
 use expressiond::geometry::Size;
-use expressiond::pixels::frame::{Frame, PixelFormat};
+use expressiond::pixels::frame::{Frame, Orientation, PixelFormat};
 use image::{Rgb, RgbImage, imageops};
 
 /// Between two frames of a slow camera: each is at least glanced at.
@@ -51,6 +51,7 @@ struct Scenario {
     attention: Attention,
     now: Duration,
     number: u32,
+    orientation: Orientation,
 }
 
 impl Scenario {
@@ -58,7 +59,8 @@ impl Scenario {
         // It mostly glances, as at an empty room.
         let pace = PaceSettings { idle_after_s: 1.0, idle_look_s: 30.0, ..PaceSettings::default() };
         let attention = attention(Some(Pace::new(pace)));
-        Self { attention, now: Duration::from_secs(1), number: 0 }
+        let orientation = Orientation::default();
+        Self { attention, now: Duration::from_secs(1), number: 0, orientation }
     }
 
     /// Shows a picture for so many seconds, with a sensor's noise or without. Returns what
@@ -89,7 +91,8 @@ impl Scenario {
             }
         }
         let size = Size::new(picture.width(), picture.height());
-        Frame { data, format: PixelFormat::Rgb24, size, ..Frame::empty(SystemClock.now()) }
+        let (format, orientation) = (PixelFormat::Rgb24, self.orientation);
+        Frame { data, format, size, orientation, ..Frame::empty(SystemClock.now()) }
     }
 }
 
@@ -122,6 +125,23 @@ fn a_camera_that_is_turned_is_told_and_passes() {
     assert_eq!(scenario.show(&elsewhere, 20, true), [None, Some(Tampering::Turned)]);
     assert_eq!(scenario.show(&room, 10, true), [Some(Tampering::Turned), None]);
     assert_eq!(scenario.show(&elsewhere, 60, true), [None, Some(Tampering::Turned)]);
+}
+
+/// On the page, which needs no new start for that.
+#[test]
+fn a_picture_that_its_owner_turns_or_mirrors_is_no_camera_that_was_turned() {
+    let (room, mut scenario) = (room(), Scenario::start());
+    assert_eq!(scenario.show(&room, 60, true), [None]);
+    scenario.orientation.mirror = true;
+    assert_eq!(scenario.show(&room, 60, true), [None]);
+    scenario.orientation.quarter_turns = 1;
+    assert_eq!(scenario.show(&room, 60, true), [None]);
+    // It is known how it stands now: who turns the camera is noticed all the same.
+    let mirrored = imageops::flip_horizontal(&room);
+    assert_eq!(scenario.show(&mirrored, 60, true), [None, Some(Tampering::Turned)]);
+    // The owner turns the picture because the camera hangs otherwise now.
+    scenario.orientation = Orientation::default();
+    assert_eq!(scenario.show(&mirrored, 60, true), [None]);
 }
 
 #[test]

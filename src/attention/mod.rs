@@ -22,7 +22,7 @@ use std::time::Duration;
 use crate::detector::ModelError;
 use crate::detector::networks::Networks;
 use crate::geometry::{Rect, Region, Size};
-use crate::pixels::frame::Frame;
+use crate::pixels::frame::{Frame, Orientation};
 use crate::pixels::scene::{CELLS, SIDE, Scene};
 use crate::zones::Masks;
 pub use budget::Relief;
@@ -77,6 +77,8 @@ pub struct Attention {
     /// The picture when it was looked at as a whole, and when: slow motion adds up against it.
     scene: Option<(Scene, Duration)>,
     glanced: Option<Duration>,
+    /// How the picture of the last glance stood.
+    orientation: Orientation,
     movements: Movements,
     conditions: Conditions,
     darkness: Darkness,
@@ -97,14 +99,14 @@ impl Attention {
         pace: Option<Pace>,
     ) -> Result<Self, ModelError> {
         let examiner = Examiner::new(networks)?;
-        let fps = pace.as_ref().map_or(USUAL_FPS, |pace| pace.settings().max_fps);
         Ok(Self {
-            planner: Planner::new(examiner.inputs(), distance, fps),
+            planner: Planner::new(examiner.inputs(), distance, fps(pace.as_ref())),
             examiner,
             distance,
             pace,
             scene: None,
             glanced: None,
+            orientation: Orientation::default(),
             movements: Movements::default(),
             conditions: Conditions::default(),
             darkness: Darkness::default(),
@@ -117,6 +119,12 @@ impl Attention {
     /// The networks, for somebody else to look with.
     pub fn into_networks(self) -> Networks {
         self.examiner.into_networks()
+    }
+
+    /// Another pace from now on, or none.
+    pub fn set_pace(&mut self, pace: Option<Pace>) {
+        self.planner.set_fps(fps(pace.as_ref()));
+        self.pace = pace;
     }
 
     /// Another limit while running; recorded pictures have none.
@@ -175,6 +183,9 @@ impl Attention {
         }
         self.examiner.begin();
         let (scene, mut time) = self.examiner.look(frame, looks, glance)?;
+        if glance {
+            self.follow_orientation(frame.orientation);
+        }
         let lively = self.compare(scene.as_ref(), at);
         if idle
             && lively
@@ -196,6 +207,16 @@ impl Attention {
         out.looks.clone_from(looks);
         out.picture = at.picture;
         Ok(Sight::Looked(self.conditions, time))
+    }
+
+    /// What has moved only because its owner turned the picture has neither moved nor is it
+    /// another place.
+    fn follow_orientation(&mut self, orientation: Orientation) {
+        if std::mem::replace(&mut self.orientation, orientation) != orientation {
+            self.scene = None;
+            self.movements = Movements::default();
+            self.tamper.forget_views();
+        }
     }
 
     /// The whole picture of `now` was looked at, with this scene if it was a glance, too.
@@ -265,6 +286,11 @@ impl Attention {
         let found = self.tamper.observe(scene, now);
         found.filter(|tampering| !recorded || *tampering == Tampering::Covered)
     }
+}
+
+/// How many frames a second are looked at, at most.
+fn fps(pace: Option<&Pace>) -> f32 {
+    pace.map_or(USUAL_FPS, |pace| pace.settings().max_fps)
 }
 
 /// Where a cell of a [`Scene`] lies in a picture.

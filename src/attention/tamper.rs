@@ -128,6 +128,15 @@ impl Tamper {
         }
     }
 
+    /// Pictures are turned or mirrored otherwise from now on: of what was known none says what
+    /// they are to show.
+    pub fn forget_views(&mut self) {
+        self.views.clear();
+        self.turned = Lasting::default();
+        self.strange = None;
+        self.forget_beginnings();
+    }
+
     fn forget_beginnings(&mut self) {
         self.frozen.since = None;
         self.covered.since = None;

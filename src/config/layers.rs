@@ -306,6 +306,36 @@ fn unreadable(path: &Path, error: io::Error) -> Error {
     Error::caused(Kind::Config, message, error)
 }
 
+impl Layers {
+    /// That one of several sections `[[name]]` is wrong, the `number`th from 1: `why` follows
+    /// its name, behind its place.
+    pub fn mistake_of_section(
+        &self,
+        name: &str,
+        number: usize,
+        why: impl std::fmt::Display,
+    ) -> Error {
+        // Of a later layer's sections all hold, and none of an earlier one's.
+        let origin = self.origin(name);
+        let mut files = self.files.iter().rev();
+        let place = files.find_map(|layer| {
+            let path = layer.path.display().to_string();
+            let found = origin.strip_prefix(&path)?.starts_with(':');
+            Some(format!("{path}:{}", found.then(|| layer.line_of_section(name, number))??))
+        });
+        Error::new(Kind::Config, format!("{}: {name} {why}", place.unwrap_or(origin)))
+    }
+}
+
+impl Layer {
+    fn line_of_section(&self, name: &str, number: usize) -> Option<usize> {
+        let table = DeTable::parse(&self.text).ok()?;
+        let (_, sections) = table.get_ref().iter().find(|(key, _)| key.get_ref() == name)?;
+        let DeValue::Array(sections) = sections.get_ref() else { return None };
+        Some(self.line_at(sections.get(number.checked_sub(1)?)?.span().start))
+    }
+}
+
 /// A table that holds nothing but this value.
 fn alone(key: &str, value: &toml::Value) -> toml::Value {
     key.rsplit('.').fold(value.clone(), |value, name| {

@@ -81,8 +81,15 @@ impl Config {
         }
     }
 
-    /// The key of an impossible value, in full, and what it must be.
-    pub fn check(&self) -> std::result::Result<(), (String, String)> {
+    /// The same but for the sections that the page changes.
+    pub fn without_tunable(self) -> Self {
+        let preview::tunable::Tunable { camera, pace, tracking, expression, zone } =
+            preview::tunable::Tunable::default();
+        Self { camera, pace, tracking, expression, zone, ..self }
+    }
+
+    /// Whether every value is possible; the first that is not.
+    pub fn check(&self) -> std::result::Result<(), Impossible> {
         let sections = [
             ("device", self.device.check()),
             ("camera", self.camera.check()),
@@ -98,11 +105,27 @@ impl Config {
             result.map_err(|(key, why)| {
                 // some sections name their keys in full
                 let full = key.strip_prefix(section).and_then(|key| key.strip_prefix('.'));
-                (format!("{section}.{}", full.unwrap_or(key)), why)
+                let key = format!("{section}.{}", full.unwrap_or(key));
+                Impossible { key, section: None, why }
             })?;
         }
-        zones::settings::check(&self.zone).map_err(|why| ("zone".to_owned(), why))
+        zones::settings::check(&self.zone).map_err(|(number, why)| Impossible {
+            key: "zone".to_owned(),
+            section: Some(number),
+            why,
+        })
     }
+}
+
+/// A value that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Impossible {
+    /// In full.
+    pub key: String,
+    /// Which one it is of several sections that are called so, from 1.
+    pub section: Option<usize>,
+    /// What it must be, in words that follow the key.
+    pub why: String,
 }
 
 /// Reads, layers and checks the settings; with them, where each came from.
@@ -117,6 +140,9 @@ pub fn load(sources: &Sources) -> Result<(Config, Layers)> {
         layers = layers.with_override(key, value);
     }
     let config: Config = layers.merge()?;
-    config.check().map_err(|(key, why)| layers.mistake(&key, why))?;
+    config.check().map_err(|Impossible { key, section, why }| match section {
+        Some(number) => layers.mistake_of_section(&key, number, why),
+        None => layers.mistake(&key, why),
+    })?;
     Ok((config, layers))
 }

@@ -11,6 +11,7 @@ use super::shared::Shared;
 use super::state::{CaptureState, Open};
 use super::suspend::SuspendMonitor;
 use crate::backoff::Backoff;
+use crate::contract::payload::ReasonCode;
 use crate::name::Name;
 use crate::pixels::frame::Frame;
 use crate::preview::tunable::CameraTuning;
@@ -25,15 +26,6 @@ const STEADY: Duration = Duration::from_secs(10);
 /// How soon a pause or its end is noticed while there is no frame to wait for.
 const PAUSE_LOOK: Duration = Duration::from_millis(200);
 
-/// Whether a frame that nobody took is replaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Delivery {
-    /// A camera: the newest frame wins.
-    Newest,
-    /// Recorded pictures: each one is looked at.
-    Every,
-}
-
 /// Opens the source, again after each failure.
 pub(crate) type Opener = Box<dyn FnMut() -> Result<Box<dyn FrameSource>, SourceError> + Send>;
 
@@ -43,8 +35,6 @@ pub(crate) struct Capture {
     pub camera: Name,
     /// Makes the source, again after each failure.
     pub open: Opener,
-    /// Whether frames may be skipped.
-    pub delivery: Delivery,
     /// What all threads see.
     pub shared: Arc<Shared>,
 }
@@ -91,9 +81,13 @@ impl Capture {
                 End::Lost(error) => {
                     let reason = error.to_string();
                     log.lost(&reason);
-                    shared.frames.send_replace(FrameHealth::default());
-                    match error {
-                        SourceError::NotACamera(_) => CaptureState::NotACamera(reason),
+                    let code = match error {
+                        SourceError::NotACamera(_) => ReasonCode::NotACamera,
+                        _ => ReasonCode::NoCamera,
+                    };
+                    shared.frames.send_modify(|frames| frames.lose(code, &reason));
+                    match code {
+                        ReasonCode::NotACamera => CaptureState::NotACamera(reason),
                         _ => CaptureState::Failed(reason),
                     }
                 }
@@ -151,7 +145,8 @@ impl Capture {
             live.controls.send_replace(source.controls());
             live.opened.send_replace(Some(source.opened()));
         }
-        let open = Open { words: words.clone(), low_light: false };
+        let recorded = source.is_recorded();
+        let open = Open { words: words.clone(), low_light: false, recorded };
         self.shared.capture.send_replace(CaptureState::Running(open));
         let steady = self.now() + STEADY;
         let end = self.read(source.as_mut(), frame, |now| {
@@ -177,6 +172,7 @@ impl Capture {
     ) -> End {
         let mut suspend = SuspendMonitor::new(self.shared.clock.asleep());
         let (mut low_light, mut tuning) = (false, None);
+        let recorded = source.is_recorded();
         loop {
             if self.shared.stop.is_stopped() {
                 return End::Stopped;
@@ -197,7 +193,7 @@ impl Capture {
             match outcome {
                 Ok(()) => {
                     came(now);
-                    if !self.hand_over(frame) {
+                    if !self.hand_over(frame, recorded) {
                         return End::Stopped;
                     }
                 }
@@ -207,19 +203,21 @@ impl Capture {
             }
             // Also by those that the inference thread could not decode.
             let frames = self.shared.frames.borrow();
-            if self.delivery == Delivery::Newest && frames.is_run(now) {
+            if !recorded && frames.is_run(now) {
                 return End::Unreadable(frames.cause().unwrap_or_default().to_owned());
             }
         }
     }
 
-    /// Puts a whole frame into the mailbox; `false` once that is closed.
-    fn hand_over(&self, frame: &mut Frame) -> bool {
+    /// Puts a whole frame into the mailbox; `false` once that is closed. Of a camera's the
+    /// newest wins, of a recording's none is left out.
+    fn hand_over(&self, frame: &mut Frame, recorded: bool) -> bool {
         self.shared.counters.count_captured();
         self.shared.frames.send_if_modified(FrameHealth::came);
-        match self.delivery {
-            Delivery::Newest => self.shared.mailbox.put(frame),
-            Delivery::Every => self.shared.mailbox.put_when_empty(frame),
+        if recorded {
+            self.shared.mailbox.put_when_empty(frame)
+        } else {
+            self.shared.mailbox.put(frame)
         }
     }
 

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::contract::payload::ReasonCode;
+
 /// So many broken frames one after the other are no accident: something about the
 /// stream has changed, and opening it again is the cure.
 const RUN: u32 = 30;
@@ -54,12 +56,21 @@ pub(crate) struct FrameHealth {
     /// opened again, until one can be read. The first cause and not the latest: a status
     /// with other words is published at once.
     cause: Option<String>,
+    /// Why the camera was lost last, and by which reason that is told. Stays until a frame
+    /// can be read: a camera that opens has not delivered yet.
+    lost: Option<(ReasonCode, String)>,
 }
 
 impl FrameHealth {
     /// The camera was opened: whatever was read before, nothing is known of it now.
     pub(crate) fn opened(&mut self) {
-        *self = Self { cause: self.cause.take(), ..Self::default() };
+        *self = Self { cause: self.cause.take(), lost: self.lost.take(), ..Self::default() };
+    }
+
+    /// The camera was lost, or could not be opened; why. What was known of its frames says
+    /// nothing of what comes next.
+    pub(crate) fn lose(&mut self, code: ReasonCode, why: &str) {
+        *self = Self { lost: Some((code, why.to_owned())), ..Self::default() };
     }
 
     /// A whole frame came. Says whether that ended a run.
@@ -97,6 +108,11 @@ impl FrameHealth {
         self.cause.as_deref()
     }
 
+    /// Why the camera was lost, until a frame could be read again.
+    pub(crate) fn lost(&self) -> Option<&(ReasonCode, String)> {
+        self.lost.as_ref()
+    }
+
     /// Whether what the picture shows is known: it was read since the camera was opened,
     /// and still is.
     pub(crate) fn is_known(&self) -> bool {
@@ -126,6 +142,20 @@ mod tests {
         assert_eq!(health.cause(), Some("cut off at 130"), "also while it is opened again");
         health.read();
         assert_eq!((health.cause(), health.is_known()), (None, true));
+    }
+
+    #[test]
+    fn a_lost_camera_is_lost_until_a_frame_can_be_read() {
+        let mut health = FrameHealth::default();
+        health.read();
+        health.lose(ReasonCode::NoCamera, "it was unplugged");
+        health.opened();
+        health.came();
+        health.broken(ms(0), Stage::Decoding, "cut off");
+        let lost = (ReasonCode::NoCamera, "it was unplugged".to_owned());
+        assert_eq!((health.lost(), health.is_known()), (Some(&lost), false));
+        assert!(health.read(), "that is news");
+        assert_eq!((health.lost(), health.is_known()), (None, true));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The inference thread: from a frame to events, and nothing that waits.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use super::state::CaptureState;
 use super::suspend::SuspendMonitor;
 use crate::annotate::gallery::Gallery;
 use crate::annotate::snapshot::{annotated, jpeg};
+use crate::attention::pace::{self, Pace};
 use crate::attention::planner::Followed;
 use crate::attention::{Attention, Findings, Relief, Sight};
 use crate::clock::Moment;
@@ -31,8 +31,10 @@ const TICK: Duration = Duration::from_millis(500);
 pub(crate) struct Inference {
     /// Which frames are looked at, and by which model.
     pub attention: Attention,
-    /// How much is looked around on a board that is hot or too slow; recorded pictures take
-    /// the time that they take.
+    /// How often a camera's frames are looked at.
+    pub pace: pace::Settings,
+    /// How much is looked around on a board that is hot or too slow. None while a recording is
+    /// played: its pictures take the time that they take.
     pub relief: Option<Relief>,
     /// What becomes of the faces found.
     pub reporter: Reporter,
@@ -41,7 +43,7 @@ pub(crate) struct Inference {
     /// Largest packet that may go to the broker, in bytes.
     pub largest_packet: usize,
     /// Where pictures of events are kept, if their owner wants that.
-    pub gallery: Option<PathBuf>,
+    pub gallery: Option<Gallery>,
 }
 
 /// A picture that was asked for and did not come within this time is not sent any
@@ -69,25 +71,23 @@ impl Inference {
     /// Runs until the mailbox is closed and empty.
     pub(crate) fn run(mut self) {
         let mut frame = Frame::empty(self.shared.clock.now());
-        let mut gallery = self.gallery.take().map(Gallery::new);
         let mut work = Work::default();
         let mut suspend = SuspendMonitor::new(self.shared.clock.asleep());
         loop {
             let taken = self.shared.mailbox.take(&mut frame, TICK.min(self.shared.period));
             if let Some(slept) = suspend.woke(self.shared.clock.asleep()) {
                 log::info!("the machine slept for {} s: no face is followed", slept.as_secs());
-                let events = self.reporter.end(self.shared.clock.now());
-                self.tell_page(&events);
-                self.show_faces();
+                self.end();
             }
             match taken {
                 Taken::Frame => {
                     let orders = *self.shared.orders.borrow();
+                    self.follow_source(&mut work);
                     self.tune(orders.tuning, &mut work);
                     if let Some(masks) = self.reporter.obey(orders.zones) {
                         self.attention.set_masks(&masks);
                     }
-                    self.look(&frame, orders.strained, &mut work, gallery.as_mut());
+                    self.look(&frame, orders.strained, &mut work);
                     self.answer(orders.snapshot, &frame, &mut work);
                     self.show_frame(&frame, &work.findings);
                 }
@@ -99,21 +99,58 @@ impl Inference {
                 self.shared.counters.beat_inference();
             }
         }
-        self.reporter.end(self.shared.clock.now());
+        self.end();
     }
 
     /// Whether a recording is played: its time is that of its pictures, however long the
     /// next one takes to come.
     fn is_playing(&self) -> bool {
-        let recorded = self.relief.is_none();
-        recorded && matches!(*self.shared.capture.borrow(), CaptureState::Running(_))
+        matches!(&*self.shared.capture.borrow(), CaptureState::Running(open) if open.recorded)
+    }
+
+    /// Looks at every frame of a recording, and at a camera's by its pace. What the settings
+    /// name may be the one or the other each time that it is opened.
+    fn follow_source(&mut self, work: &mut Work) {
+        let recorded = match &*self.shared.capture.borrow() {
+            CaptureState::Running(open) => open.recorded,
+            // Its last pictures may still be on their way.
+            CaptureState::Ended => true,
+            // A frame from before says nothing of what is opened next.
+            _ => return,
+        };
+        if recorded == self.relief.is_none() {
+            return;
+        }
+        let pace = (!recorded).then(|| Pace::new(self.pace.clone()));
+        self.relief = pace.is_some().then(Relief::default);
+        self.attention.set_pace(pace);
+        // The limit in force is taken over again in `tune`.
+        work.tuning.max_fps = None;
     }
 
     /// Time has passed, and nothing was seen.
     fn pass(&mut self, now: Moment) {
         let events = self.reporter.wait(now);
-        self.tell_page(&events);
+        self.tell(&events, now);
+    }
+
+    /// Nothing of what is followed will be seen again.
+    fn end(&mut self) {
+        let now = self.shared.clock.now();
+        let events = self.reporter.end(now);
+        self.tell(&events, now);
+    }
+
+    /// Shows what was published for `at` to whoever looks at this device.
+    fn tell(&mut self, events: &[Event], at: Moment) {
+        if let Some(live) = &self.shared.live {
+            live.told(events);
+        }
         self.show_faces();
+        if let Some(gallery) = &mut self.gallery {
+            let faces = self.reporter.tracker.tracks(at.monotonic);
+            gallery.keep(events, &faces, &self.reporter.legend());
+        }
     }
 
     fn show_faces(&self) {
@@ -121,12 +158,6 @@ impl Inference {
         self.shared
             .view
             .send_if_modified(|view| std::mem::replace(&mut view.faces, faces) != faces);
-    }
-
-    fn tell_page(&self, events: &[Event]) {
-        if let Some(live) = &self.shared.live {
-            live.told(events);
-        }
     }
 
     /// Gives the page a copy of the frame, if anybody watches and has not just got one.
@@ -217,13 +248,7 @@ impl Inference {
         log::warn!("no snapshot: {why}");
     }
 
-    fn look(
-        &mut self,
-        frame: &Frame,
-        strained: bool,
-        work: &mut Work,
-        gallery: Option<&mut Gallery>,
-    ) {
+    fn look(&mut self, frame: &Frame, strained: bool, work: &mut Work) {
         match self.detect(frame, strained, work) {
             Ok(true) => work.failing = false,
             Ok(false) => {
@@ -249,13 +274,11 @@ impl Inference {
                 return self.pass(frame.time_at(self.shared.clock.now()));
             }
         }
-        let events = self.reporter.see(frame.time(), &work.findings);
-        self.tell_page(&events);
-        self.show_faces();
-        if let Some(gallery) = gallery {
-            let faces = self.reporter.tracker.tracks(frame.time().monotonic);
-            gallery.keep(frame, &events, &faces, &self.reporter.legend());
+        if let Some(gallery) = &mut self.gallery {
+            gallery.looked(frame);
         }
+        let events = self.reporter.see(frame.time(), &work.findings);
+        self.tell(&events, frame.time());
     }
 
     /// Fills `work.findings`; false when the frame was passed over.

@@ -35,7 +35,7 @@ impl Page {
             return Ok(Self { orders: None });
         };
         let mut hosts = config.preview.hosts.clone();
-        hosts.extend(own_names());
+        hosts.extend(own_names(&nodename()));
         let orders = start(Start {
             settings: config.preview.clone(),
             address,
@@ -73,17 +73,22 @@ impl Page {
     }
 }
 
-/// This machine's name, and the one that it has with mDNS (RFC 6762).
-fn own_names() -> [String; 2] {
-    let system = rustix::system::uname();
-    let name = system.nodename().to_string_lossy().into_owned();
-    [format!("{name}.local"), name]
+/// This machine's name, with its domain where its owner has written one into /etc/hostname.
+fn nodename() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// The names of a machine, first the one that it has with mDNS: a single label and `.local`
+/// (RFC 6762, section 3), whatever its domain.
+fn own_names(nodename: &str) -> [String; 3] {
+    let label = nodename.split('.').next().unwrap_or_default();
+    [format!("{label}.local"), label.to_owned(), nodename.to_owned()]
 }
 
 /// Where a browser elsewhere finds the page; none where only this machine does.
 pub(super) fn link(settings: &Settings) -> Option<String> {
     let address = settings.address().filter(|address| !address.ip().is_loopback())?;
-    let [mdns, _] = own_names();
+    let [mdns, ..] = own_names(&nodename());
     let host = match settings.hosts.first() {
         Some(host) => host.clone(),
         None if address.ip().is_unspecified() => mdns,
@@ -96,6 +101,13 @@ pub(super) fn link(settings: &Settings) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_machine_has_one_label_with_mdns_whatever_its_domain() {
+        assert_eq!(own_names("door.home.lan"), ["door.local", "door", "door.home.lan"]);
+        assert_eq!(own_names("door.local")[0], "door.local");
+        assert_eq!(own_names("door"), ["door.local", "door", "door"]);
+    }
 
     #[test]
     fn home_assistant_is_given_an_address_that_others_reach() {

@@ -30,6 +30,8 @@ pub(crate) struct Open {
     pub words: String,
     /// Whether longer exposures are asked for because it is dark.
     pub low_light: bool,
+    /// Whether it is a recording, of which each picture is looked at.
+    pub recorded: bool,
 }
 
 /// What the picture is like, told by the inference thread.

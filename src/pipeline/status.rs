@@ -104,10 +104,19 @@ impl Observation {
                 let message = format!("{why}; another cable, USB port or camera.format?");
                 Some((ReasonCode::BadFrames, message))
             }
-            CaptureState::Opening { since } => {
-                let long = self.at.monotonic.saturating_sub(*since) >= LONG_OPENING;
-                long.then(|| (ReasonCode::NoCamera, NO_ANSWER.to_owned()))
+            CaptureState::Opening { since }
+                if self.at.monotonic.saturating_sub(*since) >= LONG_OPENING =>
+            {
+                Some((ReasonCode::NoCamera, NO_ANSWER.to_owned()))
             }
+            // Of a camera that opens at each try and delivers nothing, all would be well
+            // each time.
+            CaptureState::Opening { .. } | CaptureState::Running(_)
+                if self.frames.lost().is_some() =>
+            {
+                self.frames.lost().cloned()
+            }
+            CaptureState::Opening { .. } => None,
             // What the picture shows is told only once one could be read.
             CaptureState::Running(_) if !self.frames.is_known() => None,
             CaptureState::Running(_) => {
@@ -350,6 +359,24 @@ mod tests {
         let gone = CaptureState::Failed("unplugged".to_owned());
         let gone = Observation { capture: gone, frames, ..nobody };
         assert_eq!(codes(&gone), [ReasonCode::NoCamera]);
+    }
+
+    #[test]
+    fn a_camera_that_was_lost_is_back_when_a_frame_can_be_read() {
+        let running = observation();
+        let opening = CaptureState::Opening { since: running.at.monotonic };
+        for code in [ReasonCode::NoCamera, ReasonCode::NotACamera] {
+            let mut frames = good();
+            frames.lose(code, "none of its 2 pictures");
+            frames.opened();
+            for capture in [running.capture.clone(), opening.clone()] {
+                let again = Observation { capture, frames: frames.clone(), ..running.clone() };
+                assert_eq!((codes(&again), again.delivers()), (vec![code], false));
+                assert!(again.line().contains(": none of its 2"), "{}", again.line());
+            }
+            frames.read();
+            assert_eq!(codes(&Observation { frames, ..running.clone() }), []);
+        }
     }
 
     #[test]

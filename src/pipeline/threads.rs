@@ -6,10 +6,11 @@ use std::thread::{Builder, JoinHandle};
 
 use tokio::sync::watch;
 
-use super::capture::{Capture, Delivery};
+use super::capture::Capture;
 use super::inference::Inference;
 use super::reporter::Reporter;
 use super::shared::Shared;
+use crate::annotate::gallery::Gallery;
 use crate::attention::pace::Pace;
 use crate::attention::{Attention, Relief};
 use crate::config::Config;
@@ -51,26 +52,24 @@ impl Threads {
         let (settings, clock) = (config.camera.clone(), Arc::clone(&shared.clock));
         let distance = config.attention.farthest_face;
         let needed = distance.needed(settings.orientation());
-        let recorded = config.camera.is_recorded();
         let capture = Capture {
             camera: camera.clone(),
             open: Box::new(move || source::open(&settings, needed, Arc::clone(&clock))),
-            delivery: if recorded { Delivery::Every } else { Delivery::Newest },
             shared: Arc::clone(shared),
         };
         let reporter =
             reporter(config, networks.info(), &grouping, camera, publisher).within(zones.clone());
-        let pace = (!recorded).then(|| Pace::new(config.pace.clone()));
-        let relief = pace.is_some().then(Relief::default);
-        let mut attention = Attention::new(networks, distance, pace)?;
+        let pace = Pace::new(config.pace.clone());
+        let mut attention = Attention::new(networks, distance, Some(pace))?;
         attention.set_masks(&zones.masks());
         let inference = Inference {
-            relief,
+            pace: config.pace.clone(),
+            relief: Some(Relief::default()),
             attention,
             reporter,
             shared: Arc::clone(shared),
             largest_packet: config.mqtt.max_packet_bytes,
-            gallery,
+            gallery: gallery.map(Gallery::new),
         };
         Ok(Self {
             inference: Thread::spawn("inference", move || inference.run())?,

@@ -2,8 +2,8 @@
 //!
 //! libjpeg-turbo paints what is missing of a picture grey and only warns; here a
 //! warning is an error, because a grey half face is worse than no frame. Where it warns
-//! of a picture that is whole but for stray bytes, [`scan`] takes these out, and then it
-//! must not warn any more. Frames of Motion-JPEG cameras that lack their Huffman tables
+//! of a picture that is whole but for stray bytes or for what its header states wrongly,
+//! [`scan`] takes out the ones and mends the other, and then it must not warn any more. Frames of Motion-JPEG cameras that lack their Huffman tables
 //! are completed by the library with those of ITU-T T.81 annex K.
 
 use turbojpeg::{Colorspace, Decompressor, ScalingFactor, Subsamp, YuvImage};
@@ -23,11 +23,11 @@ const SCAN_LIMIT: u32 = 100;
 pub(crate) struct JpegDecoder {
     turbo: Decompressor,
     pixels: Vec<u8>,
-    /// A picture without its stray bytes.
+    /// A picture without its stray bytes, and with a right header.
     mended: Vec<u8>,
-    /// Whether the last picture needed that. Cameras that send stray bytes do so in frame
+    /// Whether the last picture needed that. Cameras that send such pictures do so in frame
     /// after frame: the next one is mended at once, instead of being decoded twice.
-    strays: bool,
+    mends: bool,
     /// The tables of annex K, read once they are needed.
     standard: Option<Tables>,
 }
@@ -61,7 +61,7 @@ impl JpegDecoder {
     pub(crate) fn new() -> Result<Self, PixelError> {
         let mut turbo = Decompressor::new().map_err(broken)?;
         turbo.set_scan_limit(SCAN_LIMIT).map_err(broken)?;
-        Ok(Self { turbo, pixels: Vec::new(), mended: Vec::new(), strays: false, standard: None })
+        Ok(Self { turbo, pixels: Vec::new(), mended: Vec::new(), mends: false, standard: None })
     }
 
     /// Decodes the picture that [`outline`] found in `data`, at the smallest of the
@@ -77,7 +77,7 @@ impl JpegDecoder {
         outline: &Outline,
         least: Size,
     ) -> Result<Planes, PixelError> {
-        if self.strays
+        if self.mends
             && let Ok(planes) = self.decode_mended(data, outline, least)
         {
             return Ok(planes);
@@ -99,7 +99,7 @@ impl JpegDecoder {
         &self.pixels
     }
 
-    /// The same with a picture that has bytes too many or no end.
+    /// The same with a picture that has bytes too many, no end or a wrong header.
     fn decode_mended(
         &mut self,
         data: &[u8],
@@ -110,8 +110,8 @@ impl JpegDecoder {
         let mut mended = std::mem::take(&mut self.mended);
         let planes = scan::mend(data, outline, standard, &mut mended)
             .and_then(|()| self.attempt(&mended, outline.size, least).map_err(|_| "is damaged"));
-        let as_it_was = outline.end.is_some_and(|end| end - outline.start == mended.len());
-        self.strays = planes.is_ok() && !as_it_was;
+        let as_it_was = outline.end.is_some_and(|end| data[outline.start..end] == mended[..]);
+        self.mends = planes.is_ok() && !as_it_was;
         self.mended = mended;
         planes
     }

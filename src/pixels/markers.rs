@@ -19,6 +19,10 @@ pub(crate) const SOS: u8 = 0xDA;
 pub(crate) const DHT: u8 = 0xC4;
 /// Restart interval.
 pub(crate) const DRI: u8 = 0xDD;
+/// JFIF's version and density.
+pub(crate) const APP0: u8 = 0xE0;
+/// Colour profiles.
+pub(crate) const APP2: u8 = 0xE2;
 /// Exif stands in this one,
 pub(crate) const APP1: u8 = 0xE1;
 /// and what Adobe's programs add in this.

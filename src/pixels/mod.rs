@@ -8,6 +8,7 @@ pub(crate) mod decode;
 mod error;
 mod format;
 pub mod frame;
+mod header;
 pub(crate) mod jpeg;
 pub mod letterbox;
 pub(crate) mod markers;

@@ -1,4 +1,5 @@
-//! Mending a JPEG picture that is whole but for bytes that do not belong there.
+//! Mending a JPEG picture that is whole but for bytes that do not belong there, or for what
+//! its [`header`](super::header) states wrongly.
 //!
 //! Cameras put stray bytes before restart markers (Logitech C270, C310, C910), before
 //! the end marker or between segments, and some leave the end marker away. libjpeg-turbo
@@ -7,6 +8,7 @@
 //! as that takes to know where each restart interval ends; what is behind that end is
 //! left out. A block that is not there is an error: half a picture is never mended.
 
+use super::header::Header;
 use super::markers::{self, DHT, DRI, EOI, Outline, SOS};
 use crate::geometry::Size;
 
@@ -20,27 +22,26 @@ const SEPARATOR: usize = 256;
 pub(super) type Reason = &'static str;
 
 /// Writes the picture to `out` without what does not belong there, ending in an end
-/// marker. `standard` are the tables of a picture that brings none (T.81, K.3).
+/// marker. `standard` are the tables of a picture that brings none (T.81, K.3). Of kinds that
+/// cameras do not send (progressive, arithmetic, in several scans) only the header is mended;
+/// whether all of the rest is there is for the library to say.
 ///
 /// # Errors
 ///
-/// Something is missing, or the picture is of a kind that cameras do not send:
-/// progressive, arithmetic, in several scans.
+/// Something is missing, or nothing of what can be mended is wrong.
 pub(super) fn mend(
     data: &[u8],
     outline: &Outline,
     standard: &Tables,
     out: &mut Vec<u8>,
 ) -> Result<(), Reason> {
-    let mut tables = standard.clone();
+    let (header, mut tables) = (Header::of(data, outline), standard.clone());
     let (mut frame, mut scan, mut interval) = (None, None, 0);
     out.clear();
     out.extend([0xFF, markers::SOI]);
     for (marker, content) in outline.segments(data) {
         let length = u16::try_from(content.len() + 2).map_err(|_| "has a segment too long")?;
-        out.extend([0xFF, marker]);
-        out.extend(length.to_be_bytes());
-        out.extend(content);
+        header.append(marker, length, content, out);
         match marker {
             DHT => tables.read(content).ok_or("has broken Huffman tables")?,
             DRI => {
@@ -50,12 +51,16 @@ pub(super) fn mend(
             // Baseline and extended sequential, Huffman coded.
             0xC0 | 0xC1 => frame = Some(content),
             SOS => scan = Some(content),
-            _ if markers::is_frame_header(marker) => return Err("is not sequential"),
             _ => {}
         }
     }
-    let (frame, scan) = frame.zip(scan).ok_or("has no frame or scan")?;
-    let blocks = blocks(frame, scan).ok_or("has several scans")?;
+    let read = frame.zip(scan).and_then(|(frame, scan)| Some((frame, blocks(frame, scan)?)));
+    let Some((frame, blocks)) = read else {
+        let mended = out[..] != data[outline.start..outline.scan];
+        let end = outline.end.filter(|_| mended).ok_or("is not one sequential scan")?;
+        out.extend(&data[outline.scan..end]);
+        return Ok(());
+    };
     let units = units(frame, outline.size).ok_or("has a broken frame header")?;
     let end = outline.end.unwrap_or_else(|| without_padding(data));
     let mut bits =

@@ -69,7 +69,7 @@ impl Service {
             return Ok(not_now("another camera's picture is being taken".to_owned()));
         };
         let (live, clock) = (Arc::clone(&self.live), Arc::clone(&self.clock));
-        let (masked, shown) = (self.tuning().has_masks(), path.display().to_string());
+        let (masked, shown) = (self.tuning().saved().has_masks(), path.display().to_string());
         let taken = blocking(move || {
             let _turn = turn;
             let node = find(&path)?;

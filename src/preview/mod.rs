@@ -26,5 +26,5 @@ mod what_if;
 
 pub use picture::shown;
 pub use settings::Settings;
-pub use store::{Origin, Refused, Saved, SettingsStore};
+pub use store::{Origin, Permit, Refused, Saved, SettingsStore, Undone};
 pub use tls::server_config;

@@ -18,9 +18,9 @@ use super::gate::{Credentials, Gate, Refusal, Wanted};
 use super::live::Live;
 use super::metrics::classic;
 use super::picture::Picture;
-use super::store::{Refused, SettingsStore};
+use super::store::{Refused, SettingsStore, Undone};
 use super::stream::{BOUNDARY, Content, watch_live};
-use super::tunable::{self, LONGEST, is_tunable, read_changes};
+use super::tunable::{self, LONGEST, Tunable, is_tunable, read_changes};
 use super::tuning::Tuning;
 use crate::clock::Clock;
 use crate::contract::payload::ReasonCode;
@@ -231,15 +231,20 @@ impl Service {
     }
 
     async fn undo(&self) -> Answer {
-        let store = Arc::clone(&self.store);
-        match blocking(move || store.undo()).await {
-            Some(Ok(before)) => {
+        let (store, saved) = (Arc::clone(&self.store), self.tuning().saved().clone());
+        // Its owner may have drawn a mask since, in another file: then what is saved hides
+        // nothing yet, and what is taken back would.
+        let permit = move |before: &Tunable| {
+            saved.refuse_what_uncovers(before).and_then(|()| before.refuse_what_uncovers(&saved))
+        };
+        match blocking(move || store.undo(&permit)).await {
+            Some(Ok(Undone { settings, mut restarts })) => {
                 log::info!("page: the settings saved last were taken back");
-                let needs_restart = self.tuning().replace(before);
-                if needs_restart {
+                restarts |= self.tuning().replace(settings);
+                if restarts {
                     self.tuning().start_again();
                 }
-                answer::json(StatusCode::OK, &json!({ "restarts": needs_restart }))
+                answer::json(StatusCode::OK, &json!({ "restarts": restarts }))
             }
             other => not_kept(other.and_then(Result::err)),
         }

@@ -16,8 +16,9 @@ pub struct Settings {
     /// What `expressiond preview-token` prints beside the token: `sha256:` and 64 digits.
     /// Default: empty, no password, which only an address of this machine may have.
     pub token_hash: String,
-    /// Names by which browsers reach this device besides its addresses and its host name;
-    /// others are refused. The first is the one that Home Assistant links to. Default: none.
+    /// Names by which browsers reach this device besides its addresses, its host name and
+    /// its `.local` name; others are refused. The first is the one that Home Assistant links
+    /// to. Default: none.
     pub hosts: Vec<String>,
     /// Pictures per second for whoever watches, 0.1 to 30. Default: 5.
     pub max_fps: f32,

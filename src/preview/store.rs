@@ -41,6 +41,18 @@ pub struct Refused {
     pub lines: String,
 }
 
+/// What the settings are after an undo.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Undone {
+    /// Those that the page changes while it watches.
+    pub settings: Tunable,
+    /// Another one has changed, too: only a new start takes it over.
+    pub restarts: bool,
+}
+
+/// Refuses settings, in words.
+pub type Permit = dyn Fn(&Tunable) -> Result<(), String>;
+
 /// The settings files, and whoever can try a broker. Everything here may wait for a disk
 /// or the network, and is called on threads that nobody waits for.
 pub trait SettingsStore: Send + Sync {
@@ -57,12 +69,13 @@ pub trait SettingsStore: Send + Sync {
     /// Whether [`undo`](Self::undo) has something to take back.
     fn can_undo(&self) -> bool;
 
-    /// The page's file as it was before the last save; the settings that follow from it.
+    /// Puts the page's file back to what it was before the last save; the settings that
+    /// follow from it.
     ///
     /// # Errors
     ///
-    /// As for [`save`](Self::save).
-    fn undo(&self) -> Result<Tunable, Refused>;
+    /// As for [`save`](Self::save), or `permit` refuses these settings, in its words.
+    fn undo(&self, permit: &Permit) -> Result<Undone, Refused>;
 
     /// The values of these keys in the settings.
     fn values(&self, keys: &[&str]) -> Changes;

@@ -102,7 +102,7 @@ pub fn is_tunable(key: &str) -> bool {
 const MOVES: [&str; 6] = ["pan", "tilt", "zoom", "rotate", "horizontal_flip", "vertical_flip"];
 
 /// Whether another value of this key shows another part of the room at the same place.
-pub(super) fn moves_picture(key: &str) -> bool {
+fn moves_picture(key: &str) -> bool {
     match key.strip_prefix(CONTROLS) {
         Some(control) => MOVES.iter().any(|begin| control.starts_with(begin)),
         None => ["camera.rotate", "camera.mirror"].contains(&key),
@@ -158,7 +158,7 @@ impl Tunable {
             Some((section, (key, why))) => {
                 Err(format!("{section}.{} {why}", key.trim_start_matches(&format!("{section}."))))
             }
-            None => zones::settings::check(&self.zone).map_err(|why| format!("{ZONE} {why}")),
+            None => zones::settings::check(&self.zone).map_err(|(_, why)| format!("{ZONE} {why}")),
         }
     }
 
@@ -172,6 +172,33 @@ impl Tunable {
         let controls = self.camera.controls.keys().map(|name| format!("{CONTROLS}{name}"));
         values.extend(controls.filter_map(|key| Some((key.clone(), value(&key)?))));
         values
+    }
+
+    /// Whether these settings hide a part of the picture, or would but for a command that
+    /// switched that off.
+    pub(super) fn has_masks(&self) -> bool {
+        self.zone.iter().any(|zone| zone.kind == zones::Kind::Mask)
+    }
+
+    /// A mask stays where it is in the picture: with another picture under it, what it hides
+    /// would be seen beside it.
+    ///
+    /// # Errors
+    ///
+    /// In words: these settings have a mask, and `other` moves the picture.
+    pub(super) fn refuse_what_uncovers(&self, other: &Self) -> Result<(), String> {
+        if !self.has_masks() {
+            return Ok(());
+        }
+        let (own, others) = (self.values(), other.values());
+        let moved = |key: &&String| moves_picture(key) && own.get(*key) != others.get(*key);
+        match own.keys().chain(others.keys()).find(moved) {
+            Some(key) => Err(format!(
+                "{key}: the settings have a mask, and what it hides would come to lie beside it; \
+                 delete the mask and save, then move the picture and draw it again"
+            )),
+            None => Ok(()),
+        }
     }
 
     /// The numbers that commands and groups set, too.
@@ -272,6 +299,28 @@ mod tests {
         assert!(moves_picture("camera.rotate") && moves_picture("camera.mirror"));
         for key in ["camera.controls.gain", "pace.max_fps", ZONE, "camera.controls."] {
             assert!(!moves_picture(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_mask_holds_the_picture_where_it_is() {
+        let mask = json!([{ "name": "tv", "kind": "mask", "points": SQUARE }]);
+        let with =
+            |key: &str, value: Value| tried(json!({ "zone": mask, key: value })).expect("possible");
+        let still = with("camera.controls.gain", json!(3));
+        assert_eq!(still.refuse_what_uncovers(&with("pace.max_fps", json!(3))), Ok(()));
+        // A control that is given no more goes back to what it was, as one that is new moves.
+        for key in ["camera.rotate", "camera.controls.pan_absolute"] {
+            let moved = with(key, json!(180));
+            for (one, other) in [(&still, &moved), (&moved, &still)] {
+                let why = one.refuse_what_uncovers(other).expect_err("refused");
+                assert!(why.starts_with(key), "{why}");
+            }
+            assert_eq!(
+                Tunable::default().refuse_what_uncovers(&moved),
+                Ok(()),
+                "nothing is hidden"
+            );
         }
     }
 

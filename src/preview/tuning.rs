@@ -8,15 +8,12 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::live::Live;
-use super::tunable::{
-    CameraTuning, Changes, MAX_FPS, THRESHOLD, Tunable, ZONE, as_written, moves_picture,
-};
+use super::tunable::{CameraTuning, Changes, MAX_FPS, THRESHOLD, Tunable, ZONE, as_written};
 use super::what_if::WhatIf;
 use crate::contract::in_force::{Author, InForce};
 use crate::contract::tuning;
 use crate::source::controls::ControlValue;
 use crate::tracks::grouping::Grouping;
-use crate::zones;
 
 /// What the daemon is told.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,28 +58,9 @@ impl Tuning {
         self.tries
     }
 
-    /// Whether the settings hide a part of the picture, or did until a command switched that
-    /// off.
-    pub(super) fn has_masks(&self) -> bool {
-        self.saved.zone.iter().any(|zone| zone.kind == zones::Kind::Mask)
-    }
-
-    /// A mask stays where it is in the picture: with another picture under it, what it hides
-    /// would be seen beside it.
-    fn refuse_what_uncovers(&self, changes: &Changes) -> Result<(), String> {
-        if !self.has_masks() {
-            return Ok(());
-        }
-        let saved = self.saved.values();
-        let moved =
-            |(key, value): &(&String, &Value)| moves_picture(key) && saved.get(*key) != Some(value);
-        match changes.iter().find(moved) {
-            Some((key, _)) => Err(format!(
-                "{key}: the settings have a mask, and what it hides would come to lie beside it; \
-                 delete the mask and save, then move the picture and draw it again"
-            )),
-            None => Ok(()),
-        }
+    /// The settings as the file gives them.
+    pub(super) fn saved(&self) -> &Tunable {
+        &self.saved
     }
 
     /// The values of the settings, and every key that the page shows.
@@ -105,7 +83,7 @@ impl Tuning {
     /// what a mask hides.
     pub(super) fn attempt(&mut self, changes: Changes) -> Result<WhatIf, String> {
         let tried = self.saved.with(&changes)?;
-        self.refuse_what_uncovers(&changes)?;
+        self.saved.refuse_what_uncovers(&tried)?;
         if let Some(status) = &*self.live.status.borrow() {
             refuse_what_is_given(&changes, &status.in_force)?;
         }
@@ -128,7 +106,8 @@ impl Tuning {
         self.tried.clear();
     }
 
-    /// The file gives other settings now. Says whether only a new start takes them over.
+    /// The file gives other settings now. Says whether only a new start takes them over: what
+    /// is no setting of the page's in these sections, such as `camera.source`, has changed.
     pub(super) fn replace(&mut self, saved: Tunable) -> bool {
         let values = saved.values();
         let same_elsewhere = self.saved.with(&values).is_ok_and(|mut tuned| {

@@ -13,7 +13,10 @@ use super::guard::guarded;
 
 /// What the owner wants a control to be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a number without a fraction, true or false, or a menu's entry is needed"
+)]
 pub enum ControlValue {
     /// On or off.
     Switch(bool),

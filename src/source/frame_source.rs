@@ -58,6 +58,12 @@ pub trait FrameSource: Send {
         Opened::Files
     }
 
+    /// Whether it plays a recording: each picture is to be looked at, however long that takes,
+    /// and it may end.
+    fn is_recorded(&self) -> bool {
+        false
+    }
+
     /// Asks for longer exposures while it is dark, or takes that back. Says whether
     /// that is in force; a source that has no such thing does nothing.
     fn set_low_light(&mut self, _on: bool) -> bool {

@@ -167,6 +167,10 @@ impl FrameSource for Replay {
         Ok(())
     }
 
+    fn is_recorded(&self) -> bool {
+        true
+    }
+
     fn set_orientation(&mut self, orientation: Orientation) {
         self.turn = orientation;
     }

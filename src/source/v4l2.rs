@@ -203,6 +203,8 @@ impl FrameSource for Camera {
         frame.matrix = matrix(&self.given);
         frame.orientation = self.orientation;
         frame.captured = self.timestamps.taken(stamp(&meta), self.clock.now());
+        // The buffer may have held a recording's picture.
+        frame.lag = Duration::ZERO;
         frame.sequence = u64::from(meta.sequence);
         let bad = |reason: &dyn std::fmt::Display| {
             SourceError::BadFrame(format!("{}: {reason}", self.words))

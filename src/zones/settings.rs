@@ -55,27 +55,32 @@ const fn enabled() -> bool {
     true
 }
 
-/// What is wrong with the zones, in words that follow their key.
-pub fn check(zones: &[Settings]) -> Result<(), String> {
+/// What is wrong with the zones: the number of the first wrong one, from 1, and words that
+/// follow their key.
+pub fn check(zones: &[Settings]) -> Result<(), (usize, String)> {
     if zones.len() > MOST_ZONES {
-        return Err(format!("is there {} times, at most {MOST_ZONES} are possible", zones.len()));
+        let why = format!("is there {} times, at most {MOST_ZONES} are possible", zones.len());
+        return Err((MOST_ZONES + 1, why));
     }
     for (index, zone) in zones.iter().enumerate() {
         let number = index + 1;
-        if let Err(error) = Name::new(&*zone.name) {
-            return Err(format!("number {number}: name {error}"));
-        }
-        // Home Assistant writes ids in small letters, where both would be one.
-        let same = |other: &Settings| other.name.eq_ignore_ascii_case(&zone.name);
-        if zones[..index].iter().any(same) {
-            return Err(format!("number {number}: name is '{}' for the second time", zone.name));
-        }
-        zone.check_points().map_err(|why| format!("'{}': {why}", zone.name))?;
+        zone.check(&zones[..index], number).map_err(|why| (number, why))?;
     }
     Ok(())
 }
 
 impl Settings {
+    fn check(&self, before: &[Self], number: usize) -> Result<(), String> {
+        if let Err(error) = Name::new(&*self.name) {
+            return Err(format!("number {number}: name {error}"));
+        }
+        // Home Assistant writes ids in small letters, where both would be one.
+        if before.iter().any(|other| other.name.eq_ignore_ascii_case(&self.name)) {
+            return Err(format!("number {number}: name is '{}' for the second time", self.name));
+        }
+        self.check_points().map_err(|why| format!("'{}': {why}", self.name))
+    }
+
     fn check_points(&self) -> Result<(), String> {
         let count = self.points.len();
         if !(3..=MOST_POINTS).contains(&count) {
@@ -114,7 +119,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_with_the_zone_and_the_remedy() {
-        let wrong = |zones: &[Settings]| check(zones).expect_err("refused");
+        let wrong = |zones: &[Settings]| check(zones).expect_err("refused").1;
         assert_eq!(check(&[zone("desk", &SQUARE), zone("sofa", &SQUARE[..3])]), Ok(()));
         assert!(wrong(&[zone("", &SQUARE)]).contains("number 1: name must not be empty"));
         assert!(wrong(&[zone("a/b", &SQUARE)]).contains("'/'"));
@@ -142,5 +147,7 @@ mod tests {
         assert!(wrong(&[zone("desk", &tied)]).contains("touches"));
         let many: Vec<Settings> = (0..17).map(|n| zone(&n.to_string(), &SQUARE)).collect();
         assert!(wrong(&many).contains("17 times, at most 16"));
+        let second = check(&[zone("desk", &SQUARE), zone("sofa", &line), zone("tv", &line)]);
+        assert_eq!(second.expect_err("refused").0, 2);
     }
 }

@@ -81,3 +81,45 @@ fn a_camera_is_chosen_by_its_picture() {
     browser.click("#setup summary");
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
+
+/// Two addresses in the settings, and a save that is only looked at.
+const BROKERS: &str = r#"
+    const real = window.fetch;
+    window.fetch = async (path, options) => {
+      if (path === "/api/setup") {
+        const shown = await (await real(path, options)).json();
+        shown.values["mqtt.url"] = ["mqtt://one:1883", "mqtt://two:1883"];
+        return new Response(JSON.stringify(shown));
+      }
+      if (path === "/api/setup/save") {
+        window.saved = options.body;
+        return new Response(JSON.stringify({ file: "90-page.toml" }));
+      }
+      return real(path, options);
+    };
+"#;
+
+#[test]
+#[ignore = "needs chromium-driver: make browser-test"]
+fn of_several_brokers_none_is_saved_that_nobody_has_changed() {
+    let (device, _broker, _folder) = start("");
+    let browser = shown(&device, PHONE);
+    browser.run(BROKERS);
+    browser.click("#setup summary");
+    browser.until(
+        "both addresses",
+        "return document.getElementById('setup-url').value === 'mqtt://one:1883,mqtt://two:1883'",
+    );
+    let save = |field: &str, value: &str| {
+        browser.run(&format!(
+            "window.saved = undefined; document.getElementById('{field}').value = '{value}';
+            document.getElementById('setup-form').requestSubmit()"
+        ));
+        browser.until("what is saved", "return window.saved !== undefined");
+        browser.run("return JSON.parse(window.saved)")
+    };
+    let named = json!({ "home_assistant.device_name": "Hall" });
+    assert_eq!(save("setup-name", "Hall"), named);
+    let both = json!({ "home_assistant.device_name": "Hall", "mqtt.url": "mqtt://two:1883" });
+    assert_eq!(save("setup-url", "mqtt://two:1883"), both);
+}

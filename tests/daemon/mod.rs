@@ -108,6 +108,11 @@ impl Broker {
 
 /// Starts the daemon with these settings on top of a state folder of its own.
 pub fn daemon(folder: &Path, port: u16, settings: &[(&str, &str)]) -> Running {
+    Running(command(folder, port, settings).stderr(Stdio::null()).spawn().unwrap())
+}
+
+/// The same, for whoever wants to hear what it says.
+pub fn command(folder: &Path, port: u16, settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_expressiond"));
     command.current_dir(env!("CARGO_MANIFEST_DIR")).arg("run");
     let file = folder.join("empty.toml");
@@ -118,8 +123,7 @@ pub fn daemon(folder: &Path, port: u16, settings: &[(&str, &str)]) -> Running {
     for (key, value) in own.iter().chain(settings) {
         command.arg("--set").arg(format!("{key}={value}"));
     }
-    command.stderr(Stdio::null());
-    Running(command.spawn().unwrap())
+    command
 }
 
 /// Publishes with `mosquitto_pub`'s own options.

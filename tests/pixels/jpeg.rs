@@ -180,6 +180,81 @@ fn a_picture_that_is_whole_is_decoded_whatever_its_camera_adds_or_forgets() {
     }
 }
 
+/// With these bytes in place of the last three of the scan's header: where its spectral
+/// selection begins and ends, and its approximation.
+fn with_scan_parameters(data: &[u8], parameters: [u8; 3]) -> Vec<u8> {
+    let scan = segments(data).last().unwrap().1.end;
+    let length = usize::from(u16::from_be_bytes([data[scan + 2], data[scan + 3]]));
+    let mut out = data.to_vec();
+    out[scan + 2 + length - 3..scan + 2 + length].copy_from_slice(&parameters);
+    out
+}
+
+fn with_jfif_version(data: &[u8], major: u8) -> Vec<u8> {
+    let (marker, range) = segments(data)[0].clone();
+    assert!(marker == 0xE0 && data[range.start + 4..].starts_with(b"JFIF"));
+    let mut out = data.to_vec();
+    out[range.start + 9] = major;
+    out
+}
+
+/// With a segment before the first one, or in its place.
+fn with_segment(data: &[u8], marker: u8, content: &[u8], in_place: bool) -> Vec<u8> {
+    let end = if in_place { segments(data)[0].1.end } else { 2 };
+    let length = u16::try_from(content.len() + 2).unwrap().to_be_bytes();
+    [&[0xFF, 0xD8, 0xFF, marker], &length[..], content, &data[end..]].concat()
+}
+
+/// Cameras and telephones of which each picture is so, and every viewer shows it.
+#[test]
+fn what_a_header_states_wrongly_does_not_break_a_whole_picture() {
+    let drawn = picture(97, 65);
+    let whole = jpeg(&drawn, turbojpeg::Subsamp::Sub2x1);
+    let image = turbojpeg::Image {
+        pixels: drawn.as_raw().as_slice(),
+        width: 97,
+        pitch: 3 * 97,
+        height: 65,
+        format: turbojpeg::PixelFormat::RGB,
+    };
+    let mut compressor = turbojpeg::Compressor::new().unwrap();
+    compressor.set_progressive(true).unwrap();
+    let progressive = compressor.compress_to_vec(image).unwrap();
+    let strays = with_before(RESTART, &restarts(), &[0x41]);
+    let cases: [(&str, &[u8], Vec<u8>); 9] = [
+        ("a selection that ends where it begins", &whole, with_scan_parameters(&whole, [0, 0, 0])),
+        ("another selection", &whole, with_scan_parameters(&whole, [1, 64, 0x10])),
+        ("JFIF 2", &whole, with_jfif_version(&whole, 2)),
+        ("JFIF 0", &whole, with_jfif_version(&whole, 0)),
+        ("JFIF 2, progressive", &progressive, with_jfif_version(&progressive, 2)),
+        (
+            "an unknown transform of Adobe's",
+            &whole,
+            with_segment(&whole, 0xEE, b"Adobe\0\x64\0\0\0\0\x07", true),
+        ),
+        (
+            "the first half of a colour profile",
+            &whole,
+            with_segment(&whole, 0xE2, b"ICC_PROFILE\0\x01\x02profile", false),
+        ),
+        ("a selection and stray bytes", RESTART, with_scan_parameters(&strays, [0, 0, 0])),
+        ("a selection and no end", &whole, with_scan_parameters(without_end(&whole), [0, 0, 0])),
+    ];
+    for (what, clean, sent) in cases {
+        let expected = to_rgb(&mjpeg(clean.to_vec(), 97, 65)).unwrap();
+        let found = to_rgb(&mjpeg(sent.clone(), 97, 65));
+        assert!(found.unwrap_or_else(|error| panic!("{what}: {error}")) == expected, "{what}");
+        // Half of it is none the better for that.
+        let end = if sent.ends_with(&[0xFF, 0xD9]) { sent.len() - 2 } else { sent.len() };
+        for share in [2, 3, 4] {
+            let header = segments(&sent).last().unwrap().1.end + 14;
+            let kept = header + (end - header) * (share - 1) / share;
+            let cut = [&sent[..kept], &[0xFF, 0xD9]].concat();
+            assert!(to_rgb(&mjpeg(cut, 97, 65)).is_err(), "{what}: cut at {kept} of {end}");
+        }
+    }
+}
+
 /// The library tells only its first warning: stray bytes must not hide a lost piece. (A
 /// piece lost within an interval, after which the codes fall into step again, hides from
 /// the library too: of those, mending may let pass hardly more.)

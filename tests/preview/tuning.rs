@@ -1,5 +1,6 @@
 //! What is tried, saved and taken back.
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::daemon::http::{self, Live, Part, get, post, until};
@@ -180,6 +181,37 @@ fn a_mask_that_was_saved_stays_while_others_are_tried() {
 }
 
 #[test]
+fn taking_back_does_not_move_the_picture_under_a_mask_either() {
+    let setup = start("");
+    let device = &setup.device;
+    let saved = post(device.port, "/api/save", &json!({ "camera.rotate": 180 }));
+    assert_eq!(saved.status, 200, "{}", saved.text());
+    let file = setup.folder.path().join("conf.d/90-page.toml");
+    let turned = std::fs::read_to_string(&file).unwrap();
+    let mask = "[[zone]]\nname = 'top'\nkind = 'mask'\n\
+                points = [[0, 0], [1, 0], [1, 0.4], [0, 0.4]]\n";
+    std::fs::write(setup.folder.path().join("conf.d/50-own.toml"), mask).unwrap();
+    // Before the daemon knows of the mask, and after.
+    let mut port = device.port;
+    for known in [false, true] {
+        if known {
+            kill_process(Pid::from_child(&device.process.0), Signal::HUP).unwrap();
+            port = device.listens();
+        }
+        let refused = post(port, "/api/undo", &json!({}));
+        assert_eq!(refused.status, 409, "{}", refused.text());
+        let why = refused.json()["why"].as_str().unwrap().to_owned();
+        assert!(why.starts_with("camera.rotate") && why.contains("mask"), "{why}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), turned);
+        let settings = get(port, "/api/settings").json();
+        assert_eq!(
+            (&settings["values"]["camera.rotate"], &settings["can_undo"]),
+            (&json!(180), &json!(true))
+        );
+    }
+}
+
+#[test]
 fn what_a_command_has_set_is_not_fought() {
     let setup = start("");
     let (device, broker) = (&setup.device, &setup.broker);
@@ -251,5 +283,9 @@ fn a_name_and_a_broker_are_tried_saved_and_taken_over_by_a_new_start() {
     assert_eq!(named.status, 200, "{}", named.text());
     // The same process starts anew, and listens elsewhere as port 0 says.
     let port = device.listens();
-    assert_eq!(get(port, "/api/settings").json()["about"]["name"], "Hall");
+    let name = |port: u16| get(port, "/api/settings").json()["about"]["name"].clone();
+    assert_eq!(name(port), "Hall");
+    let undone = post(port, "/api/undo", &json!({}));
+    assert_eq!(undone.json()["restarts"], true, "{}", undone.text());
+    assert_ne!(name(device.listens()), "Hall");
 }

@@ -51,7 +51,6 @@ fn capture(mut openings: Openings, shared: &Arc<Shared>) -> Capture {
             let next = openings.pop_front().unwrap_or(Err(SourceError::End));
             next.map(|script| Box::new(script) as Box<dyn FrameSource>)
         }),
-        delivery: Delivery::Newest,
         shared: Arc::clone(shared),
     }
 }

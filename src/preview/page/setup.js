@@ -12,6 +12,8 @@ const FIELDS = {
 };
 
 let before = {};
+/** What a field shows of the settings: of several addresses all, as commas separate them. */
+const written = (key) => [].concat(before[key] ?? []).join(",");
 /** Counts openings: a camera is not opened for a list that is gone. */
 let opening = 0;
 
@@ -32,7 +34,7 @@ async function open() {
   setText(byId("setup-fixed"), place?.fixed ? say("fixed", { place: place.place }) : "");
   for (const [key, id] of Object.entries(FIELDS)) {
     const field = byId(id);
-    field.value = before[key] ?? "";
+    field.value = written(key);
     const origin = shown.origins[key];
     field.disabled = Boolean(origin?.fixed);
     field.title = origin?.fixed ? say("fixed", { place: origin.place }) : "";
@@ -83,7 +85,7 @@ function changed() {
   const entries = Object.entries(FIELDS).map(([key, id]) => [key, byId(id).value.trim()]);
   const camera = byId("setup-camera").querySelector(":checked");
   if (camera) entries.unshift([CAMERA, camera.value]);
-  return Object.fromEntries(entries.filter(([key, value]) => value !== (before[key] ?? "")));
+  return Object.fromEntries(entries.filter(([key, value]) => value !== written(key)));
 }
 
 function findings(list) {
