@@ -131,6 +131,9 @@ pub enum CommandError {
     /// More came than are carried out.
     #[error("too many commands: at most {} in {} s", Rate::MOST, Rate::PERIOD.as_secs())]
     TooMany,
+    /// Those that came before are not carried out yet.
+    #[error("{} commands before it are not carried out yet: send it again", Rate::MOST)]
+    Behind,
 }
 
 impl Command {
@@ -160,7 +163,8 @@ pub struct Rate {
 }
 
 impl Rate {
-    const MOST: u32 = 10;
+    /// Commands that may come at once, and then in each [`Self::PERIOD`].
+    pub(super) const MOST: u32 = 10;
     const PERIOD: Duration = Duration::from_secs(60);
 
     /// A full bucket at monotonic time `now`.

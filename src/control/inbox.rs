@@ -17,8 +17,9 @@ use crate::name::Name;
 use crate::publish::Publisher;
 use crate::random::jitter;
 
-/// Commands that wait to be carried out.
-const WAITING: usize = 8;
+/// Commands that wait to be carried out: as many as may come at once. With less room, what
+/// comes last of a burst would be lost, which is what counts of it.
+const WAITING: usize = Rate::MOST as usize;
 
 /// After a start, the retained topics of a camera that no longer exists stay for so long.
 /// Home Assistant is told to remove that camera's entities [`SWEEP`] after the start. Until
@@ -105,20 +106,21 @@ impl Inbox {
         } else if !self.rate.allow(self.clock.now().monotonic) {
             Err(CommandError::TooMany)
         } else {
-            Command::parse(&message.payload).and_then(|command| self.of_known_zones(command))
+            Command::parse(&message.payload)
+                .and_then(|command| self.of_known_zones(command))
+                .and_then(|command| self.hand_over(command))
         };
-        match outcome {
-            Ok(command) => {
-                log::info!("told over MQTT: {command:?}");
-                if self.commands.try_send(command).is_err() {
-                    self.publisher.count_refused_command();
-                }
-            }
-            Err(refused) => {
-                self.publisher.count_refused_command();
-                log::warn!("refused a command: {refused}");
-            }
+        if let Err(refused) = outcome {
+            self.publisher.count_refused_command();
+            log::warn!("refused a command: {refused}");
         }
+    }
+
+    fn hand_over(&self, command: Command) -> Result<(), CommandError> {
+        let room = self.commands.try_reserve().map_err(|_| CommandError::Behind)?;
+        log::info!("told over MQTT: {command:?}");
+        room.send(command);
+        Ok(())
     }
 
     /// The command, unless it names a zone that is not there. Groups may: their settings

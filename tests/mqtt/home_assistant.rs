@@ -179,6 +179,26 @@ async fn commands_are_obeyed_and_nonsense_is_counted() {
     }
 }
 
+/// As many as may come in a minute, before anybody takes the first: all that the log says were
+/// told are carried out. The eighth was the last, whatever it was.
+#[tokio::test]
+async fn ten_commands_at_once_are_carried_out() {
+    let broker = Mosquitto::start();
+    let observer = Observer::at(broker.port).await;
+    let (publisher, mut commands) = device(broker.port, about(&["front"]));
+    observer.latest("expressiond/d1/availability", "online").await;
+    let set = r#"{"command":"set","max_fps":5}"#;
+    // Nothing else of this test runs meanwhile: all ten have arrived when the inbox looks.
+    publish(broker.port, COMMAND, &[&[set; 9][..], &[r#"{"command":"pause"}"#]].concat());
+    for number in 1..=9 {
+        let command = next(&mut commands).await;
+        assert!(matches!(command, Command::Set { .. }), "{number}: {command:?}");
+    }
+    assert_eq!(next(&mut commands).await, Command::Pause {});
+    assert_eq!(publisher.stats().commands_refused, 0);
+    publisher.shutdown().await;
+}
+
 async fn next(commands: &mut mpsc::Receiver<Command>) -> Command {
     tokio::time::timeout(LIMIT, commands.recv()).await.expect("in time").expect("running")
 }
