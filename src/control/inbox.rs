@@ -1,6 +1,7 @@
 //! What arrives: commands, settings of the device's groups, Home Assistant's birth,
 //! and what the broker keeps of an earlier run.
 
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::home_assistant::About;
 use crate::mqtt::client::session::SWEEP;
 use crate::mqtt::message::Class;
 use crate::mqtt::message::{Received, Subscriptions};
+use crate::mqtt::received;
 use crate::name::Name;
 use crate::publish::Publisher;
 use crate::random::jitter;
@@ -30,15 +32,16 @@ const CLEANUP_DELAY: Duration = SWEEP.saturating_add(Duration::from_secs(3));
 /// What must be heard for [`start`] to do its work.
 pub fn subscriptions(about: &About) -> Subscriptions {
     let topics = &about.topics;
-    let mut subscriptions =
-        Subscriptions { lasting: vec![topics.command()], sweep: topics.of_any_camera().to_vec() };
-    subscriptions.lasting.extend(topics.groups().iter().map(|group| topics.group_settings(group)));
+    let mut states: Vec<String> =
+        topics.groups().iter().map(|group| topics.group_settings(group)).collect();
     if about.settings.enabled {
-        subscriptions.lasting.push(about.settings.birth_topic.clone());
+        states.push(about.settings.birth_topic.clone());
     }
+    let lasting = iter::once(topics.command()).chain(states.iter().cloned()).collect();
     // Also when switched off: what an earlier run announced has to go.
-    subscriptions.sweep.push(about.topic());
-    subscriptions
+    states.push(about.topic());
+    let sweep = topics.of_any_camera().into_iter().chain([about.topic()]).collect();
+    Subscriptions { lasting, sweep, states }
 }
 
 /// What was understood.
@@ -52,7 +55,7 @@ pub struct ControlMessages {
 /// Announces the device and listens for it, on the current runtime.
 pub fn start(
     publisher: Publisher,
-    received: mpsc::Receiver<Received>,
+    received: received::Receiver,
     about: About,
     clock: Arc<dyn Clock>,
 ) -> ControlMessages {
@@ -75,7 +78,7 @@ struct Inbox {
 }
 
 impl Inbox {
-    async fn run(mut self, mut received: mpsc::Receiver<Received>) {
+    async fn run(mut self, mut received: received::Receiver) {
         while let Some(message) = received.recv().await {
             let topic = &message.topic;
             if *topic == self.about.topics.command() {
