@@ -108,6 +108,16 @@ impl Broker {
 
 /// Starts the daemon with these settings on top of a state folder of its own.
 pub fn daemon(folder: &Path, port: u16, settings: &[(&str, &str)]) -> Running {
+    daemon_that_logs(folder, port, settings, Stdio::null())
+}
+
+/// As [`daemon`], with its log going there.
+pub fn daemon_that_logs(
+    folder: &Path,
+    port: u16,
+    settings: &[(&str, &str)],
+    log: impl Into<Stdio>,
+) -> Running {
     let mut command = Command::new(env!("CARGO_BIN_EXE_expressiond"));
     command.current_dir(env!("CARGO_MANIFEST_DIR")).arg("run");
     let file = folder.join("empty.toml");
@@ -118,7 +128,7 @@ pub fn daemon(folder: &Path, port: u16, settings: &[(&str, &str)]) -> Running {
     for (key, value) in own.iter().chain(settings) {
         command.arg("--set").arg(format!("{key}={value}"));
     }
-    command.stderr(Stdio::null());
+    command.stderr(log);
     Running(command.spawn().unwrap())
 }
 
