@@ -11,9 +11,10 @@ use super::command::{Command, CommandError, Rate};
 use super::groups::{GroupSettings, SettingsByGroup};
 use crate::clock::Clock;
 use crate::home_assistant::About;
+use crate::home_assistant::size::TooLarge;
 use crate::mqtt::client::session::SWEEP;
 use crate::mqtt::message::Class;
-use crate::mqtt::message::{Received, Subscriptions};
+use crate::mqtt::message::{MessageError, Received, Subscriptions};
 use crate::mqtt::received;
 use crate::name::Name;
 use crate::publish::Publisher;
@@ -100,7 +101,15 @@ impl Inbox {
             return;
         }
         let payload = self.about.payload(before).to_string().into_bytes();
-        self.retain(payload);
+        let outcome = self.publisher.set_retained(Class::Discovery, self.about.topic(), payload);
+        match outcome {
+            Err(MessageError::Oversized { size, limit, .. }) => {
+                let refused = TooLarge { size, limit };
+                log::error!("Home Assistant: {refused}; {}", refused.remedy());
+            }
+            Err(refused) => log::error!("{refused}"),
+            Ok(()) => {}
+        }
     }
 
     fn command(&mut self, message: &Received) {
@@ -178,7 +187,7 @@ impl Inbox {
         if self.about.settings.enabled {
             self.announce(Some(&message.payload));
         } else {
-            self.retain(Vec::new());
+            retain(&self.publisher, Class::Discovery, self.about.topic(), Vec::new());
         }
     }
 
@@ -194,10 +203,6 @@ impl Inbox {
             tokio::time::sleep(CLEANUP_DELAY).await;
             retain(&publisher, Class::State, topic, Vec::new());
         });
-    }
-
-    fn retain(&self, payload: Vec<u8>) {
-        retain(&self.publisher, Class::Discovery, self.about.topic(), payload);
     }
 }
 

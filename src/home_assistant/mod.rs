@@ -5,6 +5,7 @@
 
 mod camera;
 mod device;
+pub mod size;
 mod zone;
 
 use std::collections::BTreeMap;

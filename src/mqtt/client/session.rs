@@ -162,7 +162,10 @@ impl Session {
                 event = self.connection.poll() => match event? {
                     Event::Settled(token, outcome) => self.settle(token, outcome, context),
                     Event::Received(received) => context.deliver(received),
-                    Event::Oversized { topic, size } => self.passed_over(&topic, size, context),
+                    Event::Oversized { topic, size } => {
+                        let ours = subscriptions.sweep.contains(&topic);
+                        self.passed_over(&topic, size, ours, context);
+                    }
                     Event::Subscribed(id, outcome) => self.answered(id, outcome, context),
                     Event::Disconnected => return Ok(()),
                 },
@@ -303,11 +306,17 @@ impl Session {
         context.shared.queue().too_large(&ticket, reason);
     }
 
-    /// Somebody sent us more than we read. Nothing is lost but that.
-    fn passed_over(&mut self, topic: &str, size: usize, context: &Context) {
+    /// Somebody sent us more than we read, or we did in an earlier run (`ours`). Nothing is
+    /// lost but that.
+    fn passed_over(&mut self, topic: &str, size: usize, ours: bool, context: &Context) {
+        let remedy = if ours {
+            "an earlier run of this device left it there; raise mqtt.max_packet_bytes"
+        } else {
+            "find who writes there"
+        };
         let reason = format!(
             "a message of {size} bytes arrived on {topic}, more than mqtt.max_packet_bytes, and \
-             was passed over: find who writes there"
+             was passed over: {remedy}"
         );
         context.shared.queue().passed_over(reason.clone());
         self.complain(reason);
