@@ -105,6 +105,21 @@ fn groups_of_classes_are_a_list_or_a_section() {
         let line = "expression.groups.Tense = [\"anger\", \"fear\"]";
         assert!(told.contains(line) && told.contains(place), "{told}");
     }
+    // A later layer has its own groups, not those of an earlier one as well.
+    std::fs::write(&file, "[expression.groups]\ntense = ['anger']\nother = ['*']\n").unwrap();
+    let own = ["--set", r#"expression.groups={ smile = ["happy"], rest = ["*"] }"#];
+    std::fs::create_dir(folder.path().join("conf.d")).unwrap();
+    let part = folder.path().join("conf.d/a.toml");
+    let written = "[expression.groups]\nsmile = ['happy']\nrest = ['*']\n";
+    for (text, more, place) in
+        [("", &own[..], "--set expression.groups"), (written, &[], "a.toml:3")]
+    {
+        std::fs::write(&part, text).unwrap();
+        let told = shown(more);
+        let rest = told.lines().find(|line| line.contains("groups.rest")).unwrap_or(&told);
+        assert!(rest.contains(place) && !told.contains("groups.other"), "{told}");
+    }
+    std::fs::remove_dir_all(folder.path().join("conf.d")).unwrap();
     std::fs::write(&file, "[expression]\ngroups = 'happy'\n").unwrap();
     let refused = check(&file, &[]);
     let message = String::from_utf8_lossy(&refused.stderr);

@@ -65,33 +65,46 @@ impl Board {
     /// The committed model as a package of that version, signed; what is special about
     /// it is done before that.
     fn install(&self, version: &str, spoil: impl Fn(&mut Value, &Path)) -> PathBuf {
-        let folder = self.path("models.d").join(format!("{NAME}-{version}"));
+        self.install_of(NAME, version, spoil)
+    }
+
+    /// The same of another committed model.
+    fn install_of(&self, name: &str, version: &str, spoil: impl Fn(&mut Value, &Path)) -> PathBuf {
+        let folder = self.path("models.d").join(format!("{name}-{version}"));
         fs::create_dir(&folder).unwrap();
-        for file in [&format!("{NAME}.tflite"), "self-test.jpg"] {
+        for file in [&format!("{name}.tflite"), "self-test.jpg"] {
             fs::copy(Path::new("models").join(file), folder.join(file)).unwrap();
         }
-        let text = fs::read_to_string(format!("models/{NAME}.json")).unwrap();
+        let text = fs::read_to_string(format!("models/{name}.json")).unwrap();
         let mut card: Value = serde_json::from_str(&text).unwrap();
         card["version"] = version.into();
         spoil(&mut card, &folder);
-        fs::write(folder.join(format!("{NAME}.json")), card.to_string()).unwrap();
+        fs::write(folder.join(format!("{name}.json")), card.to_string()).unwrap();
         self.sign(&folder, "signer");
         folder
     }
 
     fn sign(&self, folder: &Path, signer: &str) {
-        let file = |ending: &str| format!("{}/{NAME}.{ending}", folder.display());
+        let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        let mut cards = files.filter(|file| file.extension().is_some_and(|end| end == "json"));
+        let card = cards.next().unwrap();
         let key = format!("{signer}.key");
-        let (card, signature) = (file("json"), file("sig"));
+        let (card, signature) = (card.display(), card.with_extension("sig"));
+        let (card, signature) = (card.to_string(), signature.display().to_string());
         let what = ["-in", &card, "-out", &signature];
         self.openssl(&[["pkeyutl", "-sign", "-rawin", "-inkey", &*key].as_slice(), &what].concat());
     }
 
     fn show(&self, more: &[&str]) -> Output {
+        self.ask(&[&["model", "show", "--json"], more].concat())
+    }
+
+    /// A command with the board's settings.
+    fn ask(&self, arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_expressiond"))
-            .args(["model", "show", "--json", "--config"])
+            .args(arguments)
+            .arg("--config")
             .arg(self.path("settings.toml"))
-            .args(more)
             .output()
             .unwrap()
     }
@@ -132,6 +145,46 @@ fn the_newest_signed_model_runs_and_without_it_the_own() {
     let output = board.show(&["--set", &format!("model.path={own}")]);
     let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(shown["model"]["version"], own_version());
+}
+
+/// What looks closely comes in the model's version or not at all, and it is told which.
+#[test]
+fn a_new_model_needs_its_close_network_and_the_guide_packages_both() {
+    let board = Board::new();
+    let close = || -> Value {
+        let shown: Value = serde_json::from_slice(&board.show(&[]).stdout).unwrap();
+        shown["close"]["id"].clone()
+    };
+    let told = |arguments: &[&str]| String::from_utf8(board.ask(arguments).stdout).unwrap();
+    board.install("90.0.0", |_, _| {});
+    assert_eq!(close(), json!(null));
+    for command in [&["model", "show"][..], &["doctor"]] {
+        let text = told(command);
+        assert!(text.contains("model.close has none in version 90.0.0"), "{text}");
+    }
+    let text = told(&["model", "show", "--set", "model.close="]);
+    assert!(text.contains("the model itself (model.close is empty)"), "{text}");
+
+    let name = format!("{NAME}-close");
+    board.install_of(&name, "90.0.0", |_, _| {});
+    let id = close().as_str().unwrap().to_owned();
+    assert!(id.starts_with(&format!("{name}@90.0.0")), "{id}");
+    for command in [&["model", "show"][..], &["doctor"]] {
+        assert!(told(command).contains(&id));
+    }
+    let guide = include_str!("../docs/guide/upgrade.md");
+    let inventory = include_str!("../deploy/ansible/inventory.example.yml");
+    for name in [NAME, &name] {
+        assert!(guide.contains(&format!("MODEL=out/model/{name}.tflite")), "{name}");
+        let package = format!("expressiond-model-{name}");
+        for command in ["apt install", "apt remove"] {
+            let lines = guide.lines().filter(|line| line.contains(command));
+            let mut packages = lines.flat_map(str::split_whitespace);
+            assert!(packages.any(|word| word == package), "{command} {name}");
+        }
+        let models = inventory.lines().find(|line| line.contains("expressiond_models:")).unwrap();
+        assert!(models.split([' ', '[', ']', ',']).any(|word| word == name), "{models}");
+    }
 }
 
 /// Each way to be wrong, its words, and that the own model runs then.

@@ -12,8 +12,8 @@ use image::RgbImage;
 use serde::Serialize;
 
 use expressiond::clock::{Clock, SystemClock};
-use expressiond::detector::networks::Networks;
-use expressiond::detector::{Detector, ModelInfo, Settings};
+use expressiond::detector::networks::{Network, Networks};
+use expressiond::detector::{ModelInfo, Settings};
 use expressiond::error::{Error, Kind, Result};
 use expressiond::geometry::Size;
 use expressiond::pixels::frame::{Frame, PixelFormat};
@@ -29,7 +29,7 @@ use yuyv::to_yuyv;
 
 /// Measure every stage of a frame, and find the best number of threads.
 ///
-/// Frames of 640x480 are made from a picture (the model's self-test by default), once
+/// Frames of 640x480 are made from a picture (that of the model's self-test by default), once
 /// as a camera's Motion-JPEG and once as raw YUYV. `overhead` is the share of
 /// everything but the network in a frame's CPU time.
 #[derive(Debug, clap::Args)]
@@ -101,14 +101,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let path = args.model.clone().unwrap_or_default();
         let settings = Settings { path, threads: *threads, ..Settings::default() };
         settings.check().map_err(|(key, why)| Error::new(Kind::Config, format!("{key} {why}")))?;
-        let mut detector = Detector::load(&settings)?;
-        model.clone_from(&detector.info().id);
+        let mut networks = Networks::load(&settings)?;
+        if model.is_empty() {
+            super::tell_refused(&networks);
+        }
+        model.clone_from(&networks.info().id);
         let wanted = |(input, _): &(&str, Frame)| args.inputs.iter().any(|name| name == input);
-        for (input, frame) in frames(args, detector.info())?.into_iter().filter(wanted) {
+        for (input, frame) in frames(args, networks.info())?.into_iter().filter(wanted) {
             if !viewer.iter().any(|known: &Viewer| known.input == input) {
                 viewer.push(viewer::measure(input, &frame)?);
             }
-            runs.push(stages::measure(input, &frame, *threads, &mut detector, args.frames.max(1))?);
+            let main = networks.get_mut(Network::Main);
+            runs.push(stages::measure(input, &frame, *threads, main, args.frames.max(1))?);
         }
     }
     let faster = |a: &&Run, b: &&Run| a.fps.total_cmp(&b.fps);
@@ -161,8 +165,11 @@ fn people(args: &Args) -> Result<Vec<Situation>> {
 
 /// The picture to make frames from.
 fn source_picture(args: &Args, model: &ModelInfo) -> Result<RgbImage> {
-    let own = model.path.with_file_name("self-test.jpg");
-    let path = args.source.as_ref().unwrap_or(&own);
+    let path = args.source.as_ref().or(model.self_test_picture.as_ref()).ok_or_else(|| {
+        let model = model.path.display();
+        let why = format!("{model} has no self-test picture to make frames from");
+        Error::new(Kind::Config, format!("{why}: --source PICTURE gives one"))
+    })?;
     let input = |error: String| Error::new(Kind::Input, error);
     let read = picture::read(path).map_err(|error| input(error.to_string()))?;
     to_rgb(&read).map_err(|error| input(format!("{}: {error}", path.display())))

@@ -104,6 +104,7 @@ pub fn run(args: &Args) -> Result<()> {
     settings.check().map_err(|(key, why)| Error::new(Kind::Config, format!("{key} {why}")))?;
     let groups = super::groups(&args.groups)?;
     let mut examiner = Examiner::new(Networks::load(&settings)?)?;
+    super::tell_refused(examiner.networks());
     let grouping = super::grouping(&groups, examiner.networks().info())?;
     if let Some(folder) = &args.annotate {
         annotate::make_folder(folder)?;

@@ -72,6 +72,7 @@ pub fn run(args: &Args) -> Result<()> {
     settings.check().map_err(|(key, why)| Error::new(Kind::Config, format!("{key} {why}")))?;
     let asked = super::groups(&args.groups)?;
     let mut examiner = Examiner::new(Networks::load(&settings)?)?;
+    super::tell_refused(examiner.networks());
     let grouping = super::grouping(&asked, examiner.networks().info())?;
     let data = if asked.is_empty() {
         DataSet::open(&args.data, &args.split, &examiner.networks().info().classes)?

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 use expressiond::config::Sources;
 use expressiond::detector::ModelInfo;
+use expressiond::detector::networks::Networks;
 use expressiond::error::{Error, Kind, Result};
 use expressiond::tracks::grouping::{Grouping, Groups};
 
@@ -40,6 +41,13 @@ impl ConfigArgs {
     pub(crate) fn sources(&self) -> Sources {
         let Self { config, instance, overrides } = self.clone();
         Sources { file: config, instance, overrides }
+    }
+}
+
+/// Says on standard error which models were refused: results are another network's then.
+pub(crate) fn tell_refused(networks: &Networks) {
+    for refused in networks.refused() {
+        eprintln!("expressiond: model refused: {refused}");
     }
 }
 

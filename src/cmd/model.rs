@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use super::ConfigArgs;
 use expressiond::config;
+use expressiond::detector::networks::Networks;
 use expressiond::detector::sidecar::SideCar;
 use expressiond::detector::tflite::{Dtype, TensorInfo};
-use expressiond::detector::{Detector, ModelInfo, Seen};
+use expressiond::detector::{ModelInfo, Seen};
 use expressiond::error::{Error, Kind, Result};
 
 /// Show or verify a model.
@@ -20,7 +21,8 @@ use expressiond::error::{Error, Kind, Result};
 ///   expressiond model verify mine.tflite      would `run` accept this one?
 ///
 /// Models from packages must be signed besides (docs/guide/upgrade.md); one that is
-/// refused is passed over for the next older one, and `show` says so.
+/// refused is passed over for the next older one, and `show` says so. Both also load the
+/// network that looks closely at faces (model.close), and name those that were refused.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -57,13 +59,13 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
-fn load(file: &File) -> Result<Detector> {
+fn load(file: &File) -> Result<Networks> {
     let (config, _layers) = config::load(&file.config.sources())?;
     let mut settings = config.model;
     settings.path = file.path.clone().unwrap_or(settings.path);
     settings.threads = file.threads.unwrap_or(settings.threads);
     settings.check().map_err(|(key, why)| Error::new(Kind::Config, format!("{key} {why}")))?;
-    Ok(Detector::load(&settings)?)
+    Ok(Networks::load(&settings)?)
 }
 
 /// What `show --json` prints.
@@ -72,26 +74,44 @@ struct Card<'a> {
     model: &'a ModelInfo,
     /// Newer models of this name that were refused, and why.
     refused: &'a [String],
+    /// What looks closely at faces.
+    close: Close<'a>,
     input: &'a TensorInfo,
     outputs: &'a [TensorInfo],
     /// What the side-car tells people: training, data, metrics, licence.
     about: serde_json::Map<String, serde_json::Value>,
 }
 
+/// What looks closely at faces, and what was refused for it.
+#[derive(Debug, Serialize)]
+struct Close<'a> {
+    /// None: the model does that itself.
+    id: Option<&'a str>,
+    /// Networks that were refused, and why.
+    refused: &'a [String],
+}
+
+impl<'a> Close<'a> {
+    fn of(networks: &'a Networks) -> Self {
+        let id = networks.close().map(|close| close.id.as_str());
+        Self { id, refused: networks.close_refused() }
+    }
+}
+
 fn show(file: &File) -> Result<()> {
-    let detector = load(file)?;
-    let (input, outputs) = detector.tensors();
-    let info = detector.info();
+    let networks = load(file)?;
+    let (input, outputs) = networks.main().tensors();
+    let info = networks.info();
     // it was read a moment ago: where it is gone now, there is nothing to tell
     let side_car = std::fs::read_to_string(SideCar::path_of(&info.path));
     let about = side_car.ok().and_then(|text| SideCar::parse(&text).ok());
     let about = about.map(|card| card.about).unwrap_or_default();
-    let refused = detector.refused();
-    let card = Card { model: info, refused, input, outputs, about };
+    let (refused, close) = (networks.main().refused(), Close::of(&networks));
+    let card = Card { model: info, refused, close, input, outputs, about };
     if file.json {
         return print_json(&card);
     }
-    print_card(&card);
+    print_card(&card, &networks);
     Ok(())
 }
 
@@ -102,8 +122,8 @@ fn print_json(value: &impl Serialize) -> Result<()> {
     Ok(())
 }
 
-fn print_card(card: &Card) {
-    let Card { model, refused, input, outputs, about } = card;
+fn print_card(card: &Card, networks: &Networks) {
+    let Card { model, input, outputs, about, .. } = card;
     let row = |key: &str, value: &dyn std::fmt::Display| println!("  {key:<11} {value}");
     println!("{} {}  ({})", model.name, model.version, model.path.display());
     row("id", &model.id);
@@ -125,8 +145,9 @@ fn print_card(card: &Card) {
     let kernels = if model.xnnpack { "XNNPACK" } else { "plain kernels" };
     row("inference", &format!("{kernels}, {} threads", model.threads));
     row("self-test", &if model.self_tested { "passed" } else { "none in the side-car" });
-    for reason in *refused {
-        row("refused", reason);
+    row("close looks", &networks.closely());
+    for refused in networks.refused() {
+        row("refused", &refused);
     }
     for (key, value) in about {
         match value {
@@ -165,21 +186,29 @@ struct Verdict<'a> {
     self_test: &'a [Seen],
     /// Newer models of this name that were refused, and why.
     refused: &'a [String],
+    /// What would look closely at faces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    close: Option<Close<'a>>,
 }
 
 fn verify(file: &File) -> Result<()> {
     match load(file) {
-        Ok(detector) => {
-            let info = detector.info();
+        Ok(networks) => {
+            let (info, main) = (networks.info(), networks.main());
             let checksum = SideCar::path_of(&info.path).exists();
-            let (id, self_test) = (Some(info.id.as_str()), detector.self_test());
-            let refused = detector.refused();
-            let verdict =
-                Verdict { accepted: true, reason: None, id, checksum, self_test, refused };
+            let verdict = Verdict {
+                accepted: true,
+                reason: None,
+                id: Some(info.id.as_str()),
+                checksum,
+                self_test: main.self_test(),
+                refused: main.refused(),
+                close: Some(Close::of(&networks)),
+            };
             if file.json {
                 return print_json(&verdict);
             }
-            print_verdict(&detector, checksum);
+            print_verdict(&networks, checksum);
             Ok(())
         }
         Err(error) => {
@@ -192,6 +221,7 @@ fn verify(file: &File) -> Result<()> {
                     checksum: false,
                     self_test: &[],
                     refused: &[],
+                    close: None,
                 })?;
             }
             Err(error)
@@ -199,7 +229,8 @@ fn verify(file: &File) -> Result<()> {
     }
 }
 
-fn print_verdict(detector: &Detector, checksum: bool) {
+fn print_verdict(networks: &Networks, checksum: bool) {
+    let detector = networks.main();
     let (info, outputs) = (detector.info(), detector.tensors().1);
     println!("{}", info.path.display());
     if checksum {
@@ -222,8 +253,8 @@ fn print_verdict(detector: &Detector, checksum: bool) {
     if !info.self_tested {
         println!("  unknown  no self-test: whether it sees anything was not checked");
     }
-    for reason in detector.refused() {
-        println!("  refused  {reason}");
+    for refused in networks.refused() {
+        println!("  refused  {refused}");
     }
     println!("accepted: {}", info.id);
 }

@@ -96,12 +96,11 @@ fn work(
     })
 }
 
-/// Which model runs, and why no newer one.
+/// Which model runs, and which were refused.
 fn introduce(plan: &Plan) {
     let info = plan.networks.info();
     for refused in plan.networks.refused() {
-        log::error!(message_id = Alarm::ModelRefused.id();
-            "model refused, {} runs instead: {refused}", info.id);
+        log::error!(message_id = Alarm::ModelRefused.id(); "model refused: {refused}");
     }
     log::info!(
         "model: {} ({}), {} threads, XNNPACK {}",

@@ -5,6 +5,7 @@
 //! line. Each of them is also read alone, because only then can a mistake be told
 //! with its place.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -107,16 +108,24 @@ impl Layers {
         }
         let defaults = toml::Table::try_from(T::default())
             .map_err(|error| Error::caused(Kind::Internal, "cannot write the defaults", error))?;
+        let assignments = self.assignments(&defaults)?;
         let mut builder = Merger::builder();
-        for layer in &self.files {
-            builder = builder.add_source(config::File::from_str(&layer.text, FileFormat::Toml));
+        let groups = self.files.iter().rposition(|layer| layer.line_of(GROUPS).is_some());
+        let replaced = assignments.iter().any(|assignment| assignment.key == GROUPS);
+        for (number, layer) in self.files.iter().enumerate() {
+            let text = if replaced || groups.is_some_and(|last| number < last) {
+                Cow::Owned(without_groups(&layer.text)?)
+            } else {
+                Cow::Borrowed(&*layer.text)
+            };
+            builder = builder.add_source(config::File::from_str(&text, FileFormat::Toml));
         }
-        for Assignment { place, key, value } in self.assignments(&defaults)? {
+        for Assignment { place, key, value } in assignments {
             // Some of these errors are drawn over several lines.
             let wrong = |error: &dyn std::fmt::Display| {
                 let reason = error.to_string();
                 let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
-                Error::new(Kind::Config, format!("{place}: {reason}"))
+                Error::new(Kind::Config, format!("{place}: {}", without_value(&reason)))
             };
             alone(&key, &value).try_into::<T>().map_err(|error| wrong(&error))?;
             builder =
@@ -196,11 +205,10 @@ impl Layer {
             Some(span) => format!("{}:{}", self.path.display(), self.line_at(span.start)),
             None => self.path.display().to_string(),
         };
-        let line = error.span().map(|span| self.line_text(span.start)).unwrap_or_default();
-        let message = format!(
-            "{place}: {} (in \"{line}\"); docs/ref/config.md lists every key",
-            error.message().trim()
-        );
+        let key = error.span().and_then(|span| self.key_at(span.start));
+        let key = key.map(|key| format!(" (in \"{key}\")")).unwrap_or_default();
+        let reason = without_value(error.message().trim());
+        let message = format!("{place}: {reason}{key}; docs/ref/config.md lists every key");
         Error::new(Kind::Config, message)
     }
 
@@ -209,21 +217,61 @@ impl Layer {
         self.text.as_bytes()[..end].iter().filter(|byte| **byte == b'\n').count() + 1
     }
 
-    fn line_text(&self, offset: usize) -> &str {
-        self.text.lines().nth(self.line_at(offset) - 1).unwrap_or_default().trim()
+    /// What of the line says which key or section it is about: the value behind it may be a
+    /// password that stands under a wrong key, and a mistake goes into the journal, the
+    /// inventory and reports.
+    fn key_at(&self, offset: usize) -> Option<&str> {
+        let line = self.text.lines().nth(self.line_at(offset) - 1)?.trim();
+        match line.split_once('=') {
+            Some((key, _)) => Some(key.trim()),
+            None => line.starts_with('[').then_some(line),
+        }
     }
 
     fn line_of(&self, key: &str) -> Option<usize> {
         let table = DeTable::parse(&self.text).ok()?;
-        let (mut table, mut names) = (table.get_ref(), key.split('.').peekable());
+        let (mut table, mut rest) = (table.get_ref(), key);
         loop {
-            let name = names.next()?;
-            let (found, value) = table.iter().find(|(key, _)| key.get_ref() == name)?;
+            // A name may have dots of its own, as a camera's control.
+            let behind = |name: &str| match rest.strip_prefix(name)? {
+                "" => Some(""),
+                more => more.strip_prefix('.'),
+            };
+            let entries = table.iter();
+            let (found, value, more) = entries
+                .filter_map(|(name, value)| Some((name, value, behind(name.get_ref())?)))
+                .min_by_key(|(.., more)| more.len())?;
             match value.get_ref() {
-                DeValue::Table(inner) if names.peek().is_some() => table = inner,
+                DeValue::Table(inner) if !more.is_empty() => (table, rest) = (inner, more),
                 _ => return Some(self.line_at(found.span().start)),
             }
         }
+    }
+}
+
+/// The one table whose entries belong together: where a later layer has it, it takes the place of
+/// the earlier one, or a group could never be taken away again.
+const GROUPS: &str = "expression.groups";
+
+fn without_groups(text: &str) -> Result<String> {
+    let broken = |error| Error::caused(Kind::Internal, "settings that were read before", error);
+    let mut table: toml::Table = toml::from_str(text).map_err(broken)?;
+    if let Some(expression) = table.get_mut("expression").and_then(toml::Value::as_table_mut) {
+        expression.remove("groups");
+    }
+    Ok(table.to_string())
+}
+
+/// serde's `invalid type: string "secret", expected u32` without what was there.
+fn without_value(reason: &str) -> Cow<'_, str> {
+    const OPENINGS: [(&str, &str); 2] = [(" \"", "\", expected"), (" `", "`, expected")];
+    let quoted = OPENINGS.iter().find_map(|(opening, closing)| {
+        let start = reason.find(opening)?;
+        Some((start, start + 1 + reason[start + 1..].rfind(closing)? + 1))
+    });
+    match quoted.filter(|_| reason.starts_with("invalid ")) {
+        Some((start, end)) => format!("{}{}", &reason[..start], &reason[end..]).into(),
+        None => reason.into(),
     }
 }
 
@@ -338,6 +386,39 @@ mod tests {
             assert!(message.starts_with(&format!("0.toml:{line}: ")), "{message}");
             assert!(message.contains(word), "{message}");
         }
+    }
+
+    #[test]
+    fn no_mistake_tells_a_value_which_may_be_a_secret() {
+        for text in [
+            "[camera]\npassword = \"hunter2\"\n",
+            "[camera]\nfps = \"hunter2\"\n",
+            "[camera]\nfps = 'say \"hunter2\", expected or not'\n",
+            "camera = { password = \"hunter2\" }\n",
+            "[camera]\npassword hunter2\n",
+            "[camera]\nsource = [\n  \"hunter2\",\n]\n",
+            "[camera]\nsource = \"hunter2\n",
+        ] {
+            let message = layers(&[text]).merge::<Toy>().unwrap_err().to_string();
+            assert!(!message.contains("hunter2"), "{message}");
+            assert!(message.starts_with("0.toml:") && message.len() > 40, "{message}");
+        }
+        assert_eq!(
+            without_value("invalid type: integer `5`, expected a string"),
+            "invalid type: integer, expected a string"
+        );
+        assert_eq!(
+            without_value("unknown field `a`, expected `b`"),
+            "unknown field `a`, expected `b`"
+        );
+    }
+
+    #[test]
+    fn a_name_may_have_dots() {
+        let layers = layers(&["[a]\n\"b.c\" = 1\nb.d = 2\n"]);
+        assert_eq!(layers.origin("a.b.c"), "0.toml:2");
+        assert_eq!(layers.origin("a.b.d"), "0.toml:3");
+        assert_eq!(layers.origin("a.b.e"), "built-in default");
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub struct SettingsDigest {
 pub struct FailedUpgrade {
     /// Of what.
     pub what: Upgraded,
-    /// Why, and what runs instead.
+    /// Why, and what runs or looks closely instead.
     pub message: String,
 }
 

@@ -56,7 +56,8 @@ impl Overrides {
     fn unknown(path: &Path, error: &dyn std::error::Error) -> Self {
         log::error!(
             "cannot tell whether the device was paused, so it is: {}: {error}. \
-             Send resume, or remove the file",
+             Pictures are held back, too. Send resume, and set with snapshots true to let \
+             pictures out again, as the settings do; or stop the program and remove the file",
             path.display()
         );
         Self { paused: true, snapshots_withheld: true, ..Self::default() }

@@ -49,19 +49,18 @@ pub(super) fn load(settings: &Settings) -> Result<Detector, ModelError> {
     Err(ModelError::All(refused))
 }
 
-/// The first of `settings.close` that is there in the version of `main`, with its classes.
-/// Those that fail a check are added to `refused`.
-pub(super) fn companion(
-    settings: &Settings,
-    main: &ModelInfo,
-    refused: &mut Vec<String>,
-) -> Option<Detector> {
+/// The first of `settings.close` that is there in the version of `main`, with its classes; and
+/// those that were refused, each with its path and the reason.
+pub(super) fn companion(settings: &Settings, main: &ModelInfo) -> (Option<Detector>, Vec<String>) {
+    let mut refused = Vec::new();
     // Only where none fits: the list is for models of several classes.
     let mut of_others = Vec::new();
     for name in settings.close.iter().filter(|name| **name != main.name) {
         for entry in catalogue::companions(settings, name, &main.version) {
             match open(settings, &entry) {
-                Ok(close) if close.info.classes == main.classes => return Some(close),
+                Ok(close) if close.info.classes == main.classes => {
+                    return (Some(close), refused);
+                }
                 Ok(close) => {
                     let path = close.info.path.display();
                     of_others.push(format!("{path}: its classes are not those of {}", main.id));
@@ -71,7 +70,7 @@ pub(super) fn companion(
         }
     }
     refused.append(&mut of_others);
-    None
+    (None, refused)
 }
 
 fn open(settings: &Settings, entry: &ModelFile) -> Result<Detector, ModelError> {
@@ -144,6 +143,8 @@ fn admit(settings: &Settings, entry: &ModelFile) -> Result<Detector, ModelError>
             (stem.to_string_lossy().into_owned(), "unknown".to_owned())
         }
     };
+    let test = card.as_ref().and_then(|card| card.self_test.as_ref());
+    let self_test_picture = test.map(|test| path.with_file_name(&test.picture));
     let info = ModelInfo {
         id: format!("{name}@{version}+{}", &sha256[..8]),
         name,
@@ -160,7 +161,8 @@ fn admit(settings: &Settings, entry: &ModelFile) -> Result<Detector, ModelError>
         dtype: engine.input.dtype,
         threads: settings.threads,
         xnnpack: engine.xnnpack,
-        self_tested: card.as_ref().is_some_and(|card| card.self_test.is_some()),
+        self_tested: test.is_some(),
+        self_test_picture,
     };
     let spec = InputSpec { size, encoding: encoding(&engine) };
     let mut detector = Detector {
@@ -177,8 +179,9 @@ fn admit(settings: &Settings, entry: &ModelFile) -> Result<Detector, ModelError>
         refused: Vec::new(),
     };
     try_blank(&mut detector)?;
-    match card.and_then(|card| card.self_test) {
-        Some(test) => self_test(&mut detector, &test)?,
+    let picture = detector.info.self_test_picture.clone();
+    match card.and_then(|card| card.self_test).zip(picture) {
+        Some((test, picture)) => self_test(&mut detector, &test, &picture)?,
         None => log::warn!("model {} has no self-test in its side-car", detector.info.id),
     }
     Ok(detector)
@@ -281,10 +284,9 @@ fn encoding(engine: &Engine) -> Encoding {
     }
 }
 
-fn self_test(detector: &mut Detector, test: &SelfTest) -> Result<(), ModelError> {
-    let path = detector.info.path.with_file_name(&test.picture);
+fn self_test(detector: &mut Detector, test: &SelfTest, path: &Path) -> Result<(), ModelError> {
     let unreadable = |reason: String| ModelError::SelfTestPicture(reason);
-    let frame = picture::read(&path).map_err(|error| unreadable(error.to_string()))?;
+    let frame = picture::read(path).map_err(|error| unreadable(error.to_string()))?;
     let mut seen = Vec::new();
     detector.detect(&frame, &mut seen).map_err(|error| match error {
         ModelError::Pixels(reason) => unreadable(format!("{}: {reason}", path.display())),

@@ -96,6 +96,9 @@ pub struct ModelInfo {
     pub xnnpack: bool,
     /// Whether a self-test stands beside the model (and was passed).
     pub self_tested: bool,
+    /// The picture of that self-test.
+    #[serde(skip)]
+    pub self_test_picture: Option<PathBuf>,
 }
 
 /// One face of the self-test, as this machine saw it.

@@ -20,7 +20,10 @@ pub struct Networks {
     main: Detector,
     /// None: the main one looks closely, too.
     close: Option<Detector>,
-    refused: Vec<String>,
+    /// Those that could have looked closely, each with its path and the reason.
+    close_refused: Vec<String>,
+    /// Whether `model.close` names any.
+    sought: bool,
 }
 
 impl Networks {
@@ -33,18 +36,15 @@ impl Networks {
     /// [`refused`](Self::refused) says so.
     pub fn load(settings: &Settings) -> Result<Self, ModelError> {
         let main = Detector::load(settings)?;
-        let mut refused = main.refused().to_vec();
-        let close = load::companion(settings, main.info(), &mut refused);
-        if let Some(close) = &close {
-            log::info!("faces are looked at closely by {}", close.info().id);
-        }
-        Ok(Self { main, close, refused })
+        let (close, close_refused) = load::companion(settings, main.info());
+        let networks = Self { main, close, close_refused, sought: !settings.close.is_empty() };
+        log::info!("faces are looked at closely by {}", networks.closely());
+        Ok(networks)
     }
 
-    /// One network for everything.
-    pub fn of(main: Detector) -> Self {
-        let refused = main.refused().to_vec();
-        Self { main, close: None, refused }
+    /// The model that was asked for.
+    pub fn main(&self) -> &Detector {
+        &self.main
     }
 
     /// What is known about the model that was asked for.
@@ -52,14 +52,44 @@ impl Networks {
         self.main.info()
     }
 
-    /// What is known about the one that looks closely.
-    pub fn close_info(&self) -> &ModelInfo {
-        self.close.as_ref().unwrap_or(&self.main).info()
+    /// What is known about the one that looks closely, where the model does not do that itself.
+    pub fn close(&self) -> Option<&ModelInfo> {
+        self.close.as_ref().map(Detector::info)
     }
 
-    /// Models that were refused, each with its path and the reason.
-    pub fn refused(&self) -> &[String] {
-        &self.refused
+    /// What looks closely, for a person: its id, or the model itself and why.
+    pub fn closely(&self) -> String {
+        let version = &self.info().version;
+        let why = match &self.close {
+            Some(close) => return close.info().id.clone(),
+            None if !self.sought => "model.close is empty".to_owned(),
+            None if self.close_refused.is_empty() => {
+                format!("model.close has none in version {version}")
+            }
+            None => format!("those of version {version} were refused"),
+        };
+        format!("the model itself ({why})")
+    }
+
+    /// What is known about the one that looks closely.
+    pub fn close_info(&self) -> &ModelInfo {
+        self.close().unwrap_or(self.info())
+    }
+
+    /// Each model that was refused: its path, the reason, and what does its work.
+    pub fn refused(&self) -> Vec<String> {
+        let main = self.main.refused().iter();
+        let main = main.map(|why| format!("{why}; {} runs instead", self.info().id));
+        let itself = if self.close.is_some() { "instead" } else { "itself" };
+        let close = self.close_refused.iter();
+        let close =
+            close.map(|why| format!("{why}; {} looks closely {itself}", self.close_info().id));
+        main.chain(close).collect()
+    }
+
+    /// Only those that could have looked closely, each with its path and the reason.
+    pub fn close_refused(&self) -> &[String] {
+        &self.close_refused
     }
 
     /// The input of one of them, in pixels.

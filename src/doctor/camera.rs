@@ -14,8 +14,8 @@ use crate::contract::in_force::{Author, InForce};
 use crate::contract::payload::ReasonCode;
 use crate::control::in_force::Settled;
 use crate::control::overrides::Overrides;
+use crate::detector::Detection;
 use crate::detector::networks::Networks;
-use crate::detector::{Detection, Detector};
 use crate::error::Kind;
 use crate::name::Name;
 use crate::pipeline::status_line::{CameraWords, StatusLine};
@@ -40,7 +40,7 @@ const TAMPERED: &str = "look at the camera; docs/guide/cameras.md has what each 
 /// has closed, is left alone.
 pub(super) fn camera(
     config: &Config,
-    detector: Option<Detector>,
+    networks: Option<Networks>,
     running: Option<&Running>,
     state_dir: Option<&Path>,
 ) -> Finding {
@@ -55,17 +55,17 @@ pub(super) fn camera(
     if let Some(closed) = closed(&config.device.groups().unwrap_or_default(), &runtime) {
         return closed;
     }
-    let Some(detector) = detector else {
+    let Some(networks) = networks else {
         return Finding::skipped(Check::Camera, "without a model there is no size to ask it for");
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let distance = config.attention.farthest_face;
-    let (classes, start) = (detector.info().classes.len(), config.tracking.start_confidence);
+    let (classes, start) = (networks.info().classes.len(), config.tracking.start_confidence);
     // What the daemon would follow: boxes are fewer faces, and some are none.
     let count = |found: &[Detection]| {
         merge(found, classes).iter().filter(|face| face.confidence() >= start).count()
     };
-    let attention = match Attention::new(Networks::of(detector), distance, None) {
+    let attention = match Attention::new(networks, distance, None) {
         Ok(attention) => attention,
         Err(error) => return lost(&config.camera.source, &SourceError::Lost(error.to_string())),
     };

@@ -11,26 +11,42 @@ use super::finding::{Check, Finding};
 use super::installed::Unit;
 use crate::config::Config;
 use crate::error::Kind;
+use crate::mqtt::StartError;
+use crate::mqtt::access::Access;
 use crate::mqtt::credentials::Credentials;
+use crate::preview;
 
 /// What to do about a file that only the service's user may read.
 const SUDO: &str = "run it with sudo to see what the service sees";
 
-/// Whether the password, keys and certificates that the settings name can be read.
-pub(crate) fn credentials(config: &Config, credentials: &Credentials) -> Finding {
-    let mqtt = &config.mqtt;
-    let named = [
-        ("mqtt.password_file", &mqtt.password_file),
-        ("mqtt.tls.ca_file", &mqtt.tls.ca_file),
-        ("mqtt.tls.cert_file", &mqtt.tls.cert_file),
-        ("mqtt.tls.key_file", &mqtt.tls.key_file),
-    ];
+/// The settings that name files with secrets and certificates, and what they name.
+pub(crate) fn named(config: &mut Config) -> [(&'static str, &mut String); 6] {
+    let (mqtt, page) = (&mut config.mqtt, &mut config.preview);
+    [
+        ("mqtt.password_file", &mut mqtt.password_file),
+        ("mqtt.tls.ca_file", &mut mqtt.tls.ca_file),
+        ("mqtt.tls.cert_file", &mut mqtt.tls.cert_file),
+        ("mqtt.tls.key_file", &mut mqtt.tls.key_file),
+        ("preview.cert_file", &mut page.cert_file),
+        ("preview.key_file", &mut page.key_file),
+    ]
+}
+
+/// Of those, what nobody else may read.
+const SECRET: [&str; 3] = ["mqtt.password_file", "mqtt.tls.key_file", "preview.key_file"];
+
+/// Whether the password, keys and certificates that the settings name can be read and used;
+/// `named` is what [`named`] gives of `config`.
+pub(crate) fn credentials(
+    config: &Config,
+    named: &[(&'static str, String)],
+    credentials: &Credentials,
+) -> Finding {
     let (mut read, mut open_to_all) = (Vec::new(), None);
-    for (key, name) in named.into_iter().filter(|(_, name)| !name.is_empty()) {
+    for (key, name) in named.iter().filter(|(_, name)| !name.is_empty()) {
         let path = credentials.path(name);
-        let secret = ["mqtt.password_file", "mqtt.tls.key_file"].contains(&key);
         match File::open(&path).and_then(|file| file.metadata()) {
-            Ok(metadata) if secret && metadata.permissions().mode() & 0o004 != 0 => {
+            Ok(metadata) if SECRET.contains(key) && metadata.permissions().mode() & 0o004 != 0 => {
                 open_to_all = Some(path);
             }
             Ok(_) => {}
@@ -45,7 +61,12 @@ pub(crate) fn credentials(config: &Config, credentials: &Credentials) -> Finding
                 return Finding::problem(Check::Credentials, Kind::Config, message, remedy);
             }
         }
-        read.push(key);
+        read.push(*key);
+    }
+    if let Err(message) = usable(config, credentials) {
+        let remedy = "mend the file that is named, or name another; docs/guide/secure.md, and for \
+                      the page docs/guide/preview.md";
+        return Finding::problem(Check::Credentials, Kind::Config, message, remedy);
     }
     if let Some(path) = open_to_all {
         let path = path.display();
@@ -57,6 +78,18 @@ pub(crate) fn credentials(config: &Config, credentials: &Credentials) -> Finding
         return Finding::ok(Check::Credentials, "none are needed: no user, no own certificates");
     }
     Finding::ok(Check::Credentials, format!("readable: {}", read.join(", ")))
+}
+
+/// Whether the daemon could use what is in these files: what is tried is what it tries at its
+/// start, also where the broker is away.
+fn usable(config: &Config, credentials: &Credentials) -> Result<(), String> {
+    match Access::read(&config.mqtt, credentials) {
+        // No file is to blame, and the broker's own check says so.
+        Ok(_) | Err(StartError::NoBroker) => {}
+        Err(error) => return Err(error.to_string()),
+    }
+    let page = preview::server_config(&config.preview, credentials);
+    page.map(drop).map_err(|error| error.to_string())
 }
 
 /// Whether the nodes that may be the camera can be opened, by us and by the service.

@@ -15,7 +15,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub enum Check {
     /// Files, environment and command line: no mistake in any setting.
     Settings,
-    /// Password, keys and certificates can be read, and not by everybody.
+    /// Password, keys and certificates can be read and used, and not by everybody.
     Credentials,
     /// TensorFlow Lite, and whether XNNPACK runs.
     Library,

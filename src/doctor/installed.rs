@@ -4,8 +4,6 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::mqtt::tls;
-
 /// The unit whose command line names the settings that are looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Unit {
@@ -94,14 +92,11 @@ impl Unit {
         Some(Self { others, ..chosen })
     }
 
-    /// Replaces names of credentials by the files that `LoadCredential=` reads them from:
-    /// `$CREDENTIALS_DIRECTORY`, where the daemon finds them, exists for the service alone.
-    pub(crate) fn place(&self, password_file: &mut String, tls: &mut tls::Settings) {
-        let names = [password_file, &mut tls.ca_file, &mut tls.cert_file, &mut tls.key_file];
-        for name in names {
-            if let Some((_, path)) = self.credentials.iter().find(|(id, _)| id == name) {
-                *name = path.display().to_string();
-            }
+    /// Replaces a credential's name by the file that `LoadCredential=` reads it from:
+    /// `$CREDENTIALS_DIRECTORY`, where the daemon finds it, exists for the service alone.
+    pub(crate) fn place(&self, name: &mut String) {
+        if let Some((_, path)) = self.credentials.iter().find(|(id, _)| id == name) {
+            *name = path.display().to_string();
         }
     }
 }
@@ -130,6 +125,8 @@ fn credentials(units: &str) -> Vec<(String, PathBuf)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
+    use crate::doctor::files;
 
     /// As systemd 252 prints it, shortened.
     const SHOWN: &str = "\
@@ -182,17 +179,17 @@ StateDirectory=expressiond
         assert_eq!(unit.credentials.len(), 2);
         let emptied = "LoadCredential=a:/a\nLoadCredential=\nLoadCredential=b:c\n";
         assert_eq!(credentials(emptied), [("b".to_owned(), "/etc/credstore/c".into())]);
-        let mut password = "mqtt-password".to_owned();
-        let mut tls = tls::Settings {
-            key_file: "device.key".into(),
-            ca_file: "/ca".into(),
-            ..Default::default()
-        };
-        unit.place(&mut password, &mut tls);
-        assert_eq!(password, "/etc/expressiond/mqtt-password");
+        let mut config = Config::default();
+        config.mqtt.password_file = "mqtt-password".into();
+        config.mqtt.tls.key_file = "device.key".into();
+        config.mqtt.tls.ca_file = "/ca".into();
+        config.preview.key_file = "device.key".into();
+        files::named(&mut config).into_iter().for_each(|(_, name)| unit.place(name));
+        assert_eq!(config.mqtt.password_file, "/etc/expressiond/mqtt-password");
         assert_eq!(
-            (tls.key_file.as_str(), tls.ca_file.as_str()),
+            (config.mqtt.tls.key_file.as_str(), config.mqtt.tls.ca_file.as_str()),
             ("/etc/credstore/device.key", "/ca")
         );
+        assert_eq!(config.preview.key_file, "/etc/credstore/device.key");
     }
 }

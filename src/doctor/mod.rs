@@ -19,7 +19,7 @@ use crate::config;
 use crate::config::layers::Layers;
 use crate::config::{Config, DEFAULT_FILE, Sources};
 use crate::contract::payload::{ReasonCode, rfc3339};
-use crate::detector::Detector;
+use crate::detector::networks::Networks;
 use crate::error::{Error, Kind, Result};
 use crate::home_assistant::About;
 use crate::mqtt::credentials::Credentials;
@@ -97,21 +97,23 @@ impl Examination<'_> {
 
     /// Everything after the settings; the device's id, if it has one.
     fn all(&mut self, mut config: Config, layers: &Layers) -> Result<Option<String>> {
+        let mut named = files::named(&mut config);
         if let Some(unit) = &self.unit {
-            unit.place(&mut config.mqtt.password_file, &mut config.mqtt.tls);
+            named.iter_mut().for_each(|(_, name)| unit.place(name));
         }
+        let named = named.map(|(key, name)| (key, name.clone()));
         let credentials = Credentials::of_the_environment();
         let state_dir = self.state_dir(&config);
         let running = Running::find(self.unit.as_ref(), state_dir.as_deref());
-        let secrets = files::credentials(&config, &credentials);
+        let secrets = files::credentials(&config, &named, &credentials);
         let readable = matches!(secrets.verdict, Verdict::Ok | Verdict::Warning);
         self.add(secrets);
-        let detector = self.model(&config, layers);
+        let networks = self.model(&config, layers);
         let grouped =
-            detector.as_ref().and_then(|detector| grouping(&config, layers, detector.info()).ok());
+            networks.as_ref().and_then(|networks| grouping(&config, layers, networks.info()).ok());
         let classes = grouped.map(|grouping| grouping.told().to_vec());
         self.add(files::permissions(&config, self.unit.as_ref()));
-        self.add(camera::camera(&config, detector, running.as_ref(), state_dir.as_deref()));
+        self.add(camera::camera(&config, networks, running.as_ref(), state_dir.as_deref()));
         self.add(files::state(&config, state_dir.as_deref()));
         let (device, status) = match Identity::of(&config, state_dir.as_deref()) {
             Ok(Identity { topics, camera }) => {
@@ -159,12 +161,12 @@ impl Examination<'_> {
     }
 
     /// The library by the model that runs on it.
-    fn model(&mut self, config: &Config, layers: &Layers) -> Option<Detector> {
+    fn model(&mut self, config: &Config, layers: &Layers) -> Option<Networks> {
         let begun = Instant::now();
-        let loaded = Detector::load(&config.model);
+        let loaded = Networks::load(&config.model);
         let took = begun.elapsed().as_secs_f32();
         let version = tflitec::tf_lite_version();
-        let plain = loaded.as_ref().is_ok_and(|detector| !detector.info().xnnpack);
+        let plain = loaded.as_ref().is_ok_and(|networks| !networks.info().xnnpack);
         self.add(if plain && !cfg!(target_arch = "arm") {
             let message =
                 format!("TensorFlow Lite {version} without XNNPACK: several times slower");
@@ -180,15 +182,20 @@ impl Examination<'_> {
             Finding::ok(Check::Library, format!("TensorFlow Lite {version}"))
         });
         match loaded {
-            Ok(mut detector) => {
-                detector.set_masks(Zones::new(&config.zone).masks());
-                let info = detector.info();
+            Ok(mut networks) => {
+                networks.set_masks(&Zones::new(&config.zone).masks());
+                let (info, refused) = (networks.info(), networks.refused());
                 let tested = if info.self_tested {
                     "checksum right, self-test passed"
                 } else {
                     "it brings no self-test"
                 };
-                let message = format!("{} ({}): {tested} in {took:.1} s", info.id, info.input);
+                let message = format!(
+                    "{} ({}): {tested} in {took:.1} s; faces are looked at closely by {}",
+                    info.id,
+                    info.input,
+                    networks.closely()
+                );
                 let told = grouping(config, layers, info);
                 let message = match &told {
                     Ok(told) if told.told() != info.classes => {
@@ -201,19 +208,15 @@ impl Examination<'_> {
                                   home_assistant.binary_sensors; `expressiond model show` lists \
                                   the model's classes and groups";
                     Finding::problem(Check::Model, error.kind(), error.to_string(), remedy)
-                } else if detector.refused().is_empty() {
+                } else if refused.is_empty() {
                     Finding::ok(Check::Model, message)
                 } else {
-                    let refused = detector.refused().join("; ");
+                    let message = format!("{message}; refused: {}", refused.join("; "));
                     let remedy = "docs/guide/upgrade.md tells how models are signed and replaced";
-                    Finding::warning(
-                        Check::Model,
-                        format!("{message}, instead of {refused}"),
-                        remedy,
-                    )
-                    .because(ReasonCode::ModelRefused)
+                    Finding::warning(Check::Model, message, remedy)
+                        .because(ReasonCode::ModelRefused)
                 });
-                Some(detector)
+                Some(networks)
             }
             Err(error) => {
                 let remedy = "`expressiond model verify` shows each step; an empty model.path takes \

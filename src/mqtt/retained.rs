@@ -1,6 +1,6 @@
 //! What retained topics say: latest-wins, one slot per topic, said again whenever
 //! it changed or a connection is new. The class gives the order after a connect:
-//! availability, discovery, states.
+//! availability, discovery, states; and of a class the device comes before its cameras.
 
 use std::collections::BTreeMap;
 
@@ -15,15 +15,22 @@ struct Slot {
     sent: u64,
 }
 
+/// Class, how many levels the topic has, topic.
+type Place = (Class, usize, String);
+
+fn place(class: Class, topic: String) -> Place {
+    (class, topic.split('/').count(), topic)
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Retained {
-    slots: BTreeMap<(Class, String), Slot>,
+    slots: BTreeMap<Place, Slot>,
     hold_discovery: bool,
 }
 
 impl Retained {
     pub(super) fn set(&mut self, class: Class, topic: String, payload: Vec<u8>) {
-        let slot = self.slots.entry((class, topic)).or_default();
+        let slot = self.slots.entry(place(class, topic)).or_default();
         if slot.version == 0 || slot.payload != payload {
             slot.payload = payload;
             slot.version += 1;
@@ -45,7 +52,7 @@ impl Retained {
     /// The next to be said: class, topic and payload.
     pub(super) fn next(&mut self) -> Option<(Class, String, Vec<u8>)> {
         let held = self.hold_discovery;
-        let ((class, topic), slot) = self.slots.iter_mut().find(|((class, _), slot)| {
+        let ((class, _, topic), slot) = self.slots.iter_mut().find(|((class, ..), slot)| {
             slot.sent != slot.version && !(held && *class == Class::Discovery)
         })?;
         slot.sent = slot.version;
@@ -54,9 +61,30 @@ impl Retained {
 
     /// The broker knows that this topic is gone: forget it, unless it is back.
     pub(super) fn removed(&mut self, class: Class, topic: String) {
-        let key = (class, topic);
+        let key = place(class, topic);
         if self.slots.get(&key).is_some_and(|slot| slot.payload.is_empty()) {
             self.slots.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_device_comes_before_its_cameras_whatever_they_are_called() {
+        for camera in ["front", "attic", "Door", "1"] {
+            let mut all = Retained::default();
+            let topics =
+                [format!("home/e/hall/{camera}/availability"), "home/e/hall/availability".into()];
+            for topic in &topics {
+                all.set(Class::Availability, topic.clone(), b"online".to_vec());
+            }
+            all.set(Class::State, "a".into(), b"{}".to_vec());
+            let said: Vec<String> =
+                std::iter::from_fn(|| all.next()).map(|(_, topic, _)| topic).collect();
+            assert_eq!(said, [&topics[1], &topics[0], "a"]);
         }
     }
 }

@@ -320,7 +320,7 @@ impl Program {
         if !reload {
             self.watcher.service.stopping();
         }
-        let (shared, publisher) = (&self.shared, &self.watcher.publisher);
+        let (shared, watcher) = (&self.shared, &mut self.watcher);
         let Threads { capture, inference } = &mut self.threads;
         let finish = async {
             if reload {
@@ -330,8 +330,9 @@ impl Program {
             // Not waiting for a capture thread that waits for a frame.
             shared.mailbox.close();
             let told = within(THREAD_LIMIT, "inference", inference.ended()).await;
+            watcher.leave();
             let captured = timeout(CAPTURE_LIMIT, capture.ended());
-            let (captured, ()) = tokio::join!(captured, publisher.shutdown());
+            let (captured, ()) = tokio::join!(captured, watcher.publisher.shutdown());
             told.and(captured.unwrap_or(Ok(())))
         };
         let ending = tokio::select! {

@@ -52,7 +52,7 @@ pub(crate) struct Observation {
     pub mqtt: Stats,
     /// `name@version+sha`.
     pub model: String,
-    /// Newer models that were refused, and why.
+    /// Models that were refused, why, and what does their work.
     pub refused_models: Vec<String>,
     /// What was changed while running.
     pub control: ControlState,
@@ -73,7 +73,7 @@ impl Observation {
         let mut reasons: Vec<Reason> = of_camera.into_iter().collect();
         let mut add = |code, message| reasons.push(Reason { code, camera: None, message });
         for why in &self.refused_models {
-            add(ReasonCode::ModelRefused, format!("{why}; {} runs instead", self.model));
+            add(ReasonCode::ModelRefused, why.clone());
         }
         if let Some(why) = &self.strain {
             add(ReasonCode::Throttled, why.clone());
@@ -329,7 +329,10 @@ mod tests {
         assert!(by_group.reasons()[0].message.contains("group hall"));
         let hot = Observation { strain: Some("hot".to_owned()), ..observation() };
         assert_eq!(codes(&hot), [ReasonCode::Throttled]);
-        let blind = Observation { refused_models: vec!["n: blind".to_owned()], ..observation() };
+        let blind = Observation {
+            refused_models: vec!["n: blind; m runs instead".to_owned()],
+            ..observation()
+        };
         assert_eq!(codes(&blind), [ReasonCode::ModelRefused]);
         assert_eq!(blind.reasons()[0].message, "n: blind; m runs instead");
         let gone = CaptureState::Failed("it was unplugged".to_owned());

@@ -36,7 +36,7 @@ pub(super) fn watch_package() -> watch::Receiver<Option<Package>> {
 #[derive(Clone, Debug)]
 pub(super) struct Stock {
     pub model: String,
-    /// Newer models that were refused, and why.
+    /// Models that were refused, why, and what does their work.
     pub refused_models: Vec<String>,
     pub settings: SettingsDigest,
     /// Why new settings were refused.
@@ -55,7 +55,7 @@ impl Stock {
         let (networks, groups) = (&plan.networks, plan.about.topics.groups());
         Self {
             model: networks.info().id.clone(),
-            refused_models: networks.refused().to_vec(),
+            refused_models: networks.refused(),
             settings: plan.digest.clone(),
             refused_settings: None,
             groups: groups.iter().map(ToString::to_string).collect(),
@@ -66,8 +66,7 @@ impl Stock {
     pub(super) fn inventory(&self, now: SystemTime) -> Inventory {
         let failed = |what, message| FailedUpgrade { what, message };
         let package = self.package.as_ref().and_then(package_trouble);
-        let models = (!self.refused_models.is_empty())
-            .then(|| format!("{}; {} runs instead", self.refused_models.join("; "), self.model));
+        let models = (!self.refused_models.is_empty()).then(|| self.refused_models.join("; "));
         let settings = self.refused_settings.as_ref();
         Inventory {
             schema: INVENTORY_SCHEMA,
@@ -124,7 +123,7 @@ mod tests {
         assert_eq!(failed(Stock { package: None, ..stock() }), []);
         let newer = Package { version: "99.0-1".into(), unfinished: None };
         let all = Stock {
-            refused_models: vec!["n: blind".into()],
+            refused_models: vec!["n: blind; m@1+00 runs instead".into()],
             refused_settings: Some("e.toml:1: no".into()),
             package: Some(newer.clone()),
             ..stock()

@@ -28,7 +28,7 @@ pub(crate) struct Subject {
     pub camera: Name,
     /// `name@version+sha`.
     pub model: String,
-    /// Newer models that were refused, and why.
+    /// Models that were refused, why, and what does their work.
     pub refused_models: Vec<String>,
     /// From this temperature on, in °C, the board counts as strained.
     pub hot_c: f32,
@@ -39,7 +39,7 @@ impl Subject {
         Self {
             camera: plan.camera.clone(),
             model: plan.networks.info().id.clone(),
-            refused_models: plan.networks.refused().to_vec(),
+            refused_models: plan.networks.refused(),
             hot_c: plan.config.pace.hot_c,
         }
     }
@@ -118,6 +118,12 @@ impl Watcher {
         self.identify_until = self.shared.clock.now().monotonic + IDENTIFY;
         let device = self.publisher.topics().device();
         log::warn!("identify: this is device {device}, camera {}", self.subject.camera);
+    }
+
+    /// Says that nobody looks through the camera any more: its topic outlives the process.
+    pub(crate) fn leave(&mut self) {
+        self.last.available = Some(false);
+        self.publisher.set_camera_available(&self.subject.camera, false);
     }
 
     /// Says whether the board is strained.

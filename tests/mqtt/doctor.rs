@@ -267,6 +267,43 @@ fn a_password_that_is_wrong_or_missing() {
     absent.is("broker", "ok", "answers");
 }
 
+/// What ends the daemon at its start is a problem, also where the broker is away.
+#[test]
+fn certificates_that_the_daemon_could_not_use() {
+    let authority = Authority::new("Our CA");
+    let (one, other) = (authority.issue("one", "DNS:one"), authority.issue("other", "DNS:other"));
+    let nonsense = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(nonsense.path(), "nonsense").unwrap();
+    let page = |cert: &Path, key: &Path| {
+        let more = format!(
+            "[preview]\nlisten = \"127.0.0.1:18787\"\ncert_file = \"{}\"\nkey_file = \"{}\"\n",
+            text(cert),
+            text(key)
+        );
+        Device::new(&plain_url(free_port()), &more)
+    };
+    let absent = Path::new("/absent/page");
+    for (cert, key, words) in [
+        (absent, &*one.key, "preview.cert_file: cannot read /absent/page"),
+        (&one.cert, absent, "preview.key_file: cannot read /absent/page"),
+        (nonsense.path(), &one.key, "preview.cert_file: cannot use"),
+        (&one.cert, nonsense.path(), "preview.key_file: cannot use"),
+        (&one.cert, &other.key, "it does not fit preview.cert_file"),
+    ] {
+        let device = page(cert, key);
+        device.examine(&[]).ends_with(78, "credentials", words);
+        let output = device.command("run", &[]).output().unwrap();
+        assert_eq!(output.status.code(), Some(78), "{output:?}");
+    }
+    let report = page(&one.cert, &one.key).examine(&[]);
+    report.is("credentials", "ok", "preview.cert_file, preview.key_file");
+    report.ends_with(69, "broker", "nothing listens there");
+
+    let tls = format!("[mqtt.tls]\nca_file = \"{}\"\n", text(nonsense.path()));
+    let device = Device::new(&format!("mqtts://127.0.0.1:{}", free_port()), &tls);
+    device.examine(&[]).ends_with(78, "credentials", "mqtt.tls.ca_file: cannot use");
+}
+
 /// What the daemon is refused for, in the daemon's words.
 #[test]
 fn a_broker_that_lacks_what_the_daemon_needs() {

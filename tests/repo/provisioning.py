@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tomllib
 from pathlib import Path
 
 from board import LIMIT, MODEL, ROOT, Board, Workshop, run, until
@@ -14,6 +15,8 @@ from packages import SETTINGS
 
 ANSIBLE = ROOT / "deploy/ansible"
 PASSWORD = "pass\"word # of a test"
+AUTHORITY = "a certificate, which nothing of the test reads\n"
+ZONES = [("sofa", "count"), ("street", "mask")]
 
 
 def ansible() -> dict:
@@ -34,6 +37,7 @@ def inventory(board: Board, workshop: Workshop, port: int) -> Path:
     keys.mkdir(exist_ok=True)
     (keys / "archive.asc").write_text(workshop.keyring(workshop.key))
     shutil.copy(workshop.folder / "signer.pem", keys / "fleet.pem")
+    (keys / "ca.pem").write_text(AUTHORITY)
     path = workshop.folder / f"{board.suite}-inventory.json"
     path.write_text(json.dumps({"boards": {"hosts": {str(board.folder): {
         "ansible_connection": "community.general.chroot",
@@ -48,7 +52,9 @@ def inventory(board: Board, workshop: Workshop, port: int) -> Path:
         }},
         "expressiond_device_settings": {
             "device": {"id": "hall"}, "camera": {"name": "door", "mirror": True, "fps": 5},
+            "zone": [{"name": name, "kind": kind, "points": [[0, 0], [0.1, 0], [0.1, 0.1]]} for name, kind in ZONES],
         },
+        "expressiond_ca_file": str(keys / "ca.pem"),
         "expressiond_mqtt_password": PASSWORD,
     }}}}))
     return path
@@ -66,6 +72,9 @@ def from_nothing_to_the_first_event(board: Board, workshop: Workshop) -> None:
     assert (board.folder / "etc/systemd/system/multi-user.target.wants/expressiond.service").is_symlink()
     secret = board.folder / "etc/expressiond/mqtt-password"
     assert secret.read_text() == PASSWORD and secret.stat().st_mode & 0o777 == 0o600
+    assert (board.folder / "etc/expressiond/ca.crt").read_text() == AUTHORITY
+    settings = tomllib.loads((board.folder / "etc/expressiond/conf.d/50-ansible.toml").read_text())
+    assert [(zone["name"], zone["kind"]) for zone in settings["zone"]] == ZONES and settings["camera"]["fps"] == 5
     # apt never asks about a settings file that nobody touched.
     assert not [path for path in board.files() if path.endswith((".dpkg-dist", ".dpkg-new"))]
     hears_an_event(board, workshop, port)

@@ -21,8 +21,8 @@ COMMANDS = {
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="expression_training",
-        description="From pictures in two classes to a detector that expressiond runs: "
-        "prepare, train, export, evaluate, in this order.",
+        description="From pictures with boxes and classes to a detector that expressiond runs: "
+        "prepare, train, export and evaluate, in this order, and what else helps.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in COMMANDS.items():

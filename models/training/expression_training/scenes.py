@@ -1,6 +1,6 @@
 """What a detector finds in whole scenes: faces by size, their classes, false alarms.
 
-The daemon's rule: the confidences of both classes together, from `--at` on. `--group`
+The daemon's rule: the confidences of all classes together, from `--at` on. `--group`
 takes the pictures whose name starts so.
 """
 
