@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tokio::sync::mpsc;
 
 use crate::clock::Clock;
 use crate::contract::inventory::Inventory;
@@ -15,7 +14,8 @@ use crate::mqtt;
 use crate::mqtt::client::options::LastWill;
 use crate::mqtt::credentials::Credentials;
 use crate::mqtt::handle::{Handle, Parameters};
-use crate::mqtt::message::{Class, MessageError, Received, Subscriptions};
+use crate::mqtt::message::{Class, MessageError, Subscriptions};
+use crate::mqtt::received;
 use crate::mqtt::settings::Settings;
 use crate::mqtt::stats::Stats;
 use crate::mqtt::url::BrokerUrl;
@@ -70,7 +70,7 @@ impl Publisher {
     /// Starts the task that keeps the connection, on the current tokio runtime,
     /// and with no broker configured a broker as well. Messages to the
     /// subscriptions come out of the receiver.
-    pub fn start(start: Start) -> Result<(Self, mpsc::Receiver<Received>), StartError> {
+    pub fn start(start: Start) -> Result<(Self, received::Receiver), StartError> {
         let Start { settings, device, state_dir, credentials, subscriptions, .. } = start;
         let topics = Topics::new(&settings.base_topic, device)?;
         let (mqtt, received) = Handle::start(Parameters {

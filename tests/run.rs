@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
-use daemon::{Broker, LIMIT, Running, command, daemon, publish};
+use daemon::{Broker, LIMIT, Running, command, daemon, daemon_that_logs, publish};
 use expressiond::events::Event;
 use tempfile::TempDir;
 
@@ -385,6 +385,26 @@ fn a_snapshot_is_one_picture_that_fits_and_is_not_kept() {
     publish(broker.port, "marker", &["-m", "now"]);
     let first = next(&heard, &["expressiond/test/door/snapshot ", "marker "]);
     assert!(first.starts_with("marker "), "{first}");
+}
+
+#[test]
+fn a_snapshot_without_a_camera_is_refused_with_the_reason() {
+    let folder = temporary();
+    let broker = Broker::start(folder.path());
+    let settings = [("camera.source", "/dev/video-none"), ("snapshots.enabled", "true")];
+    let log = folder.path().join("log");
+    let file = std::fs::File::create(&log).unwrap();
+    let _daemon = daemon_that_logs(folder.path(), broker.port, &settings, file);
+    broker.until(|topic, text| topic.ends_with("test/status") && text.contains("no_camera"));
+    tell(broker.port, r#"{"command":"snapshot"}"#);
+    broker.until(|topic, text| {
+        topic.ends_with("test/status") && text.contains(r#""commands_refused":1"#)
+    });
+    let log = std::fs::read_to_string(log).unwrap();
+    let refused = log.lines().find(|line| line.contains("no snapshot")).expect(&log);
+    assert!(refused.contains("/dev/video-none"), "{refused}");
+    // Once.
+    assert_eq!(log.matches("no snapshot").count(), 1, "{log}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use super::object;
 use super::switches::{Written, ZoneSwitches, zones};
 use crate::contract::tuning::{MAX_FPS, THRESHOLD, Tuning};
 
@@ -115,7 +116,7 @@ pub enum CommandError {
     /// So many bytes.
     #[error("{0} bytes, more than the {LONGEST} that any command has")]
     Long(usize),
-    /// Why it is none, in serde's words.
+    /// Why it is none, in words.
     #[error("not a command ({0}); docs/ref/mqtt.md lists them")]
     Unknown(String),
     /// A `set` that sets nothing.
@@ -130,6 +131,9 @@ pub enum CommandError {
     /// More came than are carried out.
     #[error("too many commands: at most {} in {} s", Rate::MOST, Rate::PERIOD.as_secs())]
     TooMany,
+    /// Those that came before are not carried out yet.
+    #[error("{} commands before it are not carried out yet: send it again", Rate::MOST)]
+    Behind,
 }
 
 impl Command {
@@ -142,8 +146,7 @@ impl Command {
         if payload.len() > LONGEST {
             return Err(CommandError::Long(payload.len()));
         }
-        let command = serde_json::from_slice(payload)
-            .map_err(|error| CommandError::Unknown(error.to_string()))?;
+        let command = object::read(payload).map_err(CommandError::Unknown)?;
         let nothing = Self::Set { threshold: None, max_fps: None, snapshots: None, zones: None };
         if command == nothing {
             return Err(CommandError::Empty);
@@ -160,7 +163,8 @@ pub struct Rate {
 }
 
 impl Rate {
-    const MOST: u32 = 10;
+    /// Commands that may come at once, and then in each [`Self::PERIOD`].
+    pub(super) const MOST: u32 = 10;
     const PERIOD: Duration = Duration::from_secs(60);
 
     /// A full bucket at monotonic time `now`.
@@ -247,6 +251,12 @@ mod tests {
             "\"pause\"",
             "{}",
             "[]",
+            r#"["pause"]"#,
+            r#"["set",0.5]"#,
+            r#"["set",0.61,3,false,null]"#,
+            r#"[{"command":"pause"}]"#,
+            r#"{"command":"pause","command":"pause"}"#,
+            r#"{"command":"set","max_fps":5,"max_fps":6}"#,
             r#"{"command":"pause","x":1}"#,
             r#"{"command":"format"}"#,
             r#"{"command":null}"#,
@@ -321,12 +331,17 @@ mod tests {
                     value[key] = number;
                 }
             }
+            // In the order of the fields.
+            let fields = ["command", "threshold", "max_fps", "snapshots", "zones"];
+            let list: Value = fields.iter().filter_map(|key| value.get(key).cloned()).collect();
             if let Some(extra) = extra {
                 value[extra] = 1.into();
             }
-            let accepted = Command::parse(value.to_string().as_bytes()).is_ok();
             let validator = jsonschema::draft202012::new(&schema()).expect("a valid schema");
-            prop_assert_eq!(accepted, validator.is_valid(&value), "{}", value);
+            for value in [value, list] {
+                let accepted = Command::parse(value.to_string().as_bytes()).is_ok();
+                prop_assert_eq!(accepted, validator.is_valid(&value), "{}", value);
+            }
             // And never falls over.
             let _ = Command::parse(&bytes);
         }

@@ -12,6 +12,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use super::command::LONGEST;
+use super::object;
 use crate::contract::tuning::Tuning;
 use crate::contract::tuning::{MAX_FPS, THRESHOLD};
 use crate::name::Name;
@@ -61,11 +62,7 @@ impl GroupSettings {
         if payload.len() > LONGEST {
             return Err(GroupSettingsError::Long(payload.len()));
         }
-        // An array would do for serde, which reads the fields in their order.
-        let value: serde_json::Map<_, _> = serde_json::from_slice(payload)
-            .map_err(|error| GroupSettingsError::Wrong(error.to_string()))?;
-        let payload = serde_json::from_value::<Payload>(value.into())
-            .map_err(|error| GroupSettingsError::Wrong(error.to_string()))?;
+        let payload: Payload = object::read(payload).map_err(GroupSettingsError::Wrong)?;
         Ok(Self {
             tuning: Tuning {
                 threshold: number("threshold", payload.threshold, &THRESHOLD)?,
@@ -125,6 +122,9 @@ mod tests {
         assert!(refused(r#"{"fps":1}"#).contains("fps"));
         assert!(refused(r#"{"zones":{"a/b":true}}"#).contains("the name of a zone"));
         assert!(refused(&" ".repeat(257)).contains("257 bytes"));
+        assert!(refused("[0.5,5,true]").contains("an object"));
+        // Which of the two would count is for nobody to guess.
+        assert!(refused(r#"{"paused":true,"paused":false}"#).contains("paused"));
     }
 
     fn schema() -> Value {

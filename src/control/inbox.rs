@@ -1,6 +1,7 @@
 //! What arrives: commands, settings of the device's groups, Home Assistant's birth,
 //! and what the broker keeps of an earlier run.
 
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,15 +11,18 @@ use super::command::{Command, CommandError, Rate};
 use super::groups::{GroupSettings, SettingsByGroup};
 use crate::clock::Clock;
 use crate::home_assistant::About;
+use crate::home_assistant::size::TooLarge;
 use crate::mqtt::client::session::SWEEP;
 use crate::mqtt::message::Class;
-use crate::mqtt::message::{Received, Subscriptions};
+use crate::mqtt::message::{MessageError, Received, Subscriptions};
+use crate::mqtt::received;
 use crate::name::Name;
 use crate::publish::Publisher;
 use crate::random::jitter;
 
-/// Commands that wait to be carried out.
-const WAITING: usize = 8;
+/// Commands that wait to be carried out: as many as may come at once. With less room, what
+/// comes last of a burst would be lost, which is what counts of it.
+const WAITING: usize = Rate::MOST as usize;
 
 /// After a start, the retained topics of a camera that no longer exists stay for so long.
 /// Home Assistant is told to remove that camera's entities [`SWEEP`] after the start. Until
@@ -29,15 +33,16 @@ const CLEANUP_DELAY: Duration = SWEEP.saturating_add(Duration::from_secs(3));
 /// What must be heard for [`start`] to do its work.
 pub fn subscriptions(about: &About) -> Subscriptions {
     let topics = &about.topics;
-    let mut subscriptions =
-        Subscriptions { lasting: vec![topics.command()], sweep: topics.of_any_camera().to_vec() };
-    subscriptions.lasting.extend(topics.groups().iter().map(|group| topics.group_settings(group)));
+    let mut states: Vec<String> =
+        topics.groups().iter().map(|group| topics.group_settings(group)).collect();
     if about.settings.enabled {
-        subscriptions.lasting.push(about.settings.birth_topic.clone());
+        states.push(about.settings.birth_topic.clone());
     }
+    let lasting = iter::once(topics.command()).chain(states.iter().cloned()).collect();
     // Also when switched off: what an earlier run announced has to go.
-    subscriptions.sweep.push(about.topic());
-    subscriptions
+    states.push(about.topic());
+    let sweep = topics.of_any_camera().into_iter().chain([about.topic()]).collect();
+    Subscriptions { lasting, sweep, states }
 }
 
 /// What was understood.
@@ -51,7 +56,7 @@ pub struct ControlMessages {
 /// Announces the device and listens for it, on the current runtime.
 pub fn start(
     publisher: Publisher,
-    received: mpsc::Receiver<Received>,
+    received: received::Receiver,
     about: About,
     clock: Arc<dyn Clock>,
 ) -> ControlMessages {
@@ -74,7 +79,7 @@ struct Inbox {
 }
 
 impl Inbox {
-    async fn run(mut self, mut received: mpsc::Receiver<Received>) {
+    async fn run(mut self, mut received: received::Receiver) {
         while let Some(message) = received.recv().await {
             let topic = &message.topic;
             if *topic == self.about.topics.command() {
@@ -96,7 +101,15 @@ impl Inbox {
             return;
         }
         let payload = self.about.payload(before).to_string().into_bytes();
-        self.retain(payload);
+        let outcome = self.publisher.set_retained(Class::Discovery, self.about.topic(), payload);
+        match outcome {
+            Err(MessageError::Oversized { size, limit, .. }) => {
+                let refused = TooLarge { size, limit };
+                log::error!("Home Assistant: {refused}; {}", refused.remedy());
+            }
+            Err(refused) => log::error!("{refused}"),
+            Ok(()) => {}
+        }
     }
 
     fn command(&mut self, message: &Received) {
@@ -105,20 +118,21 @@ impl Inbox {
         } else if !self.rate.allow(self.clock.now().monotonic) {
             Err(CommandError::TooMany)
         } else {
-            Command::parse(&message.payload).and_then(|command| self.of_known_zones(command))
+            Command::parse(&message.payload)
+                .and_then(|command| self.of_known_zones(command))
+                .and_then(|command| self.hand_over(command))
         };
-        match outcome {
-            Ok(command) => {
-                log::info!("told over MQTT: {command:?}");
-                if self.commands.try_send(command).is_err() {
-                    self.publisher.count_refused_command();
-                }
-            }
-            Err(refused) => {
-                self.publisher.count_refused_command();
-                log::warn!("refused a command: {refused}");
-            }
+        if let Err(refused) = outcome {
+            self.publisher.count_refused_command();
+            log::warn!("refused a command: {refused}");
         }
+    }
+
+    fn hand_over(&self, command: Command) -> Result<(), CommandError> {
+        let room = self.commands.try_reserve().map_err(|_| CommandError::Behind)?;
+        log::info!("told over MQTT: {command:?}");
+        room.send(command);
+        Ok(())
     }
 
     /// The command, unless it names a zone that is not there. Groups may: their settings
@@ -173,7 +187,7 @@ impl Inbox {
         if self.about.settings.enabled {
             self.announce(Some(&message.payload));
         } else {
-            self.retain(Vec::new());
+            retain(&self.publisher, Class::Discovery, self.about.topic(), Vec::new());
         }
     }
 
@@ -189,10 +203,6 @@ impl Inbox {
             tokio::time::sleep(CLEANUP_DELAY).await;
             retain(&publisher, Class::State, topic, Vec::new());
         });
-    }
-
-    fn retain(&self, payload: Vec<u8>) {
-        retain(&self.publisher, Class::Discovery, self.about.topic(), payload);
     }
 }
 

@@ -6,5 +6,6 @@ pub mod command;
 pub mod groups;
 pub mod in_force;
 pub mod inbox;
+mod object;
 pub mod overrides;
 pub mod switches;

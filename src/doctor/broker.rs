@@ -110,7 +110,7 @@ async fn address(
             findings.push(encrypted(&config.mqtt.username, url));
             findings.push(Finding::ok(Check::Login, format!("accepted as {}", user(config))));
             findings.push(topics(&visited, about));
-            findings.push(home_assistant(&visited, about));
+            findings.push(home_assistant(&visited, about, config.mqtt.max_packet_bytes));
             Examined { findings, status: kept_status(&visited, about) }
         }
         Err(stopped) => without(turned_away(findings, config, about, url, &stopped)),
@@ -258,10 +258,13 @@ fn topics(visited: &Visited, about: &About) -> Finding {
     Finding::ok(Check::Topics, format!("device {device} may write its topics and read {command}"))
 }
 
-fn home_assistant(visited: &Visited, about: &About) -> Finding {
+fn home_assistant(visited: &Visited, about: &About, largest: usize) -> Finding {
     let settings = &about.settings;
     if !settings.enabled {
         return Finding::skipped(Check::HomeAssistant, "switched off (home_assistant.enabled)");
+    }
+    if let Err(refused) = about.check_size(largest) {
+        return Finding::warning(Check::HomeAssistant, refused.to_string(), refused.remedy());
     }
     if visited.refused.contains(&settings.birth_topic) {
         let message = format!("the broker does not let this device read {}", settings.birth_topic);

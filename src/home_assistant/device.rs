@@ -83,17 +83,19 @@ impl About {
 
     /// To be pressed only while it would do something.
     fn snapshot_button(&self, status: &str) -> Value {
+        let allowed = json!({
+            "t": status,
+            "val_tpl": "{{ 'online' if value_json.in_force.snapshots.value \
+                        and not value_json.paused else 'offline' }}",
+        });
+        let process = json!({ "t": self.topics.availability() });
+        let cameras = self.cameras.iter();
+        let there = cameras.map(|camera| json!({ "t": self.topics.camera_availability(camera) }));
+        let available: Vec<Value> = [process, allowed].into_iter().chain(there).collect();
         json!({
             "p": "button", "name": "Take snapshot", "ic": "mdi:camera",
             "cmd_t": self.topics.command(), "pl_prs": r#"{"command":"snapshot"}"#,
-            "avty": [
-                { "t": self.topics.availability() },
-                {
-                    "t": status,
-                    "val_tpl": "{{ 'online' if value_json.in_force.snapshots.value \
-                                and not value_json.paused else 'offline' }}",
-                },
-            ],
+            "avty": available,
             "avty_mode": "all",
         })
     }

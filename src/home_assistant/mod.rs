@@ -5,6 +5,7 @@
 
 mod camera;
 mod device;
+pub mod size;
 mod zone;
 
 use std::collections::BTreeMap;
@@ -390,6 +391,9 @@ mod tests {
         let components = about.payload(None)["cmps"].clone();
         assert_eq!(components["front_snapshot"]["image_topic"], "expressiond/d1/front/snapshot");
         assert_eq!(components["take_snapshot"]["p"], "button");
+        // It can be pressed only while the camera is there.
+        let there = components["take_snapshot"]["avty"].as_array().unwrap();
+        assert!(there.contains(&json!({ "t": "expressiond/d1/front/availability" })), "{there:?}");
         // Switched off again, what an earlier run announced is taken back.
         let before = about.payload(None).to_string();
         about.snapshots = false;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::access::Access;
 use super::client::Client;
@@ -13,10 +13,11 @@ use super::credentials::Credentials;
 #[cfg(feature = "embedded-broker")]
 use super::embedded::EmbeddedBroker;
 use super::error::StartError;
-use super::message::{Class, Labels, MessageError, Received, Subscriptions};
+use super::message::{Class, Labels, MessageError, Subscriptions};
 #[cfg(feature = "embedded-broker")]
 use super::protocol::Version;
 use super::queue::Queue;
+use super::received;
 use super::settings::Settings;
 use super::shared::Shared;
 use super::stats::Stats;
@@ -24,11 +25,6 @@ use super::storing::Storing;
 use super::url::BrokerUrl;
 use crate::clock::Clock;
 use crate::outbox::Outbox;
-
-/// Messages that arrived and wait to be looked at. On a new connection they arrive at
-/// once: settings of eight groups at most (`device.groups`), the birth message, the
-/// announcement and two topics for each camera of an earlier run.
-const RECEIVED_WAITING: usize = 32;
 
 /// What a client is started with.
 pub(crate) struct Parameters {
@@ -63,9 +59,7 @@ impl Handle {
     /// Starts the task that keeps the connection, on the current tokio runtime,
     /// and with no broker configured a broker as well. Messages to the
     /// subscriptions come out of the receiver.
-    pub(crate) fn start(
-        parameters: Parameters,
-    ) -> Result<(Self, mpsc::Receiver<Received>), StartError> {
+    pub(crate) fn start(parameters: Parameters) -> Result<(Self, received::Receiver), StartError> {
         let Parameters { settings, labels, last_will, state_dir, credentials, .. } = parameters;
         let (subscriptions, clock) = (parameters.subscriptions, parameters.clock);
         let (access, version) = (Access::read(&settings, &credentials)?, settings.version);
@@ -86,7 +80,7 @@ impl Handle {
         let shared = Arc::new(Shared::new(Queue::new(&settings, outbox)));
         let (stop, stopping) = watch::channel(false);
         let (finished, done) = watch::channel(false);
-        let (received_in, received) = mpsc::channel(RECEIVED_WAITING);
+        let (received_in, received) = received::channel(subscriptions.states.clone());
         let context = Context {
             shared: Arc::clone(&shared),
             received: received_in,

@@ -125,6 +125,9 @@ pub struct Subscriptions {
     /// For the first seconds of the first connection: what the broker keeps of an
     /// earlier run. Later we would only hear ourselves.
     pub sweep: Vec<String>,
+    /// Those of them of which only the latest message counts: it is heard, however much else
+    /// arrives. Topics, without wildcards.
+    pub states: Vec<String>,
 }
 
 /// What MQTT 5 tells of each message beside its payload, as user properties (3.3.2.3.7).

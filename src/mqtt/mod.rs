@@ -16,6 +16,7 @@ pub(crate) mod handle;
 pub mod message;
 pub mod protocol;
 pub mod queue;
+pub mod received;
 mod retained;
 pub mod settings;
 mod shared;

@@ -217,7 +217,8 @@ impl Queue {
         &mut self.outbox
     }
 
-    /// A message to us was too large to be read.
+    /// A message to us was too large to be read, or found no room where messages wait to be
+    /// looked at.
     pub fn passed_over(&mut self, reason: String) {
         self.stats.commands_dropped += 1;
         self.note(reason);
@@ -226,11 +227,6 @@ impl Queue {
     /// Tells in the status what went wrong last.
     pub fn note(&mut self, reason: String) {
         self.stats.last_error = Some(reason);
-    }
-
-    /// Counts a message that found no room where messages wait to be looked at.
-    pub fn count_dropped_command(&mut self) {
-        self.stats.commands_dropped += 1;
     }
 
     /// Counts a command that was not carried out.

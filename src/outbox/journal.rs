@@ -15,6 +15,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -54,7 +55,7 @@ pub enum JournalError {
 #[derive(Debug)]
 pub(super) struct Journal {
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
     size: u64,
     /// How often the file was cut to nothing: whether a [`Rewrite`] is out of date.
     cuts: u64,
@@ -82,6 +83,7 @@ impl Journal {
         // Start from a clean file: whatever was damaged would stay for ever otherwise.
         let clean = clean_file(&path, &replay.entries);
         let (file, size) = clean.map_err(failed)?;
+        let file = Arc::new(file);
         Ok((Self { path, file, size, cuts: 0, _lock: lock }, replay))
     }
 
@@ -141,7 +143,7 @@ impl Journal {
         let size = fresh.file().metadata()?.len();
         // The open file goes along with its name, so there is no moment at which records
         // are appended to a file that has none.
-        (self.file, self.size) = (fresh.install()?, size);
+        (self.file, self.size) = (Arc::new(fresh.install()?), size);
         Ok(true)
     }
 
@@ -150,9 +152,10 @@ impl Journal {
         &self.path
     }
 
-    /// A second handle to force the file to disk with, off the caller's thread.
-    pub(super) fn handle(&self) -> io::Result<File> {
-        self.file.try_clone()
+    /// The file, to be forced to disk off the caller's thread. Shared and not opened once
+    /// more: a process that has no descriptor left can still make events safe.
+    pub(super) fn file(&self) -> Arc<File> {
+        Arc::clone(&self.file)
     }
 }
 

@@ -201,11 +201,11 @@ impl Outbox {
         }
         let last = self.next - 1;
         let store = self.store.as_mut()?;
-        if store.wants_rewrite(self.bytes) {
-            Some(store.begin_rewrite(&self.entries, last))
+        Some(if store.wants_rewrite(self.bytes) {
+            store.begin_rewrite(&self.entries, last)
         } else {
             store.begin_sync(last)
-        }
+        })
     }
 
     /// Takes over what a [`Chore`] did. A file that was installed is given with its last

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::entry::{Entries, Entry, Sequence};
 use super::journal::{Journal, Rewrite, Written};
@@ -26,7 +27,7 @@ pub(super) struct Store {
 #[derive(Debug)]
 pub(crate) enum Chore {
     /// Force the file to disk; entries up to this one are in it.
-    Sync(File, Sequence),
+    Sync(Arc<File>, Sequence),
     /// Write the file anew.
     Rewrite(Rewrite, Sequence),
 }
@@ -89,15 +90,8 @@ impl Store {
         Chore::Rewrite(self.journal.begin_rewrite(entries), last)
     }
 
-    /// None, and an error counted, when the system has no handle left.
-    pub(super) fn begin_sync(&mut self, last: Sequence) -> Option<Chore> {
-        match self.journal.handle() {
-            Ok(file) => Some(Chore::Sync(file, last)),
-            Err(error) => {
-                self.note(Err(error));
-                None
-            }
-        }
+    pub(super) fn begin_sync(&self, last: Sequence) -> Chore {
+        Chore::Sync(self.journal.file(), last)
     }
 
     /// Takes over what a chore did. Gives the last entry of a file that was installed: its
@@ -162,8 +156,6 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::super::record::tests::entry;
     use super::*;
 
@@ -178,7 +170,7 @@ mod tests {
         let (journal, _) = Journal::open(folder.path()).expect("opens");
         let mut store = Store::new(journal, 0);
         store.append(1, &entry("one"));
-        let chore = store.begin_sync(1).expect("a handle");
+        let chore = store.begin_sync(1);
         drop(chore);
         assert!(!store.wants_rewrite(1 << 20));
         store.finish(Err(io::Error::from_raw_os_error(5)));

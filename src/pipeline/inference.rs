@@ -46,10 +46,6 @@ pub(crate) struct Inference {
     pub gallery: Option<Gallery>,
 }
 
-/// A picture that was asked for and did not come within this time is not sent any
-/// more: whoever asked has forgotten it.
-const SNAPSHOT_LIMIT: Duration = Duration::from_secs(10);
-
 /// What a frame leaves behind, reused from frame to frame.
 #[derive(Default)]
 struct Work {
@@ -61,8 +57,6 @@ struct Work {
     failing: bool,
     /// The numbers that were taken over last.
     tuning: Tuning,
-    /// The request for a picture that was answered last.
-    answered: Option<Duration>,
     /// What the page tries, taken over last.
     tried: Option<FaceTuning>,
 }
@@ -88,7 +82,9 @@ impl Inference {
                         self.attention.set_masks(&masks);
                     }
                     self.look(&frame, orders.strained, &mut work);
-                    self.answer(orders.snapshot, &frame, &mut work);
+                    if orders.snapshot.is_some() && self.shared.take_request(false) {
+                        self.answer(&frame);
+                    }
                     self.show_frame(&frame, &work.findings);
                 }
                 Taken::Nothing if self.is_playing() => {}
@@ -216,16 +212,8 @@ impl Inference {
         }
     }
 
-    /// Publishes this frame if somebody has asked for one and got none yet.
-    fn answer(&mut self, asked: Option<Duration>, frame: &Frame, work: &mut Work) {
-        if std::mem::replace(&mut work.answered, asked) == asked {
-            return;
-        }
-        let Some(asked) = asked else { return };
-        if self.shared.clock.now().monotonic.saturating_sub(asked) > SNAPSHOT_LIMIT {
-            self.refuse_snapshot(&"no picture came in time");
-            return;
-        }
+    /// Publishes this frame, which somebody has asked for.
+    fn answer(&self, frame: &Frame) {
         let faces = self.reporter.tracker.tracks(frame.time().monotonic);
         let picture = match annotated(frame, &faces, &self.reporter.legend()) {
             Ok(picture) => picture,

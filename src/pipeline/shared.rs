@@ -57,4 +57,10 @@ impl Shared {
             live,
         })
     }
+
+    /// See [`Orders::take_request`].
+    pub(crate) fn take_request(&self, late: bool) -> bool {
+        let now = self.clock.now().monotonic;
+        self.orders.send_if_modified(|orders| orders.take_request(now, late))
+    }
 }

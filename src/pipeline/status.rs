@@ -125,6 +125,15 @@ impl Observation {
         }
     }
 
+    /// Why no picture comes, as far as it is known.
+    pub(crate) fn no_picture(&self) -> Option<String> {
+        // With pictures that come, the camera's reason is what they show.
+        if self.delivers() {
+            return None;
+        }
+        self.camera_trouble().map(|(_, why)| why)
+    }
+
     /// What the picture is like, when no face is or can be found in it.
     fn picture(&self) -> Option<(ReasonCode, &'static str)> {
         let seen = self.view.conditions;

@@ -9,7 +9,7 @@ use super::availability::Availability;
 use super::plan::Plan;
 use super::rate::Rate;
 use super::shared::Shared;
-use super::state::CaptureState;
+use super::state::{CaptureState, SNAPSHOT_LIMIT};
 use super::status::Observation;
 use super::strain::Strain;
 use crate::board;
@@ -130,6 +130,9 @@ impl Watcher {
     pub(crate) fn look(&mut self) -> bool {
         let observation = self.observe();
         self.service.status(&observation.line());
+        if self.shared.take_request(true) {
+            self.refuse_snapshot(&observation);
+        }
         let now = observation.at.monotonic;
         let closed = observation.capture == CaptureState::Paused;
         let available = self.availability.update(now, observation.delivers(), closed);
@@ -157,6 +160,13 @@ impl Watcher {
         }
         self.feed_watchdog();
         observation.strain.is_some()
+    }
+
+    /// No frame has come that could answer for a picture that was asked for.
+    fn refuse_snapshot(&self, observation: &Observation) {
+        self.publisher.count_refused_command();
+        let why = observation.no_picture().map(|why| format!(": {why}")).unwrap_or_default();
+        log::warn!("no snapshot: no picture came within {} s{why}", SNAPSHOT_LIMIT.as_secs());
     }
 
     fn urgent(&self, observation: &Observation) -> Urgent {

@@ -108,7 +108,17 @@ impl Broker {
 
 /// Starts the daemon with these settings on top of a state folder of its own.
 pub fn daemon(folder: &Path, port: u16, settings: &[(&str, &str)]) -> Running {
-    Running(command(folder, port, settings).stderr(Stdio::null()).spawn().unwrap())
+    daemon_that_logs(folder, port, settings, Stdio::null())
+}
+
+/// As [`daemon`], with its log going there.
+pub fn daemon_that_logs(
+    folder: &Path,
+    port: u16,
+    settings: &[(&str, &str)],
+    log: impl Into<Stdio>,
+) -> Running {
+    Running(command(folder, port, settings).stderr(log).spawn().unwrap())
 }
 
 /// The same, for whoever wants to hear what it says.

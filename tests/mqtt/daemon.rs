@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::Value;
 
 use crate::fake::{ACCEPTED, acknowledge, listen, packet, publish_id, welcome};
@@ -163,6 +164,41 @@ async fn a_thread_that_panics_ends_the_daemon_with_70_after_the_broker_was_told(
         observer.until("offline", |seen| said(seen, b"offline")).await;
         assert_eq!(daemon.code(), Some(70), "{thread}");
     }
+}
+
+/// A process that has no descriptor left must go on with those that it has, and end when it is
+/// told to. It used to try again at once to force events to the disk, and did nothing else.
+#[test]
+fn without_a_free_descriptor_signals_are_obeyed() {
+    let state = tempfile::tempdir().expect("temporary folder");
+    let mut broker = Mosquitto::start();
+    let url = format!("mqtt://127.0.0.1:{}", broker.port);
+    // Each event is due at once, and one comes every few seconds.
+    let settings = ["mqtt.outbox.sync_after_s=0", "camera.fps=12"];
+    let mut daemon = start_with(&url, state.path(), &settings, &[]);
+    let kept = || {
+        let journal = std::fs::metadata(state.path().join("outbox.journal"));
+        journal.map_or(0, |journal| journal.len())
+    };
+    let until = |what: &str, done: &dyn Fn() -> bool| {
+        let limit = Instant::now() + LIMIT;
+        while !done() {
+            assert!(Instant::now() < limit, "not in time: {what}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    until("it listens to signals", &|| state.path().join("outbox.lock").exists());
+    broker.stop();
+    until("an event waits", &|| kept() > 0);
+    let process = Some(Pid::from_child(&daemon.0));
+    // What is open stays open (getrlimit(2)).
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let none = Rlimit { current: Some(3), maximum };
+    prlimit(process, Resource::Nofile, none).expect("it runs");
+    let before = kept();
+    until("another event waits", &|| kept() > before);
+    daemon.terminate();
+    assert_eq!(daemon.code(), Some(0));
 }
 
 /// The broker has sent a command that comes while the daemon says goodbye, and does not say it

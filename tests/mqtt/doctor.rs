@@ -147,6 +147,27 @@ fn a_device_that_is_well_is_told_so() {
     assert_eq!(report.0["exit_code"], 0);
 }
 
+/// The daemon cannot send it, so the access list is not what keeps it from that.
+#[test]
+fn an_announcement_that_is_larger_than_a_packet_names_the_key() {
+    let broker = Mosquitto::start();
+    let device = Device::new(&plain_url(broker.port), "max_packet_bytes = 4096\n");
+    let report = device.examine(&[]);
+    report.is("home_assistant", "warning", "mqtt.max_packet_bytes = 4096");
+    let check = report.check("home_assistant");
+    let number = |text: &Value| -> Option<usize> {
+        let text = text.as_str()?;
+        text.split(' ').find_map(|word| word.trim_matches(',').parse().ok())
+    };
+    let needed = number(&check["message"]).expect("the bytes that it needs");
+    assert_eq!(number(&check["remedy"]), Some(needed), "{check:#}");
+    assert!(needed > 4096, "{check:#}");
+    // With so many it is sent.
+    let enough = format!("max_packet_bytes = {needed}\n");
+    let report = Device::new(&plain_url(broker.port), &enough).examine(&[]);
+    report.is("home_assistant", "warning", "homeassistant/device/expressiond_d1/config");
+}
+
 #[test]
 fn people_and_scripts_get_lines() {
     let device = Device::new(&plain_url(free_port()), "");

@@ -179,6 +179,57 @@ async fn commands_are_obeyed_and_nonsense_is_counted() {
     }
 }
 
+/// As many as may come in a minute, before anybody takes the first: all that the log says were
+/// told are carried out. The eighth was the last, whatever it was.
+#[tokio::test]
+async fn ten_commands_at_once_are_carried_out() {
+    let broker = Mosquitto::start();
+    let observer = Observer::at(broker.port).await;
+    let (publisher, mut commands) = device(broker.port, about(&["front"]));
+    observer.latest("expressiond/d1/availability", "online").await;
+    let set = r#"{"command":"set","max_fps":5}"#;
+    // Nothing else of this test runs meanwhile: all ten have arrived when the inbox looks.
+    publish(broker.port, COMMAND, &[&[set; 9][..], &[r#"{"command":"pause"}"#]].concat());
+    for number in 1..=9 {
+        let command = next(&mut commands).await;
+        assert!(matches!(command, Command::Set { .. }), "{number}: {command:?}");
+    }
+    assert_eq!(next(&mut commands).await, Command::Pause {});
+    assert_eq!(publisher.stats().commands_refused, 0);
+    publisher.shutdown().await;
+}
+
+/// A state is not an order: its latest word counts, and however much else arrives, it has room.
+#[tokio::test]
+async fn settings_of_a_group_are_heard_behind_a_burst_of_commands() {
+    let broker = Mosquitto::start();
+    let observer = Observer::at(broker.port).await;
+    let mut about = about(&["front"]);
+    let hall = Name::new("hall").expect("valid");
+    about.topics = about.topics.with_groups(vec![hall]);
+    let mut start = begin(settings(broker.port));
+    start.subscriptions = inbox::subscriptions(&about);
+    let (publisher, received) = Publisher::start(start).expect("starts");
+    let clock = Arc::new(SystemClock);
+    let mut heard = inbox::start(publisher.clone(), received, about, clock);
+    observer.latest("expressiond/d1/availability", "online").await;
+    // Nothing else of this test runs meanwhile, as in a daemon that is held up.
+    publish(broker.port, COMMAND, &["junk"; 60]);
+    let settings = "expressiond/groups/hall/settings";
+    publish(
+        broker.port,
+        settings,
+        &[&[r#"{"max_fps":5}"#; 60][..], &[r#"{"paused":true}"#]].concat(),
+    );
+    let paused = heard.groups.wait_for(|groups| groups.get("hall").is_some_and(|hall| hall.paused));
+    tokio::time::timeout(LIMIT, paused).await.expect("in time").expect("running");
+    let stats = publisher.stats();
+    assert_eq!(stats.commands_refused + stats.commands_dropped, 60, "{stats:?}");
+    let reason = stats.last_error.expect("it says what was dropped");
+    assert!(reason.contains(COMMAND), "{reason}");
+    publisher.shutdown().await;
+}
+
 async fn next(commands: &mut mpsc::Receiver<Command>) -> Command {
     tokio::time::timeout(LIMIT, commands.recv()).await.expect("in time").expect("running")
 }

@@ -55,6 +55,25 @@ async fn what_is_too_large_for_us_does_not_make_us_deaf() {
     }
 }
 
+/// Nobody is to be looked for who writes there.
+#[tokio::test]
+async fn what_an_earlier_run_left_is_not_somebody_elses() {
+    let broker = Mosquitto::start();
+    let topic = "homeassistant/device/expressiond_d1/config";
+    let (earlier, _received) = publisher(speaking(Version::V311, broker.port));
+    earlier.set_retained(Class::Discovery, topic.into(), vec![b'x'; 10_000]).expect("taken");
+    until(&earlier, "the broker has it", |stats| stats.delivered >= 2).await;
+    earlier.shutdown().await;
+    let mut start = begin(speaking(Version::V311, broker.port));
+    start.settings.max_packet_bytes = 8192;
+    start.subscriptions.sweep = vec![topic.into()];
+    let (publisher, _received) = Publisher::start(start).expect("starts");
+    let stats = until(&publisher, "passed over", |stats| stats.commands_dropped == 1).await;
+    let reason = stats.last_error.expect("it says why");
+    assert!(reason.contains("an earlier run") && !reason.contains("find who"), "{reason}");
+    publisher.shutdown().await;
+}
+
 /// Mosquitto's `message_size_limit` is not announced: it answers PUBACK 0x95.
 #[tokio::test]
 async fn what_is_too_large_for_the_broker_is_dropped_and_counted() {

@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use expressiond::clock::SystemClock;
 use expressiond::mqtt::credentials::Credentials;
 use expressiond::mqtt::embedded::EmbeddedBroker;
-use expressiond::mqtt::message::{Received, Subscriptions};
+use expressiond::mqtt::message::Subscriptions;
 use expressiond::mqtt::protocol::Version;
+use expressiond::mqtt::received;
 use expressiond::mqtt::settings::Settings;
 use expressiond::mqtt::stats::Stats;
 use expressiond::name::Name;
 use expressiond::publish::{Publisher, Start};
 use expressiond::random::jitter;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
 use crate::mosquitto::Mosquitto;
 use crate::observer::Seen;
@@ -105,7 +105,7 @@ pub fn begin(settings: Settings) -> Start {
     }
 }
 
-pub fn publisher(settings: Settings) -> (Publisher, mpsc::Receiver<Received>) {
+pub fn publisher(settings: Settings) -> (Publisher, received::Receiver) {
     Publisher::start(begin(settings)).expect("starts")
 }
 

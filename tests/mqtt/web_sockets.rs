@@ -31,7 +31,8 @@ async fn everything_arrives_through_a_web_socket_both_ways() {
             url: format!("ws://127.0.0.1:{web}").into(),
             ..speaking(version, web)
         });
-        start.subscriptions = Subscriptions { lasting: vec!["to/d1".into()], sweep: Vec::new() };
+        start.subscriptions =
+            Subscriptions { lasting: vec!["to/d1".into()], ..Subscriptions::default() };
         let (publisher, mut received) = Publisher::start(start).expect("starts");
         // Larger than a message of WebSocket that any side would send in one piece.
         let large = vec![b'x'; 200_000];

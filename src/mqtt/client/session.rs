@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::error::ConnectionError;
@@ -15,6 +15,7 @@ use super::wire::{Connection, Event, NotSent, Token};
 use crate::clock::Clock;
 use crate::mqtt::message::{Message, Received, Subscriptions};
 use crate::mqtt::queue::Ticket;
+use crate::mqtt::received::{self, Full};
 use crate::mqtt::shared::Shared;
 
 /// How long [`crate::mqtt::handle::Handle::shutdown`] takes at most.
@@ -40,7 +41,7 @@ const FORGET_LIMIT: Duration = Duration::from_secs(3600);
 /// What every session of a client works with.
 pub(in crate::mqtt) struct Context {
     pub shared: Arc<Shared>,
-    pub received: mpsc::Sender<Received>,
+    pub received: received::Sender,
     pub stop: watch::Receiver<bool>,
     pub clock: Arc<dyn Clock>,
     /// From 0 to 1, by chance: what spreads a fleet.
@@ -52,9 +53,14 @@ pub(in crate::mqtt) struct Context {
 
 impl Context {
     fn deliver(&self, received: Received) {
-        if self.received.try_send(received).is_err() {
-            self.shared.queue().count_dropped_command();
+        let Err(Full { topic, first }) = self.received.send(received) else { return };
+        let reason =
+            format!("more messages arrived at once than are looked at: one on {topic} was dropped");
+        // Not for each of a flood; `mqtt.commands_dropped` has their number.
+        if first {
+            log::warn!("{reason}");
         }
+        self.shared.queue().passed_over(reason);
     }
 
     /// Bytes of the largest packet that the broker takes, as far as it is known.
@@ -156,7 +162,10 @@ impl Session {
                 event = self.connection.poll() => match event? {
                     Event::Settled(token, outcome) => self.settle(token, outcome, context),
                     Event::Received(received) => context.deliver(received),
-                    Event::Oversized { topic, size } => self.passed_over(&topic, size, context),
+                    Event::Oversized { topic, size } => {
+                        let ours = subscriptions.sweep.contains(&topic);
+                        self.passed_over(&topic, size, ours, context);
+                    }
                     Event::Subscribed(id, outcome) => self.answered(id, outcome, context),
                     Event::Disconnected => return Ok(()),
                 },
@@ -297,11 +306,17 @@ impl Session {
         context.shared.queue().too_large(&ticket, reason);
     }
 
-    /// Somebody sent us more than we read. Nothing is lost but that.
-    fn passed_over(&mut self, topic: &str, size: usize, context: &Context) {
+    /// Somebody sent us more than we read, or we did in an earlier run (`ours`). Nothing is
+    /// lost but that.
+    fn passed_over(&mut self, topic: &str, size: usize, ours: bool, context: &Context) {
+        let remedy = if ours {
+            "an earlier run of this device left it there; raise mqtt.max_packet_bytes"
+        } else {
+            "find who writes there"
+        };
         let reason = format!(
             "a message of {size} bytes arrived on {topic}, more than mqtt.max_packet_bytes, and \
-             was passed over: find who writes there"
+             was passed over: {remedy}"
         );
         context.shared.queue().passed_over(reason.clone());
         self.complain(reason);

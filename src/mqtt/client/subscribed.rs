@@ -107,7 +107,9 @@ mod tests {
         let [lasting, sweep] =
             [lasting, sweep].map(|filters| filters.iter().map(ToString::to_string).collect());
         let mut ids = 1..;
-        Subscribed::new(&Subscriptions { lasting, sweep }, |_| ids.next().expect("an id"))
+        Subscribed::new(&Subscriptions { lasting, sweep, states: Vec::new() }, |_| {
+            ids.next().expect("an id")
+        })
     }
 
     fn asked_again(subscribed: &mut Subscribed, now: Instant, id: u16) -> Vec<String> {
