@@ -72,7 +72,7 @@ impl Board {
     fn install_of(&self, name: &str, version: &str, spoil: impl Fn(&mut Value, &Path)) -> PathBuf {
         let folder = self.path("models.d").join(format!("{name}-{version}"));
         fs::create_dir(&folder).unwrap();
-        for file in [&format!("{name}.tflite"), "self-test.jpg"] {
+        for file in [&format!("{name}.tflite"), "self-test.jpg", "self-test-close.jpg"] {
             fs::copy(Path::new("models").join(file), folder.join(file)).unwrap();
         }
         let text = fs::read_to_string(format!("models/{name}.json")).unwrap();

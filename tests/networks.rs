@@ -81,7 +81,7 @@ impl Checkout {
         let copy = |file: &str| {
             std::fs::copy(models.join(file), checkout.path("models").join(file)).unwrap();
         };
-        copy("self-test.jpg");
+        ["self-test.jpg", "self-test-close.jpg"].iter().for_each(|picture| copy(picture));
         for name in ["", "-close", "-lite"] {
             [".tflite", ".json"].iter().for_each(|end| copy(&format!("{MODEL}{name}{end}")));
         }

@@ -125,7 +125,7 @@ impl Layers {
             let wrong = |error: &dyn std::fmt::Display| {
                 let reason = error.to_string();
                 let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
-                Error::new(Kind::Config, format!("{place}: {}", without_value(&reason)))
+                Error::new(Kind::Config, format!("{place}: {reason}"))
             };
             alone(&key, &value).try_into::<T>().map_err(|error| wrong(&error))?;
             builder =
