@@ -8,6 +8,7 @@ import pytest
 
 from expression_training import views
 from expression_training.dataset import CLOSE, PORTRAIT, Labels, Picture, pyramid
+from expression_training.light import photometric
 
 
 def scene(boxes, size=(320, 240), shares=None, ignored=()):
@@ -114,3 +115,25 @@ def test_a_face_fills_a_small_tile_with_as_many_pixels():
         left, top, right, bottom = labels.boxes[0]
         sides.append(max(right - left, bottom - top))
     assert 18 < min(sides) < 40 and 55 < max(sides) <= 64
+
+
+def test_a_covered_mouth_has_no_class_and_a_covered_face_is_ignored():
+    seen, hidden, unknown = 0, 0, 0
+    for seed in range(300):
+        picture = scene([(60, 40, 160, 180)])
+        before = picture.labels
+        image, labels = views.occlude(picture.image, before, random.Random(seed), often=1)
+        assert len(labels.boxes) + len(labels.ignored) == 1
+        hidden += len(labels.ignored)
+        unknown += int((labels.classes == -1).sum())
+        seen += int((labels.classes == 0).sum())
+        assert not np.array_equal(image, picture.image) or seed
+        assert before.classes.tolist() == [0]  # the picture's own labels stay
+    assert seen and unknown and hidden < unknown
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_light_and_noise_leave_a_picture_of_the_same_size(seed):
+    image = np.random.default_rng(seed).integers(0, 255, (96, 96, 3)).astype(np.uint8)
+    changed = photometric(image, random.Random(seed))
+    assert changed.shape == image.shape and changed.dtype == np.uint8
