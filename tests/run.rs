@@ -155,16 +155,21 @@ fn a_broken_picture_among_good_ones_is_counted_and_passed_over() {
     assert!(!heard.iter().any(|(_, text)| text.contains("bad_frames")), "{heard:#?}");
 }
 
+/// A recording of which no picture can be read: where it is.
+fn broken_pictures(folder: &Path, count: usize) -> String {
+    let pictures = folder.join("pictures");
+    std::fs::create_dir(&pictures).unwrap();
+    for number in 0..count {
+        std::fs::write(pictures.join(format!("{number:02}.jpg")), "no picture").unwrap();
+    }
+    pictures.display().to_string()
+}
+
 #[test]
 fn pictures_of_which_none_can_be_read_are_a_reason_and_not_an_empty_room() {
     let folder = temporary();
-    let pictures = folder.path().join("pictures");
-    std::fs::create_dir(&pictures).unwrap();
-    for number in 0..12 {
-        std::fs::write(pictures.join(format!("{number:02}.jpg")), "no picture").unwrap();
-    }
     let broker = Broker::start(folder.path());
-    let source = pictures.display().to_string();
+    let source = broken_pictures(folder.path(), 12);
     let settings = [("camera.source", &*source), ("camera.fps", "4"), ("camera.repeat", "true")];
     let _daemon = daemon(folder.path(), broker.port, &settings);
     let heard =
@@ -182,13 +187,8 @@ fn pictures_of_which_none_can_be_read_are_a_reason_and_not_an_empty_room() {
 #[test]
 fn a_source_that_never_delivers_is_not_well_while_it_is_tried_again() {
     let folder = temporary();
-    let pictures = folder.path().join("pictures");
-    std::fs::create_dir(&pictures).unwrap();
-    for number in 0..2 {
-        std::fs::write(pictures.join(format!("{number}.jpg")), "no picture").unwrap();
-    }
     let broker = Broker::start(folder.path());
-    let source = pictures.display().to_string();
+    let source = broken_pictures(folder.path(), 2);
     let _daemon =
         daemon(folder.path(), broker.port, &[("camera.source", &*source), ("camera.fps", "1")]);
     let status = |topic: &str, text: &str| {

@@ -193,6 +193,22 @@ impl Layers {
         Error::new(Kind::Config, format!("{}: {key} {why}", self.origin(key)))
     }
 
+    /// That one of several sections `[[name]]` is wrong, the `number`th from 1: `why` follows
+    /// its name, behind its place. Sections are set in files alone, and a later file's are all.
+    pub fn mistake_of_section(
+        &self,
+        name: &str,
+        number: usize,
+        why: impl std::fmt::Display,
+    ) -> Error {
+        let layer = self.files.iter().rev().find(|layer| layer.line_of(name).is_some());
+        let place = layer.and_then(|layer| {
+            Some(format!("{}:{}", layer.path.display(), layer.line_of_section(name, number)?))
+        });
+        let place = place.unwrap_or_else(|| self.origin(name));
+        Error::new(Kind::Config, format!("{place}: {name} {why}"))
+    }
+
     /// The files that were read, in order.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.files.iter().map(|layer| layer.path.as_path())
@@ -246,6 +262,13 @@ impl Layer {
                 _ => return Some(self.line_at(found.span().start)),
             }
         }
+    }
+
+    fn line_of_section(&self, name: &str, number: usize) -> Option<usize> {
+        let table = DeTable::parse(&self.text).ok()?;
+        let (_, sections) = table.get_ref().iter().find(|(key, _)| key.get_ref() == name)?;
+        let DeValue::Array(sections) = sections.get_ref() else { return None };
+        Some(self.line_at(sections.get(number.checked_sub(1)?)?.span().start))
     }
 }
 
@@ -304,36 +327,6 @@ fn unreadable(path: &Path, error: io::Error) -> Error {
     };
     let message = format!("cannot read the settings {}{remedy}", path.display());
     Error::caused(Kind::Config, message, error)
-}
-
-impl Layers {
-    /// That one of several sections `[[name]]` is wrong, the `number`th from 1: `why` follows
-    /// its name, behind its place.
-    pub fn mistake_of_section(
-        &self,
-        name: &str,
-        number: usize,
-        why: impl std::fmt::Display,
-    ) -> Error {
-        // Of a later layer's sections all hold, and none of an earlier one's.
-        let origin = self.origin(name);
-        let mut files = self.files.iter().rev();
-        let place = files.find_map(|layer| {
-            let path = layer.path.display().to_string();
-            let found = origin.strip_prefix(&path)?.starts_with(':');
-            Some(format!("{path}:{}", found.then(|| layer.line_of_section(name, number))??))
-        });
-        Error::new(Kind::Config, format!("{}: {name} {why}", place.unwrap_or(origin)))
-    }
-}
-
-impl Layer {
-    fn line_of_section(&self, name: &str, number: usize) -> Option<usize> {
-        let table = DeTable::parse(&self.text).ok()?;
-        let (_, sections) = table.get_ref().iter().find(|(key, _)| key.get_ref() == name)?;
-        let DeValue::Array(sections) = sections.get_ref() else { return None };
-        Some(self.line_at(sections.get(number.checked_sub(1)?)?.span().start))
-    }
 }
 
 /// A table that holds nothing but this value.

@@ -10,12 +10,16 @@ use proptest::prelude::*;
 
 use super::{RGB, frame, picture, prepared};
 
-fn jpeg(picture: &image::RgbImage, subsamp: turbojpeg::Subsamp) -> Vec<u8> {
+/// As the compressor takes it.
+fn to_compress(picture: &image::RgbImage) -> turbojpeg::Image<&[u8]> {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let pixels = picture.as_raw().as_slice();
     let format = turbojpeg::PixelFormat::RGB;
-    let image = turbojpeg::Image { pixels, width, pitch: 3 * width, height, format };
-    turbojpeg::compress(image, 95, subsamp).unwrap().to_vec()
+    turbojpeg::Image { pixels, width, pitch: 3 * width, height, format }
+}
+
+fn jpeg(picture: &image::RgbImage, subsamp: turbojpeg::Subsamp) -> Vec<u8> {
+    turbojpeg::compress(to_compress(picture), 95, subsamp).unwrap().to_vec()
 }
 
 fn mjpeg(data: Vec<u8>, w: u32, h: u32) -> Frame {
@@ -210,16 +214,9 @@ fn with_segment(data: &[u8], marker: u8, content: &[u8], in_place: bool) -> Vec<
 fn what_a_header_states_wrongly_does_not_break_a_whole_picture() {
     let drawn = picture(97, 65);
     let whole = jpeg(&drawn, turbojpeg::Subsamp::Sub2x1);
-    let image = turbojpeg::Image {
-        pixels: drawn.as_raw().as_slice(),
-        width: 97,
-        pitch: 3 * 97,
-        height: 65,
-        format: turbojpeg::PixelFormat::RGB,
-    };
     let mut compressor = turbojpeg::Compressor::new().unwrap();
     compressor.set_progressive(true).unwrap();
-    let progressive = compressor.compress_to_vec(image).unwrap();
+    let progressive = compressor.compress_to_vec(to_compress(&drawn)).unwrap();
     let strays = with_before(RESTART, &restarts(), &[0x41]);
     let cases: [(&str, &[u8], Vec<u8>); 9] = [
         ("a selection that ends where it begins", &whole, with_scan_parameters(&whole, [0, 0, 0])),
@@ -364,9 +361,7 @@ fn a_printers_picture_has_its_colours() {
 #[test]
 fn unusual_sampling_is_decoded() {
     let grey = image::RgbImage::from_pixel(8, 8, image::Rgb([128; 3]));
-    let pixels = grey.as_raw().as_slice();
-    let format = turbojpeg::PixelFormat::RGB;
-    let image = turbojpeg::Image { pixels, width: 8, pitch: 24, height: 8, format };
+    let image = to_compress(&grey);
     let mut data = turbojpeg::compress(image, 100, turbojpeg::Subsamp::None).unwrap().to_vec();
     let header = segments(&data).iter().find(|(marker, _)| *marker == 0xC0).unwrap().1.start;
     let scan = segments(&data).last().map(|(_, range)| range.end).unwrap();
