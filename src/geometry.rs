@@ -55,6 +55,11 @@ impl Rect {
         Self::new(left, top, (right - left).max(0.0), (bottom - top).max(0.0))
     }
 
+    /// The same where left and right are exchanged in a picture of this width.
+    pub fn mirrored(self, width: f32) -> Self {
+        Self { x: width - self.right(), ..self }
+    }
+
     /// The right edge, in pixels.
     pub fn right(&self) -> f32 {
         self.x + self.width

@@ -1,10 +1,11 @@
 //! Single pictures have no next frame that could tell a knob from a face. So each face is
 //! looked at several times by itself, from other distances, and counts for as much as all
-//! looks say: a face is one at every scale, while what only resembles one does so at some.
+//! looks say: a face is one at every scale, while what only resembles one does so at some. From
+//! where expressions are read, its mirror image is looked at as well: what both say errs less.
 
 use std::collections::BTreeMap;
 
-use super::look::{Look, SCALES};
+use super::look::{Inputs, Look, SCALES};
 use super::merge::Sighting;
 use crate::geometry::{Rect, Size};
 
@@ -14,7 +15,21 @@ pub(super) struct Candidate {
     /// Where a piece or the whole picture showed it.
     pub face: Rect,
     /// The nearest first.
-    pub looks: [Look; SCALES],
+    looks: [Look; SCALES],
+    /// The nearest, with left and right exchanged.
+    mirrored: Look,
+}
+
+impl Candidate {
+    pub(super) fn new(face: Rect, inputs: Inputs, picture: Size) -> Self {
+        let looks = inputs.at_all_scales(&face, picture);
+        Self { face, looks, mirrored: looks[0].mirrored() }
+    }
+
+    /// Those that are to be carried out.
+    pub(super) fn all(&self) -> impl Iterator<Item = Look> + use<> {
+        [self.mirrored].into_iter().chain(self.looks)
+    }
 }
 
 /// Puts in place of what the looks at each candidate saw what they say together. What they saw
@@ -28,7 +43,8 @@ pub(super) fn agree(
     doubted: f32,
     picture: Size,
 ) {
-    let is_close = |one: &Sighting| candidates.iter().any(|other| other.looks.contains(&one.look));
+    let is_close =
+        |one: &Sighting| candidates.iter().any(|other| other.all().any(|look| look == one.look));
     let (close, coarse) = sightings.drain(..).partition::<Vec<_>, _>(is_close);
     sightings.extend(coarse);
     for one in sightings.iter_mut() {
@@ -37,16 +53,18 @@ pub(super) fn agree(
         }
     }
     for candidate in candidates {
-        let seen = candidate.looks.map(|look| -> Vec<Sighting> {
+        let by = |look: Look| -> Vec<Sighting> {
             let of_it = |one: &&Sighting| one.look == look && one.shows(&candidate.face);
             close.iter().filter(of_it).copied().collect()
-        });
+        };
+        let mut seen = candidate.looks.map(by);
+        seen[0] = mean_of(&seen[0], &by(candidate.mirrored));
         let together = together(&seen, picture);
         sightings.extend(together.into_iter().filter(|one| one.detection.rect.height >= least));
     }
 }
 
-/// What the looks at one candidate say together: a face as surely as their mean, nothing being
+/// What the looks from all distances say together: a face as surely as their mean, nothing being
 /// 0, with the box and the classes of the nearest look that sees one, which are best.
 fn together(seen: &[Vec<Sighting>], picture: Size) -> Vec<Sighting> {
     let Some(nearest) = seen.iter().find(|of| !of.is_empty()) else { return Vec::new() };
@@ -60,14 +78,36 @@ fn together(seen: &[Vec<Sighting>], picture: Size) -> Vec<Sighting> {
     nearest.iter().map(one).collect()
 }
 
+/// What a look and the one at its mirror image say together, class by class, as if the first
+/// had said it.
+fn mean_of(plain: &[Sighting], mirrored: &[Sighting]) -> Vec<Sighting> {
+    let mut mean = surest(plain);
+    mean.values_mut().for_each(|one| one.detection.confidence /= 2.0);
+    for (class, mut one) in surest(mirrored) {
+        let half = one.detection.confidence / 2.0;
+        let both = mean.get(&class).map_or(half, |plain| plain.detection.confidence + half);
+        one.look = one.look.mirrored();
+        mean.entry(class).or_insert(one).detection.confidence = both;
+    }
+    mean.into_values().collect()
+}
+
+/// Of each class, what is surest.
+fn surest(seen: &[Sighting]) -> BTreeMap<usize, Sighting> {
+    let mut classes: BTreeMap<usize, Sighting> = BTreeMap::new();
+    for one in seen {
+        let best = classes.entry(one.detection.class).or_insert(*one);
+        let surer = best.detection.confidence.total_cmp(&one.detection.confidence);
+        if surer.then_with(|| one.better(best)).is_lt() {
+            *best = *one;
+        }
+    }
+    classes
+}
+
 /// How sure one look is, 0 to 1: classes exclude each other, so that their confidences add up.
 fn is_a_face(seen: &[Sighting]) -> f32 {
-    let mut classes: BTreeMap<usize, f32> = BTreeMap::new();
-    for one in seen.iter().map(|one| one.detection) {
-        let best = classes.entry(one.class).or_default();
-        *best = best.max(one.confidence);
-    }
-    classes.values().sum::<f32>().min(1.0)
+    surest(seen).values().map(|one| one.detection.confidence).sum::<f32>().min(1.0)
 }
 
 #[cfg(test)]
@@ -85,7 +125,7 @@ mod tests {
     const DOUBTED: f32 = 0.2;
 
     fn candidate(face: Rect) -> Candidate {
-        Candidate { face, looks: INPUTS.at_all_scales(&face, PICTURE) }
+        Candidate::new(face, INPUTS, PICTURE)
     }
 
     fn seen(class: usize, confidence: f32, rect: Rect, look: Look) -> Sighting {
@@ -114,11 +154,27 @@ mod tests {
         let one = candidate(rect);
         let coarse = seen(0, 0.9, Rect::new(99.0, 99.0, 24.0, 30.0), tile());
         let near = seen(0, 0.9, rect, one.looks[0]);
+        let mirrored = seen(0, 0.9, from_afar, one.mirrored);
         let far = [seen(0, 0.8, from_afar, one.looks[1]), seen(0, 0.7, from_afar, one.looks[2])];
-        assert_eq!(told(vec![coarse, near, far[0], far[1]], &[one]), [(0, 0.8, 100.0)]);
-        assert_eq!(told(vec![coarse, near], &[one]), [(0, 0.3, 100.0)], "a knob");
+        assert_eq!(told(vec![coarse, near, mirrored, far[0], far[1]], &[one]), [(0, 0.8, 100.0)]);
+        assert_eq!(told(vec![coarse, near, mirrored], &[one]), [(0, 0.3, 100.0)], "a knob");
         assert_eq!(told(vec![coarse, far[0], far[1]], &[one]), [(0, 0.5, 102.0)]);
         assert_eq!(told(vec![coarse], &[one]), [(0, DOUBTED, 99.0)]);
+    }
+
+    #[test]
+    fn a_face_and_its_mirror_image_have_one_expression() {
+        let rect = Rect::new(100.0, 100.0, 24.0, 30.0);
+        let one = candidate(rect);
+        let mut all = vec![
+            seen(0, 0.5, rect, one.looks[0]),
+            seen(1, 0.3, rect, one.looks[0]),
+            seen(1, 0.9, rect, one.mirrored),
+        ];
+        all.extend(one.looks[1..].iter().map(|look| seen(0, 0.85, rect, *look)));
+        assert_eq!(told(all.clone(), &[one]), [(1, 0.6, 100.0), (0, 0.25, 100.0)]);
+        all.retain(|one| one.detection.class == 0 || one.look.mirrored);
+        assert_eq!(told(all, &[one]), [(1, 0.51, 100.0), (0, 0.29, 100.0)], "seen mirrored alone");
     }
 
     #[test]
@@ -128,6 +184,7 @@ mod tests {
         let shifted = Rect::new(103.0, 98.0, 24.0, 30.0);
         let all = vec![
             seen(0, 0.9, rect, one.looks[0]),
+            seen(0, 0.9, shifted, one.mirrored),
             seen(0, 0.45, shifted, one.looks[1]),
             seen(1, 0.45, shifted, one.looks[1]),
             seen(1, 0.9, shifted, one.looks[2]),
@@ -140,8 +197,8 @@ mod tests {
         let rect = Rect::new(100.0, 100.0, 16.0, 20.0);
         let one = candidate(rect);
         let small = Rect::new(102.0, 103.0, 12.0, 14.0);
-        let close = one.looks.map(|look| seen(0, 0.9, small, look));
-        let all = [&[seen(0, 0.9, rect, tile())][..], &close].concat();
+        let close = one.all().map(|look| seen(0, 0.9, small, look));
+        let all = [seen(0, 0.9, rect, tile())].into_iter().chain(close).collect();
         assert_eq!(told(all, &[one]), [(0, DOUBTED, 100.0)]);
     }
 
@@ -149,10 +206,10 @@ mod tests {
     fn neighbours_count_by_their_own_looks() {
         let (a, b) = (Rect::new(100.0, 100.0, 24.0, 30.0), Rect::new(130.0, 100.0, 24.0, 30.0));
         let (one, other) = (candidate(a), candidate(b));
-        let looks = one.looks.iter().chain(&other.looks);
-        let mut all: Vec<_> = looks.map(|look| seen(0, 0.9, a, *look)).collect();
+        let looks = one.all().chain(other.all());
+        let mut all: Vec<_> = looks.map(|look| seen(0, 0.9, a, look)).collect();
         // The second one is a knob, which the looks at its neighbour take for a face.
-        all.extend(one.looks.map(|look| seen(0, 0.8, b, look)));
+        all.extend(one.all().map(|look| seen(0, 0.8, b, look)));
         assert_eq!(told(all, &[one, other]), [(0, 0.9, 100.0)]);
     }
 
@@ -160,13 +217,13 @@ mod tests {
         /// Nothing is surer than the surest look, whose classes add up, in any order of them.
         #[test]
         fn no_confidence_grows_and_no_order_matters(
-            all in prop::collection::vec((0usize..2, 1u8..100, 0u8..60, 16u8..60, 0usize..7), 0..20),
+            all in prop::collection::vec((0usize..2, 1u8..100, 0u8..60, 16u8..60, 0usize..9), 0..20),
             turn in 0usize..20,
         ) {
             let faces = [Rect::new(100.0, 100.0, 30.0, 36.0), Rect::new(150.0, 100.0, 30.0, 36.0)];
             let candidates = faces.map(candidate);
-            let looks =
-                [&[tile()][..], &candidates[0].looks, &candidates[1].looks].concat();
+            let close = candidates.iter().flat_map(Candidate::all);
+            let looks: Vec<Look> = [tile()].into_iter().chain(close).collect();
             let all: Vec<Sighting> = all
                 .into_iter()
                 .map(|(class, confidence, x, side, look)| {

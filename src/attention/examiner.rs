@@ -146,6 +146,7 @@ impl Examiner {
                 (Purpose::Whole, Some(prepared)) => prepared,
                 _ => detector.prepare_decoded(&decoded, letterbox),
             };
+            let prepared = prepared.mirrored(look.mirrored);
             time += detector.look(&prepared, &mut self.found)?.inference;
             let classes = self.networks.info().classes.len();
             self.sightings.extend(Sighting::all(&self.found, *look, picture, classes));

@@ -38,6 +38,9 @@ pub struct Look {
     pub scale: f32,
     /// What it costs: the pixels of the network's input.
     pub cost: u32,
+    /// Whether the network is shown it with left and right exchanged. A face has the same
+    /// expression then, and the network another chance to err.
+    pub mirrored: bool,
     /// How many times as wide as a face it is where the model reads that face's expression best.
     reads_at: f32,
 }
@@ -100,7 +103,8 @@ impl Inputs {
         let scale = |length: u32, input: u32| length as f32 / input.max(1) as f32;
         let scale = scale(region.width, input.width).max(scale(region.height, input.height));
         let cost = input.width * input.height;
-        Look { region, network, purpose, scale, cost, reads_at: self.close_look }
+        let reads_at = self.close_look;
+        Look { region, network, purpose, scale, cost, mirrored: false, reads_at }
     }
 
     /// Height in pixels of the smallest face that a look at the whole picture finds.
@@ -114,6 +118,11 @@ impl Inputs {
 const NEAR_EDGE: f32 = 0.04;
 
 impl Look {
+    /// The same with left and right exchanged.
+    pub(super) fn mirrored(self) -> Self {
+        Self { mirrored: !self.mirrored, ..self }
+    }
+
     /// Whether a face at `rect` would have been found by it: what of it the picture shows
     /// lies mostly in the region, and it is large enough there.
     pub fn covers(&self, rect: &Rect, picture: Size) -> bool {

@@ -69,12 +69,13 @@ impl Sighting {
     }
 
     /// The better one first; the rest only makes the order total.
-    fn better(&self, other: &Self) -> Ordering {
+    pub(super) fn better(&self, other: &Self) -> Ordering {
         let key = |one: &Self| {
             let (found, region) = (one.detection, one.look.region);
             let edges = [found.rect.x, found.rect.y, found.rect.width, found.rect.height];
             let place = (region.left, region.top, region.width, region.height);
-            (found.class, edges.map(f32::to_bits), place, one.look.network, one.look.purpose)
+            let look = (one.look.network, one.look.purpose, one.look.mirrored);
+            (found.class, edges.map(f32::to_bits), place, look)
         };
         let confidence = |one: &Self| one.detection.confidence;
         other

@@ -36,9 +36,9 @@ pub fn examine(
     let (_, mut time) = examiner.look(frame, &out.looks, false)?;
     let mut faces: Vec<Rect> = Vec::new();
     examiner.candidates(SMALLEST_FACE, &mut faces);
-    let candidate = |face: Rect| Candidate { face, looks: inputs.at_all_scales(&face, picture) };
+    let candidate = |face: Rect| Candidate::new(face, inputs, picture);
     let candidates: Vec<Candidate> = faces.into_iter().map(candidate).collect();
-    let mut closely: Vec<Look> = candidates.iter().flat_map(|one| one.looks).collect();
+    let mut closely: Vec<Look> = candidates.iter().flat_map(Candidate::all).collect();
     // Of a face that fills the picture they are the same look.
     closely.dedup();
     time += examiner.look(frame, &closely, false)?.1;

@@ -131,8 +131,17 @@ pub struct Timing {
 #[derive(Clone, Copy, Debug)]
 pub struct Prepared {
     letterbox: Letterbox,
+    mirrored: bool,
     decode: Duration,
     fit: Duration,
+}
+
+impl Prepared {
+    /// To be looked at with left and right exchanged, or not: the network sees the mirror image,
+    /// what it finds is told where the picture has it.
+    pub fn mirrored(self, mirrored: bool) -> Self {
+        Self { mirrored, ..self }
+    }
 }
 
 /// A model ready to look at frames.
@@ -207,7 +216,8 @@ impl Detector {
         let start = Instant::now();
         let letterbox = self.preprocessor.prepare(frame, &mut self.input)?;
         let decode = self.preprocessor.decoding();
-        Ok(Prepared { letterbox, decode, fit: start.elapsed().saturating_sub(decode) })
+        let fit = start.elapsed().saturating_sub(decode);
+        Ok(Prepared { letterbox, mirrored: false, decode, fit })
     }
 
     /// Letterboxes a region of a picture that was decoded once for several looks.
@@ -218,7 +228,8 @@ impl Detector {
     ) -> Prepared {
         let start = Instant::now();
         self.preprocessor.fill(decoded, &letterbox, &mut self.input);
-        Prepared { letterbox, decode: Duration::ZERO, fit: start.elapsed() }
+        let fit = start.elapsed();
+        Prepared { letterbox, mirrored: false, decode: Duration::ZERO, fit }
     }
 
     /// The prepared picture's brightness, cell by cell, without what is masked.
@@ -239,6 +250,10 @@ impl Detector {
         let start = Instant::now();
         // After `scene`: a grey patch would be light in the dark, and an edge under a cover.
         self.masks.grey(&mut self.input, self.preprocessor.spec(), View::from(&prepared.letterbox));
+        let width = self.preprocessor.spec().size.width;
+        if prepared.mirrored {
+            self.input.mirror(width);
+        }
         self.engine.run(&self.input)?;
         let inferred = Instant::now();
         self.decode()?;
@@ -246,7 +261,11 @@ impl Detector {
         let seen = self.candidates.iter().map(|candidate| Detection {
             class: candidate.class,
             confidence: candidate.confidence,
-            rect: prepared.letterbox.to_picture(candidate.rect()),
+            rect: prepared.letterbox.to_picture(if prepared.mirrored {
+                candidate.rect().mirrored(width as f32)
+            } else {
+                candidate.rect()
+            }),
         });
         // nothing is left of a box in the letterbox's bars, or of one that is not a number
         out.extend(seen.filter(|detection| detection.rect.area() > 0.0));

@@ -64,6 +64,19 @@ impl TensorBuffer {
             Encoding::Float32 => Self::Float32(vec![0.0; spec.len()]),
         }
     }
+
+    /// Exchanges left and right of what it shows, in rows of so many pixels.
+    pub(crate) fn mirror(&mut self, width: u32) {
+        fn rows<T>(values: &mut [T], width: usize) {
+            let (pixels, _) = values.as_chunks_mut::<3>();
+            pixels.chunks_mut(width).for_each(<[_]>::reverse);
+        }
+        match self {
+            Self::Int8(values) => rows(values, width as usize),
+            Self::UInt8(values) => rows(values, width as usize),
+            Self::Float32(values) => rows(values, width as usize),
+        }
+    }
 }
 
 /// What each colour value becomes, looked up instead of computed.
@@ -93,6 +106,15 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mirrored_pixels_change_places_and_keep_their_colours() {
+        let mut tensor = TensorBuffer::UInt8((1..=12).collect());
+        tensor.mirror(2);
+        assert_eq!(tensor, TensorBuffer::UInt8(vec![4, 5, 6, 1, 2, 3, 10, 11, 12, 7, 8, 9]));
+        tensor.mirror(2);
+        assert_eq!(tensor, TensorBuffer::UInt8((1..=12).collect()));
+    }
 
     #[test]
     fn the_usual_int8_input_is_the_pixel_less_128() {
