@@ -138,7 +138,7 @@ model: model-version $(VENV)/ready $(BEFORE)/ready ## Make the shipped models: m
 	$(LABEL) $(MODEL_OUT)/gathered/data.yaml --out $(dir $(MODEL_SET))
 	$(LABEL) $(MODEL_OUT)/gathered-smiles/data.yaml --out $(MODEL_OUT)/smiles
 	$(TRAIN) $(MODEL_SET) --preset scenes --init $(abspath $(INIT)) --out $(MODEL_OUT)/scenes
-	$(TRAIN) $(MODEL_OUT)/smiles/data.yaml --preset close \
+	$(TRAIN) $(MODEL_SET) --preset close \
 		--init $(MODEL_OUT)/scenes/expression-yolo12n.safetensors --out $(MODEL_OUT)/close
 	$(TRAIN) $(MODEL_SET) --preset expressions \
 		--init $(MODEL_OUT)/scenes/expression-yolo12n-7.safetensors --out $(MODEL_OUT)/expressions

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from .dataset import CLOSE, Picture, Size
 
@@ -45,29 +49,48 @@ NO_CLOSE_LOOKS = CloseLooks()
 
 
 def kinds_of(
-    pictures: Sequence[Picture], used: Sequence[int], source_of: Callable[[Path], str], of_scenes: float
+    pictures: Sequence[Picture],
+    used: Sequence[int],
+    source_of: Callable[[Path], str],
+    of_scenes: float,
+    roles: np.ndarray,
 ) -> list[Kind]:
     """Of the pictures that are `used`; a share `of_scenes` of the looks is at faces of scenes.
 
-    Every class of every source is a kind of its own: where a source has most of a class, the
-    network would learn the source instead.
+    Every class that the network tells apart is looked at as often in every source: where a source
+    has most of a class, the network would learn the source instead. And where such a class is
+    several of the set's (`roles`: which, [classes of the set, of the network]), each of those as
+    often: what is rare among what is no smile is what is taken for one.
     """
-    portraits: dict[tuple[str, int], list[Place]] = {}
+    portraits: dict[tuple[str, int], dict[int, list[Place]]] = {}
     scenes, nothing = [], []
     for index in sorted(set(used)):
         picture, labels = pictures[index], pictures[index].labels
         faces = len(labels.boxes)
         if picture.portrait:
-            key = source_of(picture.path), int(labels.classes[0])
-            portraits.setdefault(key, []).append(Place(index, 0))
+            told = replace(labels, shares=(labels.shares @ roles).clip(max=1))
+            key = source_of(picture.path), int(told.classes[0])
+            of_class = portraits.setdefault(key, {}).setdefault(int(labels.classes[0]), [])
+            of_class.append(Place(index, 0))
         else:
             sides = (labels.boxes[:, 2:] - labels.boxes[:, :2]).max(1, initial=0)
             scenes += [Place(index, number) for number in range(faces) if sides[number] >= LEAST_SIDE]
         nothing += [Place(index, faces + number) for number in range(len(labels.negatives))]
-    counts = {key: min(1.0, len(places) / FEW) for key, places in portraits.items()}
-    left = (1 - NEGATIVES - of_scenes) / max(sum(counts.values()), 1e-6)
-    kinds = [Kind(counts[key] * left, places) for key, places in portraits.items()]
+    kinds = shared_out(1 - NEGATIVES - of_scenes, list(portraits.values()))
     return [kind for kind in (*kinds, Kind(of_scenes, scenes), Kind(NEGATIVES, nothing)) if kind.places]
+
+
+def shared_out(weight: float, groups: Sequence[dict[int, list[Place]]]) -> Iterator[Kind]:
+    """The same for each group, and in a group for each class; less for what has few pictures."""
+    totals = [often(chain(*group.values())) for group in groups]
+    for group, total in zip(groups, totals):
+        classes = [often(places) for places in group.values()]
+        for places, own in zip(group.values(), classes):
+            yield Kind(weight * total / sum(totals) * own / sum(classes), places)
+
+
+def often(places: Iterable[Place]) -> float:
+    return min(1.0, len(list(places)) / FEW)
 
 
 def places_of(kinds: Sequence[Kind], r: random.Random) -> Iterator[Place]:

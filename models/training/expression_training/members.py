@@ -33,6 +33,9 @@ class Plan:
     #: whether the others learn its answers
     teaches: bool = False
 
+    def names(self, words: Vocabulary) -> list[str]:
+        return list(self.classes or words.classes)
+
 
 def roles(words: Vocabulary, names: Sequence[str]) -> Tensor:
     """[classes of the set, names]: which classes each name stands for."""
@@ -54,7 +57,7 @@ class Member:
 
     def __init__(self, plan: Plan, words: Vocabulary, lr: float, weight_decay: float, device: torch.device):
         self.plan, self.device = plan, device
-        self.names = list(plan.classes or words.classes)
+        self.names = plan.names(words)
         self.roles = roles(words, self.names).to(device)
         network = YOLO12(plan.network, len(self.names))
         self.network = network.to(device, memory_format=torch.channels_last)

@@ -27,7 +27,7 @@ from .detect import detect, torch_runner
 from .labels import Vocabulary
 from .linked import sources_of
 from .loss import Lesson, Parts, Targets, Weights, detection_loss, distillation_loss
-from .members import Member, translated
+from .members import Member, roles, translated
 from .metrics import judged, summarize
 from .network import SCALES, STRIDES, YOLO12
 from .options import PRESETS, Options
@@ -205,7 +205,9 @@ def train(
     number = {picture.path: index for index, picture in enumerate(pictures)}
     draws = [number[path] for path in data.draws("train") if path in number]
     source_of = sources_of(data.root)
-    kinds = kinds_of(pictures, draws, lambda path: source_of(path)[0], options.of_scenes)
+    plan = next(plan for plan in options.networks if not plan.teaches)
+    told = roles(data.vocabulary, plan.names(data.vocabulary)).numpy()
+    kinds = kinds_of(pictures, draws, lambda path: source_of(path)[0], options.of_scenes, told)
     return run_in(processes, Run(data, folder, options, minutes, init, terms, pictures, draws, kinds).train)
 
 

@@ -17,7 +17,8 @@ def scene(boxes, size=(320, 240), shares=None, ignored=()):
     for left, top, right, bottom in boxes:
         centre = ((left + right) / 2, (top + bottom) / 2)
         cv2.ellipse(image, (centre, (right - left, bottom - top), 0), (255, 255, 255), -1)
-    shares = np.array(shares or [[1, 0]] * len(boxes), np.float32).reshape(-1, 2)
+    shares = np.array(shares or [[1, 0]] * len(boxes), np.float32)
+    shares = shares.reshape(len(boxes), -1) if len(boxes) else shares.reshape(0, 2)
     regions = np.array(ignored, np.float32).reshape(-1, 4)
     return Picture(
         None, pyramid(image, 3), Labels(np.array(boxes, np.float32).reshape(-1, 4), shares, regions)
