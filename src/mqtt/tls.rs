@@ -91,9 +91,6 @@ pub enum TlsError {
          or set mqtt.tls.ca_file"
     )]
     NoSystemAuthorities,
-    /// The key is not the one of the certificate.
-    #[error("mqtt.tls.cert_file and mqtt.tls.key_file do not fit: {0}")]
-    Client(rustls::Error),
     /// The versions and ciphers cannot be set up.
     #[error("TLS cannot be set up: {0}")]
     Setup(rustls::Error),
@@ -133,10 +130,29 @@ pub(super) fn client_config(
         builder.with_no_client_auth()
     } else {
         let (chain, private) = client_certificate(settings, credentials)?;
-        builder.with_client_auth_cert(chain, private).map_err(TlsError::Client)?
+        builder.with_client_auth_cert(chain, private).map_err(|error| {
+            let cert = ("mqtt.tls.cert_file", &*settings.cert_file);
+            misfit(cert, ("mqtt.tls.key_file", &settings.key_file), &error)
+        })?
     };
     config.alpn_protocols = settings.alpn.iter().map(|name| name.clone().into_bytes()).collect();
     Ok(Arc::new(config))
+}
+
+/// Why a certificate of ours and its key cannot be used, each by its setting and its file.
+pub(crate) fn misfit(
+    cert: (&'static str, &str),
+    key: (&'static str, &str),
+    error: &rustls::Error,
+) -> TlsError {
+    let ((key, path), reason) = if verifier::is_version_1(error) {
+        let remedy = "it is of X.509 version 1: make one of version 3 \
+                      (docs/guide/secure.md, \"TLS\")";
+        (cert, remedy.to_owned())
+    } else {
+        (key, format!("it does not fit {}: {error}", cert.0))
+    };
+    TlsError::File { key, path: path.to_owned(), reason }
 }
 
 /// This device's certificate and its key.

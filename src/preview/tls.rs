@@ -7,7 +7,7 @@ use rustls::crypto::ring;
 
 use super::settings::Settings;
 use crate::mqtt::credentials::Credentials;
-use crate::mqtt::tls::{TlsError, certificates, private_key};
+use crate::mqtt::tls::{TlsError, certificates, misfit, private_key};
 
 /// What https needs; none for plain http.
 ///
@@ -27,9 +27,8 @@ pub fn server_config(
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Setup)?;
     let config = builder.with_no_client_auth().with_single_cert(chain, key);
-    config.map(|config| Some(Arc::new(config))).map_err(|error| TlsError::File {
-        key: "preview.key_file",
-        path: settings.key_file.clone(),
-        reason: format!("it does not fit preview.cert_file: {error}"),
+    config.map(|config| Some(Arc::new(config))).map_err(|error| {
+        let cert = ("preview.cert_file", &*settings.cert_file);
+        misfit(cert, ("preview.key_file", &settings.key_file), &error)
     })
 }

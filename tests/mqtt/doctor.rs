@@ -294,6 +294,7 @@ fn a_password_that_is_wrong_or_missing() {
 fn certificates_that_the_daemon_could_not_use() {
     let authority = Authority::new("Our CA");
     let (one, other) = (authority.issue("one", "DNS:one"), authority.issue("other", "DNS:other"));
+    let old = authority.issue_version_1("old");
     let nonsense = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(nonsense.path(), "nonsense").unwrap();
     let page = |cert: &Path, key: &Path| {
@@ -311,6 +312,7 @@ fn certificates_that_the_daemon_could_not_use() {
         (nonsense.path(), &one.key, "preview.cert_file: cannot use"),
         (&one.cert, nonsense.path(), "preview.key_file: cannot use"),
         (&one.cert, &other.key, "it does not fit preview.cert_file"),
+        (&old.cert, &old.key, "version 1"),
     ] {
         let device = page(cert, key);
         device.examine(&[]).ends_with(78, "credentials", words);

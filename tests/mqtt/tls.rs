@@ -294,7 +294,17 @@ async fn files_that_cannot_be_used_stop_the_start() {
         s.tls.cert_file = text(&device.cert);
         s.tls.key_file = text(&other.key);
     });
-    assert!(wrong_key.contains("do not fit"), "{wrong_key}");
+    assert!(wrong_key.contains("does not fit mqtt.tls.cert_file"), "{wrong_key}");
+    // What `openssl x509 -req` makes without extensions.
+    let old = authority.issue_version_1("d3");
+    let version_1 = start(&|s| {
+        s.tls.cert_file = text(&old.cert);
+        s.tls.key_file = text(&old.key);
+    });
+    assert!(
+        version_1.contains("mqtt.tls.cert_file") && version_1.contains("version 1"),
+        "{version_1}"
+    );
     let no_key = start(&|s| {
         s.tls.cert_file = text(&device.cert);
         s.tls.key_file = text(&device.cert);

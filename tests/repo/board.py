@@ -18,6 +18,7 @@ from typing import Self
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 MODEL = "expression-yolo12n"
+LICENCE = "MIT/X11 & others"  # has what means something to sed
 LIMIT = 120.0  # seconds for anything that is waited for
 
 
@@ -103,14 +104,14 @@ class Workshop:
 
     def model_package(self, version: str) -> Path:
         """The committed model under a higher version, signed."""
-        package = self.folder / f"expressiond-model-{MODEL}_{version}_all.deb"
+        package = self.folder / f"expressiond-model-{MODEL}_{version.replace('-', '~')}_all.deb"
         if not package.exists():
             tree = self.folder / f"model-{version}"
             tree.mkdir()
             for name in (f"{MODEL}.tflite", f"{MODEL}.json", "self-test.jpg"):
                 shutil.copy(ROOT / "models" / name, tree)
             card = json.loads((tree / f"{MODEL}.json").read_text())
-            (tree / f"{MODEL}.json").write_text(json.dumps(card | {"version": version}))
+            (tree / f"{MODEL}.json").write_text(json.dumps(card | {"version": version, "license": LICENCE}))
             env = {"EXPRESSIOND": str(self.program), "OUT": str(self.folder)}
             run(["deploy/model-package/build", tree / f"{MODEL}.tflite", self.folder / "signer.key"], env=env)
         return package
@@ -171,6 +172,25 @@ class Board:
             f"Types: deb\nURIs: {workshop.url(repo)}\nSuites: {suite}\nComponents: main\n"
             "Signed-By: /etc/apt/keyrings/expressiond-archive-keyring.asc\n"
         ))
+
+    def play_systemd(self, failed: str) -> None:
+        """Notes what scripts of packages tell it, in /systemd; its unit `failed` is enabled and has failed."""
+        self.write("systemd", "")
+        # By which they know that it runs (sd_booted(3)).
+        (self.folder / "run/systemd/system").mkdir(parents=True, exist_ok=True)
+        (self.folder / "usr/bin/systemctl").unlink()
+        self.write("usr/bin/systemctl", (
+            '#!/bin/sh\necho "$@" >>/systemd\ncase "$*" in\n'
+            f"    *--state=failed*) echo '{failed} loaded failed failed Of a test' ;;\n"
+            "    *is-enabled*) echo enabled ;;\n    *is-active*) exit 3 ;;\nesac\n"
+        ))
+        (self.folder / "usr/bin/systemctl").chmod(0o755)
+
+    def told_systemd(self) -> list[str]:
+        """What it was told since it was last asked."""
+        told = self.read("systemd").splitlines()
+        self.write("systemd", "")
+        return told
 
     def installed(self, package: str) -> str:
         """Its version, or nothing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from board import MODEL, ROOT, Board, Failed, Workshop, replace, run
+from board import LICENCE, MODEL, ROOT, Board, Failed, Workshop, replace, run
 
 SETTINGS = "etc/expressiond/expressiond.toml"
 MODEL_PACKAGE = f"expressiond-model-{MODEL}"
@@ -27,12 +27,43 @@ def installs_and_purges_without_leftovers(board: Board, workshop: Workshop) -> N
     (board.folder / "root/picture.jpg").write_bytes((ROOT / "models/self-test.jpg").read_bytes())
     seen = json.loads(board.run("expressiond", "detect", "--json", "/root/picture.jpg", result=True))
     assert [face["class"] for face in seen["faces"]] == ["happy"], seen
-    board.run("systemctl", "enable", "expressiond")
+    board.run("systemctl", "enable", "expressiond", "expressiond-csi")
     board.write("var/lib/private/expressiond/outbox", "x")
+    board.write("var/cache/private/expressiond-csi/registry", "x")
+    board.write("etc/systemd/system/expressiond-csi.service.d/override.conf", "")
     board.write("etc/expressiond/conf.d/50-site.toml", "")
     board.run("apt-get", "purge", "--yes", "expressiond")
     left = board.files() - before
     assert not left, f"left after purge: {sorted(left)}"
+    assert not (board.folder / "var/cache/private/expressiond-csi").exists()
+
+
+def what_ended_for_good_is_tried_with_what_may_mend_it(board: Board, workshop: Workshop) -> None:
+    """systemd itself does not try again after 78 (docs/ref/exit-codes.md)."""
+    install(board, workshop)
+    package, version = workshop.next_version()
+    repo = f"mends-{board.suite}"
+    workshop.publish(repo, [workshop.package, package, workshop.model_package("90.0.0")])
+    board.follow(workshop, repo, workshop.keyring(workshop.key))
+    board.run("apt-get", "update")
+    board.play_systemd("expressiond@hall.service")
+    started = "--quiet --system start expressiond@hall.service"
+    for words in (
+        ("install", f"expressiond={version}"), ("install", MODEL_PACKAGE), ("remove", MODEL_PACKAGE),
+    ):
+        board.run("apt-get", words[0], "--yes", *words[1:])
+        assert started in board.told_systemd(), words
+    # Also the bridge of CSI cameras films no more.
+    board.run("apt-get", "remove", "--yes", "expressiond")
+    stopped = next(line for line in board.told_systemd() if line.startswith("stop "))
+    assert stopped.split()[1:] == ["expressiond.service", "expressiond@*.service", "expressiond-csi.service"], stopped
+
+
+def a_pre_release_sorts_before_its_release(board: Board, workshop: Workshop) -> None:
+    """Also where its name has more than one dash."""
+    version = run(["dpkg-deb", "--field", workshop.model_package("91.0.0-rc.1-b"), "Version"]).strip()
+    run(["dpkg", "--compare-versions", version, "lt", "91.0.0"])
+    assert "-" not in version, "it would be Debian's revision"
 
 
 def a_repository_with_another_key_is_refused(board: Board, workshop: Workshop) -> None:
@@ -119,6 +150,7 @@ def model_packages_run_once_trusted_and_roll_back(board: Board, workshop: Worksh
     board.follow(workshop, repo, workshop.keyring(workshop.key))
     board.run("apt-get", "update")
     board.run("apt-get", "install", "--yes", MODEL_PACKAGE)
+    assert LICENCE in board.read(f"usr/share/doc/{MODEL_PACKAGE}/copyright")
     # Signed by somebody whom this board does not know yet.
     version, refused = board.model()
     assert version == own and "none of the 0 public keys" in refused[0], (version, refused)
@@ -134,6 +166,13 @@ def model_packages_run_once_trusted_and_roll_back(board: Board, workshop: Worksh
     # Back to the version before, then back to the program's own.
     board.run("apt-get", "install", "--yes", "--allow-downgrades", f"{MODEL_PACKAGE}=90.0.0")
     assert board.model() == ("90.0.0", [])
+    # There it stays, as the guide says, whatever is newer.
+    board.write("etc/apt/apt.conf.d/50unattended-upgrades-expressiond",
+                (ROOT / "deploy/apt/50unattended-upgrades-expressiond").read_text())
+    board.run("apt-mark", "hold", MODEL_PACKAGE)
+    board.run("unattended-upgrade", "--verbose")
+    assert board.model() == ("90.0.0", [])
+    board.run("apt-mark", "unhold", MODEL_PACKAGE)
     board.run("apt-get", "remove", "--yes", MODEL_PACKAGE)
     assert board.model() == (own, [])
     assert not (board.folder / "usr/share/expressiond/models.d").exists()
@@ -141,6 +180,8 @@ def model_packages_run_once_trusted_and_roll_back(board: Board, workshop: Worksh
 
 TESTS = [
     installs_and_purges_without_leftovers,
+    what_ended_for_good_is_tried_with_what_may_mend_it,
+    a_pre_release_sorts_before_its_release,
     a_repository_with_another_key_is_refused,
     a_repository_that_was_tampered_with_is_refused,
     unattended_upgrades_keep_changed_settings_and_can_be_taken_back,

@@ -78,6 +78,29 @@ def from_nothing_to_the_first_event(board: Board, workshop: Workshop) -> None:
     # apt never asks about a settings file that nobody touched.
     assert not [path for path in board.files() if path.endswith((".dpkg-dist", ".dpkg-new"))]
     hears_an_event(board, workshop, port)
+    what_is_taken_from_the_list_is_taken_from_the_board(board, play, env)
+
+
+def what_is_taken_from_the_list_is_taken_from_the_board(board: Board, play: list, env: dict) -> None:
+    board.write("etc/expressiond/model-keys.d/lost.pem", "somebody whom nobody lists any more")
+    # A password that came, and a run that fails after it: the next one would find it in place.
+    dropins = board.folder / "etc/systemd/system/expressiond.service.d"
+    shutil.rmtree(dropins)
+    dropins.write_text("in the way")
+    told = run([*play, "--extra-vars", json.dumps({"expressiond_mqtt_password": "another"})], env=env, ok=False)
+    assert "RUNNING HANDLER [expressiond : Restart expressiond]" in told, told
+    dropins.unlink()
+    assert os.listdir(board.folder / "etc/expressiond/model-keys.d") == ["fleet.pem"]
+    nothing = {"expressiond_models": [], "expressiond_model_keys": [], "expressiond_mqtt_password": "",
+               "expressiond_unattended_upgrades": False}
+    told = run([*play, "--extra-vars", json.dumps(nothing)], env=env)
+    assert os.listdir(board.folder / "etc/expressiond/model-keys.d") == []
+    assert not board.installed(f"expressiond-model-{MODEL}"), told
+    for path in ("etc/expressiond/mqtt-password", "etc/apt/apt.conf.d/50unattended-upgrades-expressiond"):
+        assert not (board.folder / path).exists(), path
+    assert not dropins.exists(), "the unit would want the password"
+    again = run([*play, "--extra-vars", json.dumps(nothing)], env=env)
+    assert "changed=0" in again and "failed=0" in again, f"the second run changes something:\n{again}"
 
 
 def a_mistake_in_the_settings_stops_before_the_board_has_it(board: Board, workshop: Workshop) -> None:
@@ -86,7 +109,12 @@ def a_mistake_in_the_settings_stops_before_the_board_has_it(board: Board, worksh
     wrong = json.dumps({"expressiond_settings": {"camera": {"fsp": 5}}})
     told = run([*play, "--extra-vars", wrong], env=ansible(), ok=False)
     assert "fsp" in told, told
-    assert not (board.folder / "etc/expressiond/conf.d/50-ansible.toml").exists()
+    # Right alone, and wrong beside what somebody wrote on the board.
+    board.write("etc/expressiond/conf.d/40-local.toml", '[mqtt]\nurl = "mqtts://b"\ntls.ca_file = "/etc/ca.crt"\n')
+    told = run(play, env=ansible(), ok=False)
+    assert "mqtt.url does not ask for TLS" in told, told
+    for path in ("conf.d/50-ansible.toml", "mqtt-password"):
+        assert not (board.folder / "etc/expressiond" / path).exists(), path
 
 
 def the_role_is_clean(board: Board, workshop: Workshop) -> None:

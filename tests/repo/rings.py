@@ -123,6 +123,9 @@ def a_ring_is_upgraded_by_apt_stops_and_goes_on(first: Board, workshop: Workshop
             workshop.publish(repo, [package])
             # It takes nothing any more: the key that it knows is another's.
             second.follow(workshop, repo, workshop.keyring(workshop.make_archive_key(f"lost-{first.suite}")))
+            # That version, and not one that only begins like it (0.2.1 and 0.2.10): nobody has it.
+            well, told = upgrade([first], workshop, broker.port, version[:-1])
+            assert not well and installed()[0] == workshop.version, told
             well, told = upgrade(list(boards.values()), workshop, broker.port, version)
             assert not well and f"runs {workshop.version}" in told, told
             assert installed() == [version, workshop.version, workshop.version], told
