@@ -72,9 +72,9 @@ impl SettingsFiles {
         let before = content(&file).map_err(|error| unwritable(&file, &error, text))?;
         let failed = |error: io::Error| unwritable(&file, &error, text);
         fs::create_dir_all(self.folder()).map_err(failed)?;
-        write(&file, text).map_err(failed)?;
-        let config = self.fit(permit);
+        let config = write(&file, text).map_err(failed).and_then(|()| self.fit(permit));
         if config.is_err() {
+            // Also after an error of the disk, which may leave either file.
             write(&file, before.as_deref()).map_err(failed)?;
         }
         config

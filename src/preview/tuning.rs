@@ -254,8 +254,8 @@ mod tests {
         (threshold, again)
     }
 
-    fn half(kind: &str) -> Value {
-        json!([{ "name": "left", "kind": kind, "points": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]] }])
+    fn mask() -> Value {
+        json!([{ "name": "left", "kind": "mask", "points": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]] }])
     }
 
     #[test]
@@ -266,7 +266,9 @@ mod tests {
             let (mut tuning, mut orders) = tuning();
             tuning.before_save(&written).expect("possible");
             match meanwhile {
-                Some(other) => drop(tuning.attempt(other.clone()).expect("possible")),
+                Some(other) => {
+                    tuning.attempt(other.clone()).expect("possible");
+                }
                 None => tuning.leave(),
             }
             tuning.keep(&written);
@@ -281,7 +283,7 @@ mod tests {
     #[test]
     fn what_does_not_go_with_what_was_written_is_tried_no_more() {
         let (mut tuning, _orders) = tuning();
-        let written = changes(json!({ ZONE: half("mask") }));
+        let written = changes(json!({ ZONE: mask() }));
         tuning.before_save(&written).expect("possible");
         tuning.attempt(changes(json!({ "camera.rotate": 180 }))).expect("no mask yet");
         tuning.keep(&written);
@@ -293,7 +295,7 @@ mod tests {
     #[test]
     fn zones_that_were_saved_hold_until_the_new_start() {
         let (mut tuning, mut orders) = tuning();
-        let written = changes(json!({ ZONE: half("mask") }));
+        let written = changes(json!({ ZONE: mask() }));
         tuning.before_save(&written).expect("possible");
         tuning.keep(&written);
         tuning.attempt(changes(json!({ THRESHOLD: 0.6 }))).expect("possible");
@@ -307,7 +309,7 @@ mod tests {
         let (mut tuning, _orders) = tuning();
         let masked = |changes: &Changes| {
             let mut written = Tunable::default().with(changes).expect("possible");
-            written.zone = serde_json::from_value(half("mask")).expect("zones");
+            written.zone = serde_json::from_value(mask()).expect("zones");
             written
         };
         let turn = changes(json!({ "camera.rotate": 180 }));
@@ -317,7 +319,7 @@ mod tests {
         let gain = changes(json!({ "camera.controls.gain": 3 }));
         assert_eq!(tuning.before_save(&gain).expect("possible")(&masked(&gain)), Ok(()));
         // Drawn in the picture as it is turned now.
-        let both = changes(json!({ "camera.rotate": 180, ZONE: half("mask") }));
+        let both = changes(json!({ "camera.rotate": 180, ZONE: mask() }));
         assert_eq!(tuning.before_save(&both).expect("possible")(&masked(&both)), Ok(()));
     }
 
