@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, timeout};
 
@@ -111,6 +112,8 @@ struct Program {
     rehearse: Rehearsal,
     /// New settings that are being tried.
     rehearsal: Option<JoinHandle<Result<()>>>,
+    /// The page has saved settings that want a new start.
+    start_again: Notify,
 }
 
 impl Program {
@@ -162,6 +165,7 @@ impl Program {
             zones,
             rehearse,
             rehearsal: None,
+            start_again: Notify::new(),
         })
     }
 
@@ -197,6 +201,7 @@ impl Program {
                 order = self.page.order() => self.follow_page(order),
                 // One that comes meanwhile is kept: the settings may be others again.
                 _ = self.signals.reload.recv(), if self.rehearsal.is_none() => self.try_settings(),
+                () = self.start_again.notified(), if self.rehearsal.is_none() => self.try_settings(),
                 outcome = outcome(&mut self.rehearsal) => if self.may_reload(outcome) {
                     return Ok(Ending::Reload);
                 },
@@ -229,6 +234,9 @@ impl Program {
         log::error!(message_id = Alarm::SettingsRefused.id();
             "the new settings are refused, the old ones stay: {refused}");
         self.watcher.service.ready();
+        if let Some(live) = &self.shared.live {
+            live.settings_refused.send_replace(Some(refused.to_string()));
+        }
         self.stock.refused_settings = Some(refused.to_string());
         self.tell_stock();
         false
@@ -266,8 +274,7 @@ impl Program {
                 self.enforce();
                 self.look();
             }
-            PageOrder::StartAgain if self.rehearsal.is_none() => self.try_settings(),
-            PageOrder::StartAgain => {}
+            PageOrder::StartAgain => self.start_again.notify_one(),
         }
     }
 

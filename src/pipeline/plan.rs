@@ -56,12 +56,9 @@ impl Plan {
     /// or certificate that cannot be read. A missing camera or broker is none.
     pub fn make(config: Config, layers: &Layers) -> Result<Self> {
         let networks = Networks::load(&config.model)?;
-        let state_dir = config.device.state_dir(|name| std::env::var_os(name));
-        let Identity { topics, camera } = Identity::of(&config, state_dir.as_deref())?;
-        let credentials = Credentials::of_the_environment();
-        Access::read(&config.mqtt, &credentials)?;
-        let page_tls = preview::server_config(&config.preview, &credentials)
-            .map_err(|error| Error::new(Kind::Config, error.to_string()))?;
+        let Surroundings { state_dir, identity, credentials, page_tls } =
+            Surroundings::of(&config)?;
+        let Identity { topics, camera } = identity;
         let grouping = grouping(&config, layers, networks.info())?;
         let about = about(&config, topics, &camera, grouping.told().to_vec());
         let digest = digest(&config);
@@ -76,6 +73,30 @@ impl Plan {
             credentials,
             page_tls,
         })
+    }
+}
+
+/// What settings name outside of themselves but for the model: found, read and tried, in
+/// milliseconds where the model takes seconds.
+pub struct Surroundings {
+    state_dir: Option<PathBuf>,
+    identity: Identity,
+    credentials: Credentials,
+    page_tls: Option<Arc<ServerConfig>>,
+}
+
+impl Surroundings {
+    /// # Errors
+    ///
+    /// As [`Plan::make`], but for the model.
+    pub fn of(config: &Config) -> Result<Self> {
+        let state_dir = config.device.state_dir(|name| std::env::var_os(name));
+        let identity = Identity::of(config, state_dir.as_deref())?;
+        let credentials = Credentials::of_the_environment();
+        Access::read(&config.mqtt, &credentials)?;
+        let page_tls = preview::server_config(&config.preview, &credentials)
+            .map_err(|error| Error::new(Kind::Config, error.to_string()))?;
+        Ok(Self { state_dir, identity, credentials, page_tls })
     }
 }
 

@@ -89,6 +89,8 @@ pub(crate) struct Live {
     pub controls: watch::Sender<Vec<ControlOffer>>,
     /// From the capture thread: why the camera does not take what is tried.
     pub refused: watch::Sender<Option<String>>,
+    /// From the daemon: why it did not start again with what was saved.
+    pub settings_refused: watch::Sender<Option<String>>,
     /// Pictures must not leave now: paused, or held back by a command.
     private: AtomicBool,
 }
@@ -111,6 +113,7 @@ impl Live {
             opened: watch::Sender::default(),
             controls: watch::Sender::default(),
             refused: watch::Sender::default(),
+            settings_refused: watch::Sender::default(),
             private: AtomicBool::new(private),
         }
     }

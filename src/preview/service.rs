@@ -218,11 +218,11 @@ impl Service {
 
     async fn save(&self, body: &[u8]) -> Result<Answer, String> {
         let changes = read_changes(body, is_tunable)?;
-        self.tuning().attempt(changes.clone())?;
-        let store = Arc::clone(&self.store);
-        Ok(match blocking(move || store.save(&changes)).await {
+        let permit = self.tuning().before_save(&changes)?;
+        let (store, written) = (Arc::clone(&self.store), changes.clone());
+        Ok(match blocking(move || store.save(&written, &permit)).await {
             Some(Ok(saved)) => {
-                self.tuning().keep();
+                self.tuning().keep(&changes);
                 log::info!("page: settings were saved in {}", saved.file);
                 answer::json(StatusCode::OK, &saved)
             }

@@ -63,10 +63,12 @@ pub trait SettingsStore: Send + Sync {
     ///
     /// # Errors
     ///
-    /// The settings would be wrong with it, or the file cannot be written: it is as before.
-    fn save(&self, changes: &Changes) -> Result<Saved, Refused>;
+    /// A start would be refused with it, `permit` refuses these settings, in its words, or
+    /// the file cannot be written: it is as before.
+    fn save(&self, changes: &Changes, permit: &Permit) -> Result<Saved, Refused>;
 
-    /// Whether [`undo`](Self::undo) has something to take back.
+    /// Whether [`undo`](Self::undo) has something to take back: what was saved last is still
+    /// all that the page's file holds.
     fn can_undo(&self) -> bool;
 
     /// Puts the page's file back to what it was before the last save; the settings that
@@ -74,7 +76,7 @@ pub trait SettingsStore: Send + Sync {
     ///
     /// # Errors
     ///
-    /// As for [`save`](Self::save), or `permit` refuses these settings, in its words.
+    /// As for [`save`](Self::save), or there is nothing to take back.
     fn undo(&self, permit: &Permit) -> Result<Undone, Refused>;
 
     /// The values of these keys in the settings.

@@ -111,6 +111,7 @@ fn state(live: &Live, known: &mut u64) -> Bytes {
         "private": live.is_private(),
         "watching": live.watching(),
         "refused": &*live.refused.borrow(),
+        "settings_refused": &*live.settings_refused.borrow(),
         "events": events,
     });
     part("application/json", state.to_string().as_bytes()).freeze()

@@ -206,12 +206,12 @@ impl Tunable {
         Tuning { threshold: Some(self.tracking.start_confidence), max_fps: Some(self.pace.max_fps) }
     }
 
-    /// `saved` is what the settings give: its zones are no trial.
-    pub(crate) fn faces(&self, saved: &Self) -> FaceTuning {
+    /// The zones that the daemon was started with are no trial.
+    pub(crate) fn faces(&self, running: &[zones::Settings]) -> FaceTuning {
         FaceTuning {
             tracking: self.tracking.clone(),
             expression: self.expression.clone(),
-            zones: (self.zone != saved.zone).then(|| self.zone.clone()),
+            zones: (self.zone != running).then(|| self.zone.clone()),
         }
     }
 

@@ -6,6 +6,7 @@ mod daemon;
 
 mod limits;
 mod metrics;
+mod saves;
 mod secrets;
 mod tuning;
 

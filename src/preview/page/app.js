@@ -22,7 +22,7 @@ function state(said) {
   const many = said.watching > 1;
   setText(byId("watching"), many ? say("watchingMore", { count: said.watching }) : say("watchingOne"));
   pill(mood(status));
-  reasons(status, said.refused);
+  reasons(status, said);
   events(said.events);
   tune.hold(status.in_force);
 }
@@ -39,12 +39,13 @@ function pill(name) {
   byId("pill").className = name;
 }
 
-function reasons(status, refused) {
+function reasons(status, said) {
   const all = status.reasons.map(({ code, message }) => [`reason_${code}`, message]);
   if (!status.mqtt.connected) {
     all.push(["reason_no_broker", status.mqtt.last_error ?? say("connectingBroker", { count: status.mqtt.waiting })]);
   }
-  if (refused) all.push(["cameraControls", refused]);
+  if (said.refused) all.push(["cameraControls", said.refused]);
+  if (said.settings_refused) all.push(["settingsRefused", said.settings_refused]);
   const items = all.length === 0
     ? [make("li", { className: "well" }, say("allWell"))]
     : all.map(([key, words]) => make("li", { className: key }, make("b", {}, `${knows(key) ? say(key) : key}.`), " ", words));

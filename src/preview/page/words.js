@@ -75,6 +75,7 @@ const english = {
   reason_throttled: "Throttled",
   reason_clock_not_set: "Clock not set",
   reason_no_broker: "No broker",
+  settingsRefused: "New settings refused, the old ones stay",
   connectingBroker: "connecting; {count} events wait",
 
   // tuning

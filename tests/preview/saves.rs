@@ -1,0 +1,64 @@
+//! Saved settings and the new start that takes them over, or does not.
+
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+
+use crate::Setup;
+use crate::daemon::http::{Live, get, post};
+use crate::daemon::page::Device;
+use crate::start;
+
+/// Right by themselves, but naming a file that is not there.
+const UNFIT: &str = "[mqtt]\nusername = 'a'\npassword_file = '/absent/password'\n";
+
+fn reload(device: &Device) {
+    kill_process(Pid::from_child(&device.process.0), Signal::HUP).unwrap();
+    device.says("reading the settings again");
+}
+
+/// Its owner writes a file of their own.
+fn write_own(setup: &Setup, text: &str) {
+    let folder = setup.folder.path().join("conf.d");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("50-own.toml"), text).unwrap();
+}
+
+#[test]
+fn settings_that_a_new_start_refuses_are_told_on_the_page_and_nothing_is_saved_with_them() {
+    let setup = start("");
+    let port = setup.device.port;
+    let mut live = Live::watch(port, &[]);
+    live.until("state", |state| state["settings_refused"].is_null());
+    write_own(&setup, UNFIT);
+    reload(&setup.device);
+    let refused = |state: &serde_json::Value| {
+        state["settings_refused"].as_str().is_some_and(|why| why.contains("/absent/password"))
+    };
+    live.until("state", refused);
+    for (path, changes) in [
+        ("/api/save", json!({ "tracking.start_confidence": 0.5 })),
+        ("/api/setup/save", json!({ "home_assistant.device_name": "Hall" })),
+        ("/api/setup/save", json!({})),
+    ] {
+        let answer = post(port, path, &changes);
+        assert_eq!(answer.status, 409, "{path} {changes}: {}", answer.text());
+        assert!(answer.json()["why"].as_str().unwrap().contains("/absent/password"));
+    }
+    assert!(!setup.folder.path().join("conf.d/90-page.toml").exists());
+}
+
+#[test]
+fn a_save_while_other_settings_are_tried_is_taken_over_when_those_are_refused() {
+    let setup = start("");
+    let device = &setup.device;
+    write_own(&setup, UNFIT);
+    reload(device);
+    // Before the model's self-test is over.
+    write_own(&setup, "");
+    let named =
+        post(device.port, "/api/setup/save", &json!({ "home_assistant.device_name": "Hall" }));
+    assert_eq!(named.status, 200, "{}", named.text());
+    assert_eq!(get(device.listens(), "/api/settings").json()["about"]["name"], "Hall");
+}
