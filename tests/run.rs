@@ -87,6 +87,9 @@ fn tell_a_visit(version: &str) {
 fn every_event_has_its_annotated_picture() {
     let folder = temporary();
     let (broker, pictures) = (Broker::start(folder.path()), folder.path().join("pictures"));
+    // Of an earlier run: it stays, and what comes stands behind it.
+    std::fs::create_dir(&pictures).unwrap();
+    std::fs::write(pictures.join("0041-face_left-happy.jpg"), "earlier").unwrap();
     std::fs::create_dir(folder.path().join("conf.d")).unwrap();
     let groups = "[expression.groups]\n\"smile/joy\" = [\"happy\"]\n";
     std::fs::write(folder.path().join("conf.d/10.toml"), groups).unwrap();
@@ -112,8 +115,11 @@ fn every_event_has_its_annotated_picture() {
         .collect();
     assert!(events.iter().any(|text| text.contains("smile/joy")), "{events:#?}");
     assert!(events.last().unwrap().contains("face_left"), "{events:#?}");
-    let kept = std::fs::read_dir(&pictures).unwrap().count();
-    assert_eq!(kept, events.len(), "{events:#?}");
+    let names = std::fs::read_dir(&pictures).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut numbers: Vec<usize> =
+        names.map(|name| name.to_str().unwrap()[..4].parse().unwrap()).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (41..=41 + events.len()).collect::<Vec<_>>(), "{events:#?}");
 }
 
 #[test]
