@@ -71,6 +71,15 @@ impl InForce {
         self.paused.value || (!self.snapshots.value && self.snapshots.from == Author::Command)
     }
 
+    /// Why no picture may leave that somebody asks for; none while one may.
+    pub fn no_snapshot(&self) -> Option<&'static str> {
+        match (self.snapshots.value, &self.snapshots.from) {
+            (false, Author::File) => Some("snapshots.enabled is false in the settings file"),
+            (false, _) => Some("a command holds pictures back; set snapshots to true"),
+            (true, _) => self.paused.value.then_some("paused, the camera is closed"),
+        }
+    }
+
     /// The numbers alone.
     pub fn tuning(&self) -> Tuning {
         Tuning { threshold: self.threshold.value, max_fps: self.max_fps.value }

@@ -39,7 +39,8 @@ impl Changes {
     /// With what an earlier run kept, except of groups that the device has left and of
     /// zones that are gone.
     pub(crate) fn load(settled: Settled, groups: Vec<Name>, state_dir: Option<PathBuf>) -> Self {
-        let mut runtime = state_dir.as_deref().map(Overrides::load).unwrap_or_default();
+        let kept_before = state_dir.as_deref().map(Overrides::load).unwrap_or_default();
+        let mut runtime = kept_before.clone();
         runtime.groups.retain(|known, _| groups.iter().any(|group| group.as_str() == known));
         runtime.zones.retain(|known, _| settled.zones.contains_key(known));
         let kept = state_dir.and_then(|folder| match Worker::start("changes") {
@@ -49,7 +50,13 @@ impl Changes {
                 None
             }
         });
-        Self { runtime, settled, groups, kept }
+        let changes = Self { runtime, settled, groups, kept };
+        // Or what is forgotten now would be back with the next start that has a group or a
+        // zone of that name again.
+        if changes.runtime != kept_before {
+            changes.keep();
+        }
+        changes
     }
 
     pub(crate) fn in_force(&self) -> InForce {
@@ -131,9 +138,10 @@ mod tests {
     use crate::contract::in_force::Author;
     use crate::control::groups::GroupSettings;
 
-    fn changes(groups: &[&str], folder: &std::path::Path) -> Changes {
+    /// The settings file has these groups and zones; it says that the zones hold.
+    fn changes(groups: &[&str], zones: &[&str], folder: &std::path::Path) -> Changes {
         let tuning = Tuning { threshold: Some(0.7), max_fps: Some(15.0) };
-        let zones = [("desk".to_owned(), true)].into();
+        let zones = zones.iter().map(|zone| ((*zone).to_owned(), true)).collect();
         let settled = Settled { tuning, snapshots: false, zones };
         let groups = groups.iter().map(|group| Name::new(*group).expect("valid"));
         Changes::load(settled, groups.collect(), Some(folder.to_owned()))
@@ -143,7 +151,7 @@ mod tests {
     fn what_a_group_said_survives_until_the_device_leaves_it() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let closed = GroupSettings { paused: true, ..GroupSettings::default() };
-        let mut first = changes(&["hall"], folder.path());
+        let mut first = changes(&["hall"], &[], folder.path());
         assert!(first.take_over(SettingsByGroup::from([("hall".to_owned(), closed.clone())])));
         assert!(
             !first.take_over(SettingsByGroup::from([("hall".to_owned(), closed)])),
@@ -151,15 +159,17 @@ mod tests {
         );
         // Its end waits for what is being written.
         drop(first);
-        let again = changes(&["hall"], folder.path()).in_force().paused;
+        let again = changes(&["hall"], &[], folder.path()).in_force().paused;
         assert_eq!((again.value, again.from), (true, Author::Group("hall".to_owned())));
-        assert!(!changes(&["floor2"], folder.path()).in_force().paused.value);
+        assert!(!changes(&["floor2"], &[], folder.path()).in_force().paused.value);
+        let back = changes(&["hall"], &[], folder.path()).in_force().paused;
+        assert!(!back.value, "what it says now, the broker says");
     }
 
     #[test]
     fn a_zone_that_was_switched_off_stays_off_and_one_that_is_gone_is_forgotten() {
         let folder = tempfile::tempdir().expect("temporary folder");
-        let mut first = changes(&[], folder.path());
+        let mut first = changes(&[], &["desk", "gone"], folder.path());
         let off = |name: &str| Command::Set {
             threshold: None,
             max_fps: None,
@@ -169,9 +179,20 @@ mod tests {
         first.follow(off("desk"));
         first.follow(off("gone"));
         drop(first);
-        let again = changes(&[], folder.path());
-        assert!(!again.in_force().holds("desk"));
-        assert_eq!(again.in_force().zones["desk"].from, Author::Command);
-        assert_eq!(again.runtime.zones.len(), 1);
+        let again = changes(&[], &["desk"], folder.path()).in_force();
+        assert!(!again.holds("desk"));
+        assert_eq!(again.zones["desk"].from, Author::Command);
+        // Another one of that name is drawn later.
+        let later = changes(&[], &["desk", "gone"], folder.path()).in_force();
+        assert!(!later.holds("desk") && later.holds("gone"));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_left_as_it_is() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let file = folder.path().join("runtime.json");
+        std::fs::write(&file, "{").expect("written");
+        drop(changes(&[], &[], folder.path()));
+        assert_eq!(std::fs::read_to_string(file).expect("there"), "{");
     }
 }

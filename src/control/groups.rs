@@ -12,7 +12,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use super::command::LONGEST;
-use super::object;
+use super::object::{self, Once};
 use crate::contract::tuning::Tuning;
 use crate::contract::tuning::{MAX_FPS, THRESHOLD};
 use crate::name::Name;
@@ -54,7 +54,7 @@ impl GroupSettings {
             threshold: Option<f64>,
             max_fps: Option<f64>,
             paused: Option<bool>,
-            zones: Option<BTreeMap<String, Option<bool>>>,
+            zones: Option<Once<Option<bool>>>,
         }
         if payload.is_empty() {
             return Ok(Self::default());
@@ -69,7 +69,7 @@ impl GroupSettings {
                 max_fps: number("max_fps", payload.max_fps, &MAX_FPS)?,
             },
             paused: payload.paused.unwrap_or_default(),
-            zones: switches(payload.zones.unwrap_or_default())?,
+            zones: switches(payload.zones.map(|Once(zones)| zones).unwrap_or_default())?,
         })
     }
 }
@@ -125,6 +125,7 @@ mod tests {
         assert!(refused("[0.5,5,true]").contains("an object"));
         // Which of the two would count is for nobody to guess.
         assert!(refused(r#"{"paused":true,"paused":false}"#).contains("paused"));
+        assert!(refused(r#"{"zones":{"tv":true,"tv":false}}"#).contains("\"tv\" is there twice"));
     }
 
     fn schema() -> Value {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use super::object::Once;
 use crate::name::Name;
 
 /// What may stand where something is set.
@@ -59,12 +60,12 @@ pub(super) fn zones<'de, D: Deserializer<'de>>(from: D) -> Result<Option<ZoneSwi
     enum All {
         Nothing(()),
         Word(String),
-        Each(BTreeMap<String, Written>),
+        Each(Once<Written>),
     }
     let words = || {
         D::Error::custom(
-            "zones must name at least one zone, each true, false, null or \"reset\", or be null \
-             or \"reset\"",
+            "zones must name at least one zone, each once, with true, false, null or \"reset\", \
+             or be null or \"reset\"",
         )
     };
     let switch = |(name, written): (String, Written)| {
@@ -79,7 +80,7 @@ pub(super) fn zones<'de, D: Deserializer<'de>>(from: D) -> Result<Option<ZoneSwi
     match All::deserialize(from) {
         Ok(All::Nothing(())) => Ok(Some(ZoneSwitches::Reset)),
         Ok(All::Word(word)) if word == "reset" => Ok(Some(ZoneSwitches::Reset)),
-        Ok(All::Each(zones)) if !zones.is_empty() => {
+        Ok(All::Each(Once(zones))) if !zones.is_empty() => {
             let zones: Option<BTreeMap<_, _>> = zones.into_iter().map(switch).collect();
             zones.map(|zones| Some(ZoneSwitches::Each(zones))).ok_or_else(words)
         }
@@ -107,7 +108,9 @@ mod tests {
         assert_eq!(after(r#"{"desk":true,"sofa":false}"#), ["desk true", "sofa false", "tv false"]);
         assert_eq!(after(r#"{"desk":null,"tv":"reset"}"#), ["sofa false"]);
         assert!(after("null").is_empty());
-        for wrong in ["{}", "[]", "true", r#"{"a/b":true}"#, r#"{"desk":1}"#, r#"{"":true}"#] {
+        let twice = [r#"{"desk":true,"desk":false}"#, r#"{"desk":true,"tv":true,"desk":true}"#];
+        let wrong = ["{}", "[]", "true", r#"{"a/b":true}"#, r#"{"desk":1}"#, r#"{"":true}"#];
+        for wrong in wrong.iter().chain(&twice) {
             let text = format!(r#"{{"command":"set","zones":{wrong}}}"#);
             let refused = Command::parse(text.as_bytes()).expect_err(wrong).to_string();
             assert!(refused.contains("zones must name"), "{wrong}: {refused}");

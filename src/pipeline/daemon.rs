@@ -21,7 +21,6 @@ use super::threads::{Setup, Threads};
 use super::watcher::{Subject, Watcher};
 use crate::alarm::Alarm;
 use crate::clock::{Clock, SystemClock};
-use crate::contract::in_force::{Author, InForce};
 use crate::control::changes::Changes;
 use crate::control::command::Command;
 use crate::control::inbox::{self, ControlMessages};
@@ -88,17 +87,6 @@ fn say_ready(service: &Service) {
     service.alive();
 }
 
-/// Makes orders for the threads of what is in force.
-fn carry_over(in_force: &InForce, zones: &Zones, orders: &mut Orders) {
-    orders.tuning = in_force.tuning();
-    orders.zones = zones.set_of(|zone| in_force.holds(zone));
-    orders.paused = in_force.paused.value;
-    if !in_force.snapshots.value {
-        // Also the picture that was asked for just before.
-        orders.snapshot = None;
-    }
-}
-
 struct Program {
     shared: Arc<Shared>,
     threads: Threads,
@@ -137,7 +125,7 @@ impl Program {
         let live = Live::new(&config.preview, in_force.is_private());
         let live = config.preview.address().map(|_| Arc::new(live));
         let mut orders = Orders::default();
-        carry_over(&in_force, &zones, &mut orders);
+        orders.take_over(&in_force, &zones);
         let shared = Shared::new(clock, orders, live);
         let page = Page::start(&config, &about, &grouping, page_tls, store, &shared)?;
         let setup = Setup {
@@ -299,25 +287,22 @@ impl Program {
         if let Some(live) = &self.shared.live {
             live.set_private(in_force.is_private());
         }
-        self.shared.orders.send_modify(|orders| carry_over(in_force, &self.zones, orders));
+        let mut withdrawn = None;
+        self.shared.orders.send_modify(|orders| {
+            withdrawn = orders.take_over(in_force, &self.zones);
+        });
+        if let Some(why) = withdrawn {
+            self.watcher.refuse_snapshot(why);
+        }
     }
 
     /// Asks for the next picture, if its owner lets pictures out.
     fn snapshot(&self) {
-        let snapshots = self.changes.in_force().snapshots;
-        let refused = if !snapshots.value && snapshots.from == Author::File {
-            "snapshots.enabled is false in the settings file"
-        } else if !snapshots.value {
-            "a command holds pictures back; set snapshots to true"
-        } else if self.shared.orders.borrow().paused {
-            "paused, the camera is closed"
-        } else {
-            let now = self.shared.clock.now().monotonic;
-            self.shared.orders.send_modify(|orders| orders.snapshot = Some(now));
-            return;
-        };
-        self.watcher.publisher.count_refused_command();
-        log::warn!("no snapshot: {refused}");
+        if let Some(why) = self.changes.in_force().no_snapshot() {
+            return self.watcher.refuse_snapshot(why);
+        }
+        let now = self.shared.clock.now().monotonic;
+        self.shared.orders.send_modify(|orders| orders.snapshot = Some(now));
     }
 
     /// Stops the threads, lets them tell what they know, says goodbye to the broker.

@@ -82,7 +82,7 @@ impl Inference {
                         self.attention.set_masks(&masks);
                     }
                     self.look(&frame, orders.strained, &mut work);
-                    if orders.snapshot.is_some() && self.shared.take_request(false) {
+                    if self.shared.owes(frame.captured.monotonic) {
                         self.answer(&frame);
                     }
                     self.show_frame(&frame, &work.findings);
@@ -214,26 +214,36 @@ impl Inference {
 
     /// Publishes this frame, which somebody has asked for.
     fn answer(&self, frame: &Frame) {
-        let faces = self.reporter.tracker.tracks(frame.time().monotonic);
-        let picture = match annotated(frame, &faces, &self.reporter.legend()) {
-            Ok(picture) => picture,
-            Err(reason) => return self.refuse_snapshot(&reason),
-        };
-        let (publisher, camera) = (self.reporter.publisher(), &self.reporter.camera);
-        let around = packet_size(&publisher.topics().snapshot(camera), 0);
-        let Some(bytes) = jpeg(picture, self.largest_packet.saturating_sub(around)) else {
-            return self.refuse_snapshot(&"no picture is as small as mqtt.max_packet_bytes");
-        };
-        let size = bytes.len();
-        match publisher.publish_snapshot(camera, bytes) {
-            Ok(()) => log::info!("a picture of {size} bytes was published, as asked for"),
-            Err(reason) => self.refuse_snapshot(&reason),
+        let picture = self.draw(frame);
+        // Taken only now: to look and to draw take their time, and a pause that came
+        // meanwhile has withdrawn it.
+        if !self.shared.take_request(frame.captured.monotonic) {
+            return;
+        }
+        let publisher = self.reporter.publisher();
+        let published = picture.and_then(|bytes| {
+            let size = bytes.len();
+            let sent = publisher.publish_snapshot(&self.reporter.camera, bytes);
+            sent.map(|()| size).map_err(|reason| reason.to_string())
+        });
+        match published {
+            Ok(size) => log::info!("a picture of {size} bytes was published, as asked for"),
+            Err(reason) => {
+                publisher.count_refused_command();
+                log::warn!("no snapshot: {reason}");
+            }
         }
     }
 
-    fn refuse_snapshot(&self, why: &dyn std::fmt::Display) {
-        self.reporter.publisher().count_refused_command();
-        log::warn!("no snapshot: {why}");
+    /// This frame with its faces, as a JPEG that fits into a packet; in words why there is none.
+    fn draw(&self, frame: &Frame) -> Result<Vec<u8>, String> {
+        let faces = self.reporter.tracker.tracks(frame.time().monotonic);
+        let picture = annotated(frame, &faces, &self.reporter.legend())
+            .map_err(|reason| reason.to_string())?;
+        let topic = self.reporter.publisher().topics().snapshot(&self.reporter.camera);
+        let room = self.largest_packet.saturating_sub(packet_size(&topic, 0));
+        jpeg(picture, room)
+            .ok_or_else(|| "no picture is as small as mqtt.max_packet_bytes".to_owned())
     }
 
     fn look(&mut self, frame: &Frame, strained: bool, work: &mut Work) {

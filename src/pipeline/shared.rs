@@ -58,9 +58,20 @@ impl Shared {
         })
     }
 
+    /// See [`Orders::owes`].
+    pub(crate) fn owes(&self, taken: Duration) -> bool {
+        self.orders.borrow().owes(taken, self.clock.now().monotonic)
+    }
+
     /// See [`Orders::take_request`].
-    pub(crate) fn take_request(&self, late: bool) -> bool {
+    pub(crate) fn take_request(&self, taken: Duration) -> bool {
         let now = self.clock.now().monotonic;
-        self.orders.send_if_modified(|orders| orders.take_request(now, late))
+        self.orders.send_if_modified(|orders| orders.take_request(taken, now))
+    }
+
+    /// See [`Orders::take_late_request`].
+    pub(crate) fn take_late_request(&self) -> bool {
+        let now = self.clock.now().monotonic;
+        self.orders.send_if_modified(|orders| orders.take_late_request(now))
     }
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::attention::Conditions;
+use crate::contract::in_force::InForce;
 use crate::contract::tuning::Tuning;
-use crate::zones::ZoneSet;
+use crate::zones::{ZoneSet, Zones};
 
 /// A picture that was asked for and did not come within this time is not sent any
 /// more: whoever asked has forgotten it.
@@ -63,28 +64,81 @@ pub(crate) struct Orders {
 }
 
 impl Orders {
-    /// Takes the request for a picture, so that it is answered for once: with the next frame
-    /// while it is in time, and with words (`late`) when [`SNAPSHOT_LIMIT`] is over. Whether
-    /// there was one.
-    pub(super) fn take_request(&mut self, now: Duration, late: bool) -> bool {
-        let fits = |asked| (now.saturating_sub(asked) > SNAPSHOT_LIMIT) == late;
-        self.snapshot.take_if(|asked| fits(*asked)).is_some()
+    /// Takes over what is in force. A picture that is owed and may not leave any more is owed
+    /// no longer; why, if one was.
+    pub(super) fn take_over(&mut self, in_force: &InForce, zones: &Zones) -> Option<&'static str> {
+        self.tuning = in_force.tuning();
+        self.zones = zones.set_of(|zone| in_force.holds(zone));
+        self.paused = in_force.paused.value;
+        let why = in_force.no_snapshot()?;
+        self.snapshot.take().map(|_| why)
     }
+
+    /// Whether a picture is owed that the frame which was taken at `taken` answers for. One
+    /// from before the request does not: a pause may lie between.
+    pub(super) fn owes(&self, taken: Duration, now: Duration) -> bool {
+        self.snapshot.is_some_and(|asked| asked <= taken && !is_late(asked, now))
+    }
+
+    /// Takes the request that this frame answers for, so that none is answered for twice.
+    /// Whether there was one.
+    pub(super) fn take_request(&mut self, taken: Duration, now: Duration) -> bool {
+        let owed = self.owes(taken, now);
+        self.snapshot.take_if(|_| owed).is_some()
+    }
+
+    /// Takes the request that no frame has answered for in time, for which there are words
+    /// only. Whether there was one.
+    pub(super) fn take_late_request(&mut self, now: Duration) -> bool {
+        self.snapshot.take_if(|asked| is_late(*asked, now)).is_some()
+    }
+}
+
+fn is_late(asked: Duration, now: Duration) -> bool {
+    now.saturating_sub(asked) > SNAPSHOT_LIMIT
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::in_force::Settled;
+    use crate::control::overrides::Overrides;
 
     #[test]
     fn a_request_for_a_picture_is_answered_for_once() {
         let at = Duration::from_secs;
         let asked = Orders { snapshot: Some(at(60)), ..Orders::default() };
+        let by_frame = |orders: &mut Orders, now| orders.take_request(at(now), at(now));
+        let in_words = |orders: &mut Orders, now| orders.take_late_request(at(now));
         for (now, late) in [(60, false), (70, false), (71, true), (1000, true)] {
             let mut orders = asked;
-            assert!(!orders.take_request(at(now), !late), "{now}");
-            assert!(orders.take_request(at(now), late), "{now}");
-            assert!(!orders.take_request(at(now), late), "{now}");
+            assert_eq!(orders.owes(at(now), at(now)), !late, "{now}");
+            assert_eq!(by_frame(&mut orders, now), !late, "{now}");
+            assert_eq!(in_words(&mut orders, now), late, "{now}");
+            assert!(!by_frame(&mut orders, now) && !in_words(&mut orders, now), "{now}");
+        }
+        let mut orders = asked;
+        assert!(!orders.take_request(at(59), at(61)), "a frame from before");
+        assert!(orders.take_request(at(61), at(61)));
+    }
+
+    #[test]
+    fn a_picture_that_is_owed_is_withdrawn_with_the_reason_by_a_pause_or_when_held_back() {
+        let settled = Settled { snapshots: true, ..Settled::default() };
+        let open = Overrides::default();
+        let paused = Overrides { paused: true, ..open.clone() };
+        let withheld = Overrides { snapshots_withheld: true, ..open.clone() };
+        let cases = [(open, None), (paused, Some("paused")), (withheld, Some("a command holds"))];
+        for (runtime, expected) in cases {
+            let in_force = InForce::of(&settled, &[], &runtime);
+            let asked = Some(Duration::from_secs(60));
+            let mut orders = Orders { snapshot: asked, ..Orders::default() };
+            let why = orders.take_over(&in_force, &Zones::default());
+            assert_eq!(why.is_some(), expected.is_some(), "{runtime:?}");
+            assert!(why.unwrap_or_default().starts_with(expected.unwrap_or_default()), "{why:?}");
+            assert_eq!(orders.snapshot, asked.filter(|_| expected.is_none()), "{runtime:?}");
+            // And with words once only.
+            assert_eq!(orders.take_over(&in_force, &Zones::default()), None);
         }
     }
 }

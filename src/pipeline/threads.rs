@@ -69,7 +69,7 @@ impl Threads {
             reporter,
             shared: Arc::clone(shared),
             largest_packet: config.mqtt.max_packet_bytes,
-            gallery: gallery.map(Gallery::new),
+            gallery: gallery.map(Gallery::open).transpose()?,
         };
         Ok(Self {
             inference: Thread::spawn("inference", move || inference.run())?,

@@ -130,8 +130,11 @@ impl Watcher {
     pub(crate) fn look(&mut self) -> bool {
         let observation = self.observe();
         self.service.status(&observation.line());
-        if self.shared.take_request(true) {
-            self.refuse_snapshot(&observation);
+        if self.shared.take_late_request() {
+            // No frame has come that could answer for it.
+            let why = observation.no_picture().map(|why| format!(": {why}")).unwrap_or_default();
+            let limit = SNAPSHOT_LIMIT.as_secs();
+            self.refuse_snapshot(&format!("no picture came within {limit} s{why}"));
         }
         let now = observation.at.monotonic;
         let closed = observation.capture == CaptureState::Paused;
@@ -162,11 +165,10 @@ impl Watcher {
         observation.strain.is_some()
     }
 
-    /// No frame has come that could answer for a picture that was asked for.
-    fn refuse_snapshot(&self, observation: &Observation) {
+    /// Answers for a picture that was asked for and cannot be.
+    pub(crate) fn refuse_snapshot(&self, why: &str) {
         self.publisher.count_refused_command();
-        let why = observation.no_picture().map(|why| format!(": {why}")).unwrap_or_default();
-        log::warn!("no snapshot: no picture came within {} s{why}", SNAPSHOT_LIMIT.as_secs());
+        log::warn!("no snapshot: {why}");
     }
 
     fn urgent(&self, observation: &Observation) -> Urgent {
