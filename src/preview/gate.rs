@@ -275,6 +275,7 @@ mod tests {
             let refused = gate.admit(Wanted::Change, &page(origin, site), PEER, NOW);
             assert_eq!(refused, Err(Refusal::CrossSite), "{origin:?} {site:?}");
         }
+        assert_eq!(gate.admit(Wanted::Open, &embedded, PEER, NOW), Ok(()), "a link");
         let embedded = page(None, Some("cross-site"));
         assert_eq!(gate.admit(Wanted::Read, &embedded, PEER, NOW), Err(Refusal::CrossSite));
     }

@@ -81,18 +81,15 @@ impl Service {
     fn read(&self, request: &Request<Incoming>, path: &str, peer: IpAddr) -> Answer {
         let open = ["/healthz", "/readyz", "/login"].contains(&path);
         let asset = assets::find(path);
-        let wanted = if open || asset.is_some() { Wanted::Open } else { Wanted::Read };
-        match self.admit(wanted, request, peer) {
-            Ok(()) => {}
-            Err(Refusal::Token) if path == "/" => return answer::see_other("/login"),
-            Err(refused) => return answer::refusal(refused),
+        let open = asset.is_some() || ["/healthz", "/readyz"].contains(&path);
+        let wanted = if open { Wanted::Open } else { Wanted::Read };
+        if let Err(refused) = self.admit(wanted, request, peer) {
+            return answer::refusal(refused);
         }
         if let Some((kind, content)) = asset {
             return answer::bytes(kind, content);
         }
         match path {
-            "/" => answer::bytes(assets::HTML, assets::PAGE),
-            "/login" => answer::bytes(assets::HTML, assets::LOGIN),
             "/healthz" => answer::text(StatusCode::OK, "alive\n"),
             "/readyz" => self.readiness(),
             "/metrics" => self.metrics(request),

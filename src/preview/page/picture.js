@@ -57,7 +57,7 @@ export async function watch(classes, onState) {
     try {
       heard();
       const answer = await fetch("/api/live", { signal: control.signal });
-      if (answer.status === 401) return location.assign("/login");
+      if (answer.status === 401) return location.replace("/login");
       if (!answer.ok) {
         veil(answer.status === 503 ? "full" : "lost");
       } else {

@@ -26,7 +26,7 @@ function written(key, value, range) {
 /** Builds all of it anew from what the device says. */
 export async function load() {
   const answer = await fetch("/api/settings");
-  if (answer.status === 401) return location.assign("/login");
+  if (answer.status === 401) return location.replace("/login");
   const settings = await answer.json();
   values = settings.values;
   changes = { ...settings.tried };
