@@ -100,9 +100,8 @@ async fn serve(start: Start, orders: mpsc::Sender<PageOrder>) {
         );
     }
     let (show, pictures) = watch::channel(None);
-    let now = start.clock.now().monotonic;
     let token = TokenHash::parse(&start.settings.token_hash).ok();
-    let gate = Gate::new(token, start.hosts, scheme, address.port(), now);
+    let gate = Gate::new(token, start.hosts, scheme, address.port());
     let tuning = Tuning::new(Arc::clone(&start.live), orders, start.told, start.tunable);
     let service = Arc::new(Service {
         live: Arc::clone(&start.live),
