@@ -203,7 +203,7 @@ async fn encode_all(live: &Live, clock: &dyn Clock, show: &watch::Sender<Option<
         live.shots.notified().await;
         let Some(shot) = live.take_shot() else { continue };
         match encode(&shot, clock.now().monotonic) {
-            Ok(picture) if !live.is_private() => {
+            Ok(picture) if live.shows_pictures() => {
                 show.send_replace(Some(picture));
             }
             Ok(_) => {}
@@ -219,7 +219,7 @@ async fn forget_what_was_left(service: &Service, show: &watch::Sender<Option<Pic
     loop {
         tick.tick().await;
         let watched = service.live.watching() > 0;
-        if !watched || service.live.is_private() {
+        if !watched || !service.live.shows_pictures() {
             show.send_if_modified(|picture| picture.take().is_some());
         }
         let mut tuning = service.tuning();
