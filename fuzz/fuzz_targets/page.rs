@@ -33,7 +33,7 @@ fn headers(text: &str) {
     }
     let hash = TokenHash::parse(&format!("sha256:{}", "0".repeat(64))).expect("a hash");
     let (peer, now) = (IpAddr::from([192, 0, 2, 1]), Duration::ZERO);
-    let mut gate = Gate::new(Some(hash), vec!["door.local".into()], "http", 80, now);
+    let mut gate = Gate::new(Some(hash), vec!["door.local".into()], "http", 80);
     for wanted in [Wanted::Read, Wanted::Change] {
         assert!(gate.admit(wanted, &from, peer, now).is_err(), "it opened without the token");
     }

@@ -44,6 +44,13 @@ pub struct Given<T> {
     pub from: Author,
 }
 
+impl<T> Given<T> {
+    /// The value, where a group or a command gave it: what the settings say waits then.
+    pub fn imposed(&self) -> Option<&T> {
+        (self.from != Author::File).then_some(&self.value)
+    }
+}
+
 /// What counts now, of everything that can change while the device runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct InForce {

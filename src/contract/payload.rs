@@ -108,6 +108,11 @@ impl ReasonCode {
         ReasonCode::ClockNotSet,
     ];
 
+    /// Whether it says that the camera gives no picture.
+    pub const fn is_blind(self) -> bool {
+        matches!(self, ReasonCode::NoCamera | ReasonCode::NotACamera | ReasonCode::BadFrames)
+    }
+
     /// Whether it says that a camera, though frames come, does not show what it is meant
     /// to show.
     pub const fn is_tampering(self) -> bool {

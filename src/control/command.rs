@@ -183,6 +183,11 @@ impl Rate {
         }
         allowed
     }
+
+    /// Whether nothing was asked for so long before monotonic time `now` that it is full again.
+    pub fn has_rested(&self, now: Duration) -> bool {
+        now.saturating_sub(self.last) >= Self::PERIOD
+    }
 }
 
 #[cfg(test)]

@@ -79,10 +79,3 @@ pub(super) fn refusal(refusal: Refusal) -> Response<Content> {
     }
     response
 }
-
-/// To another page of ours.
-pub(super) fn see_other(place: &'static str) -> Response<Content> {
-    let mut response = text(StatusCode::SEE_OTHER, "");
-    response.headers_mut().insert(header::LOCATION, HeaderValue::from_static(place));
-    response
-}

@@ -1,7 +1,9 @@
 //! The page's files, inside the program: nothing to install, nothing to be out of step.
 
 /// Path, type and content of each.
-const ASSETS: [(&str, &str, &[u8]); 10] = [
+const ASSETS: [(&str, &str, &[u8]); 12] = [
+    ("/", HTML, include_bytes!("page/index.html")),
+    ("/login", HTML, include_bytes!("page/login.html")),
     ("/style.css", "text/css; charset=utf-8", include_bytes!("page/style.css")),
     ("/words.js", SCRIPT, include_bytes!("page/words.js")),
     ("/app.js", SCRIPT, include_bytes!("page/app.js")),
@@ -15,11 +17,10 @@ const ASSETS: [(&str, &str, &[u8]); 10] = [
 ];
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
-pub(super) const HTML: &str = "text/html; charset=utf-8";
-pub(super) const PAGE: &[u8] = include_bytes!("page/index.html");
-pub(super) const LOGIN: &[u8] = include_bytes!("page/login.html");
+const HTML: &str = "text/html; charset=utf-8";
 
-/// Type and content of what may be seen without a token: it holds no secret.
+/// Type and content of what may be seen without a token, by whoever follows a link of
+/// another site's as well: it holds no secret, and what it shows it asks for itself.
 pub(super) fn find(path: &str) -> Option<(&'static str, &'static [u8])> {
     let (_, kind, content) = ASSETS.iter().find(|(known, _, _)| *known == path)?;
     Some((kind, content))
@@ -31,7 +32,7 @@ mod tests {
 
     #[test]
     fn the_page_is_small_and_asks_nobody_else() {
-        let all = ASSETS.iter().map(|(_, _, content)| *content).chain([PAGE, LOGIN]);
+        let all = ASSETS.iter().map(|(_, _, content)| *content);
         let size: usize = all.clone().map(<[u8]>::len).sum();
         assert!(size < 100_000, "{size} bytes");
         for content in all {

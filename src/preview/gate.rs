@@ -16,8 +16,9 @@ use crate::random;
 const SESSION: Duration = Duration::from_secs(12 * 3600);
 /// So many browsers may be logged in; one more ends the oldest session.
 const MOST_SESSIONS: usize = 32;
-/// Wrong tokens are counted for so many addresses at once; an attacker who has more of
-/// them meets the limit that all addresses share.
+/// Wrong tokens are counted for so many addresses at once. An attacker who has more guesses
+/// faster, and in vain: a token is one of 2^160. A limit that all addresses share would only
+/// keep the owner out.
 const MOST_ADDRESSES: usize = 64;
 
 /// What a request says of itself; `None` where a header is absent or no text.
@@ -67,8 +68,8 @@ pub struct Gate {
     scheme: &'static str,
     cookie: String,
     sessions: VecDeque<(String, Duration)>,
+    /// Of addresses from which wrong tokens came lately.
     attempts: BTreeMap<IpAddr, Rate>,
-    all_attempts: Rate,
 }
 
 impl Gate {
@@ -79,7 +80,6 @@ impl Gate {
         hosts: Vec<String>,
         scheme: &'static str,
         port: u16,
-        now: Duration,
     ) -> Self {
         Self {
             token,
@@ -88,7 +88,6 @@ impl Gate {
             cookie: format!("expressiond_{port}"),
             sessions: VecDeque::new(),
             attempts: BTreeMap::new(),
-            all_attempts: Rate::new(now),
         }
     }
 
@@ -186,16 +185,15 @@ impl Gate {
             let mut rate = rate.clone();
             !rate.allow(now)
         };
-        if exhausted(&self.all_attempts) || self.attempts.get(&peer).is_some_and(exhausted) {
+        self.attempts.retain(|_, rate| !rate.has_rested(now));
+        if self.attempts.get(&peer).is_some_and(exhausted) {
             return Err(Refusal::TooMany);
         }
         if known.matches(token) {
             return Ok(());
         }
         if self.attempts.len() >= MOST_ADDRESSES && !self.attempts.contains_key(&peer) {
-            // What all addresses share still counts.
             self.attempts.pop_first();
-            self.all_attempts.allow(now);
         }
         self.attempts.entry(peer).or_insert_with(|| Rate::new(now)).allow(now);
         Err(Refusal::Token)
@@ -234,7 +232,7 @@ mod tests {
     const NOW: Duration = Duration::from_secs(100);
 
     fn gate(token: Option<&Token>) -> Gate {
-        Gate::new(token.map(Token::hash), vec!["door.local".into()], "http", 8080, NOW)
+        Gate::new(token.map(Token::hash), vec!["door.local".into()], "http", 8080)
     }
 
     fn from(host: &str) -> Credentials<'_> {
@@ -277,6 +275,7 @@ mod tests {
         }
         let embedded = page(None, Some("cross-site"));
         assert_eq!(gate.admit(Wanted::Read, &embedded, PEER, NOW), Err(Refusal::CrossSite));
+        assert_eq!(gate.admit(Wanted::Open, &embedded, PEER, NOW), Ok(()), "a link");
     }
 
     #[test]
@@ -324,6 +323,27 @@ mod tests {
         assert!(gate.log_in(&right, &page, owner, NOW).is_ok());
         let minute = NOW + Duration::from_secs(60);
         assert!(gate.log_in(&right, &page, PEER, minute).is_ok());
+    }
+
+    #[test]
+    fn wrong_tokens_from_ever_so_many_addresses_keep_nobody_else_out() {
+        let token = Token::random();
+        let mut gate = gate(Some(&token));
+        let page = Credentials { origin: Some("http://door.local"), ..from("door.local") };
+        for number in 0..500u16 {
+            let [high, low] = number.to_be_bytes();
+            let peer = IpAddr::from([10, 0, high, low]);
+            assert_eq!(gate.log_in("guess", &page, peer, NOW), Err(Refusal::Token), "{peer}");
+        }
+        assert_eq!(gate.attempts.len(), MOST_ADDRESSES);
+        assert!(gate.log_in(&token.to_string(), &page, PEER, NOW).is_ok());
+        let bearer = format!("Bearer {token}");
+        let scrape = Credentials { authorization: Some(&bearer), ..from("door.local") };
+        assert_eq!(gate.admit(Wanted::Read, &scrape, PEER, NOW), Ok(()));
+        // Nor is anybody counted for ever.
+        let minute = NOW + Duration::from_secs(60);
+        assert_eq!(gate.log_in("guess", &page, PEER, minute), Err(Refusal::Token));
+        assert_eq!(gate.attempts.len(), 1);
     }
 
     proptest::proptest! {

@@ -194,6 +194,18 @@ impl Live {
     pub(super) fn is_private(&self) -> bool {
         self.private.load(Ordering::Relaxed)
     }
+
+    /// Whether the camera gives no picture now: what it gave last is over.
+    pub(super) fn is_blind(&self) -> bool {
+        let status = self.status.borrow();
+        status.as_ref().is_some_and(|now| now.reasons.iter().any(|why| why.code.is_blind()))
+    }
+
+    /// Whether there is a picture that may be shown. Of a camera that is back there is none
+    /// until the status says so, or the page would hide it once more a moment later.
+    pub(super) fn shows_pictures(&self) -> bool {
+        !self.is_private() && !self.is_blind()
+    }
 }
 
 impl ShownFace {

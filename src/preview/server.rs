@@ -100,9 +100,8 @@ async fn serve(start: Start, orders: mpsc::Sender<PageOrder>) {
         );
     }
     let (show, pictures) = watch::channel(None);
-    let now = start.clock.now().monotonic;
     let token = TokenHash::parse(&start.settings.token_hash).ok();
-    let gate = Gate::new(token, start.hosts, scheme, address.port(), now);
+    let gate = Gate::new(token, start.hosts, scheme, address.port());
     let tuning = Tuning::new(Arc::clone(&start.live), orders, start.told, start.tunable);
     let service = Arc::new(Service {
         live: Arc::clone(&start.live),
@@ -204,7 +203,7 @@ async fn encode_all(live: &Live, clock: &dyn Clock, show: &watch::Sender<Option<
         live.shots.notified().await;
         let Some(shot) = live.take_shot() else { continue };
         match encode(&shot, clock.now().monotonic) {
-            Ok(picture) if !live.is_private() => {
+            Ok(picture) if live.shows_pictures() => {
                 show.send_replace(Some(picture));
             }
             Ok(_) => {}
@@ -220,7 +219,7 @@ async fn forget_what_was_left(service: &Service, show: &watch::Sender<Option<Pic
     loop {
         tick.tick().await;
         let watched = service.live.watching() > 0;
-        if !watched || service.live.is_private() {
+        if !watched || !service.live.shows_pictures() {
             show.send_if_modified(|picture| picture.take().is_some());
         }
         let mut tuning = service.tuning();

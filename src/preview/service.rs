@@ -79,20 +79,16 @@ impl Service {
     }
 
     fn read(&self, request: &Request<Incoming>, path: &str, peer: IpAddr) -> Answer {
-        let open = ["/healthz", "/readyz", "/login"].contains(&path);
         let asset = assets::find(path);
-        let wanted = if open || asset.is_some() { Wanted::Open } else { Wanted::Read };
-        match self.admit(wanted, request, peer) {
-            Ok(()) => {}
-            Err(Refusal::Token) if path == "/" => return answer::see_other("/login"),
-            Err(refused) => return answer::refusal(refused),
+        let open = asset.is_some() || ["/healthz", "/readyz"].contains(&path);
+        let wanted = if open { Wanted::Open } else { Wanted::Read };
+        if let Err(refused) = self.admit(wanted, request, peer) {
+            return answer::refusal(refused);
         }
         if let Some((kind, content)) = asset {
             return answer::bytes(kind, content);
         }
         match path {
-            "/" => answer::bytes(assets::HTML, assets::PAGE),
-            "/login" => answer::bytes(assets::HTML, assets::LOGIN),
             "/healthz" => answer::text(StatusCode::OK, "alive\n"),
             "/readyz" => self.readiness(),
             "/metrics" => self.metrics(request),
@@ -154,13 +150,9 @@ impl Service {
         let Some(status) = &*status else {
             return answer::text(StatusCode::SERVICE_UNAVAILABLE, "starting\n");
         };
-        let blind = [ReasonCode::NoCamera, ReasonCode::NotACamera, ReasonCode::BadFrames];
-        let mut lacks: Vec<&str> = status
-            .reasons
-            .iter()
-            .filter(|reason| blind.contains(&reason.code))
-            .map(|reason| reason.code.name())
-            .collect();
+        let codes = status.reasons.iter().map(|reason| reason.code);
+        let mut lacks: Vec<&str> =
+            codes.filter(|code| code.is_blind()).map(ReasonCode::name).collect();
         if !status.mqtt.connected {
             lacks.push("no_broker");
         }

@@ -87,7 +87,7 @@ async fn feed(
             () = send.closed() => return,
             _ = tick.tick() => state(&live, &mut known),
             changed = pictures.changed() => match changed {
-                Ok(()) if live.is_private() => continue,
+                Ok(()) if !live.shows_pictures() => continue,
                 Ok(()) => match &*pictures.borrow_and_update() {
                     Some(picture) => both(picture),
                     None => continue,
@@ -109,6 +109,7 @@ fn state(live: &Live, known: &mut u64) -> Bytes {
         "kind": "state",
         "status": &*live.status.borrow(),
         "private": live.is_private(),
+        "blind": live.is_blind(),
         "watching": live.watching(),
         "refused": &*live.refused.borrow(),
         "settings_refused": &*live.settings_refused.borrow(),

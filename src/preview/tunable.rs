@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::attention::pace;
+use crate::contract::in_force::{Given, InForce};
 use crate::contract::tuning::Tuning;
 use crate::pixels::frame::Orientation;
 use crate::source;
@@ -201,6 +202,21 @@ impl Tunable {
         }
     }
 
+    /// With what a group or a command gives instead, which has the last word.
+    pub(super) fn ruled_by(mut self, in_force: &InForce) -> Self {
+        if let Some(Some(threshold)) = in_force.threshold.imposed() {
+            self.tracking.start_confidence = *threshold;
+        }
+        if let Some(Some(max_fps)) = in_force.max_fps.imposed() {
+            self.pace.max_fps = *max_fps;
+        }
+        for zone in &mut self.zone {
+            let switched = in_force.zones.get(&zone.name).and_then(Given::imposed);
+            zone.enabled = *switched.unwrap_or(&zone.enabled);
+        }
+        self
+    }
+
     /// The numbers that commands and groups set, too.
     pub(crate) fn tuning(&self) -> Tuning {
         Tuning { threshold: Some(self.tracking.start_confidence), max_fps: Some(self.pace.max_fps) }
@@ -244,6 +260,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::contract::in_force::Author;
 
     const SQUARE: [[f32; 2]; 4] = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]];
     const BOW: [[f32; 2]; 4] = [SQUARE[0], SQUARE[2], SQUARE[1], SQUARE[3]];
@@ -322,6 +339,27 @@ mod tests {
                 "nothing is hidden"
             );
         }
+    }
+
+    #[test]
+    fn what_a_command_gives_counts_instead_and_what_the_file_gives_does_not() {
+        let masks = json!({ "zone": [
+            { "name": "tv", "kind": "mask", "points": SQUARE },
+            { "name": "door", "kind": "mask", "points": SQUARE, "enabled": false },
+        ] });
+        let by = |from: Author| InForce {
+            threshold: Given { value: Some(0.9), from: from.clone() },
+            max_fps: Given { value: None, from: from.clone() },
+            paused: Given { value: false, from: Author::File },
+            snapshots: Given { value: true, from: Author::File },
+            zones: [("tv".to_owned(), Given { value: false, from })].into(),
+        };
+        let own = tried(masks).expect("possible");
+        assert_eq!(own.clone().ruled_by(&by(Author::File)), own, "as it is tried");
+        let ruled = own.clone().ruled_by(&by(Author::Command));
+        assert_eq!(ruled.tracking.start_confidence, 0.9);
+        assert_eq!(ruled.pace, own.pace, "nobody gave another");
+        assert!(ruled.zone.iter().all(|mask| !mask.enabled));
     }
 
     #[test]

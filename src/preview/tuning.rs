@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use super::live::Live;
 use super::tunable::{CameraTuning, Changes, MAX_FPS, THRESHOLD, Tunable, ZONE, as_written};
 use super::what_if::WhatIf;
-use crate::contract::in_force::{Author, InForce};
+use crate::contract::in_force::InForce;
 use crate::contract::tuning;
 use crate::source::controls::ControlValue;
 use crate::tracks::grouping::Grouping;
@@ -88,14 +88,17 @@ impl Tuning {
     /// what a mask hides.
     pub(super) fn attempt(&mut self, changes: Changes) -> Result<WhatIf, String> {
         let tried = self.permitted(&changes)?;
-        if let Some(status) = &*self.live.status.borrow() {
-            refuse_what_is_given(&changes, &status.in_force)?;
-        }
+        let in_force = self.live.status.borrow().as_ref().map(|now| now.in_force.clone());
+        in_force.iter().try_for_each(|in_force| refuse_what_is_given(&changes, in_force))?;
         self.tried = changes;
         self.tries += 1;
         self.enforce(&tried);
         let history = self.live.history.lock().expect("no panic under this lock").clone();
-        Ok(history.what_if(&self.told, &self.saved, &tried))
+        let ruled = |settings: &Tunable| match &in_force {
+            Some(in_force) => settings.clone().ruled_by(in_force),
+            None => settings.clone(),
+        };
+        Ok(history.what_if(&self.told, &ruled(&self.saved), &ruled(&tried)))
     }
 
     /// The settings with `changes`.
@@ -216,7 +219,7 @@ impl Tuning {
 fn refuse_what_is_given(changes: &Changes, in_force: &InForce) -> Result<(), String> {
     let given = [(THRESHOLD, &in_force.threshold), (MAX_FPS, &in_force.max_fps)];
     let given = given.into_iter().find(|(key, given)| {
-        changes.get(*key).is_some_and(Value::is_number) && given.from != Author::File
+        changes.get(*key).is_some_and(Value::is_number) && given.imposed().is_some()
     });
     match given {
         Some((key, given)) => Err(format!("{key} is given by {}", given.from)),

@@ -4,10 +4,12 @@
 //! `SCREENSHOTS=write make browser-test` replaces the guide's pictures, with which the
 //! page is compared roughly otherwise.
 
+mod away;
 mod cameras;
 #[path = "../daemon/mod.rs"]
 mod daemon;
 mod driver;
+mod held;
 mod screenshot;
 mod zones;
 

@@ -30,6 +30,37 @@ pub fn settings(folder: &Path, broker: u16, more: &str) -> PathBuf {
     file
 }
 
+/// Another layer of the settings in `folder`.
+pub fn layer(folder: &Path, name: &str, text: &str) {
+    let folder = folder.join("conf.d");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(name), text).unwrap();
+}
+
+/// A single picture instead of the demonstration's, which can be lost as a camera is.
+pub struct Picture(PathBuf);
+
+impl Picture {
+    /// For the settings in `folder`.
+    pub fn instead(folder: &Path) -> Self {
+        let picture = Self(folder.join("room.jpg"));
+        picture.put();
+        layer(folder, "20-camera.toml", &format!("[camera]\nsource = {:?}\n", picture.0));
+        picture
+    }
+
+    pub fn put(&self) {
+        // In one step: half a picture would be a broken one.
+        let new = self.0.with_extension("new");
+        std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/models/self-test.jpg"), &new).unwrap();
+        std::fs::rename(new, &self.0).unwrap();
+    }
+
+    pub fn lose(&self) {
+        std::fs::remove_file(&self.0).unwrap();
+    }
+}
+
 impl Device {
     pub fn start(settings: PathBuf) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_expressiond"));

@@ -12,7 +12,7 @@ mod tuning;
 
 use daemon::Broker;
 use daemon::http::{Live, Part, ask, get};
-use daemon::page::{Device, settings};
+use daemon::page::{Device, Picture, settings};
 use tempfile::TempDir;
 
 /// A device with its page, its broker and its folder. Kept whole: a field that is left out of
@@ -80,6 +80,26 @@ fn a_pause_is_privacy_here_too() {
     }
     broker.say("expressiond/test/command", r#"{"command":"resume"}"#);
     live.until("picture", |_| true);
+}
+
+#[test]
+fn of_a_camera_that_is_lost_nothing_is_shown_until_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(folder.path());
+    let camera = Picture::instead(folder.path());
+    let device = Device::start(settings(folder.path(), broker.port, ""));
+    let mut live = Live::watch(device.port, &[]);
+    live.until("picture", |_| true);
+    camera.lose();
+    let told = live.until("state", |state| state["blind"] == true);
+    assert_eq!(told["status"]["reasons"][0]["code"], "no_camera", "{told}");
+    for _ in 0..3 {
+        let Part::Json(state) = live.part() else { panic!("a picture of what is over") };
+        assert_eq!(state["kind"], "state");
+    }
+    camera.put();
+    live.until("picture", |_| true);
+    live.until("state", |state| state["blind"] == false);
 }
 
 #[test]

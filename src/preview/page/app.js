@@ -9,7 +9,8 @@ import { knows, say, speak, time } from "./words.js";
 /** So many of the latest events are shown. */
 const MOST = 50;
 
-let about = { classes: [] };
+/** Names, classes and version: what the device says once. */
+let about;
 
 function state(said) {
   if (said === null || !said.status) return pill("none");
@@ -97,17 +98,27 @@ async function begin() {
   });
   tune.start();
   setup.start();
-  // A device that starts again knows none of the events before: it tells all it has anew.
   let gone = false;
-  await watch(about.classes, (said) => {
+  await watch(about.classes, async (said) => {
     if (said === null) gone = true;
     else if (gone) {
+      await meet();
       gone = false;
-      byId("events").replaceChildren();
-      tune.load();
     }
     state(said);
   });
+}
+
+/** A device that was away may be another one now, with other classes or another page. */
+async function meet() {
+  const settings = await tune.load();
+  if (settings && JSON.stringify(settings.about) !== JSON.stringify(about)) {
+    location.reload();
+    // Nothing of what it says is shown meanwhile.
+    await new Promise(() => {});
+  }
+  // One that has started again knows none of the events before: it tells all it has anew.
+  byId("events").replaceChildren();
 }
 
 begin();

@@ -26,7 +26,7 @@ async function send(path, value, read) {
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(value),
   });
-  if (answer.status === 401) location.assign("/login");
+  if (answer.status === 401) location.replace("/login");
   if (answer.ok) return read(answer);
   const text = await answer.text();
   let content = {};

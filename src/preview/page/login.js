@@ -5,7 +5,7 @@ speak();
 byId("login").addEventListener("submit", async (event) => {
   event.preventDefault();
   const answer = await fetch("/login", { method: "POST", body: byId("token").value });
-  if (answer.ok) return location.assign("/");
+  if (answer.ok) return location.replace("/");
   const wrong = { 401: "wrongToken", 429: "tooMany" }[answer.status];
   byId("login-answer").textContent = wrong ? say(wrong) : await answer.text();
   byId("token").select();

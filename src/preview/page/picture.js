@@ -45,7 +45,7 @@ export async function watch(classes, onState) {
   const veil = (word) => {
     setText(byId("veil"), word ? say(word) : "");
     byId("veil").hidden = !word;
-    if (word) clear();
+    if (word) clear(word);
   };
   for (;;) {
     const control = new AbortController();
@@ -57,7 +57,7 @@ export async function watch(classes, onState) {
     try {
       heard();
       const answer = await fetch("/api/live", { signal: control.signal });
-      if (answer.status === 401) return location.assign("/login");
+      if (answer.status === 401) return location.replace("/login");
       if (!answer.ok) {
         veil(answer.status === 503 ? "full" : "lost");
       } else {
@@ -78,7 +78,8 @@ export async function watch(classes, onState) {
             about = said;
           } else {
             if (said.private) veil(said.status?.paused ? "paused" : "held");
-            onState(said);
+            else if (said.blind) veil("blind");
+            await onState(said);
           }
         }
         veil("lost");
@@ -92,11 +93,14 @@ export async function watch(classes, onState) {
   }
 }
 
-function clear() {
-  // Also the small ones, beside the names of cameras.
-  for (const canvas of document.querySelectorAll("canvas")) {
-    canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
-  }
+/** Nothing is left of the picture; `word` says why. */
+function clear(word) {
+  // Nor of the small ones beside the names of cameras, unless it is for the want of a camera:
+  // another one is chosen by them.
+  const gone = word === "blind" ? [byId("canvas")] : document.querySelectorAll("canvas");
+  for (const canvas of gone) canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+  label(say(word));
+  setText(byId("age"), say("unknown"));
   byId("boxes").replaceChildren();
   byId("shapes").replaceChildren();
   byId("faces").replaceChildren();
@@ -114,7 +118,11 @@ function show(about, classes) {
   const faces = count === 0 ? say("noFaces") : count === 1 ? say("oneFace") : say("manyFaces", { count });
   zones.count(about.zones);
   const inZones = Object.entries(about.zones).map(([zone, inside]) => say("inZone", { zone, inside }));
-  const words = [say("pictureOf", { faces }), ...inZones].join(", ");
+  label([say("pictureOf", { faces }), ...inZones].join(", "));
+}
+
+/** What the picture shows, for whoever has it read aloud. */
+function label(words) {
   if (byId("canvas").getAttribute("aria-label") !== words) byId("canvas").setAttribute("aria-label", words);
 }
 

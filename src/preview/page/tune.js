@@ -9,6 +9,8 @@ const SETTLED = 150;
 
 let values = {};
 let changes = {};
+/** What a group or a command gives instead. */
+let given = {};
 let knobs = new Map();
 let timer;
 
@@ -26,7 +28,7 @@ function written(key, value, range) {
 /** Builds all of it anew from what the device says. */
 export async function load() {
   const answer = await fetch("/api/settings");
-  if (answer.status === 401) return location.assign("/login");
+  if (answer.status === 401) return location.replace("/login");
   const settings = await answer.json();
   values = settings.values;
   changes = { ...settings.tried };
@@ -40,6 +42,7 @@ export async function load() {
   const controls = settings.controls.map((control) => {
     const key = `camera.controls.${control.name}`;
     values[key] ??= control.value;
+    for (const known of [values, changes]) if (key in known) known[key] = numbered(known[key], control);
     return row(key, control, control.name.replaceAll("_", " "));
   });
   byId("controls").replaceChildren(...controls);
@@ -52,9 +55,15 @@ export async function load() {
   return settings;
 }
 
+/** A menu's entry by its number, also where the settings have its words. */
+const numbered = (value, { entries = [] }) => entries.find(([, words]) => words === value)?.[0] ?? value;
+
+/** What counts now. */
+const current = (key) => given[key] ?? changes[key] ?? values[key];
+
 function build(key, range, label, origin) {
   const id = `knob-${key}`;
-  const value = changes[key] ?? values[key];
+  const value = current(key);
   let input;
   if (range.kind === "turn") {
     input = make("select", { id }, ...[0, 90, 180, 270].map((turn) => make("option", { value: turn }, say(`turn${turn}`))));
@@ -121,8 +130,7 @@ function tell(seen) {
 
 function refresh() {
   for (const [key, knob] of knobs) {
-    const value = changes[key] ?? values[key];
-    setText(knob.output, written(key, value, knob.range));
+    setText(knob.output, written(key, current(key), knob.range));
     knob.row.classList.toggle("changed", key in changes);
   }
   const none = Object.keys(changes).length === 0;
@@ -133,16 +141,26 @@ function refresh() {
 /** Knobs that a group, a command or a later layer holds say so and do not move. */
 export function hold(inForce) {
   zones.hold(inForce);
-  const given = { "tracking.start_confidence": inForce.threshold, "pace.max_fps": inForce.max_fps };
+  const said = { "tracking.start_confidence": inForce.threshold, "pace.max_fps": inForce.max_fps };
   for (const [key, knob] of knobs) {
-    const from = given[key]?.from ?? "file";
+    const { from, value } = said[key] ?? { from: "file" };
     const [who, group] = from.split(":");
     const author = group ? say("author_group", { group }) : say(`author_${who}`);
     const why = from === "file" ? knob.fixed : say("given", { author });
     knob.input.disabled = why !== null;
-    if (why !== null && given[key] && from !== "file") knob.input.value = given[key].value;
     setText(knob.hint, why ?? knob.place);
+    give(key, knob, from === "file" ? undefined : value);
   }
+}
+
+/** Shows what a group or a command gives, or has ceased to give. */
+function give(key, knob, value) {
+  if (given[key] === value) return;
+  given[key] = value;
+  knob.input.value = current(key);
+  // With it the device would refuse all that is tried.
+  if (value !== undefined && key in changes) change(key, values[key], values[key]);
+  else refresh();
 }
 
 function answer(words, lines) {

@@ -25,6 +25,7 @@ const english = {
   waiting: "Waiting for the first picture …",
   paused: "Paused: the camera is closed.",
   held: "Pictures are held back by a command.",
+  blind: "The camera gives no picture.",
   full: "As many people are watching as may. Trying again …",
 
   showLooks: "Show where it looks",

@@ -1,0 +1,80 @@
+//! What is shown of settings that somebody else holds, or has written in another way.
+
+use serde_json::{Value, json};
+
+use crate::daemon::http::{get, until};
+use crate::driver::{Browser, END, LEFT};
+use crate::{KNOB, WIDE, shown, start};
+
+/// Waits until the slider of the threshold stands at `value`, and the number beside it.
+fn stands(browser: &Browser, what: &str, value: &str, beside: &str) {
+    let script = format!(
+        "const knob = document.querySelector({KNOB:?});
+        return knob?.value === '{value}' && knob.previousElementSibling.textContent === '{beside}'"
+    );
+    browser.until(what, &script);
+}
+
+#[test]
+#[ignore = "needs chromium-driver: make browser-test"]
+fn a_slider_shows_what_a_command_gives_and_goes_back_after_it() {
+    let (device, broker, _folder) = start("");
+    let browser = shown(&device, WIDE);
+    stands(&browser, "the file's value", "0.7", "70 %");
+    browser.type_into(KNOB, LEFT);
+    stands(&browser, "what is tried", "0.69", "69 %");
+    let tries = |wanted: Value| {
+        let tried = || get(device.port, "/api/settings").json()["tried"].clone();
+        until(&format!("the device tries {wanted}"), || (tried() == wanted).then_some(()));
+    };
+    tries(json!({ "tracking.start_confidence": 0.69 }));
+    // Only then does it hear commands.
+    broker.until(|topic, text| topic == "expressiond/test/availability" && text == "online");
+    broker.say("expressiond/test/command", r#"{"command":"set","threshold":0.8}"#);
+    stands(&browser, "the command's value", "0.8", "80 %");
+    // What is tried beside it is not refused for its sake.
+    browser.type_into("#knob-expression\\.enter", END);
+    tries(json!({ "expression.enter": 1 }));
+    broker.say("expressiond/test/command", r#"{"command":"set","threshold":"reset"}"#);
+    stands(&browser, "the file's value again", "0.7", "70 %");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+/// A camera with a menu, of which there is none where this runs, and settings that have one of
+/// its entries by its words.
+const MENU: &str = r#"
+    const real = window.fetch;
+    window.fetch = async (path, options) => {
+      if (path === "/api/try") window.tried = options.body;
+      const answer = await real(path, options);
+      if (path !== "/api/settings") return answer;
+      const settings = await answer.json();
+      settings.values["camera.controls.power_line_frequency"] = "50 Hz";
+      settings.controls = [{
+        name: "power_line_frequency", value: 2, kind: "menu",
+        entries: [[0, "Disabled"], [1, "50 Hz"], [2, "60 Hz"]],
+      }];
+      return new Response(JSON.stringify(settings));
+    };
+    document.getElementById("discard").disabled = false;
+    document.getElementById("discard").click();
+"#;
+
+#[test]
+#[ignore = "needs chromium-driver: make browser-test"]
+fn a_menu_stands_at_the_entry_that_the_settings_name_in_words() {
+    let (device, _broker, _folder) = start("");
+    let browser = shown(&device, WIDE);
+    browser.run(MENU);
+    let menu = "document.getElementById('knob-camera.controls.power_line_frequency')";
+    browser.until("the menu", &format!("return {menu}?.value === '1'"));
+    let choose = |entry: &str, tried: &str| {
+        browser.run(&format!(
+            "window.tried = undefined; {menu}.value = '{entry}';
+            {menu}.dispatchEvent(new Event('input'))"
+        ));
+        browser.until(tried, &format!("return window.tried === '{tried}'"));
+    };
+    choose("2", r#"{"camera.controls.power_line_frequency":2}"#);
+    choose("1", "{}");
+}
