@@ -16,6 +16,8 @@ use crate::random;
 const SESSION: Duration = Duration::from_secs(12 * 3600);
 /// So many browsers may be logged in; one more ends the oldest session.
 const MOST_SESSIONS: usize = 32;
+/// Wrong tokens that are answered at once, and then in a minute.
+const MOST_ATTEMPTS: u32 = 10;
 /// Wrong tokens are counted for so many addresses at once; an attacker who has more of
 /// them meets the limit that all addresses share.
 const MOST_ADDRESSES: usize = 64;
@@ -88,7 +90,7 @@ impl Gate {
             cookie: format!("expressiond_{port}"),
             sessions: VecDeque::new(),
             attempts: BTreeMap::new(),
-            all_attempts: Rate::new(now),
+            all_attempts: Rate::new(MOST_ATTEMPTS, now),
         }
     }
 
@@ -197,7 +199,7 @@ impl Gate {
             self.attempts.pop_first();
             self.all_attempts.allow(now);
         }
-        self.attempts.entry(peer).or_insert_with(|| Rate::new(now)).allow(now);
+        self.attempts.entry(peer).or_insert_with(|| Rate::new(MOST_ATTEMPTS, now)).allow(now);
         Err(Refusal::Token)
     }
 }
