@@ -451,3 +451,45 @@ fn a_face_that_is_not_looked_for_is_not_missed() {
     assert_eq!(play(1.4, false), 0);
     assert_eq!(play(2.0, false), 1);
 }
+
+/// Each look finds it, or all but one do: seldom looked at is not missed.
+#[test]
+fn a_new_face_that_is_seldom_looked_at_is_told() {
+    for every in [7, 10, 18, 45] {
+        for missed in [None, Some(1), Some(2)] {
+            let mut scene = Scene::at(15.0);
+            for number in 0..8 * every {
+                scene.now += scene.frame;
+                let looked = number % every == 0;
+                let there = looked && Some(number / every) != missed;
+                let found = if there { vec![face(HAPPY, 0.9, 0.0)] } else { vec![] };
+                let filter = Filter::looked(|_| looked);
+                scene.tracker.update_where(scene.now, &found, &filter, &mut scene.told);
+            }
+            let told = scene.kinds();
+            assert_eq!(told.first(), Some(&FaceAppeared), "every {every}th, missed: {missed:?}");
+            assert!(!told.contains(&FaceLeft), "every {every}th, missed: {missed:?}");
+            assert_eq!(scene.tracker.tracks(scene.now)[0].track, 1, "it is the same all the time");
+        }
+    }
+}
+
+/// With the shortest patience that can be set, too.
+#[test]
+fn frames_that_come_unevenly_end_nothing() {
+    let mut scene = Scene::at(10.0);
+    scene.tracker.retune(
+        TrackingSettings { lost_s: 0.1, ..TrackingSettings::default() },
+        ExpressionSettings::default(),
+    );
+    for number in 0..100 {
+        scene.now += Duration::from_millis(if number % 3 == 0 { 350 } else { 120 });
+        scene.tracker.update(scene.now, &[face(HAPPY, 0.9, 50.0)], &mut scene.told);
+    }
+    assert_eq!(scene.kinds(), [FaceAppeared, ExpressionStarted]);
+    scene.now += Duration::from_millis(120);
+    scene.tracker.update(scene.now, &[], &mut scene.told);
+    scene.now += Duration::from_millis(120);
+    scene.tracker.update(scene.now, &[], &mut scene.told);
+    assert_eq!(scene.kinds().last(), Some(&FaceLeft), "missed for longer than it says");
+}

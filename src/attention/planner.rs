@@ -75,8 +75,9 @@ const MOTION_IN_A_CROWD: Duration = Duration::from_millis(400);
 /// Looks of the main network in a second at pieces in which something moves while the room
 /// rests, on average: a fifteenth of looking always, whatever moves.
 const RESTING: f32 = 0.5;
-/// A face that has waited so long for its look goes before all others. Where it was found a
-/// moment ago it may be missed once: `tracks` gives up what was looked for in vain for 0.4 s.
+/// A face that has waited so long for its look goes before all others. However long it waited,
+/// it may be missed once: `tracks` gives up what was looked for in vain for more than 0.4 s, and
+/// no look speaks for more than that.
 const OVERDUE: Duration = Duration::from_millis(300);
 /// Far faces are looked at this often, when looking around is cut down to nothing.
 const FAR: Duration = Duration::from_millis(66);

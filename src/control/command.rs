@@ -10,9 +10,14 @@ use serde::{Deserialize, Deserializer};
 use super::object;
 use super::switches::{Written, ZoneSwitches, zones};
 use crate::contract::tuning::{MAX_FPS, THRESHOLD, Tuning};
+use crate::zones::settings::MOST_ZONES;
 
 /// A command is never longer. Read before it is parsed.
 pub const LONGEST: usize = 256;
+
+/// Commands besides `pause` that may come at once, and then in a minute: Home Assistant
+/// switches off everything that a device has with a command each, also each zone.
+pub(super) const AT_ONCE: u32 = 10 + MOST_ZONES as u32;
 
 /// What a command asks for.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -129,10 +134,10 @@ pub enum CommandError {
     #[error("retained: a command is for this moment only. Publish it without the retain flag")]
     Retained,
     /// More came than are carried out.
-    #[error("too many commands: at most {} in {} s", Rate::MOST, Rate::PERIOD.as_secs())]
+    #[error("too many commands: at most {AT_ONCE} in {} s", Rate::PERIOD.as_secs())]
     TooMany,
     /// Those that came before are not carried out yet.
-    #[error("{} commands before it are not carried out yet: send it again", Rate::MOST)]
+    #[error("{AT_ONCE} commands before it are not carried out yet: send it again")]
     Behind,
 }
 
@@ -155,28 +160,29 @@ impl Command {
     }
 }
 
-/// A bucket of commands that fills over time.
+/// A bucket of what is allowed, which fills over time.
 #[derive(Clone, Debug)]
 pub struct Rate {
+    most: f64,
     tokens: f64,
     last: Duration,
 }
 
 impl Rate {
-    /// Commands that may come at once, and then in each [`Self::PERIOD`].
-    pub(super) const MOST: u32 = 10;
     const PERIOD: Duration = Duration::from_secs(60);
 
-    /// A full bucket at monotonic time `now`.
-    pub fn new(now: Duration) -> Self {
-        Self { tokens: f64::from(Self::MOST), last: now }
+    /// A full bucket at monotonic time `now`: `most` may come at once, and then in each
+    /// [`Self::PERIOD`].
+    pub fn new(most: u32, now: Duration) -> Self {
+        let most = f64::from(most);
+        Self { most, tokens: most, last: now }
     }
 
     /// Whether one more is allowed at monotonic time `now`.
     pub fn allow(&mut self, now: Duration) -> bool {
         let gained = now.saturating_sub(self.last).div_duration_f64(Self::PERIOD);
         self.last = now;
-        self.tokens = f64::from(Self::MOST).min(self.tokens + gained * f64::from(Self::MOST));
+        self.tokens = self.most.min(self.tokens + gained * self.most);
         let allowed = self.tokens >= 1.0;
         if allowed {
             self.tokens -= 1.0;
@@ -281,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_flood_is_stopped_and_a_trickle_is_not() {
-        let mut rate = Rate::new(Duration::ZERO);
+        let mut rate = Rate::new(10, Duration::ZERO);
         let at_once = (0..100).filter(|_| rate.allow(Duration::from_secs(1))).count();
         assert_eq!(at_once, 10);
         assert!(!rate.allow(Duration::from_secs(4)));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use super::command::{Command, CommandError, Rate};
+use super::command::{AT_ONCE, Command, CommandError, Rate};
 use super::groups::{GroupSettings, SettingsByGroup};
 use crate::clock::Clock;
 use crate::home_assistant::About;
@@ -20,9 +20,9 @@ use crate::name::Name;
 use crate::publish::Publisher;
 use crate::random::jitter;
 
-/// Commands that wait to be carried out: as many as may come at once. With less room, what
-/// comes last of a burst would be lost, which is what counts of it.
-const WAITING: usize = Rate::MOST as usize;
+/// Commands that wait to be carried out: as many as may come at once, and a pause. With less
+/// room, what comes last of a burst would be lost, which is what counts of it.
+const WAITING: usize = AT_ONCE as usize + 1;
 
 /// After a start, the retained topics of a camera that no longer exists stay for so long.
 /// Home Assistant is told to remove that camera's entities [`SWEEP`] after the start. Until
@@ -62,8 +62,8 @@ pub fn start(
 ) -> ControlMessages {
     let (commands, waiting) = mpsc::channel(WAITING);
     let (groups, settings_of_groups) = watch::channel(SettingsByGroup::new());
-    let rate = Rate::new(clock.now().monotonic);
-    let inbox = Inbox { publisher, about, commands, groups, rate, clock };
+    let rate = Rate::new(AT_ONCE, clock.now().monotonic);
+    let inbox = Inbox { publisher, about, commands, groups, rate, closed: false, clock };
     inbox.announce(None);
     tokio::spawn(inbox.run(received));
     ControlMessages { commands: waiting, groups: settings_of_groups }
@@ -75,6 +75,8 @@ struct Inbox {
     commands: mpsc::Sender<Command>,
     groups: watch::Sender<SettingsByGroup>,
     rate: Rate,
+    /// Whether `pause` was handed over and no `resume` since.
+    closed: bool,
     clock: Arc<dyn Clock>,
 }
 
@@ -113,24 +115,39 @@ impl Inbox {
     }
 
     fn command(&mut self, message: &Received) {
-        let outcome = if message.retained {
-            Err(CommandError::Retained)
-        } else if !self.rate.allow(self.clock.now().monotonic) {
-            Err(CommandError::TooMany)
-        } else {
-            Command::parse(&message.payload)
-                .and_then(|command| self.of_known_zones(command))
-                .and_then(|command| self.hand_over(command))
-        };
+        let outcome = self.read(message).and_then(|command| self.hand_over(command));
         if let Err(refused) = outcome {
             self.publisher.count_refused_command();
             log::warn!("refused a command: {refused}");
         }
     }
 
-    fn hand_over(&self, command: Command) -> Result<(), CommandError> {
+    /// What a message says, if that may be carried out now. Whatever was asked before, the
+    /// camera can be closed.
+    fn read(&mut self, message: &Received) -> Result<Command, CommandError> {
+        if message.retained {
+            return Err(CommandError::Retained);
+        }
+        let command = self.of_known_zones(Command::parse(&message.payload)?)?;
+        if command != (Command::Pause {}) && !self.rate.allow(self.clock.now().monotonic) {
+            return Err(CommandError::TooMany);
+        }
+        Ok(command)
+    }
+
+    /// The last place is kept for a pause. One behind another changes nothing and is not
+    /// handed over, so that place is free when one comes, and a flood of them is nobody's work.
+    fn hand_over(&mut self, command: Command) -> Result<(), CommandError> {
+        let pause = command == (Command::Pause {});
+        if pause && self.closed {
+            return Ok(());
+        }
+        if !pause && self.commands.capacity() < 2 {
+            return Err(CommandError::Behind);
+        }
         let room = self.commands.try_reserve().map_err(|_| CommandError::Behind)?;
         log::info!("told over MQTT: {command:?}");
+        self.closed = pause || self.closed && command != (Command::Resume {});
         room.send(command);
         Ok(())
     }

@@ -185,10 +185,9 @@ impl Reporter {
     /// Publishes the changes, and the camera's state if it is another now.
     fn tell(&mut self, at: Moment) -> Vec<Event> {
         let faces = self.tracker.tracks(at.monotonic);
-        // Where a face should be by now says nothing: who walks out of the picture would
-        // be told to have left from beyond it.
-        let seen = faces.iter().filter(|face| face.unseen.is_zero());
-        let people: Vec<Person> = seen.map(Person::from).collect();
+        let tentative = self.tracker.tentative(at.monotonic).map(|face| person(&face, false));
+        let confirmed = faces.iter().map(|face| person(face, true));
+        let people: Vec<Person> = confirmed.chain(tentative).collect();
         self.occupancy.update(at, &people, self.size, &self.zones);
         if let Some(trial) = &mut self.trial {
             trial.update(at, &people, self.size);
@@ -285,10 +284,11 @@ impl Seen {
     }
 }
 
-impl From<&TrackedFace> for Person {
-    fn from(face: &TrackedFace) -> Self {
-        Self { track: face.track, rect: face.rect, age: face.age }
-    }
+/// Where a face should be by now says nothing: who walks out of the picture would be told to
+/// have left from beyond it.
+fn person(face: &TrackedFace, confirmed: bool) -> Person {
+    let TrackedFace { track, rect, age, unseen, .. } = *face;
+    Person { track, rect, age, seen: unseen.is_zero(), confirmed }
 }
 
 fn unzip<A, B, C>(all: Option<(A, B, C)>) -> (Option<A>, Option<B>, Option<C>) {

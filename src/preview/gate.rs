@@ -16,6 +16,8 @@ use crate::random;
 const SESSION: Duration = Duration::from_secs(12 * 3600);
 /// So many browsers may be logged in; one more ends the oldest session.
 const MOST_SESSIONS: usize = 32;
+/// Wrong tokens of one address that are answered at once, and then in a minute.
+const MOST_ATTEMPTS: u32 = 10;
 /// Wrong tokens are counted for so many addresses at once. An attacker who has more guesses
 /// faster, and in vain: a token is one of 2^160. A limit that all addresses share would only
 /// keep the owner out.
@@ -195,7 +197,7 @@ impl Gate {
         if self.attempts.len() >= MOST_ADDRESSES && !self.attempts.contains_key(&peer) {
             self.attempts.pop_first();
         }
-        self.attempts.entry(peer).or_insert_with(|| Rate::new(now)).allow(now);
+        self.attempts.entry(peer).or_insert_with(|| Rate::new(MOST_ATTEMPTS, now)).allow(now);
         Err(Refusal::Token)
     }
 }

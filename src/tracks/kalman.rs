@@ -1,4 +1,5 @@
-//! Where a face will be: a constant-velocity Kalman filter on centre and size.
+//! Where a face will be: a constant-velocity Kalman filter on centre and size, of which only
+//! the centre is foreseen.
 //!
 //! The four numbers move independently, so four filters of two states (value,
 //! velocity) replace one of eight: the same result with nothing to invert.
@@ -42,6 +43,13 @@ impl Axis {
         ];
     }
 
+    /// The same for a number that stays as it is and is only less certain.
+    fn wait(&mut self, dt: f32, size: f32) {
+        let value = self.value;
+        self.predict(dt, size);
+        self.value = value;
+    }
+
     fn correct(&mut self, measured: f32, size: f32) {
         let [a, b, c] = self.p;
         let total = a + (MEASUREMENT * size).powi(2);
@@ -76,13 +84,24 @@ impl Motion {
         Rect::new(x - width / 2.0, y - height / 2.0, width, height)
     }
 
-    /// Moves on to `now`; only as far as the last sight of the face allows.
+    /// Where a whole face would be looked for. What sinks behind a desk leaves a box that is
+    /// low and wide, and a look that shows such a box would not count as large enough to find it.
+    pub(crate) fn place(&self) -> Rect {
+        let rect = self.rect();
+        let height = rect.height.max(rect.width);
+        Rect { y: rect.centre().1 - height / 2.0, height, ..rect }
+    }
+
+    /// Moves on to `now`; only as far as the last sight of the face allows. Its size stays: of
+    /// a face that something hides more and more the box would soon be a line.
     pub(crate) fn predict(&mut self, now: Duration) {
         let size = scale(self.rect());
         let until = now.min(self.seen + Duration::from_secs_f32(COAST));
         let dt = until.saturating_sub(self.at).as_secs_f32();
         if dt > 0.0 {
-            self.axes.iter_mut().for_each(|axis| axis.predict(dt, size));
+            let [x, y, width, height] = &mut self.axes;
+            [x, y].into_iter().for_each(|axis| axis.predict(dt, size));
+            [width, height].into_iter().for_each(|axis| axis.wait(dt, size));
         }
         self.at = self.at.max(now);
     }
@@ -133,6 +152,23 @@ mod tests {
         motion.correct(Rect::new(20.0, 0.0, 50.0, 50.0));
         motion.predict(seconds(60.0));
         assert!(motion.rect().x < 200.0, "{:?}", motion.rect());
+    }
+
+    #[test]
+    fn a_face_that_is_hidden_from_below_keeps_its_size() {
+        let mut motion = Motion::new(Rect::new(0.0, 0.0, 80.0, 100.0), Duration::ZERO);
+        for step in 1..=4 {
+            motion.predict(seconds(step as f32 / 15.0));
+            let sunk = step as f32 * 15.0;
+            motion.correct(Rect::new(0.0, sunk, 80.0, 100.0 - sunk));
+        }
+        let seen = motion.rect();
+        motion.predict(seconds(60.0));
+        let believed = motion.rect();
+        assert_eq!((believed.width, believed.height), (seen.width, seen.height));
+        assert!(believed.centre().1 > seen.centre().1, "it goes on sinking: {believed:?}");
+        let place = motion.place();
+        assert_eq!((place.width, place.height, place.centre()), (80.0, 80.0, believed.centre()));
     }
 
     proptest! {

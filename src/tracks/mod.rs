@@ -10,6 +10,7 @@ pub mod face;
 pub mod grouping;
 pub(crate) mod kalman;
 pub(crate) mod settings;
+mod track;
 pub mod vocabulary;
 
 use std::time::Duration;
@@ -19,74 +20,11 @@ use crate::detector::Detection;
 use crate::geometry::Rect;
 use crate::zones::Admission;
 use assignment::assign;
-use expression::{Expression, Step};
 use face::Face;
 use grouping::Grouping;
-use kalman::Motion;
 pub use settings::{Expression as ExpressionSettings, Tracking as TrackingSettings};
-
-/// Something worth telling about one face.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Change {
-    /// Number of the track, unique within a [`Tracker`], from 1.
-    pub track: u64,
-    /// What happened.
-    pub kind: ChangeKind,
-    /// Where the face is, in pixels of the frame.
-    pub rect: Rect,
-    /// The class, or the group, that it is about; before an expression was told, the one
-    /// that leads.
-    pub class: usize,
-    /// Of that class: its smoothed share of belief, 0 to 1.
-    pub confidence: f32,
-    /// How long what ended lasted; zero for what begins.
-    pub lasted: Duration,
-}
-
-/// What happened to a face.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChangeKind {
-    /// It was followed for `tracking.confirm_s`.
-    FaceAppeared,
-    /// An expression held for `expression.hold_s`.
-    ExpressionStarted,
-    /// From the class given.
-    ExpressionChanged(usize),
-    /// Its expression faded, or it left.
-    ExpressionEnded,
-    /// It was unseen for `tracking.lost_s`.
-    FaceLeft,
-}
-
-/// A confirmed face as it stands now.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TrackedFace {
-    /// Number of the track, as in [`Change`].
-    pub track: u64,
-    /// Where it is, in pixels of the frame.
-    pub rect: Rect,
-    /// The class told, with its smoothed share; none while undecided.
-    pub expression: Option<(usize, f32)>,
-    /// How long the face has been there.
-    pub age: Duration,
-    /// How long it has not been seen: meanwhile `rect` is where it should be by now.
-    pub unseen: Duration,
-}
-
-#[derive(Clone, Debug)]
-struct Track {
-    number: u64,
-    motion: Motion,
-    expression: Expression,
-    first: Duration,
-    last: Duration,
-    /// When it was last looked for.
-    looked: Duration,
-    /// For how long it was looked for since then and not found.
-    unseen: Duration,
-    hits: u32,
-    confirmed: bool,
-}
+pub use track::{Change, ChangeKind, TrackedFace};
+use track::{TENTATIVE_LOST, Track};
 
 /// Follows the faces of one camera.
 #[derive(Clone, Debug)]
@@ -120,12 +58,9 @@ impl<Looked: Fn(&Rect) -> bool> Filter<Looked, fn(&Rect) -> Admission> {
     }
 }
 
-/// A tentative face may be missed this long, a blink of the detector; at low frame
-/// rates one and a half frames.
-const TENTATIVE_LOST: Duration = Duration::from_millis(400);
-/// A look that does not find a face speaks for so much of the time before it in which the
-/// face was not looked for: what is looked at seldom is not lost by one look.
-const SPEAKS_FOR: Duration = Duration::from_millis(500);
+/// Frames may come so far apart without a face leaving by that alone, however short `lost_s`
+/// is: a busy board takes them unevenly.
+const GAP: Duration = Duration::from_millis(500);
 /// Beyond its predicted place a face is looked for within this many of its sizes:
 /// at two frames a second a head moves that far.
 const REACH: f32 = 1.0;
@@ -178,31 +113,43 @@ impl Tracker {
         let interval = self.frame.replace(now).map(|last| now.saturating_sub(last));
         let lost = self.lost(interval);
         self.interval = interval;
-        for track in &mut self.tracks {
-            track.motion.predict(now);
-            if (filter.looked)(&track.motion.rect()) {
-                let pause = now.saturating_sub(track.looked);
-                track.unseen += pause.min(interval.unwrap_or_default().max(SPEAKS_FOR));
-                track.looked = now;
+        let interval = interval.unwrap_or_default();
+        // What is seen behind a gap does not carry on what was before it.
+        let gap = lost.max(GAP);
+        self.leave(interval, gap, gap, out);
+        self.tracks.iter_mut().for_each(|track| track.motion.predict(now));
+        let (strong, weak) = self.faces(detections, &filter.admission);
+        let mut free: Vec<usize> = (0..self.tracks.len()).collect();
+        let new = self.associate(now, strong, &mut free, REACH, out);
+        self.associate(now, weak, &mut free, 0.0, out);
+        for track in free {
+            let track = &mut self.tracks[track];
+            if (filter.looked)(&track.motion.place()) {
+                track.miss(now, interval);
             }
         }
-        let one_and_a_half = interval.unwrap_or_default() * 3 / 2;
-        let tentative = TENTATIVE_LOST.max(one_and_a_half).min(lost);
-        self.leave(Duration::ZERO, lost, tentative, out);
-        let faces = face::merge(detections, self.told_as.len());
-        let start = self.tracking.start_confidence;
+        self.leave(Duration::ZERO, lost, TENTATIVE_LOST.min(lost), out);
+        new.into_iter().for_each(|face| self.start(now, face, out));
+    }
+
+    /// The faces in a frame: those that may start a track, and those that may only be where
+    /// one went that is followed already.
+    fn faces(
+        &self,
+        detections: &[Detection],
+        admission: &impl Fn(&Rect) -> Admission,
+    ) -> (Vec<Face>, Vec<Face>) {
         let (mut strong, mut weak) = (Vec::new(), Vec::new());
-        for face in faces {
-            match (filter.admission)(&face.rect) {
-                Admission::Any if face.confidence() >= start => strong.push(face),
+        for face in face::merge(detections, self.told_as.len()) {
+            match admission(&face.rect) {
+                Admission::Any if face.confidence() >= self.tracking.start_confidence => {
+                    strong.push(face);
+                }
                 Admission::Any | Admission::Known => weak.push(face),
                 Admission::Refused => {}
             }
         }
-        let mut free: Vec<usize> = (0..self.tracks.len()).collect();
-        let new = self.associate(now, strong, &mut free, REACH, out);
-        self.associate(now, weak, &mut free, 0.0, out);
-        new.into_iter().for_each(|face| self.start(now, face, out));
+        (strong, weak)
     }
 
     /// Time passes without a picture: faces that were not seen for too long leave.
@@ -239,6 +186,12 @@ impl Tracker {
             confirmed.map(|track| track.as_tracked_face(now)).collect();
         faces.sort_by(|a, b| b.rect.area().total_cmp(&a.rect.area()));
         faces
+    }
+
+    /// What is followed and is no face yet: it was not seen often enough, or for long enough.
+    pub fn tentative(&self, now: Duration) -> impl Iterator<Item = TrackedFace> {
+        let tentative = self.tracks.iter().filter(|track| !track.confirmed);
+        tentative.map(move |track| track.as_tracked_face(now))
     }
 
     /// When a face is one, as it is set now.
@@ -345,86 +298,12 @@ impl Tracker {
     }
 
     fn start(&mut self, now: Duration, face: Face, out: &mut Vec<Change>) {
-        let mut track = Track {
-            number: self.next,
-            motion: Motion::new(face.rect, now),
-            expression: Expression::new(&self.told_as, now),
-            first: now,
-            last: now,
-            looked: now,
-            unseen: Duration::ZERO,
-            hits: 0,
-            confirmed: false,
-        };
+        let mut track = Track::new(self.next, face.rect, &self.told_as, now);
         self.next += 1;
         track.see(now, &face, &self.tracking, &self.expression, out);
         self.tracks.push(track);
     }
 }
 
-impl Track {
-    fn see(
-        &mut self,
-        now: Duration,
-        face: &Face,
-        tracking: &TrackingSettings,
-        settings: &ExpressionSettings,
-        out: &mut Vec<Change>,
-    ) {
-        self.motion.correct(face.rect);
-        (self.last, self.looked, self.unseen) = (now, now, Duration::ZERO);
-        self.hits += 1;
-        let step = self.expression.update(now, face.shares(), settings);
-        if !self.confirmed {
-            let long = now.saturating_sub(self.first).as_secs_f32() >= tracking.confirm_s;
-            self.confirmed = long && self.hits >= tracking.confirm_frames;
-            if !self.confirmed {
-                // A tentative track may be a curtain, so its expression is not told; it is
-                // told anew, with `FaceAppeared` before it, once the face is confirmed.
-                self.expression.forget();
-                return;
-            }
-            out.push(self.change(ChangeKind::FaceAppeared, Duration::ZERO));
-        }
-        if let Some(step) = step {
-            out.push(self.step(step));
-        }
-    }
-
-    /// Durations end when the face was last seen, not when its time was up.
-    fn leave(mut self, out: &mut Vec<Change>) {
-        if !self.confirmed {
-            return;
-        }
-        if let Some(step) = self.expression.end(self.last) {
-            out.push(self.step(step));
-        }
-        out.push(self.change(ChangeKind::FaceLeft, self.last.saturating_sub(self.first)));
-    }
-
-    fn step(&self, step: Step) -> Change {
-        let (kind, class, lasted) = match step {
-            Step::Started { class } => (ChangeKind::ExpressionStarted, class, Duration::ZERO),
-            Step::Changed { from, to, lasted } => (ChangeKind::ExpressionChanged(from), to, lasted),
-            Step::Ended { class, lasted } => (ChangeKind::ExpressionEnded, class, lasted),
-        };
-        let confidence = self.expression.share(class);
-        Change { class, confidence, ..self.change(kind, lasted) }
-    }
-
-    fn change(&self, kind: ChangeKind, lasted: Duration) -> Change {
-        let (class, confidence) =
-            self.expression.current().unwrap_or_else(|| self.expression.leading());
-        Change { track: self.number, kind, rect: self.motion.rect(), class, confidence, lasted }
-    }
-
-    fn as_tracked_face(&self, now: Duration) -> TrackedFace {
-        TrackedFace {
-            track: self.number,
-            rect: self.motion.rect(),
-            expression: self.expression.current(),
-            age: now.saturating_sub(self.first),
-            unseen: now.saturating_sub(self.last),
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,10 @@ pub struct Person {
     pub rect: Rect,
     /// How long it has been there.
     pub age: Duration,
+    /// Whether it is seen just now, so that `rect` is more than a guess.
+    pub seen: bool,
+    /// Whether it is told as a face. Before that it is only remembered where it is.
+    pub confirmed: bool,
 }
 
 /// A face that is in some zone.
@@ -23,8 +27,12 @@ pub struct Person {
 struct Stay {
     track: u64,
     zone: usize,
-    /// How old the track was when it came in.
+    /// When it came in,
+    since: Moment,
+    /// and how old the track was then.
     age: Duration,
+    /// Whether the track is told as a face.
+    counts: bool,
 }
 
 /// What is known about one zone apart from who is in it.
@@ -44,21 +52,42 @@ pub struct Occupancy {
 }
 
 impl Occupancy {
-    /// Takes in where faces are in a picture of `size` at `now`.
+    /// Takes in where all faces that are followed are in a picture of `size` at `now`.
     pub fn update(&mut self, now: Moment, people: &[Person], size: Size, zones: &Zones) {
-        for person in people {
+        self.forget(people, zones.active);
+        for person in people.iter().filter(|person| person.seen) {
             let before = self.of(person.track);
             let after = zones.around(person.rect, size, before);
             for (zone, _) in zones.counted() {
                 match (before.contains(zone), after.contains(zone)) {
                     (false, true) => {
-                        self.stays.push(Stay { track: person.track, zone, age: person.age });
-                        self.uses[zone].since.get_or_insert(now);
+                        let (track, age) = (person.track, person.age);
+                        self.stays.push(Stay { track, zone, since: now, age, counts: false });
                     }
                     (true, false) => self.end(person.track, zone, person.age),
                     _ => {}
                 }
             }
+            if person.confirmed {
+                self.count(person.track);
+            }
+        }
+    }
+
+    /// Passes over, without a word, who is in a zone that does not hold any more, since nobody
+    /// has left it; and what has ended without ever having been told as a face.
+    fn forget(&mut self, people: &[Person], active: ZoneSet) {
+        let followed = |track| people.iter().any(|person| person.track == track);
+        let stays = |stay: &Stay| stay.counts || followed(stay.track);
+        self.stays.retain(|stay| active.contains(stay.zone) && stays(stay));
+        self.empty();
+    }
+
+    /// The track is a face, and has been one for as long as it was followed.
+    fn count(&mut self, track: u64) {
+        for stay in self.stays.iter_mut().filter(|stay| stay.track == track && !stay.counts) {
+            stay.counts = true;
+            self.uses[stay.zone].since.get_or_insert(stay.since);
         }
     }
 
@@ -89,10 +118,19 @@ impl Occupancy {
         let this = |stay: &Stay| stay.track == track && stay.zone == zone;
         if let Some(index) = self.stays.iter().position(this) {
             let stay = self.stays.remove(index);
-            self.uses[zone].dwell = Some(age.saturating_sub(stay.age));
+            if stay.counts {
+                self.uses[zone].dwell = Some(age.saturating_sub(stay.age));
+            }
         }
-        if !self.stays.iter().any(|stay| stay.zone == zone) {
-            self.uses[zone].since = None;
+        self.empty();
+    }
+
+    /// Nobody has been in a zone since any time where nobody is.
+    fn empty(&mut self) {
+        for (zone, usage) in self.uses.iter_mut().enumerate() {
+            if !self.stays.iter().any(|stay| stay.counts && stay.zone == zone) {
+                usage.since = None;
+            }
         }
     }
 }
@@ -123,7 +161,7 @@ mod tests {
 
     fn person(track: u64, x: f32, age: u64) -> Person {
         let rect = Rect::new(x - 5.0, 45.0, 10.0, 10.0);
-        Person { track, rect, age: Duration::from_secs(age) }
+        Person { track, rect, age: Duration::from_secs(age), seen: true, confirmed: true }
     }
 
     #[test]
@@ -144,13 +182,41 @@ mod tests {
         assert_eq!(occupancy.usage(1).since, Some(at(10)), "the first is still there");
     }
 
+    /// Also of who is not seen just then; and nobody has left it.
     #[test]
     fn a_zone_that_is_switched_off_is_empty() {
         let (mut zones, mut occupancy) = (zones(), Occupancy::default());
-        occupancy.update(at(10), &[person(1, 20.0, 1)], SIZE, &zones);
+        let people = [person(1, 20.0, 1), person(2, 30.0, 1)];
+        occupancy.update(at(10), &people, SIZE, &zones);
         zones.set_active(zones.set_of(|name| name == "all"));
-        occupancy.update(at(11), &[person(1, 20.0, 2)], SIZE, &zones);
+        let hidden = Person { seen: false, ..person(2, 30.0, 2) };
+        occupancy.update(at(11), &[person(1, 20.0, 2), hidden], SIZE, &zones);
         assert_eq!(zones.names(occupancy.of(1)), ["all"]);
-        assert_eq!(occupancy.usage(0).since, None);
+        assert_eq!(zones.names(occupancy.of(2)), ["all"]);
+        assert_eq!(occupancy.usage(0), Use::default());
+        // Who is still there when it holds again has been in it since then.
+        zones.set_active(zones.set_of(|_| true));
+        occupancy.update(at(20), &[person(1, 20.0, 11), hidden], SIZE, &zones);
+        assert_eq!(occupancy.usage(0).since, Some(at(20)));
+        occupancy.leave(1, Duration::from_secs(14));
+        occupancy.leave(2, Duration::from_secs(1));
+        assert_eq!(occupancy.usage(0), Use { since: None, dwell: Some(Duration::from_secs(3)) });
+    }
+
+    #[test]
+    fn whoever_turns_out_to_be_a_face_has_been_one_from_the_first() {
+        let (zones, mut occupancy) = (zones(), Occupancy::default());
+        let doubtful = |track, x, age| Person { confirmed: false, ..person(track, x, age) };
+        let curtain = doubtful(2, 30.0, 0);
+        occupancy.update(at(10), &[doubtful(1, 20.0, 0), curtain], SIZE, &zones);
+        occupancy.update(at(11), &[doubtful(1, 20.0, 1), curtain], SIZE, &zones);
+        // It walks out of a zone before anybody knows what it is.
+        occupancy.update(at(12), &[doubtful(1, 80.0, 2), curtain], SIZE, &zones);
+        assert_eq!((occupancy.usage(0), occupancy.usage(1)), Default::default());
+        occupancy.update(at(13), &[person(1, 80.0, 3)], SIZE, &zones);
+        assert_eq!(zones.names(occupancy.of(2)), Vec::<String>::new(), "it was nothing");
+        assert_eq!((occupancy.usage(0), occupancy.usage(1).since), (Use::default(), Some(at(10))));
+        occupancy.leave(1, Duration::from_secs(3));
+        assert_eq!(occupancy.usage(1), Use { since: None, dwell: Some(Duration::from_secs(3)) });
     }
 }

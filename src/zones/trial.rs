@@ -83,7 +83,8 @@ mod tests {
     fn faces_are_counted_where_the_zone_is_now() {
         let saved = Zones::new(&[zone("desk", Kind::Count, 0.0, 0.5)]);
         let mut trial = Trial::new(&[zone("desk", Kind::Count, 0.5, 1.0)], &saved);
-        let person = |track, x| Person { track, rect: face(x), age: Duration::from_secs(1) };
+        let age = Duration::from_secs(1);
+        let person = |track, x| Person { track, rect: face(x), age, seen: true, confirmed: true };
         let people = [person(1, 20.0), person(2, 80.0), person(3, 90.0)];
         trial.update(at(1), &people, FRAME);
         let count = |trial: &Trial, tracks: &[u64]| trial.counts(tracks)["desk"];

@@ -35,7 +35,8 @@ def a_smile_lights_the_lamp(world):
 
 def who_comes_is_greeted(world):
     greetings = lambda: [data for data in called(world, "persistent_notification.create") if data["title"] == "Hallway"]
-    # The demonstration begins with nobody; who is there when the camera opens is not greeted.
+    # The first visitor of the demonstration comes before the camera has been in use for five
+    # seconds, and is not greeted. The next one is.
     before = len(greetings())
     world.watch(FRAMES, {"door_face": "on"})
     until("a greeting", lambda: len(greetings()) > before)

@@ -163,3 +163,21 @@ async fn what_is_tried_hides_more_and_never_less() {
     reporter.try_zones(None);
     assert_eq!(watch(&mut reporter, 80.0, 6..9)[0].event_type, EventType::FaceAppeared);
 }
+
+/// A zone that is the whole picture knows of each face what is told of it.
+#[tokio::test]
+async fn who_leaves_has_been_in_the_zone_for_as_long_as_there() {
+    let mut reporter = reporter(&[zone("room", Kind::Count, 0.0, 1.0)]);
+    let tracking = TrackingSettings { confirm_s: 2.0, ..reporter.tracker.tracking().clone() };
+    reporter.tracker.retune(tracking, ExpressionSettings::default());
+    let usage = |reporter: &Reporter| reporter.occupancy.usage(0);
+    watch(&mut reporter, 20.0, 0..2);
+    assert_eq!(usage(&reporter), Use::default(), "nobody was told yet");
+    watch(&mut reporter, 20.0, 2..5);
+    assert_eq!(usage(&reporter), Use { since: Some(at(0)), dwell: None });
+    let nobody = Findings::of_all(vec![], FRAME);
+    let told: Vec<Event> = (5..9).flat_map(|second| reporter.see(at(second), &nobody)).collect();
+    let left = told.iter().find(|event| event.event_type == EventType::FaceLeft).expect("left");
+    assert_eq!(left.duration_ms, 4000);
+    assert_eq!(usage(&reporter), Use { since: None, dwell: Some(Duration::from_secs(4)) });
+}
