@@ -175,8 +175,7 @@ async fn who_leaves_has_been_in_the_zone_for_as_long_as_there() {
     assert_eq!(usage(&reporter), Use::default(), "nobody was told yet");
     watch(&mut reporter, 20.0, 2..5);
     assert_eq!(usage(&reporter), Use { since: Some(at(0)), dwell: None });
-    let nobody = Findings::of_all(vec![], FRAME);
-    let told: Vec<Event> = (5..9).flat_map(|second| reporter.see(at(second), &nobody)).collect();
+    let told = reporter.wait(at(9));
     let left = told.iter().find(|event| event.event_type == EventType::FaceLeft).expect("left");
     assert_eq!(left.duration_ms, 4000);
     assert_eq!(usage(&reporter), Use { since: None, dwell: Some(Duration::from_secs(4)) });
