@@ -267,7 +267,7 @@ mod tests {
         let other = changes(json!({ "expression.hold_s": 3.0 }));
         for meanwhile in [Some(&other), None] {
             let (mut tuning, mut orders) = tuning();
-            tuning.before_save(&written).expect("possible");
+            let _permit = tuning.before_save(&written).expect("possible");
             match meanwhile {
                 Some(other) => {
                     tuning.attempt(other.clone()).expect("possible");
@@ -287,7 +287,7 @@ mod tests {
     fn what_does_not_go_with_what_was_written_is_tried_no_more() {
         let (mut tuning, _orders) = tuning();
         let written = changes(json!({ ZONE: mask() }));
-        tuning.before_save(&written).expect("possible");
+        let _permit = tuning.before_save(&written).expect("possible");
         tuning.attempt(changes(json!({ "camera.rotate": 180 }))).expect("no mask yet");
         tuning.keep(&written);
         assert!(tuning.tried().is_empty());
@@ -299,7 +299,7 @@ mod tests {
     fn zones_that_were_saved_hold_until_the_new_start() {
         let (mut tuning, mut orders) = tuning();
         let written = changes(json!({ ZONE: mask() }));
-        tuning.before_save(&written).expect("possible");
+        let _permit = tuning.before_save(&written).expect("possible");
         tuning.keep(&written);
         tuning.attempt(changes(json!({ THRESHOLD: 0.6 }))).expect("possible");
         let faces = tuning.live.faces.borrow().clone().expect("told");
