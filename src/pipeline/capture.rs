@@ -191,6 +191,8 @@ impl Capture {
             let outcome = source.next_frame(frame, READ_LIMIT);
             let now = self.now();
             match outcome {
+                // It came, or was waited for, across a pause: nothing is looked at from then on.
+                Ok(()) if self.is_paused() => return End::Paused,
                 Ok(()) => {
                     came(now);
                     if !self.hand_over(frame, recorded) {

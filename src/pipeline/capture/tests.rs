@@ -158,6 +158,7 @@ fn a_pause_that_ends_while_the_camera_closes_opens_it_again() {
     let again = CaptureState::Failed("opened again".to_owned());
     until(&shared.capture, |state| *state == again || *state == CaptureState::Ended);
     assert_eq!(*shared.capture.borrow(), again);
+    assert_eq!(shared.counters.read().captured, 0, "a frame that came across the pause");
     shared.stop.stop();
     thread.join().unwrap();
 }
