@@ -210,10 +210,14 @@ async fn what_is_told_while_it_ends_counts_from_the_next_start() {
     let (connected, is_connected) = std::sync::mpsc::channel();
     let broker = std::thread::spawn(move || {
         let mut peer = welcome(&listening, &ACCEPTED);
-        connected.send(()).expect("somebody waits");
         while let Some((first, body)) = packet(&mut peer) {
             let Some(id) = publish_id(first, &body) else { continue };
-            if body.ends_with(b"offline") {
+            let of_device = body[2..].starts_with(b"expressiond/d1/availability");
+            // One that is stopped before it knows that it is accepted says no goodbye.
+            if of_device && body.ends_with(b"online") {
+                connected.send(()).expect("somebody waits");
+            }
+            if of_device && body.ends_with(b"offline") {
                 let topic = b"expressiond/d1/command";
                 let told =
                     [&[0, topic.len() as u8], &topic[..], br#"{"command":"pause"}"#].concat();
