@@ -42,13 +42,15 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Before anything runs: the camera is not open yet.
+    /// Before anything runs: the camera is not open yet, and stays closed where `orders` say so.
     pub(crate) fn new(clock: Arc<dyn Clock>, orders: Orders, live: Option<Arc<Live>>) -> Arc<Self> {
+        let opening = CaptureState::Opening { since: clock.now().monotonic };
+        let capture = if orders.paused { CaptureState::Paused } else { opening };
         Arc::new(Self {
             mailbox: Mailbox::new(Frame::empty(clock.now())),
             counters: Counters::default(),
             stop: Stop::default(),
-            capture: watch::Sender::new(CaptureState::Opening { since: clock.now().monotonic }),
+            capture: watch::Sender::new(capture),
             period: heartbeat::period(watchdog_interval()),
             frames: watch::Sender::new(FrameHealth::default()),
             clock,

@@ -178,6 +178,16 @@ fn the_page_knows_what_is_open() {
     thread.join().unwrap();
 }
 
+/// The first status comes before the capture thread has said anything.
+#[test]
+fn a_pause_of_an_earlier_run_is_known_before_anything_runs() {
+    for paused in [false, true] {
+        let orders = Orders { paused, ..Orders::default() };
+        let shared = Shared::new(Arc::new(SystemClock), orders, None);
+        assert_eq!(*shared.capture.borrow() == CaptureState::Paused, paused);
+    }
+}
+
 #[test]
 fn a_pause_is_noticed_while_a_lost_camera_is_waited_for() {
     let shared = shared();
