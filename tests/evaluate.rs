@@ -124,6 +124,21 @@ fn a_class_without_labels_counts_into_nothing() {
     assert!(std::fs::read_to_string(report.join("index.html")).unwrap().contains("no face"));
 }
 
+/// What took minutes to measure is not lost with the report of it.
+#[test]
+fn a_report_that_cannot_be_written_does_not_cost_the_numbers() {
+    let folder = set(YAML, &[("home_1", &face_line(0))]);
+    let report = folder.path().join("report");
+    std::fs::create_dir_all(report.join("index.html")).unwrap();
+    let output = evaluate(folder.path(), &["--json", "--report", report.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(74));
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(result["map50"].as_f64().unwrap() > 0.99, "{result}");
+    let file = folder.path().join("data.yaml/report");
+    let output = evaluate(folder.path(), &["--report", file.to_str().unwrap()]);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(74), 0), "known before it looks");
+}
+
 /// Every form of a set that well-known programs write gives the same number.
 #[test]
 fn sets_and_labels_as_people_have_them() {

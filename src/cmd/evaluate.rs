@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output;
+use expressiond::annotate::make_folder;
 use expressiond::attention::{Examiner, Findings, stills};
 use expressiond::detector::networks::Networks;
 use expressiond::detector::{Detection, ModelError, Settings};
@@ -90,6 +91,10 @@ pub fn run(args: &Args) -> Result<()> {
     if pictures.is_empty() {
         return nothing(format!("no picture's name begins with '{}'", args.group));
     }
+    if let Some(folder) = &args.report {
+        // Before minutes of work, not after.
+        make_folder(folder)?;
+    }
     let Looked { pictures, mut results, left_out } =
         look_at_all(&pictures, &data, &mut examiner, args.whole)?;
     if !asked.is_empty() {
@@ -104,20 +109,20 @@ pub fn run(args: &Args) -> Result<()> {
     let thresholds = thresholds(&info.thresholds, &grouping);
     let summary = summarize(&info.id, grouping.told(), &thresholds, &results, &groups);
     let summary = Summary { left_out: all_left_out, ..summary };
-    if let Some(folder) = &args.report {
+    let report = args.report.as_deref();
+    let written = report.map_or(Ok(()), |folder| {
         report::write(folder, &summary, &results, &pictures).map_err(|error| {
-            Error::caused(
-                Kind::Output,
-                format!("cannot write the report {}", folder.display()),
-                error,
-            )
-        })?;
-    }
+            let what = format!("cannot write the report {}", folder.display());
+            Error::caused(Kind::Output, what, error)
+        })
+    });
+    // The numbers took long: a full disk does not cost them.
     if args.json {
-        output::json(&summary)
+        output::json(&summary)?;
     } else {
-        output::text(table(&summary, args.report.as_deref()))
+        output::text(table(&summary, report.filter(|_| written.is_ok())))?;
     }
+    written
 }
 
 /// The boxes of each face, one for each group, most confident first.

@@ -217,7 +217,9 @@ impl Found {
             if path.is_dir() {
                 // macOS' archives have a second tree of its own notes.
                 if path.file_name() != Some("__MACOSX".as_ref()) {
-                    self.folder(&path)?;
+                    self.folder(&path).unwrap_or_else(|error| {
+                        self.left_out.insert(LeftOut { file: path, reason: error.to_string() });
+                    });
                 }
             } else if is_picture(&path) {
                 self.picture(&path);

@@ -85,7 +85,8 @@ impl Capture {
                         SourceError::NotACamera(_) => ReasonCode::NotACamera,
                         _ => ReasonCode::NoCamera,
                     };
-                    shared.frames.send_modify(|frames| frames.lose(code, &reason));
+                    let now = self.now();
+                    shared.frames.send_modify(|frames| frames.lose(now, code, &reason));
                     match code {
                         ReasonCode::NotACamera => CaptureState::NotACamera(reason),
                         _ => CaptureState::Failed(reason),
@@ -140,7 +141,8 @@ impl Capture {
         };
         let words = source.describe();
         log.opened(&words);
-        self.shared.frames.send_modify(FrameHealth::opened);
+        let now = self.now();
+        self.shared.frames.send_modify(|frames| frames.opened(now));
         if let Some(live) = &self.shared.live {
             live.controls.send_replace(source.controls());
             live.opened.send_replace(Some(source.opened()));

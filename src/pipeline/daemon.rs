@@ -53,6 +53,8 @@ const CAPTURE_LIMIT: Duration = Duration::from_millis(500);
 /// became of the faces, and before a reload the camera's thread to close the camera. With
 /// the broker's second that is less than `TimeoutStopSec`, or systemd would kill.
 const THREAD_LIMIT: Duration = Duration::from_secs(5);
+/// Why there is no picture that was asked for last.
+const ENDING: &str = "the daemon ends";
 /// How long commands are still read that have arrived: they wait in memory.
 const LAST_WORDS_LIMIT: Duration = Duration::from_millis(100);
 
@@ -322,6 +324,11 @@ impl Program {
             // Not waiting for a capture thread that waits for a frame.
             shared.mailbox.close();
             let told = within(THREAD_LIMIT, "inference", inference.ended()).await;
+            let mut owed = None;
+            shared.orders.send_modify(|orders| owed = orders.snapshot.take());
+            if owed.is_some() {
+                watcher.refuse_snapshot(ENDING);
+            }
             watcher.leave();
             let captured = timeout(CAPTURE_LIMIT, capture.ended());
             let (captured, ()) = tokio::join!(captured, watcher.publisher.shutdown());
@@ -345,6 +352,9 @@ impl Program {
         // To the end of the task that hears the broker, which ended with the connection.
         let told = async {
             while let Some(command) = self.control.commands.recv().await {
+                if command == (Command::Snapshot {}) {
+                    self.watcher.refuse_snapshot(ENDING);
+                }
                 self.changes.follow(command);
             }
         };

@@ -48,6 +48,9 @@ impl Run {
 /// Follows one camera's frames. All times are on the monotonic clock.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FrameHealth {
+    /// Since when that is said: when the camera was opened or lost. A frame from before may
+    /// still be looked at after it, and says nothing of what came then.
+    since: Duration,
     /// Whether one could be read since the camera was opened.
     any_read: bool,
     captured: Run,
@@ -62,15 +65,16 @@ pub(crate) struct FrameHealth {
 }
 
 impl FrameHealth {
-    /// The camera was opened: whatever was read before, nothing is known of it now.
-    pub(crate) fn opened(&mut self) {
-        *self = Self { cause: self.cause.take(), lost: self.lost.take(), ..Self::default() };
+    /// The camera was opened at `since`: whatever was read before, nothing is known of it now.
+    pub(crate) fn opened(&mut self, since: Duration) {
+        let (cause, lost) = (self.cause.take(), self.lost.take());
+        *self = Self { since, cause, lost, ..Self::default() };
     }
 
-    /// The camera was lost, or could not be opened; why. What was known of its frames says
-    /// nothing of what comes next.
-    pub(crate) fn lose(&mut self, code: ReasonCode, why: &str) {
-        *self = Self { lost: Some((code, why.to_owned())), ..Self::default() };
+    /// The camera was lost at `since`, or could not be opened; why. What was known of its frames
+    /// says nothing of what comes next.
+    pub(crate) fn lose(&mut self, since: Duration, code: ReasonCode, why: &str) {
+        *self = Self { since, lost: Some((code, why.to_owned())), ..Self::default() };
     }
 
     /// A whole frame came. Says whether that ended a run.
@@ -78,10 +82,13 @@ impl FrameHealth {
         std::mem::take(&mut self.captured).count > 0
     }
 
-    /// A frame could be read. Says whether that was not known before.
-    pub(crate) fn read(&mut self) -> bool {
+    /// A frame that was taken at `taken` could be read. Says whether that was not known before.
+    pub(crate) fn read(&mut self, taken: Duration) -> bool {
+        if taken < self.since {
+            return false;
+        }
         let news = !self.is_known() || self.decoded.count > 0;
-        *self = Self { any_read: true, ..Self::default() };
+        *self = Self { since: self.since, any_read: true, ..Self::default() };
         news
     }
 
@@ -131,30 +138,32 @@ mod tests {
     #[test]
     fn a_camera_of_which_nothing_could_be_read_says_why_until_something_can() {
         let mut health = FrameHealth::default();
-        health.opened();
+        health.opened(ms(0));
         health.broken(ms(0), Stage::Capture, "cut off at 100");
         health.broken(ms(33), Stage::Capture, "cut off at 120");
         assert_eq!((health.cause(), health.is_known()), (None, false), "it just began");
         health.broken(ms(66), Stage::Capture, "cut off at 130");
         assert_eq!(health.cause(), Some("cut off at 130"));
-        health.opened();
+        health.opened(ms(0));
         health.broken(ms(9000), Stage::Decoding, "cut off at 140");
         assert_eq!(health.cause(), Some("cut off at 130"), "also while it is opened again");
-        health.read();
+        health.read(ms(9033));
         assert_eq!((health.cause(), health.is_known()), (None, true));
     }
 
     #[test]
     fn a_lost_camera_is_lost_until_a_frame_can_be_read() {
         let mut health = FrameHealth::default();
-        health.read();
-        health.lose(ReasonCode::NoCamera, "it was unplugged");
-        health.opened();
+        health.read(ms(0));
+        health.lose(ms(10), ReasonCode::NoCamera, "it was unplugged");
+        assert!(!health.read(ms(9)), "a frame from before, looked at after");
+        health.opened(ms(20));
+        assert!(!health.read(ms(9)), "one from long before");
         health.came();
-        health.broken(ms(0), Stage::Decoding, "cut off");
+        health.broken(ms(20), Stage::Decoding, "cut off");
         let lost = (ReasonCode::NoCamera, "it was unplugged".to_owned());
         assert_eq!((health.lost(), health.is_known()), (Some(&lost), false));
-        assert!(health.read(), "that is news");
+        assert!(health.read(ms(20)), "that is news");
         assert_eq!((health.lost(), health.is_known()), (None, true));
     }
 
@@ -162,7 +171,7 @@ mod tests {
     fn a_run_is_many_frames_or_a_long_time_and_nothing_good_between() {
         let run = |count: u64, gap: u64| {
             let mut health = FrameHealth::default();
-            health.read();
+            health.read(ms(0));
             (0..count).for_each(|frame| health.broken(ms(frame * gap), Stage::Capture, "cut off"));
             let last = ms((count - 1) * gap);
             assert_eq!(health.cause().is_some(), health.is_run(last));
@@ -174,7 +183,7 @@ mod tests {
         let mut health = FrameHealth::default();
         for frame in 0..200 {
             if frame % 20 == 0 {
-                health.read();
+                health.read(ms(frame * 33));
             } else {
                 health.broken(ms(frame * 33), Stage::Decoding, "cut off");
             }
@@ -185,7 +194,7 @@ mod tests {
     #[test]
     fn whole_frames_between_broken_ones_are_no_run_though_few_are_decoded() {
         let mut health = FrameHealth::default();
-        health.read();
+        health.read(ms(0));
         for frame in 0..10_000 {
             if frame % 3 == 0 {
                 health.broken(ms(frame * 4), Stage::Capture, "cut off");

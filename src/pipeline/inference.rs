@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::frame_health::{FrameHealth, Stage};
+use super::frame_health::Stage;
 use super::mailbox::Taken;
 use super::reporter::Reporter;
 use super::shared::Shared;
@@ -74,6 +74,10 @@ impl Inference {
                 self.end();
             }
             match taken {
+                // From before the camera was closed: nothing is looked at any more.
+                Taken::Frame if self.shared.orders.borrow().paused => {
+                    self.pass(frame.time_at(self.shared.clock.now()));
+                }
                 Taken::Frame => {
                     let orders = *self.shared.orders.borrow();
                     self.follow_source(&mut work);
@@ -297,7 +301,8 @@ impl Inference {
             Sight::Glanced(conditions) => (conditions, None),
             Sight::Looked(conditions, inference) => (conditions, Some(inference)),
         };
-        self.shared.frames.send_if_modified(FrameHealth::read);
+        let taken = frame.captured.monotonic;
+        self.shared.frames.send_if_modified(|frames| frames.read(taken));
         self.shared.view.send_if_modified(|view| {
             std::mem::replace(&mut view.conditions, conditions) != conditions
         });

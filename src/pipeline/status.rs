@@ -90,7 +90,7 @@ impl Observation {
             CaptureState::Ended => None,
             CaptureState::NotACamera(why) => Some((ReasonCode::NotACamera, why.clone())),
             CaptureState::Failed(why) => Some((ReasonCode::NoCamera, why.clone())),
-            CaptureState::Paused => {
+            CaptureState::Paused if self.is_paused() => {
                 let why = match &self.control.in_force.paused.from {
                     Author::Group(group) => format!("its group {group} is paused"),
                     _ => "its owner has paused it; send resume".to_owned(),
@@ -116,7 +116,7 @@ impl Observation {
             {
                 self.frames.lost().cloned()
             }
-            CaptureState::Opening { .. } => None,
+            CaptureState::Opening { .. } | CaptureState::Paused => None,
             // What the picture shows is told only once one could be read.
             CaptureState::Running(_) if !self.frames.is_known() => None,
             CaptureState::Running(_) => {
@@ -167,9 +167,20 @@ impl Observation {
         self.picture().filter(|(code, _)| self.delivers() && code.is_tampering())
     }
 
+    /// Whether the camera is closed and its owner wants that: the answer to `resume` comes before
+    /// the camera's thread has noticed.
+    fn is_paused(&self) -> bool {
+        self.capture == CaptureState::Paused && self.control.in_force.paused.value
+    }
+
     /// Whether pictures come in which something can be seen.
     pub(crate) fn delivers(&self) -> bool {
         matches!(self.capture, CaptureState::Running(_)) && self.frames.is_known()
+    }
+
+    /// Whether the camera does what it should: it delivers, or is closed for good reason.
+    pub(crate) fn is_well(&self) -> bool {
+        self.delivers() || self.is_paused() || self.capture == CaptureState::Ended
     }
 
     /// The payload of the status topic.
@@ -180,7 +191,7 @@ impl Observation {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             model: Some(self.model.clone()),
             uptime_s: self.at.monotonic.saturating_sub(self.started).as_secs(),
-            paused: self.capture == CaptureState::Paused,
+            paused: self.is_paused(),
             identifying: self.identifying,
             runtime: self.control.runtime,
             groups: self.control.groups.clone(),
@@ -227,8 +238,10 @@ impl Observation {
         match &self.capture {
             CaptureState::Failed(why) => CameraWords::Other(why.clone()),
             CaptureState::NotACamera(why) => CameraWords::Other(why.clone()),
-            CaptureState::Paused => CameraWords::Paused,
-            CaptureState::Opening { .. } => CameraWords::Other("opening the camera".to_owned()),
+            CaptureState::Paused if self.is_paused() => CameraWords::Paused,
+            CaptureState::Opening { .. } | CaptureState::Paused => {
+                CameraWords::Other("opening the camera".to_owned())
+            }
             CaptureState::Running(_) if self.view.conditions.idle => {
                 CameraWords::Other(format!("watching for motion{light}"))
             }
@@ -271,7 +284,7 @@ mod tests {
     /// Of a camera whose frames can be read.
     fn good() -> FrameHealth {
         let mut frames = FrameHealth::default();
-        frames.read();
+        frames.read(Duration::ZERO);
         frames
     }
 
@@ -335,6 +348,10 @@ mod tests {
         let control = control(&Overrides { groups, ..Overrides::default() });
         let by_group = Observation { capture: CaptureState::Paused, control, ..observation() };
         assert_eq!(codes(&by_group), [ReasonCode::Paused]);
+        let resumed = Observation { capture: CaptureState::Paused, ..observation() };
+        assert!(codes(&resumed).is_empty() && !resumed.device_status().paused);
+        assert!(by_group.is_well() && observation().is_well() && !resumed.is_well());
+        assert!(resumed.line().starts_with("opening the camera"), "{}", resumed.line());
         assert!(by_group.reasons()[0].message.contains("group hall"));
         let hot = Observation { strain: Some("hot".to_owned()), ..observation() };
         assert_eq!(codes(&hot), [ReasonCode::Throttled]);
@@ -376,14 +393,14 @@ mod tests {
         let opening = CaptureState::Opening { since: running.at.monotonic };
         for code in [ReasonCode::NoCamera, ReasonCode::NotACamera] {
             let mut frames = good();
-            frames.lose(code, "none of its 2 pictures");
-            frames.opened();
+            frames.lose(Duration::ZERO, code, "none of its 2 pictures");
+            frames.opened(Duration::ZERO);
             for capture in [running.capture.clone(), opening.clone()] {
                 let again = Observation { capture, frames: frames.clone(), ..running.clone() };
                 assert_eq!((codes(&again), again.delivers()), (vec![code], false));
                 assert!(again.line().contains(": none of its 2"), "{}", again.line());
             }
-            frames.read();
+            frames.read(Duration::ZERO);
             assert_eq!(codes(&Observation { frames, ..running.clone() }), []);
         }
     }

@@ -2,6 +2,7 @@
 //! changed, to systemd, and to the watchdog when the threads came on.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::alarms::Alarms;
@@ -143,6 +144,7 @@ impl Watcher {
             self.publisher.set_camera_available(&self.subject.camera, available);
         }
         if let Some(live) = &self.shared.live {
+            live.camera_is_well.store(observation.is_well(), Ordering::Relaxed);
             live.status.send_replace(Some(observation.device_status()));
         }
         let urgent = self.urgent(&observation);

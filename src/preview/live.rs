@@ -91,6 +91,9 @@ pub(crate) struct Live {
     pub refused: watch::Sender<Option<String>>,
     /// From the daemon: why it did not start again with what was saved.
     pub settings_refused: watch::Sender<Option<String>>,
+    /// From the daemon: the camera delivers, or is closed and should be. Having no trouble is
+    /// less: a camera that is being opened has none yet.
+    pub camera_is_well: AtomicBool,
     /// Pictures must not leave now: paused, or held back by a command.
     private: AtomicBool,
 }
@@ -114,6 +117,7 @@ impl Live {
             controls: watch::Sender::default(),
             refused: watch::Sender::default(),
             settings_refused: watch::Sender::default(),
+            camera_is_well: AtomicBool::new(false),
             private: AtomicBool::new(private),
         }
     }

@@ -1,6 +1,7 @@
 //! What is answered to what is asked: the one place that knows every path.
 
 use std::net::IpAddr;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -155,6 +156,9 @@ impl Service {
             codes.filter(|code| code.is_blind()).map(ReasonCode::name).collect();
         if !status.mqtt.connected {
             lacks.push("no_broker");
+        }
+        if lacks.is_empty() && !self.live.camera_is_well.load(Ordering::Relaxed) {
+            lacks.push("starting");
         }
         if lacks.is_empty() {
             return answer::text(StatusCode::OK, "ready\n");

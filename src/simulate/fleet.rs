@@ -184,7 +184,8 @@ impl Device {
         .within(Zones::new(&config.zone));
         let shared = Shared::new(Arc::clone(&clock), Orders::default(), None);
         shared.capture.send_replace(CaptureState::Running(Open::default()));
-        shared.frames.send_if_modified(FrameHealth::read);
+        let now = clock.now().monotonic;
+        shared.frames.send_if_modified(|frames| frames.read(now));
         let subject = Subject {
             camera,
             model: MODEL.to_owned(),
