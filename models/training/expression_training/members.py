@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from .labels import DataError, Vocabulary
 from .loss import Targets
 from .network import SHIPPED, YOLO12, Description
-from .weights import adopt
+from .weights import Stored, adopt
+from .widen import widened
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,9 @@ class Member:
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
 
-    def start_from(self, weights: dict[str, Tensor]) -> list[str]:
+    def start_from(self, stored: Stored) -> list[str]:
         """Other weights' values, as far as they fit; the layers that found nothing."""
+        weights = widened(stored, self.plan.network)
         for network in (self.network, self.average):
             missing = adopt(network, weights)
         return missing

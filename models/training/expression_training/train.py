@@ -84,14 +84,15 @@ class Trainer:
         self.origin = state["origin"]
 
     def start_from(self, path: Path) -> None:
-        """Other weights' values, as far as they fit: a network with less parts takes what it has.
+        """Other weights' values, as far as they fit: a network with less parts takes what it has, one of
+        a wider scale what answers alike.
 
-        A teacher of a run that has one starts from nothing: it is of another scale.
+        A teacher of a run that has one starts from nothing.
         """
-        weights = load_weights(path).weights
+        stored = load_weights(path)
         self.origin = checkpoint.origin_of(path)
         for member in self.students:
-            if missing := member.start_from(weights):
+            if missing := member.start_from(stored):
                 print(f"{path} has nothing for {member.plan.name}: {', '.join(missing)}", flush=True)
 
     def train_step(self, images: torch.Tensor, truth: Targets, share: float, started: float | None = None):
@@ -328,7 +329,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int)
     parser.add_argument("--lr", type=float)
     parser.add_argument("--minutes", type=float, help="end the schedule after this time instead of epochs")
-    parser.add_argument("--init", type=existing, help="start from these weights (.pt or .safetensors)")
+    help_init = "start from these weights (.pt or .safetensors); of scale n also for --scale s"
+    parser.add_argument("--init", type=existing, help=help_init)
     parser.add_argument(
         "--processes", type=int, default=1, help="share each batch; as many as there are cores is fastest"
     )
