@@ -106,7 +106,7 @@ impl Examination<'_> {
         let credentials = Credentials::of_the_environment();
         let state_dir = self.state_dir(&config);
         let running = Running::find(self.unit.as_ref(), state_dir.as_deref());
-        let secrets = files::credentials(&config, &named, &credentials);
+        let secrets = files::credentials(&config, &named, &credentials, self.unit.as_ref());
         let readable = matches!(secrets.verdict, Verdict::Ok | Verdict::Warning);
         self.add(secrets);
         let networks = self.model(&config, layers);
@@ -116,7 +116,8 @@ impl Examination<'_> {
         self.add(files::permissions(&config, self.unit.as_ref()));
         let kept = state_dir.as_deref().map_or(Ok(Overrides::default()), Overrides::read);
         self.add(camera::camera(&config, networks, running.as_ref(), kept.as_ref()));
-        self.add(files::state(&config, state_dir.as_deref(), kept.as_ref().err()));
+        let unreadable = kept.as_ref().err();
+        self.add(files::state(&config, state_dir.as_deref(), unreadable, self.unit.as_ref()));
         let (device, status) = match Identity::of(&config, state_dir.as_deref()) {
             Ok(Identity { topics, camera }) => {
                 let about = about(&config, topics, &camera, classes.unwrap_or_default());
