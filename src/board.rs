@@ -35,14 +35,35 @@ fn property(path: &Path) -> Option<String> {
 /// What `vcgencmd get_throttled` prints, from the firmware's own file.
 const THROTTLED: &str = "/sys/devices/platform/soc/soc:firmware/get_throttled";
 
-/// Why a Raspberry Pi's firmware slows the board down just now, if it does.
-pub(crate) fn throttled() -> Option<&'static str> {
-    throttled_at(Path::new(THROTTLED))
+/// Whether a Raspberry Pi's firmware slows the board down just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Throttling {
+    /// Nobody here tells: other boards, and a Raspberry Pi whose kernel has no such file.
+    Unknown,
+    /// It does not.
+    No,
+    /// It does; the words say why.
+    Yes(&'static str),
 }
 
-fn throttled_at(path: &Path) -> Option<&'static str> {
-    let text = fs::read_to_string(path).ok()?;
-    let bits = u32::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok()?;
+/// Why a Raspberry Pi's firmware slows the board down just now, if it does.
+pub(crate) fn throttled() -> Option<&'static str> {
+    match throttling() {
+        Throttling::Yes(why) => Some(why),
+        Throttling::Unknown | Throttling::No => None,
+    }
+}
+
+/// The same, where what nobody tells must not count as a no.
+pub(crate) fn throttling() -> Throttling {
+    throttling_at(Path::new(THROTTLED))
+}
+
+fn throttling_at(path: &Path) -> Throttling {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let Ok(bits) = u32::from_str_radix(text.trim().trim_start_matches("0x"), 16) else {
+        return Throttling::Unknown;
+    };
     // The low half is what holds now, the high half what has happened since boot
     // (Raspberry Pi documentation, "get_throttled").
     let now = [
@@ -51,7 +72,8 @@ fn throttled_at(path: &Path) -> Option<&'static str> {
         (1 << 3, "the processor is near its temperature limit"),
         (1 << 1, "the firmware caps the processor's clock"),
     ];
-    now.iter().find(|(bit, _)| bits & bit != 0).map(|(_, words)| *words)
+    let holds = now.iter().find(|(bit, _)| bits & bit != 0);
+    holds.map_or(Throttling::No, |(_, words)| Throttling::Yes(words))
 }
 
 /// The folder that systemd-timesyncd.service(8) has while it runs; it makes the file
@@ -81,14 +103,18 @@ mod tests {
         let file = tempfile::NamedTempFile::new().expect("temporary file");
         let says = |text: &str| {
             fs::write(file.path(), text).expect("written");
-            throttled_at(file.path())
+            throttling_at(file.path())
         };
-        assert_eq!(says("0\n"), None);
-        assert_eq!(says("50000\n"), None, "under-voltage has occurred, long ago");
-        assert!(says("50005\n").is_some_and(|words| words.contains("power supply")));
-        assert!(says("0x4").is_some_and(|words| words.contains("throttles")));
-        assert_eq!(says("nonsense"), None);
-        assert_eq!(throttled_at(Path::new("/absent")), None);
+        let because = |text: &str, part: &str| match says(text) {
+            Throttling::Yes(words) => words.contains(part),
+            Throttling::Unknown | Throttling::No => false,
+        };
+        assert_eq!(says("0\n"), Throttling::No);
+        assert_eq!(says("50000\n"), Throttling::No, "under-voltage has occurred, long ago");
+        assert!(because("50005\n", "power supply"));
+        assert!(because("0x4", "throttles"));
+        assert_eq!(says("nonsense"), Throttling::Unknown);
+        assert_eq!(throttling_at(Path::new("/absent")), Throttling::Unknown);
     }
 
     #[test]

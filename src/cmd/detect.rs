@@ -237,14 +237,24 @@ impl fmt::Display for Report<'_> {
     }
 }
 
+/// The longest name that Linux gives a file, in bytes (`NAME_MAX`).
+const LONGEST_NAME: usize = 255;
+
+/// `stem` with `ending` behind it, cut so that a file can be called so.
+fn fitting(stem: &str, ending: &str) -> String {
+    let end = stem.floor_char_boundary(LONGEST_NAME.saturating_sub(ending.len()));
+    format!("{}{ending}", &stem[..end])
+}
+
 /// Names for the annotated copies: pictures of one name from several folders must
-/// not overwrite each other's, so all but the first get a number.
+/// not overwrite each other's, so all but the first get a number. So do long names that
+/// are the same once they are cut.
 fn copy_names(pictures: &[PathBuf]) -> Vec<String> {
     let mut taken = HashSet::new();
     let mut name = |path: &PathBuf| {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        let numbered = (2..).map(|number| format!("{stem}-{number}.annotated.jpg"));
-        std::iter::once(format!("{stem}.annotated.jpg"))
+        let numbered = (2..).map(|number| fitting(&stem, &format!("-{number}.annotated.jpg")));
+        std::iter::once(fitting(&stem, ".annotated.jpg"))
             .chain(numbered)
             .find(|name| taken.insert(name.clone()))
             .expect("there are more numbers than pictures")
@@ -296,6 +306,18 @@ mod tests {
         let pictures = ["a/x.jpg", "b/x.png", "y.jpg", "c/x.jpg"].map(PathBuf::from);
         let wanted = ["x", "x-2", "y", "x-3"].map(|stem| format!("{stem}.annotated.jpg"));
         assert_eq!(copy_names(&pictures), wanted);
+    }
+
+    #[test]
+    fn names_of_copies_are_never_too_long_for_a_file() {
+        // 2 bytes each: a cut at any byte would fall into a character.
+        let long = "é".repeat(125);
+        let pictures = ["a.jpg", "b.jpg", "/c.jpg"].map(|end| format!("{long}{end}").into());
+        let names = copy_names(&pictures[..2]);
+        assert_eq!(names[0], format!("{}.annotated.jpg", "é".repeat(120)));
+        assert_eq!(names[1], format!("{}-2.annotated.jpg", "é".repeat(119)));
+        assert!(names.iter().all(|name| name.len() <= LONGEST_NAME), "{names:?}");
+        assert_eq!(copy_names(&pictures[2..]), ["c.annotated.jpg"]);
     }
 
     #[test]

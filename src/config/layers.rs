@@ -6,6 +6,7 @@
 //! with its place.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -164,6 +165,14 @@ impl Layers {
             assignments.push(Assignment { place, key: key.clone(), value });
         }
         Ok(assignments)
+    }
+
+    /// The keys (dotted) that the environment and the command line set, each once.
+    pub fn assigned(&self) -> Vec<String> {
+        let variables = self.environment.iter().filter_map(|(name, _)| keys::of_variable(name));
+        let options = self.overrides.iter().map(|(key, _)| key.clone());
+        let keys: BTreeSet<String> = variables.chain(options).collect();
+        keys.into_iter().collect()
     }
 
     /// Where `key` (dotted) got its value: "file:line", a variable, an option.

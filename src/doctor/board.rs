@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::SystemTime;
 
 use super::finding::{Check, Finding};
-use crate::board::{TIMESYNC, clock_trouble, temperature, throttled};
+use crate::board::{TIMESYNC, Throttling, clock_trouble, temperature, throttling};
 use crate::contract::payload::{ReasonCode, rfc3339};
 
 const CLOCK_REMEDY: &str = "timedatectl status says who should set it; without network at boot a \
@@ -44,31 +44,32 @@ fn synchronized() -> Option<String> {
 
 /// Whether heat or the power supply slow the board down; `hot_c` is `pace.hot_c`, in °C.
 pub(crate) fn board(hot_c: f32) -> Finding {
-    judge(temperature(), throttled(), hot_c)
+    judge(temperature(), throttling(), hot_c)
 }
 
-fn judge(degrees: Option<f32>, throttled: Option<&str>, hot_c: f32) -> Finding {
+fn judge(degrees: Option<f32>, throttling: Throttling, hot_c: f32) -> Finding {
     let strained = |why: String, remedy| {
         let message = format!("{why}: it looks around half as often");
         Finding::warning(Check::Board, message, remedy).because(ReasonCode::Throttled)
     };
-    match (throttled, degrees) {
-        (Some(why), _) => strained(
+    // Most boards tell nothing of it, which is no reason to say that they are not.
+    let not = if throttling == Throttling::No { ", not throttled" } else { "" };
+    match (throttling, degrees) {
+        (Throttling::Yes(why), _) => strained(
             why.to_owned(),
             "use the power supply made for this board and a heat sink; `vcgencmd get_throttled` \
              shows it",
         ),
-        (None, Some(degrees)) if degrees >= hot_c => strained(
+        (_, Some(degrees)) if degrees >= hot_c => strained(
             format!("the processor has {degrees:.0} °C, pace.hot_c is {hot_c:.0}"),
             "a heat sink, air, or a lower pace.max_fps",
         ),
-        (None, Some(degrees)) => Finding::ok(
+        (_, Some(degrees)) => {
+            Finding::ok(Check::Board, format!("{degrees:.0} °C, {} processors{not}", processors()))
+        }
+        (_, None) => Finding::ok(
             Check::Board,
-            format!("{degrees:.0} °C, {} processors, not throttled", processors()),
-        ),
-        (None, None) => Finding::ok(
-            Check::Board,
-            format!("{} processors; it tells no temperature", processors()),
+            format!("{} processors{not}; it tells no temperature", processors()),
         ),
     }
 }
@@ -84,12 +85,22 @@ mod tests {
 
     #[test]
     fn heat_and_weak_power_are_warnings_with_the_status_topic_s_code() {
-        for (degrees, throttled) in [(Some(85.0), None), (Some(40.0), Some("under-voltage"))] {
-            let finding = judge(degrees, throttled, 80.0);
+        let weak = Throttling::Yes("under-voltage");
+        for (degrees, throttling) in [(Some(85.0), Throttling::No), (Some(40.0), weak)] {
+            let finding = judge(degrees, throttling, 80.0);
             assert_eq!(finding.verdict, Verdict::Warning, "{finding:?}");
             assert_eq!(finding.reason, Some(ReasonCode::Throttled));
         }
-        assert_eq!(judge(Some(40.0), None, 80.0).verdict, Verdict::Ok);
-        assert_eq!(judge(None, None, 80.0).verdict, Verdict::Ok);
+    }
+
+    #[test]
+    fn only_a_board_that_tells_is_called_not_throttled() {
+        for degrees in [Some(40.0), None] {
+            let found = |throttling| judge(degrees, throttling, 80.0);
+            let (told, untold) = (found(Throttling::No), found(Throttling::Unknown));
+            assert_eq!((told.verdict, untold.verdict), (Verdict::Ok, Verdict::Ok));
+            assert!(told.message.contains("not throttled"), "{told:?}");
+            assert!(!untold.message.contains("throttled"), "{untold:?}");
+        }
     }
 }

@@ -42,6 +42,7 @@ pub(crate) fn credentials(
     config: &Config,
     named: &[(&'static str, String)],
     credentials: &Credentials,
+    unit: Option<&Unit>,
 ) -> Finding {
     let (mut read, mut open_to_all) = (Vec::new(), None);
     for (key, name) in named.iter().filter(|(_, name)| !name.is_empty()) {
@@ -52,8 +53,10 @@ pub(crate) fn credentials(
             }
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                let why = format!("{key}: this user may not read {}; {SUDO}", path.display());
-                return Finding::skipped(Check::Credentials, why);
+                let message = format!("{key}: this user may not read {}", path.display());
+                let remedy = "give the file to the user that runs the daemon (sudo chown), with \
+                              mode 600";
+                return denied(Check::Credentials, unit, Kind::Config, message, remedy);
             }
             Err(error) => {
                 let message = format!("{key}: cannot read {}: {error}", path.display());
@@ -79,6 +82,15 @@ pub(crate) fn credentials(
         return Finding::ok(Check::Credentials, "none are needed: no user, no own certificates");
     }
     Finding::ok(Check::Credentials, format!("readable: {}", read.join(", ")))
+}
+
+/// What this user may not touch: the service may, where there is one. Without one this user
+/// runs the daemon, which then ends with the code of `kind`.
+fn denied(check: Check, unit: Option<&Unit>, kind: Kind, message: String, remedy: &str) -> Finding {
+    match unit {
+        Some(_) => Finding::skipped(check, format!("{message}; {SUDO}")),
+        None => Finding::problem(check, kind, message, remedy),
+    }
 }
 
 /// Whether the daemon could use what is in these files: what is tried is what it tries at its
@@ -157,6 +169,7 @@ pub(crate) fn state(
     config: &Config,
     folder: Option<&Path>,
     unreadable: Option<&Unreadable>,
+    unit: Option<&Unit>,
 ) -> Finding {
     let Some(folder) = folder else {
         let message = "there is no folder for state: events that wait are lost with the process";
@@ -165,10 +178,12 @@ pub(crate) fn state(
     let shown = folder.display();
     if let Err(error) = try_to_write(folder) {
         return match error.kind() {
-            ErrorKind::PermissionDenied => Finding::skipped(
-                Check::State,
-                format!("this user may not write in {shown}; {SUDO}"),
-            ),
+            ErrorKind::PermissionDenied => {
+                let message = format!("this user may not write in {shown}");
+                let remedy = "give the folder to the user that runs the daemon (sudo chown), or \
+                              set device.state_dir to one of its own";
+                denied(Check::State, unit, Kind::Output, message, remedy)
+            }
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
                 let message = format!("{shown} is full: {error}; events wait in memory only");
                 let remedy = "make room (`journalctl --vacuum-size=50M`, `apt clean`), or set \
@@ -255,7 +270,18 @@ mod tests {
         assert_eq!(finding.kind, Some(Kind::Output), "{finding:?}");
     }
 
+    #[test]
+    fn what_this_user_may_not_touch_is_a_problem_where_no_service_may() {
+        let service = Unit::default();
+        let found = |unit| denied(Check::State, unit, Kind::Output, "may not".into(), "chown");
+        let skipped = found(Some(&service));
+        assert_eq!((skipped.verdict, skipped.kind), (Verdict::Skipped, None));
+        assert!(skipped.message.ends_with(SUDO), "{skipped:?}");
+        let problem = found(None);
+        assert_eq!((problem.kind, &*problem.message), (Some(Kind::Output), "may not"));
+    }
+
     fn state_of(folder: &Path) -> Finding {
-        state(&Config::default(), Some(folder), None)
+        state(&Config::default(), Some(folder), None, None)
     }
 }

@@ -21,8 +21,11 @@ pub(crate) struct Unit {
     pub main_pid: Option<u32>,
     /// How often systemd has started it again by itself (`NRestarts`).
     pub restarts: u32,
-    /// Exit code of the last process; 0 while the first one runs.
+    /// Exit code of the last process; 0 while the first one runs. Of a process that a signal
+    /// ended it is the signal's number (`ExecMainStatus`).
     pub exit_code: u8,
+    /// How the last process ended: `success`, `exit-code`, `signal`, `oom-kill`, `watchdog`, ...
+    pub result: String,
     /// `StateDirectory=`, below `/var/lib`; of several the first.
     pub state_dir: Option<PathBuf>,
     /// `LoadCredential=`: the name inside and the file outside.
@@ -32,7 +35,7 @@ pub(crate) struct Unit {
 }
 
 const PROPERTIES: &str = "Id,LoadState,ActiveState,SubState,StatusText,UnitFileState,MainPID,\
-                          NRestarts,ExecMainStatus,ExecStart,StateDirectory";
+                          NRestarts,ExecMainStatus,Result,ExecStart,StateDirectory";
 
 impl Unit {
     /// The unit that runs with these settings; none where systemd does not run or knows
@@ -80,6 +83,7 @@ impl Unit {
                 main_pid: value("MainPID").parse().ok().filter(|pid| *pid != 0),
                 restarts: value("NRestarts").parse().unwrap_or(0),
                 exit_code: value("ExecMainStatus").parse().unwrap_or(0),
+                result: value("Result").to_owned(),
                 state_dir: value("StateDirectory")
                     .split_whitespace()
                     .next()
@@ -136,6 +140,7 @@ ActiveState=failed
 SubState=failed
 ExecStart={ path=/usr/bin/expressiond ; argv[]=/usr/bin/expressiond run --config /etc/expressiond/expressiond.toml --instance door ; ignore_errors=no }
 ExecMainStatus=78
+Result=exit-code
 MainPID=0
 StateDirectory=expressiond/door
 
@@ -166,6 +171,7 @@ StateDirectory=expressiond
             ("expressiond@door.service", &[usual.name][..])
         );
         assert_eq!((door.exit_code, door.main_pid, &*door.active), (78, None, "failed"));
+        assert_eq!(door.result, "exit-code");
         assert_eq!((unit("/home/me/mine.toml", None), unit(settings, Some("hall"))), (None, None));
     }
 

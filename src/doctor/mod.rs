@@ -106,7 +106,7 @@ impl Examination<'_> {
         let credentials = Credentials::of_the_environment();
         let state_dir = self.state_dir(&config);
         let running = Running::find(self.unit.as_ref(), state_dir.as_deref());
-        let secrets = files::credentials(&config, &named, &credentials);
+        let secrets = files::credentials(&config, &named, &credentials, self.unit.as_ref());
         let readable = matches!(secrets.verdict, Verdict::Ok | Verdict::Warning);
         self.add(secrets);
         let networks = self.model(&config, layers);
@@ -116,7 +116,8 @@ impl Examination<'_> {
         self.add(files::permissions(&config, self.unit.as_ref()));
         let kept = state_dir.as_deref().map_or(Ok(Overrides::default()), Overrides::read);
         self.add(camera::camera(&config, networks, running.as_ref(), kept.as_ref()));
-        self.add(files::state(&config, state_dir.as_deref(), kept.as_ref().err()));
+        let unreadable = kept.as_ref().err();
+        self.add(files::state(&config, state_dir.as_deref(), unreadable, self.unit.as_ref()));
         let (device, status) = match Identity::of(&config, state_dir.as_deref()) {
             Ok(Identity { topics, camera }) => {
                 let about = about(&config, topics, &camera, classes.unwrap_or_default());
@@ -234,8 +235,16 @@ impl Examination<'_> {
 
 fn settings(layers: &Layers, config: &Config) -> Finding {
     let files: Vec<String> = layers.files().map(|file| file.display().to_string()).collect();
-    if files.is_empty() {
+    let assigned = layers.assigned();
+    if files.is_empty() && assigned.is_empty() {
         return Finding::ok(Check::Settings, "no file: the built-in defaults are in force");
+    }
+    if files.is_empty() {
+        let message = format!(
+            "no file: the environment or the command line set {}; the rest are built-in defaults",
+            assigned.join(", ")
+        );
+        return Finding::ok(Check::Settings, message);
     }
     let zone = |zone: &crate::zones::Settings| match (zone.kind, zone.enabled) {
         (ZoneKind::Count, true) => zone.name.clone(),
@@ -246,4 +255,25 @@ fn settings(layers: &Layers, config: &Config) -> Finding {
     let zones =
         if zones.is_empty() { String::new() } else { format!("; zones: {}", zones.join(", ")) };
     Finding::ok(Check::Settings, format!("right: {}{zones}", files.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_file_what_else_sets_values_is_named() {
+        let told = |layers: &Layers| settings(layers, &Config::default()).message;
+        let foreign = ("EXPRESSIOND_PORT".into(), "tcp://10.0.0.1".into());
+        let none = Layers::default().with_environment([foreign].into_iter());
+        assert!(told(&none).contains("the built-in defaults are in force"), "{}", told(&none));
+        let variable = ("EXPRESSIOND__MQTT__URL".into(), "mqtt://secret".into());
+        let some = none
+            .with_environment([variable].into_iter())
+            .with_override("camera.source", "secret")
+            .with_override("mqtt.url", "secret");
+        let message = told(&some);
+        assert!(message.contains("set camera.source, mqtt.url;"), "{message}");
+        assert!(!message.contains("in force") && !message.contains("secret"), "{message}");
+    }
 }

@@ -65,12 +65,21 @@ fn down(unit: &Unit) -> Finding {
             (format!("{name} does not run"), format!("sudo systemctl enable --now {name}"));
         return Finding::warning(Check::Service, message, remedy);
     }
+    let (kind, end) = end(unit);
+    let message = format!("{name} is {} ({}), {end}", unit.active, unit.sub);
+    let remedy = format!("journalctl -u {name} -n 20 says why");
+    Finding::problem(Check::Service, kind, message, remedy)
+}
+
+/// How the unit's last process ended. Where something else ended it, the number that systemd
+/// keeps may be a signal's, and is no exit code (`Result`, systemd.service(5)).
+fn end(unit: &Unit) -> (Kind, String) {
+    if !matches!(&*unit.result, "" | "success" | "exit-code") {
+        return (Kind::Internal, format!("it was ended: {}", unit.result));
+    }
     let kind = Kind::ALL.into_iter().find(|kind| kind.exit_code() == unit.exit_code);
     let why = kind.map_or(String::new(), |kind| format!(" ({})", kind.name()));
-    let message =
-        format!("{name} is {} ({}), it ended with {}{why}", unit.active, unit.sub, unit.exit_code);
-    let remedy = format!("journalctl -u {name} -n 20 says why");
-    Finding::problem(Check::Service, kind.unwrap_or(Kind::Internal), message, remedy)
+    (kind.unwrap_or(Kind::Internal), format!("it ended with {}{why}", unit.exit_code))
 }
 
 /// What the daemon gives as reasons on its status topic, the first one's code with it.
@@ -115,6 +124,18 @@ mod tests {
         let others = vec!["expressiond@door.service".to_owned()];
         let beside = service(Some(&Unit { others, ..unit("inactive", 0) }), None, None);
         assert_eq!(beside.remedy.as_deref(), Some("add --instance door"));
+    }
+
+    #[test]
+    fn a_signal_s_number_is_no_exit_code() {
+        for (result, number) in [("oom-kill", 9), ("core-dump", 11), ("watchdog", 6)] {
+            let killed = Unit { result: result.to_owned(), ..unit("failed", number) };
+            let found = service(Some(&killed), None, None);
+            assert_eq!(found.kind, Some(Kind::Internal));
+            assert!(found.message.ends_with(&format!("it was ended: {result}")), "{found:?}");
+        }
+        let left = Unit { result: "exit-code".to_owned(), ..unit("failed", 78) };
+        assert_eq!(service(Some(&left), None, None).kind, Some(Kind::Config));
     }
 
     #[test]
