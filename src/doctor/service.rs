@@ -74,7 +74,8 @@ fn down(unit: &Unit) -> Finding {
 /// How the unit's last process ended. Where something else ended it, the number that systemd
 /// keeps may be a signal's, and is no exit code (`Result`, systemd.service(5)).
 fn end(unit: &Unit) -> (Kind, String) {
-    if !matches!(&*unit.result, "" | "success" | "exit-code") {
+    let by_itself = ["", "success", "exit-code", "start-limit-hit"];
+    if !by_itself.contains(&&*unit.result) {
         return (Kind::Internal, format!("it was ended: {}", unit.result));
     }
     let kind = Kind::ALL.into_iter().find(|kind| kind.exit_code() == unit.exit_code);
@@ -134,8 +135,10 @@ mod tests {
             assert_eq!(found.kind, Some(Kind::Internal));
             assert!(found.message.ends_with(&format!("it was ended: {result}")), "{found:?}");
         }
-        let left = Unit { result: "exit-code".to_owned(), ..unit("failed", 78) };
-        assert_eq!(service(Some(&left), None, None).kind, Some(Kind::Config));
+        for result in ["exit-code", "start-limit-hit"] {
+            let left = Unit { result: result.to_owned(), ..unit("failed", 78) };
+            assert_eq!(service(Some(&left), None, None).kind, Some(Kind::Config), "{result}");
+        }
     }
 
     #[test]
