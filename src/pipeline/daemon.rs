@@ -319,14 +319,12 @@ impl Program {
         let finish = async {
             if reload {
                 // The program that starts again should find the camera closed.
-                within(THREAD_LIMIT, "capture", capture.ended()).await?;
+                capture.ended_within(THREAD_LIMIT).await?;
             }
             // Not waiting for a capture thread that waits for a frame.
             shared.mailbox.close();
-            let told = within(THREAD_LIMIT, "inference", inference.ended()).await;
-            let mut owed = None;
-            shared.orders.send_modify(|orders| owed = orders.snapshot.take());
-            if owed.is_some() {
+            let told = inference.ended_within(THREAD_LIMIT).await;
+            if shared.orders.send_if_modified(|orders| orders.snapshot.take().is_some()) {
                 watcher.refuse_snapshot(ENDING);
             }
             watcher.leave();
@@ -363,18 +361,6 @@ impl Program {
         let heard = self.control.groups.borrow_and_update().clone();
         self.changes.take_over(heard);
     }
-}
-
-/// Waits for a thread's end, but no longer than `limit`: what hangs is left behind.
-async fn within(
-    limit: Duration,
-    name: &str,
-    ended: impl Future<Output = Result<()>>,
-) -> Result<()> {
-    timeout(limit, ended).await.unwrap_or_else(|_| {
-        log::warn!("thread {name} did not end within {} s and is left behind", limit.as_secs());
-        Ok(())
-    })
 }
 
 /// What came of new settings; for ever waiting while none are tried.

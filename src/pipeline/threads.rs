@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::capture::Capture;
 use super::inference::Inference;
@@ -144,12 +146,24 @@ impl Thread {
             )
         })
     }
+
+    /// The same, but no longer than `limit`: what hangs is left behind.
+    ///
+    /// # Errors
+    ///
+    /// Its panic; told once.
+    pub(super) async fn ended_within(&mut self, limit: Duration) -> Result<()> {
+        let name = self.name;
+        timeout(limit, self.ended()).await.unwrap_or_else(|_| {
+            log::warn!("thread {name} did not end within {} s and is left behind", limit.as_secs());
+            Ok(())
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::channel;
-    use std::time::Duration;
 
     use super::*;
 

@@ -20,7 +20,6 @@ use crate::control::inbox::{self, ControlMessages};
 use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Origin, Recorder, system_randomness};
 use crate::mqtt::credentials::Credentials;
-use crate::pipeline::frame_health::FrameHealth;
 use crate::pipeline::plan::{Identity, about, settled};
 use crate::pipeline::reporter::Reporter;
 use crate::pipeline::shared::Shared;
