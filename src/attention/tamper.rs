@@ -84,6 +84,8 @@ impl Tamper {
         let since_last = last.as_ref().map(|(_, then)| now.saturating_sub(*then));
         if since_last.is_some_and(|gap| gap > GAP) {
             self.forget_beginnings();
+            // Who unplugs a frozen camera, or frees a lens while it is closed, has mended it.
+            (self.frozen, self.covered) = (Lasting::default(), Lasting::default());
         }
         let same = last.is_some_and(|(before, _)| before == *scene);
         // That is darkness, a reason of its own, covered or not.

@@ -360,6 +360,17 @@ fn what_began_before_a_pause_has_not_lasted() {
     assert_eq!(show(&mut tamper, 220, 20, &cover([200, 200, 200])), [(230, COVERED)]);
 }
 
+#[test]
+fn what_lasted_before_a_pause_is_told_again_only_if_it_still_lasts() {
+    let mut tamper = Tamper::default();
+    show(&mut tamper, 0, 60, &room());
+    assert_eq!(show(&mut tamper, 60, 60, &cover([200, 200, 200])), [(90, COVERED)]);
+    assert_eq!(show(&mut tamper.clone(), 300, 1, &room()), [(300, FREE)]);
+    let again = show(&mut tamper, 300, 60, &cover([200, 200, 200]));
+    assert_eq!(again, [(300, FREE), (330, COVERED)]);
+    assert_eq!(show(&mut tamper, 360, 60, &room()), [(365, FREE)]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     /// Whatever comes, at whatever times: nothing breaks, the same leads to the same, and
