@@ -28,14 +28,13 @@ const WORST: usize = 24;
 /// A named line of a figure.
 type Line = (String, Vec<(f32, f32)>);
 
-/// Writes `index.html` and its figures into `folder`.
+/// Writes `index.html` and its figures into `folder`, which is there.
 pub fn write(
     folder: &Path,
     summary: &Summary,
     results: &[PictureResult],
     pictures: &[PathBuf],
 ) -> Result<(), Failure> {
-    std::fs::create_dir_all(folder)?;
     // A class without a face has no recall to draw.
     let all = curves(summary.classes.len(), results);
     let curves: Vec<Curve> = all.into_iter().filter(|curve| curve.faces > 0).collect();

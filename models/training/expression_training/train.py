@@ -329,8 +329,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int)
     parser.add_argument("--lr", type=float)
     parser.add_argument("--minutes", type=float, help="end the schedule after this time instead of epochs")
-    help_init = "start from these weights (.pt or .safetensors); of scale n also for --scale s"
-    parser.add_argument("--init", type=existing, help=help_init)
+    parser.add_argument(
+        "--init", type=existing, help="start from these weights (.pt or .safetensors), of scale n also for s"
+    )
     parser.add_argument(
         "--processes", type=int, default=1, help="share each batch; as many as there are cores is fastest"
     )
