@@ -206,6 +206,30 @@ fn two_frames_a_second_are_enough_for_a_moving_face() {
     assert_eq!(scene.tracks(), 1);
 }
 
+/// By 70 of 100 pixels, once: whoever stands still again is not somebody else.
+#[test]
+fn who_shifts_between_two_of_few_frames_stays_one() {
+    for fps in [0.5, 1.0, 2.0, 3.0, 15.0] {
+        let mut scene = Scene::at(fps);
+        for number in 0..20 {
+            scene.frame(&[face(HAPPY, 0.9, if number < 10 { 50.0 } else { 120.0 })]);
+        }
+        assert_eq!(scene.kinds(), [FaceAppeared, ExpressionStarted], "at {fps} frames/s");
+        assert_eq!(scene.tracks(), 1, "at {fps} frames/s");
+    }
+}
+
+/// Two who never overlap are two, also where the least overlap is enough.
+#[test]
+fn a_face_far_away_is_another_one_whatever_the_overlap_asked_for() {
+    let tracking = TrackingSettings { match_iou: 0.0, ..TrackingSettings::default() };
+    let tracker = Tracker::new(tracking, ExpressionSettings::default(), 2);
+    let mut scene = Scene { tracker, ..Scene::at(10.0) };
+    scene.seconds(2.0, |_| vec![face(HAPPY, 0.9, 50.0)]);
+    scene.seconds(2.0, |_| vec![face(HAPPY, 0.9, 600.0)]);
+    assert_eq!(scene.tracks(), 2);
+}
+
 /// The inference thread tells the tracker every half second that time has passed,
 /// whatever the frame rate.
 #[test]
@@ -297,6 +321,23 @@ fn of_seven_a_leading_class_of_two_fifths_is_clear() {
     scene.seconds(3.0, |_| mixture(&shares, 0.1, &mut 1));
     assert_eq!(scene.kinds(), [FaceAppeared, ExpressionStarted]);
     assert_eq!(scene.told[1].class, 2);
+}
+
+/// Somebody who has smiled and speaks now, neutral and surprised by turns: neither is told,
+/// and the smile is not kept for that.
+#[test]
+fn what_two_others_replace_by_turns_ends() {
+    let mut scene = of_classes(7);
+    let mut random = 1;
+    let mut leads = |class: usize| {
+        let mut shares = [0.05; 7];
+        shares[class] = 0.7;
+        mixture(&shares, 0.1, &mut random)
+    };
+    scene.seconds(5.0, |_| leads(1));
+    scene.seconds(20.0, |number| leads(if number / 5 % 2 == 0 { 0 } else { 3 }));
+    assert_eq!(scene.kinds()[..3], [FaceAppeared, ExpressionStarted, ExpressionEnded]);
+    assert_eq!(scene.told[2].class, 1);
 }
 
 #[test]

@@ -212,9 +212,9 @@ fn table(summary: &Summary, report: Option<&Path>) -> String {
     let [class, precision, recall, f1, ap] = ["class", "precision", "recall", "F1", "AP@0.5"];
     text += &format!("{class:<14} {precision:>9} {recall:>9} {f1:>9} {ap:>9}\n");
     for class in &summary.classes {
-        let cells = class.scores.map(|s| [s.precision, s.recall, s.f1, s.ap50]);
-        let cells = (0..4).map(|cell| number(cells.map(|values| values[cell]), 4));
-        let cells: String = cells.map(|cell| format!(" {cell:>9}")).collect();
+        let cells = class.scores.map(|s| [s.precision, Some(s.recall), Some(s.f1), Some(s.ap50)]);
+        let cells = cells.unwrap_or_default().map(|cell| format!(" {:>9}", number(cell, 4)));
+        let cells = cells.concat();
         let absent = if class.faces == 0 { "   no face of it in the set" } else { "" };
         text += &format!("{:<14}{cells}{absent}\n", class.name);
     }

@@ -70,17 +70,19 @@ impl Curve {
         (0..=100).map(at).sum::<f32>() / 101.0
     }
 
-    /// Precision and recall of all detections of at least this confidence.
-    pub fn at(&self, confidence: f32) -> (f32, f32) {
+    /// Precision and recall of all detections of at least this confidence. Of none there is no
+    /// precision.
+    pub fn at(&self, confidence: f32) -> (Option<f32>, f32) {
         let count = self.points.partition_point(|(c, _)| *c >= confidence);
         let hits = self.points[..count].iter().filter(|(_, hit)| *hit).count();
-        let precision = if count == 0 { 1.0 } else { hits as f32 / count as f32 };
+        let precision = (count > 0).then(|| hits as f32 / count as f32);
         (precision, hits as f32 / self.faces.max(1) as f32)
     }
 }
 
 /// The harmonic mean of precision and recall, 0 to 1.
-pub fn f1((precision, recall): (f32, f32)) -> f32 {
+pub fn f1((precision, recall): (Option<f32>, f32)) -> f32 {
+    let precision = precision.unwrap_or_default();
     if precision + recall > 0.0 { 2.0 * precision * recall / (precision + recall) } else { 0.0 }
 }
 
@@ -129,8 +131,10 @@ mod tests {
         assert_eq!(Curve::of(&[result(&[], &[0.0])], 0, 0.5).average_precision(), 0.0);
         let doubled = Curve::of(&[result(&[(0.9, 0.0), (0.8, 1.0)], &[0.0])], 0, 0.5);
         assert_eq!(doubled.points, [(0.9, true), (0.8, false)]);
-        assert_eq!(doubled.at(0.85), (1.0, 1.0));
-        assert_eq!(doubled.at(0.5), (0.5, 1.0));
-        assert!((f1((0.5, 1.0)) - 2.0 / 3.0).abs() < 1e-6);
+        assert_eq!(doubled.at(0.85), (Some(1.0), 1.0));
+        assert_eq!(doubled.at(0.5), (Some(0.5), 1.0));
+        assert_eq!(doubled.at(0.95), (None, 0.0));
+        assert_eq!(f1((None, 0.0)), 0.0);
+        assert!((f1((Some(0.5), 1.0)) - 2.0 / 3.0).abs() < 1e-6);
     }
 }

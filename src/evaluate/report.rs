@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use plotters::prelude::*;
 
 use super::average_precision::{Curve, PictureResult, f1};
-use super::summary::{Confusion, Summary, confidences, curves, faces, mean_f1};
+use super::summary::{Confusion, Scores, Summary, confidences, curves, faces, mean_f1};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -40,11 +40,12 @@ pub fn write(
     let curves: Vec<Curve> = all.into_iter().filter(|curve| curve.faces > 0).collect();
     let measured = summary.classes.iter().filter(|class| class.scores.is_some());
     let names: Vec<&str> = measured.map(|class| class.name.as_str()).collect();
-    let against_confidence = |value: &dyn Fn((f32, f32)) -> f32| -> Vec<Line> {
-        let line = |curve: &Curve| confidences().map(|c| (c, value(curve.at(c)))).collect();
+    let against_confidence = |value: &dyn Fn((Option<f32>, f32)) -> Option<f32>| -> Vec<Line> {
+        let point = |curve: &Curve, c: f32| Some((c, value(curve.at(c))?));
+        let line = |curve: &Curve| confidences().filter_map(|c| point(curve, c)).collect();
         names.iter().zip(&curves).map(|(name, curve)| ((*name).to_owned(), line(curve))).collect()
     };
-    let mut f1_lines = against_confidence(&f1);
+    let mut f1_lines = against_confidence(&|at| Some(f1(at)));
     if let Some(best) = summary.best_f1 {
         let points = confidences().filter_map(|c| Some((c, mean_f1(&curves, c)?)));
         let name = format!("all: {:.2} at {:.3}", best.value, best.confidence);
@@ -72,7 +73,7 @@ pub fn write(
             "Recall against confidence",
             "confidence",
             "recall",
-            against_confidence(&|at| at.1),
+            against_confidence(&|at| Some(at.1)),
         ),
         (
             "precision-recall.svg",
@@ -203,8 +204,9 @@ fn page(summary: &Summary, figures: &[&str], worst: &[(f32, String)]) -> String 
         let cells = class.scores.map_or_else(
             || "<td>no face</td>".to_owned() + &"<td>–</td>".repeat(3),
             |scores| {
-                let values = [scores.precision, scores.recall, scores.f1, scores.ap50];
-                values.iter().map(|value| format!("<td>{value:.3}</td>")).collect()
+                let Scores { precision, recall, f1, ap50 } = scores;
+                let values = [precision, Some(recall), Some(f1), Some(ap50)];
+                values.map(|value| format!("<td>{}</td>", number(value, 3))).concat()
             },
         );
         // writing to a String cannot fail

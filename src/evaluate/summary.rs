@@ -62,8 +62,8 @@ pub struct ClassScore {
 /// F1.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Scores {
-    /// Share of its detections that hit a face of the class.
-    pub precision: f32,
+    /// Share of its detections that hit a face of the class; none where it was never told.
+    pub precision: Option<f32>,
     /// Share of its faces that were found.
     pub recall: f32,
     /// Average precision at IoU 0.5.
@@ -75,8 +75,8 @@ pub struct Scores {
 /// The keys are always there, as null where there is nothing.
 fn with_nulls<S: Serializer>(scores: &Option<Scores>, serializer: S) -> Result<S::Ok, S::Error> {
     let keys = ["precision", "recall", "ap50", "f1"];
-    let values = scores.map(|s| [s.precision, s.recall, s.ap50, s.f1]);
-    serializer.collect_map(keys.iter().zip(0..).map(|(key, i)| (key, values.map(|v| v[i]))))
+    let values = scores.map(|s| [s.precision, Some(s.recall), Some(s.ap50), Some(s.f1)]);
+    serializer.collect_map(keys.iter().zip(values.unwrap_or_default()))
 }
 
 /// Rows are what is there, columns what was said; the last of each is "nothing".
@@ -300,6 +300,18 @@ mod tests {
         for key in ["precision", "recall", "ap50", "f1"] {
             assert!(json["classes"][1].as_object().unwrap()[key].is_null(), "{key}");
         }
+    }
+
+    #[test]
+    fn a_class_that_is_never_told_has_no_precision() {
+        let mistaken = result(&[(1, 0.1)], &[0]);
+        let told = summary(&[result(&[(0, 0.9)], &[0]), mistaken, result(&[], &[1])], &[""; 3]);
+        assert!(told.best_f1.is_some_and(|best| best.confidence > 0.1), "{:?}", told.best_f1);
+        let scores = told.classes[1].scores.expect("its faces are labelled");
+        assert_eq!((scores.precision, scores.recall, scores.f1), (None, 0.0, 0.0));
+        let json = serde_json::to_value(&told).unwrap();
+        assert!(json["classes"][1]["precision"].is_null(), "{json}");
+        assert_eq!(json["classes"][0]["precision"], 1.0);
     }
 
     /// None of seven classes has half of a face's confidence, and each has a box on it.

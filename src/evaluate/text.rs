@@ -2,13 +2,20 @@
 
 use std::borrow::Cow;
 
-/// The text of a file: UTF-8 with or without a byte order mark, or UTF-16 with one (what
+/// The text of a file, its lines ended by `\n` or `\r\n`: UTF-8 with or without a byte order mark, or UTF-16 with one (what
 /// Windows' editors and PowerShell write).
 ///
 /// # Errors
 ///
 /// In words: where it stops being text.
 pub fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
+    let text = characters(bytes)?;
+    // Lines of old systems end with a carriage return alone.
+    let old = text.contains('\r') && !text.contains('\n');
+    Ok(if old { Cow::Owned(text.replace('\r', "\n")) } else { text })
+}
+
+fn characters(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
     let wide = |rest: &[u8], unit: fn([u8; 2]) -> u16| {
         let units: Vec<u16> = rest.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
         let text = String::from_utf16(&units).map_err(|error| error.to_string())?;
@@ -30,6 +37,13 @@ pub fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_line_end() {
+        for (bytes, lines) in [("a\rb\r", "a\nb\n"), ("a\r\nb\r\n", "a\r\nb\r\n")] {
+            assert_eq!(decode(bytes.as_bytes()).unwrap(), lines);
+        }
+    }
 
     #[test]
     fn every_byte_order_mark() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::camera_log::CameraLog;
 use super::frame_health::{FrameHealth, Stage};
-use super::heartbeat::READ_LIMIT;
+use super::heartbeat::{READ_LIMIT, START_LIMIT};
 use super::mailbox::ClosesAtEnd;
 use super::shared::Shared;
 use super::state::{CaptureState, Open};
@@ -61,11 +61,8 @@ impl Capture {
         let mut frame = Frame::empty(shared.clock.now());
         while !shared.stop.is_stopped() {
             if self.is_paused() {
-                shared.capture.send_replace(CaptureState::Paused);
-                shared.frames.send_replace(FrameHealth::default());
+                self.rest();
                 backoff.reset();
-                shared.counters.beat_capture();
-                shared.stop.wait(self.piece());
                 continue;
             }
             let next = match self.visit(&mut frame, &mut backoff, &mut log) {
@@ -98,6 +95,15 @@ impl Capture {
             if !shared.stop.is_stopped() {
                 shared.counters.count_reopened();
             }
+        }
+    }
+
+    /// Waits for as long as the camera is paused.
+    fn rest(&self) {
+        self.shared.capture.send_replace(CaptureState::Paused);
+        self.shared.frames.send_replace(FrameHealth::default());
+        while self.is_paused() && !self.shared.stop.wait(self.piece()) {
+            self.shared.counters.beat_capture();
         }
     }
 
@@ -141,22 +147,30 @@ impl Capture {
         };
         let words = source.describe();
         log.opened(&words);
-        let now = self.now();
-        self.shared.frames.send_modify(|frames| frames.opened(now));
         if let Some(live) = &self.shared.live {
             live.controls.send_replace(source.controls());
             live.opened.send_replace(Some(source.opened()));
         }
         let recorded = source.is_recorded();
         let open = Open { words: words.clone(), low_light: false, recorded };
-        self.shared.capture.send_replace(CaptureState::Running(open));
-        let steady = self.now() + STEADY;
-        let end = self.read(source.as_mut(), frame, |now| {
-            if now >= steady && self.shared.frames.borrow().is_known() {
-                backoff.reset();
-                log.works(&words);
+        let end = loop {
+            let now = self.now();
+            self.shared.frames.send_modify(|frames| frames.opened(now));
+            self.shared.capture.send_replace(CaptureState::Running(open.clone()));
+            let steady = now + STEADY;
+            let end = self.read(source.as_mut(), frame, |now| {
+                if now >= steady && self.shared.frames.borrow().is_known() {
+                    backoff.reset();
+                    log.works(&words);
+                }
+            });
+            if !(recorded && matches!(end, End::Paused)) {
+                break end;
             }
-        });
+            // A recording is not closed: it goes on where it was.
+            self.rest();
+            source.resume();
+        };
         drop(source);
         if let Some(live) = &self.shared.live {
             live.opened.send_replace(None);
@@ -175,6 +189,7 @@ impl Capture {
         let mut suspend = SuspendMonitor::new(self.shared.clock.asleep());
         let (mut low_light, mut tuning) = (false, None);
         let recorded = source.is_recorded();
+        let mut limit = START_LIMIT;
         loop {
             if self.shared.stop.is_stopped() {
                 return End::Stopped;
@@ -184,14 +199,19 @@ impl Capture {
             }
             self.shared.counters.beat_capture();
             if let Some(slept) = suspend.woke(self.shared.clock.asleep()) {
+                if recorded {
+                    source.resume();
+                    continue;
+                }
                 // Its buffers are as old as the sleep, and many a camera starts anew.
                 let slept = slept.as_secs();
                 return End::Lost(SourceError::Lost(format!("the machine slept for {slept} s")));
             }
             self.follow_light(source, &mut low_light);
             self.follow_page(source, &mut tuning);
-            let outcome = source.next_frame(frame, READ_LIMIT);
+            let outcome = source.next_frame(frame, limit);
             let now = self.now();
+            limit = READ_LIMIT;
             match outcome {
                 // It came, or was waited for, across a pause: nothing is looked at from then on.
                 Ok(()) if self.is_paused() => return End::Paused,

@@ -5,6 +5,9 @@ use std::time::Duration;
 /// How long one read of a camera may take before it counts as lost: twice the slowest rate
 /// that can be set, one frame a second.
 pub(super) const READ_LIMIT: Duration = Duration::from_secs(2);
+/// The same until its first picture: some start their sensor only when it is wanted, and take
+/// three seconds. A stop waits for longer than this.
+pub(super) const START_LIMIT: Duration = Duration::from_secs(4);
 /// Without a watchdog, or with a patient one: how often the daemon looks at itself.
 const LONGEST: Duration = Duration::from_secs(1);
 /// How many times a thread comes round while the watchdog waits. It is fed by a look at
@@ -22,13 +25,13 @@ pub(crate) fn period(watchdog: Option<Duration>) -> Duration {
 /// What to say of a watchdog that may lose its patience with a driver that is only slow:
 /// half its time is kept free, as for a machine that is busy.
 pub(crate) fn impatience(watchdog: Duration) -> Option<String> {
-    let longest_gap = READ_LIMIT + 2 * period(Some(watchdog));
+    let longest_gap = START_LIMIT + 2 * period(Some(watchdog));
     (longest_gap >= watchdog / 2).then(|| {
         format!(
             "WatchdogSec={} is short: a camera may take {} s for a frame, and systemd might end \
-             the daemon meanwhile; 10 s are enough",
+             the daemon meanwhile; 13 s are enough",
             watchdog.as_secs_f64(),
-            READ_LIMIT.as_secs()
+            START_LIMIT.as_secs()
         )
     })
 }
@@ -52,8 +55,8 @@ mod tests {
     #[test]
     fn a_watchdog_that_a_slow_driver_outlasts_is_told_of() {
         let words = impatience(Duration::from_secs(8)).expect("too short");
-        assert!(words.contains("WatchdogSec=8 ") && words.contains("10 s"), "{words}");
-        assert_eq!(impatience(Duration::from_secs(10)), None);
+        assert!(words.contains("WatchdogSec=8 ") && words.contains("13 s"), "{words}");
+        assert_eq!(impatience(Duration::from_secs(13)), None);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use image::RgbImage;
+
 use super::frame_health::Stage;
 use super::mailbox::Taken;
 use super::reporter::Reporter;
@@ -216,16 +218,20 @@ impl Inference {
         }
     }
 
-    /// Publishes this frame, which somebody has asked for.
+    /// Publishes this frame, which somebody has asked for. Where it is broken the next one may
+    /// be whole; if none is in time, the watcher says so.
     fn answer(&self, frame: &Frame) {
-        let picture = self.draw(frame);
+        let faces = self.reporter.tracker.tracks(frame.time().monotonic);
+        let Ok(picture) = annotated(frame, &faces, &self.reporter.legend()) else { return };
+        let picture = self.pack(picture);
         // Taken only now: to look and to draw take their time, and a pause that came
         // meanwhile has withdrawn it.
         if !self.shared.take_request(frame.captured.monotonic) {
             return;
         }
         let publisher = self.reporter.publisher();
-        let published = picture.and_then(|bytes| {
+        let too_large = || "no picture is as small as mqtt.max_packet_bytes".to_owned();
+        let published = picture.ok_or_else(too_large).and_then(|bytes| {
             let size = bytes.len();
             let sent = publisher.publish_snapshot(&self.reporter.camera, bytes);
             sent.map(|()| size).map_err(|reason| reason.to_string())
@@ -239,15 +245,11 @@ impl Inference {
         }
     }
 
-    /// This frame with its faces, as a JPEG that fits into a packet; in words why there is none.
-    fn draw(&self, frame: &Frame) -> Result<Vec<u8>, String> {
-        let faces = self.reporter.tracker.tracks(frame.time().monotonic);
-        let picture = annotated(frame, &faces, &self.reporter.legend())
-            .map_err(|reason| reason.to_string())?;
+    /// The picture as a JPEG that fits into a packet, if one does.
+    fn pack(&self, picture: RgbImage) -> Option<Vec<u8>> {
         let topic = self.reporter.publisher().topics().snapshot(&self.reporter.camera);
         let room = self.largest_packet.saturating_sub(packet_size(&topic, 0));
         jpeg(picture, room)
-            .ok_or_else(|| "no picture is as small as mqtt.max_packet_bytes".to_owned())
     }
 
     fn look(&mut self, frame: &Frame, strained: bool, work: &mut Work) {

@@ -4,7 +4,9 @@
 //! underscores (linux/Documentation/userspace-api/media/v4l/control.rst).
 
 use std::collections::BTreeMap;
+use std::io;
 
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use v4l::control::{Control, Description, Flags, Type, Value};
 use v4l::device::Device;
@@ -75,7 +77,7 @@ pub enum ControlRange {
 
 /// What the camera offers; nothing where it does not tell.
 pub(super) fn offers(device: &Device) -> Vec<ControlOffer> {
-    let known = known(device).unwrap_or_default();
+    let known = list(device).unwrap_or_default();
     let offer = |control: &Description| {
         let value = guarded(|| device.control(control.id)).ok()?.ok()?.value;
         offer(control, &value)
@@ -115,7 +117,7 @@ pub(super) fn name_of(driver: &str) -> String {
     lower.collect::<String>().split_whitespace().collect::<Vec<_>>().join("_")
 }
 
-/// Sets what is wanted.
+/// Sets what is wanted, where the camera tells its controls.
 ///
 /// # Errors
 ///
@@ -124,27 +126,67 @@ pub(super) fn apply(device: &Device, table: &str, wanted: &ControlValues) -> Res
     if wanted.is_empty() {
         return Ok(());
     }
-    let known = known(device)?;
+    let Some(known) = known(device, table) else { return Ok(()) };
+    let refused = settle(&known, table, wanted, |control| device.set_control(control))?;
+    if refused.is_empty() {
+        return Ok(());
+    }
+    // What is active changes with what was set.
+    let now = list(device).unwrap_or(known);
+    for Refused { name, failure } in refused {
+        if !is_inactive(&now, &name) {
+            return Err(failure);
+        }
+        log::info!("{failure}; another control decides that now");
+    }
+    Ok(())
+}
+
+/// A control that could not be set.
+#[derive(Debug, PartialEq, Eq)]
+struct Refused {
+    name: String,
+    /// In words, with the key and the driver's reason.
+    failure: String,
+}
+
+/// Sets what `set` takes, and says what it does not.
+///
+/// # Errors
+///
+/// The camera has no such control, or says itself that it takes no such value.
+fn settle(
+    known: &[Description],
+    table: &str,
+    wanted: &ControlValues,
+    mut set: impl FnMut(Control) -> io::Result<()>,
+) -> Result<Vec<Refused>, String> {
     let mut left: Vec<(&String, &ControlValue)> = wanted.iter().collect();
     // A driver refuses some controls until another one is set: an exposure time, until
     // exposure is no longer automatic. Names say nothing of that, so what was refused is
     // tried again as long as the round before has set anything.
     loop {
         let before = left.len();
-        let mut refused = Vec::new();
-        let mut failure = None;
+        let (mut again, mut refused) = (Vec::new(), Vec::new());
         for (name, value) in left {
-            if let Err(error) = device.set_control(resolve(&known, table, name, value)?) {
-                refused.push((name, value));
-                failure = Some(format!("{table}.{name}: it refuses {value}: {error}"));
+            if let Err(error) = set(resolve(known, table, name, value)?) {
+                again.push((name, value));
+                let failure = format!("{table}.{name}: it refuses {value}: {error}");
+                refused.push(Refused { name: name.clone(), failure });
             }
         }
-        match failure {
-            None => return Ok(()),
-            Some(failure) if refused.len() == before => return Err(failure),
-            Some(_) => left = refused,
+        if refused.is_empty() || refused.len() == before {
+            return Ok(refused);
         }
+        left = again;
     }
+}
+
+/// Whether another control decides in its place, as automatic exposure does for the exposure
+/// time (`V4L2_CTRL_FLAG_INACTIVE`): drivers may refuse to set it then, and nothing is lost.
+fn is_inactive(known: &[Description], name: &str) -> bool {
+    let control = known.iter().find(|control| name_of(&control.name) == name);
+    control.is_some_and(|control| control.flags.contains(Flags::INACTIVE))
 }
 
 /// The values of `[camera.low_light]`, and those that replace them when light returns.
@@ -174,7 +216,10 @@ impl LowLight {
         if dark.is_empty() {
             return Ok(Self { light: ControlValues::new(), dark });
         }
-        let light = without(&known(device)?, &dark, controls)?;
+        let Some(known) = known(device, LOW_LIGHT) else {
+            return Ok(Self { dark: ControlValues::new(), light: ControlValues::new() });
+        };
+        let light = without(&known, &dark, controls)?;
         apply(device, LOW_LIGHT, &light)?;
         Ok(Self { dark, light })
     }
@@ -208,20 +253,31 @@ fn without(
     dark.iter().map(back).collect()
 }
 
-/// What the camera has. The crate panics on a kind of control that is younger than it.
-fn known(device: &Device) -> Result<Vec<Description>, String> {
-    match guarded(|| device.query_controls()) {
-        Ok(Ok(controls)) => Ok(controls),
-        Ok(Err(error)) => Err(format!("tells no controls: {error}; remove [camera.controls]")),
-        Err(_) => Err("has controls that cannot be read; remove [camera.controls]".to_owned()),
-    }
+/// What the camera has. One control that cannot be asked for hides all others: a camera without
+/// what is wanted of them is more than none, so that is told and no failure.
+fn known(device: &Device, table: &str) -> Option<Vec<Description>> {
+    // What fails once may work the next time, on a bus that is busy.
+    let told = list(device).or_else(|_| list(device));
+    told.inspect_err(|error| {
+        log::warn!("[{table}] is not set: the camera tells no controls: {error}")
+    })
+    .ok()
+}
+
+/// The crate panics on a kind of control that is younger than it.
+fn list(device: &Device) -> io::Result<Vec<Description>> {
+    let none = [Errno::INVAL, Errno::NOTTY].map(|errno| Some(errno.raw_os_error()));
+    guarded(|| device.query_controls()).flatten().or_else(|error| {
+        if none.contains(&error.raw_os_error()) { Ok(Vec::new()) } else { Err(error) }
+    })
 }
 
 fn find<'a>(known: &'a [Description], table: &str, name: &str) -> Result<&'a Description, String> {
     let usable = || known.iter().filter(|control| is_usable(control));
     usable().find(|control| name_of(&control.name) == name).ok_or_else(|| {
         let names: Vec<String> = usable().map(|control| name_of(&control.name)).collect();
-        format!("has no {table}.{name}; it has {}", names.join(", "))
+        let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        format!("has no {table}.{name}; it has {names}")
     })
 }
 
@@ -263,111 +319,4 @@ fn resolve(
 }
 
 #[cfg(test)]
-mod tests {
-    use v4l::control::MenuItem;
-
-    use super::*;
-
-    fn control(id: u32, name: &str, typ: Type, items: Option<Vec<(u32, MenuItem)>>) -> Description {
-        Description {
-            id,
-            typ,
-            name: name.into(),
-            minimum: 3,
-            maximum: 2047,
-            step: 1,
-            default: 250,
-            flags: Flags::empty(),
-            items,
-        }
-    }
-
-    fn known() -> Vec<Description> {
-        let line = MenuItem::Name("50 Hz".into());
-        vec![
-            control(1, "Exposure Time, Absolute", Type::Integer, None),
-            control(2, "Power Line Frequency", Type::Menu, Some(vec![(1, line)])),
-            control(3, "White Balance, Automatic", Type::Boolean, None),
-        ]
-    }
-
-    #[test]
-    fn names_are_those_of_v4l2_ctl() {
-        assert_eq!(name_of("Exposure Time, Absolute"), "exposure_time_absolute");
-        assert_eq!(name_of("White Balance, Automatic"), "white_balance_automatic");
-    }
-
-    #[test]
-    fn a_camera_offers_its_own_ranges() {
-        let [exposure, line, balance] = &known()[..] else { panic!("three controls") };
-        let offered = offer(exposure, &Value::Integer(300)).expect("a number");
-        let range = ControlRange::Number { least: 3, most: 2047, step: 1 };
-        assert_eq!((offered.value, offered.range), (ControlValue::Number(300), range));
-        let offered = offer(line, &Value::Integer(1)).expect("a menu");
-        assert_eq!(offered.range, ControlRange::Menu { entries: vec![(1, "50 Hz".into())] });
-        let offered = offer(balance, &Value::Integer(1)).expect("a switch");
-        assert_eq!(
-            (&*offered.name, offered.value),
-            ("white_balance_automatic", ControlValue::Switch(true))
-        );
-        assert_eq!(offer(exposure, &Value::None), None);
-        let dead = Description {
-            flags: Flags::READ_ONLY,
-            ..control(1, "Exposure Time, Absolute", Type::Integer, None)
-        };
-        assert!(!is_usable(&dead) && is_usable(exposure));
-    }
-
-    #[test]
-    fn what_is_wanted_becomes_the_drivers_values() {
-        let value = |name: &str, wanted| {
-            resolve(&known(), "camera.controls", name, &wanted).map(|control| control.value)
-        };
-        let exposure = value("exposure_time_absolute", ControlValue::Number(300));
-        assert_eq!(exposure, Ok(Value::Integer(300)));
-        let line = value("power_line_frequency", ControlValue::Entry("50 Hz".into()));
-        assert_eq!(line, Ok(Value::Integer(1)));
-        assert_eq!(value("power_line_frequency", ControlValue::Number(1)), Ok(Value::Integer(1)));
-        let balance = value("white_balance_automatic", ControlValue::Switch(false));
-        assert_eq!(balance, Ok(Value::Boolean(false)));
-    }
-
-    #[test]
-    fn what_cannot_be_names_the_key_and_what_is_taken() {
-        let refused = |name: &str, wanted| {
-            resolve(&known(), "camera.controls", name, &wanted).map(|_| ()).unwrap_err()
-        };
-        let error = refused("exposure_time_absolute", ControlValue::Number(5000));
-        assert_eq!(error, "camera.controls.exposure_time_absolute is 5000, it takes 3 to 2047");
-        let error = refused("power_line_frequency", ControlValue::Entry("55 Hz".into()));
-        assert!(error.ends_with("it takes 1 (50 Hz)"), "{error}");
-        let error = refused("white_balance_automatic", ControlValue::Number(1));
-        assert!(error.ends_with("true or false"), "{error}");
-        let error = refused("gain", ControlValue::Number(1));
-        assert!(error.contains("power_line_frequency"), "{error}");
-    }
-
-    #[test]
-    fn low_light_goes_back_to_the_settings_or_the_default() {
-        let values = |pairs: &[(&str, ControlValue)]| -> ControlValues {
-            pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
-        };
-        let exposure = "exposure_time_absolute";
-        let balance = "white_balance_automatic";
-        let dark = values(&[
-            (exposure, ControlValue::Number(1000)),
-            (balance, ControlValue::Switch(false)),
-        ]);
-        let light = without(&known(), &dark, &ControlValues::new()).unwrap();
-        assert_eq!(
-            light,
-            values(&[(exposure, ControlValue::Number(250)), (balance, ControlValue::Switch(true))])
-        );
-        let settings = values(&[(exposure, ControlValue::Number(300))]);
-        let light = without(&known(), &dark, &settings).unwrap();
-        assert_eq!(light[exposure], ControlValue::Number(300));
-        let impossible = values(&[(exposure, ControlValue::Number(9999))]);
-        let error = without(&known(), &impossible, &settings).unwrap_err();
-        assert!(error.starts_with("camera.low_light.exposure_time_absolute is 9999"), "{error}");
-    }
-}
+mod tests;

@@ -184,7 +184,9 @@ fn judge(node: &Node, capabilities: Flags, has_subdevices: bool) -> Result<(), (
 fn has_subdevices(path: &Path) -> bool {
     let class = Path::new(CLASS);
     let device = |name: &std::ffi::OsStr| fs::canonicalize(class.join(name).join("device")).ok();
-    let Some(own) = path.file_name().and_then(device) else { return false };
+    // Its own name, where the path is a link to it.
+    let node = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let Some(own) = node.file_name().and_then(device) else { return false };
     let names = fs::read_dir(class).into_iter().flatten().flatten().map(|entry| entry.file_name());
     names
         .filter(|name| name.to_string_lossy().starts_with("v4l-subdev"))

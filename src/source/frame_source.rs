@@ -64,6 +64,10 @@ pub trait FrameSource: Send {
         false
     }
 
+    /// Pictures were not wanted for a while. What is recorded goes on where it was, at its own
+    /// rate from now on; a camera has nothing to do.
+    fn resume(&mut self) {}
+
     /// Asks for longer exposures while it is dark, or takes that back. Says whether
     /// that is in force; a source that has no such thing does nothing.
     fn set_low_light(&mut self, _on: bool) -> bool {

@@ -18,7 +18,8 @@ pub(crate) mod still;
 mod timestamps;
 mod v4l2;
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::clock::Clock;
@@ -44,15 +45,29 @@ pub fn open(
         Target::Recorded(path) => {
             return Ok(Box::new(replay::Replay::open(&path, settings, clock)?));
         }
-        Target::Device(path) if !path.starts_with("/dev") && !path.exists() => {
-            let path = path.display();
-            return Err(SourceError::Lost(format!("{path}: no such file or folder")));
+        Target::Device(path) => {
+            if !path.starts_with("/dev") {
+                std::fs::metadata(&path).map_err(|error| out_of_reach(&path, &error))?;
+            }
+            path
         }
-        Target::Device(path) => path,
         Target::First => find(None)?,
         Target::Named(part) => find(Some(&part))?,
     };
     Ok(Box::new(v4l2::Camera::open(&device, settings, needed, clock)?))
+}
+
+/// Why there are no pictures at a path.
+fn out_of_reach(path: &Path, error: &io::Error) -> SourceError {
+    let reason = match error.kind() {
+        io::ErrorKind::NotFound => "no such file or folder".to_owned(),
+        io::ErrorKind::PermissionDenied => {
+            "no permission: who runs expressiond must be allowed into each folder of this path"
+                .into()
+        }
+        _ => error.to_string(),
+    };
+    SourceError::Lost(format!("{}: {reason}", path.display()))
 }
 
 /// The first usable camera, or the first whose name, bus or link contains `part`.

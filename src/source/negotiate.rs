@@ -160,8 +160,13 @@ fn candidates(offer: &Offer, request: &Request) -> Vec<Candidate> {
         offer.sizes.iter().map(|mode| candidate(Size::new(mode.width, mode.height), &mode.rates));
     let mut all: Vec<Candidate> = listed.collect();
     if all.is_empty() {
-        let side = |pin: u32, usual: u32| if pin == 0 { usual } else { pin };
-        let size = Size::new(side(width, USUAL.width), side(height, USUAL.height));
+        // Of one side the other follows, in the usual shape.
+        let size = match (width, height) {
+            (0, 0) => USUAL,
+            (width, 0) => Size::new(width, width * USUAL.height / USUAL.width),
+            (0, height) => Size::new(height * USUAL.width / USUAL.height, height),
+            (width, height) => Size::new(width, height),
+        };
         all.push(candidate(size, &Rates::Unknown));
     } else if (width, height) != (0, 0) {
         let pinned = offer.range.and_then(|range| range.pinned(width, height));

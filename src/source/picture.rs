@@ -14,6 +14,10 @@ use crate::pixels::frame::{Frame, Orientation, PixelFormat};
 use crate::pixels::markers::APP1;
 use crate::pixels::{jpeg, planes::check_sides};
 
+/// Bytes of the largest file that is read: a PNG of fifty million pixels has less. What is
+/// longer is a stream of many pictures, and would fill a small board's memory.
+const LARGEST: u64 = 128 << 20;
+
 /// Why a file is no picture; names the file.
 #[derive(Debug, Error)]
 #[error("{path}: {reason}")]
@@ -43,8 +47,14 @@ pub(super) fn read_into(path: &Path, frame: &mut Frame) -> Result<(), PictureErr
     let refused = |reason: String| PictureError { path: path.display().to_string(), reason };
     frame.data.clear();
     std::fs::File::open(path)
-        .and_then(|mut file| file.read_to_end(&mut frame.data))
+        .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut frame.data))
         .map_err(|error| refused(error.to_string()))?;
+    if frame.data.len() as u64 > LARGEST {
+        let most = LARGEST >> 20;
+        return Err(refused(format!(
+            "larger than {most} MiB; a file of many JPEGs is played when its name ends in .mjpeg"
+        )));
+    }
     recognise(frame).map_err(refused)
 }
 
@@ -177,6 +187,15 @@ mod tests {
         recognise(&mut frame).unwrap();
         assert_eq!(frame.orientation, Orientation { quarter_turns: 1, mirror: false });
         assert_eq!(to_rgb(&frame).unwrap().dimensions(), (10, 20));
+    }
+
+    #[test]
+    fn a_file_larger_than_any_picture_is_not_read_into_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("stream.jpg");
+        std::fs::File::create(&path).unwrap().set_len(LARGEST + 1).unwrap();
+        let message = read(&path).unwrap_err().to_string();
+        assert!(message.contains("larger than 128 MiB") && message.contains(".mjpeg"), "{message}");
     }
 
     #[test]

@@ -113,6 +113,7 @@ impl Replay {
     /// pictures are each looked at.
     fn wait(&mut self) {
         let (now, interval) = (self.clock.now().monotonic, Duration::from_secs(1) / self.fps);
+        // After the opening, or a pause, time begins anew.
         self.time = if self.due.is_some() { self.time + interval } else { now };
         let due = *self.due.get_or_insert(now);
         if let Some(early) = due.checked_sub(now) {
@@ -169,6 +170,10 @@ impl FrameSource for Replay {
 
     fn is_recorded(&self) -> bool {
         true
+    }
+
+    fn resume(&mut self) {
+        self.due = None;
     }
 
     fn set_orientation(&mut self, orientation: Orientation) {
@@ -237,6 +242,29 @@ mod tests {
             }
         }
         assert_eq!(times, [100_000, 100_250, 100_750, 101_000, 101_250, 101_750]);
+    }
+
+    #[test]
+    fn a_recording_goes_on_after_a_pause_where_it_was() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for number in 1..=3 {
+            let picture = image::RgbImage::new(number, 1);
+            picture.save(folder.path().join(format!("{number}.png"))).expect("saved");
+        }
+        let settings = Settings { fps: 4, ..Settings::default() };
+        let mut replay =
+            Replay::open(folder.path(), &settings, Arc::new(Slow::default())).expect("pictures");
+        let mut frame = Frame::empty(at(0));
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            replay.next_frame(&mut frame, Duration::ZERO).expect("a picture");
+            seen.push((frame.size.width, frame.lag.as_secs()));
+            replay.resume();
+        }
+        // The clock goes on by a second from the time of each picture to its delivery.
+        assert_eq!(seen, [(1, 1), (2, 1), (3, 1)]);
+        let end = replay.next_frame(&mut frame, Duration::ZERO);
+        assert!(matches!(end, Err(SourceError::End)), "{end:?}");
     }
 
     #[test]

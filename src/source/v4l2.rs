@@ -108,25 +108,26 @@ impl Camera {
         controls::apply(&device, "camera.controls", &settings.controls).map_err(refused)?;
         let low_light =
             LowLight::prepare(&device, &settings.low_light, &settings.controls).map_err(refused)?;
-        let mut stream = Stream::with_buffers(&device, Type::VideoCapture, BUFFERS)
+        let stream = Stream::with_buffers(&device, Type::VideoCapture, BUFFERS)
             .map_err(|error| lost("gives no buffers", &error))?;
-        stream.set_timeout(Duration::from_secs(2));
-        // Another program may have changed the format before the buffers were ours.
+        // Another program may have changed the format before the buffers were ours; and a driver
+        // takes what is asked for as advice, which a pinned format is not.
         let now = device.format().map_err(|error| lost("tells no format", &error))?;
-        let format = known(now.fourcc).filter(|_| is_same(&now, &given)).ok_or_else(|| {
-            refused(format!("gives {} instead of {fourcc}; set camera.format", now.fourcc))
+        let as_wanted = settings.fourcc().is_none() || now.fourcc == fourcc;
+        let holds = as_wanted && is_same(&now, &given);
+        let (has, wanted) = (mode(&now), mode(&asked));
+        let format = known(now.fourcc).filter(|_| holds).ok_or_else(|| {
+            refused(format!("gives {has} instead of {wanted}; set camera.format"))
         })?;
-        let fps = rate.map_or(0.0, |rate| {
-            f64::from(rate.interval.denominator) / f64::from(rate.interval.numerator.max(1))
+        if has != wanted {
+            log::warn!("{}: it gives {has} instead of {wanted}", path.display());
+        }
+        // What cannot be set is not told, either.
+        let rate = rate.map_or(String::new(), |Parameters { interval, .. }| {
+            let fps = f64::from(interval.denominator) / f64::from(interval.numerator.max(1));
+            format!(" at {fps:.0}/s")
         });
-        let words = format!(
-            "{} ({}), {} {}x{} at {fps:.0}/s",
-            path.display(),
-            node.card,
-            now.fourcc,
-            now.width,
-            now.height
-        );
+        let words = format!("{} ({}), {has}{rate}", path.display(), node.card);
         Ok(Self {
             io: Some((device, stream)),
             given: now,
@@ -146,11 +147,12 @@ impl Camera {
     /// The newest frame that waits, or the next one to come, into `data`.
     fn read(&mut self, data: &mut Vec<u8>, limit: Duration) -> io::Result<Metadata> {
         let (_, stream) = self.io.as_mut().ok_or(io::ErrorKind::NotConnected)?;
-        stream.set_timeout(limit);
+        let end = self.clock.now().monotonic + limit;
         let handle = stream.handle();
         let mut meta = Metadata::default();
         // Buffers come first in, first out: pass over those that a newer one follows.
         for more in (0..=BUFFERS).rev() {
+            stream.set_timeout(end.saturating_sub(self.clock.now().monotonic));
             let (bytes, of) = stream.next()?;
             meta = *of;
             // A loopback device keeps the last picture of its writer for the next reader: a
@@ -270,6 +272,11 @@ fn stamp(meta: &Metadata) -> Option<Duration> {
     let micros = u64::try_from(meta.timestamp.usec).ok()?;
     let monotonic = meta.flags.contains(Flags::TIMESTAMP_MONOTONIC);
     monotonic.then(|| Duration::from_secs(seconds) + Duration::from_micros(micros))
+}
+
+/// "MJPG 640x480".
+fn mode(format: &Format) -> String {
+    format!("{} {}x{}", format.fourcc, format.width, format.height)
 }
 
 fn is_same(a: &Format, b: &Format) -> bool {

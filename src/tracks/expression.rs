@@ -207,13 +207,14 @@ impl Expression {
     /// Ends what is told when it has not been clear enough to stay and nothing replaced it.
     fn fade(&mut self, now: Duration, hold: Duration, settings: &Settings) -> Option<Step> {
         let (class, since) = self.current?;
-        // one that is being replaced does not end: it will change
-        if self.stays(class, settings) || self.rising.is_some() {
+        if self.stays(class, settings) {
             self.falling = None;
             return None;
         }
+        // One that is being replaced does not end: it will change. Its time goes on all the
+        // same, or two others that take turns would keep it told for ever.
         let falling = *self.falling.get_or_insert(now);
-        if now.saturating_sub(falling) < hold {
+        if self.rising.is_some() || now.saturating_sub(falling) < hold {
             return None;
         }
         self.falling = None;

@@ -50,13 +50,18 @@ impl Axis {
         self.value = value;
     }
 
-    fn correct(&mut self, measured: f32, size: f32) {
+    /// `since` is the time since it was measured last, in seconds. However sudden a step, its
+    /// velocity changes by no more than going at one pace all that time would have taken: of
+    /// two looks a second that show somebody shift and stand still, the second would else find
+    /// nobody where the first foresaw them.
+    fn correct(&mut self, measured: f32, size: f32, since: f32) {
         let [a, b, c] = self.p;
         let total = a + (MEASUREMENT * size).powi(2);
         let (gain, velocity_gain) = (a / total, b / total);
         let error = measured - self.value;
         self.value += gain * error;
-        self.velocity += velocity_gain * error;
+        let most = error.abs() / since.max(f32::EPSILON);
+        self.velocity += (velocity_gain * error).clamp(-most, most);
         self.p = [(1.0 - gain) * a, (1.0 - gain) * b, c - velocity_gain * b];
     }
 }
@@ -108,9 +113,9 @@ impl Motion {
 
     /// Takes in where the face was seen, after `predict` to that moment.
     pub(crate) fn correct(&mut self, rect: Rect) {
-        let size = scale(rect);
+        let (size, since) = (scale(rect), self.at.saturating_sub(self.seen).as_secs_f32());
         for (axis, measured) in self.axes.iter_mut().zip(numbers(rect)) {
-            axis.correct(measured, size);
+            axis.correct(measured, size, since);
         }
         self.seen = self.at;
     }
@@ -143,6 +148,23 @@ mod tests {
         }
         motion.predict(seconds(2.1));
         assert!((motion.rect().x - 210.0).abs() < 3.0, "{:?}", motion.rect());
+    }
+
+    /// By three quarters of its size, at two looks a second and at one in two seconds.
+    #[test]
+    fn who_shifts_once_and_stands_still_is_foreseen_near() {
+        for interval in [0.33, 0.5, 1.0, 2.0] {
+            let mut motion = Motion::new(Rect::new(0.0, 0.0, 100.0, 100.0), Duration::ZERO);
+            for step in 1..=5 {
+                motion.predict(seconds(step as f32 * interval));
+                motion.correct(Rect::new(0.0, 0.0, 100.0, 100.0));
+            }
+            motion.predict(seconds(6.0 * interval));
+            motion.correct(Rect::new(75.0, 0.0, 100.0, 100.0));
+            motion.predict(seconds(7.0 * interval));
+            let off = (motion.rect().x - 75.0).abs();
+            assert!(off < 80.0, "{off} at one look in {interval} s");
+        }
     }
 
     #[test]

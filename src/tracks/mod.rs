@@ -286,7 +286,8 @@ impl Tracker {
     fn cost(&self, face: &Face, track: &Track, reach: f32) -> f32 {
         let predicted = track.motion.rect();
         let overlap = predicted.iou(&face.rect);
-        if overlap >= self.tracking.match_iou {
+        // At 0 any overlap is enough, but there must be some.
+        if overlap > 0.0 && overlap >= self.tracking.match_iou {
             return (1.0 - overlap) * 0.5;
         }
         let (a, b) = (predicted.centre(), face.rect.centre());

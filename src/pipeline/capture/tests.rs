@@ -20,11 +20,13 @@ type Read = Result<(), SourceError>;
 struct Script {
     reads: VecDeque<Read>,
     then: fn() -> Read,
+    recorded: bool,
 }
 
 /// Gives what is written, then ends.
 fn script(reads: impl IntoIterator<Item = Read>) -> Script {
-    Script { reads: reads.into_iter().collect(), then: || Err(SourceError::End) }
+    let reads = reads.into_iter().collect();
+    Script { reads, then: || Err(SourceError::End), recorded: false }
 }
 
 impl FrameSource for Script {
@@ -34,6 +36,10 @@ impl FrameSource for Script {
 
     fn describe(&self) -> String {
         "script".to_owned()
+    }
+
+    fn is_recorded(&self) -> bool {
+        self.recorded
     }
 
     fn set_low_light(&mut self, on: bool) -> bool {
@@ -239,4 +245,34 @@ fn in_the_dark_longer_exposures_are_asked_for() {
         true,
         |state| matches!(state, CaptureState::Running(open) if open.low_light),
     );
+}
+
+#[test]
+fn a_recording_goes_on_after_a_pause_and_a_camera_is_opened_anew() {
+    for (recorded, openings) in [(true, 1), (false, 2)] {
+        let shared = shared();
+        let (told, opened) = std::sync::mpsc::channel();
+        let capture = Capture {
+            open: Box::new(move || {
+                told.send(()).unwrap();
+                Ok(Box::new(Script { then: || Ok(()), recorded, ..script([]) }))
+            }),
+            ..capture(VecDeque::new(), &shared)
+        };
+        let thread = std::thread::spawn(move || capture.run());
+        let looker = Arc::clone(&shared);
+        let looks = std::thread::spawn(move || {
+            let mut frame = Frame::empty(looker.clock.now());
+            while looker.mailbox.take(&mut frame, LIMIT) != Taken::Closed {}
+        });
+        until(&shared.capture, |state| matches!(state, CaptureState::Running(_)));
+        shared.orders.send_modify(|orders| orders.paused = true);
+        until(&shared.capture, |state| *state == CaptureState::Paused);
+        shared.orders.send_modify(|orders| orders.paused = false);
+        until(&shared.capture, |state| matches!(state, CaptureState::Running(_)));
+        shared.stop.stop();
+        thread.join().unwrap();
+        looks.join().unwrap();
+        assert_eq!(opened.try_iter().count(), openings, "recorded: {recorded}");
+    }
 }

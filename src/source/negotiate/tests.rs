@@ -48,6 +48,19 @@ fn the_cheapest_mode_that_fills_the_input_is_taken() {
 }
 
 #[test]
+fn a_camera_without_a_list_is_asked_for_the_usual_shape() {
+    let silent = [offer("YUYV", &[])];
+    let asked = |width, height| {
+        let settings = Settings { width, height, ..Settings::default() };
+        choose(&silent, &request(&settings)).expect("a mode").size
+    };
+    assert_eq!(asked(0, 0), Size::new(640, 480));
+    assert_eq!(asked(1280, 0), Size::new(1280, 960));
+    assert_eq!(asked(0, 720), Size::new(960, 720));
+    assert_eq!(asked(1280, 720), Size::new(1280, 720));
+}
+
+#[test]
 fn pins_hold_and_the_rest_is_chosen() {
     let wide = Settings { width: 1280, fps: 30, ..Settings::default() };
     assert_eq!(chosen(&wide), ("MJPG".into(), 1280, 960, 30), "YUYV has only 7.5 there");
