@@ -218,6 +218,10 @@ fn the_exporter_shows_numbers_that_are_sent() {
     for (name, path) in &metrics {
         assert!(find(&status, path).is_some_and(Value::is_number), "{name}: no number at {path}");
     }
+    for cause in status["mqtt"]["dropped"].as_object().expect("causes").keys() {
+        let path = format!("mqtt.dropped.{cause}");
+        assert!(metrics.iter().any(|(_, shown)| *shown == path), "{path} is shown nowhere");
+    }
     let words = RULES.split(|c: char| !c.is_ascii_lowercase() && c != '_');
     for word in words.filter(|word| word.starts_with("expressiond_")) {
         // What a device shows by itself is tested against that page in tests/preview.
@@ -335,10 +339,15 @@ async fn a_real_exporter_shows_every_metric() {
 
 #[test]
 #[ignore = "needs promtool: make monitoring-test"]
-fn the_alerts_are_rules_to_prometheus() {
-    let rules =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/monitoring/prometheus-rules.yaml");
-    let output = Command::new("promtool").args(["check", "rules"]).arg(rules).output();
-    let output = output.expect("make monitoring-test brings promtool");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+fn the_alerts_fire_when_they_should_and_end() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (what, file) in [
+        ("check", "deploy/monitoring/prometheus-rules.yaml"),
+        ("test", "tests/monitoring/alerts.yaml"),
+    ] {
+        let output = Command::new("promtool").args([what, "rules"]).arg(root.join(file)).output();
+        let output = output.expect("make monitoring-test brings promtool");
+        // What a test found it says on either.
+        assert!(output.status.success(), "{output:?}");
+    }
 }

@@ -66,15 +66,20 @@ def from_nothing_to_the_first_event(board: Board, workshop: Workshop) -> None:
     play = ["ansible-playbook", "-i", inventory(board, workshop, port), ANSIBLE / "site.yml"]
     told = run(play, env=env)
     assert "failed=0" in told, told
+    # As docs/guide/preview.md prepares it for a page that saves.
+    settings = board.folder / "etc/expressiond/conf.d"
+    shutil.chown(settings, group="games")
+    settings.chmod(0o1775)
     again = run(play, env=env)
     assert "changed=0" in again and "failed=0" in again, f"the second run changes something:\n{again}"
+    assert (settings.stat().st_mode & 0o7777, settings.group()) == (0o1775, "games")
     assert board.model() == ("90.0.0", [])
     assert (board.folder / "etc/systemd/system/multi-user.target.wants/expressiond.service").is_symlink()
     secret = board.folder / "etc/expressiond/mqtt-password"
     assert secret.read_text() == PASSWORD and secret.stat().st_mode & 0o777 == 0o600
     assert (board.folder / "etc/expressiond/ca.crt").read_text() == AUTHORITY
-    settings = tomllib.loads((board.folder / "etc/expressiond/conf.d/50-ansible.toml").read_text())
-    assert [(zone["name"], zone["kind"]) for zone in settings["zone"]] == ZONES and settings["camera"]["fps"] == 5
+    written = tomllib.loads((settings / "50-ansible.toml").read_text())
+    assert [(zone["name"], zone["kind"]) for zone in written["zone"]] == ZONES and written["camera"]["fps"] == 5
     # apt never asks about a settings file that nobody touched.
     assert not [path for path in board.files() if path.endswith((".dpkg-dist", ".dpkg-new"))]
     hears_an_event(board, workshop, port)
