@@ -29,9 +29,9 @@ const DRAIN_LIMIT: Duration = Duration::from_millis(500);
 /// and what is swept would be overwritten before it was read.
 pub(crate) const SWEEP: Duration = Duration::from_secs(2);
 
-/// After the broker refused an event, all events wait this long before they are
+/// After the broker refused an event, those of its topic wait this long before they are
 /// offered again: an owner mends an access list in minutes, and a tight loop would
-/// only fill two logs.
+/// only fill two logs. One time for all topics: it begins with the first refusal.
 const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 
 /// A limit that the broker did not announce is forgotten after this: its owner may have
