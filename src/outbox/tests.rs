@@ -181,6 +181,37 @@ fn the_file_is_written_anew_when_most_of_it_is_history() {
     assert_eq!(Outbox::open(Settings::default(), folder.path()).expect("opens").len(), 1);
 }
 
+/// Stood for by a folder that has the new file's name. The daemon used to end with 74.
+#[test]
+fn a_full_disk_does_not_keep_what_waits_from_going() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let open = || Outbox::open(Settings::default(), folder.path()).expect("opens");
+    let mut outbox = open();
+    for text in ["1", "2"] {
+        outbox.push(entry("a", text));
+    }
+    drop(outbox);
+    let in_the_way = folder.path().join("outbox.new");
+    std::fs::create_dir(&in_the_way).expect("made");
+    let mut outbox = open();
+    assert_eq!((outbox.len(), outbox.store_errors()), (2, 1));
+    let (first, text, _) = take(&mut outbox, 1).expect("waiting");
+    assert_eq!(text, "1");
+    outbox.acknowledged(first);
+    outbox.push(entry("a", "3"));
+    // There is room again: the file is written anew, and all of it is safe.
+    std::fs::remove_dir(&in_the_way).expect("removed");
+    let chore = outbox.chore(Duration::ZERO).expect("due at once");
+    assert!(matches!(chore, Chore::Rewrite(..)), "{chore:?}");
+    let (path, last) = outbox.finish(chore.run()).expect("installed");
+    outbox.settle(crate::storage::sync_folder_of(&path), last);
+    assert_eq!((outbox.chore_due(), outbox.store_errors()), (None, 1));
+    drop(outbox);
+    let mut outbox = open();
+    let order: Vec<_> = std::iter::from_fn(|| take(&mut outbox, 1)).map(|out| out.1).collect();
+    assert_eq!((order, outbox.store_errors()), (vec!["2".to_owned(), "3".into()], 0));
+}
+
 #[test]
 fn the_card_is_forced_only_for_what_really_waits() {
     let folder = tempfile::tempdir().expect("temporary folder");
