@@ -37,11 +37,16 @@ impl From<Qos> for u8 {
     }
 }
 
-/// What a message is for, in the order in which a new connection sends them.
+/// On an availability topic: it works.
+pub const ONLINE: &[u8] = b"online";
+/// On an availability topic: it does not.
+pub const OFFLINE: &[u8] = b"offline";
+
+/// What a message is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
-    /// `online`/`offline` of the process or a camera; retained.
+    /// [`ONLINE`] or [`OFFLINE`] of the process or a camera; retained.
     Availability,
     /// What other software needs to show this device; retained.
     Discovery,

@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_hears_online_then_discovery_then_states_then_events() {
+    fn a_connection_hears_discovery_then_states_then_online_then_events() {
         let mut queue = queue();
         queue.push_event("e".into(), "1".into(), b"{\"a\":1}".to_vec(), at(0)).expect("taken");
         queue.set_retained(Class::State, "s".into(), b"old".to_vec()).expect("taken");
@@ -290,7 +290,7 @@ mod tests {
         queue.set_retained(Class::Availability, "z".into(), b"online".to_vec()).expect("taken");
         queue.connected(Protocol::V5, false);
         let expected =
-            [pair("z", "online"), pair("d", "{}"), pair("s", "new"), pair("e", "{\"a\":1}")];
+            [pair("d", "{}"), pair("s", "new"), pair("z", "online"), pair("e", "{\"a\":1}")];
         assert_eq!(drain(&mut queue, 1), expected);
         assert_eq!(drain(&mut queue, 1), [], "nothing is sent twice");
         queue.lost(None);
