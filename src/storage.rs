@@ -39,11 +39,27 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     sync_folder_of(path)
 }
 
-/// A file that is written beside the one whose place it takes.
+/// A file that is written beside the one whose place it takes. It is removed when that
+/// comes to nothing: half a file would keep a full disk full.
 pub(crate) struct Replacement {
     path: PathBuf,
-    beside: PathBuf,
+    beside: Beside,
     file: File,
+}
+
+/// The name of a file that goes with this, unless it was given another.
+struct Beside {
+    path: PathBuf,
+    renamed: bool,
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        if !self.renamed {
+            // Whatever keeps it there, the next one begins by emptying it.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
 }
 
 impl Replacement {
@@ -51,6 +67,7 @@ impl Replacement {
     pub(crate) fn beside(path: &Path, mode: u32) -> io::Result<Self> {
         let beside = path.with_extension("new");
         let file = File::options().create(true).read(true).append(true).open(&beside)?;
+        let beside = Beside { path: beside, renamed: false };
         // One may be left of an earlier run.
         file.set_len(0)?;
         file.set_permissions(Permissions::from_mode(mode))?;
@@ -70,8 +87,9 @@ impl Replacement {
     /// Takes the place of the old file (rename(2) is atomic) and gives the file, still
     /// open: what is appended to it from now on is in the file of that name. The name
     /// itself is on the disk after [`sync_folder_of`] only.
-    pub(crate) fn install(self) -> io::Result<File> {
-        fs::rename(&self.beside, &self.path)?;
+    pub(crate) fn install(mut self) -> io::Result<File> {
+        fs::rename(&self.beside.path, &self.path)?;
+        self.beside.renamed = true;
         Ok(self.file)
     }
 }
@@ -202,6 +220,21 @@ mod tests {
             assert_eq!(found & 0o777, mode);
             assert!(!path.with_extension("new").exists());
         }
+    }
+
+    #[test]
+    fn what_is_not_installed_takes_no_room() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("kept.json");
+        let mut fresh = Replacement::beside(&path, PRIVATE).expect("begun");
+        fresh.file().write_all(b"half of it").expect("written");
+        drop(fresh);
+        // One that cannot take its place.
+        fs::create_dir(&path).expect("made");
+        assert!(replace(&path, b"all of it", PRIVATE).is_err());
+        let left =
+            fs::read_dir(folder.path()).expect("readable").map(|entry| entry.map(|e| e.path()));
+        assert_eq!(left.collect::<io::Result<Vec<_>>>().expect("readable"), [path]);
     }
 
     #[test]

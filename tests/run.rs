@@ -79,7 +79,7 @@ fn tell_a_visit(version: &str) {
         .iter()
         .position(|(topic, text)| topic.ends_with("test/availability") && text == "online");
     let event = heard.iter().position(|(topic, _)| topic.ends_with("/event"));
-    assert!(first < event, "online comes before anything else");
+    assert!(first < event, "online comes before events");
 }
 
 /// Also of those that only time or the end of the run tells, and whatever the class is called.

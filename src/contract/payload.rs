@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::in_force::InForce;
 use super::tuning::Tuning;
+pub use crate::mqtt::message::{OFFLINE, ONLINE};
 use crate::mqtt::stats::Stats;
 
 /// Version of the retained payloads; rises when a reader must change.
@@ -19,11 +20,6 @@ pub const STATUS_INTERVAL: Duration = Duration::from_secs(30);
 /// A status that is older than this was left by a device that does not run, or does not
 /// reach the broker: six repetitions did not arrive.
 pub const STATUS_STALE: Duration = STATUS_INTERVAL.saturating_mul(6);
-
-/// On an availability topic: it works.
-pub const ONLINE: &[u8] = b"online";
-/// On an availability topic: it does not.
-pub const OFFLINE: &[u8] = b"offline";
 
 /// What one camera sees now.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -1,6 +1,7 @@
 //! Every topic that the daemon writes or reads, in one place.
 //! `docs/ref/mqtt.md` describes them and is tested against this file.
 
+use super::inventory::INVENTORY_SCHEMA;
 use super::payload::SCHEMA_VERSION;
 use crate::events;
 use crate::mqtt::message::{Class, Labels};
@@ -120,6 +121,7 @@ impl Topics {
             device: self.device.to_string(),
             event_schema: events::SCHEMA,
             state_schema: SCHEMA_VERSION,
+            own_schemas: vec![(self.inventory(), INVENTORY_SCHEMA)],
         }
     }
 
@@ -154,6 +156,13 @@ mod tests {
         for other in ["b/c/groups/floor3/settings", "b/c/groups/hall/status", "b/c/hall"] {
             assert_eq!(topics.group_of(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn the_inventory_has_the_version_of_its_own_schema() {
+        let topics = Topics::new("b", Name::new("d1").expect("valid")).expect("valid");
+        let own = topics.labels().own_schemas;
+        assert_eq!(own, [("b/d1/inventory".to_owned(), INVENTORY_SCHEMA)]);
     }
 
     #[test]

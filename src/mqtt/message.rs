@@ -37,11 +37,16 @@ impl From<Qos> for u8 {
     }
 }
 
-/// What a message is for, in the order in which a new connection sends them.
+/// On an availability topic: it works.
+pub const ONLINE: &[u8] = b"online";
+/// On an availability topic: it does not.
+pub const OFFLINE: &[u8] = b"offline";
+
+/// What a message is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
-    /// `online`/`offline` of the process or a camera; retained.
+    /// [`ONLINE`] or [`OFFLINE`] of the process or a camera; retained.
     Availability,
     /// What other software needs to show this device; retained.
     Discovery,
@@ -139,14 +144,17 @@ pub struct Labels {
     pub event_schema: u32,
     /// Version of the schema of states.
     pub state_schema: u32,
+    /// States whose schema has a version of its own: topic and version.
+    pub own_schemas: Vec<(String, u32)>,
 }
 
 impl Labels {
-    /// Name and value of each property of a message of this class.
-    pub(super) fn of(&self, class: Class) -> Vec<(String, String)> {
+    /// Name and value of each property of a message of this class to `topic`.
+    pub(super) fn of(&self, class: Class, topic: &str) -> Vec<(String, String)> {
+        let own = || self.own_schemas.iter().find(|(of, _)| of == topic);
         let schema = match class {
             Class::Event => Some(self.event_schema),
-            Class::State => Some(self.state_schema),
+            Class::State => Some(own().map_or(self.state_schema, |(_, version)| *version)),
             Class::Availability | Class::Discovery | Class::Snapshot | Class::Trial => None,
         };
         let schema = schema.map(|version| ("schema".to_owned(), version.to_string()));
@@ -179,4 +187,27 @@ pub enum MessageError {
     /// It cannot be written as JSON, for this reason.
     #[error("the message cannot be written as JSON: {0}")]
     Json(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_message_carries_the_version_of_its_own_schema() {
+        let labels = Labels {
+            device: "d1".into(),
+            event_schema: 1,
+            state_schema: 2,
+            own_schemas: vec![("d1/inventory".into(), 3)],
+        };
+        let schema = |class, topic| {
+            let properties = labels.of(class, topic).into_iter();
+            properties.filter(|(name, _)| name == "schema").map(|(_, version)| version).next()
+        };
+        assert_eq!(schema(Class::Event, "d1/front/event").as_deref(), Some("1"));
+        assert_eq!(schema(Class::State, "d1/status").as_deref(), Some("2"));
+        assert_eq!(schema(Class::State, "d1/inventory").as_deref(), Some("3"));
+        assert_eq!(schema(Class::Availability, "d1/availability"), None);
+    }
 }

@@ -187,17 +187,17 @@ impl Queue {
         }
     }
 
-    /// The broker does not want the message, and says so for this reason. An event
-    /// stays where it is: see [`Outbox::hold`].
+    /// The broker does not want the message, and says so for this reason. An event stays
+    /// where it is, and with it those of its topic: see [`Outbox::hold`].
     pub fn refused(&mut self, ticket: &Ticket, reason: String) {
         self.stats.refused_by_broker += 1;
         self.note(reason);
-        if matches!(ticket, Ticket::Event(_)) {
-            self.outbox.hold();
+        if let Ticket::Event(sequence) = ticket {
+            self.outbox.hold(*sequence);
         }
     }
 
-    /// Offers events again after the broker has refused some.
+    /// Offers those events again that wait because the broker has refused some.
     pub fn offer_again(&mut self) {
         self.outbox.release();
     }
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_hears_online_then_discovery_then_states_then_events() {
+    fn a_connection_hears_discovery_then_states_then_online_then_events() {
         let mut queue = queue();
         queue.push_event("e".into(), "1".into(), b"{\"a\":1}".to_vec(), at(0)).expect("taken");
         queue.set_retained(Class::State, "s".into(), b"old".to_vec()).expect("taken");
@@ -290,7 +290,7 @@ mod tests {
         queue.set_retained(Class::Availability, "z".into(), b"online".to_vec()).expect("taken");
         queue.connected(Protocol::V5, false);
         let expected =
-            [pair("z", "online"), pair("d", "{}"), pair("s", "new"), pair("e", "{\"a\":1}")];
+            [pair("d", "{}"), pair("s", "new"), pair("z", "online"), pair("e", "{\"a\":1}")];
         assert_eq!(drain(&mut queue, 1), expected);
         assert_eq!(drain(&mut queue, 1), [], "nothing is sent twice");
         queue.lost(None);
@@ -353,9 +353,11 @@ mod tests {
         assert_eq!(message.expiry, Some(Duration::from_secs(7 * 86_400 - 1)));
         queue.refused(&ticket, "not authorized".into());
         queue.set_retained(Class::State, "s".into(), b"1".to_vec()).expect("taken");
-        assert_eq!(drain(&mut queue, 1), [pair("s", "1")], "events wait, states do not");
+        queue.push_event("other".into(), "2".into(), b"{}".to_vec(), at(0)).expect("taken");
+        let others = [pair("s", "1"), pair("other", "{}")];
+        assert_eq!(drain(&mut queue, 1), others, "what goes there waits, all else does not");
         let stats = queue.stats();
-        assert_eq!((stats.waiting, stats.delivered, stats.refused_by_broker), (2, 0, 1));
+        assert_eq!((stats.waiting, stats.delivered, stats.refused_by_broker), (3, 0, 1));
         assert_eq!(stats.last_error.as_deref(), Some("not authorized"));
         queue.offer_again();
         assert_eq!(drain(&mut queue, 1), [pair("e", "{\"n\":1}"), pair("e", "{\"n\":2}")]);

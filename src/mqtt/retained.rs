@@ -1,10 +1,9 @@
 //! What retained topics say: latest-wins, one slot per topic, said again whenever
-//! it changed or a connection is new. The class gives the order after a connect:
-//! availability, discovery, states; and of a class the device comes before its cameras.
+//! it changed or a connection is new, in the order of [`Turn`]s.
 
 use std::collections::BTreeMap;
 
-use super::message::Class;
+use super::message::{Class, ONLINE};
 
 /// A topic's payload and how much of it the broker has been told.
 #[derive(Debug, Default)]
@@ -15,22 +14,40 @@ struct Slot {
     sent: u64,
 }
 
-/// Class, how many levels the topic has, topic.
-type Place = (Class, usize, String);
+/// When a topic's turn comes. Whoever reads them believes a state only while all
+/// availabilities say `online`, and Home Assistant keeps what it hears meanwhile. So what goes
+/// away says so first, and what comes back says so last: between the two nothing is believed
+/// that was true before an outage. Discovery comes before both, for a reader who gets nothing
+/// that was said before he subscribed (clusters that keep retained messages at one node).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    Away,
+    Discovery,
+    State,
+    Back,
+}
 
-fn place(class: Class, topic: String) -> Place {
-    (class, topic.split('/').count(), topic)
+/// Its turn, and the place in it: the device comes before its cameras, whose topics have a
+/// level more, and comes back after them.
+fn turn(class: Class, topic: &str, payload: &[u8]) -> (Turn, usize) {
+    let levels = topic.split('/').count();
+    match class {
+        Class::Availability if payload == ONLINE => (Turn::Back, usize::MAX - levels),
+        Class::Availability => (Turn::Away, levels),
+        Class::Discovery => (Turn::Discovery, levels),
+        Class::State | Class::Event | Class::Snapshot | Class::Trial => (Turn::State, levels),
+    }
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Retained {
-    slots: BTreeMap<Place, Slot>,
+    slots: BTreeMap<(Class, String), Slot>,
     hold_discovery: bool,
 }
 
 impl Retained {
     pub(super) fn set(&mut self, class: Class, topic: String, payload: Vec<u8>) {
-        let slot = self.slots.entry(place(class, topic)).or_default();
+        let slot = self.slots.entry((class, topic)).or_default();
         if slot.version == 0 || slot.payload != payload {
             slot.payload = payload;
             slot.version += 1;
@@ -52,16 +69,18 @@ impl Retained {
     /// The next to be said: class, topic and payload.
     pub(super) fn next(&mut self) -> Option<(Class, String, Vec<u8>)> {
         let held = self.hold_discovery;
-        let ((class, _, topic), slot) = self.slots.iter_mut().find(|((class, ..), slot)| {
+        let due = self.slots.iter_mut().filter(|((class, _), slot)| {
             slot.sent != slot.version && !(held && *class == Class::Discovery)
-        })?;
+        });
+        let ((class, topic), slot) =
+            due.min_by_key(|((class, topic), slot)| turn(*class, topic, &slot.payload))?;
         slot.sent = slot.version;
         Some((*class, topic.clone(), slot.payload.clone()))
     }
 
     /// The broker knows that this topic is gone: forget it, unless it is back.
     pub(super) fn removed(&mut self, class: Class, topic: String) {
-        let key = place(class, topic);
+        let key = (class, topic);
         if self.slots.get(&key).is_some_and(|slot| slot.payload.is_empty()) {
             self.slots.remove(&key);
         }
@@ -72,19 +91,53 @@ impl Retained {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_device_comes_before_its_cameras_whatever_they_are_called() {
-        for camera in ["front", "attic", "Door", "1"] {
-            let mut all = Retained::default();
-            let topics =
-                [format!("home/e/hall/{camera}/availability"), "home/e/hall/availability".into()];
-            for topic in &topics {
-                all.set(Class::Availability, topic.clone(), b"online".to_vec());
-            }
-            all.set(Class::State, "a".into(), b"{}".to_vec());
-            let said: Vec<String> =
-                std::iter::from_fn(|| all.next()).map(|(_, topic, _)| topic).collect();
-            assert_eq!(said, [&topics[1], &topics[0], "a"]);
+    fn said(all: &mut Retained) -> Vec<(String, String)> {
+        std::iter::from_fn(|| all.next())
+            .map(|(_, topic, payload)| (topic, String::from_utf8_lossy(&payload).into_owned()))
+            .collect()
+    }
+
+    /// A device with this camera, of which the broker has been told nothing.
+    fn device(camera: &str, available: &str) -> Retained {
+        let mut all = Retained::default();
+        let camera = |leaf: &str| format!("home/e/hall/{camera}/{leaf}");
+        for (class, topic, payload) in [
+            (Class::Availability, "home/e/hall/availability".into(), "online"),
+            (Class::Availability, camera("availability"), available),
+            (Class::State, "home/e/hall/status".into(), "{}"),
+            (Class::State, camera("state"), "nobody"),
+            (Class::Discovery, "homeassistant/device/hall/config".into(), "{}"),
+        ] {
+            all.set(class, topic, payload.into());
         }
+        all
+    }
+
+    /// Home Assistant used to see `online` beside the state from before an outage.
+    #[test]
+    fn what_was_true_before_an_outage_is_replaced_before_it_is_believed() {
+        for camera in ["front", "attic", "Door", "1"] {
+            let order = said(&mut device(camera, "online"));
+            let expected = [
+                ("homeassistant/device/hall/config".to_owned(), "{}"),
+                ("home/e/hall/status".into(), "{}"),
+                (format!("home/e/hall/{camera}/state"), "nobody"),
+                (format!("home/e/hall/{camera}/availability"), "online"),
+                ("home/e/hall/availability".into(), "online"),
+            ];
+            assert_eq!(order, expected.map(|(topic, payload)| (topic, payload.to_owned())));
+        }
+    }
+
+    #[test]
+    fn what_goes_away_says_so_before_all_else() {
+        let mut all = device("front", "offline");
+        let away = ("home/e/hall/front/availability".to_owned(), "offline".to_owned());
+        assert_eq!(said(&mut all)[0], away, "on a new connection");
+        all.set(Class::Availability, away.0.clone(), b"online".to_vec());
+        said(&mut all);
+        all.set(Class::State, "home/e/hall/front/state".into(), b"nothing".to_vec());
+        all.set(Class::Availability, away.0.clone(), b"offline".to_vec());
+        assert_eq!(said(&mut all)[0], away, "while connected");
     }
 }

@@ -59,12 +59,15 @@ pub(super) struct Journal {
     size: u64,
     /// How often the file was cut to nothing: whether a [`Rewrite`] is out of date.
     cuts: u64,
+    /// Why the file was not written anew when it was opened.
+    unclean: Option<io::Error>,
     /// Held for as long as we live; the kernel releases it with the process.
     _lock: File,
 }
 
 impl Journal {
-    /// Opens the journal in `folder`, which is made if need be.
+    /// Opens the journal in `folder`, which is made if need be. It is written anew; where
+    /// that fails, as on a full disk, the old file is gone on with ([`Self::take_unclean`]).
     pub(super) fn open(folder: &Path) -> Result<(Self, Replay), JournalError> {
         let failed = |source| JournalError::Open { path: folder.to_owned(), source };
         storage::make_folder(folder).map_err(failed)?;
@@ -81,10 +84,21 @@ impl Journal {
             Err(error) => return Err(failed(error)),
         };
         // Start from a clean file: whatever was damaged would stay for ever otherwise.
-        let clean = clean_file(&path, &replay.entries);
-        let (file, size) = clean.map_err(failed)?;
+        let (file, size, unclean) = match clean_file(&path, &replay.entries) {
+            Ok((file, size)) => (file, size, None),
+            Err(error) => {
+                let (file, size) = old_file(&path).map_err(failed)?;
+                (file, size, Some(error))
+            }
+        };
         let file = Arc::new(file);
-        Ok((Self { path, file, size, cuts: 0, _lock: lock }, replay))
+        Ok((Self { path, file, size, cuts: 0, unclean, _lock: lock }, replay))
+    }
+
+    /// Why the file is still the one of the earlier run, if it is: damage and history are in
+    /// it, and perhaps not all of it is on the disk.
+    pub(super) fn take_unclean(&mut self) -> Option<io::Error> {
+        self.unclean.take()
     }
 
     pub(super) fn append(&mut self, sequence: Sequence, entry: &Entry) -> io::Result<()> {
@@ -197,6 +211,14 @@ fn clean_file(path: &Path, entries: &BTreeMap<Sequence, Entry>) -> io::Result<(F
     let file = fresh.install()?;
     storage::sync_folder_of(path)?;
     Ok((file, bytes.len() as u64))
+}
+
+/// The file as it is, and its size. It may be missing, as before the first event.
+fn old_file(path: &Path) -> io::Result<(File, u64)> {
+    let mut options = File::options();
+    let file = options.create(true).read(true).append(true).mode(PRIVATE).open(path)?;
+    let size = file.metadata()?.len();
+    Ok((file, size))
 }
 
 #[cfg(test)]

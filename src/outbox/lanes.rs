@@ -6,12 +6,12 @@
 //! something in the backlog queues behind it, so that the order within a track
 //! never breaks.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::entry::{Entries, Sequence};
 
-/// Numbers of entries in both lanes. Those of entries that are gone are passed
-/// over when their turn comes.
+/// Numbers of entries in both lanes. Those of entries that are gone, or held, are passed
+/// over when their turn comes: once, since they leave their lane by it.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     live: VecDeque<Sequence>,
@@ -31,24 +31,28 @@ impl Lanes {
         }
     }
 
-    /// All entries wait again, in their order.
-    pub(super) fn rewind(&mut self, entries: &Entries) {
+    /// All entries but those in flight wait again, in their order.
+    pub(super) fn rewind(&mut self, entries: &Entries, in_flight: &HashSet<Sequence>) {
         *self = Self::default();
         for (sequence, entry) in entries {
-            self.push(*sequence, &entry.track, false);
+            if !in_flight.contains(sequence) {
+                self.push(*sequence, &entry.track, false);
+            }
         }
     }
 
-    /// The next entry that is still there.
-    pub(super) fn take(&mut self, entries: &Entries) -> Option<Sequence> {
+    /// The next entry that is still there and whose topic is not held. What is held comes
+    /// back with [`Self::rewind`]: however much of it waits, it is looked at once until then.
+    pub(super) fn take(&mut self, entries: &Entries, held: &HashSet<String>) -> Option<Sequence> {
         while let Some(sequence) = self.live.pop_front() {
-            if entries.contains_key(&sequence) {
+            if entries.get(&sequence).is_some_and(|entry| !held.contains(&entry.topic)) {
                 return Some(sequence);
             }
         }
         while let Some(sequence) = self.backlog.pop_front() {
-            if let Some(entry) = entries.get(&sequence) {
-                self.forget(&entry.track);
+            let Some(entry) = entries.get(&sequence) else { continue };
+            self.forget(&entry.track);
+            if !held.contains(&entry.topic) {
                 return Some(sequence);
             }
         }

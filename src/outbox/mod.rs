@@ -14,6 +14,7 @@ mod record;
 pub(crate) mod settings;
 mod store;
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,8 +52,10 @@ pub struct Outbox {
     next: Sequence,
     lanes: Lanes,
     connected: bool,
-    /// The broker refuses events: none is handed out.
-    held: bool,
+    /// Topics that the broker refuses: nothing for them is handed out.
+    held: HashSet<String>,
+    /// Handed out, and neither acknowledged nor refused yet.
+    in_flight: HashSet<Sequence>,
     dropped: Dropped,
     store: Option<Store>,
 }
@@ -67,7 +70,8 @@ impl Outbox {
             next: 1,
             lanes: Lanes::default(),
             connected: false,
-            held: false,
+            held: HashSet::new(),
+            in_flight: HashSet::new(),
             dropped: Dropped::default(),
             store: None,
         }
@@ -124,30 +128,41 @@ impl Outbox {
     /// The connection is gone: everything unacknowledged must go again.
     pub fn lost(&mut self) {
         self.connected = false;
+        self.in_flight.clear();
         self.release();
     }
 
-    /// The broker did not take an event. That is not delivery, and not the event's
-    /// fault: it stays, and nothing is handed out until [`Self::release`], as in an
-    /// outage.
-    pub fn hold(&mut self) {
-        self.held = true;
+    /// The broker did not take this event. That is not delivery, and not the event's
+    /// fault: it stays, and nothing for its topic is handed out until [`Self::release`], as
+    /// in an outage. Brokers allow by topic, so others go on: after a change of a name, what
+    /// waits for the old one must not keep the new one silent. All events of a track have one
+    /// topic, so that its order stays.
+    pub fn hold(&mut self, sequence: Sequence) {
+        self.in_flight.remove(&sequence);
+        if let Some(entry) = self.entries.get(&sequence) {
+            self.held.insert(entry.topic.clone());
+        }
     }
 
-    /// Everything that waits is handed out (again), in its order.
+    /// Everything that waits is handed out (again), in its order; what is in flight is not
+    /// doubled.
     pub fn release(&mut self) {
-        self.held = false;
-        self.lanes.rewind(&self.entries);
+        self.held.clear();
+        self.lanes.rewind(&self.entries, &self.in_flight);
     }
 
     /// The next event to send; it stays here until [`Self::acknowledged`].
     /// `late` tells that it waited for `late_after_s` or through a restart.
     pub fn take(&mut self, now: Moment) -> Option<Outgoing<'_>> {
         self.expire(now);
-        if self.held {
-            return None;
+        let mut sequence = self.lanes.take(&self.entries, &self.held)?;
+        // Not all that is too old stands in front: an entry whose age nobody knows hides it.
+        while self.is_expired(&self.entries[&sequence], now) {
+            self.remove(sequence);
+            self.dropped.expired += 1;
+            sequence = self.lanes.take(&self.entries, &self.held)?;
         }
-        let sequence = self.lanes.take(&self.entries)?;
+        self.in_flight.insert(sequence);
         let entry = &self.entries[&sequence];
         let seconds = Duration::from_secs;
         let late = entry.accepted.is_late(now, seconds(self.settings.late_after_s));
@@ -171,6 +186,7 @@ impl Outbox {
     fn remove(&mut self, sequence: Sequence) -> bool {
         let Some(entry) = self.entries.remove(&sequence) else { return false };
         self.bytes -= entry.bytes();
+        self.in_flight.remove(&sequence);
         self.lanes.gone(sequence, &entry.track);
         if let Some(store) = &mut self.store {
             store.remove(sequence, &self.entries);
@@ -233,9 +249,13 @@ impl Outbox {
         self.dropped.oversized += 1;
     }
 
+    fn is_expired(&self, entry: &Entry, now: Moment) -> bool {
+        entry.accepted.age(now) > Duration::from_secs(self.settings.max_age_s)
+    }
+
+    /// Drops what is too old at the front, also what is not handed out now.
     fn expire(&mut self, now: Moment) {
-        let most = Duration::from_secs(self.settings.max_age_s);
-        while self.entries.first_key_value().is_some_and(|(_, e)| e.accepted.age(now) > most) {
+        while self.entries.first_key_value().is_some_and(|(_, entry)| self.is_expired(entry, now)) {
             self.drop_oldest();
             self.dropped.expired += 1;
         }

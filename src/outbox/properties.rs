@@ -1,11 +1,11 @@
 //! What holds for the outbox whatever happens to it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use proptest::prelude::*;
 
 use super::tests::{entry, take};
-use super::{Outbox, Sequence};
+use super::{Entry, Outbox, Sequence};
 use crate::outbox::OutboxSettings as Settings;
 
 fn sequences(outbox: &Outbox) -> Vec<Sequence> {
@@ -43,6 +43,11 @@ proptest! {
     }
 }
 
+/// Several tracks have one topic.
+fn topic(track: u8) -> String {
+    (track % 2).to_string()
+}
+
 proptest! {
     /// Whatever happens, first sightings within a track are in order, nothing
     /// is lost that was not counted, and the bounds hold.
@@ -54,31 +59,47 @@ proptest! {
         let mut outbox = Outbox::new(Settings { max_events, ..Settings::default() });
         let (mut pushed, mut acknowledged) = (0u64, 0u64);
         let mut in_flight: VecDeque<(Sequence, u8)> = VecDeque::new();
+        let mut held = HashSet::new();
         for (step, track) in steps {
             match step {
                 0 | 1 => {
-                    outbox.push(entry(&track.to_string(), &track.to_string()));
+                    let entry = entry(&track.to_string(), &track.to_string());
+                    outbox.push(Entry { topic: topic(track), ..entry });
                     pushed += 1;
                 }
                 2 | 3 => if let Some((sequence, text, _)) = take(&mut outbox, 1) {
                     let track: u8 = text.parse().expect("its track");
+                    prop_assert!(!held.contains(&topic(track)));
                     // Once seen, an event may only be repeated after a loss.
                     prop_assert!(in_flight.iter().all(|(s, t)| *t != track || *s < sequence));
                     in_flight.push_back((sequence, track));
+                } else {
+                    // Nothing is forgotten.
+                    let under_way: HashSet<_> = in_flight.iter().map(|(s, _)| *s).collect();
+                    prop_assert!(outbox.entries.iter().all(
+                        |(s, entry)| under_way.contains(s) || held.contains(&entry.topic)));
                 },
                 4 => if let Some((sequence, _)) = in_flight.pop_front() {
                     let before = outbox.len();
                     outbox.acknowledged(sequence);
                     acknowledged += (before - outbox.len()) as u64;
                 },
-                // The broker refuses one, and later we offer them again.
-                5 => if in_flight.pop_front().is_some() {
-                    outbox.hold();
-                    prop_assert_eq!(take(&mut outbox, 1), None);
+                // The broker refuses all to one topic, and later we offer them again.
+                5 => if let Some((_, first)) = in_flight.front().copied() {
+                    in_flight.retain(|(sequence, track)| {
+                        let refused = topic(*track) == topic(first);
+                        if refused {
+                            if outbox.entries.contains_key(sequence) {
+                                held.insert(topic(*track));
+                            }
+                            outbox.hold(*sequence);
+                        }
+                        !refused
+                    });
                 },
                 6 => {
                     outbox.release();
-                    in_flight.clear();
+                    held.clear();
                 }
                 7 => if let Some((sequence, _)) = in_flight.pop_back() {
                     outbox.drop_oversized(sequence);
@@ -86,6 +107,7 @@ proptest! {
                 _ => {
                     outbox.lost();
                     in_flight.clear();
+                    held.clear();
                     if track > 0 { outbox.connected(); }
                 }
             }

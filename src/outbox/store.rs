@@ -17,7 +17,7 @@ pub(super) struct Store {
     journal: Journal,
     /// Entries up to this one are on the disk, whatever happens to the machine.
     synced: Sequence,
-    /// A write failed: the file does not say what waits.
+    /// A write failed: the file does not say what waits, or says more than that.
     incomplete: bool,
     errors: u64,
     failing: bool,
@@ -49,9 +49,14 @@ impl Chore {
 }
 
 impl Store {
-    /// Over a journal that holds entries up to `last`, all of them on the disk.
-    pub(super) fn new(journal: Journal, last: Sequence) -> Self {
-        Self { journal, synced: last, incomplete: false, errors: 0, failing: false }
+    /// Over a journal that was just opened and holds entries up to `last`: all of them are on
+    /// the disk, unless it could not be written anew.
+    pub(super) fn new(mut journal: Journal, last: Sequence) -> Self {
+        let unclean = journal.take_unclean();
+        let (synced, incomplete) = if unclean.is_some() { (0, true) } else { (last, false) };
+        let mut store = Self { journal, synced, incomplete, errors: 0, failing: false };
+        store.note(unclean.map_or(Ok(()), Err));
+        store
     }
 
     pub(super) fn append(&mut self, sequence: Sequence, entry: &Entry) {

@@ -15,6 +15,11 @@ pub(super) fn entry(track: &str, text: &str) -> Entry {
     }
 }
 
+/// Of a track of this topic.
+fn to(topic: &str, text: &str) -> Entry {
+    Entry { topic: topic.into(), ..entry(topic, text) }
+}
+
 pub(super) fn take(outbox: &mut Outbox, now: u64) -> Option<(Sequence, String, bool)> {
     outbox.take(at(now)).map(|out| {
         (out.sequence, String::from_utf8_lossy(&out.entry.payload).into_owned(), out.late)
@@ -52,6 +57,68 @@ fn unacknowledged_events_go_again_in_order() {
     outbox.connected();
     let order: Vec<_> = std::iter::from_fn(|| take(&mut outbox, 1)).map(|o| o.1).collect();
     assert_eq!(order, ["2", "3"]);
+}
+
+/// One event that was refused used to hold up all others, for up to a week.
+#[test]
+fn what_is_refused_holds_up_its_topic_only() {
+    let mut outbox = Outbox::new(Settings::default());
+    for number in 0..9_000 {
+        outbox.push(to("old", &number.to_string()));
+    }
+    outbox.push(to("new", "from before"));
+    outbox.connected();
+    let under_way: Vec<_> = (0..3).map(|_| take(&mut outbox, 1).expect("waiting")).collect();
+    under_way.iter().for_each(|(sequence, ..)| outbox.hold(*sequence));
+    outbox.push(Entry { track: "another".into(), ..to("new", "live") });
+    let (live, text, _) = take(&mut outbox, 1).expect("live goes on");
+    assert_eq!(text, "live");
+    assert_eq!(take(&mut outbox, 1).expect("the backlog goes on").1, "from before");
+    assert_eq!(take(&mut outbox, 1), None);
+    assert!(outbox.lanes.is_clear(), "what is held is passed over once, not with each event");
+    // They are offered again, in their order, and what is under way is not doubled.
+    outbox.release();
+    let again: Vec<_> = std::iter::from_fn(|| take(&mut outbox, 1)).map(|out| out.1).collect();
+    assert!(again.into_iter().eq((0..9_000).map(|number| number.to_string())));
+    outbox.acknowledged(live);
+    assert_eq!(outbox.len(), 9_001);
+    // A new connection is told everything, held or under way.
+    outbox.hold(under_way[0].0);
+    outbox.lost();
+    assert_eq!(std::iter::from_fn(|| take(&mut outbox, 1)).count(), 9_001);
+}
+
+#[test]
+fn what_comes_for_a_topic_that_is_held_waits_behind_it() {
+    let mut outbox = Outbox::new(Settings::default());
+    outbox.connected();
+    for number in ["1", "2"] {
+        outbox.push(to("t", number));
+    }
+    let (first, ..) = take(&mut outbox, 1).expect("waiting");
+    outbox.hold(first);
+    assert_eq!(take(&mut outbox, 1), None);
+    outbox.push(to("t", "3"));
+    assert_eq!(take(&mut outbox, 1), None);
+    outbox.release();
+    outbox.push(to("t", "4"));
+    let order: Vec<_> = std::iter::from_fn(|| take(&mut outbox, 1)).map(|out| out.1).collect();
+    assert_eq!(order, ["1", "2", "3", "4"]);
+}
+
+/// An event of a clock that was never set has no age, and nobody looked behind it.
+#[test]
+fn what_is_too_old_expires_behind_an_event_of_unknown_age() {
+    let mut outbox = Outbox::new(Settings { max_age_s: 100, ..Settings::default() });
+    let before =
+        |seconds, text| Entry { accepted: Accepted::Before(at(seconds).wall), ..to("t", text) };
+    let now = 1_800_000_000;
+    outbox.push(before(5, "unknown"));
+    outbox.push(before(now - 101, "old"));
+    outbox.push(before(now - 100, "not yet"));
+    let order: Vec<_> = std::iter::from_fn(|| take(&mut outbox, now)).map(|out| out.1).collect();
+    assert_eq!(order, ["unknown", "not yet"]);
+    assert_eq!((outbox.dropped().expired, outbox.len()), (1, 2));
 }
 
 #[test]
@@ -112,6 +179,37 @@ fn the_file_is_written_anew_when_most_of_it_is_history() {
     assert_eq!(outbox.store_errors(), 0);
     drop(outbox);
     assert_eq!(Outbox::open(Settings::default(), folder.path()).expect("opens").len(), 1);
+}
+
+/// Stood for by a folder that has the new file's name. The daemon used to end with 74.
+#[test]
+fn a_full_disk_does_not_keep_what_waits_from_going() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let open = || Outbox::open(Settings::default(), folder.path()).expect("opens");
+    let mut outbox = open();
+    for text in ["1", "2"] {
+        outbox.push(entry("a", text));
+    }
+    drop(outbox);
+    let in_the_way = folder.path().join("outbox.new");
+    std::fs::create_dir(&in_the_way).expect("made");
+    let mut outbox = open();
+    assert_eq!((outbox.len(), outbox.store_errors()), (2, 1));
+    let (first, text, _) = take(&mut outbox, 1).expect("waiting");
+    assert_eq!(text, "1");
+    outbox.acknowledged(first);
+    outbox.push(entry("a", "3"));
+    // There is room again: the file is written anew, and all of it is safe.
+    std::fs::remove_dir(&in_the_way).expect("removed");
+    let chore = outbox.chore(Duration::ZERO).expect("due at once");
+    assert!(matches!(chore, Chore::Rewrite(..)), "{chore:?}");
+    let (path, last) = outbox.finish(chore.run()).expect("installed");
+    outbox.settle(crate::storage::sync_folder_of(&path), last);
+    assert_eq!((outbox.chore_due(), outbox.store_errors()), (None, 1));
+    drop(outbox);
+    let mut outbox = open();
+    let order: Vec<_> = std::iter::from_fn(|| take(&mut outbox, 1)).map(|out| out.1).collect();
+    assert_eq!((order, outbox.store_errors()), (vec!["2".to_owned(), "3".into()], 0));
 }
 
 #[test]

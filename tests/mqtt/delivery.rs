@@ -22,7 +22,7 @@ async fn events_and_states_arrive() {
         }
         let seen = observer.until("100 events", |seen| first_sightings(seen, 1).len() == 100).await;
         assert_eq!(first_sightings(&seen, 1), (0..100).collect::<Vec<_>>());
-        assert_eq!(seen[0].topic, AVAILABILITY, "online comes before everything else");
+        assert_eq!(seen[0].topic, AVAILABILITY, "online comes before events");
         assert_eq!(seen[0].text(), "online");
 
         // Who joins late gets the latest state and no old event.

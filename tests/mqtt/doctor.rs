@@ -2,6 +2,7 @@
 //! every way there is, with wrong settings, without a camera, on a disk that is full;
 //! and its page and schema against what it prints.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::certificates::{Authority, Issued, text};
+use crate::fake::{accept, acknowledge, listen, packet, publish_id};
 use crate::mosquitto::{Mosquitto, free_port};
 use crate::page::table;
 use crate::running::Running;
@@ -344,6 +346,39 @@ fn a_broker_that_lacks_what_the_daemon_needs() {
         let old = device.examine(&["--set", "mqtt.version=3.1.1"]);
         old.ends_with(69, "broker", "the broker cut the connection");
     }
+}
+
+/// Wildcard Subscription Available 0: over a filter with one, such a broker ends the connection
+/// (MQTT 5, 3.2.2.3.11).
+#[test]
+fn a_broker_that_takes_no_wildcards() {
+    let (listening, port) = listen();
+    let broker = std::thread::spawn(move || {
+        let mut peer = accept(&listening);
+        // Whoever only looks whether somebody answers says nothing.
+        while packet(&mut peer).is_none() {
+            peer = accept(&listening);
+        }
+        peer.write_all(&[0x20, 5, 0, 0, 2, 0x28, 0]).unwrap();
+        while let Some((first, body)) = packet(&mut peer) {
+            if first >> 4 == 8 {
+                assert!(!body.contains(&b'+'), "a wildcard");
+                peer.write_all(&[0x90, 4, body[0], body[1], 0, 0]).unwrap();
+            }
+            // What is published comes back at QoS 0, which has no id.
+            if let Some(id) = publish_id(first, &body) {
+                acknowledge(&mut peer, id);
+                let (topic, rest) = body.split_at(2 + usize::from(body[1]));
+                let back = [topic, &rest[2..]].concat();
+                assert!(back.len() < 128, "its length has one byte");
+                peer.write_all(&[&[0x30, back.len() as u8], &back[..]].concat()).unwrap();
+            }
+        }
+    });
+    let report = Device::new(&plain_url(port), "").examine(&[]);
+    broker.join().expect("no assertion of the broker failed");
+    report.is("login", "ok", "");
+    report.is("topics", "ok", "may write its topics");
 }
 
 /// Access that is tied to the client id: doctor's begins with the daemon's.

@@ -18,12 +18,13 @@ use tokio::sync::mpsc;
 
 use crate::contract;
 use crate::mosquitto::Mosquitto;
-use crate::observer::Observer;
+use crate::observer::{Observer, Seen};
 use crate::running::LIMIT;
 use crate::support::{AnyBroker, begin, camera, publish, settings};
 
 const CONFIG: &str = "homeassistant/device/expressiond_d1/config";
 const COMMAND: &str = "expressiond/d1/command";
+const AVAILABILITY: &str = "expressiond/d1/availability";
 
 fn about(cameras: &[&str]) -> About {
     About {
@@ -80,12 +81,13 @@ async fn a_newcomer_finds_the_device_whatever_restarted() {
         let seen = newcomer
             .until(round, |seen| {
                 let topics: BTreeSet<_> = seen.iter().map(|seen| seen.topic.as_str()).collect();
+                let online = |s: &Seen| s.topic == AVAILABILITY && s.text() == "online";
                 [CONFIG, "expressiond/d1/front/state", "expressiond/d1/status"]
                     .iter()
                     .all(|topic| topics.contains(topic))
+                    && seen.iter().any(online)
             })
             .await;
-        assert!(seen.iter().any(|s| s.topic.ends_with("/availability") && s.text() == "online"));
         let config = seen.iter().find(|seen| seen.topic == CONFIG).expect("just seen").json();
         assert_eq!(config, about(&["front"]).payload(None));
         drop(newcomer);
@@ -107,11 +109,9 @@ async fn a_birth_message_makes_the_device_say_everything_again() {
         let (publisher, _commands) = device(broker.port(), about(&["front"]));
         observer.until("the announcement", |seen| seen.iter().any(|s| s.topic == CONFIG)).await;
         publish(broker.port(), "homeassistant/status", &["offline", "online"]);
-        let said = |seen: &[crate::observer::Seen], topic: &str| {
-            seen.iter().filter(|seen| seen.topic == topic).count()
-        };
-        let seen = observer.until("it twice", |seen| said(seen, CONFIG) == 2).await;
-        assert_eq!(said(&seen, "expressiond/d1/availability"), 2);
+        let said = |seen: &[Seen], topic: &str| seen.iter().filter(|s| s.topic == topic).count();
+        let all = [CONFIG, AVAILABILITY];
+        observer.until("all twice", |seen| all.iter().all(|topic| said(seen, topic) == 2)).await;
         publisher.shutdown().await;
     }
 }
@@ -159,7 +159,7 @@ async fn commands_are_obeyed_and_nonsense_is_counted() {
         writer.retained(COMMAND, r#"{"command":"restart"}"#);
         observer.latest(COMMAND, r#"{"command":"restart"}"#).await;
         let (publisher, mut commands) = device(broker.port(), about(&["front"]));
-        observer.latest("expressiond/d1/availability", "online").await;
+        observer.latest(AVAILABILITY, "online").await;
         refused(&publisher, 1).await;
         let long = format!("{{\"command\":\"{}\"}}", "x".repeat(1000));
         let [unknown, pause, resume] =
@@ -187,7 +187,7 @@ async fn a_pause_is_carried_out_behind_as_many_commands_as_may_come_and_more() {
     let broker = Mosquitto::start();
     let observer = Observer::at(broker.port).await;
     let (publisher, mut commands) = device(broker.port, about(&["front"]));
-    observer.latest("expressiond/d1/availability", "online").await;
+    observer.latest(AVAILABILITY, "online").await;
     let (set, pause) = (r#"{"command":"set","max_fps":5}"#, r#"{"command":"pause"}"#);
     // Nothing else of this test runs meanwhile: all have arrived when the inbox looks.
     publish(broker.port, COMMAND, &[&[set; 28][..], &[pause; 2]].concat());
@@ -214,7 +214,7 @@ async fn settings_of_a_group_are_heard_behind_a_burst_of_commands() {
     let (publisher, received) = Publisher::start(start).expect("starts");
     let clock = Arc::new(SystemClock);
     let mut heard = inbox::start(publisher.clone(), received, about, clock);
-    observer.latest("expressiond/d1/availability", "online").await;
+    observer.latest(AVAILABILITY, "online").await;
     // Nothing else of this test runs meanwhile, as in a daemon that is held up.
     publish(broker.port, COMMAND, &["junk"; 60]);
     let settings = "expressiond/groups/hall/settings";

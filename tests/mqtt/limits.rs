@@ -233,3 +233,61 @@ async fn a_subscription_that_was_refused_is_asked_for_again() {
     publisher.shutdown().await;
     assert!(broker.join().expect("no assertion of the broker failed"));
 }
+
+/// Wildcard Subscription Available 0 (MQTT 5, 3.2.2.3.11): over a filter with one, such a broker
+/// ends the connection (0xA2). The device used to come back for ever and to be of no use.
+#[tokio::test]
+async fn a_broker_without_wildcards_is_asked_for_none() {
+    let (listening, port) = listen();
+    let broker = std::thread::spawn(move || {
+        let mut peer = welcome(&listening, &[0x20, 5, 0, 0, 2, 0x28, 0]);
+        let mut filters = Vec::new();
+        while let Some((first, body)) = packet(&mut peer) {
+            if let Some(id) = publish_id(first, &body) {
+                acknowledge(&mut peer, id);
+            }
+            // SUBSCRIBE and UNSUBSCRIBE: id, no properties, filter.
+            if [8, 10].contains(&(first >> 4)) {
+                let length = usize::from(body[4]);
+                filters.push(String::from_utf8(body[5..5 + length].to_vec()).expect("text"));
+            }
+        }
+        filters
+    });
+    let mut start = begin(speaking(Version::V5, port));
+    start.subscriptions.lasting = vec!["command".into()];
+    start.subscriptions.sweep = vec!["+/state".into(), "config".into(), "a/#".into()];
+    let (publisher, _received) = Publisher::start(start).expect("starts");
+    // It is held back until the sweep is over, which ends with an UNSUBSCRIBE.
+    publisher.set_retained(Class::Discovery, "d/config".into(), vec![b'x']).expect("taken");
+    until(&publisher, "discovery", |stats| stats.delivered == 2).await;
+    publisher.shutdown().await;
+    assert_eq!(publisher.stats().connections, 1);
+    let filters = tokio::task::spawn_blocking(|| broker.join().expect("ended")).await;
+    assert_eq!(filters.expect("joined"), ["command", "config", "config"]);
+}
+
+/// A DISCONNECT would make the broker discard the will, and `online` would stand for ever.
+#[tokio::test]
+async fn where_our_last_word_is_refused_the_will_is_left_to_the_broker() {
+    let (listening, port) = listen();
+    let broker = std::thread::spawn(move || {
+        let mut peer = welcome(&listening, &ACCEPTED_V5);
+        let mut last = None;
+        while let Some((first, body)) = packet(&mut peer) {
+            if let Some(id) = publish_id(first, &body) {
+                // Quota exceeded.
+                let code = if body.ends_with(b"offline") { 0x97 } else { 0 };
+                peer.write_all(&[0x40, 3, id[0], id[1], code]).expect("it listens");
+            }
+            last = Some((first, body));
+        }
+        last.expect("it said something")
+    });
+    let (publisher, _received) = publisher(speaking(Version::V5, port));
+    until(&publisher, "online", |stats| stats.delivered == 1).await;
+    publisher.shutdown().await;
+    let last = tokio::task::spawn_blocking(|| broker.join().expect("ended")).await;
+    let (first, body) = last.expect("joined");
+    assert!(first >> 4 == 3 && body.ends_with(b"offline"), "{first:#x} came after it");
+}

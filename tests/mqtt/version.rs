@@ -7,6 +7,7 @@ use std::time::Duration;
 use expressiond::mqtt::message::Class;
 use expressiond::mqtt::protocol::Protocol;
 use expressiond::mqtt::protocol::Version;
+use expressiond::name::Name;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Packet, Publish};
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
@@ -236,6 +237,35 @@ async fn an_event_that_is_not_authorized_is_not_delivered_but_kept() {
     assert_eq!(first_sightings(&seen, 1), (0..50).collect::<Vec<_>>());
     publisher.shutdown().await;
     assert_eq!((publisher.stats().waiting, publisher.stats().dropped), (0, Default::default()));
+}
+
+/// As after a camera was renamed, where the list has the new name only: what waits under the
+/// old one used to hold up all events for up to `mqtt.outbox.max_age_s`. With a window of one,
+/// it must not stand in the way there either.
+#[tokio::test]
+async fn what_waits_for_a_forbidden_topic_holds_up_no_other() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let list = folder.path().join("acl");
+    std::fs::write(&list, "topic readwrite #\ntopic deny expressiond/d1/old/event\n")
+        .expect("write");
+    let broker = Mosquitto::with(&format!(
+        "allow_anonymous true\nacl_file {}\nmax_inflight_messages 1\n",
+        text(&list)
+    ));
+    let observer = Observer::at(broker.port).await;
+    let (publisher, _received) = publisher(speaking(Version::V5, broker.port));
+    let old = Name::camera("old").expect("valid");
+    for number in 0..10 {
+        publisher.publish_event(&old, "2", &event(2, number)).expect("taken");
+        publisher.publish_event(&camera(), "1", &event(1, number)).expect("taken");
+    }
+    let stats = until(&publisher, "the new name's", |stats| stats.waiting == 10).await;
+    assert_eq!((stats.refused_by_broker, stats.connections), (1, 1));
+    assert!(stats.last_error.expect("it says why").contains("old/event"));
+    let seen = observer.until("10 events", |seen| first_sightings(seen, 1).len() == 10).await;
+    assert_eq!(first_sightings(&seen, 1), (0..10).collect::<Vec<_>>());
+    publisher.shutdown().await;
+    assert_eq!((publisher.stats().waiting, publisher.stats().dropped), (10, Default::default()));
 }
 
 #[tokio::test]

@@ -160,6 +160,8 @@ struct Visit {
 impl Visit {
     async fn listen(&mut self, filters: Vec<String>, echo: Message) -> Result<(), Stopped> {
         for filter in filters {
+            // Where no wildcard is taken, what we write comes back on its own topic.
+            let filter = if self.connection.takes(&filter) { filter } else { echo.topic.clone() };
             self.unanswered.insert(self.connection.subscribe(&filter), filter);
         }
         let topic = echo.topic.clone();

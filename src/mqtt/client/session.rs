@@ -1,6 +1,7 @@
 //! A connection that the broker has accepted, until it ends.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,9 +30,9 @@ const DRAIN_LIMIT: Duration = Duration::from_millis(500);
 /// and what is swept would be overwritten before it was read.
 pub(crate) const SWEEP: Duration = Duration::from_secs(2);
 
-/// After the broker refused an event, all events wait this long before they are
+/// After the broker refused an event, those of its topic wait this long before they are
 /// offered again: an owner mends an access list in minutes, and a tight loop would
-/// only fill two logs.
+/// only fill two logs. One time for all topics: it begins with the first refusal.
 const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 
 /// A limit that the broker did not announce is forgotten after this: its owner may have
@@ -127,6 +128,8 @@ impl Session {
         last_will: Option<&LastWill>,
     ) -> Result<(), ConnectionError> {
         connection.largest = context.largest(connection.largest);
+        // What an earlier run left is heard where that is possible: it is not worth a connection.
+        subscriptions.sweep.retain(|filter| connection.takes(filter));
         // Subscriptions do not outlive a clean session: every time, and first.
         let subscribed = Subscribed::new(subscriptions, |filter| connection.subscribe(filter));
         let sweep_ends = (!subscriptions.sweep.is_empty()).then(|| Instant::now() + SWEEP);
@@ -160,7 +163,11 @@ impl Session {
             let deadline = self.next_deadline();
             tokio::select! {
                 event = self.connection.poll() => match event? {
-                    Event::Settled(token, outcome) => self.settle(token, outcome, context),
+                    Event::Settled(token, outcome) => {
+                        if self.settle(token, outcome, context).is_break() {
+                            return Ok(());
+                        }
+                    }
                     Event::Received(received) => context.deliver(received),
                     Event::Oversized { topic, size } => {
                         let ours = subscriptions.sweep.contains(&topic);
@@ -262,7 +269,13 @@ impl Session {
         self.closing.as_ref().is_some_and(|closing| closing.farewell_sent)
     }
 
-    fn settle(&mut self, token: Token, outcome: Result<(), Refusal>, context: &Context) {
+    /// Whether the session goes on.
+    fn settle(
+        &mut self,
+        token: Token,
+        outcome: Result<(), Refusal>,
+        context: &Context,
+    ) -> ControlFlow<()> {
         let sent = self.in_flight.remove(&token);
         self.unacknowledged = (!self.in_flight.is_empty()).then(Instant::now);
         match (sent, outcome) {
@@ -284,9 +297,15 @@ impl Session {
             }
             // A DISCONNECT makes the broker discard the will (MQTT 3.1.1, 3.14.4), so it
             // must have our own word before.
-            (Some(Sent::Farewell), _) => self.connection.disconnect(),
+            (Some(Sent::Farewell), Ok(())) => self.connection.disconnect(),
+            // Without it, the broker says the will (MQTT 5, 3.1.2.5): else `online` would stand.
+            (Some(Sent::Farewell), Err(refusal)) => {
+                self.complain(format!("the broker refused our last word: {refusal}"));
+                return ControlFlow::Break(());
+            }
             (None, _) => {}
         }
+        ControlFlow::Continue(())
     }
 
     /// The broker ended the connection over the size of a packet. It does not say which:

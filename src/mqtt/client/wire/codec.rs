@@ -72,7 +72,7 @@ pub(super) fn connect(protocol: Protocol, options: &ConnectOptions) -> Packet {
             let connect = v5::Connect { keep_alive, client_id, clean_start: true, properties };
             let will = will.map(|will| {
                 let qos = rumqttc::v5::mqttbytes::QoS::AtLeastOnce;
-                let properties = Some(will_properties(&options.labels));
+                let properties = Some(will_properties(&options.labels, &will.topic));
                 v5::LastWill::new(&will.topic, will.payload.clone(), qos, true, properties)
             });
             let login = login.map(|(user, password)| v5::Login::new(user, password));
@@ -83,7 +83,7 @@ pub(super) fn connect(protocol: Protocol, options: &ConnectOptions) -> Packet {
 
 /// As those of our own `offline`; no delay, which a session without expiry would cut
 /// short anyway (3.1.3.2.2).
-fn will_properties(labels: &Labels) -> v5::LastWillProperties {
+fn will_properties(labels: &Labels, topic: &str) -> v5::LastWillProperties {
     v5::LastWillProperties {
         delay_interval: None,
         payload_format_indicator: Some(TEXT),
@@ -91,7 +91,7 @@ fn will_properties(labels: &Labels) -> v5::LastWillProperties {
         content_type: Some(Class::Availability.content_type().to_owned()),
         response_topic: None,
         correlation_data: None,
-        user_properties: labels.of(Class::Availability),
+        user_properties: labels.of(Class::Availability, topic),
     }
 }
 
@@ -130,7 +130,7 @@ fn publish_properties(labels: &Labels, message: &Message) -> v5::PublishProperti
         payload_format_indicator: (class != Class::Snapshot).then_some(TEXT),
         message_expiry_interval: message.expiry.map(seconds),
         content_type: Some(class.content_type().to_owned()),
-        user_properties: labels.of(class),
+        user_properties: labels.of(class, &message.topic),
         ..v5::PublishProperties::default()
     }
 }

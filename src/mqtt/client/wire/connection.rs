@@ -60,6 +60,8 @@ pub(in crate::mqtt::client) struct Connection {
     pub window: usize,
     /// Bytes of the largest packet that the broker takes.
     pub largest: usize,
+    /// Whether the broker takes filters with wildcards.
+    wildcards: bool,
     /// Silence after which the connection is probed, ours or the broker's wish.
     pub keep_alive: Duration,
     labels: Labels,
@@ -99,6 +101,7 @@ impl Connection {
             protocol,
             window: usize::from(WINDOW),
             largest: usize::MAX,
+            wildcards: true,
             labels: options.labels.clone(),
             keep_alive: options.keep_alive,
             reader,
@@ -149,6 +152,8 @@ impl Connection {
         }
         self.window = usize::from(limits.receive_maximum.unwrap_or(WINDOW).clamp(1, WINDOW));
         self.largest = limits.maximum_packet.map_or(usize::MAX, |largest| largest as usize);
+        // Absent, it is allowed (3.2.2.3.11).
+        self.wildcards = limits.wildcards.unwrap_or(true);
         // A broker that wants no probes (Server Keep Alive 0) gets ours all the same:
         // without them a dead link goes unnoticed.
         if let Some(wanted) = limits.keep_alive.filter(|wanted| !wanted.is_zero()) {
@@ -179,6 +184,12 @@ impl Connection {
             }
         };
         Ok((token, size))
+    }
+
+    /// Whether `filter` may be asked for: over one with a wildcard, a broker that takes none
+    /// ends the connection (MQTT 5, 3.2.2.3.11).
+    pub(crate) fn takes(&self, filter: &str) -> bool {
+        self.wildcards || !filter.contains(['+', '#'])
     }
 
     /// Asks to hear `filter` and says by which id it will be answered.

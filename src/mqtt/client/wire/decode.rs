@@ -68,7 +68,8 @@ fn message(protocol: Protocol, first: u8, body: &mut Bytes) -> Option<(Option<u1
     let id = match (first >> 1) & 3 {
         0 => None,
         1 => Some(body.try_get_u16().ok()?),
-        // We subscribe with QoS 1, which is the most that may come (3.8.4).
+        // We subscribe at QoS 0, and no more may come (3.8.4). A broker that sends QoS 1 all
+        // the same gets its answer; for QoS 2 we have none.
         _ => return None,
     };
     if protocol == Protocol::V5 {

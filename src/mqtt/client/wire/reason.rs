@@ -55,6 +55,8 @@ pub(super) struct Properties {
     pub maximum_packet: Option<u32>,
     pub maximum_qos: Option<u8>,
     pub retain_available: Option<bool>,
+    /// Whether a filter may have wildcards.
+    pub wildcards: Option<bool>,
     /// Zero switches probes off.
     pub keep_alive: Option<Duration>,
     pub reason: Option<String>,
@@ -83,8 +85,9 @@ impl Properties {
             0x24 => self.maximum_qos = Some(rest.try_get_u8().ok()?),
             0x25 => self.retain_available = Some(rest.try_get_u8().ok()? != 0),
             0x27 => self.maximum_packet = Some(rest.try_get_u32().ok()?),
+            0x28 => self.wildcards = Some(rest.try_get_u8().ok()? != 0),
             // Of no use to us; their types say how long they are.
-            0x01 | 0x17 | 0x19 | 0x28 | 0x29 | 0x2a => drop(rest.try_get_u8().ok()?),
+            0x01 | 0x17 | 0x19 | 0x29 | 0x2a => drop(rest.try_get_u8().ok()?),
             0x22 | 0x23 => drop(rest.try_get_u16().ok()?),
             0x02 | 0x11 | 0x18 => drop(rest.try_get_u32().ok()?),
             0x0b => drop(take_varint(rest)?),
@@ -133,8 +136,8 @@ mod tests {
     #[test]
     fn what_we_act_on_is_found_among_what_we_do_not() {
         let bytes: &[u8] = &[
-            33, 0x12, 0, 1, b'x', 0x26, 0, 1, b'a', 0, 1, b'b', 0x21, 0, 9, 0x27, 0, 0, 16, 0,
-            0x24, 0, 0x25, 0, 0x0b, 0x81, 1, 0x1f, 0, 4, b'f', b'u', b'l', b'l', 0x80,
+            35, 0x12, 0, 1, b'x', 0x26, 0, 1, b'a', 0, 1, b'b', 0x21, 0, 9, 0x27, 0, 0, 16, 0,
+            0x24, 0, 0x25, 0, 0x28, 0, 0x0b, 0x81, 1, 0x1f, 0, 4, b'f', b'u', b'l', b'l', 0x80,
         ];
         let mut bytes = Bytes::from_static(bytes);
         let found = Properties::take(&mut bytes);
@@ -143,6 +146,7 @@ mod tests {
             maximum_packet: Some(4096),
             maximum_qos: Some(0),
             retain_available: Some(false),
+            wildcards: Some(false),
             reason: Some("full".into()),
             ..Properties::default()
         };
