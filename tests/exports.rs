@@ -106,6 +106,8 @@ fn sensors(model: &Path) -> Value {
     let output = Command::new(env!("CARGO_BIN_EXE_expressiond"))
         .args(["discovery", "--json", "--config", "/dev/null", "--set", "device.id=test", "--set"])
         .arg(format!("model.path={}", model.display()))
+        // As the guides have it, and where only the service finds it.
+        .args(["--set", "mqtt.username=board", "--set", "mqtt.password_file=mqtt-password"])
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -147,6 +147,12 @@ fn broken_settings_are_refused_and_the_old_ones_stay() {
     service.until("RELOADING=1");
     let told = service.until("READY=1");
     assert!(!told.contains("STOPPING=1") && !told.contains("video-two"), "{told}");
+    let unfit = "[device]\nid = \"test\"\nstate_dir = \"/proc/none\"\n";
+    std::fs::write(service.settings(), unfit).unwrap();
+    service.signal(Signal::HUP);
+    service.until("RELOADING=1");
+    service.until("READY=1");
+    assert!(service.child.try_wait().unwrap().is_none(), "it goes on");
     // Mended, they are taken: it was listening all the time.
     write(&service.settings(), "/dev/video-three");
     service.signal(Signal::HUP);

@@ -4,7 +4,7 @@ use super::{ConfigArgs, output};
 use expressiond::config;
 use expressiond::error::Result;
 use expressiond::home_assistant::About;
-use expressiond::pipeline::plan::Plan;
+use expressiond::pipeline::plan::announced;
 
 /// Print the device's id, its topics and what Home Assistant is told, without
 /// connecting to a broker.
@@ -23,7 +23,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let (config, layers) = config::load(&args.config.sources())?;
-    let about = Plan::make(config, &layers)?.about;
+    let about = announced(&config, &layers)?;
     if args.json { output::json(&about.payload(None)) } else { output::text(table(&about)) }
 }
 

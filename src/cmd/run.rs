@@ -14,7 +14,7 @@ use expressiond::error::{Error, Kind, Result};
 use expressiond::logging;
 use expressiond::panics::log_panics;
 use expressiond::pipeline::daemon::{Ending, daemon};
-use expressiond::pipeline::plan::Plan;
+use expressiond::pipeline::plan::{Plan, holding};
 use expressiond::pipeline::signals::Signals;
 use expressiond::setup::SettingsFiles;
 use tokio::runtime::Runtime;
@@ -46,7 +46,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let _entered = runtime.enter();
         Signals::new()?
     };
-    let (config, layers) = config::load(&args.config.sources())?;
+    // What is wrong with them belongs into the journal as well, where no settings say how.
+    let (config, layers) = config::load(&args.config.sources())
+        .inspect_err(|_| logging::start(&logging::Settings::default()))?;
     logging::start(&config.log);
     log_panics();
     for file in layers.files() {
@@ -75,9 +77,11 @@ fn work(
 ) -> Result<Ending> {
     let files = args.config.sources();
     let setup = Arc::new(SettingsFiles::new(files.clone()));
+    let held = holding(&config);
     let rehearse = Arc::new(move || {
         let (config, layers) = config::load(&files)?;
-        Plan::make(config, &layers).map(drop)
+        let plan = Plan::make(config, &layers)?;
+        Ok(holding(&plan.config).try_after(&held)?)
     });
     runtime.block_on(async {
         // The model's self-test takes seconds on a slow board.

@@ -129,8 +129,12 @@ impl Layers {
                 Error::new(Kind::Config, format!("{place}: {reason}"))
             };
             alone(&key, &value).try_into::<T>().map_err(|error| wrong(&error))?;
-            builder =
-                builder.set_override(&key, from_toml(value)).map_err(|error| wrong(&error))?;
+            // A source of its own: overrides of one source are set in no order, and of a table
+            // and an entry of it the later one is to win.
+            let source = Merger::builder()
+                .set_override(&key, from_toml(value))
+                .and_then(|builder| builder.build());
+            builder = builder.add_source(source.map_err(|error| wrong(&error))?);
         }
         let merged = builder.build().and_then(Merger::try_deserialize);
         merged.map_err(|error| Error::caused(Kind::Config, "the layers of settings", error))
@@ -177,24 +181,31 @@ impl Layers {
 
     /// Where `key` (dotted) got its value: "file:line", a variable, an option.
     pub fn origin(&self, key: &str) -> String {
-        // A whole table may have been set at once.
-        let sets = |name: &str| {
-            key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        let assigned = |sets: fn(&str, &str, &str) -> bool| {
+            let option = self.overrides.iter().rev().find(|(name, text)| sets(key, name, text));
+            let variable = || {
+                self.environment.iter().rev().find(|(name, value)| {
+                    keys::of_variable(name)
+                        .is_some_and(|name| sets(key, &name, &value.to_string_lossy()))
+                })
+            };
+            option
+                .map(|(name, _)| format!("--set {name}"))
+                .or_else(|| variable().map(|(name, _)| format!("environment variable {name}")))
         };
-        if let Some((name, _)) = self.overrides.iter().find(|(name, _)| sets(name)) {
-            return format!("--set {name}");
-        }
-        let mut variables = self.environment.iter().map(|(name, _)| name);
-        if let Some(variable) =
-            variables.find(|name| keys::of_variable(name).is_some_and(|key| sets(&key)))
-        {
-            return format!("environment variable {variable}");
-        }
-        let found =
-            self.files.iter().rev().find_map(|layer| {
-                Some(format!("{}:{}", layer.path.display(), layer.line_of(key)?))
-            });
-        found.unwrap_or_else(|| "built-in default".to_owned())
+        let line = || {
+            let line =
+                |layer: &Layer| Some(format!("{}:{}", layer.path.display(), layer.line_of(key)?));
+            self.files.iter().rev().find_map(line)
+        };
+        // Of a section that no file has, its keys may still be set.
+        let within = |key: &str, name: &str, _: &str| {
+            name.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'))
+        };
+        assigned(gives)
+            .or_else(line)
+            .or_else(|| assigned(within))
+            .unwrap_or_else(|| "built-in default".to_owned())
     }
 
     /// That a value is wrong: `why` follows its key (dotted), behind its place.
@@ -338,6 +349,16 @@ fn unreadable(path: &Path, error: io::Error) -> Error {
     Error::caused(Kind::Config, message, error)
 }
 
+/// Whether the assignment of `text` to `name` gives `key` its value: by itself, or within a whole
+/// table that is set at once.
+fn gives(key: &str, name: &str, text: &str) -> bool {
+    let Some(rest) = key.strip_prefix(name) else { return false };
+    let Some(rest) = rest.strip_prefix('.') else { return rest.is_empty() };
+    let Ok(table) = toml::from_str::<toml::Table>(&format!("value = {text}")) else { return false };
+    let mut names = std::iter::once("value").chain(rest.split('.'));
+    names.try_fold(toml::Value::Table(table), |value, name| value.get(name).cloned()).is_some()
+}
+
 /// A table that holds nothing but this value.
 fn alone(key: &str, value: &toml::Value) -> toml::Value {
     key.rsplit('.').fold(value.clone(), |value, name| {
@@ -363,101 +384,4 @@ fn from_toml(value: toml::Value) -> config::Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde::Deserialize;
-
-    #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
-    #[serde(default, deny_unknown_fields)]
-    struct Toy {
-        camera: Camera,
-    }
-
-    #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
-    #[serde(default, deny_unknown_fields)]
-    struct Camera {
-        source: String,
-        fps: u32,
-    }
-
-    fn layers(texts: &[&str]) -> Layers {
-        let files = texts.iter().enumerate().map(|(number, text)| Layer {
-            path: PathBuf::from(format!("{number}.toml")),
-            text: (*text).to_owned(),
-        });
-        Layers { files: files.collect(), ..Layers::default() }
-    }
-
-    #[test]
-    fn later_layers_win_and_each_value_knows_its_place() {
-        let layers = layers(&["[camera]\nsource = 'a'\nfps = 1\n", "[camera]\nfps = 2\n"])
-            .with_environment(
-                [("EXPRESSIOND__CAMERA__FPS", "3"), ("OTHER", "4")]
-                    .map(|(name, value)| (name.into(), value.into()))
-                    .into_iter(),
-            );
-        let toy: Toy = layers.merge().unwrap();
-        assert_eq!(toy, Toy { camera: Camera { source: "a".into(), fps: 3 } });
-        assert_eq!(layers.origin("camera.source"), "0.toml:2");
-        assert_eq!(layers.origin("camera.fps"), "environment variable EXPRESSIOND__CAMERA__FPS");
-        let layers = layers.with_override("camera.fps", "4");
-        assert_eq!(layers.merge::<Toy>().unwrap().camera.fps, 4);
-        assert_eq!(layers.origin("camera.fps"), "--set camera.fps");
-        assert_eq!(layers.origin("camera.none"), "built-in default");
-    }
-
-    #[test]
-    fn mistakes_name_file_line_and_key() {
-        for (text, line, word) in [
-            ("[camera]\nfsp = 1\n", 2, "fsp"),
-            ("[camera]\nsource = 'a'\nfps = 'many'\n", 3, "fps"),
-            ("[kamera]\n", 1, "kamera"),
-            ("[camera\n", 1, "camera"),
-        ] {
-            let message = layers(&[text]).merge::<Toy>().unwrap_err().to_string();
-            assert!(message.starts_with(&format!("0.toml:{line}: ")), "{message}");
-            assert!(message.contains(word), "{message}");
-        }
-    }
-
-    #[test]
-    fn no_mistake_tells_a_value_which_may_be_a_secret() {
-        for text in [
-            "[camera]\npassword = \"hunter2\"\n",
-            "[camera]\nfps = \"hunter2\"\n",
-            "[camera]\nfps = 'say \"hunter2\", expected or not'\n",
-            "camera = { password = \"hunter2\" }\n",
-            "[camera]\npassword hunter2\n",
-            "[camera]\nsource = [\n  \"hunter2\",\n]\n",
-            "[camera]\nsource = \"hunter2\n",
-        ] {
-            let message = layers(&[text]).merge::<Toy>().unwrap_err().to_string();
-            assert!(!message.contains("hunter2"), "{message}");
-            assert!(message.starts_with("0.toml:") && message.len() > 40, "{message}");
-        }
-        assert_eq!(
-            without_value("invalid type: integer `5`, expected a string"),
-            "invalid type: integer, expected a string"
-        );
-        assert_eq!(
-            without_value("unknown field `a`, expected `b`"),
-            "unknown field `a`, expected `b`"
-        );
-    }
-
-    #[test]
-    fn a_name_may_have_dots() {
-        let layers = layers(&["[a]\n\"b.c\" = 1\nb.d = 2\n"]);
-        assert_eq!(layers.origin("a.b.c"), "0.toml:2");
-        assert_eq!(layers.origin("a.b.d"), "0.toml:3");
-        assert_eq!(layers.origin("a.b.e"), "built-in default");
-    }
-
-    #[test]
-    fn unknown_variables_are_mistakes_too() {
-        let variable = ("EXPRESSIOND__CAMERA__FSP".into(), "3".into());
-        let layers = Layers::default().with_environment([variable].into_iter());
-        let message = layers.merge::<Toy>().unwrap_err().to_string();
-        assert!(message.contains("fsp") && message.contains("environment"), "{message}");
-    }
-}
+mod tests;

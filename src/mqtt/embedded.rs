@@ -92,7 +92,8 @@ fn wait_until_it_listens(port: u16) {
     }
 }
 
-fn free_port(wanted: u16) -> Result<u16, EmbeddedBrokerError> {
+/// A port that can be listened at: `wanted`, or for 0 the usual one or any.
+pub(super) fn free_port(wanted: u16) -> Result<u16, EmbeddedBrokerError> {
     let probe = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port))?.local_addr();
     let found = match wanted {
         0 => probe(PLAIN_PORT).or_else(|_| probe(0)),

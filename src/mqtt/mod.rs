@@ -13,6 +13,7 @@ pub mod credentials;
 pub mod embedded;
 mod error;
 pub(crate) mod handle;
+mod holding;
 pub mod message;
 pub mod protocol;
 pub mod queue;
@@ -27,4 +28,5 @@ pub(crate) mod url;
 pub mod urls;
 
 pub use error::StartError;
+pub use holding::Holding;
 pub use settings::Settings;

@@ -14,7 +14,7 @@ use super::heartbeat;
 use super::page::Page;
 use super::plan::{Plan, settled};
 use super::shared::Shared;
-use super::signals::Signals;
+use super::signals::{Signals, StopSignals};
 use super::state::Orders;
 use super::stock::{Stock, watch_package};
 use super::threads::{Setup, Threads};
@@ -76,7 +76,16 @@ pub async fn daemon(
     let wanted = program.attend().await;
     let ending = program.end(wanted).await;
     farewell(&program.shared.counters, &program.watcher.publisher, gallery.as_deref());
-    ending
+    let mut stop = program.leave();
+    // The program that starts again would know nothing of a signal that came until now.
+    match ending {
+        Ok(Ending::Reload) => Ok(stop.came().await.map_or(Ending::Reload, |name| {
+            log::info!("{name} while ending: stopping");
+            Service::default().stopping();
+            Ending::Finished
+        })),
+        ending => ending,
+    }
 }
 
 /// Tells systemd that everything runs.
@@ -341,6 +350,11 @@ impl Program {
         };
         self.keep_the_last_words().await;
         ending
+    }
+
+    /// Ends everything else, which may wait for the disk. Signals are still heard.
+    fn leave(self) -> StopSignals {
+        self.signals.stop
     }
 
     /// What was told while the program was ending counts from its next start. The broker has

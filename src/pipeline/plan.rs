@@ -19,6 +19,7 @@ use crate::detector::networks::Networks;
 use crate::error::{Error, Kind, Result};
 use crate::home_assistant::{About, Hardware, Page};
 use crate::identity::MACHINE_ID;
+use crate::mqtt::Holding;
 use crate::mqtt::access::Access;
 use crate::mqtt::credentials::Credentials;
 use crate::name::Name;
@@ -90,7 +91,7 @@ impl Surroundings {
     ///
     /// As [`Plan::make`], but for the model.
     pub fn of(config: &Config) -> Result<Self> {
-        let state_dir = config.device.state_dir(|name| std::env::var_os(name));
+        let state_dir = state_dir(config);
         let identity = Identity::of(config, state_dir.as_deref())?;
         let credentials = Credentials::of_the_environment();
         Access::read(&config.mqtt, &credentials)?;
@@ -98,6 +99,29 @@ impl Surroundings {
             .map_err(|error| Error::new(Kind::Config, error.to_string()))?;
         Ok(Self { state_dir, identity, credentials, page_tls })
     }
+}
+
+/// Where the outbox and a pause survive.
+fn state_dir(config: &Config) -> Option<PathBuf> {
+    config.device.state_dir(|name| std::env::var_os(name))
+}
+
+/// What a daemon with these settings takes hold of.
+pub fn holding(config: &Config) -> Holding {
+    Holding::of(&config.mqtt, state_dir(config).as_deref())
+}
+
+/// What is announced with these settings, for whoever has no right to their secrets: outside of
+/// the service there are none.
+///
+/// # Errors
+///
+/// As [`Plan::make`], but for passwords and certificates.
+pub fn announced(config: &Config, layers: &Layers) -> Result<About> {
+    let networks = Networks::load(&config.model)?;
+    let Identity { topics, camera } = Identity::of(config, state_dir(config).as_deref())?;
+    let grouping = grouping(config, layers, networks.info())?;
+    Ok(about(config, topics, &camera, grouping.told().to_vec()))
 }
 
 /// Who we are to the broker.

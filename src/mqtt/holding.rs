@@ -1,0 +1,100 @@
+//! What a running process holds and no other may have, so that settings that want something
+//! else are tried before it ends.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+#[cfg(feature = "embedded-broker")]
+use super::embedded::free_port;
+use super::error::StartError;
+use super::settings::Settings;
+use crate::outbox::{Outbox, OutboxSettings};
+
+/// The folder of the outbox, and the port of the broker inside.
+#[derive(Clone, Debug)]
+pub struct Holding {
+    folder: Option<PathBuf>,
+    outbox: OutboxSettings,
+    /// `mqtt.embedded_port`; none where the broker is another's.
+    #[cfg_attr(not(feature = "embedded-broker"), expect(dead_code))]
+    port: Option<u16>,
+}
+
+impl Holding {
+    /// Of whoever starts with these settings and keeps its state in this folder.
+    pub fn of(settings: &Settings, state_dir: Option<&Path>) -> Self {
+        let inside = settings.url.brokers().is_ok_and(|brokers| brokers.is_empty());
+        Self {
+            folder: state_dir.map(Path::to_owned),
+            outbox: settings.outbox.clone(),
+            port: inside.then_some(settings.embedded_port),
+        }
+    }
+
+    /// Takes it for a moment, but for what `held` has and will let go of.
+    ///
+    /// # Errors
+    ///
+    /// Those of a start that could not have it.
+    pub fn try_after(&self, held: &Self) -> Result<(), StartError> {
+        if let Some(folder) = self.folder.as_deref().filter(|folder| !held.has(folder)) {
+            Outbox::open(self.outbox.clone(), folder)?;
+        }
+        #[cfg(feature = "embedded-broker")]
+        if let Some(port) = self.port {
+            // At 0 nobody here knows which port it was given.
+            let ours = held.port.is_some_and(|held| held == port || held == 0);
+            if !ours {
+                free_port(port)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it is our folder, by whichever way.
+    fn has(&self, folder: &Path) -> bool {
+        let own = self.folder.as_deref();
+        own.is_some_and(|own| {
+            own == folder
+                || fs::canonicalize(own)
+                    .is_ok_and(|own| fs::canonicalize(folder).is_ok_and(|folder| own == folder))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_is_not_tried_and_everything_else_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (ours, link) = (folder.path().join("ours"), folder.path().join("link"));
+        let settings = Settings::default();
+        let _outbox = Outbox::open(settings.outbox.clone(), &ours).expect("opens");
+        std::os::unix::fs::symlink(&ours, &link).expect("a link");
+        let held = Holding::of(&settings, Some(&ours));
+        let tried = |folder: &Path| Holding::of(&settings, Some(folder)).try_after(&held);
+        assert!(tried(&ours).is_ok() && tried(&link).is_ok());
+        assert!(tried(&folder.path().join("new")).is_ok());
+        // A file is no folder; and of another process the outbox is locked.
+        std::fs::write(folder.path().join("file"), "").expect("written");
+        assert!(matches!(tried(&folder.path().join("file")), Err(StartError::Journal(_))));
+        let nothing = Holding::of(&settings, None);
+        let other = Holding::of(&settings, Some(&ours)).try_after(&nothing);
+        assert!(matches!(other, Err(StartError::Journal(_))), "{other:?}");
+    }
+
+    #[cfg(feature = "embedded-broker")]
+    #[test]
+    fn a_port_that_somebody_else_has_is_none_for_the_broker_inside() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let embedded_port = taken.local_addr().expect("bound").port();
+        let inside = Holding::of(&Settings { embedded_port, ..Settings::default() }, None);
+        let url = "mqtt://127.0.0.1:1".into();
+        let elsewhere = Holding::of(&Settings { url, ..Settings::default() }, None);
+        assert!(matches!(inside.try_after(&elsewhere), Err(StartError::Broker(_))));
+        assert!(inside.try_after(&inside).is_ok());
+        assert!(elsewhere.try_after(&inside).is_ok());
+    }
+}
