@@ -39,6 +39,8 @@ cv2.setNumThreads(0)  # the loader's processes are the parallelism
 
 PAD = 114
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".jpe", ".jp2", ".ppm", ".pgm"}
+#: macOS' archives have a second tree of its own notes
+NOTES = "__MACOSX"
 #: a picture whose only face is at least this share of its longer side is one of that face
 PORTRAIT = 0.3
 
@@ -174,9 +176,11 @@ class DataSet:
 
 
 def pictures_at(place: Path, root: Path) -> list[Path]:
-    """Of a folder and those below it, or of a list of paths; macOS's `._` files are none."""
+    """Of a folder and those below it, of a list of paths, or the one picture."""
     if place.is_dir():
-        return sorted(path for path in place.rglob("*") if is_picture(path))
+        return pictures_below(place)
+    if is_picture(place):
+        return [place]
     try:
         lines = place.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -185,7 +189,31 @@ def pictures_at(place: Path, root: Path) -> list[Path]:
     return [first_there(place.parent / line, root / line) for line in map(plain_path, lines) if line]
 
 
+def pictures_below(folder: Path) -> list[Path]:
+    """Links to folders are followed, as the daemon does (src/evaluate/dataset.rs). They may lead in a
+    circle: no folder is entered twice, and by a link only after those that are none."""
+    found, walked, waiting, links = [], set(), [folder], []
+    while waiting or links:
+        place = waiting.pop() if waiting else links.pop(0)
+        if (real := place.resolve()) in walked:
+            continue
+        walked.add(real)
+        try:
+            inner = sorted(place.iterdir())
+        except OSError as error:
+            print(f"left out: {place}: {error}", file=sys.stderr)
+            continue
+        for path in inner:
+            if path.is_dir():
+                if path.name != NOTES:
+                    (links if path.is_symlink() else waiting).append(path)
+            elif is_picture(path):
+                found.append(path)
+    return sorted(found)
+
+
 def is_picture(path: Path) -> bool:
+    """macOS's `._` files are none."""
     return path.suffix.lower() in PICTURES and not path.name.startswith("._")
 
 

@@ -71,6 +71,35 @@ def test_subfolders_and_other_formats_are_read_and_macos_s_shadows_are_not(tmp_p
     assert {file.name for file in DataSet.open(path).files("val")} == {"a.jpg", "b.bmp", "c.webp"}
 
 
+def test_folders_are_followed_by_their_links_and_never_in_a_circle(tmp_path):
+    """As `expressiond evaluate` does: a set of which a part lies elsewhere is all trained on."""
+    path = a_set(tmp_path / "set", "val: [images, one.png]\nnames: [a, b]")
+    picture(tmp_path / "elsewhere/b.jpg")
+    picture(tmp_path / "set/images/__MACOSX/c.jpg")
+    picture(tmp_path / "set/one.png")
+    for name, to in (("more", "../../elsewhere"), ("circle", "."), ("again", "val")):
+        (tmp_path / "set/images" / name).symlink_to(to)
+    (tmp_path / "elsewhere/up").symlink_to("../set")
+    (tmp_path / "elsewhere/self").symlink_to("self")
+    found = [file.relative_to(tmp_path / "set").as_posix() for file in DataSet.open(path).draws("val")]
+    assert found == ["images/more/b.jpg", "images/more/up/one.png", "images/val/a.jpg", "one.png"]
+
+
+def test_pictures_that_a_split_links_to_have_the_labels_of_the_link(tmp_path):
+    path = a_set(tmp_path / "set", "val: images/val\nnames: [a, b]")
+    (tmp_path / "set/images/val").rename(tmp_path / "pictures")
+    (tmp_path / "set/images/val").symlink_to("../../pictures")
+    assert len(DataSet.open(path).load("val")[0].labels.boxes) == 1
+
+
+def test_labels_beside_a_picture_are_its_own_where_there_are_no_others(tmp_path):
+    path = a_set(tmp_path, "val: images/val\nnames: [a, b]", names=("a", "b"))
+    (tmp_path / "labels/val/a.txt").unlink()
+    labels(tmp_path / "images/val/a.txt", "1 0.5 0.5 0.5 0.25")
+    labels(tmp_path / "images/val/b.txt", "1 0.5 0.5 0.5 0.25")
+    assert [picture.labels.classes.tolist() for picture in DataSet.open(path).load("val")] == [[1], [0]]
+
+
 def test_a_list_draws_a_picture_as_often_as_it_names_it(tmp_path):
     path = a_set(tmp_path, "train: train.txt\nnames: [a, b]", names=("a", "b"))
     (tmp_path / "train.txt").write_text("images/val/a.jpg\nimages/val/b.jpg\nimages/val/a.jpg\n")
@@ -116,7 +145,7 @@ def test_pictures_that_opencv_ends_with_are_left_out(tmp_path):
     data = DataSet.open(path)
     # a name that is no text is one like any other
     assert {p.path.name for p in data.pictures("val")} == {"a.jpg", odd.name}
-    assert {Path(text.split(":")[0]).name for text in data.left_out} == {"huge.png", "folder.png", "none.png"}
+    assert {Path(text.split(":")[0]).name for text in data.left_out} == {"huge.png", "none.png"}
 
 
 @pytest.mark.parametrize(
