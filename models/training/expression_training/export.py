@@ -30,11 +30,10 @@ from .linked import index_rows
 from .metrics import curve, f_beta, judged
 from .network import BINS, YOLO12
 from .quantize import FLOAT_ISLANDS, calibration, to_int8
+from .sidecar import MODELS
 from .tflite import Interpreter
 from .weights import build
 
-#: the program's own models
-MODELS = Path(__file__).resolve().parents[2]
 SELF_TEST = "self-test.jpg"
 #: https://semver.org without what follows a `+`, which a side-car may not have
 NUMBER = "(0|[1-9][0-9]*)"
