@@ -27,7 +27,7 @@ from .device import DeviceNetwork
 from .faces import look, tally
 from .label import enlarged
 from .linked import index_rows
-from .metrics import curve, f_beta, judged
+from .metrics import Curve, curve, f_beta, judged
 from .network import BINS, YOLO12
 from .quantize import FLOAT_ISLANDS, calibration, to_int8
 from .sidecar import MODELS
@@ -39,6 +39,8 @@ SELF_TEST = "self-test.jpg"
 NUMBER = "(0|[1-9][0-9]*)"
 WORD = rf"({NUMBER}|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)"
 SEMANTIC = rf"{NUMBER}\.{NUMBER}\.{NUMBER}(-{WORD}(\.{WORD})*)?"
+#: what a board takes as a model's name
+PLAIN = r"[a-zA-Z0-9._-]{1,64}"
 #: the face of that picture as a close look shows it: a network for single faces may see no smaller one
 CLOSE_SELF_TEST = "self-test-close.jpg"
 #: boxes of one class that overlap by more are one face
@@ -172,15 +174,29 @@ def thresholds(run: Runner, pictures: list[Picture], names: list[str], size: Siz
     """Per class the confidence of the best F0.5, chosen on the int8 model itself.
 
     Precision counts more than recall: a face missed in one frame is found in the next
-    and its track bridges the gap, but a false face becomes an event.
+    and its track bridges the gap, but a false face becomes an event. A class of which nothing
+    is found in the pictures has the highest of the others, or START.
     """
     compared = [judged(detect(run, p.image, size, FLOOR, NMS_IOU), p.labels) for p in pictures]
-    chosen = {}
-    for label, name in enumerate(names):
-        c = curve(compared, label, 0.5)
-        grid = np.arange(0.2, 0.9, 0.01)
-        chosen[name] = round(float(max(grid, key=lambda t: f_beta(*c.at(t), 0.5))), 2)
-    return chosen
+    best = {name: best_threshold(curve(compared, label, 0.5)) for label, name in enumerate(names)}
+    chosen = {name: value for name, value in best.items() if value is not None}
+    highest = max(chosen.values(), default=START)
+    for name in names:
+        if name not in chosen:
+            print(f"no face of '{name}' is found in the pictures: its threshold is {highest}", flush=True)
+    return {name: chosen.get(name, highest) for name in names}
+
+
+def best_threshold(c: Curve) -> float | None:
+    """Of several that are as good the middle of those that belong together, of the highest ones: with
+    few faces nothing lies between what is one and what is none, and the lowest would let all of it in."""
+    grid = np.arange(0.2, 0.9, 0.01)
+    values = np.array([f_beta(*c.at(t), 0.5) for t in grid])
+    if not values.any():
+        return None
+    best = np.flatnonzero(values == values.max())
+    plateau = np.split(best, np.flatnonzero(np.diff(best) > 1) + 1)[-1]
+    return round(float(grid[plateau[(len(plateau) - 1) // 2]]), 2)
 
 
 def known_picture(out: Path, close: bool) -> Path:
@@ -215,6 +231,21 @@ def version_of(text: str) -> str:
     if not re.fullmatch(SEMANTIC, text):
         raise argparse.ArgumentTypeError(f"{text}: three numbers, as 1.2.3, or 1.2.3-rc.1 before it")
     return text
+
+
+def model_file(text: str) -> Path:
+    """Its name is the model's, a part of file names and of the id in events (src/detector/sidecar.rs)."""
+    if not re.fullmatch(PLAIN, (path := Path(text)).stem):
+        raise argparse.ArgumentTypeError(
+            f"{text}: the name must be 1 to 64 of letters, digits, '.', '_', '-'"
+        )
+    return path
+
+
+def times_as_wide(text: str) -> float:
+    if not 1.5 <= (times := float(text)) <= 4:
+        raise argparse.ArgumentTypeError(f"{text}: from 1.5 to 4")
+    return times
 
 
 def next_version() -> str:
@@ -282,7 +313,7 @@ def side_car(
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("weights", type=existing, help="checkpoint (.pt) or .safetensors")
     parser.add_argument("data", type=Path, help="data.yaml: calibration, class names, thresholds")
-    parser.add_argument("--out", type=Path, required=True, help="the .tflite to write; .json beside it")
+    parser.add_argument("--out", type=model_file, required=True, help="the .tflite to write; .json beside it")
     parser.add_argument(
         "--size", type=size_of, default=INPUT, help="input in pixels: 160, or 288x192 (default)"
     )
@@ -294,7 +325,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--float", type=Path, help="keep the float model here")
     parser.add_argument(
         "--close-look",
-        type=float,
+        type=times_as_wide,
         metavar="TIMES",
         help="it will be shown single faces (model.close), in looks so many times as wide, 1.5 to 4",
     )
