@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -43,6 +43,9 @@ PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".jpe", "
 NOTES = "__MACOSX"
 #: a picture whose only face is at least this share of its longer side is one of that face
 PORTRAIT = 0.3
+#: longer side of a picture in memory, and of a face in it that it is halved to at most: the closest
+#: look is drawn at faces of so many pixels (views.CLOSE_PIXELS)
+MOST_HELD, LEAST_HELD = 1280, 87
 
 
 #: width and height of a network's input, in pixels, multiples of 32
@@ -163,7 +166,9 @@ class DataSet:
         return found
 
     def load(self, split: str, levels: int = 1) -> list[Picture]:
-        pictures = list(self.pictures(split, levels))
+        """All of a split, in memory: with `levels`, no larger than training has a use for."""
+        read = self.held if levels > 1 else self.read
+        pictures = list(self.usable(self.files(split), lambda path: read(path, levels)))
         if not pictures:
             raise DataError(f"no picture of '{split}' can be used; the first: {self.left_out[0]}")
         return pictures
@@ -173,6 +178,20 @@ class DataSet:
         h, w = image.shape[:2]
         rows = read_rows(label_file(path), self.vocabulary)
         return Picture(path, pyramid(image, levels), self.vocabulary.labels(rows, w, h))
+
+    def held(self, path: Path, levels: int) -> Picture:
+        """Halved until it is no larger than `MOST_HELD`, as long as its smallest face stays as large as the
+        closest look shows one: with its halvings a picture of 12 megapixels takes 48 MB."""
+        picture = self.read(path)
+        sides = (picture.labels.places[:, 2:] - picture.labels.places[:, :2]).max(1, initial=0)
+        image, least = picture.image, sides.min(initial=np.inf)
+        while max(image.shape[:2]) > MOST_HELD and least >= 2 * LEAST_HELD:
+            image, least = halved(image), least / 2
+        if image is not picture.image:
+            h, w = image.shape[:2]
+            labels = self.vocabulary.labels(read_rows(label_file(path), self.vocabulary), w, h)
+            picture = replace(picture, labels=labels)
+        return replace(picture, pyramid=pyramid(image, levels))
 
 
 def pictures_at(place: Path, root: Path) -> list[Path]:
@@ -236,9 +255,13 @@ def write_image(path: Path, image: np.ndarray) -> None:
 def pyramid(image: np.ndarray, levels: int) -> list[np.ndarray]:
     result = [image]
     while len(result) < levels and min(result[-1].shape[:2]) > 40:
-        h, w = result[-1].shape[:2]
-        result.append(cv2.resize(result[-1], (w // 2, h // 2), interpolation=cv2.INTER_AREA))
+        result.append(halved(result[-1]))
     return result
+
+
+def halved(image: np.ndarray) -> np.ndarray:
+    h, w = image.shape[:2]
+    return cv2.resize(image, (w // 2, h // 2), interpolation=cv2.INTER_AREA)
 
 
 @dataclass(frozen=True)

@@ -426,3 +426,30 @@ def test_classes_that_the_sources_do_not_tell_apart_are_refused(tmp_path):
     for classes in ("happy", "happy,bored", "sad,anger", "happy,happy", "happy,not_happy,sad"):
         with pytest.raises(DataError, match="--classes"):
             gather.run(gather_arguments(tmp_path, tmp_path / "out", "--classes", classes))
+
+
+@pytest.mark.parametrize(
+    ("size", "face", "kept"),
+    [
+        ((2600, 1950), 0.5, (650, 487)),  # two halvings: 1300 is more than 1280
+        ((2600, 1950), 0.1, (1300, 975)),  # of a face of 260 pixels one leaves 130, two 65
+        ((2600, 1950), 0.05, (2600, 1950)),
+        ((2600, 1950), None, (650, 487)),
+        ((1280, 960), 0.9, (1280, 960)),
+    ],
+)
+def test_pictures_are_held_no_larger_than_training_has_a_use_for(tmp_path, size, face, kept):
+    text = f"1 .5 .5 .9 .9\n2 .1 .1 {face} .03\n0 .9 .9 .01 .01\n" if face else ""
+    path = a_set(tmp_path, "train: images/val\nnames: [unsure, a, b]\nignore: unsure", text=text)
+    picture(tmp_path / "images/val/a.jpg", size)
+    data = DataSet.open(path)
+    (held,), (whole,) = data.load("train", 4), data.load("train")
+    assert held.image.shape[1::-1] == kept and whole.image.shape[1::-1] == size
+    assert len(held.pyramid) == 4 and held.pyramid[1].shape[1] == kept[0] // 2
+    shares = held.labels.boxes / np.tile(kept, 2), whole.labels.boxes / np.tile(size, 2)
+    assert shares[0] == pytest.approx(shares[1], abs=1e-6) and len(shares[0]) == (2 if face else 0)
+    assert (
+        held.labels.shares == whole.labels.shares
+    ).all() and held.labels.ignored.shape == whole.labels.ignored.shape
+    if kept == size:
+        assert (held.image == whole.image).all()

@@ -23,7 +23,7 @@ def curve_of(*found, faces=None):
 def test_of_levels_that_are_as_good_it_is_the_middle():
     assert export.best_threshold(curve_of((0.85, 1), (0.81, 1))) == 0.5
     # an alarm at 0.4: between it and the faces, not just above it
-    assert export.best_threshold(curve_of((0.8, 1), (0.7, 1), (0.4, 0))) == 0.55
+    assert export.best_threshold(curve_of((0.8, 1), (0.705, 1), (0.405, 0))) == 0.55
     # two steps that int8 knows no confidence between stay what they were
     assert export.best_threshold(curve_of((0.622, 1), (0.605, 0), (0.59, 0))) == 0.61
     # as good with and without what is less sure: the higher
