@@ -49,6 +49,8 @@ NMS_IOU = 0.5
 START = 0.7
 #: below this confidence nothing is looked at when levels are chosen
 FLOOR = 0.05
+#: so many hundredths without a face between them are what int8 and chance leave
+MANY = 5
 #: a look at one face is so many times as wide where a side-car says nothing (src/detector/sidecar.rs)
 USUAL_CLOSE_LOOK = 3.0
 #: Classes are balanced on faces from this confidence on, if there are so many of each,
@@ -174,29 +176,28 @@ def thresholds(run: Runner, pictures: list[Picture], names: list[str], size: Siz
     """Per class the confidence of the best F0.5, chosen on the int8 model itself.
 
     Precision counts more than recall: a face missed in one frame is found in the next
-    and its track bridges the gap, but a false face becomes an event. A class of which nothing
-    is found in the pictures has the highest of the others, or START.
+    and its track bridges the gap, but a false face becomes an event. A class without a face in
+    the pictures has the highest of the others, or START.
     """
     compared = [judged(detect(run, p.image, size, FLOOR, NMS_IOU), p.labels) for p in pictures]
-    best = {name: best_threshold(curve(compared, label, 0.5)) for label, name in enumerate(names)}
-    chosen = {name: value for name, value in best.items() if value is not None}
+    curves = {name: curve(compared, label, 0.5) for label, name in enumerate(names)}
+    chosen = {name: best_threshold(c) for name, c in curves.items() if c.faces}
     highest = max(chosen.values(), default=START)
     for name in names:
         if name not in chosen:
-            print(f"no face of '{name}' is found in the pictures: its threshold is {highest}", flush=True)
+            print(f"no picture has a face of '{name}': its threshold is {highest}, which nothing tells")
     return {name: chosen.get(name, highest) for name in names}
 
 
-def best_threshold(c: Curve) -> float | None:
-    """Of several that are as good the middle of those that belong together, of the highest ones: with
-    few faces nothing lies between what is one and what is none, and the lowest would let all of it in."""
+def best_threshold(c: Curve) -> float:
+    """The lowest, but of many that are as good the middle: with few faces nothing lies between what is one
+    and what is none, and the lowest would let all of it in. A class that is found at none has the lowest."""
     grid = np.arange(0.2, 0.9, 0.01)
     values = np.array([f_beta(*c.at(t), 0.5) for t in grid])
-    if not values.any():
-        return None
     best = np.flatnonzero(values == values.max())
-    plateau = np.split(best, np.flatnonzero(np.diff(best) > 1) + 1)[-1]
-    return round(float(grid[plateau[(len(plateau) - 1) // 2]]), 2)
+    together = np.split(best, np.flatnonzero(np.diff(best) > 1) + 1)[-1]
+    middle = (len(together) - 1) // 2 if values.any() and len(together) > MANY else 0
+    return round(float(grid[together[middle]]), 2)
 
 
 def known_picture(out: Path, close: bool) -> Path:

@@ -24,7 +24,7 @@ def test_of_levels_that_are_as_good_it_is_the_middle():
     assert export.best_threshold(curve_of((0.85, 1), (0.81, 1))) == 0.5
     # an alarm at 0.4: between it and the faces, not just above it
     assert export.best_threshold(curve_of((0.8, 1), (0.705, 1), (0.405, 0))) == 0.55
-    # two steps that int8 knows no confidence between stay what they were
+    # a few steps that int8 knows no confidence between are none
     assert export.best_threshold(curve_of((0.622, 1), (0.605, 0), (0.59, 0))) == 0.61
     # as good with and without what is less sure: the higher
     tie = curve_of((0.8, 1), (0.5, 1), (0.5, 0), (0.5, 0), faces=2)
@@ -32,12 +32,15 @@ def test_of_levels_that_are_as_good_it_is_the_middle():
     assert export.best_threshold(tie) > 0.5 and values[0] < values[1]
 
 
-def test_a_class_of_which_nothing_is_found_lets_nothing_more_in_than_the_others(monkeypatch, capsys):
-    found = {"happy": curve_of((0.9, 1), (0.86, 0)), "sad": Curve(np.zeros(0), np.zeros(0, bool), 0)}
+def test_a_class_that_is_not_there_lets_nothing_more_in_than_the_others(monkeypatch, capsys):
+    found = {"happy": curve_of((0.9, 1), (0.86, 0)), "sad": curve_of((0.9, 0), (0.8, 0))}
     monkeypatch.setattr(export, "curve", lambda _, label, iou: list(found.values())[label])
     chosen = export.thresholds(None, [], list(found), (96, 96))
-    assert chosen["sad"] == chosen["happy"] > 0.8 and "no face of 'sad'" in capsys.readouterr().out
-    found["happy"] = curve_of((0.9, 0), (0.1, 1))
+    assert chosen["sad"] == chosen["happy"] > 0.8 and "face of 'sad'" in capsys.readouterr().out
+    # one that is there and never found is not known any better by a higher level
+    found["sad"] = curve_of((0.9, 0), (0.1, 1))
+    assert export.thresholds(None, [], list(found), (96, 96))["sad"] == 0.2
+    found["happy"] = found["sad"] = curve_of((0.9, 0))
     assert export.thresholds(None, [], list(found), (96, 96)) == {"happy": export.START, "sad": export.START}
 
 
