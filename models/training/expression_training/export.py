@@ -340,6 +340,8 @@ def export(weights: Path, data: DataSet, args: argparse.Namespace) -> dict:
     known_picture(args.out, args.close_look is not None)
     data.vocabulary.check_words()
     network = build(weights, data.names)
+    if words := network.description.too_near(args.size):
+        print(words, flush=True)
     samples = list(calibration(data, args.size, args.samples))
     pictures = list(data.pictures(selection(data), levels=4, every=args.every))
     islands = () if args.all_int8 else FLOAT_ISLANDS

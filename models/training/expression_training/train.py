@@ -374,6 +374,9 @@ def run(args: argparse.Namespace) -> None:
         raise DataError(str(error)) from error
     given = {key: getattr(args, key) for key in ("size", "epochs", "batch", "lr", "seed")}
     options = replace(options, **{key: value for key, value in given.items() if value is not None})
+    for plan in options.networks:
+        if not plan.teaches and (words := plan.network.too_near(options.size)):
+            print(f"{plan.name}: {words}", flush=True)
     data = DataSet.open(args.data)
     processes = shared(args.processes, min(options.batch, len(data.draws("train"))))
     train(data, args.out, options, args.minutes, args.init, processes)

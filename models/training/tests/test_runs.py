@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_pipeline import OPTIONS
+from test_pipeline import OPTIONS, arguments
 from test_views import scene
 
 from expression_training import __main__, evaluate, export, train
@@ -155,6 +155,14 @@ def test_no_more_processes_than_a_batch_has_work_for(capsys):
     assert [train.shared(n, 32) for n in (1, 4)] == [1, 4] and not capsys.readouterr().out
     assert train.shared(16, 32) == 4 and "--processes 16" in capsys.readouterr().out
     assert train.shared(16, 5) == 1
+
+
+def test_an_input_larger_than_any_box_is_told_before_the_run(dataset, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(train, "train", lambda *_: None)
+    command = [dataset, "--out", tmp_path / "out", "--size", 320]
+    for more, told in ((), True), (["--levels", 8, 16, 32], False), (["--preset", "scenes"], True):
+        train.run(arguments(train, [*command, *more]))
+        assert ("train with --levels 8 16 32" in capsys.readouterr().out) == told
 
 
 def test_only_one_process_draws_a_bar(dataset, monkeypatch):
