@@ -7,12 +7,12 @@ import numpy as np
 from .detect import detect, tflite_runner
 from .duplicates import Box
 from .faces import confidence, merge
+from .scenes import FLOOR
 from .sidecar import MODELS, Card
 from .tflite import Interpreter
 
-#: below this confidence the daemon looks at nothing; from this one on, in a picture that is said to
-#: have a face, it is one
-FLOOR, LEAST_SURE = 0.05, 0.5
+#: from this confidence on it is a face, in a picture that is said to have one
+LEAST_SURE = 0.5
 
 
 class FaceFinder:
