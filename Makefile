@@ -113,6 +113,8 @@ INIT ?= $(BEFORE)/weights/expression-yolo12n.safetensors
 CLASSES ?= neutral,happy,sad,surprise,fear,disgust,anger
 # Of the side-cars. By default the patch after the program's own: of equal versions a board takes that.
 VERSION ?=
+# More words for `prepare`, which makes the set of DATA, as '--map joy=happy calm=not_happy'.
+PREPARE ?=
 TRAINER = cd $(TRAINING) && $(PYTHON) -m expression_training
 GATHER = shared=$$(realpath -- "$(SHARED)") && $(TRAINER) gather --expressions "$$shared/expressions" \
 	--wild "$$shared/wild" --negatives negatives.jsonl --seven "$$shared/expressions7"
@@ -132,7 +134,7 @@ model-version:
 
 .PHONY: model
 ifdef SHARED
-model: model-version $(VENV)/ready $(BEFORE)/ready ## Make the shipped models: make model SHARED=folder of expressions, wild, expressions7; or one of your own: DATA=data.yaml [VERSION=1.2.3]
+model: model-version $(VENV)/ready $(BEFORE)/ready ## Make the shipped models: make model SHARED=folder of expressions, wild, expressions7; or one of your own: DATA=data.yaml [PREPARE=options] [VERSION=1.2.3]
 	$(GATHER) --out $(MODEL_OUT)/gathered --classes $(CLASSES)
 	$(GATHER) --out $(MODEL_OUT)/gathered-smiles
 	$(LABEL) $(MODEL_OUT)/gathered/data.yaml --out $(dir $(MODEL_SET))
@@ -149,7 +151,7 @@ model: model-version $(VENV)/ready $(BEFORE)/ready ## Make the shipped models: m
 else
 model: model-version $(VENV)/ready
 	@test -n "$(DATA)" || { echo "usage: make model DATA=path/to/data.yaml, or SHARED=folder (models/training/README.md)" >&2; exit 2; }
-	data=$$(realpath -- "$(DATA)") && $(TRAINER) prepare "$$data" --out $(dir $(MODEL_SET))
+	data=$$(realpath -- "$(DATA)") && $(TRAINER) prepare "$$data" --out $(dir $(MODEL_SET)) $(PREPARE)
 	$(TRAIN) $(MODEL_SET) --preset refine \
 		--init $(CURDIR)/models/weights/expression-yolo12n.safetensors --out $(MODEL_OUT)/run
 	$(call model-exports,$(SMILES) $(CLOSE),run/model,$(MODEL_SET))

@@ -14,12 +14,29 @@ from .options import Options
 
 #: the words for what has no value that says something to people
 OTHERS = {"set": "the pictures that it draws, or their labels, are others"}
+#: What checkpoints did not say at first: a run whose checkpoint does not goes on as if it were alike, and
+#: says it from then on.
+NOTED_LATER = ("names", "unknown", "ignore", "negative", "share", "kpt_shape")
 
 
 def terms(options: Options, words: Vocabulary) -> dict:
     """Everything but the run's length. A list, as JSON has it: a checkpoint holds no tuples."""
     said = {key: value for key, value in asdict(options).items() if key != "epochs"}
-    return json.loads(json.dumps(said | {"classes": words.classes, "groups": words.groups}))
+    return json.loads(json.dumps(said | meaning(words)))
+
+
+def meaning(words: Vocabulary) -> dict:
+    """What `data.yaml` says of the numbers in label files: the same lines mean other faces with another."""
+    return {
+        "classes": words.classes,
+        "groups": words.groups,
+        "names": words.names,
+        "unknown": sorted(words.unknown),
+        "ignore": sorted(words.ignored),
+        "negative": sorted(words.negative),
+        "share": words.share,
+        "kpt_shape": words.key_point,
+    }
 
 
 def of_run(data: DataSet, minutes: float | None) -> dict:
@@ -53,7 +70,7 @@ def check(path: Path, state: dict, wanted: dict, init: Path | None = None) -> No
     changed = [
         OTHERS.get(key) or f"{key} was {old.get(key)} and is {value}"
         for key, value in wanted.items()
-        if old is not None and old.get(key) != value
+        if old is not None and old.get(key) != value and (key in old or key not in NOTED_LATER)
     ]
     if old is None:
         changed.append("an earlier version left it, which did not say what it was trained on")

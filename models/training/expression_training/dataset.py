@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -39,8 +39,13 @@ cv2.setNumThreads(0)  # the loader's processes are the parallelism
 
 PAD = 114
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".jpe", ".jp2", ".ppm", ".pgm"}
+#: macOS' archives have a second tree of its own notes
+NOTES = "__MACOSX"
 #: a picture whose only face is at least this share of its longer side is one of that face
 PORTRAIT = 0.3
+#: longer side of a picture in memory, and of a face in it that it is halved to at most: the closest
+#: look is drawn at faces of so many pixels (views.CLOSE_PIXELS)
+MOST_HELD, LEAST_HELD = 1280, 87
 
 
 #: width and height of a network's input, in pixels, multiples of 32
@@ -161,7 +166,9 @@ class DataSet:
         return found
 
     def load(self, split: str, levels: int = 1) -> list[Picture]:
-        pictures = list(self.pictures(split, levels))
+        """All of a split, in memory: with `levels`, no larger than training has a use for."""
+        read = self.held if levels > 1 else self.read
+        pictures = list(self.usable(self.files(split), lambda path: read(path, levels)))
         if not pictures:
             raise DataError(f"no picture of '{split}' can be used; the first: {self.left_out[0]}")
         return pictures
@@ -172,11 +179,27 @@ class DataSet:
         rows = read_rows(label_file(path), self.vocabulary)
         return Picture(path, pyramid(image, levels), self.vocabulary.labels(rows, w, h))
 
+    def held(self, path: Path, levels: int) -> Picture:
+        """Halved until it is no larger than `MOST_HELD`, as long as its smallest face stays as large as the
+        closest look shows one: with its halvings a picture of 12 megapixels takes 48 MB."""
+        picture = self.read(path)
+        sides = (picture.labels.places[:, 2:] - picture.labels.places[:, :2]).max(1, initial=0)
+        image, least = picture.image, sides.min(initial=np.inf)
+        while max(image.shape[:2]) > MOST_HELD and least >= 2 * LEAST_HELD:
+            image, least = halved(image), least / 2
+        if image is not picture.image:
+            h, w = image.shape[:2]
+            labels = self.vocabulary.labels(read_rows(label_file(path), self.vocabulary), w, h)
+            picture = replace(picture, labels=labels)
+        return replace(picture, pyramid=pyramid(image, levels))
+
 
 def pictures_at(place: Path, root: Path) -> list[Path]:
-    """Of a folder and those below it, or of a list of paths; macOS's `._` files are none."""
+    """Of a folder and those below it, of a list of paths, or the one picture."""
     if place.is_dir():
-        return sorted(path for path in place.rglob("*") if is_picture(path))
+        return pictures_below(place)
+    if is_picture(place):
+        return [place]
     try:
         lines = place.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -185,7 +208,31 @@ def pictures_at(place: Path, root: Path) -> list[Path]:
     return [first_there(place.parent / line, root / line) for line in map(plain_path, lines) if line]
 
 
+def pictures_below(folder: Path) -> list[Path]:
+    """Links to folders are followed, as the daemon does (src/evaluate/dataset.rs). They may lead in a
+    circle: no folder is entered twice, and by a link only after those that are none."""
+    found, walked, waiting, links = [], set(), [folder], []
+    while waiting or links:
+        place = waiting.pop() if waiting else links.pop(0)
+        if (real := place.resolve()) in walked:
+            continue
+        walked.add(real)
+        try:
+            inner = sorted(place.iterdir())
+        except OSError as error:
+            print(f"left out: {place}: {error}", file=sys.stderr)
+            continue
+        for path in inner:
+            if path.is_dir():
+                if path.name != NOTES:
+                    (links if path.is_symlink() else waiting).append(path)
+            elif is_picture(path):
+                found.append(path)
+    return sorted(found)
+
+
 def is_picture(path: Path) -> bool:
+    """macOS's `._` files are none."""
     return path.suffix.lower() in PICTURES and not path.name.startswith("._")
 
 
@@ -208,9 +255,13 @@ def write_image(path: Path, image: np.ndarray) -> None:
 def pyramid(image: np.ndarray, levels: int) -> list[np.ndarray]:
     result = [image]
     while len(result) < levels and min(result[-1].shape[:2]) > 40:
-        h, w = result[-1].shape[:2]
-        result.append(cv2.resize(result[-1], (w // 2, h // 2), interpolation=cv2.INTER_AREA))
+        result.append(halved(result[-1]))
     return result
+
+
+def halved(image: np.ndarray) -> np.ndarray:
+    h, w = image.shape[:2]
+    return cv2.resize(image, (w // 2, h // 2), interpolation=cv2.INTER_AREA)
 
 
 @dataclass(frozen=True)

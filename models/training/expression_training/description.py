@@ -5,6 +5,7 @@ As src/evaluate/description.rs reads it: the daemon evaluates the same sets.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import yaml
@@ -74,7 +75,8 @@ def place(value: str, root: Path, folder: Path) -> Path:
     within = value = plain_path(value)
     while within.startswith("../"):
         within = within[3:]
-    return first_there(root / value, folder / value, root / within, folder / within).resolve()
+    there = first_there(root / value, folder / value, root / within, folder / within)
+    return Path(os.path.abspath(there))  # not where a link leads: labels may be beside the link alone
 
 
 def plain_path(text: str) -> str:

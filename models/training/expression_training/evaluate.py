@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -64,8 +65,9 @@ def small_faces(share: float = 0.1) -> Change:
             return as_is(picture)
         tallest = (picture.labels.boxes[:, 3] - picture.labels.boxes[:, 1]).max()
         h, w = picture.image.shape[:2]
-        height = int(max(tallest / share, h, w * 9 / 16))
-        width = height * 16 // 9
+        # upwards: a frame that is cut to whole pixels may be too narrow for the picture
+        height = math.ceil(max(tallest / share, h, w * 9 / 16))
+        width = max(height * 16 // 9, w)
         frame = np.full((height, width, 3), PAD, np.uint8)
         top, left = (height - h) // 2, (width - w) // 2
         frame[top : top + h, left : left + w] = picture.image
@@ -74,12 +76,16 @@ def small_faces(share: float = 0.1) -> Change:
     return change
 
 
-def measure(run: Runner, size: Size, data: DataSet, split: str, change: Change, only: str = "") -> dict:
+def pictures_of(data: DataSet, split: str, only: str) -> Iterator[Picture]:
+    """Those whose name starts with `only`."""
     files = [path for path in data.files(split) if path.name.startswith(only)]
     if not files:
         raise DataError(f"no picture of split '{split}' has a name that starts with '{only}'")
-    pictures = data.readable(progress(files, "looking"))
-    seen = [compared(run, size, picture, change) for picture in pictures]
+    return data.readable(progress(files, "looking"))
+
+
+def measure(run: Runner, size: Size, data: DataSet, split: str, change: Change, only: str = "") -> dict:
+    seen = [compared(run, size, picture, change) for picture in pictures_of(data, split, only)]
     if not seen:
         raise DataError(f"no picture of '{split}' can be used; the first: {data.left_out[0]}")
     return summarize(seen, data.names)
@@ -91,20 +97,22 @@ def compared(run: Runner, size: Size, picture: Picture, change: Change) -> tuple
     return judged(detect(run, image, size), labels)
 
 
-def by_tone(run: Runner, size: Size, data: DataSet, split: str) -> dict[str, dict]:
+def by_tone(run: Runner, size: Size, data: DataSet, split: str, only: str = "") -> dict[str, dict]:
     """Of colour pictures with one face, by how light that face is."""
     groups: dict[str, list] = {}
-    for picture in data.readable(progress(data.files(split), "looking")):
+    for picture in pictures_of(data, split, only):
         if name := tones.group(picture):
             groups.setdefault(name, []).append(compared(run, size, picture, as_is))
     ordered = [name for _, name in tones.GROUPS if name in groups]
     return {name: summarize(groups[name], data.names) | {"faces": len(groups[name])} for name in ordered}
 
 
-def false_alarms(run: Runner, size: Size, data: DataSet, split: str, limits: dict[str, float]) -> dict:
+def false_alarms(
+    run: Runner, size: Size, data: DataSet, split: str, limits: dict[str, float], only: str = ""
+) -> dict:
     """Boxes at the shipped thresholds on pictures without a face."""
     boxes = pictures = 0
-    for picture in data.pictures(split):
+    for picture in pictures_of(data, split, only):
         if len(picture.labels.boxes) or len(picture.labels.ignored):
             continue
         pictures += 1
@@ -145,11 +153,12 @@ def run(args: argparse.Namespace) -> None:
             results[name][label] = result
             print_row(name, label, result)
         if not args.quick:
-            for tone, result in by_tone(runner, size, data, args.split).items():
+            for tone, result in by_tone(runner, size, data, args.split, args.group).items():
                 results[name][f"tone, {tone}"] = result
                 print_row(name, f"{tone} ({result['faces']})", result)
         if card is not None:
-            alarms = false_alarms(runner, size, data, args.split, card.limits(data.names))
+            limits = card.limits(data.names)
+            alarms = false_alarms(runner, size, data, args.split, limits, args.group)
             results[name]["false alarms"] = alarms
             print(f"{name:24} {alarms['boxes']} false alarms in {alarms['pictures']} pictures without a face")
     if args.json:

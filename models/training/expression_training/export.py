@@ -27,19 +27,20 @@ from .device import DeviceNetwork
 from .faces import look, tally
 from .label import enlarged
 from .linked import index_rows
-from .metrics import curve, f_beta, judged
+from .metrics import Curve, curve, f_beta, judged
 from .network import BINS, YOLO12
 from .quantize import FLOAT_ISLANDS, calibration, to_int8
+from .sidecar import MODELS
 from .tflite import Interpreter
 from .weights import build
 
-#: the program's own models
-MODELS = Path(__file__).resolve().parents[2]
 SELF_TEST = "self-test.jpg"
 #: https://semver.org without what follows a `+`, which a side-car may not have
 NUMBER = "(0|[1-9][0-9]*)"
 WORD = rf"({NUMBER}|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)"
 SEMANTIC = rf"{NUMBER}\.{NUMBER}\.{NUMBER}(-{WORD}(\.{WORD})*)?"
+#: what a board takes as a model's name
+PLAIN = r"[a-zA-Z0-9._-]{1,64}"
 #: the face of that picture as a close look shows it: a network for single faces may see no smaller one
 CLOSE_SELF_TEST = "self-test-close.jpg"
 #: boxes of one class that overlap by more are one face
@@ -48,6 +49,8 @@ NMS_IOU = 0.5
 START = 0.7
 #: below this confidence nothing is looked at when levels are chosen
 FLOOR = 0.05
+#: so many hundredths without a face between them are what int8 and chance leave
+MANY = 5
 #: a look at one face is so many times as wide where a side-car says nothing (src/detector/sidecar.rs)
 USUAL_CLOSE_LOOK = 3.0
 #: Classes are balanced on faces from this confidence on, if there are so many of each,
@@ -173,15 +176,28 @@ def thresholds(run: Runner, pictures: list[Picture], names: list[str], size: Siz
     """Per class the confidence of the best F0.5, chosen on the int8 model itself.
 
     Precision counts more than recall: a face missed in one frame is found in the next
-    and its track bridges the gap, but a false face becomes an event.
+    and its track bridges the gap, but a false face becomes an event. A class without a face in
+    the pictures has the highest of the others, or START.
     """
     compared = [judged(detect(run, p.image, size, FLOOR, NMS_IOU), p.labels) for p in pictures]
-    chosen = {}
-    for label, name in enumerate(names):
-        c = curve(compared, label, 0.5)
-        grid = np.arange(0.2, 0.9, 0.01)
-        chosen[name] = round(float(max(grid, key=lambda t: f_beta(*c.at(t), 0.5))), 2)
-    return chosen
+    curves = {name: curve(compared, label, 0.5) for label, name in enumerate(names)}
+    chosen = {name: best_threshold(c) for name, c in curves.items() if c.faces}
+    highest = max(chosen.values(), default=START)
+    for name in names:
+        if name not in chosen:
+            print(f"no picture has a face of '{name}': its threshold is {highest}, which nothing tells")
+    return {name: chosen.get(name, highest) for name in names}
+
+
+def best_threshold(c: Curve) -> float:
+    """The lowest, but of many that are as good the middle: with few faces nothing lies between what is one
+    and what is none, and the lowest would let all of it in. A class that is found at none has the lowest."""
+    grid = np.arange(0.2, 0.9, 0.01)
+    values = np.array([f_beta(*c.at(t), 0.5) for t in grid])
+    best = np.flatnonzero(values == values.max())
+    together = np.split(best, np.flatnonzero(np.diff(best) > 1) + 1)[-1]
+    middle = (len(together) - 1) // 2 if values.any() and len(together) > MANY else 0
+    return round(float(grid[together[middle]]), 2)
 
 
 def known_picture(out: Path, close: bool) -> Path:
@@ -216,6 +232,21 @@ def version_of(text: str) -> str:
     if not re.fullmatch(SEMANTIC, text):
         raise argparse.ArgumentTypeError(f"{text}: three numbers, as 1.2.3, or 1.2.3-rc.1 before it")
     return text
+
+
+def model_file(text: str) -> Path:
+    """Its name is the model's, a part of file names and of the id in events (src/detector/sidecar.rs)."""
+    if not re.fullmatch(PLAIN, (path := Path(text)).stem):
+        raise argparse.ArgumentTypeError(
+            f"{text}: the name must be 1 to 64 of letters, digits, '.', '_', '-'"
+        )
+    return path
+
+
+def times_as_wide(text: str) -> float:
+    if not 1.5 <= (times := float(text)) <= 4:
+        raise argparse.ArgumentTypeError(f"{text}: from 1.5 to 4")
+    return times
 
 
 def next_version() -> str:
@@ -283,7 +314,7 @@ def side_car(
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("weights", type=existing, help="checkpoint (.pt) or .safetensors")
     parser.add_argument("data", type=Path, help="data.yaml: calibration, class names, thresholds")
-    parser.add_argument("--out", type=Path, required=True, help="the .tflite to write; .json beside it")
+    parser.add_argument("--out", type=model_file, required=True, help="the .tflite to write; .json beside it")
     parser.add_argument(
         "--size", type=size_of, default=INPUT, help="input in pixels: 160, or 288x192 (default)"
     )
@@ -295,7 +326,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--float", type=Path, help="keep the float model here")
     parser.add_argument(
         "--close-look",
-        type=float,
+        type=times_as_wide,
         metavar="TIMES",
         help="it will be shown single faces (model.close), in looks so many times as wide, 1.5 to 4",
     )
@@ -309,6 +340,8 @@ def export(weights: Path, data: DataSet, args: argparse.Namespace) -> dict:
     known_picture(args.out, args.close_look is not None)
     data.vocabulary.check_words()
     network = build(weights, data.names)
+    if words := network.description.too_near(args.size):
+        print(words, flush=True)
     samples = list(calibration(data, args.size, args.samples))
     pictures = list(data.pictures(selection(data), levels=4, every=args.every))
     islands = () if args.all_int8 else FLOAT_ISLANDS

@@ -231,7 +231,14 @@ def box_of(numbers: list[float], key_point: int, line: str) -> list[float]:
 
 
 def label_file(picture: Path) -> Path:
-    """`images/val/a.jpg` has its labels in `labels/val/a.txt`."""
+    """`images/val/a.jpg` has its labels in `labels/val/a.txt`, or, where that is not there, beside itself,
+    as the daemon reads it (src/evaluate/dataset.rs)."""
+    file, beside = labels_of(picture), picture.with_suffix(".txt")
+    return beside if not file.exists() and beside.exists() else file
+
+
+def labels_of(picture: Path) -> Path:
+    """Where its labels belong."""
     parts = list(picture.parts)
     for index in range(len(parts) - 1, -1, -1):
         if parts[index] == "images":

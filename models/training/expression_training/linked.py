@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from .labels import DataError, Row, Vocabulary, label_file
+from .labels import DataError, Row, Vocabulary, labels_of
 from .progress import progress
 
 
@@ -75,7 +75,7 @@ def write(
     lists: dict[str, list[str]] = {}
     for entry in progress(entries, "writing"):
         picture = out / "images" / entry.split / entry.name
-        labels = label_file(picture)
+        labels = labels_of(picture)
         for file in (picture, labels):
             file.parent.mkdir(parents=True, exist_ok=True)
         picture.unlink(missing_ok=True)  # it may be a link: what it leads to stays as it is
@@ -95,8 +95,12 @@ def write(
 
 
 def refuse_own(out: Path, entries: Sequence[Entry]) -> None:
-    """A set that is written where its pictures are would take their places."""
-    ours = {out.resolve(), (out / "images").resolve()}
-    for folder in {entry.file.parent.resolve() for entry in entries}:
+    """A set that is written where its pictures are would take their places. Links lead there, too: of
+    the whole folder, or of one split's pictures or labels."""
+    splits = {entry.split for entry in entries}
+    within = [out / kind / split for kind in ("images", "labels") for split in splits]
+    ours = {folder.resolve() for folder in (out, out / "images", *within)}
+    files = {entry.file.parent for entry in entries} | {labels_of(entry.file).parent for entry in entries}
+    for folder in {folder.resolve() for folder in files}:
         if ours & {folder, *folder.parents}:
             raise DataError(f"--out {out} is where the pictures are ({folder}): name another folder")

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from .labels import DataError, Vocabulary
 from .loss import Targets
 from .network import SHIPPED, YOLO12, Description
-from .weights import Stored, adopt
+from .weights import Stored, adopt, in_order
 from .widen import widened
 
 
@@ -87,7 +87,7 @@ class Member:
 
     def start_from(self, stored: Stored) -> list[str]:
         """Other weights' values, as far as they fit; the layers that found nothing."""
-        weights = widened(stored, self.plan.network)
+        weights = in_order(widened(stored, self.plan.network), stored.names, self.names)
         for network in (self.network, self.average):
             missing = adopt(network, weights)
         return missing

@@ -177,8 +177,7 @@ class Description:
     scale: str = "n"
     act: str = "relu"
     #: strides of the head's levels: (8,), (8, 16) or (8, 16, 32). Without the coarser
-    #: ones the path that leads down to them is left out as well. A cell reaches 15
-    #: strides to each side, so that stride 8 alone holds faces of up to 240 pixels.
+    #: ones the path that leads down to them is left out as well (`reach`).
     levels: tuple[int, ...] = STRIDES
     #: box branches of depthwise and pointwise convolutions, as the class branches are
     separable_box: bool = False
@@ -191,6 +190,23 @@ class Description:
             raise ValueError(f"no network of scale {self.scale} with activation {self.act}")
         if not self.levels or tuple(self.levels) != STRIDES[: len(self.levels)]:
             raise ValueError(f"levels are (8,), (8, 16) or (8, 16, 32), not {self.levels}")
+
+    @property
+    def reach(self) -> int:
+        """The longest side of a box: a cell reaches 15 strides to each side, so that stride 8 alone holds
+        faces of up to 240 pixels."""
+        return 2 * (BINS - 1) * self.levels[-1]
+
+    def too_near(self, size: tuple[int, int]) -> str:
+        """What is wrong with an input of this size, if anything is. A face that fills it is as high as its
+        shorter side: of 288x192 no more than 192 pixels."""
+        if min(size) <= self.reach:
+            return ""
+        return (
+            f"at {size[0]}x{size[1]} a near face is up to {min(size)} pixels high, and a head of levels "
+            f"{' '.join(map(str, self.levels))} has boxes of {self.reach} at most: "
+            f"train with --levels {' '.join(map(str, STRIDES))}, or smaller"
+        )
 
     def to_dict(self) -> dict:
         return asdict(self)

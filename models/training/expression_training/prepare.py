@@ -17,48 +17,31 @@ import random
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from .dataset import DataError, DataSet, is_picture, read_image, write_image
-from .duplicates import Groups, near_pairs, perceptual_hash
+from .dataset import NOTES, DataError, DataSet, pictures_below, read_image, write_image
+from .duplicates import Face, perceptual_hash
 from .gabor import enhance, sharpness
+from .grouping import MOST_OF_ONE, without_duplicates
+from .items import GIVEN, Item, Report
 from .labels import Row, Vocabulary, label_file, read_rows
 from .linked import Entry, sources_of, unique_names, write
+from .mapping import map_classes
 from .progress import progress
 
-#: of splits that are no part of the training: a picture that is also in another stays in these
-GIVEN = ("test", "choose")
-#: a "person" with a larger share of the set is a camera or a folder's name
-MOST_OF_ONE = 0.1
+if TYPE_CHECKING:
+    from .find_faces import FaceFinder
 
 
-@dataclass
-class Item:
-    """A picture on its way into the set."""
-
-    path: Path
-    rows: list[Row]
-    #: the split that it stays in, of GIVEN
-    given: str = ""
-    hash: int = 0
-    group: int = -1
-
-
-@dataclass
-class Report:
-    """What was left out, and why."""
-
-    read: int = 0
-    kept: int = 0
-    dropped: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    splits: dict[str, dict[str, int]] = field(default_factory=dict)
-    groups: int = 0
-    #: names of files that look like people's, and are too many
-    no_person: list[str] = field(default_factory=list)
+def class_folders(source: Path) -> list[str]:
+    """Those that have pictures; what programs and archives leave beside them is no class."""
+    folders = (path for path in source.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(path.name for path in folders if path.name != NOTES and pictures_below(path))
 
 
 def from_folders(source: Path, names: list[str]) -> list[Item]:
@@ -67,9 +50,7 @@ def from_folders(source: Path, names: list[str]) -> list[Item]:
     for label, name in enumerate(names):
         if not (source / name).is_dir():
             raise DataError(f"{source / name}: no such folder")
-        for path in sorted((source / name).rglob("*")):
-            if is_picture(path):
-                items.append(Item(path, [Row(label, (0.5, 0.5, 1.0, 1.0))]))
+        items += (Item(path, [Row(label, (0.5, 0.5, 1.0, 1.0))]) for path in pictures_below(source / name))
     return items
 
 
@@ -92,60 +73,11 @@ def from_yolo(data: DataSet, report: Report) -> list[Item]:
     return items
 
 
-def map_classes(
-    words: Vocabulary, items: list[Item], mapping: dict[str, str], report: Report
-) -> tuple[Vocabulary, list[Item]]:
-    """Renames and merges classes (nine expressions to two). A picture with a face of a class that
-    is not named is dropped: without its box the face would be background."""
-    if unmapped := [name for name in mapping if name not in words.classes]:
-        raise DataError(f"--map: the set has no class {', '.join(unmapped)}, only {', '.join(words.classes)}")
-    kept = mapping | {name: name for name in words.names if name not in words.classes}
-    groups = {}
-    for name, members in words.groups.items():
-        if lost := [member for member in members if member not in mapping]:
-            raise DataError(f"--map: group '{name}' has '{lost[0]}', which is dropped: map it, too")
-        groups[name] = tuple(dict.fromkeys(mapping[member] for member in members))
-        if len(groups[name]) == 1:  # a name for one class is that class
-            (kept[name],) = groups.pop(name)
-    targets = list(dict.fromkeys(kept.values()))
-    mapped = replace(words, names=targets, groups=groups)
-    try:
-        mapped.check()
-    except ValueError as error:
-        raise DataError(f"--map: {error}") from error
-    number = {i: targets.index(kept[name]) for i, name in enumerate(words.names) if name in kept}
-    good = []
-    for item in items:
-        if all(row.label in number for row in item.rows):
-            item.rows = [replace(row, label=number[row.label]) for row in item.rows]
-            good.append(item)
-        else:
-            report.read += 1
-            report.dropped["a class that --map leaves out"].append(str(item.path))
-    return mapped, good
-
-
-class FaceFinder:
-    """Boxes for pictures that have none, by OpenCV's frontal-face cascade."""
-
-    def __init__(self):
-        folder = Path(cv2.data.haarcascades)
-        self.cascade = cv2.CascadeClassifier(str(folder / "haarcascade_frontalface_default.xml"))
-
-    def largest(self, image: np.ndarray) -> np.ndarray | None:
-        grey = cv2.equalizeHist(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
-        side = min(image.shape[:2]) // 5
-        found = self.cascade.detectMultiScale(grey, 1.1, 5, minSize=(side, side))
-        if not len(found):
-            return None
-        x, y, w, h = max(found, key=lambda box: box[2] * box[3])
-        height, width = image.shape[:2]
-        return np.array([(x + w / 2) / width, (y + h / 2) / height, w / width, h / height])
-
-
-def examine(items: list[Item], report: Report, find_faces: bool, least_sharp: float) -> list[Item]:
+def examine(
+    items: list[Item], words: Vocabulary, report: Report, finder: FaceFinder | None, least_sharp: float
+) -> list[Item]:
     """Reads every picture; leaves out what is broken, blurred or (asked to find faces) faceless."""
-    finder = FaceFinder() if find_faces else None
+    no_face = words.ignored | words.negative
     good = []
     for item in progress(items, "reading"):
         report.read += 1
@@ -162,50 +94,12 @@ def examine(items: list[Item], report: Report, find_faces: bool, least_sharp: fl
             if box is None:
                 report.dropped["no face found"].append(str(item.path))
                 continue
-            item.rows = [replace(item.rows[0], box=tuple(box))]
+            item.rows = [replace(item.rows[0], box=box)]
         item.hash = perceptual_hash(image)
+        boxes = (row.box for row in item.rows if words.names[row.label] not in no_face)
+        item.faces = [Face.of(image, box) for box in boxes]
         good.append(item)
     return good
-
-
-def without_duplicates(items: list[Item], report: Report, exact: int, near: int) -> list[Item]:
-    """Of pictures that are the same (up to `exact` bits) the first stays, and all that are given;
-    similar ones (up to `near` bits) and those of one person become a group."""
-    gone: set[int] = set()
-    groups = Groups(len(items))
-    for a, b in near_pairs([item.hash for item in items], near):
-        if items[b].given:
-            continue  # and so is the one before it
-        if (items[a].hash ^ items[b].hash).bit_count() <= exact and a not in gone:
-            if b not in gone:
-                report.dropped["duplicate"].append(f"{items[b].path} of {items[a].path}")
-            gone.add(b)
-        if not items[a].given:
-            groups.join(a, b)
-    for members in people(items, report).values():
-        for index in members:
-            groups.join(index, members[0])
-    for index, item in enumerate(items):
-        item.group = groups.find(index)
-    kept = [item for index, item in enumerate(items) if index not in gone]
-    report.groups = len({item.group for item in kept})
-    return kept
-
-
-def people(items: list[Item], report: Report) -> dict[str, list[int]]:
-    """Indices of each person's pictures."""
-    named: dict[str, list[int]] = defaultdict(list)
-    for index, item in enumerate(items):
-        if not item.given and (person := person_of(item.path)):
-            named[person].append(index)
-    report.no_person = [name for name, own in named.items() if len(own) > MOST_OF_ONE * len(items)]
-    return {name: own for name, own in named.items() if name not in report.no_person}
-
-
-def person_of(path: Path) -> str:
-    """`Name_Surname_0012.jpg`: sets of people name their files so."""
-    stem, _, number = path.stem.rpartition("_")
-    return stem if number.isdigit() and stem.count("_") >= 1 else ""
 
 
 def split(items: list[Item], shares: dict[str, float], seed: int) -> dict[str, list[Item]]:
@@ -267,8 +161,12 @@ def contact_sheet(out: Path, sides: dict[str, list[Item]], names: list[str], see
 def read(args: argparse.Namespace, report: Report) -> tuple[Path, Vocabulary, list[Item]]:
     """The set's folder, what its labels mean, its pictures."""
     if args.source.is_dir():
-        names = args.classes or sorted(p.name for p in args.source.iterdir() if p.is_dir())
+        names = args.classes or class_folders(args.source)
         folder, words, items = args.source, Vocabulary(names), from_folders(args.source, names)
+    elif args.find_faces:
+        raise DataError(
+            f"{args.source}: --find-faces is for a folder per class: this set has boxes of its own"
+        )
     else:
         data = DataSet.open(args.source)
         folder, words, items = data.root, data.vocabulary, from_yolo(data, report)
@@ -280,9 +178,16 @@ def read(args: argparse.Namespace, report: Report) -> tuple[Path, Vocabulary, li
     return folder, words, items
 
 
-def chosen(args: argparse.Namespace, items: list[Item], report: Report) -> dict[str, list[Item]]:
+def chosen(
+    args: argparse.Namespace, words: Vocabulary, items: list[Item], report: Report
+) -> dict[str, list[Item]]:
     """What of the pictures is good, by split."""
-    items = examine(items, report, args.find_faces, args.least_sharp)
+    finder = None
+    if args.find_faces:
+        from .find_faces import FaceFinder  # slow to import, needed by this option alone
+
+        finder = FaceFinder()
+    items = examine(items, words, report, finder, args.least_sharp)
     items = without_duplicates(items, report, args.duplicate_bits, args.near_bits)
     shares = {"val": args.val}
     if not any(item.given == "choose" for item in items):
@@ -300,7 +205,7 @@ def chosen(args: argparse.Namespace, items: list[Item], report: Report) -> dict[
 def prepare(args: argparse.Namespace) -> Report:
     report = Report()
     folder, words, items = read(args, report)
-    sides = chosen(args, items, report)
+    sides = chosen(args, words, items, report)
     entries = list(entries_of(sides, folder))
     if args.gabor:
         entries = [replace(entry, name=str(Path(entry.name).with_suffix(".png"))) for entry in entries]
@@ -328,7 +233,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--map", nargs="+", type=pair, metavar="OLD=NEW", help="rename or merge classes, drop the rest"
     )
-    parser.add_argument("--find-faces", action="store_true", help="boxes by a face detector")
+    parser.add_argument(
+        "--find-faces", action="store_true", help="boxes for a folder per class, by the shipped model"
+    )
     parser.add_argument("--gabor", action="store_true", help="emphasise oriented edges, as the study does")
     parser.add_argument("--val", type=float, default=0.2, help="share of the validation split")
     parser.add_argument("--choose", type=float, default=0.05, help="share that thresholds are chosen on")
@@ -345,6 +252,8 @@ def run(args: argparse.Namespace) -> None:
     print(f"{report.kept} of {report.read} pictures kept in {report.groups} groups")
     for reason, paths in report.dropped.items():
         print(f"  {len(paths)} dropped: {reason}")
+    if report.taken_apart:
+        print(f"  {report.taken_apart} are alike, one after the other: only the most alike stay together")
     for name in report.no_person:
         print(f"  '{name}' is no person: its pictures are more than {MOST_OF_ONE:.0%}; they are split alone")
     for side, counts in report.splits.items():

@@ -12,6 +12,9 @@ from .detect import Runner, tflite_runner
 from .labels import DataError
 from .tflite import Interpreter
 
+#: the program's own models
+MODELS = Path(__file__).resolve().parents[2]
+
 
 @dataclass(frozen=True)
 class Card:

@@ -71,8 +71,11 @@ class Trainer:
         part = path.with_suffix(".part")
         torch.save(state, part)
         os.replace(part, path)  # a run that is killed here keeps the old checkpoint
+        self.save_weights(path.parent)
+
+    def save_weights(self, folder: Path) -> None:
         for member in self.members:
-            save_weights(path.with_name(f"{member.plan.name}.safetensors"), member.average, member.names)
+            save_weights(folder / f"{member.plan.name}.safetensors", member.average, member.names)
 
     def load(self, path: Path) -> None:
         state = read_checkpoint(path, self.device)
@@ -91,9 +94,14 @@ class Trainer:
         """
         stored = load_weights(path)
         self.origin = checkpoint.origin_of(path)
+        told = (
+            f"it tells {', '.join(stored.names)} apart"
+            if stored.names
+            else "nothing says what it tells apart"
+        )
         for member in self.students:
             if missing := member.start_from(stored):
-                print(f"{path} has nothing for {member.plan.name}: {', '.join(missing)}", flush=True)
+                print(f"{path} has nothing for {member.plan.name} ({told}): {', '.join(missing)}", flush=True)
 
     def train_step(self, images: torch.Tensor, truth: Targets, share: float, started: float | None = None):
         """One step of all; returns the `Parts` of each loss. `seconds` is then how long ago
@@ -173,6 +181,8 @@ class Run:
         last = self.folder / "last.pt"
         if last.exists():
             trainer.load(last)
+            if peers.leads:  # a run that was killed may have left none, or an earlier version broken ones
+                trainer.save_weights(self.folder)
         elif self.init is not None:
             trainer.start_from(self.init)
         done = trainer.done(self.minutes)
@@ -364,6 +374,9 @@ def run(args: argparse.Namespace) -> None:
         raise DataError(str(error)) from error
     given = {key: getattr(args, key) for key in ("size", "epochs", "batch", "lr", "seed")}
     options = replace(options, **{key: value for key, value in given.items() if value is not None})
+    for plan in options.networks:
+        if not plan.teaches and (words := plan.network.too_near(options.size)):
+            print(f"{plan.name}: {words}", flush=True)
     data = DataSet.open(args.data)
     processes = shared(args.processes, min(options.batch, len(data.draws("train"))))
     train(data, args.out, options, args.minutes, args.init, processes)

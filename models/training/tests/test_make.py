@@ -25,6 +25,8 @@ def test_a_set_of_one_s_own_may_lie_in_any_folder(make, tmp_path):
     assert str(tmp_path / "my set's/data.yaml") in lines
     assert "--processes" in lines and "--version" not in lines
     assert "1.2.3" in make("model", "DATA=x.yaml", "VERSION=1.2.3").stdout.splitlines()
+    lines = make("model", "DATA=x.yaml", "PREPARE=--near-bits 3").stdout.splitlines()
+    assert lines[lines.index("--near-bits") + 1] == "3" and lines.count("--near-bits") == 1
 
 
 def test_a_version_that_no_board_would_take_is_told_before_training(make):

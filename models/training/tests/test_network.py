@@ -1,6 +1,7 @@
 """The network against the published table; the losses against slow references."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,7 +21,8 @@ from expression_training.loss import (
     ignored_cells,
     shares_loss,
 )
-from expression_training.network import BINS, STRIDES, YOLO12, Description
+from expression_training.network import BINS, SHIPPED, STRIDES, YOLO12, Description
+from expression_training.options import PRESETS
 from expression_training.weights import adopt, build, load_weights, save_weights
 
 # millions of parameters and GFLOPs with 80 classes at 640 pixels
@@ -93,6 +95,34 @@ def test_fewer_levels_give_what_the_whole_network_gives_at_them(levels):
     with torch.no_grad():
         pairs = zip(whole(images)[: len(levels)], part(images), strict=True)
         assert all(torch.equal(a, b) for wanted, got in pairs for a, b in zip(wanted, got, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("size", "levels", "told"),
+    [
+        ((288, 192), (8,), False),
+        ((640, 224), (8,), False),
+        ((256, 256), (8,), True),
+        ((320, 320), (8,), True),
+        ((480, 480), (8, 16), False),
+        ((640, 640), (8, 16), True),
+        ((640, 640), (8, 16, 32), False),
+    ],
+)
+def test_an_input_in_which_near_faces_are_larger_than_any_box_is_told(size, levels, told):
+    words = replace(SHIPPED, levels=levels).too_near(size)
+    assert bool(words) == told
+    if told:
+        assert f"up to {min(size)} pixels" in words and "--levels 8 16 32" in words
+    for preset in PRESETS.values():
+        assert not any(plan.network.too_near(preset.size) for plan in preset.networks)
+
+
+def test_the_reach_of_a_level_is_that_of_its_boxes():
+    logits = torch.full((1, 1, 4 * BINS), -50.0)
+    logits[..., BINS - 1 :: BINS] = 50.0
+    box = decode(logits, torch.tensor([[500.0, 500.0]]), torch.tensor([[8.0]]))[0, 0]
+    assert (box[2] - box[0]).item() == pytest.approx(SHIPPED.reach)
 
 
 def test_impossible_networks_are_refused():

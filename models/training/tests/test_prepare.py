@@ -136,6 +136,57 @@ def test_a_set_is_not_written_over_its_own_pictures(tmp_path):
     assert len(DataSet.open(source).load("train")) == 20
 
 
+@pytest.mark.parametrize("split", ["", "/train"])
+def test_nor_over_pictures_that_its_own_folder_links_to(tmp_path, split):
+    source = yolo(tmp_path / "set", {"train": range(20)})
+    for kind in ("images", "labels"):
+        (tmp_path / kind / "x").mkdir(parents=True)
+        folder, originals = tmp_path / f"set/{kind}{split}", tmp_path / kind / "x/train"
+        folder.rename(originals)
+        folder.symlink_to(originals)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("x/**/*.*")}
+    with pytest.raises(DataError, match="where the pictures are"):
+        prepare.prepare(arguments(prepare, [source, "--out", tmp_path / "set"]))
+    assert len(before) == 40 and all(path.read_bytes() == was for path, was in before.items())
+
+
+def test_folders_without_pictures_and_hidden_ones_are_no_classes(tmp_path):
+    source = portraits(tmp_path / "set", [f"a{n}.png" for n in range(40)])
+    noise(source / ".cache/a.png", 90)
+    noise(source / "__MACOSX/a.png", 91)
+    (source / "notes").mkdir()
+    (source / "notes/read me.txt").write_text("of happy")
+    report, data, _ = run(source, tmp_path / "out")
+    assert data.names == ["happy", "not_happy"] and report.kept == 40
+
+
+@pytest.mark.parametrize(
+    ("mapping", "shares"),
+    [
+        # a rest of 0.4 over six others, of which five are merged with it
+        (["joy=happy", *(f"{c}=not_happy" for c in "bcdefg")], [0.6, 0.6 + 0.4 * 5 / 6, 5 / 6]),
+        # of those that stay: neither e, f nor g
+        (["joy=happy", "b=low", "c=low", "d=high"], [0.6 / 0.8, (0.6 + 0.4 / 6) / 0.8, 0.0]),
+        (["joy=happy", "b=sad"], [0.6 / (0.6 + 0.4 / 6), 0.6 / (0.6 + 0.4 / 6), None]),
+    ],
+)
+def test_shares_of_classes_that_are_merged_add_up(tmp_path, mapping, shares):
+    text = "names: [joy, b, c, d, e, f, g]\nshare: true"
+    rows = "0 .5 .5 .2 .2 0.6\n1 .2 .5 .2 .2 0.6\n" + ("" if shares[2] is None else "3 .8 .5 .2 .2 0\n")
+    source = yolo(tmp_path / "set", {"train": range(20)}, text, rows)
+    _, data, _ = run(source, tmp_path / "out", "--map", *mapping)
+    (found, *_) = data.load("train")
+    own = [row[label] for row, label in zip(found.labels.shares, (0, 1, -1), strict=False)]
+    assert own == pytest.approx([share for share in shares if share is not None], abs=1e-5)
+
+
+def test_a_share_of_a_group_that_becomes_one_class_is_that_of_the_class(tmp_path):
+    text = "names: [joy, b, c, d, some, face]\nshare: true\nunknown: face\ngroups: {some: [b, c]}"
+    source = yolo(tmp_path / "set", {"train": range(20)}, text, "4 .5 .5 .2 .2 0.6\n5 .2 .2 .2 .2 0.5\n")
+    _, data, _ = run(source, tmp_path / "out", "--map", "joy=happy", "b=low", "c=low", "d=low")
+    assert data.load("train")[0].labels.shares == pytest.approx(np.array([[0.2, 0.8], [0, 0]]), abs=1e-5)
+
+
 def test_names_of_several_folders_and_such_that_are_no_text_can_be_listed(tmp_path):
     odd = os.fsdecode(b"caf\xe9\n.png")
     files = [tmp_path / name for name in ("a/x.png", "b/x.png", "c/x.jpg", f"a/{odd}", "a/é ü.png")]

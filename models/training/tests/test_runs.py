@@ -4,10 +4,11 @@ import argparse
 import json
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
-from test_pipeline import OPTIONS
+from test_pipeline import OPTIONS, arguments
 from test_views import scene
 
 from expression_training import __main__, evaluate, export, train
@@ -69,6 +70,53 @@ def test_a_run_is_not_continued_with_another_set(own, begun, monkeypatch):
     refused(own, begun, r"classes was \['happy', 'not_happy'\]", monkeypatch)
 
 
+def test_a_run_is_not_continued_where_the_same_labels_mean_something_else(own, begun, monkeypatch):
+    before = own.read_text()
+    with_face = before.replace("- not_happy\n", "- not_happy\n- face\n")
+    for text, words in (
+        (before + "share: true\n", "share was False and is True"),
+        (before + "kpt_shape: [5, 3]\n", "kpt_shape was 0 and is 3"),
+        (with_face + "unknown: face\n", r"unknown was \[\] and is \['face'\]"),
+        (with_face + "ignore: face\n", r"ignore was \[\] and is \['face'\]"),
+        (with_face + "negative: face\n", r"negative was \[\] and is \['face'\]"),
+    ):
+        own.write_text(text)
+        refused(own, begun, words, monkeypatch)
+
+
+def test_a_run_whose_checkpoint_does_not_say_so_yet_goes_on(own, begun):
+    state = torch.load(begun / "last.pt", weights_only=True)
+    for key in train.checkpoint.NOTED_LATER:
+        del state["terms"][key]
+    torch.save(state, begun / "last.pt")
+    data = DataSet.open(own)
+    terms = train.checkpoint.terms(OPTIONS, data.vocabulary) | train.checkpoint.of_run(data, None)
+    trainer = train.Trainer(OPTIONS, data.vocabulary, terms=terms)
+    trainer.load(begun / "last.pt")
+    trainer.save(begun / "last.pt")
+    assert torch.load(begun / "last.pt", weights_only=True)["terms"] == terms
+
+
+def test_weights_that_a_kill_left_broken_are_written_again(own, tmp_path, monkeypatch):
+    data, folder = DataSet.open(own), tmp_path / "run"
+    train.train(data, folder, ONCE)
+    file = folder / "model.safetensors"
+    weights = {key: value.clone() for key, value in load_weights(file).weights.items()}  # it is mapped
+    file.write_bytes(file.read_bytes()[:99])
+    train.train(data, folder, ONCE)
+    assert all(torch.equal(value, weights[key]) for key, value in load_weights(file).weights.items())
+    whole = file.read_bytes()
+
+    def killed(weights, path, said):
+        Path(path).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("safetensors.torch.save_file", killed)
+    with pytest.raises(KeyboardInterrupt):
+        save_weights(file, YOLO12(Description(), 2))
+    assert file.read_bytes() == whole
+
+
 def test_a_run_is_not_continued_from_other_weights_or_by_another_clock(own, begun, tmp_path, monkeypatch):
     save_weights(tmp_path / "w.safetensors", YOLO12(Description(), 2))
     refused(own, begun, "did not begin with .*w.safetensors", monkeypatch, init=tmp_path / "w.safetensors")
@@ -107,6 +155,14 @@ def test_no_more_processes_than_a_batch_has_work_for(capsys):
     assert [train.shared(n, 32) for n in (1, 4)] == [1, 4] and not capsys.readouterr().out
     assert train.shared(16, 32) == 4 and "--processes 16" in capsys.readouterr().out
     assert train.shared(16, 5) == 1
+
+
+def test_an_input_larger_than_any_box_is_told_before_the_run(dataset, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(train, "train", lambda *_: None)
+    command = [dataset, "--out", tmp_path / "out", "--size", 320]
+    for more, told in ((), True), (["--levels", 8, 16, 32], False), (["--preset", "scenes"], True):
+        train.run(arguments(train, [*command, *more]))
+        assert ("train with --levels 8 16 32" in capsys.readouterr().out) == told
 
 
 def test_only_one_process_draws_a_bar(dataset, monkeypatch):
