@@ -77,7 +77,9 @@ function paint() {
   byId("zone-names").replaceChildren(...zones.flatMap((zone) => {
     if (zone.points.length < LEAST) return [];
     const label = make("span", { className: zone.kind }, zone.kind === "mask" ? say("maskNamed", zone) : zone.name);
-    Object.assign(label.style, places(zone.points.reduce((a, b) => (b[1] < a[1] ? b : a))));
+    const top = zone.points.reduce((a, b) => (b[1] < a[1] ? b : a));
+    Object.assign(label.style, places(top));
+    label.style.setProperty("--x", top[0]);
     label.dataset.zone = zone.name;
     mark(label);
     return [label];
