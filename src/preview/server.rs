@@ -233,7 +233,8 @@ async fn forget_what_was_left(service: &Service, show: &watch::Sender<Option<Pic
         }
         let mut tuning = service.tuning();
         // Also what somebody tries who does not watch at all, as a script does.
-        let trying = std::mem::replace(&mut known, Some(tuning.version())) != known;
+        let version = tuning.version();
+        let trying = known.replace(version) != Some(version);
         alone = if watched || trying { 0 } else { alone + 1 };
         if alone >= LEFT {
             tuning.leave();

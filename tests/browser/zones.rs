@@ -116,10 +116,10 @@ fn names_at_the_pictures_edges_are_whole() {
         let points = format!("[[{x}, 0.2], [0.5, 0.5], [{x}, 0.9]]");
         format!("[[zone]]\nname = \"{name}\"\npoints = {points}\n")
     };
-    let zones = zone("on the left", 0.0) + &zone("on the right", 1.0);
+    let zones = zone("on_the_left", 0.0) + &zone("on_the_right", 1.0);
     let (device, _broker, _folder) = start(&zones);
     let browser = shown(&device, PHONE);
-    shows(&browser, "on the left,on the right");
+    shows(&browser, "on_the_left,on_the_right");
     let inside = "const stage = document.getElementById('stage').getBoundingClientRect();
         return [...document.querySelectorAll('#zone-names span')].every((name) => {
             const { left, right } = name.getBoundingClientRect();

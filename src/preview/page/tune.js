@@ -162,9 +162,9 @@ async function attempt() {
     tried = sent;
     zones.tell("");
   } catch (error) {
+    if (error.status === 412) return;
     const words = say("failed", { why: error.message });
     // The device's words begin with the key.
-    if (error.status === 412) return;
     if (error.message.startsWith("zone")) zones.tell(words);
     else setText(byId("what-if"), words);
   }
@@ -233,10 +233,19 @@ async function act(button, work) {
   refresh();
 }
 
+/** Loads what is so now. A device that starts again may be gone by then: it is asked once it is back. */
+async function reload(restarts) {
+  try {
+    await load();
+  } catch (error) {
+    if (!restarts) throw error;
+  }
+}
+
 async function save() {
   clearTimeout(timer);
   const { file, written, restarts } = await ask("/api/save", changes);
-  await load();
+  await reload(restarts);
   return say(restarts ? "savedAndStarts" : written ? "savedIn" : "nothingToSave", { file });
 }
 
@@ -250,7 +259,7 @@ async function discard() {
 
 async function undo() {
   const { restarts } = await ask("/api/undo");
-  await load();
+  await reload(restarts);
   return say(restarts ? "undoneAndStarts" : "undone");
 }
 
