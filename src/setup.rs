@@ -1,6 +1,8 @@
 //! What the page's settings do to files: a file of the page's own in `conf.d`, checked as a
 //! start checks it before it stays, with the one before it kept for undo.
 
+mod edit;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,8 +23,6 @@ use crate::storage;
 const FILE: &str = "90-page.toml";
 /// What the page's file was before the last save. Hidden, so that it is no layer of its own.
 const BEFORE: &str = ".90-page.toml.before";
-const HEAD: &str =
-    "# Written by the page (docs/guide/preview.md). Edit it or remove it as you like.\n";
 
 /// The settings files of one daemon.
 #[derive(Debug)]
@@ -127,27 +127,6 @@ fn write(file: &Path, text: Option<&str>) -> io::Result<()> {
     }
 }
 
-/// `text`, a settings file, with these values; none where it has them already.
-fn with(text: &str, changes: &Changes) -> Result<Option<String>, String> {
-    let before: toml::Table = toml::from_str(text).map_err(|error| error.to_string())?;
-    let mut table = before.clone();
-    for (key, value) in changes {
-        let value = toml::Value::try_from(value).map_err(|error| format!("{key}: {error}"))?;
-        let (sections, name) = key.rsplit_once('.').unwrap_or(("", key));
-        let mut place = &mut table;
-        for section in sections.split('.').filter(|section| !section.is_empty()) {
-            let inner = place.entry(section).or_insert_with(|| toml::Table::new().into());
-            place = inner.as_table_mut().ok_or_else(|| format!("{section} is no section"))?;
-        }
-        place.insert(name.to_owned(), value);
-    }
-    if table == before {
-        return Ok(None);
-    }
-    let lines = toml::to_string(&table).map_err(|error| error.to_string())?;
-    Ok(Some(format!("{HEAD}{lines}")))
-}
-
 impl SettingsStore for SettingsFiles {
     fn origins(&self, keys: &[String]) -> Vec<Origin> {
         let ours = self.file();
@@ -168,16 +147,16 @@ impl SettingsStore for SettingsFiles {
     fn save(&self, changes: &Changes, permit: &Permit) -> Result<Saved, Refused> {
         let _turn = self.writing.lock().expect("no panic under this lock");
         let file = self.file();
-        let saved = Saved { file: file.display().to_string() };
+        let saved = |written| Saved { file: file.display().to_string(), written };
         // An instance does not read the page's file.
         let before = match self.sources.instance {
             Some(_) => None,
             None => content(&file).map_err(|error| unwritable(&file, &error, None))?,
         };
-        let text = with(before.as_deref().unwrap_or_default(), changes).map_err(refused)?;
+        let text = edit::with(before.as_deref().unwrap_or_default(), changes).map_err(refused)?;
         let Some(text) = text else {
             // Written once more, it would be kept as what was before, and that would be lost.
-            return self.fit(permit).map(|_| saved);
+            return self.fit(permit).map(|_| saved(false));
         };
         if let Some(name) = &self.sources.instance {
             let why = format!(
@@ -192,7 +171,7 @@ impl SettingsStore for SettingsFiles {
         if let Err(error) = write(&kept, Some(&(mark(&text) + &before.unwrap_or_default()))) {
             log::warn!("page: no undo, {} cannot be written: {error}", kept.display());
         }
-        Ok(saved)
+        Ok(saved(true))
     }
 
     fn can_undo(&self) -> bool {

@@ -130,7 +130,8 @@ impl Program {
         let Plan { config, networks, grouping, about, camera, state_dir, page_tls, .. } = plan;
         let (broker, device) = (Listed(publisher.brokers()), publisher.topics().device());
         log::info!("broker: {broker}; mosquitto_sub -v -t '{}/{device}/#'", config.mqtt.base_topic);
-        let changes = Changes::load(settled(&config), about.topics.groups().to_vec(), state_dir);
+        let groups = about.topics.groups().to_vec();
+        let changes = Changes::load(settled(&config), groups, state_dir.clone());
         let zones = Zones::new(&config.zone);
         let in_force = changes.in_force();
         let live = Live::new(&config.preview, in_force.is_private());
@@ -138,7 +139,7 @@ impl Program {
         let mut orders = Orders::default();
         orders.take_over(&in_force, &zones);
         let shared = Shared::new(clock, orders, live);
-        let page = Page::start(&config, &about, &grouping, page_tls, store, &shared)?;
+        let page = Page::start(&config, &about, &grouping, page_tls, store, state_dir, &shared)?;
         let setup = Setup {
             config: &config,
             networks,

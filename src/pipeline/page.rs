@@ -1,5 +1,6 @@
 //! The page beside the pipeline: what it is started with, and what it orders.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
@@ -29,6 +30,7 @@ impl Page {
         grouping: &Grouping,
         tls: Option<Arc<ServerConfig>>,
         store: Arc<dyn SettingsStore>,
+        state_dir: Option<PathBuf>,
         shared: &Shared,
     ) -> Result<Self> {
         let (Some(address), Some(live)) = (config.preview.address(), &shared.live) else {
@@ -44,6 +46,7 @@ impl Page {
             hosts,
             clock: Arc::clone(&shared.clock),
             store,
+            state_dir,
             tunable: config.tunable(),
             told: grouping.clone(),
             about: json!({

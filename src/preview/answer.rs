@@ -57,6 +57,13 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response<Conte
     }
 }
 
+/// To a method that nothing here knows; `those` are what is known (RFC 9110, 15.5.6).
+pub(super) fn not_allowed(those: &'static str) -> Response<Content> {
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, format!("{those} only"));
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(those));
+    response
+}
+
 /// What somebody is told who is not let in.
 pub(super) fn refusal(refusal: Refusal) -> Response<Content> {
     let (status, words) = match refusal {

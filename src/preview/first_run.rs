@@ -100,15 +100,17 @@ impl Service {
         })
     }
 
-    /// Keeps what was chosen, and starts again with it.
+    /// Keeps what was chosen, and starts again with it if that is new.
     pub(super) async fn save_setup(&self, body: &[u8]) -> Result<Answer, String> {
         let changes = read_changes(body, is_of_setup)?;
         let store = Arc::clone(&self.store);
         // None of these keys moves the picture under a mask.
         Ok(match blocking(move || store.save(&changes, &|_| Ok(()))).await {
             Some(Ok(saved)) => {
-                log::info!("page: settings were saved in {}, starting again", saved.file);
-                self.tuning().start_again();
+                if saved.written {
+                    log::info!("page: settings were saved in {}, starting again", saved.file);
+                    self.tuning().start_again();
+                }
                 answer::json(StatusCode::OK, &saved)
             }
             other => not_kept(other.and_then(Result::err)),

@@ -4,18 +4,14 @@
 //! our cookie along: `Origin` and `Sec-Fetch-Site` tell (CSRF). A page whose name suddenly
 //! means our address: `Host` still names it (DNS rebinding). And whoever lacks the token.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::token::{TokenHash, hexadecimal};
+use super::sessions::{SESSION, Session, Sessions};
+use super::token::TokenHash;
 use crate::control::command::Rate;
-use crate::random;
 
-/// A session ends so long after its login.
-const SESSION: Duration = Duration::from_secs(12 * 3600);
-/// So many browsers may be logged in; one more ends the oldest session.
-const MOST_SESSIONS: usize = 32;
 /// Wrong tokens of one address that are answered at once, and then in a minute.
 const MOST_ATTEMPTS: u32 = 10;
 /// Wrong tokens are counted for so many addresses at once. An attacker who has more guesses
@@ -69,7 +65,7 @@ pub struct Gate {
     hosts: Vec<String>,
     scheme: &'static str,
     cookie: String,
-    sessions: VecDeque<(String, Duration)>,
+    sessions: Sessions,
     /// Of addresses from which wrong tokens came lately.
     attempts: BTreeMap<IpAddr, Rate>,
 }
@@ -88,9 +84,14 @@ impl Gate {
             hosts,
             scheme,
             cookie: format!("expressiond_{port}"),
-            sessions: VecDeque::new(),
+            sessions: Sessions::default(),
             attempts: BTreeMap::new(),
         }
+    }
+
+    /// Also who has logged in at an earlier start.
+    pub(super) fn with_sessions(self, sessions: Sessions) -> Self {
+        Self { sessions, ..self }
     }
 
     /// Lets a request in or says why not. `now` is on the monotonic clock.
@@ -115,7 +116,7 @@ impl Gate {
         if wanted == Wanted::Change {
             self.is_our_page(from.origin, host)?;
         }
-        if self.token.is_none() || self.has_session(from.cookie, now) {
+        if self.token.is_none() || self.session_of(from.cookie, now).is_some() {
             return Ok(());
         }
         match from.authorization.and_then(bearer) {
@@ -139,30 +140,54 @@ impl Gate {
         let host = from.host.filter(|host| self.knows(host)).ok_or(Refusal::Host)?;
         self.is_our_page(from.origin, host)?;
         self.check(token, peer, now)?;
-        let session = hexadecimal(&random::bytes::<20>());
-        self.sessions.push_back((session.clone(), now + SESSION));
-        if self.sessions.len() > MOST_SESSIONS {
-            self.sessions.pop_front();
-        }
-        let secure = if self.scheme == "https" { "; Secure" } else { "" };
-        Ok(format!(
-            "{}={session}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict{secure}",
-            self.cookie,
-            SESSION.as_secs()
-        ))
+        let session = self.sessions.begin(now);
+        Ok(self.cookie(&session, SESSION, from.origin))
     }
 
     /// Ends the session whose cookie came, and takes the cookie back.
-    pub fn log_out(&mut self, cookie: Option<&str>) -> String {
-        if let Some(session) = cookie.and_then(|text| value_of(text, &self.cookie)) {
-            self.sessions.retain(|(known, _)| known != session);
+    pub fn log_out(&mut self, from: &Credentials) -> String {
+        if let Some(session) = self.own_value(from.cookie) {
+            self.sessions.end(session);
         }
-        format!("{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict", self.cookie)
+        self.cookie("", Duration::ZERO, from.origin)
     }
 
+    /// Those who have logged in.
+    pub(super) fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// The session whose cookie came, while it lasts.
+    pub(super) fn session_of(&self, cookie: Option<&str>, now: Duration) -> Option<Session> {
+        self.sessions.find(self.own_value(cookie)?, now)
+    }
+
+    /// Whether that session lasts still.
+    pub(super) fn knows_session(&self, session: &Session, now: Duration) -> bool {
+        self.sessions.knows(session, now)
+    }
+
+    fn own_value<'a>(&self, cookies: Option<&'a str>) -> Option<&'a str> {
+        value_of(cookies?, &self.cookie)
+    }
+
+    /// Of the scheme by which the browser asks: before us there may be a proxy.
+    fn cookie(&self, value: &str, age: Duration, origin: Option<&str>) -> String {
+        let encrypted = origin.is_some_and(|origin| origin.starts_with("https://"));
+        let secure = if encrypted { "; Secure" } else { "" };
+        format!(
+            "{}={value}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict{secure}",
+            self.cookie,
+            age.as_secs()
+        )
+    }
+
+    /// Where a proxy ends TLS, the page is https's and we are not; never the other way round.
     fn is_our_page(&self, origin: Option<&str>, host: &str) -> Result<(), Refusal> {
-        let ours = origin.and_then(|origin| origin.strip_prefix(self.scheme)?.strip_prefix("://"));
-        ours.filter(|name| name.eq_ignore_ascii_case(host)).map(drop).ok_or(Refusal::CrossSite)
+        let name = |scheme: &str| origin?.strip_prefix(scheme)?.strip_prefix("://");
+        let mut names = [self.scheme, "https"].into_iter().filter_map(name);
+        let same = names.any(|name| name.eq_ignore_ascii_case(host));
+        if same { Ok(()) } else { Err(Refusal::CrossSite) }
     }
 
     /// An address is never another site's name, so it is always known.
@@ -171,13 +196,6 @@ impl Gate {
         name.parse::<IpAddr>().is_ok()
             || name.eq_ignore_ascii_case("localhost")
             || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(name))
-    }
-
-    fn has_session(&mut self, cookie: Option<&str>, now: Duration) -> bool {
-        self.sessions.retain(|(_, until)| now < *until);
-        let session = cookie.and_then(|text| value_of(text, &self.cookie));
-        // Found by chance it would be one of 2^160, so timing tells nothing worth having.
-        session.is_some_and(|session| self.sessions.iter().any(|(known, _)| known == session))
     }
 
     /// Compares a token, if this address may still try.
@@ -268,7 +286,8 @@ mod tests {
             (None, None),
             (Some("null"), None),
             (Some("http://evil.example"), None),
-            (Some("https://127.0.0.1:8080"), None),
+            (Some("https://127.0.0.1"), None),
+            (Some("ftp://127.0.0.1:8080"), None),
             (Some("http://127.0.0.1"), Some("same-site")),
             (Some("http://127.0.0.1:8080"), Some("cross-site")),
         ] {
@@ -305,9 +324,35 @@ mod tests {
         let page = Credentials { origin: Some("http://door.local"), ..from("door.local") };
         let cookie = gate.log_in(&token.to_string(), &page, PEER, NOW).expect("the token");
         let pair = cookie.split(';').next().expect("a pair");
-        assert!(gate.log_out(Some(pair)).contains("Max-Age=0"));
         let with = Credentials { cookie: Some(pair), ..page };
+        let session = gate.session_of(Some(pair), NOW).expect("logged in");
+        assert!(gate.knows_session(&session, NOW) && !gate.knows_session(&session, NOW + SESSION));
+        assert!(gate.log_out(&with).contains("Max-Age=0"));
+        assert!(!gate.knows_session(&session, NOW), "whoever watches is seen off");
         assert_eq!(gate.admit(Wanted::Read, &with, PEER, NOW), Err(Refusal::Token));
+    }
+
+    #[test]
+    fn a_proxy_may_end_tls_and_no_plain_page_asks_a_daemon_that_has_it() {
+        let token = Token::random();
+        let own = |scheme| Gate::new(Some(token.hash()), vec!["door.lan".into()], scheme, 8080);
+        let page = |origin| Credentials { origin: Some(origin), ..from("door.lan") };
+        for (scheme, origin, secure) in [
+            ("http", "https://door.lan", true),
+            ("http", "http://door.lan", false),
+            ("https", "https://Door.lan", true),
+        ] {
+            let (mut gate, page) = (own(scheme), page(origin));
+            let cookie = gate.log_in(&token.to_string(), &page, PEER, NOW).expect("the token");
+            assert_eq!(cookie.ends_with("; Secure"), secure, "{origin}: {cookie}");
+            let with = Credentials { cookie: Some(&cookie), ..page };
+            assert_eq!(gate.admit(Wanted::Change, &with, PEER, NOW), Ok(()), "{origin}");
+            assert_eq!(gate.log_out(&with).ends_with("; Secure"), secure, "{origin}");
+        }
+        for (scheme, origin) in [("https", "http://door.lan"), ("http", "https://evil.example")] {
+            let refused = own(scheme).log_in("", &page(origin), PEER, NOW);
+            assert_eq!(refused, Err(Refusal::CrossSite), "{origin}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -70,7 +70,7 @@ pub(crate) struct Live {
     interval: Duration,
     /// The newest frame that nobody has encoded yet.
     shot: Mutex<Option<Shot>>,
-    /// When the last one was taken.
+    /// When the last one was due.
     last_shot: Mutex<Option<Duration>>,
     pub(super) shots: Notify,
     events: Mutex<(u64, VecDeque<Event>)>,
@@ -91,6 +91,9 @@ pub(crate) struct Live {
     pub refused: watch::Sender<Option<String>>,
     /// From the daemon: why it did not start again with what was saved.
     pub settings_refused: watch::Sender<Option<String>>,
+    /// How often what is tried, or what it stands beside, has changed: a page that is told
+    /// more than it knows of is not the only one.
+    pub(super) tuned: AtomicU64,
     /// From the daemon: the camera delivers, or is closed and should be. Having no trouble is
     /// less: a camera that is being opened has none yet.
     pub camera_is_well: AtomicBool,
@@ -117,6 +120,7 @@ impl Live {
             controls: watch::Sender::default(),
             refused: watch::Sender::default(),
             settings_refused: watch::Sender::default(),
+            tuned: AtomicU64::new(0),
             camera_is_well: AtomicBool::new(false),
             private: AtomicBool::new(private),
         }
@@ -139,7 +143,16 @@ impl Live {
 
     /// Shows a frame without what is masked. Replaces one that nobody encoded.
     pub(crate) fn show(&self, now: Duration, shot: Shot) {
-        *self.last_shot.lock().expect("no panic under this lock") = Some(now);
+        let mut last = self.last_shot.lock().expect("no panic under this lock");
+        // Frames come when the camera has them: counted from this one, which is late, the next
+        // would be later still, and fewer would be shown than may.
+        *last = match *last {
+            Some(last) if now.saturating_sub(last) < 2 * self.interval => {
+                Some(last + self.interval)
+            }
+            _ => Some(now),
+        };
+        drop(last);
         *self.shot.lock().expect("no panic under this lock") = Some(shot);
         self.shots.notify_one();
     }
@@ -240,4 +253,51 @@ impl ShownLook {
 fn share_of(rect: Rect, size: Size) -> [f32; 4] {
     let (width, height) = (size.width.max(1) as f32, size.height.max(1) as f32);
     [rect.x / width, rect.y / height, rect.width / width, rect.height / height]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shot() -> Shot {
+        let frame = Frame::empty(crate::clock::at(0));
+        let (faces, looks) = (Vec::new(), Vec::new());
+        Shot { frame, faces, looks, zones: BTreeMap::new(), masks: Masks::default() }
+    }
+
+    /// How many pictures of a camera with `frames` a second are shown in ten seconds, to
+    /// whoever may have five a second.
+    fn shown(frames: u32) -> usize {
+        let live = Live::new(&Settings::default(), false);
+        let _viewer = live.viewers.enter("a".to_owned()).expect("room");
+        let times = (0..10 * frames).map(|frame| Duration::from_secs(frame.into()) / frames);
+        let wanted = times.filter(|now| {
+            let wanted = live.wants(*now);
+            if wanted {
+                live.show(*now, shot());
+            }
+            wanted
+        });
+        wanted.count()
+    }
+
+    #[test]
+    fn as_many_pictures_are_shown_as_may_be_whatever_the_cameras_rate() {
+        for frames in [7, 12, 15, 24, 25, 30] {
+            let shown = shown(frames);
+            assert!((48..=51).contains(&shown), "{frames} a second: {shown} in ten seconds");
+        }
+        assert_eq!(shown(3), 30, "all of a slow one's");
+    }
+
+    #[test]
+    fn what_was_missed_is_not_made_up_for() {
+        let live = Live::new(&Settings::default(), false);
+        let _viewer = live.viewers.enter("a".to_owned()).expect("room");
+        live.show(Duration::ZERO, shot());
+        let at = Duration::from_secs(60);
+        live.show(at, shot());
+        assert!(!live.wants(at + Duration::from_millis(190)));
+        assert!(live.wants(at + Duration::from_millis(210)));
+    }
 }

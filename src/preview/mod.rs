@@ -14,6 +14,7 @@ mod patience;
 mod picture;
 pub(crate) mod server;
 mod service;
+mod sessions;
 pub mod settings;
 mod store;
 mod stream;

@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use super::live::Live;
 use super::patience::Patience;
 use super::picture::{Picture, encode};
 use super::service::Service;
+use super::sessions::SessionFile;
 use super::settings::Settings;
 use super::store::SettingsStore;
 use super::token::TokenHash;
@@ -60,6 +62,8 @@ pub(crate) struct Start {
     pub hosts: Vec<String>,
     pub clock: Arc<dyn Clock>,
     pub store: Arc<dyn SettingsStore>,
+    /// Where what must survive a new start is kept, if anywhere.
+    pub state_dir: Option<PathBuf>,
     /// As the settings give it.
     pub tunable: Tunable,
     /// What the model's classes are told as.
@@ -101,11 +105,16 @@ async fn serve(start: Start, orders: mpsc::Sender<PageOrder>) {
     }
     let (show, pictures) = watch::channel(None);
     let token = TokenHash::parse(&start.settings.token_hash).ok();
-    let gate = Gate::new(token, start.hosts, scheme, address.port());
+    let file = start.state_dir.filter(|_| start.settings.needs_token());
+    let sessions = file.and_then(|folder| SessionFile::new(&folder, &start.settings.token_hash));
+    let known = sessions.as_ref().map(|file| file.read(start.clock.now().monotonic));
+    let gate = Gate::new(token, start.hosts, scheme, address.port())
+        .with_sessions(known.unwrap_or_default());
     let tuning = Tuning::new(Arc::clone(&start.live), orders, start.told, start.tunable);
     let service = Arc::new(Service {
         live: Arc::clone(&start.live),
-        gate: Mutex::new(gate),
+        gate: Arc::new(Mutex::new(gate)),
+        sessions: sessions.map(Arc::new),
         tuning: Mutex::new(tuning),
         store: start.store,
         pictures,
@@ -215,7 +224,7 @@ async fn encode_all(live: &Live, clock: &dyn Clock, show: &watch::Sender<Option<
 }
 
 async fn forget_what_was_left(service: &Service, show: &watch::Sender<Option<Picture>>) {
-    let (mut tick, mut alone, mut known) = (interval(LOOK), 0, 0);
+    let (mut tick, mut alone, mut known) = (interval(LOOK), 0, None);
     loop {
         tick.tick().await;
         let watched = service.live.watching() > 0;
@@ -224,7 +233,8 @@ async fn forget_what_was_left(service: &Service, show: &watch::Sender<Option<Pic
         }
         let mut tuning = service.tuning();
         // Also what somebody tries who does not watch at all, as a script does.
-        let trying = std::mem::replace(&mut known, tuning.tries()) != known;
+        let version = tuning.version();
+        let trying = known.replace(version) != Some(version);
         alone = if watched || trying { 0 } else { alone + 1 };
         if alone >= LEFT {
             tuning.leave();

@@ -9,8 +9,10 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::answer;
@@ -19,10 +21,11 @@ use super::gate::{Credentials, Gate, Refusal, Wanted};
 use super::live::Live;
 use super::metrics::classic;
 use super::picture::Picture;
-use super::store::{Refused, SettingsStore, Undone};
+use super::sessions::SessionFile;
+use super::store::{Refused, Saved, SettingsStore, Undone};
 use super::stream::{BOUNDARY, Content, watch_live};
 use super::tunable::{self, LONGEST, Tunable, is_tunable, read_changes};
-use super::tuning::Tuning;
+use super::tuning::{Tuning, Version};
 use crate::clock::Clock;
 use crate::contract::payload::ReasonCode;
 
@@ -31,10 +34,14 @@ const BODY_LIMIT: Duration = Duration::from_secs(10);
 /// So long a broker may take to be tried, or a camera to be opened.
 const SETUP_LIMIT: Duration = Duration::from_secs(60);
 
+const SILENT_DISK: &str = "the disk does not answer";
+
 /// What every connection shares.
 pub(super) struct Service {
     pub live: Arc<Live>,
-    pub gate: Mutex<Gate>,
+    pub gate: Arc<Mutex<Gate>>,
+    /// Where it is kept who has logged in; none without a token or a folder for state.
+    pub sessions: Option<Arc<SessionFile>>,
     pub tuning: Mutex<Tuning>,
     pub store: Arc<dyn SettingsStore>,
     pub pictures: watch::Receiver<Option<Picture>>,
@@ -52,10 +59,13 @@ impl Service {
     pub(super) async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         if method == Method::GET || method == Method::HEAD {
-            return self.read(&request, &path, peer);
+            return match self.read(&request, &path, peer) {
+                Some(answer) => answer,
+                None => self.settings().await,
+            };
         }
         if method != Method::POST {
-            return answer::text(StatusCode::METHOD_NOT_ALLOWED, "GET and POST only");
+            return answer::not_allowed("GET, HEAD, POST");
         }
         match path.as_str() {
             "/login" => self.log_in(request, peer).await,
@@ -79,38 +89,41 @@ impl Service {
         self.tuning.lock().expect("no panic under this lock")
     }
 
-    fn read(&self, request: &Request<Incoming>, path: &str, peer: IpAddr) -> Answer {
+    /// What is known at once; none for the settings, which wait for a disk.
+    fn read(&self, request: &Request<Incoming>, path: &str, peer: IpAddr) -> Option<Answer> {
         let asset = assets::find(path);
         let open = asset.is_some() || ["/healthz", "/readyz"].contains(&path);
         let wanted = if open { Wanted::Open } else { Wanted::Read };
         if let Err(refused) = self.admit(wanted, request, peer) {
-            return answer::refusal(refused);
+            return Some(answer::refusal(refused));
         }
         if let Some((kind, content)) = asset {
-            return answer::bytes(kind, content);
+            return Some(answer::bytes(kind, content));
         }
-        match path {
+        Some(match path {
             "/healthz" => answer::text(StatusCode::OK, "alive\n"),
             "/readyz" => self.readiness(),
             "/metrics" => self.metrics(request),
             // HEAD would count as a viewer for nothing.
-            "/api/live" if request.method() == Method::GET => self.watch(peer),
-            "/api/settings" => self.settings(),
+            "/api/live" if request.method() == Method::GET => self.watch(request, peer),
+            "/api/settings" => return None,
             _ => answer::text(StatusCode::NOT_FOUND, "there is no such page here"),
-        }
+        })
     }
 
     async fn change(&self, path: &str, request: Request<Incoming>, peer: IpAddr) -> Answer {
-        let cookie = header_text(&request, header::COOKIE).map(str::to_owned);
+        let own = |name| header_text(&request, name).map(str::to_owned);
+        let (cookie, origin) = (own(header::COOKIE), own(header::ORIGIN));
+        let known = header_text(&request, header::IF_MATCH).map(Version::read);
         let body = match body(request).await {
             Ok(body) => body,
             Err(answer) => return answer,
         };
         let answered = match path {
-            "/logout" => Ok(with_cookie(&self.gate().log_out(cookie.as_deref()))),
-            "/api/try" => self.attempt(&body),
-            "/api/save" => self.save(&body).await,
-            "/api/undo" => Ok(self.undo().await),
+            "/logout" => Ok(self.log_out(cookie.as_deref(), origin.as_deref()).await),
+            "/api/try" => self.attempt(&body, known),
+            "/api/save" => self.save(&body, known).await,
+            "/api/undo" => Ok(self.undo(known).await),
             "/api/setup" => Ok(self.show_setup().await),
             "/api/setup/picture" => self.show_camera(&body, peer).await,
             "/api/setup/test" => self.test_broker(&body).await,
@@ -135,13 +148,41 @@ impl Service {
             ..Credentials::default()
         };
         let now = self.clock.now().monotonic;
-        match self.gate().log_in(token, &from, peer, now) {
-            Ok(cookie) => with_cookie(&cookie),
+        let outcome = self.gate().log_in(token, &from, peer, now);
+        match outcome {
+            Ok(cookie) => {
+                // Nobody waits for a disk to be let in.
+                drop(self.keep_sessions());
+                with_cookie(&cookie)
+            }
             Err(refused) => {
                 log::warn!("page: {peer} was not let in: {refused:?}");
                 answer::refusal(refused)
             }
         }
+    }
+
+    async fn log_out(&self, cookie: Option<&str>, origin: Option<&str>) -> Answer {
+        let from = Credentials { cookie, origin, ..Credentials::default() };
+        let cookie = self.gate().log_out(&from);
+        // It must not come back with a new start.
+        if let Some(kept) = self.keep_sessions()
+            && timeout(SETUP_LIMIT, kept).await.is_err()
+        {
+            log::warn!("page: a log-out is not kept for the next start: the disk does not answer");
+        }
+        with_cookie(&cookie)
+    }
+
+    /// Begins to keep who is logged in for a new start; none where that is not kept.
+    fn keep_sessions(&self) -> Option<JoinHandle<()>> {
+        let (file, gate) = (self.sessions.clone()?, Arc::clone(&self.gate));
+        let now = move || gate.lock().expect("no panic under this lock").sessions().clone();
+        Some(tokio::task::spawn_blocking(move || {
+            if let Err(error) = file.write(now) {
+                log::warn!("page: who is logged in is not kept for the next start: {error}");
+            }
+        }))
     }
 
     /// Whether the camera delivers and the broker is there, with the reasons if not. A
@@ -177,56 +218,98 @@ impl Service {
         answer::bytes("text/plain; version=0.0.4; charset=utf-8", classic(&text))
     }
 
-    fn watch(&self, peer: IpAddr) -> Answer {
+    fn watch(&self, request: &Request<Incoming>, peer: IpAddr) -> Answer {
         let Some(viewer) = self.live.viewers.enter(peer.to_string()) else {
             let words = "as many watch as may (preview.max_viewers)";
             return answer::text(StatusCode::SERVICE_UNAVAILABLE, words);
         };
-        let content = watch_live(Arc::clone(&self.live), self.pictures.clone(), viewer);
+        let (gate, clock) = (Arc::clone(&self.gate), Arc::clone(&self.clock));
+        let cookie = header_text(request, header::COOKIE);
+        let session = self.gate().session_of(cookie, clock.now().monotonic);
+        // Whoever came without one has the token, or needs none.
+        let may_watch = move || {
+            let gate = gate.lock().expect("no panic under this lock");
+            let now = clock.now().monotonic;
+            session.as_ref().is_none_or(|session| gate.knows_session(session, now))
+        };
+        let (live, pictures) = (Arc::clone(&self.live), self.pictures.clone());
+        let content = watch_live(live, pictures, viewer, may_watch);
         let kind = format!("multipart/mixed; boundary={BOUNDARY}");
         answer::content(StatusCode::OK, &kind, content)
     }
 
-    fn settings(&self) -> Answer {
-        let tuning = self.tuning();
-        let (values, keys) = tuning.values_and_keys();
-        let origins = self.store.origins(&keys);
-        let origins: Value =
-            keys.into_iter().zip(origins).map(|(key, from)| (key, json!(from))).collect();
+    async fn settings(&self) -> Answer {
+        let (values, keys, tried, version) = {
+            let tuning = self.tuning();
+            let (values, keys) = tuning.values_and_keys();
+            (values, keys, tuning.tried().clone(), tuning.version())
+        };
+        let store = Arc::clone(&self.store);
+        let read = blocking(move || {
+            let origins = store.origins(&keys);
+            let origins: Value =
+                keys.into_iter().zip(origins).map(|(key, from)| (key, json!(from))).collect();
+            (origins, store.can_undo())
+        });
+        let Some((origins, can_undo)) = read.await else {
+            return answer::text(StatusCode::GATEWAY_TIMEOUT, SILENT_DISK);
+        };
         let answer = json!({
             "about": self.about,
             "offers": tunable::as_written(&tunable::OFFERS),
             "values": values,
-            "tried": tuning.tried(),
+            "tried": tried,
+            "tuning": version,
             "origins": origins,
             "controls": &*self.live.controls.borrow(),
-            "can_undo": self.store.can_undo(),
+            "can_undo": can_undo,
         });
         answer::json(StatusCode::OK, &answer)
     }
 
-    /// An error, here and in what else reads a body, is in words, for [`refused`].
-    fn attempt(&self, body: &[u8]) -> Result<Answer, String> {
+    /// An error, here and in what else reads a body, is in words, for [`refused`]. `known` is
+    /// what somebody knows of what is tried.
+    fn attempt(&self, body: &[u8], known: Option<Version>) -> Result<Answer, String> {
         let changes = read_changes(body, is_tunable)?;
-        let what_if = self.tuning().attempt(changes)?;
-        Ok(answer::json(StatusCode::OK, &what_if))
+        let mut tuning = self.tuning();
+        if tuning.is_beyond(known) {
+            return Ok(overtaken());
+        }
+        let changes = tuning.with_masks(changes, known);
+        let what_if = tuning.attempt(changes)?;
+        Ok(of_version(StatusCode::OK, &what_if, tuning.version()))
     }
 
-    async fn save(&self, body: &[u8]) -> Result<Answer, String> {
+    async fn save(&self, body: &[u8], known: Option<Version>) -> Result<Answer, String> {
         let changes = read_changes(body, is_tunable)?;
-        let permit = self.tuning().before_save(&changes)?;
+        let (permit, version) = {
+            let mut tuning = self.tuning();
+            if tuning.is_beyond(known) {
+                return Ok(overtaken());
+            }
+            (tuning.before_save(&changes, known)?, tuning.version())
+        };
         let (store, written) = (Arc::clone(&self.store), changes.clone());
         Ok(match blocking(move || store.save(&written, &permit)).await {
-            Some(Ok(saved)) => {
-                self.tuning().keep(&changes);
-                log::info!("page: settings were saved in {}", saved.file);
-                answer::json(StatusCode::OK, &saved)
+            Some(Ok(Saved { file, written })) => {
+                let mut tuning = self.tuning();
+                let restarts = tuning.keep(&changes);
+                log::info!("page: settings were saved in {file}");
+                let saved = json!({ "file": file, "written": written, "restarts": restarts });
+                of_version(StatusCode::OK, &saved, tuning.version())
             }
-            other => not_kept(other.and_then(Result::err)),
+            // What was tried before it was saved is tried still.
+            other => {
+                let refused = why_not(other.and_then(Result::err));
+                of_version(StatusCode::CONFLICT, &refused, version)
+            }
         })
     }
 
-    async fn undo(&self) -> Answer {
+    async fn undo(&self, known: Option<Version>) -> Answer {
+        if self.tuning().is_beyond(known) {
+            return overtaken();
+        }
         let (store, saved) = (Arc::clone(&self.store), self.tuning().saved().clone());
         // Its owner may have drawn a mask since, in another file: then what is saved hides
         // nothing yet, and what is taken back would.
@@ -236,11 +319,12 @@ impl Service {
         match blocking(move || store.undo(&permit)).await {
             Some(Ok(Undone { settings, mut restarts })) => {
                 log::info!("page: the settings saved last were taken back");
-                restarts |= self.tuning().replace(settings);
+                let mut tuning = self.tuning();
+                restarts |= tuning.replace(settings);
                 if restarts {
-                    self.tuning().start_again();
+                    tuning.start_again();
                 }
-                answer::json(StatusCode::OK, &json!({ "restarts": restarts }))
+                of_version(StatusCode::OK, &json!({ "restarts": restarts }), tuning.version())
             }
             other => not_kept(other.and_then(Result::err)),
         }
@@ -254,11 +338,24 @@ fn refused(why: String) -> Answer {
 }
 
 pub(super) fn not_kept(refused: Option<Refused>) -> Answer {
-    let refused = refused.unwrap_or_else(|| Refused {
-        why: "the disk does not answer".to_owned(),
-        lines: String::new(),
-    });
-    answer::json(StatusCode::CONFLICT, &refused)
+    answer::json(StatusCode::CONFLICT, &why_not(refused))
+}
+
+fn why_not(refused: Option<Refused>) -> Refused {
+    refused.unwrap_or_else(|| Refused { why: SILENT_DISK.to_owned(), lines: String::new() })
+}
+
+/// Answers a page that does not know what somebody else tries.
+fn overtaken() -> Answer {
+    let why = "somebody else has tried something meanwhile".to_owned();
+    answer::json(StatusCode::PRECONDITION_FAILED, &Refused { why, lines: String::new() })
+}
+
+/// An object, and the version of what is tried that whoever asked knows by it.
+fn of_version(status: StatusCode, value: &impl Serialize, version: Version) -> Answer {
+    let mut value = json!(value);
+    value["tuning"] = json!(version);
+    answer::json(status, &value)
 }
 
 /// Does what may wait for a disk, a driver or a name server; none when it takes too long.

@@ -30,6 +30,8 @@ pub struct Origin {
 pub struct Saved {
     /// The file that now holds it.
     pub file: String,
+    /// It did not before: something was written.
+    pub written: bool,
 }
 
 /// Why nothing was kept.

@@ -5,6 +5,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -58,15 +59,17 @@ impl Body for Content {
     }
 }
 
-/// Begins to send to `viewer`.
+/// Begins to send to `viewer`, and ends when they may not watch any more: who has logged out,
+/// or was logged in for too long. That is asked once a second.
 pub(super) fn watch_live(
     live: Arc<Live>,
     pictures: watch::Receiver<Option<Picture>>,
     viewer: Viewer,
+    may_watch: impl Fn() -> bool + Send + 'static,
 ) -> Content {
     // One part waits here, another one is on its way: whoever is slow is two pictures late.
     let (send, parts) = mpsc::channel(1);
-    tokio::spawn(feed(live, pictures, send, viewer));
+    tokio::spawn(feed(live, pictures, send, viewer, may_watch));
     Content::Live(parts)
 }
 
@@ -75,6 +78,7 @@ async fn feed(
     mut pictures: watch::Receiver<Option<Picture>>,
     send: mpsc::Sender<Bytes>,
     _viewer: Viewer,
+    may_watch: impl Fn() -> bool,
 ) {
     let mut tick = interval(STATE);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -85,7 +89,12 @@ async fn feed(
         let part = tokio::select! {
             biased;
             () = send.closed() => return,
-            _ = tick.tick() => state(&live, &mut known),
+            _ = tick.tick() => {
+                if !may_watch() {
+                    return;
+                }
+                state(&live, &mut known)
+            }
             changed = pictures.changed() => match changed {
                 Ok(()) if !live.shows_pictures() => continue,
                 Ok(()) => match &*pictures.borrow_and_update() {
@@ -111,6 +120,7 @@ fn state(live: &Live, known: &mut u64) -> Bytes {
         "private": live.is_private(),
         "blind": live.is_blind(),
         "watching": live.watching(),
+        "tuning": live.tuned.load(Ordering::Relaxed),
         "refused": &*live.refused.borrow(),
         "settings_refused": &*live.settings_refused.borrow(),
         "events": events,

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -25,6 +27,18 @@ pub(crate) enum PageOrder {
     StartAgain,
 }
 
+/// Counts what has happened to [`Tuning`]. There is one trial, however many pages are open: one
+/// that knows an older version of it would take back what somebody else tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Version(u64);
+
+impl Version {
+    /// As an entity tag (RFC 9110, 8.8.3). What is none of ours is of no version.
+    pub(super) fn read(tag: &str) -> Self {
+        Self(tag.trim_matches('"').parse().unwrap_or(u64::MAX))
+    }
+}
+
 /// The settings as the file gives them, and what is tried instead.
 pub(super) struct Tuning {
     live: Arc<Live>,
@@ -35,8 +49,6 @@ pub(super) struct Tuning {
     /// starts again, also those that are saved.
     running: Vec<zones::Settings>,
     tried: Changes,
-    /// Counts attempts.
-    tries: u64,
     /// Controls that were changed here, as they were before.
     touched: BTreeMap<String, ControlValue>,
 }
@@ -50,7 +62,7 @@ impl Tuning {
     ) -> Self {
         let (tried, touched) = (Changes::new(), BTreeMap::new());
         let running = saved.zone.clone();
-        Self { live, orders, told, saved, running, tried, tries: 0, touched }
+        Self { live, orders, told, saved, running, tried, touched }
     }
 
     /// What is tried now.
@@ -58,9 +70,18 @@ impl Tuning {
         &self.tried
     }
 
-    /// How often something was tried: more than before, if somebody still does.
-    pub(super) fn tries(&self) -> u64 {
-        self.tries
+    /// Another one than before, if somebody has tried or saved something.
+    pub(super) fn version(&self) -> Version {
+        Version(self.live.tuned.load(Ordering::Relaxed))
+    }
+
+    /// Whether somebody has done so since the version that is `known`.
+    pub(super) fn is_beyond(&self, known: Option<Version>) -> bool {
+        known.is_some_and(|known| known != self.version())
+    }
+
+    fn step(&self) {
+        self.live.tuned.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The settings as the file gives them.
@@ -91,7 +112,7 @@ impl Tuning {
         let in_force = self.live.status.borrow().as_ref().map(|now| now.in_force.clone());
         in_force.iter().try_for_each(|in_force| refuse_what_is_given(&changes, in_force))?;
         self.tried = changes;
-        self.tries += 1;
+        self.step();
         self.enforce(&tried);
         let history = self.live.history.lock().expect("no panic under this lock").clone();
         let ruled = |settings: &Tunable| match &in_force {
@@ -99,6 +120,21 @@ impl Tuning {
             None => settings.clone(),
         };
         Ok(history.what_if(&self.told, &ruled(&self.saved), &ruled(&tried)))
+    }
+
+    /// `changes`, and the zones that are tried where these hide something and are not spoken
+    /// of by whoever does not say which version they know: what somebody has just drawn a mask
+    /// over stays hidden, unless all that is tried is taken back.
+    pub(super) fn with_masks(&self, mut changes: Changes, known: Option<Version>) -> Changes {
+        let zones = self.tried.get(ZONE).filter(|_| known.is_none() && !changes.is_empty());
+        let hide = || self.saved.with(&self.tried).is_ok_and(|tried| tried.has_masks());
+        if let Some(zones) = zones
+            && !changes.contains_key(ZONE)
+            && hide()
+        {
+            changes.insert(ZONE.to_owned(), zones.clone());
+        }
+        changes
     }
 
     /// The settings with `changes`.
@@ -121,8 +157,9 @@ impl Tuning {
     pub(super) fn before_save(
         &mut self,
         changes: &Changes,
+        known: Option<Version>,
     ) -> Result<impl Fn(&Tunable) -> Result<(), String> + Send + use<>, String> {
-        self.attempt(changes.clone())?;
+        self.attempt(self.with_masks(changes.clone(), known))?;
         let (saved, tried) = (self.saved.clone(), self.saved.with(changes)?);
         Ok(move |written: &Tunable| {
             // Of those that are tried, `attempt` has been asked.
@@ -136,13 +173,15 @@ impl Tuning {
 
     /// `changes` are in the file now; somebody may be trying others since. Events and Home
     /// Assistant hear of other zones with a new start: what is told of them has its entities
-    /// then, and nobody is told twice.
-    pub(super) fn keep(&mut self, changes: &Changes) {
-        match self.saved.with(changes) {
-            Ok(saved) => self.saved = saved,
+    /// then, and nobody is told twice. Whether the daemon was told to start again.
+    pub(super) fn keep(&mut self, changes: &Changes) -> bool {
+        self.step();
+        let Ok(saved) = self.saved.with(changes) else {
             // What they went with was taken back meanwhile: only the files know.
-            Err(_) => return self.start_again(),
-        }
+            self.start_again();
+            return true;
+        };
+        self.saved = saved;
         if self.tried == *changes {
             self.tried.clear();
         }
@@ -151,9 +190,11 @@ impl Tuning {
             self.saved.clone()
         });
         self.enforce(&tried);
-        if changes.contains_key(ZONE) {
+        let restarts = changes.contains_key(ZONE) && self.saved.zone != self.running;
+        if restarts {
             self.start_again();
         }
+        restarts
     }
 
     /// The file gives other settings now. Says whether only a new start takes them over: what
@@ -165,6 +206,7 @@ impl Tuning {
             tuned.camera.controls.clone_from(&saved.camera.controls);
             tuned == saved
         });
+        self.step();
         self.tried.clear();
         self.saved = saved.clone();
         self.enforce(&saved);
@@ -175,6 +217,7 @@ impl Tuning {
     pub(super) fn leave(&mut self) {
         if !self.tried.is_empty() {
             log::info!("page: nobody watches, what was tried and not saved is taken back");
+            self.step();
             self.tried.clear();
             self.enforce(&self.saved.clone());
         }
@@ -228,116 +271,4 @@ fn refuse_what_is_given(changes: &Changes, in_force: &InForce) -> Result<(), Str
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::preview::Settings;
-
-    fn changes(value: Value) -> Changes {
-        serde_json::from_value(value).expect("an object")
-    }
-
-    fn tuning() -> (Tuning, mpsc::Receiver<PageOrder>) {
-        let (orders, ordered) = mpsc::channel(16);
-        let live = Arc::new(Live::new(&Settings::default(), false));
-        let told = Grouping::none(&["happy".to_owned(), "not_happy".to_owned()]);
-        (Tuning::new(live, orders, told, Tunable::default()), ordered)
-    }
-
-    /// The threshold that was ordered last, and whether a new start was.
-    fn ordered(orders: &mut mpsc::Receiver<PageOrder>) -> (Option<f32>, bool) {
-        let (mut threshold, mut again) = (None, false);
-        while let Ok(order) = orders.try_recv() {
-            match order {
-                PageOrder::Settle(tuning) => threshold = tuning.threshold,
-                PageOrder::StartAgain => again = true,
-            }
-        }
-        (threshold, again)
-    }
-
-    fn mask() -> Value {
-        json!([{ "name": "left", "kind": "mask", "points": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]] }])
-    }
-
-    #[test]
-    fn what_was_written_is_taken_over_whatever_is_tried_meanwhile() {
-        let written = changes(json!({ THRESHOLD: 0.5 }));
-        let other = changes(json!({ "expression.hold_s": 3.0 }));
-        for meanwhile in [Some(&other), None] {
-            let (mut tuning, mut orders) = tuning();
-            let _permit = tuning.before_save(&written).expect("possible");
-            match meanwhile {
-                Some(other) => {
-                    tuning.attempt(other.clone()).expect("possible");
-                }
-                None => tuning.leave(),
-            }
-            tuning.keep(&written);
-            assert_eq!(tuning.saved(), &Tunable::default().with(&written).expect("possible"));
-            assert_eq!(tuning.tried(), meanwhile.unwrap_or(&Changes::new()));
-            assert_eq!(ordered(&mut orders), (Some(0.5), false));
-            let faces = tuning.live.faces.borrow().clone().expect("told");
-            assert_eq!(faces.expression.hold_s == 3.0, meanwhile.is_some());
-        }
-    }
-
-    #[test]
-    fn what_does_not_go_with_what_was_written_is_tried_no_more() {
-        let (mut tuning, _orders) = tuning();
-        let written = changes(json!({ ZONE: mask() }));
-        let _permit = tuning.before_save(&written).expect("possible");
-        tuning.attempt(changes(json!({ "camera.rotate": 180 }))).expect("no mask yet");
-        tuning.keep(&written);
-        assert!(tuning.tried().is_empty());
-        let camera = tuning.live.camera.borrow().clone().expect("told");
-        assert_eq!(camera.orientation.quarter_turns, 0);
-    }
-
-    #[test]
-    fn zones_that_were_saved_hold_until_the_new_start() {
-        let (mut tuning, mut orders) = tuning();
-        let written = changes(json!({ ZONE: mask() }));
-        let _permit = tuning.before_save(&written).expect("possible");
-        tuning.keep(&written);
-        tuning.attempt(changes(json!({ THRESHOLD: 0.6 }))).expect("possible");
-        let faces = tuning.live.faces.borrow().clone().expect("told");
-        assert_eq!(faces.zones.expect("beside those of the start")[0].name, "left");
-        assert_eq!(ordered(&mut orders), (Some(0.6), true));
-    }
-
-    #[test]
-    fn a_mask_that_is_only_in_the_files_is_asked_before_a_turn_is_saved() {
-        let (mut tuning, _orders) = tuning();
-        let masked = |changes: &Changes| {
-            let mut written = Tunable::default().with(changes).expect("possible");
-            written.zone = serde_json::from_value(mask()).expect("zones");
-            written
-        };
-        let turn = changes(json!({ "camera.rotate": 180 }));
-        let permit = tuning.before_save(&turn).expect("no mask is known");
-        assert!(permit(&masked(&turn)).expect_err("refused").starts_with("camera.rotate"));
-        assert_eq!(permit(&Tunable::default().with(&turn).expect("possible")), Ok(()));
-        let gain = changes(json!({ "camera.controls.gain": 3 }));
-        assert_eq!(tuning.before_save(&gain).expect("possible")(&masked(&gain)), Ok(()));
-        // Drawn in the picture as it is turned now.
-        let both = changes(json!({ "camera.rotate": 180, ZONE: mask() }));
-        assert_eq!(tuning.before_save(&both).expect("possible")(&masked(&both)), Ok(()));
-    }
-
-    #[test]
-    fn why_a_camera_refuses_is_told_until_it_is_asked_for_something_else() {
-        let (mut tuning, _orders) = tuning();
-        let mut attempt = |value: Value| {
-            tuning.attempt(changes(value)).expect("possible");
-            Arc::clone(&tuning.live)
-        };
-        let live = attempt(json!({ "camera.controls.gain": 300 }));
-        live.refused.send_replace(Some("gain: 255 at most".to_owned()));
-        attempt(json!({ "camera.controls.gain": 300, THRESHOLD: 0.6 }));
-        assert!(live.refused.borrow().is_some());
-        attempt(json!({ "camera.controls.gain": 200 }));
-        assert!(live.refused.borrow().is_none());
-    }
-}
+mod tests;

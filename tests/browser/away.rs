@@ -7,7 +7,8 @@ use serde_json::json;
 
 use crate::daemon::Broker;
 use crate::daemon::page::{Device, Picture, layer, settings};
-use crate::{FACE, WIDE, shown};
+use crate::driver::Browser;
+use crate::{FACE, WIDE, shown, start};
 
 #[test]
 #[ignore = "needs chromium-driver: make browser-test"]
@@ -31,6 +32,22 @@ fn of_a_camera_that_is_lost_no_picture_stays() {
     camera.put();
     browser.until("a face again", FACE);
     assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+/// The first question of the page is lost on its way.
+const LOST: &str = "const real = window.fetch;
+    let lost = 0;
+    window.fetch = (path, options) => path === '/api/settings' && lost++ === 0
+        ? Promise.reject(new TypeError('lost')) : real(path, options);";
+
+#[test]
+#[ignore = "needs chromium-driver: make browser-test"]
+fn a_page_whose_first_question_is_lost_asks_again() {
+    let (device, _broker, _folder) = start("");
+    let browser = Browser::start(WIDE);
+    browser.prepare(LOST);
+    browser.open(device.port, "/");
+    browser.until("a face in the picture", FACE);
 }
 
 #[test]

@@ -82,6 +82,20 @@ fn a_camera_is_chosen_by_its_picture() {
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
+#[test]
+#[ignore = "needs chromium-driver: make browser-test"]
+fn where_nothing_was_changed_there_is_nothing_to_save() {
+    let (device, _broker, _folder) = start("");
+    let browser = shown(&device, PHONE);
+    browser.click("#setup summary");
+    browser.until("cameras", "return document.querySelectorAll('#setup-camera input').length > 1");
+    browser.click("#setup-save");
+    let said = "document.getElementById('findings').textContent";
+    browser.until("that there is nothing", &format!("return {said}.startsWith('Nothing to save')"));
+    let again = "return !document.getElementById('setup-save').disabled";
+    browser.until("that it may be pressed again", again);
+}
+
 /// Two addresses in the settings, and a save that is only looked at.
 const BROKERS: &str = r#"
     const real = window.fetch;
@@ -93,7 +107,7 @@ const BROKERS: &str = r#"
       }
       if (path === "/api/setup/save") {
         window.saved = options.body;
-        return new Response(JSON.stringify({ file: "90-page.toml" }));
+        return new Response(JSON.stringify({ file: "90-page.toml", written: true }));
       }
       return real(path, options);
     };

@@ -64,6 +64,11 @@ impl Browser {
         self.post("goog/cdp/execute", &json!({ "cmd": command, "params": parameters }))
     }
 
+    /// Runs a script in each page that is opened from now on, before the page's own.
+    pub fn prepare(&self, script: &str) {
+        self.cdp("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": script }));
+    }
+
     pub fn open(&self, port: u16, path: &str) {
         self.post("url", &json!({ "url": format!("http://127.0.0.1:{port}{path}") }));
     }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::daemon::http::{get, until};
 use crate::driver::{Browser, END, LEFT};
-use crate::{KNOB, WIDE, shown, start};
+use crate::{KNOB, SAVED, WIDE, shown, start};
 
 /// Waits until the slider of the threshold stands at `value`, and the number beside it.
 fn stands(browser: &Browser, what: &str, value: &str, beside: &str) {
@@ -38,6 +38,31 @@ fn a_slider_shows_what_a_command_gives_and_goes_back_after_it() {
     broker.say("expressiond/test/command", r#"{"command":"set","threshold":"reset"}"#);
     stands(&browser, "the file's value again", "0.7", "70 %");
     assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "needs chromium-driver: make browser-test"]
+fn two_pages_tune_the_same_device_and_know_of_each_other() {
+    let (device, _broker, _folder) = start("");
+    let (one, other) = (shown(&device, WIDE), shown(&device, WIDE));
+    let tries = |wanted: Value| {
+        let tried = || get(device.port, "/api/settings").json()["tried"].clone();
+        until(&format!("the device tries {wanted}"), || (tried() == wanted).then_some(()));
+    };
+    let said = "return document.getElementById('what-if').textContent";
+    one.type_into(KNOB, LEFT);
+    stands(&other, "what the other page tries", "0.69", "69 %");
+    other.until("who does that", &format!("{said}.startsWith('Somebody else')"));
+    other.type_into("#knob-expression\\.enter", END);
+    tries(json!({ "tracking.start_confidence": 0.69, "expression.enter": 1 }));
+    one.until("who does that", &format!("{said}.startsWith('Somebody else')"));
+    one.click("#save");
+    one.until("that it is saved", SAVED);
+    let changed = "return document.querySelectorAll('.knob.changed').length === 0";
+    other.until("that nothing is only tried any more", changed);
+    stands(&other, "the saved value", "0.69", "69 %");
+    assert_eq!(one.complaints(), Vec::<String>::new());
+    assert_eq!(other.complaints(), Vec::<String>::new());
 }
 
 /// A camera with a menu, of which there is none where this runs, and settings that have one of

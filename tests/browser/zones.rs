@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::daemon::http::{get, post, until};
 use crate::driver::{Browser, DOWN, ENTER, ESCAPE, LEFT, RIGHT};
 use crate::{PHONE, SAVED, WIDE, screenshot, shown, start};
 
@@ -105,6 +106,51 @@ fn what_is_drawn_counts_and_hides_before_it_is_saved() {
     let told: Vec<_> = broker.heard.try_iter().collect();
     assert!(told.iter().any(|(topic, _)| topic.ends_with("/event")), "{told:?}");
     assert!(told.iter().all(|(_, text)| !text.contains("zone1")), "{told:?}");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "needs chromium-driver: make browser-test"]
+fn names_at_the_pictures_edges_are_whole() {
+    let zone = |name: &str, x: f32| {
+        let points = format!("[[{x}, 0.2], [0.5, 0.5], [{x}, 0.9]]");
+        format!("[[zone]]\nname = \"{name}\"\npoints = {points}\n")
+    };
+    let zones = zone("on_the_left", 0.0) + &zone("on_the_right", 1.0);
+    let (device, _broker, _folder) = start(&zones);
+    let browser = shown(&device, PHONE);
+    shows(&browser, "on_the_left,on_the_right");
+    let inside = "const stage = document.getElementById('stage').getBoundingClientRect();
+        return [...document.querySelectorAll('#zone-names span')].every((name) => {
+            const { left, right } = name.getBoundingClientRect();
+            return left > stage.left - 1 && right < stage.right + 1;
+        })";
+    assert_eq!(browser.run(inside), json!(true), "something is cut off");
+}
+
+#[test]
+#[ignore = "needs chromium-driver: make browser-test"]
+fn what_is_drawn_stays_when_somebody_else_tries_something_else() {
+    let (device, _broker, _folder) = start("");
+    let browser = shown(&device, WIDE);
+    browser.click("#zone-panel summary");
+    browser.click("#zone-draw");
+    for corner in [(-100, -50), (100, -50)] {
+        browser.drag("mouse", "#pen", corner, corner);
+    }
+    let slower = json!({ "pace.max_fps": 3 });
+    assert_eq!(post(device.port, "/api/try", &slower).status, 200);
+    browser.until(
+        "what somebody else tries",
+        "return document.getElementById('knob-pace.max_fps').value === '3'",
+    );
+    browser.drag("mouse", "#pen", (100, 90), (100, 90));
+    shows(&browser, "zone1");
+    let tried = || get(device.port, "/api/settings").json()["tried"].clone();
+    until("both", || {
+        let tried = tried();
+        (tried["pace.max_fps"] == 3 && tried["zone"][0]["name"] == "zone1").then_some(())
+    });
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 

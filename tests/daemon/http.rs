@@ -106,10 +106,24 @@ impl Live {
     }
 
     fn more(&mut self) {
+        assert!(self.chunk() > 0, "it has ended");
+    }
+
+    /// Reads so many bytes more; none at the end.
+    fn chunk(&mut self) -> usize {
         let length = usize::from_str_radix(&line(&mut self.0).expect("a chunk"), 16).unwrap();
         let mut chunk = vec![0; length + 2];
         self.0.read_exact(&mut chunk).unwrap();
         self.1.extend_from_slice(&chunk[..length]);
+        length
+    }
+
+    /// Waits until the device ends it.
+    pub fn ends(mut self) {
+        let end = std::time::Instant::now() + LIMIT;
+        while self.chunk() > 0 {
+            assert!(std::time::Instant::now() < end, "it has not ended within {LIMIT:?}");
+        }
     }
 
     pub fn part(&mut self) -> Part {

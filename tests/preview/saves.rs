@@ -50,6 +50,24 @@ fn settings_that_a_new_start_refuses_are_told_on_the_page_and_nothing_is_saved_w
 }
 
 #[test]
+fn where_nothing_is_new_nothing_is_saved_and_the_daemon_goes_on() {
+    let setup = start("");
+    let port = setup.device.port;
+    let mut live = Live::watch(port, &[]);
+    live.until("state", |_| true);
+    let none = post(port, "/api/setup/save", &json!({}));
+    assert_eq!((none.status, &none.json()["written"]), (200, &json!(false)), "{}", none.text());
+    // A new start would have ended it by then.
+    for _ in 0..3 {
+        live.until("state", |_| true);
+    }
+    let named = post(port, "/api/setup/save", &json!({ "home_assistant.device_name": "Hall" }));
+    assert_eq!(named.json()["written"], true, "{}", named.text());
+    let again = setup.device.listens();
+    assert_eq!(get(again, "/api/settings").json()["about"]["name"], "Hall");
+}
+
+#[test]
 fn a_save_while_other_settings_are_tried_is_taken_over_when_those_are_refused() {
     let setup = start("");
     let device = &setup.device;

@@ -57,6 +57,76 @@ fn without_the_token_there_is_nothing_to_see() {
     assert_eq!(stays.status, 200, "the session stays");
 }
 
+/// The cookie of a session.
+fn log_in(port: u16, token: &str) -> String {
+    let origin = format!("http://127.0.0.1:{port}");
+    let answer = ask(port, "POST", "/login", &[("Origin", &origin)], token);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
+}
+
+#[test]
+fn whoever_logs_out_sees_no_more() {
+    let (token, line) = token();
+    let setup = start(&line);
+    let port = setup.device.port;
+    let (cookie, other) = (log_in(port, &token), log_in(port, &token));
+    let mut live = Live::watch(port, &[("Cookie", &cookie)]);
+    let mut others = Live::watch(port, &[("Cookie", &other)]);
+    let bearer = format!("Bearer {token}");
+    let mut script = Live::watch(port, &[("Authorization", &bearer)]);
+    live.until("picture", |_| true);
+    let origin = format!("http://127.0.0.1:{port}");
+    let headers = [("Origin", &*origin), ("Cookie", &*cookie)];
+    assert_eq!(ask(port, "POST", "/logout", &headers, "").status, 200);
+    live.ends();
+    others.until("state", |state| state["watching"] == 2);
+    script.until("state", |state| state["watching"] == 2);
+}
+
+#[test]
+fn a_new_start_knows_who_was_logged_in_and_who_has_logged_out() {
+    let (token, line) = token();
+    let setup = start(&line);
+    let port = setup.device.port;
+    let (stays, gone) = (log_in(port, &token), log_in(port, &token));
+    let origin = format!("http://127.0.0.1:{port}");
+    let with = |path: &str, cookie: &str, body: &str| {
+        ask(port, "POST", path, &[("Origin", &origin), ("Cookie", cookie)], body)
+    };
+    assert_eq!(with("/logout", &gone, "").status, 200);
+    let named = r#"{"home_assistant.device_name":"Hall"}"#;
+    assert_eq!(with("/api/setup/save", &stays, named).status, 200);
+    // Port 0 is another one after the new start, and the cookie's name tells ports apart.
+    let again = setup.device.listens();
+    let asks = |cookie: &str| {
+        let id = cookie.split_once('=').unwrap().1;
+        let cookie = format!("expressiond_{again}={id}");
+        ask(again, "GET", "/api/settings", &[("Cookie", &cookie)], "").status
+    };
+    assert_eq!((asks(&stays), asks(&gone)), (200, 401));
+    let kept = setup.folder.path().join("state/page-sessions.json");
+    let text = std::fs::read_to_string(kept).unwrap();
+    assert!(!text.contains(stays.split_once('=').unwrap().1), "{text}");
+}
+
+#[test]
+fn behind_a_proxy_that_ends_tls_the_page_works_and_its_cookie_stays_encrypted() {
+    let (token, line) = token();
+    let setup = start(&format!("hosts = [\"door.example\"]\n{line}"));
+    let port = setup.device.port;
+    let with = |path: &str, more: &[(&str, &str)], body: &str| {
+        let passed_on = [("Host", "door.example"), ("Origin", "https://door.example")];
+        ask(port, "POST", path, &[&passed_on, more].concat(), body)
+    };
+    let answer = with("/login", &[], &token);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let cookie = answer.header("set-cookie").unwrap();
+    assert!(cookie.ends_with("; Secure"), "{cookie}");
+    let pair = cookie.split(';').next().unwrap();
+    assert_eq!(with("/api/try", &[("Cookie", pair)], "{}").status, 200);
+}
+
 #[test]
 fn other_sites_and_other_names_are_turned_away() {
     let setup = start("");

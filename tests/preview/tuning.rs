@@ -54,6 +54,47 @@ fn what_is_tried_by_whoever_does_not_watch_is_taken_back_too() {
 }
 
 #[test]
+fn a_second_page_learns_of_the_first_and_takes_nothing_of_it_back_unawares() {
+    let setup = start("");
+    let port = setup.device.port;
+    let mut live = Live::watch(port, &[]);
+    let known = get(port, "/api/settings").json()["tuning"].as_u64().unwrap();
+    let origin = format!("http://127.0.0.1:{port}");
+    let knowing = |version: u64, path: &str, changes: &serde_json::Value| {
+        let tag = format!("\"{version}\"");
+        let headers = [("Origin", &*origin), ("If-Match", &*tag)];
+        http::ask(port, "POST", path, &headers, &changes.to_string())
+    };
+    let tried = || get(port, "/api/settings").json()["tried"].clone();
+    let mask = json!({ "zone": [whole("tv", "mask")] });
+    let first = knowing(known, "/api/try", &mask);
+    assert_eq!(first.status, 200, "{}", first.text());
+    let version = first.json()["tuning"].as_u64().unwrap();
+    assert!(version > known);
+    live.until("state", |state| state["tuning"] == version);
+    // The other page has not heard of it yet.
+    let slower = json!({ "pace.max_fps": 3 });
+    for path in ["/api/try", "/api/save", "/api/undo"] {
+        let late = knowing(known, path, &slower);
+        assert_eq!(late.status, 412, "{path}: {}", late.text());
+        assert_eq!(tried(), mask, "{path}");
+    }
+    // A script that speaks of no version does not lift a mask that it does not name.
+    assert_eq!(post(port, "/api/try", &slower).status, 200);
+    assert_eq!(tried(), json!({ "pace.max_fps": 3, "zone": mask["zone"] }));
+    let version = get(port, "/api/settings").json()["tuning"].as_u64().unwrap();
+    let saved = knowing(version, "/api/save", &slower);
+    assert_eq!(saved.status, 200, "{}", saved.text());
+    assert_eq!(saved.json()["restarts"], false);
+    let version = saved.json()["tuning"].as_u64().unwrap();
+    live.until("state", |state| state["tuning"] == version);
+    assert_eq!(get(port, "/api/settings").json()["values"]["pace.max_fps"], 3.0);
+    assert_eq!(knowing(version, "/api/undo", &json!({})).json()["restarts"], false);
+    assert_eq!(post(port, "/api/try", &json!({})).status, 200, "all is taken back");
+    assert_eq!(tried(), json!({}));
+}
+
+#[test]
 fn what_is_saved_survives_and_can_be_taken_back() {
     let Setup { device, folder, broker } = start("");
     let saved = post(device.port, "/api/save", &json!({ "tracking.start_confidence": 0.55 }));

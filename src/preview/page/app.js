@@ -1,7 +1,7 @@
 // What the device says of itself, and the parts of the page brought together.
 
 import { byId, colour, make, setText } from "./dom.js";
-import { watch } from "./picture.js";
+import { AGAIN, watch } from "./picture.js";
 import * as setup from "./setup.js";
 import * as tune from "./tune.js";
 import { knows, say, speak, time } from "./words.js";
@@ -26,6 +26,7 @@ function state(said) {
   reasons(status, said);
   events(said.events);
   tune.hold(status.in_force);
+  tune.heed(said.tuning);
 }
 
 function mood(status) {
@@ -84,7 +85,7 @@ async function begin() {
   speak();
   pill("none");
   setText(byId("veil"), say("connecting"));
-  const settings = await tune.load();
+  const settings = await first();
   if (!settings) return;
   about = settings.about;
   const name = about.name || about.device;
@@ -107,6 +108,18 @@ async function begin() {
     }
     state(said);
   });
+}
+
+/** The settings, once the device gives them. */
+async function first() {
+  for (;;) {
+    try {
+      return await tune.load();
+    } catch {
+      setText(byId("veil"), say("lost"));
+      await new Promise((resolve) => setTimeout(resolve, AGAIN));
+    }
+  }
 }
 
 /** A device that was away may be another one now, with other classes or another page. */

@@ -20,10 +20,10 @@ export function setText(element, text) {
 }
 
 /** Posts JSON; what `read` makes of the answer, or an error with the device's words. */
-async function send(path, value, read) {
+async function send(path, value, read, headers = {}) {
   const answer = await fetch(path, {
     method: "POST",
-    headers: { "Content-Type": "application/json" },
+    headers: { "Content-Type": "application/json", ...headers },
     body: JSON.stringify(value),
   });
   if (answer.status === 401) location.replace("/login");
@@ -32,12 +32,11 @@ async function send(path, value, read) {
   let content = {};
   try { content = JSON.parse(text); } catch { /* plain words */ }
   const error = new Error(content.why ?? text);
-  error.lines = content.lines;
-  throw error;
+  throw Object.assign(error, { status: answer.status, lines: content.lines, tuning: content.tuning });
 }
 
 /** Posts JSON; the answer, or an error with the device's words. */
-export const post = (path, value = {}) => send(path, value, (answer) => answer.json());
+export const post = (path, value = {}, headers = {}) => send(path, value, (answer) => answer.json(), headers);
 
 /** Posts JSON; the picture that is answered, or an error with the device's words. */
 export const picture = (path, value) => send(path, value, async (answer) => createImageBitmap(await answer.blob()));

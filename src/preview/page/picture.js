@@ -7,7 +7,7 @@ import * as zones from "./zones.js";
 const SVG = "http://www.w3.org/2000/svg";
 /** The device says something every second; after so much silence it is gone. */
 const SILENCE = 5000;
-const AGAIN = 2000;
+export const AGAIN = 2000;
 
 /** Yields each part of a multipart answer: its type and its bytes. */
 async function* parts(stream) {
@@ -131,7 +131,10 @@ const named = (face, classes) => (face.class === null ? say("undecided") : class
 function box(face, classes) {
   const [left, top, width, height] = face.rect.map((share) => `${share * 100}%`);
   const label = make("span", {}, `${face.track} ${named(face, classes)}`);
-  const element = make("div", { className: face.rect[1] < 0.08 ? "box low" : "box" }, label);
+  const element = make("div", { className: "box" }, label);
+  // There the label would hang over the picture's edge.
+  element.classList.toggle("low", face.rect[1] < 0.08);
+  element.classList.toggle("right", face.rect[0] > 0.7);
   Object.assign(element.style, { left, top, width, height });
   element.style.setProperty("--colour", colour(face.class));
   return element;

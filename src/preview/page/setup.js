@@ -117,13 +117,15 @@ export function start() {
   });
   byId("setup-form").addEventListener("submit", async (event) => {
     event.preventDefault();
+    byId("setup-save").disabled = true;
     try {
-      const { file } = await post("/api/setup/save", changed());
-      word(`${say("savedIn", { file })} ${say("starting")}`);
+      const { file, written } = await post("/api/setup/save", changed());
+      word(written ? `${say("savedIn", { file })} ${say("starting")}` : say("nothingToSave"));
     } catch (error) {
       word(say("failed", { why: error.message }));
       if (error.lines) byId("findings").append(make("li", {}, say("copyThese"), make("pre", { tabIndex: 0 }, error.lines)));
     }
+    byId("setup-save").disabled = false;
   });
   setText(byId("findings"), "");
 }

@@ -9,10 +9,17 @@ const SETTLED = 150;
 
 let values = {};
 let changes = {};
+/** What of it the device tries. */
+let tried = {};
 /** What a group or a command gives instead. */
 let given = {};
 let knobs = new Map();
 let timer;
+/** The version of what is tried that this page knows: one trial is everybody's. */
+let version = 0;
+/** What is asked of the device, one after the other: each builds on the version before it. */
+let turns = Promise.resolve();
+let waiting = 0;
 
 const unit = (key) =>
   key.endsWith("_s") ? "unit_s" : key === "pace.max_fps" ? "unit_fps" : "unit_share";
@@ -25,13 +32,53 @@ function written(key, value, range) {
   return say(word, { value: word === "unit_share" ? Math.round(value * 100) : round(value, range.step) });
 }
 
-/** Builds all of it anew from what the device says. */
-export async function load() {
+/** Does `work` when what was asked before is answered. */
+function inTurn(work) {
+  waiting += 1;
+  const done = turns.then(work).finally(() => { waiting -= 1; });
+  turns = done.catch(() => {});
+  return done;
+}
+
+/** Posts what depends on what is tried; refused where that is no longer what this page knows. */
+async function ask(path, value) {
+  try {
+    const answered = await post(path, value, { "If-Match": `"${version}"` });
+    version = answered.tuning;
+    return answered;
+  } catch (error) {
+    version = error.tuning ?? version;
+    if (error.status !== 412) throw error;
+    await meet();
+    error.message = say("otherTunes");
+    throw error;
+  }
+}
+
+/** Takes over what somebody else tries or has saved. */
+async function meet() {
+  await load(true);
+  setText(byId("what-if"), say("otherTunes"));
+}
+
+/** Hears which version the device has. */
+export function heed(current) {
+  // While something is asked, the answer tells.
+  if (current > version && waiting === 0) inTurn(meet).catch(() => {});
+}
+
+/** Builds all of it anew from what the device says; `others` have changed it. */
+export async function load(others = false) {
   const answer = await fetch("/api/settings");
   if (answer.status === 401) return location.replace("/login");
+  if (!answer.ok) throw new Error(await answer.text());
   const settings = await answer.json();
+  clearTimeout(timer);
+  const drawn = tried.zone ?? values.zone ?? [];
+  version = settings.tuning;
   values = settings.values;
-  changes = { ...settings.tried };
+  tried = settings.tried;
+  changes = { ...tried };
   knobs = new Map();
   const row = (key, range, label) => {
     const knob = build(key, range, label, settings.origins[key]);
@@ -49,8 +96,10 @@ export async function load() {
   byId("camera").hidden = controls.length === 0;
   byId("undo").hidden = !settings.can_undo;
   const place = settings.origins.zone;
-  zones.load(changes.zone ?? values.zone, place.fixed ? say("fixed", place) : null);
-  zones.tell("");
+  const now = tried.zone ?? values.zone;
+  // Who has changed something else does not take the pen away.
+  const keep = others && zones.alike(now, drawn);
+  zones.load(now, place.fixed ? say("fixed", place) : null, keep);
   refresh();
   return settings;
 }
@@ -103,14 +152,17 @@ function change(key, value, before) {
   else changes[key] = value;
   refresh();
   clearTimeout(timer);
-  timer = setTimeout(attempt, SETTLED);
+  timer = setTimeout(() => inTurn(attempt), SETTLED);
 }
 
 async function attempt() {
   try {
-    tell(await post("/api/try", changes));
+    const sent = { ...changes };
+    tell(await ask("/api/try", sent));
+    tried = sent;
     zones.tell("");
   } catch (error) {
+    if (error.status === 412) return;
     const words = say("failed", { why: error.message });
     // The device's words begin with the key.
     if (error.message.startsWith("zone")) zones.tell(words);
@@ -170,39 +222,50 @@ function answer(words, lines) {
 }
 
 /** Does something with a button's consequences, and says how it ended. */
-async function act(work) {
+async function act(button, work) {
+  button.disabled = true;
   try {
-    answer(await work());
+    answer(await inTurn(work));
   } catch (error) {
     answer(say("failed", { why: error.message }), error.lines);
+  }
+  button.disabled = false;
+  refresh();
+}
+
+/** Loads what is so now. A device that starts again may be gone by then: it is asked once it is back. */
+async function reload(restarts) {
+  try {
+    await load();
+  } catch (error) {
+    if (!restarts) throw error;
   }
 }
 
 async function save() {
   clearTimeout(timer);
-  const again = "zone" in changes;
-  const { file } = await post("/api/save", changes);
-  await load();
-  return say(again ? "savedAndStarts" : "savedIn", { file });
+  const { file, written, restarts } = await ask("/api/save", changes);
+  await reload(restarts);
+  return say(restarts ? "savedAndStarts" : written ? "savedIn" : "nothingToSave", { file });
 }
 
 async function discard() {
   clearTimeout(timer);
-  await post("/api/try", {});
+  await ask("/api/try", {});
   setText(byId("what-if"), "");
   await load();
   return "";
 }
 
 async function undo() {
-  const { restarts } = await post("/api/undo");
-  await load();
+  const { restarts } = await ask("/api/undo");
+  await reload(restarts);
   return say(restarts ? "undoneAndStarts" : "undone");
 }
 
 export function start() {
   zones.start((drawn) => change("zone", drawn, values.zone));
   for (const [id, work] of [["save", save], ["zone-save", save], ["discard", discard], ["zone-discard", discard], ["undo", undo]]) {
-    byId(id).addEventListener("click", () => act(work));
+    byId(id).addEventListener("click", () => act(byId(id), work));
   }
 }

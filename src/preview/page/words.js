@@ -116,6 +116,8 @@ const english = {
   discard: "Discard",
   undo: "Undo last save",
   savedIn: "Saved in {file}.",
+  nothingToSave: "Nothing to save: the settings are so already.",
+  otherTunes: "Somebody else is tuning, too. This is what is tried now.",
   savedAndStarts: "Saved in {file}. The device starts again …",
   undone: "The last save is taken back.",
   undoneAndStarts: "The last save is taken back. The device starts again …",

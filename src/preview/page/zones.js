@@ -25,12 +25,26 @@ let changed = () => {};
 const share = (value) => Math.round(Math.min(1, Math.max(0, value)) * 1000) / 1000;
 const places = ([x, y]) => ({ left: `${x * 100}%`, top: `${y * 100}%` });
 
-/** Takes over what the device has, or what is tried there; `fixed` says who else rules them. */
-export function load(given, fixed) {
-  zones = structuredClone(given);
-  open = null;
+/** Whether they are the same, in whatever order the device and we name their parts. */
+export function alike(some, others) {
+  const plain = (all) => JSON.stringify(all.map(({ name, kind, enabled, points }) => [name, kind, enabled, points]));
+  return plain(some) === plain(others);
+}
+
+/**
+ * Takes over what the device has, or what is tried there, unless what is drawn here is to be
+ * kept; `fixed` says who else rules them.
+ */
+export function load(given, fixed, keep) {
   setText(byId("zone-fixed"), fixed ?? "");
   byId("zone-editor").hidden = Boolean(fixed);
+  if (keep) {
+    if (!alike(given, whole())) report();
+    return;
+  }
+  zones = structuredClone(given);
+  open = null;
+  tell("");
   paint();
   list();
 }
@@ -77,7 +91,9 @@ function paint() {
   byId("zone-names").replaceChildren(...zones.flatMap((zone) => {
     if (zone.points.length < LEAST) return [];
     const label = make("span", { className: zone.kind }, zone.kind === "mask" ? say("maskNamed", zone) : zone.name);
-    Object.assign(label.style, places(zone.points.reduce((a, b) => (b[1] < a[1] ? b : a))));
+    const top = zone.points.reduce((a, b) => (b[1] < a[1] ? b : a));
+    Object.assign(label.style, places(top));
+    label.style.setProperty("--x", top[0]);
     label.dataset.zone = zone.name;
     mark(label);
     return [label];

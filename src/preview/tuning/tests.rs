@@ -1,0 +1,175 @@
+use serde_json::json;
+
+use super::*;
+use crate::preview::Settings;
+
+fn changes(value: Value) -> Changes {
+    serde_json::from_value(value).expect("an object")
+}
+
+fn tuning() -> (Tuning, mpsc::Receiver<PageOrder>) {
+    let (orders, ordered) = mpsc::channel(16);
+    let live = Arc::new(Live::new(&Settings::default(), false));
+    let told = Grouping::none(&["happy".to_owned(), "not_happy".to_owned()]);
+    (Tuning::new(live, orders, told, Tunable::default()), ordered)
+}
+
+/// The threshold that was ordered last, and whether a new start was.
+fn ordered(orders: &mut mpsc::Receiver<PageOrder>) -> (Option<f32>, bool) {
+    let (mut threshold, mut again) = (None, false);
+    while let Ok(order) = orders.try_recv() {
+        match order {
+            PageOrder::Settle(tuning) => threshold = tuning.threshold,
+            PageOrder::StartAgain => again = true,
+        }
+    }
+    (threshold, again)
+}
+
+fn mask() -> Value {
+    json!([{ "name": "left", "kind": "mask", "points": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]] }])
+}
+
+#[test]
+fn what_was_written_is_taken_over_whatever_is_tried_meanwhile() {
+    let written = changes(json!({ THRESHOLD: 0.5 }));
+    let other = changes(json!({ "expression.hold_s": 3.0 }));
+    for meanwhile in [Some(&other), None] {
+        let (mut tuning, mut orders) = tuning();
+        let _permit = tuning.before_save(&written, None).expect("possible");
+        match meanwhile {
+            Some(other) => {
+                tuning.attempt(other.clone()).expect("possible");
+            }
+            None => tuning.leave(),
+        }
+        tuning.keep(&written);
+        assert_eq!(tuning.saved(), &Tunable::default().with(&written).expect("possible"));
+        assert_eq!(tuning.tried(), meanwhile.unwrap_or(&Changes::new()));
+        assert_eq!(ordered(&mut orders), (Some(0.5), false));
+        let faces = tuning.live.faces.borrow().clone().expect("told");
+        assert_eq!(faces.expression.hold_s == 3.0, meanwhile.is_some());
+    }
+}
+
+#[test]
+fn what_does_not_go_with_what_was_written_is_tried_no_more() {
+    let (mut tuning, _orders) = tuning();
+    let written = changes(json!({ ZONE: mask() }));
+    let _permit = tuning.before_save(&written, None).expect("possible");
+    tuning.attempt(changes(json!({ "camera.rotate": 180 }))).expect("no mask yet");
+    tuning.keep(&written);
+    assert!(tuning.tried().is_empty());
+    let camera = tuning.live.camera.borrow().clone().expect("told");
+    assert_eq!(camera.orientation.quarter_turns, 0);
+}
+
+#[test]
+fn zones_that_were_saved_hold_until_the_new_start() {
+    let (mut tuning, mut orders) = tuning();
+    let written = changes(json!({ ZONE: mask() }));
+    let _permit = tuning.before_save(&written, None).expect("possible");
+    tuning.keep(&written);
+    tuning.attempt(changes(json!({ THRESHOLD: 0.6 }))).expect("possible");
+    let faces = tuning.live.faces.borrow().clone().expect("told");
+    assert_eq!(faces.zones.expect("beside those of the start")[0].name, "left");
+    assert_eq!(ordered(&mut orders), (Some(0.6), true));
+}
+
+#[test]
+fn each_page_learns_that_another_one_is_at_it() {
+    let (mut tuning, _orders) = tuning();
+    let mut known = tuning.version();
+    let mut is_new = |tuning: &Tuning| {
+        let version = tuning.version();
+        let beyond = tuning.is_beyond(Some(known));
+        assert!(!tuning.is_beyond(Some(version)) && !tuning.is_beyond(None));
+        known = version;
+        beyond
+    };
+    let written = changes(json!({ THRESHOLD: 0.5 }));
+    assert!(!is_new(&tuning), "nothing has happened");
+    tuning.attempt(written.clone()).expect("possible");
+    assert!(is_new(&tuning), "an attempt");
+    tuning.attempt(changes(json!({ "expression.enter": 7 }))).expect_err("impossible");
+    assert!(!is_new(&tuning), "what is refused changes nothing");
+    assert!(!tuning.keep(&written), "no new start");
+    assert!(is_new(&tuning), "a save");
+    tuning.attempt(changes(json!({ THRESHOLD: 0.6 }))).expect("possible");
+    assert!(is_new(&tuning));
+    tuning.leave();
+    assert!(is_new(&tuning), "it was left");
+    tuning.leave();
+    assert!(!is_new(&tuning), "there was nothing to leave");
+    tuning.replace(Tunable::default());
+    assert!(is_new(&tuning), "an undo");
+    assert!(tuning.is_beyond(Some(Version::read("W/\"x\""))), "none of ours");
+    assert_eq!(Version::read("\"7\""), Version(7));
+}
+
+#[test]
+fn a_mask_that_is_tried_is_not_lifted_by_whoever_does_not_know_of_it() {
+    let (mut tuning, _orders) = tuning();
+    tuning.attempt(changes(json!({ ZONE: mask() }))).expect("possible");
+    let threshold = changes(json!({ THRESHOLD: 0.6 }));
+    let both = changes(json!({ THRESHOLD: 0.6, ZONE: mask() }));
+    assert_eq!(tuning.with_masks(threshold.clone(), None), both);
+    let knows = Some(tuning.version());
+    assert_eq!(tuning.with_masks(threshold.clone(), knows), threshold);
+    assert_eq!(tuning.with_masks(Changes::new(), None), Changes::new(), "taken back");
+    let none = changes(json!({ ZONE: [] }));
+    assert_eq!(tuning.with_masks(none.clone(), None), none);
+    // Nor does a save of something else.
+    let _permit = tuning.before_save(&threshold, None).expect("possible");
+    tuning.keep(&threshold);
+    let faces = tuning.live.faces.borrow().clone().expect("told");
+    assert_eq!(faces.zones.expect("tried still")[0].name, "left");
+    // A zone that hides nothing is let go of.
+    let mut counts = mask();
+    counts[0]["kind"] = json!("count");
+    tuning.attempt(changes(json!({ ZONE: counts }))).expect("possible");
+    assert_eq!(tuning.with_masks(threshold.clone(), None), threshold);
+}
+
+#[test]
+fn zones_as_they_were_at_the_start_need_no_other() {
+    let (mut tuning, mut orders) = tuning();
+    assert!(!tuning.keep(&changes(json!({ ZONE: [] }))));
+    assert!(!ordered(&mut orders).1);
+    assert!(tuning.keep(&changes(json!({ ZONE: mask() }))));
+    assert!(ordered(&mut orders).1);
+}
+
+#[test]
+fn a_mask_that_is_only_in_the_files_is_asked_before_a_turn_is_saved() {
+    let (mut tuning, _orders) = tuning();
+    let masked = |changes: &Changes| {
+        let mut written = Tunable::default().with(changes).expect("possible");
+        written.zone = serde_json::from_value(mask()).expect("zones");
+        written
+    };
+    let turn = changes(json!({ "camera.rotate": 180 }));
+    let permit = tuning.before_save(&turn, None).expect("no mask is known");
+    assert!(permit(&masked(&turn)).expect_err("refused").starts_with("camera.rotate"));
+    assert_eq!(permit(&Tunable::default().with(&turn).expect("possible")), Ok(()));
+    let gain = changes(json!({ "camera.controls.gain": 3 }));
+    assert_eq!(tuning.before_save(&gain, None).expect("possible")(&masked(&gain)), Ok(()));
+    // Drawn in the picture as it is turned now.
+    let both = changes(json!({ "camera.rotate": 180, ZONE: mask() }));
+    assert_eq!(tuning.before_save(&both, None).expect("possible")(&masked(&both)), Ok(()));
+}
+
+#[test]
+fn why_a_camera_refuses_is_told_until_it_is_asked_for_something_else() {
+    let (mut tuning, _orders) = tuning();
+    let mut attempt = |value: Value| {
+        tuning.attempt(changes(value)).expect("possible");
+        Arc::clone(&tuning.live)
+    };
+    let live = attempt(json!({ "camera.controls.gain": 300 }));
+    live.refused.send_replace(Some("gain: 255 at most".to_owned()));
+    attempt(json!({ "camera.controls.gain": 300, THRESHOLD: 0.6 }));
+    assert!(live.refused.borrow().is_some());
+    attempt(json!({ "camera.controls.gain": 200 }));
+    assert!(live.refused.borrow().is_none());
+}
