@@ -32,6 +32,8 @@ class Mix:
     collage: float = 0.0
     #: of the rest: the whole picture, fitted in as the daemon does
     letterboxed: float = 0.1
+    #: of close looks: a face that fills most of the look
+    filling: float = 0.0
 
 
 #: share of the close looks whose light, optics and sensor are the picture's own: seven expressions are told
@@ -66,7 +68,7 @@ class Augmented(torch.utils.data.Dataset):
         r = random.Random(f"{self.seed}/{number}")
         kind = r.random()
         if near is not None:
-            image, labels = close_look(self.pictures[index], near, self.ground(r), size, r)
+            image, labels = close_look(self.pictures[index], near, self.ground(r), size, r, self.mix.filling)
         elif kind < self.mix.mosaic:
             others = [self.pictures[r.randrange(len(self.pictures))] for _ in range(3)]
             image, labels = mosaic([self.pictures[index], *others], size, r)

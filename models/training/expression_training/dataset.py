@@ -44,8 +44,8 @@ NOTES = "__MACOSX"
 #: a picture whose only face is at least this share of its longer side is one of that face
 PORTRAIT = 0.3
 #: longer side of a picture in memory, and of a face in it that it is halved to at most: the closest
-#: look is drawn at faces of so many pixels (views.CLOSE_PIXELS)
-MOST_HELD, LEAST_HELD = 1280, 87
+#: look is drawn at faces of so many pixels (views.FILLING_PIXELS)
+MOST_HELD, LEAST_HELD = 1280, 106
 
 
 #: width and height of a network's input, in pixels, multiples of 32

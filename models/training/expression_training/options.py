@@ -45,6 +45,8 @@ class Options:
     close: float = 0.0
     #: share of the close looks that are at faces of scenes: few have a class, but all poses are there
     of_scenes: float = 0.12
+    #: share of the close looks in which the face fills most of the look
+    filling: float = 0.0
     #: (share of the run, size) of close looks, as `growing` has them; after it as the daemon looks
     close_growing: tuple[tuple[float, Size], ...] = ()
     #: weight of the loss that asks only which class a face has, not whether it is one
@@ -71,7 +73,8 @@ class Options:
 
     def mix_at(self, share: float) -> Mix:
         late = self.mosaic / 4 if share < (1 + self.mosaic_until) / 2 else 0.0
-        return Mix(self.mosaic if share < self.mosaic_until else late, self.collage, self.letterboxed)
+        mosaic = self.mosaic if share < self.mosaic_until else late
+        return Mix(mosaic, self.collage, self.letterboxed, self.filling)
 
     def lr_at(self, share: float, step: int) -> float:
         """Linear warm-up, cosine to a hundredth."""
@@ -161,6 +164,8 @@ PRESETS = {
         lr=2.5e-3,
         close=0.97,
         of_scenes=0.15,
-        close_growing=((0.7, (64, 64)),),
+        # read where they have most pixels: from one and a half times the face
+        filling=0.7,
+        close_growing=((0.7, (96, 96)),),
     ),
 }

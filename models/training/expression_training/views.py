@@ -23,6 +23,8 @@ THUMBNAIL = 110
 #: longer side of a face that is looked at closely, in pixels: 0.17 to 0.68 of the daemon's look, which
 #: is from one, one and a half and two distances; and its most as a share of a smaller tile
 CLOSE_PIXELS, CLOSE_SHARE = (22.0, 87.0), 0.97
+#: the same of one that fills most of the look: an expression has more pixels then
+FILLING_PIXELS = (70.0, 106.0)
 #: how much a close look is turned, stretched and tilted (`homography`)
 CLOSE_CALM = 0.6
 #: how far a pasted picture reaches from its face's middle, in sizes of the face
@@ -215,11 +217,14 @@ def set_in(image: np.ndarray, picture: Picture, spot, wanted: float, r: random.R
     return moved(found, translation(*offset), size)
 
 
-def close_look(picture: Picture, number: int, ground: Picture | None, size: Size, r: random.Random):
+def close_look(
+    picture: Picture, number: int, ground: Picture | None, size: Size, r: random.Random, filling: float = 0.0
+):
     """A face, or a place that is none, as the daemon looks at it closely: near the middle of the tile."""
     box = picture.labels.places[number]
     side = float((box[2:] - box[:2]).max())
-    wanted = min(r.uniform(*CLOSE_PIXELS), MOST_ENLARGED * side, CLOSE_SHARE * min(size))
+    pixels = FILLING_PIXELS if filling and r.random() < filling else CLOSE_PIXELS
+    wanted = min(r.uniform(*pixels), MOST_ENLARGED * side, CLOSE_SHARE * min(size))
     centre = [length * (0.5 + r.gauss(0, 0.06)) for length in size]
     if picture.portrait and ground is not None and r.random() < 0.5:
         image, labels = place(ground, size, r, 1.0, 0.3)

@@ -118,6 +118,17 @@ def test_a_face_fills_a_small_tile_with_as_many_pixels():
     assert 18 < min(sides) < 40 and 55 < max(sides) <= 64
 
 
+def test_a_face_fills_most_of_a_look_as_often_as_is_asked():
+    picture = scene([(20, 16, 76, 84)], size=(96, 96))
+    for filling, expected in ((0.0, 0.25), (0.7, 0.75), (1.0, 1.0)):
+        large = 0
+        for seed in range(200):
+            _, labels = views.close_look(picture, 0, None, CLOSE, random.Random(seed), filling)
+            left, top, right, bottom = labels.boxes[0]
+            large += max(right - left, bottom - top) > 68
+        assert abs(large / 200 - expected) < 0.15, filling
+
+
 def test_a_covered_mouth_has_no_class_and_a_covered_face_is_ignored():
     seen, hidden, unknown = 0, 0, 0
     for seed in range(300):
