@@ -15,7 +15,7 @@ run: setup-build ## Build, then show the page, faces and events of the committed
 	target/release/expressiond run --config config/demo.toml
 
 .PHONY: test
-test: setup cargo-test model-test ## Run every test
+test: setup cargo-test model-test ## Run the tests of the program and of its training; what takes more machines is below
 
 ##@ Develop
 .PHONY: setup setup-build

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::device::EXPIRES_AFTER_S;
 use super::{About, Components, merge};
 use crate::contract::payload::ReasonCode;
 use crate::events::EventType;
@@ -161,7 +162,7 @@ impl About {
         let codes: Vec<&str> = codes.map(ReasonCode::name).collect();
         json!({
             "p": "binary_sensor", "dev_cla": "problem", "name": name, "ent_cat": "diagnostic",
-            "stat_t": self.topics.status(),
+            "exp_aft": EXPIRES_AFTER_S, "stat_t": self.topics.status(),
             "val_tpl": format!(
                 "{{{{ 'ON' if value_json.reasons | selectattr('camera', 'defined') \
                  | selectattr('camera', 'eq', '{camera}') \

@@ -6,7 +6,7 @@ use super::{About, Components, merge};
 use crate::contract::payload::{ReasonCode, STATUS_STALE};
 
 /// A value that is not repeated for this long is not known any more.
-const EXPIRES_AFTER_S: u64 = STATUS_STALE.as_secs();
+pub(super) const EXPIRES_AFTER_S: u64 = STATUS_STALE.as_secs();
 
 impl About {
     /// Entities that read the status topic, and the controls.
