@@ -16,6 +16,7 @@ use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
+use crate::hexadecimal::hexadecimal;
 use crate::name::{Name, NameError};
 use crate::{random, storage};
 
@@ -132,8 +133,7 @@ fn derive(machine_id: &str) -> Option<Name> {
     // Any key length is valid for HMAC.
     let mut mac = Hmac::<Sha256>::new_from_slice(&machine).ok()?;
     mac.update(&APPLICATION);
-    let mut digits: String =
-        mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut digits = hexadecimal(&mac.finalize().into_bytes());
     digits.truncate(DIGITS);
     Name::new(digits).ok()
 }
@@ -153,8 +153,7 @@ fn kept(state_dir: &Path) -> Result<Name, Error> {
     if let Some(id) = fs::read_to_string(&path).ok().and_then(|text| Name::new(text.trim()).ok()) {
         return Ok(id);
     }
-    let digits: String =
-        random::bytes::<{ DIGITS / 2 }>().map(|byte| format!("{byte:02x}")).concat();
+    let digits = hexadecimal(&random::bytes::<{ DIGITS / 2 }>());
     let id = Name::new(digits)?;
     storage::make_folder(state_dir)
         .and_then(|()| storage::replace(&path, format!("{id}\n").as_bytes(), storage::READABLE))

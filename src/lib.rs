@@ -26,6 +26,7 @@ pub mod error;
 pub mod evaluate;
 pub mod events;
 pub mod geometry;
+mod hexadecimal;
 pub mod home_assistant;
 pub mod identity;
 pub mod logging;

@@ -11,9 +11,10 @@ use std::sync::Mutex;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::config::layers::Layers;
-use crate::config::{self, Config, DEFAULT_FILE, Sources};
+use crate::config::layers::{Layers, conf_d};
+use crate::config::{self, Config, Sources};
 use crate::doctor;
+use crate::hexadecimal::hexadecimal;
 use crate::pipeline::plan::Surroundings;
 use crate::preview::tunable::Changes;
 use crate::preview::{Origin, Permit, Refused, Saved, SettingsStore, Undone};
@@ -39,8 +40,7 @@ impl SettingsFiles {
     }
 
     fn folder(&self) -> PathBuf {
-        let file = self.sources.file.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
-        file.parent().unwrap_or(Path::new("")).join("conf.d")
+        conf_d(self.sources.file())
     }
 
     fn file(&self) -> PathBuf {
@@ -90,7 +90,7 @@ impl SettingsFiles {
 
 /// The line before what is kept: after it, `saved` was saved.
 fn mark(saved: &str) -> String {
-    let hash: String = Sha256::digest(saved).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = hexadecimal(&Sha256::digest(saved));
     format!("# Undone, as long as {FILE} has the SHA-256 {hash}:\n")
 }
 

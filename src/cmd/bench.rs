@@ -103,8 +103,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     for threads in &args.threads {
         let path = args.model.clone().unwrap_or_default();
         let settings = Settings { path, threads: *threads, ..Settings::default() };
-        settings.check().map_err(|(key, why)| Error::new(Kind::Config, format!("{key} {why}")))?;
-        let mut networks = Networks::load(&settings)?;
+        let mut networks = super::load_networks(&settings)?;
         if model.is_empty() {
             super::tell_refused(&networks);
         }

@@ -10,7 +10,6 @@ use super::output;
 use expressiond::annotate::{self, Mark, Shows};
 use expressiond::attention::look::{Look, Purpose};
 use expressiond::attention::{Examiner, Findings, stills};
-use expressiond::detector::networks::Networks;
 use expressiond::detector::{Detection, ModelError, Settings};
 use expressiond::error::{Error, Kind, Result};
 use expressiond::geometry::{Rect, Size};
@@ -26,8 +25,8 @@ use expressiond::tracks::grouping::Grouping;
 ///
 /// Looks thoroughly: at the whole picture, at pieces of it in which faces from 20 pixels on
 /// can be found, and at each face by itself from three distances, from the nearest at its mirror
-/// image as well: what only one of these looks takes for a face is none. --whole looks once, which is faster and finds those who stand before the
-/// camera.
+/// image as well: what only one of these looks takes for a face is none. --whole looks once,
+/// which is faster and finds those who stand before the camera.
 ///
 /// Prints a line per face, or with --json one object per picture. Boxes are in
 /// pixels of the upright picture: left, top, width, height.
@@ -105,9 +104,8 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(threshold) = args.threshold {
         settings.floor = settings.floor.min(threshold);
     }
-    settings.check().map_err(|(key, why)| Error::new(Kind::Config, format!("{key} {why}")))?;
     let groups = super::groups(&args.groups)?;
-    let mut examiner = Examiner::new(Networks::load(&settings)?)?;
+    let mut examiner = Examiner::new(super::load_networks(&settings)?)?;
     super::tell_refused(examiner.networks());
     let grouping = super::grouping(&groups, examiner.networks().info())?;
     if let Some(folder) = &args.annotate {

@@ -7,7 +7,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::output;
 use expressiond::annotate::make_folder;
 use expressiond::attention::{Examiner, Findings, stills};
-use expressiond::detector::networks::Networks;
 use expressiond::detector::{Detection, ModelError, Settings};
 use expressiond::error::{Error, Kind, Result};
 use expressiond::evaluate::average_precision::PictureResult;
@@ -74,9 +73,8 @@ pub fn run(args: &Args) -> Result<()> {
         floor: FLOOR,
         ..Settings::default()
     };
-    settings.check().map_err(|(key, why)| Error::new(Kind::Config, format!("{key} {why}")))?;
     let asked = super::groups(&args.groups)?;
-    let mut examiner = Examiner::new(Networks::load(&settings)?)?;
+    let mut examiner = Examiner::new(super::load_networks(&settings)?)?;
     super::tell_refused(examiner.networks());
     let grouping = super::grouping(&asked, examiner.networks().info())?;
     let data = if asked.is_empty() {

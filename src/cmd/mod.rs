@@ -19,8 +19,8 @@ pub(crate) mod simulate;
 use std::path::PathBuf;
 
 use expressiond::config::Sources;
-use expressiond::detector::ModelInfo;
 use expressiond::detector::networks::Networks;
+use expressiond::detector::{ModelInfo, Settings};
 use expressiond::error::{Error, Kind, Result};
 use expressiond::logging;
 use expressiond::tracks::grouping::{Grouping, Groups};
@@ -45,6 +45,12 @@ impl ConfigArgs {
         let Self { config, instance, overrides } = self.clone();
         Sources { file: config, instance, overrides }
     }
+}
+
+/// The networks that these settings ask for.
+pub(crate) fn load_networks(settings: &Settings) -> Result<Networks> {
+    settings.check().map_err(|(key, why)| Error::new(Kind::Config, format!("{key} {why}")))?;
+    Ok(Networks::load(settings)?)
 }
 
 /// Says on standard error which models were refused: results are another network's then.

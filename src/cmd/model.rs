@@ -11,7 +11,7 @@ use expressiond::detector::networks::Networks;
 use expressiond::detector::sidecar::SideCar;
 use expressiond::detector::tflite::{Dtype, TensorInfo};
 use expressiond::detector::{ModelInfo, Seen};
-use expressiond::error::{Error, Kind, Result};
+use expressiond::error::{Kind, Result};
 
 /// Show or verify a model.
 ///
@@ -65,8 +65,7 @@ fn load(file: &File) -> Result<Networks> {
     let mut settings = config.model;
     settings.path = file.path.clone().unwrap_or(settings.path);
     settings.threads = file.threads.unwrap_or(settings.threads);
-    settings.check().map_err(|(key, why)| Error::new(Kind::Config, format!("{key} {why}")))?;
-    Ok(Networks::load(&settings)?)
+    super::load_networks(&settings)
 }
 
 /// What `show --json` prints.

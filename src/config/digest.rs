@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use super::Config;
 use super::keys::flatten;
 use crate::contract::inventory::SettingsDigest;
+use crate::hexadecimal::hexadecimal;
 
 /// Of what differs from the defaults, so that it is the same for the same settings, also
 /// when a later version has more keys.
@@ -21,7 +22,7 @@ pub fn digest(config: &Config) -> SettingsDigest {
     for (key, value) in &changed {
         hash.update(format!("{key} = {value}\n"));
     }
-    let digest: String = hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = hexadecimal(&hash.finalize()[..8]);
     SettingsDigest { digest, changed: changed.into_iter().map(|(key, _)| key).collect() }
 }
 

@@ -37,6 +37,11 @@ struct Assignment {
     value: toml::Value,
 }
 
+/// The folder of more files beside the settings `file`.
+pub fn conf_d(file: &Path) -> PathBuf {
+    file.parent().unwrap_or(Path::new("")).join("conf.d")
+}
+
 /// Everything that settings are made of, before they are merged.
 #[derive(Clone, Debug, Default)]
 pub struct Layers {
@@ -61,7 +66,7 @@ impl Layers {
         if required || is_there(file) {
             layers.push(file)?;
         }
-        let folder = file.parent().unwrap_or(Path::new("")).join("conf.d");
+        let folder = conf_d(file);
         if let Some(name) = instance {
             layers.push(&folder.join(format!("{name}.toml")))?;
             return Ok(layers);

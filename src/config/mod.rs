@@ -69,6 +69,13 @@ pub struct Sources {
     pub overrides: Vec<String>,
 }
 
+impl Sources {
+    /// The settings file.
+    pub fn file(&self) -> &Path {
+        self.file.as_deref().unwrap_or(Path::new(DEFAULT_FILE))
+    }
+}
+
 impl Config {
     /// The sections that the page changes.
     pub fn tunable(&self) -> preview::tunable::Tunable {
@@ -130,9 +137,9 @@ pub struct Impossible {
 
 /// Reads, layers and checks the settings; with them, where each came from.
 pub fn load(sources: &Sources) -> Result<(Config, Layers)> {
-    let file = sources.file.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
-    let mut layers = Layers::read(file, sources.file.is_some(), sources.instance.as_deref())?
-        .with_environment(std::env::vars_os());
+    let mut layers =
+        Layers::read(sources.file(), sources.file.is_some(), sources.instance.as_deref())?
+            .with_environment(std::env::vars_os());
     for text in &sources.overrides {
         let (key, value) = text.split_once('=').ok_or_else(|| {
             Error::new(Kind::Config, format!("--set {text}: it must be of the form key=value"))

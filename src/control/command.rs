@@ -30,7 +30,7 @@ pub enum Command {
     Resume {},
     /// End in order; the service manager starts the daemon again.
     Restart {},
-    /// NewValue numbers until told otherwise, also after a restart.
+    /// Other numbers until told otherwise, also after a restart.
     Set {
         /// Instead of `tracking.start_confidence`, 0 to 1; none leaves it as it is.
         #[serde(default, deserialize_with = "threshold")]

@@ -1,6 +1,5 @@
 //! What a model must pass before it looks at a frame.
 
-use std::fmt::Write;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -15,6 +14,7 @@ use super::sidecar::{Layout, SelfTest, SideCar, USUAL_CLOSE_LOOK};
 use super::tflite::{Dtype, Engine};
 use super::{Detection, Detector, ModelError, ModelInfo, Seen, Settings, signature, tflite, trial};
 use crate::geometry::Rect;
+use crate::hexadecimal::hexadecimal;
 use crate::pixels::preprocess::Preprocessor;
 use crate::pixels::tensor::{Encoding, InputSpec, TensorBuffer};
 use crate::source::picture;
@@ -102,7 +102,7 @@ fn read(settings: &Settings, entry: &ModelFile) -> Result<Files, ModelError> {
         check_package(path, card.as_ref())?;
     }
     let bytes = std::fs::read(path).map_err(ModelError::Read)?;
-    let sha256 = hex(&Sha256::digest(&bytes));
+    let sha256 = hexadecimal(&Sha256::digest(&bytes));
     if let Some(card) = card.as_ref().filter(|card| !card.sha256.eq_ignore_ascii_case(&sha256)) {
         return Err(ModelError::Checksum { found: sha256, expected: card.sha256.clone() });
     }
@@ -185,14 +185,6 @@ fn admit(settings: &Settings, entry: &ModelFile) -> Result<Detector, ModelError>
         None => log::warn!("model {} has no self-test in its side-car", detector.info.id),
     }
     Ok(detector)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // writing to a String cannot fail
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 fn read_side_car(model: &Path) -> Result<Option<Vec<u8>>, ModelError> {

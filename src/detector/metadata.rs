@@ -75,8 +75,13 @@ pub fn describe(entry: &str, bytes: &[u8]) -> Result<Metadata, String> {
     Ok(Metadata { classes, end_to_end })
 }
 
-/// A list, or a map from numbers; without blanks around the names, which no class may have.
-fn class_names(names: &Value) -> Result<Vec<String>, String> {
+/// The classes of a list, or of a map from numbers; without blanks around the names, which no
+/// class may have. What looks like a number or a switch is a name.
+///
+/// # Errors
+///
+/// In words: it is neither, or has a gap.
+pub(crate) fn class_names(names: &Value) -> Result<Vec<String>, String> {
     let name = |name: &Value| match name {
         Value::String(name) => Ok(name.trim().to_owned()),
         Value::Number(_) | Value::Bool(_) => Ok(name.to_string()),

@@ -66,7 +66,7 @@ pub struct ModelInfo {
     pub id: String,
     /// Its name in the side-car, or the file's.
     pub name: String,
-    /// Its version in the side-car, or 0.
+    /// Its version in the side-car, or `unknown`.
     pub version: String,
     /// The `.tflite` file.
     #[serde(serialize_with = "crate::paths::as_text")]

@@ -16,6 +16,7 @@ use crate::mqtt::StartError;
 use crate::mqtt::access::Access;
 use crate::mqtt::credentials::Credentials;
 use crate::preview;
+use crate::source::devices;
 
 /// What to do about a file that only the service's user may read.
 const SUDO: &str = "run it with sudo to see what the service sees";
@@ -111,7 +112,7 @@ pub(crate) fn permissions(config: &Config, unit: Option<&Unit>) -> Finding {
     if config.camera.is_recorded() {
         return Finding::skipped(Check::Permissions, "recorded pictures need no device");
     }
-    let nodes = if source.is_absolute() { vec![source.to_owned()] } else { video_nodes() };
+    let nodes = if source.is_absolute() { vec![source.to_owned()] } else { devices::paths() };
     let nodes: Vec<PathBuf> = nodes.into_iter().filter(|node| node.exists()).collect();
     if nodes.is_empty() {
         return Finding::skipped(Check::Permissions, "there is no video device to open");
@@ -143,17 +144,6 @@ pub(crate) fn permissions(config: &Config, unit: Option<&Unit>) -> Finding {
     }
     let names: Vec<String> = nodes.iter().map(|node| node.display().to_string()).collect();
     Finding::ok(Check::Permissions, format!("may be opened: {}", names.join(", ")))
-}
-
-/// `/dev/video*`, in the order of their names.
-fn video_nodes() -> Vec<PathBuf> {
-    let entries = fs::read_dir("/dev").into_iter().flatten().flatten();
-    let is_video = |path: &PathBuf| {
-        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("video"))
-    };
-    let mut nodes: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_video).collect();
-    nodes.sort();
-    nodes
 }
 
 /// A group's number, from the file of group(5).

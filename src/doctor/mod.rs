@@ -12,12 +12,12 @@ mod running;
 mod service;
 pub mod table;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
 use crate::config;
 use crate::config::layers::Layers;
-use crate::config::{Config, DEFAULT_FILE, Sources};
+use crate::config::{Config, Sources};
 use crate::contract::payload::{ReasonCode, rfc3339};
 use crate::control::overrides::Overrides;
 use crate::detector::networks::Networks;
@@ -37,9 +37,8 @@ use running::Running;
 ///
 /// [`Kind::Internal`]: a fault of this program. What is wrong with the device is a finding.
 pub fn examine(sources: &Sources, mut tell: impl FnMut(&Finding)) -> Result<Diagnosis> {
-    let file = sources.file.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
     let mut examination = Examination {
-        unit: Unit::find(file, sources.instance.as_deref()),
+        unit: Unit::find(sources.file(), sources.instance.as_deref()),
         findings: Vec::new(),
         tell: &mut tell,
     };

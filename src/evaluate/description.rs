@@ -8,6 +8,7 @@ use serde_yaml_ng::Value;
 
 use super::labels::KeyPoints;
 use super::text;
+use crate::detector::metadata::class_names;
 
 /// What a `data.yaml` says about one of its splits; its other keys are other programs'.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +27,7 @@ struct Yaml {
     #[serde(default)]
     path: Option<String>,
     #[serde(default)]
-    names: Value,
+    names: serde_json::Value,
     #[serde(default)]
     kpt_shape: Option<KeyPoints>,
     #[serde(flatten)]
@@ -42,7 +43,10 @@ impl Description {
     pub fn parse(bytes: &[u8], split: &str) -> Result<Self, String> {
         let text = text::decode(bytes)?;
         let yaml: Yaml = serde_yaml_ng::from_str(&text).map_err(|error| error.to_string())?;
-        let names = names(&yaml.names)?;
+        if yaml.names.is_null() {
+            return Err("names no classes".to_owned());
+        }
+        let names = class_names(&yaml.names)?;
         let places = match yaml.splits.get(split) {
             Some(value) => places(value).map_err(|why| format!("split '{split}' {why}"))?,
             None => {
@@ -76,30 +80,6 @@ fn places(value: &Value) -> Result<Vec<PathBuf>, &'static str> {
 /// A path as it is written, perhaps on Windows.
 pub(super) fn path(text: &str) -> PathBuf {
     text.trim().replace('\\', "/").into()
-}
-
-/// A list or a map from numbers; names that look like numbers or switches are names.
-fn names(names: &Value) -> Result<Vec<String>, String> {
-    let name = |value: &Value| match value {
-        Value::String(name) => Ok(name.trim().to_owned()),
-        Value::Number(number) => Ok(number.to_string()),
-        Value::Bool(flag) => Ok(flag.to_string()),
-        _ => Err("names holds something that is no name".to_owned()),
-    };
-    match names {
-        Value::Sequence(names) => names.iter().map(name).collect(),
-        Value::Mapping(names) => {
-            let by_number = |number: usize| {
-                let text = number.to_string();
-                names.get(&text).or_else(|| names.get(Value::from(number))).ok_or_else(|| {
-                    format!("names has {} entries, but none for class {number}", names.len())
-                })
-            };
-            (0..names.len()).map(|number| name(by_number(number)?)).collect()
-        }
-        Value::Null => Err("names no classes".to_owned()),
-        _ => Err("names is neither a list nor a map".to_owned()),
-    }
 }
 
 #[cfg(test)]

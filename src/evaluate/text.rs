@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-/// The text of a file, its lines ended by `\n` or `\r\n`: UTF-8 with or without a byte order mark, or UTF-16 with one (what
-/// Windows' editors and PowerShell write).
+/// The text of a file, its lines ended by `\n` or `\r\n`: UTF-8 with or without a byte order
+/// mark, or UTF-16 with one (what Windows' editors and PowerShell write).
 ///
 /// # Errors
 ///

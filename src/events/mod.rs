@@ -10,6 +10,7 @@ use uuid::{Builder, Uuid};
 
 use crate::clock::Moment;
 use crate::geometry::{Rect, Size};
+use crate::hexadecimal::hexadecimal;
 use crate::random;
 use crate::tracks::{Change, ChangeKind};
 
@@ -127,7 +128,7 @@ pub struct Recorder {
 impl Recorder {
     /// `randomness` also names this run; see [`system_randomness`].
     pub fn new(origin: Origin, mut randomness: Randomness) -> Self {
-        let run = randomness()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+        let run = hexadecimal(&randomness()[..4]);
         Self { origin, randomness, run, sequence: 0 }
     }
 

@@ -50,7 +50,7 @@ pub struct Settings {
     pub event_qos: Qos,
     /// Quality of service of states and status, 0 or 1. Default: 1.
     pub state_qos: Qos,
-    /// Whom to trust when `url` begins with `mqtts://`.
+    /// Whom to trust when `url` begins with `mqtts://` or `wss://`.
     pub tls: tls::Settings,
     /// How much waits for a broker that is away.
     pub outbox: OutboxSettings,

@@ -22,7 +22,6 @@ struct Slot<T> {
     item: T,
     full: bool,
     closed: bool,
-    skipped: u64,
 }
 
 /// A mailbox for one item, shared by one putter and one taker.
@@ -35,7 +34,7 @@ pub struct Mailbox<T> {
 impl<T> Mailbox<T> {
     /// `spare` is the third buffer.
     pub fn new(spare: T) -> Self {
-        let slot = Slot { item: spare, full: false, closed: false, skipped: 0 };
+        let slot = Slot { item: spare, full: false, closed: false };
         Self { slot: Mutex::new(slot), changed: Condvar::new() }
     }
 
@@ -46,11 +45,10 @@ impl<T> Mailbox<T> {
     }
 
     /// Leaves `item` for the taker and gives back a buffer to fill. Replaces a
-    /// frame that nobody took and counts it as skipped. False when closed.
+    /// frame that nobody took. False when closed.
     pub fn put(&self, item: &mut T) -> bool {
         let mut slot = self.lock();
         std::mem::swap(&mut slot.item, item);
-        slot.skipped += u64::from(slot.full);
         slot.full = true;
         self.changed.notify_all();
         !slot.closed
@@ -90,11 +88,6 @@ impl<T> Mailbox<T> {
         self.lock().closed = true;
         self.changed.notify_all();
     }
-
-    /// Frames that were replaced before anybody took them.
-    pub fn skipped(&self) -> u64 {
-        self.lock().skipped
-    }
 }
 
 /// Closes a mailbox when it goes out of scope, also by a panic.
@@ -113,14 +106,14 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(10);
 
     #[test]
-    fn newest_wins_and_the_older_is_counted() {
+    fn the_newest_wins() {
         let mailbox = Mailbox::new(0);
         let (mut filled, mut taken) = (1, 0);
         assert!(mailbox.put(&mut filled));
         filled = 2;
         assert!(mailbox.put(&mut filled));
         assert_eq!(mailbox.take(&mut taken, LIMIT), Taken::Frame);
-        assert_eq!((taken, mailbox.skipped()), (2, 1));
+        assert_eq!(taken, 2);
         assert_eq!(mailbox.take(&mut taken, Duration::ZERO), Taken::Nothing);
     }
 
@@ -164,6 +157,5 @@ mod tests {
             }
             assert_eq!(got, (1..=100).collect::<Vec<_>>());
         });
-        assert_eq!(mailbox.skipped(), 0);
     }
 }

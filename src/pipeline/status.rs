@@ -1,4 +1,4 @@
-//! Why nothing is happening, and all the control: from the counters to the status
+//! Why nothing is happening, and all the rest: from the counters to the status
 //! topic and systemd's one line.
 
 use std::time::Duration;

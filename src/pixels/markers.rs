@@ -21,11 +21,11 @@ pub(crate) const DHT: u8 = 0xC4;
 pub(crate) const DRI: u8 = 0xDD;
 /// JFIF's version and density.
 pub(crate) const APP0: u8 = 0xE0;
+/// Exif.
+pub(crate) const APP1: u8 = 0xE1;
 /// Colour profiles.
 pub(crate) const APP2: u8 = 0xE2;
-/// Exif stands in this one,
-pub(crate) const APP1: u8 = 0xE1;
-/// and what Adobe's programs add in this.
+/// What Adobe's programs add.
 pub(crate) const APP14: u8 = 0xEE;
 
 /// So many start markers in front of a picture may turn out to be none.

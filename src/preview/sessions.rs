@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::token::hexadecimal;
+use crate::hexadecimal::hexadecimal;
 use crate::{random, storage};
 
 /// A session ends so long after its login.

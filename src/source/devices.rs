@@ -15,6 +15,7 @@ use v4l::video::Capture;
 
 use super::errno::explain;
 use super::formats::known;
+use super::frame_source::SourceError;
 use super::guard::guarded;
 use super::modes::{Interval, Mode, Offer, Rates, SizeRange};
 use super::negotiate::nothing_readable;
@@ -39,6 +40,17 @@ pub struct Node {
     pub state: State,
     /// Why it cannot be used, and what to do; none where it can.
     pub unusable: Option<String>,
+}
+
+impl Node {
+    /// Why it cannot be used, for who wants its pictures.
+    pub(super) fn refusal(&self) -> Option<SourceError> {
+        let reason = format!("{}: {}", self.path.display(), self.unusable.as_ref()?);
+        Some(match self.state {
+            State::NotACamera => SourceError::NotACamera(reason),
+            _ => SourceError::Lost(reason),
+        })
+    }
 }
 
 /// Whether a node can be used.
@@ -75,7 +87,8 @@ pub fn find(path: &Path) -> Option<Node> {
     paths().iter().find(|known| *known == path).map(|known| examine(known))
 }
 
-fn paths() -> Vec<PathBuf> {
+/// Nodes of video devices, in order of their numbers.
+pub(crate) fn paths() -> Vec<PathBuf> {
     let mut numbers: Vec<u32> = fs::read_dir("/dev")
         .into_iter()
         .flatten()
@@ -178,15 +191,18 @@ fn judge(node: &Node, capabilities: Flags, has_subdevices: bool) -> Result<(), (
     Ok(())
 }
 
+/// The node's own name, where `path` is a link to it.
+pub(super) fn real_name(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
 /// Whether the device behind a node has subdevices that programs set up: then it is one
 /// end of a pipeline that libcamera knows to configure, and gives nothing by itself.
 /// (What `V4L2_CAP_IO_MC` says, a flag that the v4l crate drops.)
 fn has_subdevices(path: &Path) -> bool {
     let class = Path::new(CLASS);
     let device = |name: &std::ffi::OsStr| fs::canonicalize(class.join(name).join("device")).ok();
-    // Its own name, where the path is a link to it.
-    let node = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let Some(own) = node.file_name().and_then(device) else { return false };
+    let Some(own) = real_name(path).file_name().and_then(device) else { return false };
     let names = fs::read_dir(class).into_iter().flatten().flatten().map(|entry| entry.file_name());
     names
         .filter(|name| name.to_string_lossy().starts_with("v4l-subdev"))

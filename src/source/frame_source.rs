@@ -50,7 +50,8 @@ pub trait FrameSource: Send {
     /// See [`SourceError`]: only after a `BadFrame` may it be called again.
     fn next_frame(&mut self, frame: &mut Frame, limit: Duration) -> Result<(), SourceError>;
 
-    /// What is open, in words a log line can hold: "/dev/video0 (UVC camera), MJPG 640x480 at 30/s".
+    /// What is open, in words a log line can hold: "/dev/video0 (UVC camera), MJPG 640x480 at
+    /// 30/s".
     fn describe(&self) -> String;
 
     /// What is open, for a program.

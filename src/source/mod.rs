@@ -87,12 +87,10 @@ fn find(part: Option<&str>) -> Result<PathBuf, SourceError> {
             }
         }));
     };
-    let reason = node.unusable.as_deref().unwrap_or_default();
-    let reason = format!("{}: {reason}", node.path.display());
-    Err(match node.state {
-        State::NotACamera => SourceError::NotACamera(reason),
-        _ => SourceError::Lost(reason),
-    })
+    match node.refusal() {
+        None => Ok(node.path.clone()),
+        Some(refusal) => Err(refusal),
+    }
 }
 
 fn answers_to(node: &Node, part: Option<&str>) -> bool {

@@ -4,9 +4,8 @@
 //! the kernel owns. So every failure ends the stream, and the capture thread opens it
 //! again.
 
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ use v4l::video::capture::Parameters;
 use v4l::{Format, FourCC};
 
 use super::controls::{self, ControlOffer, ControlValues, LowLight};
-use super::devices::{State, describe};
+use super::devices::{describe, real_name};
 use super::errno::explain;
 use super::formats::{known, matrix, range};
 use super::frame_source::{FrameSource, Opened, SourceError};
@@ -91,12 +90,8 @@ impl Camera {
         let refused = |reason: String| SourceError::Lost(format!("{}: {reason}", path.display()));
         let device = Device::with_path(path).map_err(|error| lost("cannot be opened", &error))?;
         let node = describe(&device, path).map_err(|error| no_video_device(path, &error))?;
-        if let Some(reason) = node.unusable {
-            let reason = format!("{}: {reason}", path.display());
-            return Err(match node.state {
-                State::NotACamera => SourceError::NotACamera(reason),
-                _ => SourceError::Lost(reason),
-            });
+        if let Some(refusal) = node.refusal() {
+            return Err(refusal);
         }
         let choice = choose(&node.formats, &Request::of(settings, needed)).map_err(refused)?;
         let fourcc = FourCC::new(&choice.fourcc);
@@ -259,11 +254,6 @@ impl Drop for Camera {
             log::debug!("{}: the driver refused to stop streaming", self.words);
         }
     }
-}
-
-/// The node's own name, where `path` is a link to it.
-fn real_name(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// When the driver took the frame, if it says so by our clock.
