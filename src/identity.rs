@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use crate::hexadecimal::hexadecimal;
+use crate::limits::Mistake;
 use crate::name::{Name, NameError};
 use crate::{random, storage};
 
@@ -37,17 +38,17 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Impossible values: the key and what to do.
-    pub fn check(&self) -> Result<(), (&'static str, String)> {
+    /// The key of an impossible value, and what it must be.
+    pub fn check(&self) -> Result<(), Mistake> {
         if !self.id.is_empty() {
-            Name::device(&*self.id).map_err(|error| ("device.id", error.to_string()))?;
+            Name::device(&*self.id).map_err(|error| ("id", error.to_string()))?;
         }
-        let groups = self.groups().map_err(|error| ("device.groups", error.to_string()))?;
+        let groups = self.groups().map_err(|error| ("groups", error.to_string()))?;
         if groups.len() > MOST_GROUPS {
-            return Err(("device.groups", format!("lists more than {} groups", MOST_GROUPS)));
+            return Err(("groups", format!("lists more than {} groups", MOST_GROUPS)));
         }
         match groups.iter().enumerate().find(|(index, group)| groups[..*index].contains(group)) {
-            Some((_, twice)) => Err(("device.groups", format!("lists '{twice}' twice"))),
+            Some((_, twice)) => Err(("groups", format!("lists '{twice}' twice"))),
             None => Ok(()),
         }
     }
@@ -201,7 +202,7 @@ mod tests {
         let id = settings.resolve(Path::new("/nowhere"), None).expect("configured");
         assert_eq!(id.as_str(), "hall");
         let settings = Settings { id: "a/b".into(), ..Settings::default() };
-        assert_eq!(settings.check().expect_err("refused").0, "device.id");
+        assert_eq!(settings.check().expect_err("refused").0, "id");
     }
 
     #[test]
@@ -213,10 +214,10 @@ mod tests {
         };
         assert_eq!(of(&["hall", "floor2"]).check(), Ok(()));
         assert!(wrong(of(&["hall", "a+"])).1.contains("'+'"));
-        assert_eq!(wrong(of(&["hall", "hall"])), ("device.groups", "lists 'hall' twice".into()));
+        assert_eq!(wrong(of(&["hall", "hall"])), ("groups", "lists 'hall' twice".into()));
         assert!(wrong(of(&["a", "b", "c", "d", "e", "f", "g", "h", "i"])).1.contains('8'));
         let reserved = Settings { id: "groups".into(), ..Settings::default() };
-        assert_eq!(wrong(reserved).0, "device.id");
+        assert_eq!(wrong(reserved).0, "id");
     }
 
     #[test]

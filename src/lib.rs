@@ -29,6 +29,7 @@ pub mod geometry;
 mod hexadecimal;
 pub mod home_assistant;
 pub mod identity;
+mod limits;
 pub mod logging;
 pub mod mqtt;
 pub mod name;

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::{Mistake, within};
+
 /// Section `[pace]`: how many frames are looked at.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -48,15 +50,7 @@ impl Default for Settings {
 
 impl Settings {
     /// The key of an impossible value, and what it must be.
-    pub fn check(&self) -> Result<(), (&'static str, String)> {
-        let within = |key, value: f32, least: f32, most: f32| {
-            let fits = (least..=most).contains(&value);
-            if fits {
-                Ok(())
-            } else {
-                Err((key, format!("is {value}, it must be from {least} to {most}")))
-            }
-        };
+    pub fn check(&self) -> Result<(), Mistake> {
         within("max_fps", self.max_fps, 0.1, 240.0)?;
         if self.idle_fps != 0.0 {
             within("idle_fps", self.idle_fps, 0.1, 240.0)?;

@@ -109,12 +109,9 @@ impl Config {
             ("preview", self.preview.check()),
         ];
         for (section, result) in sections {
-            result.map_err(|(key, why)| {
-                // some sections name their keys in full
-                let full = key.strip_prefix(section).and_then(|key| key.strip_prefix('.'));
-                let key = format!("{section}.{}", full.unwrap_or(key));
-                Impossible { key, section: None, why }
-            })?;
+            let impossible =
+                |(key, why)| Impossible { key: format!("{section}.{key}"), section: None, why };
+            result.map_err(impossible)?;
         }
         zones::settings::check(&self.zone).map_err(|(number, why)| Impossible {
             key: "zone".to_owned(),

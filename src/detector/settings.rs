@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::sidecar::{PLAIN, plain};
+use crate::limits::{Mistake, within};
 
 /// Section `[model]`: which model runs, and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,19 +61,14 @@ impl Default for Settings {
 
 impl Settings {
     /// The key of an impossible value, and what it must be.
-    pub fn check(&self) -> Result<(), (&'static str, String)> {
+    pub fn check(&self) -> Result<(), Mistake> {
         if !plain(&self.name) {
             return Err(("name", format!("is {:?}, it must be {PLAIN}", self.name)));
         }
         if let Some(name) = self.close.iter().find(|name| !plain(name)) {
             return Err(("close", format!("has {name:?}, each must be {PLAIN}")));
         }
-        if !(1..=64).contains(&self.threads) {
-            return Err(("threads", format!("is {}, it must be from 1 to 64", self.threads)));
-        }
-        if !(0.001..=0.999).contains(&self.floor) {
-            return Err(("floor", format!("is {}, it must be from 0.001 to 0.999", self.floor)));
-        }
-        Ok(())
+        within("threads", self.threads, 1, 64)?;
+        within("floor", self.floor, 0.001, 0.999)
     }
 }

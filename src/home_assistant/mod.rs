@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::contract::topics::Topics;
+use crate::limits::{Mistake, within};
 use crate::name::Name;
 use crate::tracks::vocabulary::called;
 use crate::zones;
@@ -59,20 +60,16 @@ impl Default for Settings {
 
 impl Settings {
     /// Impossible values: the key and what to do.
-    pub fn check(&self) -> Result<(), (&'static str, String)> {
-        for (key, topic) in [
-            ("home_assistant.discovery_prefix", &self.discovery_prefix),
-            ("home_assistant.birth_topic", &self.birth_topic),
-        ] {
+    pub fn check(&self) -> Result<(), Mistake> {
+        for (key, topic) in
+            [("discovery_prefix", &self.discovery_prefix), ("birth_topic", &self.birth_topic)]
+        {
             topic
                 .split('/')
                 .try_for_each(|level| Name::new(level).map(drop))
                 .map_err(|error| (key, error.to_string()))?;
         }
-        if self.birth_jitter_s > 300 {
-            return Err(("home_assistant.birth_jitter_s", "must be at most 300 (seconds)".into()));
-        }
-        Ok(())
+        within("birth_jitter_s", self.birth_jitter_s, 0, 300)
     }
 
     /// Whether every binary sensor that the owner asks for has an expression that is told.
@@ -459,7 +456,7 @@ mod tests {
     #[test]
     fn impossible_settings_name_their_key() {
         let wrong = Settings { discovery_prefix: "a/#".into(), ..Settings::default() };
-        assert_eq!(wrong.check().expect_err("refused").0, "home_assistant.discovery_prefix");
+        assert_eq!(wrong.check().expect_err("refused").0, "discovery_prefix");
         assert_eq!(Settings::default().check(), Ok(()));
     }
 }

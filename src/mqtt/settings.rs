@@ -6,9 +6,9 @@ use super::message::Qos;
 use super::protocol::Version;
 use super::tls;
 use super::urls::BrokerUrls;
+use crate::limits::{Mistake, within};
 use crate::name::{Name, NameError};
 use crate::outbox::OutboxSettings;
-use crate::outbox::settings::within;
 
 /// Section `[mqtt]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,26 +78,26 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Impossible values: the key and what to do.
-    pub fn check(&self) -> Result<(), (&'static str, String)> {
-        let brokers = self.url.brokers().map_err(|error| ("mqtt.url", error.to_string()))?;
+    /// The key of an impossible value, and what it must be.
+    pub fn check(&self) -> Result<(), Mistake> {
+        let brokers = self.url.brokers().map_err(|error| ("url", error.to_string()))?;
         if brokers.is_empty() && self.version == Version::V5 {
             let remedy =
                 "is \"5\", which the broker inside does not speak: set mqtt.url, or \"auto\"";
-            return Err(("mqtt.version", remedy.into()));
+            return Err(("version", remedy.into()));
         }
         self.tls.check(brokers.iter().any(|broker| broker.tls))?;
         self.base_topic
             .split('/')
             .try_for_each(|level| Name::new(level).map(drop))
-            .map_err(|error: NameError| ("mqtt.base_topic", error.to_string()))?;
+            .map_err(|error: NameError| ("base_topic", error.to_string()))?;
         if !self.password_file.is_empty() && self.username.is_empty() {
             let remedy = "a password needs a user name (MQTT 3.1.1, 3.1.2.9): set it too";
-            return Err(("mqtt.username", remedy.into()));
+            return Err(("username", remedy.into()));
         }
-        within("mqtt.keep_alive_s", u64::from(self.keep_alive_s), 5, 3600)?;
-        within("mqtt.reconnect_max_s", self.reconnect_max_s, 1, 3600)?;
-        within("mqtt.max_packet_bytes", self.max_packet_bytes as u64, 4096, 16 << 20)?;
+        within("keep_alive_s", self.keep_alive_s, 5, 3600)?;
+        within("reconnect_max_s", self.reconnect_max_s, 1, 3600)?;
+        within("max_packet_bytes", self.max_packet_bytes, 4096, 16 << 20)?;
         self.outbox.check()
     }
 
@@ -130,14 +130,14 @@ mod tests {
             change(&mut settings);
             settings.check().expect_err("refused").0
         };
-        assert_eq!(wrong(|s| s.url = "broker".into()), "mqtt.url");
-        assert_eq!(wrong(|s| s.version = Version::V5), "mqtt.version");
-        assert_eq!(wrong(|s| s.base_topic = "a/#".into()), "mqtt.base_topic");
-        assert_eq!(wrong(|s| s.password_file = "p".into()), "mqtt.username");
-        assert_eq!(wrong(|s| s.tls.ca_file = "ca.crt".into()), "mqtt.tls");
-        assert_eq!(wrong(|s| s.keep_alive_s = 0), "mqtt.keep_alive_s");
-        assert_eq!(wrong(|s| s.max_packet_bytes = 1), "mqtt.max_packet_bytes");
-        assert_eq!(wrong(|s| s.outbox.max_events = 0), "mqtt.outbox.max_events");
+        assert_eq!(wrong(|s| s.url = "broker".into()), "url");
+        assert_eq!(wrong(|s| s.version = Version::V5), "version");
+        assert_eq!(wrong(|s| s.base_topic = "a/#".into()), "base_topic");
+        assert_eq!(wrong(|s| s.password_file = "p".into()), "username");
+        assert_eq!(wrong(|s| s.tls.ca_file = "ca.crt".into()), "tls");
+        assert_eq!(wrong(|s| s.keep_alive_s = 0), "keep_alive_s");
+        assert_eq!(wrong(|s| s.max_packet_bytes = 1), "max_packet_bytes");
+        assert_eq!(wrong(|s| s.outbox.max_events = 0), "outbox.max_events");
     }
 
     #[test]

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use self::verifier::Verifier;
 use super::credentials::{Credentials, without_mark};
+use crate::limits::Mistake;
 
 /// The oldest protocol that is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,23 +51,19 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Impossible values: the key and what to do.
-    pub fn check(&self, tls: bool) -> Result<(), (&'static str, String)> {
+    /// The key in `[mqtt]` of an impossible value, and what it must be.
+    pub fn check(&self, tls: bool) -> Result<(), Mistake> {
         if !tls && *self != Self::default() {
             let remedy =
                 "has settings, but mqtt.url does not ask for TLS: begin it with mqtts:// or wss://";
-            return Err(("mqtt.tls", remedy.into()));
+            return Err(("tls", remedy.into()));
         }
         if self.alpn.iter().any(|name| !(1..=255).contains(&name.len())) {
-            return Err(("mqtt.tls.alpn", "must be names of 1 to 255 bytes".into()));
+            return Err(("tls.alpn", "must be names of 1 to 255 bytes".into()));
         }
         match (self.cert_file.is_empty(), self.key_file.is_empty()) {
-            (true, false) => {
-                Err(("mqtt.tls.cert_file", "must be set with mqtt.tls.key_file".into()))
-            }
-            (false, true) => {
-                Err(("mqtt.tls.key_file", "must be set with mqtt.tls.cert_file".into()))
-            }
+            (true, false) => Err(("tls.cert_file", "must be set with mqtt.tls.key_file".into())),
+            (false, true) => Err(("tls.key_file", "must be set with mqtt.tls.cert_file".into())),
             _ => Ok(()),
         }
     }
@@ -244,13 +241,13 @@ mod tests {
     #[test]
     fn half_a_client_certificate_is_refused() {
         let half = Settings { cert_file: "device.crt".into(), ..Settings::default() };
-        assert_eq!(half.check(true).expect_err("refused").0, "mqtt.tls.key_file");
+        assert_eq!(half.check(true).expect_err("refused").0, "tls.key_file");
     }
 
     #[test]
     fn tls_settings_without_tls_are_refused() {
         let lost = Settings { ca_file: "ca.crt".into(), ..Settings::default() };
-        assert_eq!(lost.check(false).expect_err("refused").0, "mqtt.tls");
+        assert_eq!(lost.check(false).expect_err("refused").0, "tls");
         assert_eq!(Settings::default().check(false), Ok(()));
     }
 
@@ -260,7 +257,7 @@ mod tests {
         let offering = Settings { alpn: vec!["mqtt".into()], ..Settings::default() };
         assert_eq!(offering.check(true), Ok(()));
         let nameless = Settings { alpn: vec![String::new()], ..offering.clone() };
-        assert_eq!(nameless.check(true).expect_err("refused").0, "mqtt.tls.alpn");
+        assert_eq!(nameless.check(true).expect_err("refused").0, "tls.alpn");
         let credentials = Credentials { folder: Some(folder.path().to_owned()) };
         match client_config(&offering, &credentials) {
             Ok(config) => assert_eq!(config.alpn_protocols, [b"mqtt"]),

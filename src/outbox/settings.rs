@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::{Mistake, within};
+
 /// Section `[mqtt.outbox]`: how much waits for a broker that is away.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -34,25 +36,11 @@ impl Default for OutboxSettings {
 }
 
 impl OutboxSettings {
-    /// Impossible values: the key and what to do.
-    pub fn check(&self) -> Result<(), (&'static str, String)> {
-        within("mqtt.outbox.max_events", self.max_events as u64, 1, 1_000_000)?;
-        within("mqtt.outbox.max_bytes", self.max_bytes as u64, 1 << 16, 1 << 30)?;
-        within("mqtt.outbox.max_age_s", self.max_age_s, 1, u64::MAX)?;
-        within("mqtt.outbox.sync_after_s", self.sync_after_s, 0, 3600)
-    }
-}
-
-/// `Ok` where `value` lies from `least` to `most`, else the key and what it must be.
-pub(crate) fn within(
-    key: &'static str,
-    value: u64,
-    least: u64,
-    most: u64,
-) -> Result<(), (&'static str, String)> {
-    if (least..=most).contains(&value) {
-        Ok(())
-    } else {
-        Err((key, format!("is {value}, but must be from {least} to {most}")))
+    /// The key in `[mqtt]` of an impossible value, and what it must be.
+    pub fn check(&self) -> Result<(), Mistake> {
+        within("outbox.max_events", self.max_events as u64, 1, 1_000_000)?;
+        within("outbox.max_bytes", self.max_bytes as u64, 1 << 16, 1 << 30)?;
+        within("outbox.max_age_s", self.max_age_s, 1, u64::MAX)?;
+        within("outbox.sync_after_s", self.sync_after_s, 0, 3600)
     }
 }

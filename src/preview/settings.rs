@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::token::TokenHash;
+use crate::limits::{Mistake, within};
 
 /// Section `[preview]`: a page with the live picture, and metrics. Off by default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,7 +63,7 @@ impl Settings {
     }
 
     /// Impossible values: the key and what to do.
-    pub fn check(&self) -> Result<(), (&'static str, String)> {
+    pub fn check(&self) -> Result<(), Mistake> {
         let address = self.address();
         if !self.listen.is_empty() && address.is_none() {
             let words = "must be an address and a port, as in 127.0.0.1:8080 or [::1]:8080";
@@ -79,13 +80,8 @@ impl Settings {
             let missing = if self.cert_file.is_empty() { "cert_file" } else { "key_file" };
             return Err((missing, "is empty: a certificate and its key belong together".into()));
         }
-        if !(0.1..=30.0).contains(&self.max_fps) {
-            return Err(("max_fps", format!("is {}, it must be from 0.1 to 30", self.max_fps)));
-        }
-        if !(1..=32).contains(&self.max_viewers) {
-            let words = format!("is {}, it must be from 1 to 32", self.max_viewers);
-            return Err(("max_viewers", words));
-        }
+        within("max_fps", self.max_fps, 0.1, 30.0)?;
+        within("max_viewers", self.max_viewers, 1, 32)?;
         let is_name = |name: &String| {
             !name.is_empty()
                 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))

@@ -156,9 +156,7 @@ impl Tunable {
         ];
         let wrong = sections.into_iter().find_map(|(name, outcome)| Some((name, outcome.err()?)));
         match wrong {
-            Some((section, (key, why))) => {
-                Err(format!("{section}.{} {why}", key.trim_start_matches(&format!("{section}."))))
-            }
+            Some((section, (key, why))) => Err(format!("{section}.{key} {why}")),
             None => zones::settings::check(&self.zone).map_err(|(_, why)| format!("{ZONE} {why}")),
         }
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::controls::ControlValues;
 use super::formats::{self, FORMATS};
 use super::media;
+use crate::limits::{Mistake, within};
 use crate::name::Name;
 use crate::pixels::frame::Orientation;
 
@@ -80,21 +81,15 @@ impl Settings {
     /// # Errors
     ///
     /// The first such value.
-    pub fn check(&self) -> Result<(), (&'static str, String)> {
+    pub fn check(&self) -> Result<(), Mistake> {
         Name::camera(&*self.name).map_err(|error| ("name", error.to_string()))?;
         check_source(&self.source).map_err(|reason| ("source", reason))?;
         if !self.format.is_empty() && self.fourcc().is_none() {
             return Err(("format", unreadable_format(&self.format)));
         }
-        for (key, value, least, most) in [
-            ("width", self.width, 0, 16384),
-            ("height", self.height, 0, 16384),
-            ("fps", self.fps, 1, 240),
-        ] {
-            if !(least..=most).contains(&value) {
-                return Err((key, format!("is {value}, it must be from {least} to {most}")));
-            }
-        }
+        within("width", self.width, 0, 16384)?;
+        within("height", self.height, 0, 16384)?;
+        within("fps", self.fps, 1, 240)?;
         if ![0, 90, 180, 270].contains(&self.rotate) {
             return Err(("rotate", format!("is {}, it must be 0, 90, 180 or 270", self.rotate)));
         }

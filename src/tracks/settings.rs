@@ -4,9 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::grouping::Groups;
+use crate::limits::{Mistake, within};
 use crate::zones::Admission;
-
-type Impossible = (&'static str, String);
 
 /// When a face is a face, and when it is gone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -95,20 +94,12 @@ impl Default for Expression {
     }
 }
 
-fn within(key: &'static str, value: f32, low: f32, high: f32) -> Result<(), Impossible> {
-    if (low..=high).contains(&value) {
-        Ok(())
-    } else {
-        Err((key, format!("is {value}, it must be from {low} to {high}")))
-    }
-}
-
 impl Tracking {
     /// The key of an impossible value, and what it must be.
-    pub fn check(&self) -> Result<(), Impossible> {
+    pub fn check(&self) -> Result<(), Mistake> {
         within("start_confidence", self.start_confidence, 0.0, 1.0)?;
         within("confirm_s", self.confirm_s, 0.0, 60.0)?;
-        within("confirm_frames", self.confirm_frames as f32, 1.0, 100.0)?;
+        within("confirm_frames", self.confirm_frames, 1, 100)?;
         within("lost_s", self.lost_s, 0.1, 3600.0)?;
         within("match_iou", self.match_iou, 0.0, 1.0)?;
         within("smallest_face", self.smallest_face, 0.0, 1.0)
@@ -117,7 +108,7 @@ impl Tracking {
 
 impl Expression {
     /// The key of an impossible value, and what it must be.
-    pub fn check(&self) -> Result<(), Impossible> {
+    pub fn check(&self) -> Result<(), Mistake> {
         self.groups.check().map_err(|why| ("groups", why))?;
         within("enter", self.enter, 0.5, 1.0)?;
         within("leave", self.leave, 0.0, self.enter)?;
