@@ -49,5 +49,6 @@ pub mod setup;
 pub mod simulate;
 pub mod source;
 mod storage;
+mod token_bucket;
 pub mod tracks;
 pub mod zones;

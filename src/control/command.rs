@@ -2,7 +2,6 @@
 //! contract; what does not fit it is refused and counted.
 
 use std::ops::RangeInclusive;
-use std::time::Duration;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -10,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 use super::object;
 use super::switches::{Written, ZoneSwitches, zones};
 use crate::contract::tuning::{MAX_FPS, THRESHOLD, Tuning};
+use crate::token_bucket::TokenBucket;
 use crate::zones::settings::MOST_ZONES;
 
 /// A command is never longer. Read before it is parsed.
@@ -134,7 +134,7 @@ pub enum CommandError {
     #[error("retained: a command is for this moment only. Publish it without the retain flag")]
     Retained,
     /// More came than are carried out.
-    #[error("too many commands: at most {AT_ONCE} in {} s", Rate::PERIOD.as_secs())]
+    #[error("too many commands: at most {AT_ONCE} at once, and as many in {} s", TokenBucket::PERIOD.as_secs())]
     TooMany,
     /// Those that came before are not carried out yet.
     #[error("{AT_ONCE} commands before it are not carried out yet: send it again")]
@@ -157,42 +157,6 @@ impl Command {
             return Err(CommandError::Empty);
         }
         Ok(command)
-    }
-}
-
-/// A bucket of what is allowed, which fills over time.
-#[derive(Clone, Debug)]
-pub struct Rate {
-    most: f64,
-    tokens: f64,
-    last: Duration,
-}
-
-impl Rate {
-    const PERIOD: Duration = Duration::from_secs(60);
-
-    /// A full bucket at monotonic time `now`: `most` may come at once, and then in each
-    /// [`Self::PERIOD`].
-    pub fn new(most: u32, now: Duration) -> Self {
-        let most = f64::from(most);
-        Self { most, tokens: most, last: now }
-    }
-
-    /// Whether one more is allowed at monotonic time `now`.
-    pub fn allow(&mut self, now: Duration) -> bool {
-        let gained = now.saturating_sub(self.last).div_duration_f64(Self::PERIOD);
-        self.last = now;
-        self.tokens = self.most.min(self.tokens + gained * self.most);
-        let allowed = self.tokens >= 1.0;
-        if allowed {
-            self.tokens -= 1.0;
-        }
-        allowed
-    }
-
-    /// Whether nothing was asked for so long before monotonic time `now` that it is full again.
-    pub fn has_rested(&self, now: Duration) -> bool {
-        now.saturating_sub(self.last) >= Self::PERIOD
     }
 }
 
@@ -283,17 +247,6 @@ mod tests {
             assert!(matches!(refused, Err(CommandError::Unknown(_))), "{text}: {refused:?}");
         }
         assert_eq!(Command::parse(&[b' '; 257]), Err(CommandError::Long(257)));
-    }
-
-    #[test]
-    fn a_flood_is_stopped_and_a_trickle_is_not() {
-        let mut rate = Rate::new(10, Duration::ZERO);
-        let at_once = (0..100).filter(|_| rate.allow(Duration::from_secs(1))).count();
-        assert_eq!(at_once, 10);
-        assert!(!rate.allow(Duration::from_secs(4)));
-        for minute in 1..50 {
-            assert!(rate.allow(Duration::from_secs(minute * 60)), "minute {minute}");
-        }
     }
 
     /// Numbers in and out of range, and what stands in for one.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use super::command::{AT_ONCE, Command, CommandError, Rate};
+use super::command::{AT_ONCE, Command, CommandError};
 use super::groups::{GroupSettings, SettingsByGroup};
 use crate::clock::Clock;
 use crate::home_assistant::About;
@@ -19,6 +19,7 @@ use crate::mqtt::received;
 use crate::name::Name;
 use crate::publish::Publisher;
 use crate::random::jitter;
+use crate::token_bucket::TokenBucket;
 
 /// Commands that wait to be carried out: as many as may come at once, and a pause. With less
 /// room, what comes last of a burst would be lost, which is what counts of it.
@@ -62,7 +63,7 @@ pub fn start(
 ) -> ControlMessages {
     let (commands, waiting) = mpsc::channel(WAITING);
     let (groups, settings_of_groups) = watch::channel(SettingsByGroup::new());
-    let rate = Rate::new(AT_ONCE, clock.now().monotonic);
+    let rate = TokenBucket::new(AT_ONCE, clock.now().monotonic);
     let inbox = Inbox { publisher, about, commands, groups, rate, closed: false, clock };
     inbox.announce(None);
     tokio::spawn(inbox.run(received));
@@ -74,7 +75,7 @@ struct Inbox {
     about: About,
     commands: mpsc::Sender<Command>,
     groups: watch::Sender<SettingsByGroup>,
-    rate: Rate,
+    rate: TokenBucket,
     /// Whether `pause` was handed over and no `resume` since.
     closed: bool,
     clock: Arc<dyn Clock>,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::sessions::{SESSION, Session, Sessions};
 use super::token::TokenHash;
-use crate::control::command::Rate;
+use crate::token_bucket::TokenBucket;
 
 /// Wrong tokens of one address that are answered at once, and then in a minute.
 const MOST_ATTEMPTS: u32 = 10;
@@ -67,7 +67,7 @@ pub struct Gate {
     cookie: String,
     sessions: Sessions,
     /// Of addresses from which wrong tokens came lately.
-    attempts: BTreeMap<IpAddr, Rate>,
+    attempts: BTreeMap<IpAddr, TokenBucket>,
 }
 
 impl Gate {
@@ -201,7 +201,7 @@ impl Gate {
     /// Compares a token, if this address may still try.
     fn check(&mut self, token: &str, peer: IpAddr, now: Duration) -> Result<(), Refusal> {
         let Some(known) = self.token else { return Ok(()) };
-        let exhausted = |rate: &Rate| {
+        let exhausted = |rate: &TokenBucket| {
             let mut rate = rate.clone();
             !rate.allow(now)
         };
@@ -215,7 +215,10 @@ impl Gate {
         if self.attempts.len() >= MOST_ADDRESSES && !self.attempts.contains_key(&peer) {
             self.attempts.pop_first();
         }
-        self.attempts.entry(peer).or_insert_with(|| Rate::new(MOST_ATTEMPTS, now)).allow(now);
+        self.attempts
+            .entry(peer)
+            .or_insert_with(|| TokenBucket::new(MOST_ATTEMPTS, now))
+            .allow(now);
         Err(Refusal::Token)
     }
 }
