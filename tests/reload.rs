@@ -6,29 +6,23 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// Longest wait for anything; nothing here takes a tenth of it on an idle machine.
-const LIMIT: Duration = Duration::from_secs(60);
+#[path = "daemon/running.rs"]
+mod running;
+
+use running::{LIMIT, Running};
 
 /// The daemon, and the service manager's end of its notifications.
 struct Service {
-    child: Child,
+    daemon: Running,
     manager: UnixDatagram,
     folder: TempDir,
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Service {
@@ -45,7 +39,7 @@ impl Service {
         manager.set_read_timeout(Some(LIMIT)).unwrap();
         let settings = folder.path().join("expressiond.toml");
         write(&settings, "/dev/video-one");
-        let child = Command::new(env!("CARGO_BIN_EXE_expressiond"))
+        let daemon = Command::new(env!("CARGO_BIN_EXE_expressiond"))
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .args(["run", "--config"])
             .arg(&settings)
@@ -55,7 +49,7 @@ impl Service {
             .stderr(stderr)
             .spawn()
             .unwrap();
-        Self { child, manager, folder }
+        Self { daemon: Running(daemon), manager, folder }
     }
 
     /// Waits for its first line, which it writes when it has its own answer to signals and
@@ -63,7 +57,7 @@ impl Service {
     /// of another processor catches every signal from the start.)
     fn until_it_listens(&mut self) {
         let (first, heard) = mpsc::channel();
-        let lines = BufReader::new(self.child.stderr.take().expect("piped")).lines();
+        let lines = BufReader::new(self.daemon.0.stderr.take().expect("piped")).lines();
         // Reads on until the end, so that the daemon never waits for a reader.
         std::thread::spawn(move || {
             lines.map_while(Result::ok).for_each(|line| drop(first.send(line)))
@@ -89,22 +83,11 @@ impl Service {
     }
 
     fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        kill_process(Pid::from_child(&self.daemon.0), signal).unwrap();
     }
 
     fn settings(&self) -> std::path::PathBuf {
         self.folder.path().join("expressiond.toml")
-    }
-
-    fn code(&mut self) -> Option<i32> {
-        let end = Instant::now() + LIMIT;
-        while Instant::now() < end {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        panic!("it did not end within {LIMIT:?}");
     }
 }
 
@@ -128,9 +111,9 @@ fn sighup_takes_new_settings_in_the_same_process() {
     assert!(told[reloading..].contains("MONOTONIC_USEC="), "{told}");
     assert!(told[reloading..].contains("READY=1"), "{told}");
     assert!(!told.contains("STOPPING=1"), "{told}");
-    service.signal(Signal::TERM);
+    service.daemon.terminate();
     service.until("STOPPING=1");
-    assert_eq!(service.code(), Some(0));
+    assert_eq!(service.daemon.code(), Some(0));
 }
 
 #[test]
@@ -152,13 +135,13 @@ fn broken_settings_are_refused_and_the_old_ones_stay() {
     service.signal(Signal::HUP);
     service.until("RELOADING=1");
     service.until("READY=1");
-    assert!(service.child.try_wait().unwrap().is_none(), "it goes on");
+    assert!(service.daemon.0.try_wait().unwrap().is_none(), "it goes on");
     // Mended, they are taken: it was listening all the time.
     write(&service.settings(), "/dev/video-three");
     service.signal(Signal::HUP);
     service.until("video-three");
-    service.signal(Signal::TERM);
-    assert_eq!(service.code(), Some(0));
+    service.daemon.terminate();
+    assert_eq!(service.daemon.code(), Some(0));
 }
 
 /// Right by themselves, but naming a file that is not there: refused after the model's
@@ -181,8 +164,8 @@ fn a_second_sighup_during_a_reload_is_obeyed_too() {
     write(&service.settings(), "/dev/video-three");
     service.signal(Signal::HUP);
     service.until("video-three");
-    service.signal(Signal::TERM);
-    assert_eq!(service.code(), Some(0));
+    service.daemon.terminate();
+    assert_eq!(service.daemon.code(), Some(0));
 }
 
 #[test]
@@ -193,13 +176,13 @@ fn signals_are_obeyed_while_the_model_is_loaded() {
     let told = service.until("RELOADING=1");
     assert!(told.contains("READY=1"), "it was loaded first: {told}");
     service.until("video-one");
-    service.signal(Signal::TERM);
-    assert_eq!(service.code(), Some(0));
+    service.daemon.terminate();
+    assert_eq!(service.daemon.code(), Some(0));
 
     let mut service = Service::start_with("1", Stdio::piped(), None);
     service.until_it_listens();
-    service.signal(Signal::TERM);
-    assert_eq!(service.code(), Some(0));
+    service.daemon.terminate();
+    assert_eq!(service.daemon.code(), Some(0));
     service.manager.set_nonblocking(true).unwrap();
     assert!(service.manager.recv(&mut [0; 64]).is_err(), "it has started all the same");
 }
@@ -211,10 +194,10 @@ fn a_stop_does_not_wait_for_a_reload() {
     write_unfit(&service.settings());
     service.signal(Signal::HUP);
     service.until("RELOADING=1");
-    service.signal(Signal::TERM);
+    service.daemon.terminate();
     let told = service.until("STOPPING=1");
     assert!(!told.contains("READY=1"), "the settings were tried to their end: {told}");
-    assert_eq!(service.code(), Some(0));
+    assert_eq!(service.daemon.code(), Some(0));
 }
 
 #[test]
@@ -233,8 +216,8 @@ fn the_watchdog_is_fed_while_a_camera_is_waited_for_and_settings_are_tried() {
     }
     let longest = gaps.iter().max().unwrap();
     assert!(*longest < watchdog / 2, "{longest:?}");
-    service.signal(Signal::TERM);
-    assert_eq!(service.code(), Some(0));
+    service.daemon.terminate();
+    assert_eq!(service.daemon.code(), Some(0));
 }
 
 /// Takes every connection and every packet, and answers nothing but the first.
@@ -259,8 +242,8 @@ fn a_second_signal_stops_at_once() {
     for signal in [Signal::STOP, Signal::TERM, Signal::INT, Signal::CONT] {
         service.signal(signal);
     }
-    assert_eq!(service.code(), Some(0));
+    assert_eq!(service.daemon.code(), Some(0));
     let mut log = String::new();
-    service.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    service.daemon.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
     assert!(log.contains("while ending: stopping at once"), "{log}");
 }
