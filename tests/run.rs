@@ -236,6 +236,25 @@ fn a_recording_that_comes_late_is_looked_at_picture_by_picture() {
     assert!(said.contains(&format!("looked at {count} frames (0 broken)")), "{said}");
 }
 
+/// JPEGs that were cut short on their way: a script must not take that for an empty room.
+#[test]
+fn recorded_pictures_none_of_which_can_be_read_end_with_the_code_for_input() {
+    let folder = temporary();
+    let (broker, log) = (Broker::start(folder.path()), folder.path().join("log"));
+    let broken = folder.path().join("broken");
+    std::fs::create_dir(&broken).unwrap();
+    let whole = std::fs::read("models/self-test.jpg").unwrap();
+    for name in ["1.jpg", "2.jpg"] {
+        std::fs::write(broken.join(name), &whole[..whole.len() / 3]).unwrap();
+    }
+    let source = broken.display().to_string();
+    let mut daemon = command(folder.path(), broker.port, &[("camera.source", &*source)]);
+    daemon.stderr(std::fs::File::create(&log).unwrap());
+    assert_eq!(Running(daemon.spawn().unwrap()).code(), Some(65));
+    let said = std::fs::read_to_string(log).unwrap();
+    assert!(said.contains("none of the 2 recorded pictures could be read"), "{said}");
+}
+
 #[test]
 fn a_face_is_told_at_one_picture_a_second() {
     let folder = temporary();

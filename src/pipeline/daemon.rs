@@ -1,20 +1,18 @@
 //! The whole program while it runs: starts the threads, listens to signals and
 //! commands, ends in order.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, timeout};
+use tokio::time::MissedTickBehavior;
 
-use super::counters::Counters;
 use super::heartbeat;
 use super::page::Page;
 use super::plan::{Plan, settled};
 use super::shared::Shared;
-use super::signals::{Signals, StopSignals};
+use super::signals::Signals;
 use super::state::Orders;
 use super::stock::{Stock, watch_package};
 use super::threads::{Setup, Threads};
@@ -46,18 +44,6 @@ pub enum Ending {
 /// Reads and tries the settings that the next start would use.
 pub type Rehearsal = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 
-/// How long the camera's thread may take to end: while a driver answers it is a frame's
-/// time. One that hangs is left behind, and its camera is closed with the process.
-const CAPTURE_LIMIT: Duration = Duration::from_millis(500);
-/// How long the inference thread may take to look at the last picture and to tell what
-/// became of the faces, and before a reload the camera's thread to close the camera. With
-/// the broker's second that is less than `TimeoutStopSec`, or systemd would kill.
-const THREAD_LIMIT: Duration = Duration::from_secs(5);
-/// Why there is no picture that was asked for last.
-const ENDING: &str = "the daemon ends";
-/// How long commands are still read that have arrived: they wait in memory.
-const LAST_WORDS_LIMIT: Duration = Duration::from_millis(100);
-
 /// Runs until a signal, a command, or the end of recorded pictures.
 ///
 /// # Errors
@@ -75,7 +61,7 @@ pub async fn daemon(
     program.enforce();
     let wanted = program.attend().await;
     let ending = program.end(wanted).await;
-    farewell(&program.shared.counters, &program.watcher.publisher, gallery.as_deref());
+    program.farewell(gallery.as_deref());
     let mut stop = program.leave();
     // The program that starts again would know nothing of a signal that came until now.
     match ending {
@@ -98,14 +84,14 @@ fn say_ready(service: &Service) {
     service.alive();
 }
 
-struct Program {
-    shared: Arc<Shared>,
-    threads: Threads,
-    watcher: Watcher,
-    control: ControlMessages,
+pub(super) struct Program {
+    pub(super) shared: Arc<Shared>,
+    pub(super) threads: Threads,
+    pub(super) watcher: Watcher,
+    pub(super) control: ControlMessages,
     page: Page,
-    signals: Signals,
-    changes: Changes,
+    pub(super) signals: Signals,
+    pub(super) changes: Changes,
     stock: Stock,
     zones: Zones,
     rehearse: Rehearsal,
@@ -182,7 +168,9 @@ impl Program {
                     self.stock.package = package.borrow_and_update().clone();
                     self.tell_stock();
                 }
-                ended = self.threads.inference.ended() => return ended.map(|()| Ending::Finished),
+                ended = self.threads.inference.ended() => {
+                    return ended.and_then(|()| self.recording_ended());
+                }
                 // A list of pictures is at its end; the last ones are still looked at.
                 ended = self.threads.capture.ended(), if capturing => {
                     ended?;
@@ -316,66 +304,6 @@ impl Program {
         let now = self.shared.clock.now().monotonic;
         self.shared.orders.send_modify(|orders| orders.snapshot = Some(now));
     }
-
-    /// Stops the threads, lets them tell what they know, says goodbye to the broker.
-    async fn end(&mut self, wanted: Result<Ending>) -> Result<Ending> {
-        self.shared.stop.stop();
-        let reload = matches!(wanted, Ok(Ending::Reload));
-        if !reload {
-            self.watcher.service.stopping();
-        }
-        let (shared, watcher) = (&self.shared, &mut self.watcher);
-        let Threads { capture, inference } = &mut self.threads;
-        let finish = async {
-            if reload {
-                // The program that starts again should find the camera closed.
-                capture.ended_within(THREAD_LIMIT).await?;
-            }
-            // Not waiting for a capture thread that waits for a frame.
-            shared.mailbox.close();
-            let told = inference.ended_within(THREAD_LIMIT).await;
-            if shared.orders.send_if_modified(|orders| orders.snapshot.take().is_some()) {
-                watcher.refuse_snapshot(ENDING);
-            }
-            watcher.leave();
-            let captured = timeout(CAPTURE_LIMIT, capture.ended());
-            let (captured, ()) = tokio::join!(captured, watcher.publisher.shutdown());
-            told.and(captured.unwrap_or(Ok(())))
-        };
-        let ending = tokio::select! {
-            ended = finish => wanted.and_then(|wanted| ended.map(|()| wanted)),
-            name = self.signals.stop.next() => {
-                log::warn!("{name} while ending: stopping at once");
-                wanted.map(|_| Ending::Finished)
-            }
-        };
-        self.keep_the_last_words().await;
-        ending
-    }
-
-    /// Ends everything else, which may wait for the disk. Signals are still heard.
-    fn leave(self) -> StopSignals {
-        self.signals.stop
-    }
-
-    /// What was told while the program was ending counts from its next start. The broker has
-    /// sent it and does not say it again: without this a camera that its owner closed in that
-    /// moment would be open afterwards.
-    async fn keep_the_last_words(&mut self) {
-        // To the end of the task that hears the broker, which ended with the connection.
-        let told = async {
-            while let Some(command) = self.control.commands.recv().await {
-                if command == (Command::Snapshot {}) {
-                    self.watcher.refuse_snapshot(ENDING);
-                }
-                self.changes.follow(command);
-            }
-        };
-        // Only where a second signal has left the connection as it was does it go on.
-        let _ = timeout(LAST_WORDS_LIMIT, told).await;
-        let heard = self.control.groups.borrow_and_update().clone();
-        self.changes.take_over(heard);
-    }
 }
 
 /// What came of new settings; for ever waiting while none are tried.
@@ -385,22 +313,6 @@ async fn outcome(rehearsal: &mut Option<JoinHandle<Result<()>>>) -> Result<()> {
             Err(Error::caused(Kind::Panic, "a fault of this program while it tried them", error))
         }),
         None => std::future::pending().await,
-    }
-}
-
-/// What a person at a terminal wants to know at the end.
-fn farewell(counters: &Counters, publisher: &Publisher, gallery: Option<&Path>) {
-    let (frames, sent) = (counters.read(), publisher.stats());
-    log::info!(
-        "looked at {} frames ({} broken); {} messages delivered to {}, {} events wait",
-        frames.detected,
-        frames.bad,
-        sent.delivered,
-        Listed(publisher.brokers()),
-        sent.waiting
-    );
-    if let Some(folder) = gallery {
-        log::info!("annotated pictures of the events: {}", folder.display());
     }
 }
 

@@ -15,6 +15,7 @@ pub mod plan;
 pub(crate) mod rate;
 pub(crate) mod reporter;
 pub(crate) mod shared;
+mod shutdown;
 pub mod signals;
 pub(crate) mod state;
 pub(crate) mod status;
