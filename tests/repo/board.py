@@ -173,18 +173,24 @@ class Board:
             "Signed-By: /etc/apt/keyrings/expressiond-archive-keyring.asc\n"
         ))
 
-    def play_systemd(self, failed: str) -> None:
-        """Notes what scripts of packages tell it, in /systemd; its unit `failed` is enabled and has failed."""
+    def play_systemd(self, enabled: str, plugged: str, neither: str) -> None:
+        """Notes what scripts of packages tell it and udev, in /systemd. Three units have failed: one
+        that is enabled, one that its camera wants, and one that nobody wants any more."""
         self.write("systemd", "")
-        # By which they know that it runs (sd_booted(3)).
-        (self.folder / "run/systemd/system").mkdir(parents=True, exist_ok=True)
-        (self.folder / "usr/bin/systemctl").unlink()
-        self.write("usr/bin/systemctl", (
-            '#!/bin/sh\necho "$@" >>/systemd\ncase "$*" in\n'
-            f"    *--state=failed*) echo '{failed} loaded failed failed Of a test' ;;\n"
-            "    *is-enabled*) echo enabled ;;\n    *is-active*) exit 3 ;;\nesac\n"
-        ))
-        (self.folder / "usr/bin/systemctl").chmod(0o755)
+        # By which they know that both run (sd_booted(3)).
+        for folder in ("systemd/system", "udev"):
+            (self.folder / "run" / folder).mkdir(parents=True, exist_ok=True)
+        failed = "".join(f"{unit} loaded failed failed Of a test\\n" for unit in (enabled, plugged, neither))
+        answers = (
+            f"    *--state=failed*) printf '{failed}' ;;\n"
+            f"    *is-enabled*{enabled}*) echo enabled ;;\n    *is-enabled*) echo disabled ;;\n"
+            f"    show*{plugged}) echo WantedBy=sys-devices-platform-camera.device ;;\n    *is-active*) exit 3 ;;\n"
+        )
+        for name, said in (("systemctl", answers), ("udevadm", "")):
+            program = self.folder / "usr/bin" / name
+            program.unlink(missing_ok=True)
+            program.write_text(f'#!/bin/sh\necho "$@" >>/systemd\ncase "$*" in\n{said}esac\n')
+            program.chmod(0o755)
 
     def told_systemd(self) -> list[str]:
         """What it was told since it was last asked."""
