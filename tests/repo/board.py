@@ -173,19 +173,12 @@ class Board:
             "Signed-By: /etc/apt/keyrings/expressiond-archive-keyring.asc\n"
         ))
 
-    def play_systemd(self, enabled: str, plugged: str, neither: str) -> None:
-        """Notes what scripts of packages tell it and udev, in /systemd. Three units have failed: one
-        that is enabled, one that its camera wants, and one that nobody wants any more."""
+    def play_systemd(self, answers: str) -> None:
+        """Notes what it and udev are told, in /systemd; `answers`: lines of a shell's `case` of that."""
         self.write("systemd", "")
-        # By which they know that both run (sd_booted(3)).
+        # By which scripts of packages know that both run (sd_booted(3)).
         for folder in ("systemd/system", "udev"):
             (self.folder / "run" / folder).mkdir(parents=True, exist_ok=True)
-        failed = "".join(f"{unit} loaded failed failed Of a test\\n" for unit in (enabled, plugged, neither))
-        answers = (
-            f"    *--state=failed*) printf '{failed}' ;;\n"
-            f"    *is-enabled*{enabled}*) echo enabled ;;\n    *is-enabled*) echo disabled ;;\n"
-            f"    show*{plugged}) echo WantedBy=sys-devices-platform-camera.device ;;\n    *is-active*) exit 3 ;;\n"
-        )
         for name, said in (("systemctl", answers), ("udevadm", "")):
             program = self.folder / "usr/bin" / name
             program.unlink(missing_ok=True)

@@ -47,7 +47,13 @@ def what_ended_for_good_is_tried_with_what_may_mend_it(board: Board, workshop: W
     workshop.publish(repo, [workshop.package, package, workshop.model_package("90.0.0")])
     board.follow(workshop, repo, workshop.keyring(workshop.key))
     board.run("apt-get", "update")
-    board.play_systemd("expressiond@hall.service", "expressiond@usb-0:1.2.service", "expressiond@old.service")
+    # One that is enabled, one that its camera wants, and one that nobody wants any more.
+    failed = ["expressiond@hall.service", "expressiond@usb-0:1.2.service", "expressiond@old.service"]
+    board.play_systemd(
+        f"*--state=failed*) printf '%s loaded failed failed Of a test\\n' {' '.join(failed)} ;;\n"
+        f"*is-enabled*{failed[0]}*) echo enabled ;;\n*is-enabled*) echo disabled ;;\n*is-active*) exit 3 ;;\n"
+        f"show*{failed[1]}) echo WantedBy=sys-devices-platform-camera.device ;;\n"
+    )
     started = "--quiet --system start expressiond@hall.service"
     by_its_camera = "reload-or-restart expressiond@usb-0:1.2.service"
     stays = ("start expressiond@old.service", "reload-or-restart expressiond@old.service", "trigger")
