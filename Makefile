@@ -199,18 +199,20 @@ $(VENV)/ready: $(TRAINING)/requirements.lock
 	@touch $@
 
 ##@ Ship
+# How the packages of these sources begin (deploy/deb/build): what was made of older ones stays in out/.
+PACKAGE = out/expressiond_$(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1 | sed 's/-/~/g')
 .PHONY: package
 package: ## Make a Debian package: make package [TARGET=aarch64-unknown-linux-gnu]
 	deploy/deb/build $(TARGET)
 
 .PHONY: package-test
-package-test: ## Check the packages in out/ and the units' sandbox; other boards' run under qemu
+package-test: ## Check this version's packages in out/ and the units' sandbox; other boards' run under qemu
 	.ci/setup package
 	deploy/systemd/check
-	@ls out/expressiond_*.deb >/dev/null 2>&1 || { echo "make package first" >&2; exit 1; }
-	@reference=$$(ls out/expressiond_*_amd64.deb) || \
+	@ls $(PACKAGE)_*.deb >/dev/null 2>&1 || { echo "make package first" >&2; exit 1; }
+	@reference=$$(ls $(PACKAGE)_amd64.deb) || \
 		{ echo "make package first: the others are compared with it" >&2; exit 1; }; \
-	for package in out/expressiond_*.deb; do tests/package/check "$$package" "$$reference" || exit 1; done
+	for package in $(PACKAGE)_*.deb; do tests/package/check "$$package" "$$reference" || exit 1; done
 
 .PHONY: reproducible-test
 reproducible-test: ## Build the package of this machine twice and compare the bytes
@@ -223,14 +225,14 @@ model-package: build ## Make a signed package of a model: make model-package MOD
 
 .PHONY: repo
 SUITE ?= stable
-repo: ## Publish the packages in out/ in a signed apt repository: make repo KEY=fingerprint [SUITE=stable]
-	KEY="$(KEY)" deploy/apt/publish $(SUITE) out/*.deb
+repo: ## Publish this version's packages and the models in out/ in a signed apt repository: make repo KEY=fingerprint [SUITE=stable]
+	KEY="$(KEY)" deploy/apt/publish $(SUITE) $(wildcard $(PACKAGE)_*.deb out/expressiond-model-*.deb)
 
 .PHONY: repo-test
 repo-test: ## Install, upgrade, roll back and purge from a repository, and run the Ansible role, in Debian 12 and 13
-	@ls out/expressiond_*_amd64.deb >/dev/null 2>&1 || { echo "make package first" >&2; exit 1; }
-	tests/repo/run out/expressiond_*_amd64.deb
-	@for package in out/expressiond_*_arm64.deb out/expressiond_*_armhf.deb; do \
+	@ls $(PACKAGE)_amd64.deb >/dev/null 2>&1 || { echo "make package first" >&2; exit 1; }
+	tests/repo/run $(PACKAGE)_amd64.deb
+	@for package in $(PACKAGE)_arm64.deb $(PACKAGE)_armhf.deb; do \
 		if [ -e "$$package" ]; then tests/repo/emulated "$$package" || exit 1; fi; done
 
 .PHONY: credentials-test
@@ -255,13 +257,13 @@ cluster-test: setup ## Make nodes of RabbitMQ and NATS clusters fail under a fle
 .PHONY: vm-test
 vm-test: ## Run the package in a virtual machine against real V4L2 drivers: 18 minutes, and seven for its disk once
 	deploy/deb/build
-	tests/vm/run out/expressiond_*_amd64.deb
+	tests/vm/run $(PACKAGE)_amd64.deb
 
 .PHONY: board-test
 board-test: ## From a blank machine to events, through outages, upgrade and purge, on Debian 12 and 13
 	deploy/deb/build
 	for release in bookworm trixie; do \
-		tests/vm/run --board --release $$release out/expressiond_*_amd64.deb || exit 1; \
+		tests/vm/run --board --release $$release $(PACKAGE)_amd64.deb || exit 1; \
 	done
 
 .PHONY: ha-test
