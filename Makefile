@@ -101,12 +101,14 @@ fuzz: setup-build ## Fuzz what reads outside bytes: make fuzz [MINUTES=10], for 
 VENV := .deps/venv
 TRAINING := models/training
 
+# A checkout may lie below a folder with a blank in its name, which make cannot have in a target: those
+# are relative, and what the trainer is told, in a folder of its own, stands in quotes.
 MODEL_OUT := $(CURDIR)/out/model
-MODEL_SET := $(MODEL_OUT)/set/data.yaml
-PYTHON := $(abspath $(VENV))/bin/python
+MODEL_SET := $(MODEL_OUT)/set
+PYTHON := "$(CURDIR)/$(VENV)/bin/python"
 # What was shipped before is where training starts, and the teacher that completes the labels:
 # 0.3.0, as this repository's history has it.
-BEFORE := $(MODEL_OUT)/before
+BEFORE := out/model/before
 BEFORE_COMMIT := a8a5382
 INIT ?= $(BEFORE)/weights/expression-yolo12n.safetensors
 # What the networks tell apart (gather --help).
@@ -118,7 +120,7 @@ PREPARE ?=
 TRAINER = cd $(TRAINING) && $(PYTHON) -m expression_training
 GATHER = shared=$$(realpath -- "$(SHARED)") && $(TRAINER) gather --expressions "$$shared/expressions" \
 	--wild "$$shared/wild" --negatives negatives.jsonl --seven "$$shared/expressions7"
-LABEL = $(TRAINER) label --model $(BEFORE)/expression-yolo12n.tflite --sure 0.8 --missed
+LABEL = $(TRAINER) label --model "$(CURDIR)/$(BEFORE)/expression-yolo12n.tflite" --sure 0.8 --missed
 TRAIN = $(TRAINER) train --processes $(shell nproc)
 # The exports: name, input in pixels; a name that ends in -close is shown single faces.
 SMILES := expression-yolo12n:288x192 expression-yolo12n-lite:192x128
@@ -135,26 +137,27 @@ model-version:
 .PHONY: model
 ifdef SHARED
 model: model-version $(VENV)/ready $(BEFORE)/ready ## Make the shipped models: make model SHARED=folder of expressions, wild, expressions7; or one of your own: DATA=data.yaml [PREPARE=options] [VERSION=1.2.3]
-	$(GATHER) --out $(MODEL_OUT)/gathered --classes $(CLASSES)
-	$(GATHER) --out $(MODEL_OUT)/gathered-smiles
-	$(LABEL) $(MODEL_OUT)/gathered/data.yaml --out $(dir $(MODEL_SET))
-	$(LABEL) $(MODEL_OUT)/gathered-smiles/data.yaml --out $(MODEL_OUT)/smiles
-	$(TRAIN) $(MODEL_SET) --preset scenes --init $(abspath $(INIT)) --out $(MODEL_OUT)/scenes
-	$(TRAIN) $(MODEL_SET) --preset close \
-		--init $(MODEL_OUT)/scenes/expression-yolo12n.safetensors --out $(MODEL_OUT)/close
-	$(TRAIN) $(MODEL_SET) --preset expressions \
-		--init $(MODEL_OUT)/scenes/expression-yolo12n-7.safetensors --out $(MODEL_OUT)/expressions
-	$(call model-exports,$(SMILES),scenes/expression-yolo12n,$(MODEL_OUT)/smiles/data.yaml)
-	$(call model-exports,$(CLOSE),close/expression-yolo12n,$(MODEL_OUT)/smiles/data.yaml)
-	$(call model-exports,$(SEVEN),scenes/expression-yolo12n-7,$(MODEL_SET))
-	$(call model-exports,$(SEVEN_CLOSE),expressions/expression-yolo12n-7,$(MODEL_SET))
+	$(GATHER) --out "$(MODEL_OUT)/gathered" --classes $(CLASSES)
+	$(GATHER) --out "$(MODEL_OUT)/gathered-smiles"
+	$(LABEL) "$(MODEL_OUT)/gathered/data.yaml" --out "$(MODEL_SET)"
+	$(LABEL) "$(MODEL_OUT)/gathered-smiles/data.yaml" --out "$(MODEL_OUT)/smiles"
+	init=$$(realpath -s -- "$(INIT)") && $(TRAIN) "$(MODEL_SET)/data.yaml" --preset scenes \
+		--init "$$init" --out "$(MODEL_OUT)/scenes"
+	$(TRAIN) "$(MODEL_SET)/data.yaml" --preset close \
+		--init "$(MODEL_OUT)/scenes/expression-yolo12n.safetensors" --out "$(MODEL_OUT)/close"
+	$(TRAIN) "$(MODEL_SET)/data.yaml" --preset expressions \
+		--init "$(MODEL_OUT)/scenes/expression-yolo12n-7.safetensors" --out "$(MODEL_OUT)/expressions"
+	$(call model-exports,$(SMILES),scenes/expression-yolo12n,"$(MODEL_OUT)/smiles/data.yaml")
+	$(call model-exports,$(CLOSE),close/expression-yolo12n,"$(MODEL_OUT)/smiles/data.yaml")
+	$(call model-exports,$(SEVEN),scenes/expression-yolo12n-7,"$(MODEL_SET)/data.yaml")
+	$(call model-exports,$(SEVEN_CLOSE),expressions/expression-yolo12n-7,"$(MODEL_SET)/data.yaml")
 else
 model: model-version $(VENV)/ready
 	@test -n "$(DATA)" || { echo "usage: make model DATA=path/to/data.yaml, or SHARED=folder (models/training/README.md)" >&2; exit 2; }
-	data=$$(realpath -- "$(DATA)") && $(TRAINER) prepare "$$data" --out $(dir $(MODEL_SET)) $(PREPARE)
-	$(TRAIN) $(MODEL_SET) --preset refine \
-		--init $(CURDIR)/models/weights/expression-yolo12n.safetensors --out $(MODEL_OUT)/run
-	$(call model-exports,$(SMILES) $(CLOSE),run/model,$(MODEL_SET))
+	data=$$(realpath -- "$(DATA)") && $(TRAINER) prepare "$$data" --out "$(MODEL_SET)" $(PREPARE)
+	$(TRAIN) "$(MODEL_SET)/data.yaml" --preset refine \
+		--init "$(CURDIR)/models/weights/expression-yolo12n.safetensors" --out "$(MODEL_OUT)/run"
+	$(call model-exports,$(SMILES) $(CLOSE),run/model,"$(MODEL_SET)/data.yaml")
 endif
 # In a folder of another name until all are there: a shallow clone has them not, and would leave empty files.
 $(BEFORE)/ready:
@@ -170,17 +173,17 @@ $(BEFORE)/ready:
 define model-exports
 for export in $(1); do \
 	case $$export in *-7-close:*) close='--close-look 1.5 --alarms 0.04' ;; *-close:*) close='--close-look 3 --alarms 0.08' ;; *) close= ;; esac; \
-	($(TRAINER) export $(MODEL_OUT)/$(2).safetensors $(3) $$close $(if $(VERSION),--version $(VERSION)) \
-		--size $${export#*:} --out $(MODEL_OUT)/$${export%:*}.tflite) || exit 1; \
+	($(TRAINER) export "$(MODEL_OUT)/$(2).safetensors" $(3) $$close $(if $(VERSION),--version $(VERSION)) \
+		--size $${export#*:} --out "$(MODEL_OUT)/$${export%:*}.tflite") || exit 1; \
 done
-$(TRAINER) evaluate $(3) --model $(MODEL_OUT)/$(firstword $(subst :, ,$(1))).tflite
+$(TRAINER) evaluate $(3) --model "$(MODEL_OUT)/$(firstword $(subst :, ,$(1))).tflite"
 endef
 
 # Two threads wait for each other after every layer where something else wants a core: one
 # test then takes a quarter of an hour instead of half a minute.
 .PHONY: model-test
 model-test: $(VENV)/ready ## Test the training code
-	cd $(TRAINING) && OMP_NUM_THREADS=1 $(abspath $(VENV))/bin/python -m pytest -q
+	cd $(TRAINING) && OMP_NUM_THREADS=1 $(PYTHON) -m pytest -q
 
 # Several gigabytes, nearly all of them CUDA libraries that PyTorch's only wheel
 # for x86_64 will not be imported without. Made when first needed.
@@ -196,18 +199,20 @@ $(VENV)/ready: $(TRAINING)/requirements.lock
 	@touch $@
 
 ##@ Ship
+# How the packages of these sources begin (deploy/deb/build): what was made of older ones stays in out/.
+PACKAGE = out/expressiond_$(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1 | sed 's/-/~/g')
 .PHONY: package
 package: ## Make a Debian package: make package [TARGET=aarch64-unknown-linux-gnu]
 	deploy/deb/build $(TARGET)
 
 .PHONY: package-test
-package-test: ## Check the packages in out/ and the units' sandbox; other boards' run under qemu
+package-test: ## Check this version's packages in out/ and the units' sandbox; other boards' run under qemu
 	.ci/setup package
 	deploy/systemd/check
-	@ls out/expressiond_*.deb >/dev/null 2>&1 || { echo "make package first" >&2; exit 1; }
-	@reference=$$(ls out/expressiond_*_amd64.deb) || \
+	@ls $(PACKAGE)_*.deb >/dev/null 2>&1 || { echo "make package first" >&2; exit 1; }
+	@reference=$$(ls $(PACKAGE)_amd64.deb) || \
 		{ echo "make package first: the others are compared with it" >&2; exit 1; }; \
-	for package in out/expressiond_*.deb; do tests/package/check "$$package" "$$reference" || exit 1; done
+	for package in $(PACKAGE)_*.deb; do tests/package/check "$$package" "$$reference" || exit 1; done
 
 .PHONY: reproducible-test
 reproducible-test: ## Build the package of this machine twice and compare the bytes
@@ -220,14 +225,14 @@ model-package: build ## Make a signed package of a model: make model-package MOD
 
 .PHONY: repo
 SUITE ?= stable
-repo: ## Publish the packages in out/ in a signed apt repository: make repo KEY=fingerprint [SUITE=stable]
-	KEY="$(KEY)" deploy/apt/publish $(SUITE) out/*.deb
+repo: ## Publish this version's packages and the models in out/ in a signed apt repository: make repo KEY=fingerprint [SUITE=stable]
+	KEY="$(KEY)" deploy/apt/publish $(SUITE) $(wildcard $(PACKAGE)_*.deb out/expressiond-model-*.deb)
 
 .PHONY: repo-test
 repo-test: ## Install, upgrade, roll back and purge from a repository, and run the Ansible role, in Debian 12 and 13
-	@ls out/expressiond_*_amd64.deb >/dev/null 2>&1 || { echo "make package first" >&2; exit 1; }
-	tests/repo/run out/expressiond_*_amd64.deb
-	@for package in out/expressiond_*_arm64.deb out/expressiond_*_armhf.deb; do \
+	@ls $(PACKAGE)_amd64.deb >/dev/null 2>&1 || { echo "make package first" >&2; exit 1; }
+	tests/repo/run $(PACKAGE)_amd64.deb
+	@for package in $(PACKAGE)_arm64.deb $(PACKAGE)_armhf.deb; do \
 		if [ -e "$$package" ]; then tests/repo/emulated "$$package" || exit 1; fi; done
 
 .PHONY: credentials-test
@@ -252,13 +257,13 @@ cluster-test: setup ## Make nodes of RabbitMQ and NATS clusters fail under a fle
 .PHONY: vm-test
 vm-test: ## Run the package in a virtual machine against real V4L2 drivers: 18 minutes, and seven for its disk once
 	deploy/deb/build
-	tests/vm/run out/expressiond_*_amd64.deb
+	tests/vm/run $(PACKAGE)_amd64.deb
 
 .PHONY: board-test
 board-test: ## From a blank machine to events, through outages, upgrade and purge, on Debian 12 and 13
 	deploy/deb/build
 	for release in bookworm trixie; do \
-		tests/vm/run --board --release $$release out/expressiond_*_amd64.deb || exit 1; \
+		tests/vm/run --board --release $$release $(PACKAGE)_amd64.deb || exit 1; \
 	done
 
 .PHONY: ha-test

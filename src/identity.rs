@@ -66,7 +66,11 @@ impl Settings {
         }
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         if let Some(folders) = set("STATE_DIRECTORY") {
-            // systemd.exec(5): several folders are separated by colons.
+            // systemd.exec(5): several folders are separated by colons. It escapes none in the
+            // name of one, which an instance has that is named by its USB port; it has made it.
+            if Path::new(&folders).is_dir() {
+                return Some(folders.into());
+            }
             let first = folders.as_bytes().split(|byte| *byte == b':').next();
             return first.map(|folder| OsStr::from_bytes(folder).into());
         }
@@ -232,6 +236,18 @@ mod tests {
         assert_eq!(env(&[("XDG_STATE_HOME", "/x")]), Some("/x/expressiond".into()));
         assert_eq!(env(&[("HOME", "/h")]), Some("/h/.local/state/expressiond".into()));
         assert_eq!(env(&[]), None);
+    }
+
+    #[test]
+    fn a_colon_may_be_part_of_the_state_folders_name() {
+        let above = tempfile::tempdir().expect("temporary folder");
+        let folder = above.path().join("expressiond@platform-xhci-hcd.0-usb-0:1.2:1.0");
+        let of = |value: OsString| Settings::default().state_dir(move |_| Some(value.clone()));
+        fs::create_dir(&folder).expect("make");
+        assert_eq!(of(folder.clone().into()), Some(folder.clone()));
+        // Two of them are not one.
+        let two = [folder.as_os_str(), OsStr::new("/x")].join(OsStr::new(":"));
+        assert_eq!(of(two), Some(above.path().join("expressiond@platform-xhci-hcd.0-usb-0")));
     }
 
     #[test]

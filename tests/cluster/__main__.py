@@ -79,7 +79,7 @@ class Fault(threading.Thread):
 
 
 def measure(program: Path, cluster: Cluster, case: Case, devices: int) -> dict:
-    proxy = Proxy(cluster) if case.through_proxy else None
+    proxy = Proxy(cluster.folder, cluster.port) if case.through_proxy else None
     fault = Fault(case, cluster)
     url = Proxy.url if proxy else cluster.urls()
     command = [
@@ -180,6 +180,32 @@ def group_settings_reach_every_node(program: Path, cluster: Cluster) -> dict:
     return {"broker": cluster.name, "settings of a group at nodes": [node for node, text in heard.items() if text]}
 
 
+def the_proxy_finds_nodes_that_speak_tls(folder: Path) -> dict:
+    """By its check as it is committed: the clusters here speak plain text. Node 3 is not there."""
+    folder = folder / "tls"
+    folder.mkdir()
+    certificate, key, settings = folder / "node.crt", folder / "node.key", folder / "mosquitto.conf"
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    words += ["-subj", "/CN=nodes", "-addext", f"subjectAltName=IP:127.0.0.1,IP:{ip(1)}", "-days", 1]
+    run(*words, "-keyout", key, "-out", certificate)
+    listeners = [f"listener 8883 {ip(node)}\ncertfile {certificate}\nkeyfile {key}\n" for node in (1, 2)]
+    settings.write_text("user root\nallow_anonymous true\n" + "".join(listeners))
+    with (folder / "mosquitto.log").open("wb") as log:
+        broker = subprocess.Popen(["/usr/sbin/mosquitto", "-c", settings], stderr=log)
+    probe = ["mosquitto_pub", "-h", ip(1), "-p", 8883, "--cafile", certificate, "-t", "probe", "-m", "x"]
+    try:
+        until("mosquitto takes a message", lambda: run(*probe, ok=False).returncode == 0)
+        proxy = Proxy(folder, 8883, certificate)
+        found = [proxy.found(node) for node in NODES]
+        proxy.end()
+    finally:
+        broker.kill()
+        broker.wait()
+    if [what.split(",")[0] for what in found] != ["succeeded", "succeeded", "failed"]:
+        raise RuntimeError(f"nodes over TLS: {found}")
+    return {"broker": "mosquitto", "nodes over TLS": found}
+
+
 def security(cluster: Cluster) -> dict:
     """A stolen board, and what becomes of it when its credential is taken away."""
     passwords = {user: f"password-of-{user}" for user in ("admin", "d1", "d2")}
@@ -198,12 +224,17 @@ def main() -> int:
     options = argparse.ArgumentParser()
     options.add_argument("program", type=Path)
     options.add_argument("--devices", type=int, default=20)
-    options.add_argument("--only", default="rabbitmq,nats")
+    options.add_argument("--only", default="proxy,rabbitmq,nats")
     options.add_argument("--cases", default=",".join(case.name for case in CASES))
     options.add_argument("--logs", type=Path, help="a folder for the nodes' logs")
     chosen = options.parse_args()
     prepare_network()
     folder, failed = scratch(), []
+    if "proxy" in chosen.only.split(","):
+        try:
+            say(the_proxy_finds_nodes_that_speak_tls(folder))
+        except Exception as error:
+            failed.append(f"haproxy: {error}")
     for kind in (RabbitMQ, Nats):
         if kind.name not in chosen.only.split(","):
             continue

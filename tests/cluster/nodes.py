@@ -316,30 +316,40 @@ class Nats(Cluster):
 
 
 class Proxy:
-    """HAProxy with the committed configuration before the nodes."""
+    """HAProxy with the committed configuration before the nodes, which speak TLS by this
+    certificate, or as those above plain text."""
 
     port = 2883
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, folder: Path, port: int, certificate: Path | None = None) -> None:
         text = (ROOT / "deploy/haproxy/haproxy.cfg").read_text()
+        if not certificate:
+            text = text.replace("tcp-check connect ssl", "tcp-check connect")
         # As many open files as any machine allows.
         text = text.replace("maxconn 50000", "maxconn 1000").replace("bind :8883", f"bind 127.0.0.1:{self.port}")
         # Each connection, to which node it went, and what each health check found.
         text = text.replace("global\n", "global\n    log stdout format raw local0\n")
         text = text.replace("defaults\n", "defaults\n    log global\n    option tcplog\n    option log-health-checks\n")
         for node in NODES:
-            text = text.replace(f"node{node}:8883", f"{ip(node)}:{cluster.port}")
-        file = cluster.folder / "haproxy.cfg"
+            text = text.replace(f"node{node}:8883", f"{ip(node)}:{port}")
+        file, self.log = folder / "haproxy.cfg", folder / "haproxy.log"
         file.write_text(text)
         run("/usr/sbin/haproxy", "-c", "-f", file)
-        with (cluster.folder / "haproxy.log").open("ab") as log:
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 ["/usr/sbin/haproxy", "-f", str(file)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         words = ["mosquitto_pub", "-h", "127.0.0.1", "-p", self.port, "-q", "1", "-t", "probe", "-m", "x"]
+        words += ["--cafile", certificate] if certificate else []
         until("haproxy passes a message", lambda: run(*words, ok=False, limit=20).returncode == 0, limit=60)
 
     url = f"mqtt://127.0.0.1:{port}"
+
+    def found(self, node: int) -> str:
+        """What the first health check of this node came to; each is logged when that changes."""
+        words = f"Health check for server nodes/node{node} "
+        until(f"a check of node {node}", lambda: words in self.log.read_text(), limit=60)
+        return self.log.read_text().split(words)[1].splitlines()[0]
 
     def end(self) -> None:
         self.process.terminate()

@@ -173,18 +173,17 @@ class Board:
             "Signed-By: /etc/apt/keyrings/expressiond-archive-keyring.asc\n"
         ))
 
-    def play_systemd(self, failed: str) -> None:
-        """Notes what scripts of packages tell it, in /systemd; its unit `failed` is enabled and has failed."""
+    def play_systemd(self, answers: str) -> None:
+        """Notes what it and udev are told, in /systemd; `answers`: lines of a shell's `case` of that."""
         self.write("systemd", "")
-        # By which they know that it runs (sd_booted(3)).
-        (self.folder / "run/systemd/system").mkdir(parents=True, exist_ok=True)
-        (self.folder / "usr/bin/systemctl").unlink()
-        self.write("usr/bin/systemctl", (
-            '#!/bin/sh\necho "$@" >>/systemd\ncase "$*" in\n'
-            f"    *--state=failed*) echo '{failed} loaded failed failed Of a test' ;;\n"
-            "    *is-enabled*) echo enabled ;;\n    *is-active*) exit 3 ;;\nesac\n"
-        ))
-        (self.folder / "usr/bin/systemctl").chmod(0o755)
+        # By which scripts of packages know that both run (sd_booted(3)).
+        for folder in ("systemd/system", "udev"):
+            (self.folder / "run" / folder).mkdir(parents=True, exist_ok=True)
+        for name, said in (("systemctl", answers), ("udevadm", "")):
+            program = self.folder / "usr/bin" / name
+            program.unlink(missing_ok=True)
+            program.write_text(f'#!/bin/sh\necho "$@" >>/systemd\ncase "$*" in\n{said}esac\n')
+            program.chmod(0o755)
 
     def told_systemd(self) -> list[str]:
         """What it was told since it was last asked."""

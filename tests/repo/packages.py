@@ -39,24 +39,40 @@ def installs_and_purges_without_leftovers(board: Board, workshop: Workshop) -> N
 
 
 def what_ended_for_good_is_tried_with_what_may_mend_it(board: Board, workshop: Workshop) -> None:
-    """systemd itself does not try again after 78 (docs/ref/exit-codes.md)."""
+    """systemd itself does not try again after 78 (docs/ref/exit-codes.md). What its owner has
+    stopped stays so."""
     install(board, workshop)
     package, version = workshop.next_version()
     repo = f"mends-{board.suite}"
     workshop.publish(repo, [workshop.package, package, workshop.model_package("90.0.0")])
     board.follow(workshop, repo, workshop.keyring(workshop.key))
     board.run("apt-get", "update")
-    board.play_systemd("expressiond@hall.service")
+    # One that is enabled, one that its camera wants, and one that nobody wants any more.
+    failed = ["expressiond@hall.service", "expressiond@usb-0:1.2.service", "expressiond@old.service"]
+    board.play_systemd(
+        f"*--state=failed*) printf '%s loaded failed failed Of a test\\n' {' '.join(failed)} ;;\n"
+        f"*is-enabled*{failed[0]}*) echo enabled ;;\n*is-enabled*) echo disabled ;;\n*is-active*) exit 3 ;;\n"
+        f"show*{failed[1]}) echo WantedBy=sys-devices-platform-camera.device ;;\n"
+    )
     started = "--quiet --system start expressiond@hall.service"
+    by_its_camera = "reload-or-restart expressiond@usb-0:1.2.service"
+    stays = ("start expressiond@old.service", "reload-or-restart expressiond@old.service", "trigger")
     for words in (
         ("install", f"expressiond={version}"), ("install", MODEL_PACKAGE), ("remove", MODEL_PACKAGE),
     ):
         board.run("apt-get", words[0], "--yes", *words[1:])
-        assert started in board.told_systemd(), words
+        told = board.told_systemd()
+        assert started in told, words
+        assert (by_its_camera in told) == words[1].startswith("expressiond="), told
+        assert not [line for line in told if any(word in line for word in stays)], told
     # Also the bridge of CSI cameras films no more.
     board.run("apt-get", "remove", "--yes", "expressiond")
     stopped = next(line for line in board.told_systemd() if line.startswith("stop "))
     assert stopped.split()[1:] == ["expressiond.service", "expressiond@*.service", "expressiond-csi.service"], stopped
+    # Cameras that are there when it is new get their instances.
+    board.run("apt-get", "purge", "--yes", "expressiond")
+    board.run("apt-get", "install", "--yes", "expressiond")
+    assert any(line.startswith("trigger ") for line in board.told_systemd())
 
 
 def a_pre_release_sorts_before_its_release(board: Board, workshop: Workshop) -> None:

@@ -112,8 +112,14 @@ def a_mistake_in_the_settings_stops_before_the_board_has_it(board: Board, worksh
     workshop.publish(f"ansible-{board.suite}", [workshop.package, workshop.model_package("90.0.0")])
     play = ["ansible-playbook", "-i", inventory(board, workshop, 1883), ANSIBLE / "site.yml"]
     wrong = json.dumps({"expressiond_settings": {"camera": {"fsp": 5}}})
+    board.play_systemd("show*) printf 'LoadState=loaded\\nActiveState=inactive\\n' ;;\n")
     told = run([*play, "--extra-vars", wrong], env=ansible(), ok=False)
     assert "fsp" in told, told
+    # Somebody is trusted who was not: that is told to a daemon that runs. One that does not stays so,
+    # since it would film with the settings of the package.
+    asked = board.told_systemd()
+    assert "try-reload-or-restart expressiond" in asked, asked
+    assert not [line for line in asked if line.split()[0] in ("start", "reload", "restart")], asked
     # Right alone, and wrong beside what somebody wrote on the board.
     board.write("etc/expressiond/conf.d/40-local.toml", '[mqtt]\nurl = "mqtts://b"\ntls.ca_file = "/etc/ca.crt"\n')
     told = run(play, env=ansible(), ok=False)
