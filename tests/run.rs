@@ -335,7 +335,9 @@ fn what_is_set_is_shown_and_survives_a_restart() {
     first.terminate();
     assert_eq!(first.code(), Some(0));
     let _second = daemon(folder.path(), broker.port, &FOR_EVER);
-    status(r#""uptime_s":0"#);
+    for word in ["offline", "online"] {
+        broker.until(|topic, text| topic == "expressiond/test/availability" && text == word);
+    }
     tell(broker.port, r#"{"command":"set","threshold":null}"#);
     let heard = status(r#""runtime":{"threshold":null,"max_fps":5.0}"#);
     assert!(heard.iter().all(|(topic, _)| !topic.ends_with("/snapshot")));
