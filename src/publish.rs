@@ -157,7 +157,7 @@ impl Publisher {
     }
 
     /// For our own short messages, which cannot be refused.
-    fn retain(&self, class: Class, topic: String, payload: Vec<u8>) {
+    pub(crate) fn retain(&self, class: Class, topic: String, payload: Vec<u8>) {
         if let Err(refused) = self.set_retained(class, topic, payload) {
             log::error!("{refused}");
         }

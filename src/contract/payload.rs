@@ -75,8 +75,6 @@ pub enum ReasonCode {
     Covered,
     /// The camera looks elsewhere than it did.
     Turned,
-    /// All works, nobody is in the picture.
-    NoFace,
     /// Paused; the camera is closed.
     Paused,
     /// A newer model failed a check, and an older one runs.
@@ -85,6 +83,8 @@ pub enum ReasonCode {
     Throttled,
     /// The wall clock was never set or is not synchronized.
     ClockNotSet,
+    /// All works, nobody is in the picture.
+    NoFace,
 }
 
 impl ReasonCode {
@@ -97,11 +97,11 @@ impl ReasonCode {
         ReasonCode::Dark,
         ReasonCode::Covered,
         ReasonCode::Turned,
-        ReasonCode::NoFace,
         ReasonCode::Paused,
         ReasonCode::ModelRefused,
         ReasonCode::Throttled,
         ReasonCode::ClockNotSet,
+        ReasonCode::NoFace,
     ];
 
     /// Whether it says that the camera gives no picture.
@@ -125,11 +125,11 @@ impl ReasonCode {
             ReasonCode::Dark => "dark",
             ReasonCode::Covered => "covered",
             ReasonCode::Turned => "turned",
-            ReasonCode::NoFace => "no_face",
             ReasonCode::Paused => "paused",
             ReasonCode::ModelRefused => "model_refused",
             ReasonCode::Throttled => "throttled",
             ReasonCode::ClockNotSet => "clock_not_set",
+            ReasonCode::NoFace => "no_face",
         }
     }
 }

@@ -205,7 +205,7 @@ impl Inbox {
         if self.about.settings.enabled {
             self.announce(Some(&message.payload));
         } else {
-            retain(&self.publisher, Class::Discovery, self.about.topic(), Vec::new());
+            self.publisher.retain(Class::Discovery, self.about.topic(), Vec::new());
         }
     }
 
@@ -219,13 +219,7 @@ impl Inbox {
         let (publisher, topic) = (self.publisher.clone(), message.topic.clone());
         tokio::spawn(async move {
             tokio::time::sleep(CLEANUP_DELAY).await;
-            retain(&publisher, Class::State, topic, Vec::new());
+            publisher.retain(Class::State, topic, Vec::new());
         });
-    }
-}
-
-fn retain(publisher: &Publisher, class: Class, topic: String, payload: Vec<u8>) {
-    if let Err(refused) = publisher.set_retained(class, topic, payload) {
-        log::error!("{refused}");
     }
 }

@@ -83,7 +83,7 @@ fn end(unit: &Unit) -> (Kind, String) {
     (kind.unwrap_or(Kind::Internal), format!("it ended with {}{why}", unit.exit_code))
 }
 
-/// What the daemon gives as reasons on its status topic, the first one's code with it.
+/// What the daemon gives as reasons on its status topic, the first fault's code with it.
 fn with_reasons(mut finding: Finding, status: &Value) -> Finding {
     let reasons: Vec<&Value> = status["reasons"].as_array().into_iter().flatten().collect();
     let words = |reason: &&Value| {
@@ -96,9 +96,11 @@ fn with_reasons(mut finding: Finding, status: &Value) -> Finding {
         return finding;
     }
     finding.message += &format!("; its status topic says {}", told.join(", "));
-    finding.reason = ReasonCode::ALL.into_iter().find(|code| reasons[0]["code"] == code.name());
-    // Nobody in the picture is not a fault.
-    if finding.verdict == Verdict::Ok && finding.reason != Some(ReasonCode::NoFace) {
+    // Nobody in the picture is not a fault, and excuses none.
+    let fault = reasons.iter().find(|reason| reason["code"] != ReasonCode::NoFace.name());
+    let first = &fault.unwrap_or(&reasons[0])["code"];
+    finding.reason = ReasonCode::ALL.into_iter().find(|code| *first == code.name());
+    if finding.verdict == Verdict::Ok && fault.is_some() {
         finding.verdict = Verdict::Warning;
         finding.remedy = Some("docs/guide/troubleshoot.md has a remedy for each reason".to_owned());
     }
@@ -153,6 +155,15 @@ mod tests {
         assert_eq!(service(Some(&once), Some(&running), None).verdict, Verdict::Warning);
         let nobody = says(json!([{ "code": "no_face", "message": "nobody" }]));
         assert_eq!((nobody.verdict, nobody.reason), (Verdict::Ok, Some(ReasonCode::NoFace)));
+        let hot = [
+            json!({ "code": "throttled", "message": "hot" }),
+            json!({ "code": "no_face", "message": "nobody" }),
+        ];
+        // Daemons of before told them in the other order.
+        for reasons in [json!([hot[0], hot[1]]), json!([hot[1], hot[0]])] {
+            let hot = says(reasons);
+            assert_eq!((hot.verdict, hot.reason), (Verdict::Warning, Some(ReasonCode::Throttled)));
+        }
         let dark = says(json!([{ "code": "dark", "message": "too dark" }]));
         assert_eq!((dark.verdict, dark.reason), (Verdict::Warning, Some(ReasonCode::Dark)));
     }

@@ -35,8 +35,11 @@ impl About {
             ),
         ];
         components.extend(measurements(&status));
-        if self.snapshots {
+        // It holds back the live picture, too: where that alone is left, there must be a way back.
+        if self.snapshots || self.page.is_some() {
             components.push(("snapshots", self.snapshots_switch(&status)));
+        }
+        if self.snapshots {
             components.push(("take_snapshot", self.snapshot_button(&status)));
         }
         if self.page.is_some() {
@@ -57,7 +60,8 @@ impl About {
         })
     }
 
-    /// Narrows what the settings file allows; it is there only where that does.
+    /// Narrows what the settings file allows: it is off while a command holds pictures back,
+    /// whatever the file says.
     fn snapshots_switch(&self, status: &str) -> Value {
         json!({
             "p": "switch", "name": "Snapshots", "ic": "mdi:camera-lock-open",
@@ -65,7 +69,7 @@ impl About {
             "pl_on": r#"{"command":"set","snapshots":true}"#,
             "pl_off": r#"{"command":"set","snapshots":false}"#,
             "stat_t": status,
-            "val_tpl": "{{ 'on' if value_json.in_force.snapshots.value else 'off' }}",
+            "val_tpl": "{{ 'off' if value_json.in_force.snapshots.from == 'command' else 'on' }}",
             "stat_on": "on", "stat_off": "off",
             "ent_cat": "config",
         })

@@ -396,6 +396,12 @@ mod tests {
         about.snapshots = false;
         let after = about.payload(Some(before.as_bytes()));
         assert_eq!(after["cmps"]["front_snapshot"], json!({ "p": "image" }));
+        assert_eq!(after["cmps"]["snapshots"], json!({ "p": "switch" }));
+        // The page's pictures are held back by the same switch, and it is the way back.
+        about.page = Some(Page::default());
+        let with_page = about.payload(Some(before.as_bytes()));
+        assert_eq!(with_page["cmps"]["snapshots"]["name"], "Snapshots");
+        assert_eq!(with_page["cmps"]["take_snapshot"], json!({ "p": "button" }));
     }
 
     /// Whatever a camera is called, it takes no entity away, its own or the device's.

@@ -104,10 +104,10 @@ impl Queue {
         admission::admit(topic, payload_size, self.max_packet)
     }
 
-    /// A new connection: it has been told nothing yet. With `hold_discovery` it
-    /// is not told of discovery before [`Self::release_discovery`].
-    pub fn connected(&mut self, protocol: Protocol, hold_discovery: bool) {
-        self.retained.hold_discovery(hold_discovery);
+    /// A new connection: it has been told nothing yet. With `hold` it is told only what
+    /// goes away before [`Self::release`].
+    pub fn connected(&mut self, protocol: Protocol, hold: bool) {
+        self.retained.hold(hold);
         self.stats.connected = true;
         self.stats.protocol = Some(protocol);
         self.stats.connections += 1;
@@ -119,9 +119,18 @@ impl Queue {
         (self.stats.broker, self.stats.address) = (Some(broker), Some(address));
     }
 
-    /// The connection is told of discovery from now on.
-    pub fn release_discovery(&mut self) {
-        self.retained.hold_discovery(false);
+    /// The connection is told everything from now on.
+    pub fn release(&mut self) {
+        self.retained.hold(false);
+    }
+
+    /// We leave: what still waits for [`Self::release`] is told now. But discovery is not, which
+    /// would replace what an earlier run announced before that was read.
+    pub fn leave(&mut self) {
+        if self.retained.is_held() {
+            self.retained.skip_discovery();
+            self.release();
+        }
     }
 
     /// Says every retained message again: somebody who forgot them has come back.
@@ -142,7 +151,12 @@ impl Queue {
 
     /// The next message for this connection, or none until something changes.
     pub fn next(&mut self, now: Moment) -> Option<(Ticket, Message)> {
-        self.next_retained().or_else(|| self.next_snapshot()).or_else(|| self.next_event(now))
+        let retained = self.next_retained();
+        // An event that comes before `online` is none to whoever waits for that.
+        if retained.is_some() || self.retained.is_held() {
+            return retained;
+        }
+        self.next_snapshot().or_else(|| self.next_event(now))
     }
 
     fn next_snapshot(&mut self) -> Option<(Ticket, Message)> {
@@ -261,148 +275,4 @@ fn mark_late(payload: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::at;
-
-    fn queue() -> Queue {
-        let settings = Settings { max_packet_bytes: 4096, ..Settings::default() };
-        Queue::new(&settings, Outbox::new(settings.outbox.clone()))
-    }
-
-    fn drain(queue: &mut Queue, now: u64) -> Vec<(String, String)> {
-        std::iter::from_fn(|| queue.next(at(now)))
-            .map(|(_, m)| (m.topic, String::from_utf8_lossy(&m.payload).into_owned()))
-            .collect()
-    }
-
-    fn pair(topic: &str, payload: &str) -> (String, String) {
-        (topic.into(), payload.into())
-    }
-
-    #[test]
-    fn a_connection_hears_discovery_then_states_then_online_then_events() {
-        let mut queue = queue();
-        queue.push_event("e".into(), "1".into(), b"{\"a\":1}".to_vec(), at(0)).expect("taken");
-        queue.set_retained(Class::State, "s".into(), b"old".to_vec()).expect("taken");
-        queue.set_retained(Class::State, "s".into(), b"new".to_vec()).expect("taken");
-        queue.set_retained(Class::Discovery, "d".into(), b"{}".to_vec()).expect("taken");
-        queue.set_retained(Class::Availability, "z".into(), b"online".to_vec()).expect("taken");
-        queue.connected(Protocol::V5, false);
-        let expected =
-            [pair("d", "{}"), pair("s", "new"), pair("z", "online"), pair("e", "{\"a\":1}")];
-        assert_eq!(drain(&mut queue, 1), expected);
-        assert_eq!(drain(&mut queue, 1), [], "nothing is sent twice");
-        queue.lost(None);
-        queue.connected(Protocol::V5, false);
-        assert_eq!(drain(&mut queue, 1), expected, "a new connection hears all of it");
-    }
-
-    #[test]
-    fn discovery_is_held_back_until_released() {
-        let mut queue = queue();
-        queue.set_retained(Class::Discovery, "d".into(), b"{}".to_vec()).expect("taken");
-        queue.set_retained(Class::State, "s".into(), b"1".to_vec()).expect("taken");
-        queue.connected(Protocol::V5, true);
-        assert_eq!(drain(&mut queue, 0), [pair("s", "1")]);
-        queue.release_discovery();
-        assert_eq!(drain(&mut queue, 0), [pair("d", "{}")]);
-    }
-
-    #[test]
-    fn an_unchanged_state_is_not_sent_again() {
-        let mut queue = queue();
-        queue.set_retained(Class::State, "s".into(), b"1".to_vec()).expect("taken");
-        queue.connected(Protocol::V5, false);
-        drain(&mut queue, 0);
-        queue.set_retained(Class::State, "s".into(), b"1".to_vec()).expect("taken");
-        assert_eq!(queue.next(at(0)), None);
-        queue.set_retained(Class::State, "s".into(), b"2".to_vec()).expect("taken");
-        assert!(queue.next(at(0)).is_some());
-    }
-
-    #[test]
-    fn an_oversized_message_is_refused_and_counted() {
-        let mut queue = queue();
-        let refused = queue.push_event("e".into(), "1".into(), vec![b'x'; 4096], at(0));
-        assert!(matches!(refused, Err(MessageError::Oversized { limit: 4096, .. })));
-        let refused = queue.set_retained(Class::State, "s".into(), vec![b'x'; 4096]);
-        assert!(refused.is_err());
-        let stats = queue.stats();
-        assert_eq!((stats.dropped.oversized, stats.states_refused, stats.waiting), (1, 1, 0));
-    }
-
-    #[test]
-    fn a_late_event_says_so() {
-        let mut queue = queue();
-        queue.push_event("e".into(), "1".into(), b"{\"a\":1}".to_vec(), at(0)).expect("taken");
-        let (_, message) = queue.next(at(60)).expect("waiting");
-        let value: serde_json::Value = serde_json::from_slice(&message.payload).expect("JSON");
-        assert_eq!(value, serde_json::json!({"late": true, "a": 1}));
-    }
-
-    #[test]
-    fn what_the_broker_refuses_is_not_delivered() {
-        let mut queue = queue();
-        queue.connected(Protocol::V5, false);
-        for number in 1..=2 {
-            let payload = format!("{{\"n\":{number}}}").into_bytes();
-            queue.push_event("e".into(), "1".into(), payload, at(0)).expect("taken");
-        }
-        let (ticket, message) = queue.next(at(1)).expect("an event");
-        assert_eq!(message.expiry, Some(Duration::from_secs(7 * 86_400 - 1)));
-        queue.refused(&ticket, "not authorized".into());
-        queue.set_retained(Class::State, "s".into(), b"1".to_vec()).expect("taken");
-        queue.push_event("other".into(), "2".into(), b"{}".to_vec(), at(0)).expect("taken");
-        let others = [pair("s", "1"), pair("other", "{}")];
-        assert_eq!(drain(&mut queue, 1), others, "what goes there waits, all else does not");
-        let stats = queue.stats();
-        assert_eq!((stats.waiting, stats.delivered, stats.refused_by_broker), (3, 0, 1));
-        assert_eq!(stats.last_error.as_deref(), Some("not authorized"));
-        queue.offer_again();
-        assert_eq!(drain(&mut queue, 1), [pair("e", "{\"n\":1}"), pair("e", "{\"n\":2}")]);
-    }
-
-    #[test]
-    fn what_the_broker_is_too_small_for_is_dropped_and_counted() {
-        let mut queue = queue();
-        queue.connected(Protocol::V5, false);
-        queue.set_retained(Class::State, "s".into(), b"1".to_vec()).expect("taken");
-        queue.push_event("e".into(), "1".into(), b"{}".to_vec(), at(0)).expect("taken");
-        while let Some((ticket, _)) = queue.next(at(0)) {
-            queue.too_large(&ticket, "the packet is too large".into());
-        }
-        let stats = queue.stats();
-        assert_eq!((stats.dropped.oversized, stats.states_refused, stats.waiting), (1, 1, 0));
-    }
-
-    #[test]
-    fn a_picture_is_sent_once_or_never() {
-        let mut queue = queue();
-        let topic = || "d/snapshot".to_owned();
-        assert_eq!(queue.push_snapshot(topic(), vec![1]), Err(MessageError::NotConnected));
-        queue.connected(Protocol::V5, false);
-        assert!(matches!(
-            queue.push_snapshot(topic(), vec![0; 4096]),
-            Err(MessageError::Oversized { .. })
-        ));
-        queue.push_snapshot(topic(), vec![1]).expect("taken");
-        let (ticket, message) = queue.next(at(0)).expect("the picture");
-        assert_eq!((ticket, message.class.retained()), (Ticket::Snapshot, false));
-        queue.push_snapshot(topic(), vec![2]).expect("taken");
-        queue.lost(None);
-        queue.connected(Protocol::V5, false);
-        assert_eq!(queue.next(at(0)), None, "not kept for another connection");
-    }
-
-    #[test]
-    fn a_removed_topic_is_forgotten_once_the_broker_knows() {
-        let mut queue = queue();
-        queue.set_retained(Class::Discovery, "d".into(), vec![]).expect("taken");
-        let (ticket, _) = queue.next(at(0)).expect("the removal");
-        assert_eq!(ticket, Ticket::Removed(Class::Discovery, "d".into()));
-        queue.acknowledged(ticket);
-        queue.lost(None);
-        assert_eq!(queue.next(at(0)), None);
-    }
-}
+mod tests;

@@ -42,7 +42,8 @@ fn turn(class: Class, topic: &str, payload: &[u8]) -> (Turn, usize) {
 #[derive(Debug, Default)]
 pub(super) struct Retained {
     slots: BTreeMap<(Class, String), Slot>,
-    hold_discovery: bool,
+    /// Whether only what goes away is said.
+    held: bool,
 }
 
 impl Retained {
@@ -54,9 +55,23 @@ impl Retained {
         }
     }
 
-    /// Whether discovery waits while all else is said.
-    pub(super) fn hold_discovery(&mut self, hold: bool) {
-        self.hold_discovery = hold;
+    /// Whether all waits but what goes away. Discovery alone would let a state be read by what
+    /// an earlier run announced.
+    pub(super) fn hold(&mut self, held: bool) {
+        self.held = held;
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.held
+    }
+
+    /// This connection is not told of discovery unless it changes.
+    pub(super) fn skip_discovery(&mut self) {
+        for ((class, _), slot) in &mut self.slots {
+            if *class == Class::Discovery {
+                slot.sent = slot.version;
+            }
+        }
     }
 
     /// Says everything again.
@@ -68,12 +83,13 @@ impl Retained {
 
     /// The next to be said: class, topic and payload.
     pub(super) fn next(&mut self) -> Option<(Class, String, Vec<u8>)> {
-        let held = self.hold_discovery;
-        let due = self.slots.iter_mut().filter(|((class, _), slot)| {
-            slot.sent != slot.version && !(held && *class == Class::Discovery)
+        let held = self.held;
+        let unsaid = self.slots.iter_mut().filter(|(_, slot)| slot.sent != slot.version);
+        let turns = unsaid.map(|((class, topic), slot)| {
+            (turn(*class, topic, &slot.payload), (class, topic, slot))
         });
-        let ((class, topic), slot) =
-            due.min_by_key(|((class, topic), slot)| turn(*class, topic, &slot.payload))?;
+        let due = turns.filter(|((turn, _), _)| !held || *turn == Turn::Away);
+        let (_, (class, topic, slot)) = due.min_by_key(|(turn, _)| *turn)?;
         slot.sent = slot.version;
         Some((*class, topic.clone(), slot.payload.clone()))
     }

@@ -1,6 +1,7 @@
 //! From faces over time to what the world is told: events and the camera's state.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::annotate::snapshot::Legend;
 use crate::attention::Findings;
@@ -32,8 +33,17 @@ pub(crate) struct Reporter {
     occupancy: Occupancy,
     /// What the page tries beside them.
     trial: Option<Trial>,
-    /// As last published.
-    state: Option<State>,
+    told: Option<Told>,
+}
+
+/// The state as last published.
+#[derive(Debug)]
+struct Told {
+    state: State,
+    /// When that became so.
+    since: Moment,
+    /// When it was said, on the monotonic clock.
+    at: Duration,
 }
 
 /// What the camera's state says, as far as it must be said again when it changes.
@@ -45,11 +55,25 @@ struct State {
 }
 
 /// How many faces, and class and track of the one shown.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 struct Seen {
     faces: usize,
     shown: Option<(usize, u64)>,
+    /// Confidence of that class; 0 where none is shown.
+    confidence: f32,
 }
+
+/// How sure an expression is moves with every frame: that alone makes no other state.
+impl PartialEq for Seen {
+    fn eq(&self, other: &Self) -> bool {
+        (self.faces, self.shown) == (other.faces, other.shown)
+    }
+}
+
+/// A state is said again when a confidence in it has moved this far.
+const MOVED: f32 = 0.1;
+/// But not more often than this for that alone: the broker keeps each, for a whole fleet.
+const MOVES_AFTER: Duration = Duration::from_secs(5);
 
 /// The camera's state shows another face only when that is larger by this factor in
 /// area: two people beside each other would otherwise replace one another at frame rate
@@ -87,7 +111,7 @@ impl Reporter {
             zones: Zones::default(),
             occupancy: Occupancy::default(),
             trial: None,
-            state: None,
+            told: None,
         }
     }
 
@@ -149,7 +173,7 @@ impl Reporter {
 
     /// How many faces are followed.
     pub(crate) fn faces(&self) -> usize {
-        self.state.as_ref().map_or(0, |state| state.everywhere.faces)
+        self.told.as_ref().map_or(0, |told| told.state.everywhere.faces)
     }
 
     /// Takes in what was found in a picture that was taken at `at`.
@@ -209,9 +233,9 @@ impl Reporter {
             events.push(event);
         }
         let state = self.look(&faces);
-        if self.state.as_ref() != Some(&state) {
-            let payload = self.camera_state(at, &faces, &state);
-            self.state = Some(state);
+        if let Some(since) = self.to_be_told(at, &state) {
+            let payload = self.camera_state(since, &faces, &state);
+            self.told = Some(Told { state, since, at: at.monotonic });
             if let Err(refused) = self.publisher.set_camera_state(&self.camera, &payload) {
                 log::error!("state of {}: {refused}", self.camera);
             }
@@ -219,9 +243,20 @@ impl Reporter {
         events
     }
 
+    /// Since when this is so, if it is to be published.
+    fn to_be_told(&self, now: Moment, state: &State) -> Option<Moment> {
+        match &self.told {
+            Some(told) if told.state == *state => {
+                let waited = now.monotonic.saturating_sub(told.at) >= MOVES_AFTER;
+                (waited && state.has_moved(&told.state)).then_some(told.since)
+            }
+            _ => Some(now),
+        }
+    }
+
     /// What is seen of these faces, largest first, everywhere and in each zone.
     fn look(&self, faces: &[TrackedFace]) -> State {
-        let before = self.state.as_ref();
+        let before = self.told.as_ref().map(|told| &told.state);
         let zones = self.zones.counted().map(|(zone, _)| {
             let inside = |face: &&TrackedFace| self.occupancy.of(face.track).contains(zone);
             let inside: Vec<TrackedFace> = faces.iter().filter(inside).copied().collect();
@@ -235,8 +270,8 @@ impl Reporter {
         }
     }
 
-    /// The payload of a state.
-    fn camera_state(&self, at: Moment, faces: &[TrackedFace], state: &State) -> CameraState {
+    /// The payload of a state that has been so since then.
+    fn camera_state(&self, since: Moment, faces: &[TrackedFace], state: &State) -> CameraState {
         let shown = |seen: &Seen| {
             let (_, track) = seen.shown?;
             let face = faces.iter().find(|face| face.track == track)?;
@@ -264,7 +299,7 @@ impl Reporter {
         let (expression, confidence, track) = unzip(shown(&state.everywhere));
         CameraState {
             schema: SCHEMA_VERSION,
-            time: rfc3339(at.wall),
+            time: rfc3339(since.wall),
             faces: state.everywhere.faces,
             expression,
             confidence,
@@ -274,13 +309,28 @@ impl Reporter {
     }
 }
 
+impl State {
+    fn all(&self) -> impl Iterator<Item = &Seen> {
+        std::iter::once(&self.everywhere).chain(self.zones.iter().map(|(_, seen, _)| seen))
+    }
+
+    /// Whether a confidence is clearly another than in `told`, which is the same otherwise.
+    fn has_moved(&self, told: &Self) -> bool {
+        let pairs = self.all().zip(told.all());
+        pairs.into_iter().any(|(now, then)| (now.confidence - then.confidence).abs() >= MOVED)
+    }
+}
+
 impl Seen {
     /// Of `faces`, largest first; `before` was seen last.
     fn of(faces: &[TrackedFace], before: Option<Self>) -> Self {
         let before = before.and_then(|seen| seen.shown).map(|(_, track)| track);
         let shown = face_to_show(faces, before);
-        let shown = shown.map(|(face, (class, _))| (class, face.track));
-        Self { faces: faces.len(), shown }
+        Self {
+            faces: faces.len(),
+            shown: shown.map(|(face, (class, _))| (class, face.track)),
+            confidence: shown.map_or(0.0, |(_, (_, share))| share),
+        }
     }
 }
 

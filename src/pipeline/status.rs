@@ -81,6 +81,8 @@ impl Observation {
         if let Some(why) = self.clock {
             add(ReasonCode::ClockNotSet, why.to_owned());
         }
+        // Many look at the first only, and an empty room must not hide from them what is wrong.
+        reasons.sort_by_key(|reason| reason.code == ReasonCode::NoFace);
         reasons
     }
 
@@ -355,6 +357,9 @@ mod tests {
         assert!(by_group.reasons()[0].message.contains("group hall"));
         let hot = Observation { strain: Some("hot".to_owned()), ..observation() };
         assert_eq!(codes(&hot), [ReasonCode::Throttled]);
+        let empty = Observation { view: View::default(), ..hot };
+        assert_eq!(codes(&empty), [ReasonCode::Throttled, ReasonCode::NoFace]);
+        assert_eq!(empty.reasons()[1].camera.as_deref(), Some("door"));
         let blind = Observation {
             refused_models: vec!["n: blind; m runs instead".to_owned()],
             ..observation()

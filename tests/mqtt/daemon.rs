@@ -60,14 +60,14 @@ async fn the_status_says_connected_soon_after_reconnecting() {
         let status = seen.iter().rev().find(|seen| seen.topic.ends_with("d1/status"))?.json();
         (status["mqtt"]["connections"] == connections).then_some(status)
     };
-    observer.until("the first connection", |seen| of(seen, 1).is_some()).await;
-    broker.stop();
-    broker.resume();
     let online = |seen: &[Seen]| {
         let online =
             |seen: &&Seen| seen.topic == "expressiond/d1/availability" && seen.payload == b"online";
         seen.iter().filter(online).count()
     };
+    observer.until("the first connection", |seen| of(seen, 1).is_some() && online(seen) > 0).await;
+    broker.stop();
+    broker.resume();
     observer.until("online again", |seen| online(seen) >= 2).await;
     let start = Instant::now();
     let seen = observer.until("the second connection", |seen| of(seen, 2).is_some()).await;

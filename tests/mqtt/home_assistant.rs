@@ -332,7 +332,9 @@ fn templates_understand_the_payloads() {
     };
     assert_eq!(button(&running), "online");
     let mut withheld = running.clone();
-    withheld["in_force"]["snapshots"]["value"] = false.into();
+    withheld["in_force"]["snapshots"] = json!({ "value": false, "from": "file" });
+    assert_eq!(rendered("snapshots", &withheld), "on", "the page's are not held back");
+    withheld["in_force"]["snapshots"]["from"] = "command".into();
     assert_eq!(
         (rendered("snapshots", &withheld), button(&withheld)),
         ("off".into(), "offline".into())

@@ -25,8 +25,8 @@ pub(crate) const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 /// Of that, how long the outbox may still be emptied.
 const DRAIN_LIMIT: Duration = Duration::from_millis(500);
 
-/// How long the broker has to tell what it keeps. Until then discovery is held
-/// back: a broker may answer a subscription after the publish that followed it,
+/// How long the broker has to tell what it keeps. Until then discovery, and what is read by it,
+/// is held back: a broker may answer a subscription after the publish that followed it,
 /// and what is swept would be overwritten before it was read.
 pub(crate) const SWEEP: Duration = Duration::from_secs(2);
 
@@ -179,6 +179,7 @@ impl Session {
                 () = shared.wake.notified() => {}
                 () = stopped(&mut context.stop), if self.closing.is_none() => {
                     self.closing = Some(Closing::begin());
+                    shared.queue().leave();
                 }
                 () = until(deadline) => {
                     if self.closing.as_ref().is_some_and(Closing::is_over) {
@@ -216,7 +217,7 @@ impl Session {
         }
         if self.sweep_ends.is_some_and(|end| now >= end) {
             self.sweep_ends = None;
-            context.shared.queue().release_discovery();
+            context.shared.queue().release();
             // From now on we would only hear ourselves, on this connection and later.
             for filter in subscriptions.sweep.drain(..) {
                 self.connection.unsubscribe(&filter);

@@ -133,7 +133,7 @@ async fn zones_that_are_tried_count_for_the_page_and_are_told_to_nobody() {
     assert_eq!(told[0].event_type, EventType::FaceAppeared);
     assert!(told.iter().all(|event| event.zones == ["desk"]), "where the settings have it");
     let names: Vec<usize> =
-        reporter.state.as_ref().expect("told").zones.iter().map(|(zone, ..)| *zone).collect();
+        reporter.told.as_ref().expect("told").state.zones.iter().map(|(zone, ..)| *zone).collect();
     assert_eq!(names, [0], "the state has the settings' zones and no other");
     let none = |name: &str, faces| (name.to_owned(), faces);
     assert_eq!(counts(&reporter), [none("desk", 0), none("sofa", 1)]);
@@ -162,6 +162,30 @@ async fn what_is_tried_hides_more_and_never_less() {
     assert_eq!(hidden(&reporter), (1, 2, 1));
     reporter.try_zones(None);
     assert_eq!(watch(&mut reporter, 80.0, 6..9)[0].event_type, EventType::FaceAppeared);
+}
+
+/// It stood in Home Assistant as it was when the expression began, for as long as that lasted.
+#[tokio::test]
+async fn a_confidence_that_has_moved_is_told_again_and_not_at_frame_rate() {
+    let mut reporter = reporter(&[]);
+    let seen = |faces, confidence| State {
+        everywhere: Seen { faces, shown: Some((0, 1)), confidence },
+        zones: Vec::new(),
+    };
+    assert_eq!(reporter.to_be_told(at(1), &seen(1, 0.55)), Some(at(1)));
+    let told = |since, second: u64| Told {
+        state: seen(1, 0.55),
+        since: at(since),
+        at: Duration::from_secs(second),
+    };
+    reporter.told = Some(told(1, 1));
+    assert_eq!(reporter.to_be_told(at(5), &seen(1, 0.9)), None, "so soon after the last");
+    assert_eq!(reporter.to_be_told(at(6), &seen(1, 0.9)), Some(at(1)), "with the time of before");
+    assert_eq!(reporter.to_be_told(at(6), &seen(1, 0.3)), Some(at(1)));
+    assert_eq!(reporter.to_be_told(at(600), &seen(1, 0.6)), None);
+    assert_eq!(reporter.to_be_told(at(2), &seen(2, 0.55)), Some(at(2)), "another state waits not");
+    reporter.told = Some(told(1, 6));
+    assert_eq!(reporter.to_be_told(at(10), &seen(1, 0.9)), None);
 }
 
 /// A zone that is the whole picture knows of each face what is told of it.

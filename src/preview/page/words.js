@@ -24,7 +24,7 @@ const english = {
   lost: "The device does not answer. Trying again …",
   waiting: "Waiting for the first picture …",
   paused: "Paused: the camera is closed.",
-  held: "Pictures are held back by a command.",
+  held: "Pictures are held back by a command. The switch Snapshots in Home Assistant shows them again, or the command {\"command\":\"set\",\"snapshots\":true}.",
   blind: "The camera gives no picture.",
   full: "As many people are watching as may. Trying again …",
 
