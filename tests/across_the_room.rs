@@ -22,7 +22,7 @@ use expressiond::pixels::frame::{Frame, PixelFormat};
 use expressiond::tracks::{ExpressionSettings, Filter, Tracker, TrackingSettings};
 use image::RgbImage;
 use room::{
-    APPROACHING, BEHIND_A_CROWD, BESIDE_WHAT_MOVES, CROSSING, FPS, INTO_A_RESTING_ROOM,
+    APPROACHING, BEHIND_A_CROWD, BESIDE_WHAT_MOVES, CROSSING, FPS, HURRYING, INTO_A_RESTING_ROOM,
     NEAR_AND_FAR, PICTURE, RESTS_UNTIL, SITTING_STILL, Sequence, approaching_has_28_pixels,
 };
 
@@ -193,9 +193,9 @@ fn who_crosses_at_four_metres_stays_one_person() {
 /// Its expressions are read from so near that a look shows little beside the face.
 #[test]
 #[cfg_attr(not(target_arch = "x86_64"), ignore = "an hour under an emulator")]
-fn who_crosses_is_one_person_for_the_model_of_seven_expressions() {
+fn who_hurries_by_is_one_person_for_the_model_of_seven_expressions() {
     let seven = Settings { name: "expression-yolo12n-7".into(), ..Settings::default() };
-    assert_people(&CROSSING, &[3.0], "camera", before_a_camera(&CROSSING, &seven));
+    assert_people(&HURRYING, &[6.0], "camera", before_a_camera(&HURRYING, &seven));
 }
 
 #[test]
