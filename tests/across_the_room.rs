@@ -22,7 +22,7 @@ use expressiond::pixels::frame::{Frame, PixelFormat};
 use expressiond::tracks::{ExpressionSettings, Filter, Tracker, TrackingSettings};
 use image::RgbImage;
 use room::{
-    APPROACHING, BEHIND_A_CROWD, BESIDE_WHAT_MOVES, CROSSING, FPS, INTO_A_RESTING_ROOM,
+    APPROACHING, BEHIND_A_CROWD, BESIDE_WHAT_MOVES, CROSSING, FPS, HURRYING, INTO_A_RESTING_ROOM,
     NEAR_AND_FAR, PICTURE, RESTS_UNTIL, SITTING_STILL, Sequence, approaching_has_28_pixels,
 };
 
@@ -30,8 +30,8 @@ use room::{
 type Told = (Event, Option<f32>);
 
 /// Seen as the daemon sees a camera: with rests, glances and a budget.
-fn before_a_camera(sequence: &Sequence) -> Vec<Told> {
-    let networks = Networks::load(&Settings::default()).unwrap();
+fn before_a_camera(sequence: &Sequence, model: &Settings) -> Vec<Told> {
+    let networks = Networks::load(model).unwrap();
     let classes = networks.info().classes.clone();
     let (tracking, expression) = (TrackingSettings::default(), ExpressionSettings::default());
     let mut tracker = Tracker::new(tracking, expression, classes.len());
@@ -112,23 +112,26 @@ fn record(sequence: &Sequence, path: &Path) {
 /// Shows a sequence both ways; each person must be told by the second in `by`, as one face
 /// that stays until the person is gone. Returns what was told of each person.
 fn assert_told(sequence: &Sequence, by: &[f32]) -> Vec<Vec<Vec<Event>>> {
-    let ways = [("camera", before_a_camera(sequence)), ("daemon", through_the_daemon(sequence))];
-    let check = |(way, told): (&str, Vec<Told>)| {
-        println!("{way}: {}", summary(&told));
-        let numbers: Vec<u64> = told.iter().map(|(event, _)| event.sequence).collect();
-        assert_eq!(numbers, (1..=told.len() as u64).collect::<Vec<_>>(), "{way}");
-        let mut stories: BTreeMap<String, Vec<Told>> = BTreeMap::new();
-        told.into_iter().for_each(|one| stories.entry(one.0.track.clone()).or_default().push(one));
-        assert_eq!(stories.len(), sequence.people(), "{way}: one face for each person");
-        let mut people = vec![Vec::new(); sequence.people()];
-        for story in stories.into_values() {
-            let who = assert_story(sequence, by, &story);
-            assert!(people[who].is_empty(), "{way}: somebody was told as two");
-            people[who] = story.into_iter().map(|(event, _)| event).collect();
-        }
-        people
-    };
-    ways.map(check).into()
+    let before = before_a_camera(sequence, &Settings::default());
+    let ways = [("camera", before), ("daemon", through_the_daemon(sequence))];
+    ways.map(|(way, told)| assert_people(sequence, by, way, told)).into()
+}
+
+/// Checks what was told in one way; says what of each person.
+fn assert_people(sequence: &Sequence, by: &[f32], way: &str, told: Vec<Told>) -> Vec<Vec<Event>> {
+    println!("{way}: {}", summary(&told));
+    let numbers: Vec<u64> = told.iter().map(|(event, _)| event.sequence).collect();
+    assert_eq!(numbers, (1..=told.len() as u64).collect::<Vec<_>>(), "{way}");
+    let mut stories: BTreeMap<String, Vec<Told>> = BTreeMap::new();
+    told.into_iter().for_each(|one| stories.entry(one.0.track.clone()).or_default().push(one));
+    assert_eq!(stories.len(), sequence.people(), "{way}: one face for each person");
+    let mut people = vec![Vec::new(); sequence.people()];
+    for story in stories.into_values() {
+        let who = assert_story(sequence, by, &story);
+        assert!(people[who].is_empty(), "{way}: somebody was told as two");
+        people[who] = story.into_iter().map(|(event, _)| event).collect();
+    }
+    people
 }
 
 fn summary(told: &[Told]) -> String {
@@ -187,6 +190,14 @@ fn who_crosses_at_four_metres_stays_one_person() {
     assert_told(&CROSSING, &[3.0]);
 }
 
+/// Its expressions are read from so near that a look shows little beside the face.
+#[test]
+#[cfg_attr(not(target_arch = "x86_64"), ignore = "an hour under an emulator")]
+fn who_hurries_by_is_one_person_for_the_model_of_seven_expressions() {
+    let seven = Settings { name: "expression-yolo12n-7".into(), ..Settings::default() };
+    assert_people(&HURRYING, &[6.0], "camera", before_a_camera(&HURRYING, &seven));
+}
+
 #[test]
 #[cfg_attr(not(target_arch = "x86_64"), ignore = "an hour under an emulator")]
 fn somebody_at_one_metre_does_not_hide_somebody_at_five() {
@@ -216,7 +227,7 @@ fn who_sits_down_far_away_in_a_room_that_rests_is_told_in_seconds() {
 #[test]
 #[cfg_attr(not(target_arch = "x86_64"), ignore = "an hour under an emulator")]
 fn six_people_nearby_do_not_hide_somebody_behind_them() {
-    let mut told = before_a_camera(&BEHIND_A_CROWD);
+    let mut told = before_a_camera(&BEHIND_A_CROWD, &Settings::default());
     let all = summary(&told);
     println!("{all}");
     let beginnings = told.iter().filter(|(event, _)| event.event_type == EventType::FaceAppeared);

@@ -391,6 +391,19 @@ fn a_running_daemon_takes_a_new_model_and_says_which_it_refused() {
 }
 
 /// What lies in a mask is not looked at, wherever the daemon gets the picture from.
+/// It is the settings that see nobody.
+#[test]
+fn a_floor_above_every_face_makes_no_model_blind() {
+    let picture = read(Path::new("models/self-test.jpg")).unwrap();
+    for (floor, sees) in [(0.3, true), (0.999, false)] {
+        let mut detector = Detector::load(&Settings { floor, ..Settings::default() }).unwrap();
+        assert!(detector.info().self_tested);
+        let mut found = Vec::new();
+        detector.detect(&picture, &mut found).unwrap();
+        assert_eq!(!found.is_empty(), sees, "above {floor}: {found:?}");
+    }
+}
+
 #[test]
 fn a_masked_face_is_not_seen() {
     let picture = read(Path::new("models/self-test.jpg")).unwrap();

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use super::lasting::Lasting;
+
 /// Pictures whose brightest tenth is darker than this share of full scale show hardly
 /// anything to a person either.
 pub(crate) const DARK: f32 = 0.1;
@@ -28,10 +30,10 @@ const LONGEST: Duration = Duration::from_secs(3600);
 /// Follows the light, frame by frame. All times are on the monotonic clock.
 #[derive(Clone, Debug)]
 pub(crate) struct Darkness {
-    /// Whether a face can be found; none before the first picture.
-    dark: Option<bool>,
-    /// Since when pictures have said otherwise.
-    otherwise: Option<Duration>,
+    /// No face can be found.
+    dark: Lasting,
+    /// Whether there was a picture.
+    seen: bool,
     low: bool,
     /// Since when the picture has been what would change that.
     since: Option<Duration>,
@@ -44,8 +46,8 @@ pub(crate) struct Darkness {
 impl Default for Darkness {
     fn default() -> Self {
         Self {
-            dark: None,
-            otherwise: None,
+            dark: Lasting::default(),
+            seen: false,
             low: false,
             since: None,
             lit_for: LIT_FOR,
@@ -78,21 +80,16 @@ impl Darkness {
 
     /// Whether the pictures so far were too dark to find a face.
     pub(crate) fn is_dark(&self) -> bool {
-        self.dark.unwrap_or(false)
+        self.dark.on
     }
 
     fn follow(&mut self, now: Duration, highlights: f32) {
-        let dark = *self.dark.get_or_insert(highlights < DARK);
-        let (otherwise, least) = if dark {
-            (highlights >= NOT_DARK, CLEARED_FOR)
-        } else {
-            (highlights < DARK, DIMMED_FOR)
-        };
-        if !otherwise {
-            self.otherwise = None;
-        } else if now.saturating_sub(*self.otherwise.get_or_insert(now)) >= least {
-            (self.dark, self.otherwise) = (Some(!dark), None);
-        }
+        let (dark, clear) = (highlights < DARK, highlights >= NOT_DARK);
+        // The first picture counts at once.
+        let (dimmed_for, cleared_for) =
+            if self.seen { (DIMMED_FOR, CLEARED_FOR) } else { Default::default() };
+        self.seen = true;
+        self.dark.follow(dark, clear, now, dimmed_for, cleared_for);
     }
 }
 

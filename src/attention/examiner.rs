@@ -175,7 +175,9 @@ impl Examiner {
         let sure = |one: &Sighting| {
             let mut others = self.sightings.iter();
             others.any(|other| {
+                // What a look at one face cuts is not kept.
                 other.face >= self.suspected
+                    && !other.cut
                     && !self.must_be_confirmed(other)
                     && other.is_same_face(one)
             })
@@ -251,5 +253,37 @@ fn distinct(sightings: &mut Vec<Sighting>, out: &mut Vec<Rect>) {
         if !sightings[..index].iter().any(|better| better.is_same_face(one)) {
             out.push(one.detection.rect);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detector::Settings;
+    use crate::geometry::Region;
+
+    /// A look at the first shows a part of the second, which a piece shows small.
+    #[test]
+    fn who_stands_close_beside_somebody_is_looked_at_too() {
+        let networks = Networks::load(&Settings::default()).unwrap();
+        let mut examiner = Examiner::new(networks).unwrap();
+        let inputs = Inputs { close_look: 2.4, ..examiner.inputs() };
+        let picture = Size::new(1280, 720);
+        let piece = inputs.tile(Region { left: 400, top: 200, width: 420, height: 280 });
+        let one = Rect::new(600.0, 300.0, 40.0, 50.0);
+        let other = Rect { x: 600.0 + 1.1 * one.width, ..one };
+        let close = inputs.face(&one, picture);
+        let cut = Rect { width: close.region.rect().right() - other.x, ..other };
+        assert!(cut.width > 0.8 * other.width && cut.width < other.width);
+        let seen = |rect: Rect, look: Look| {
+            Sighting::new(Detection { class: 0, confidence: 0.9, rect }, look, picture)
+        };
+        examiner.sightings =
+            vec![seen(one, piece), seen(other, piece), seen(one, close), seen(cut, close)];
+        let mut suspects = Vec::new();
+        examiner.suspects(&[piece, close], picture, 24.0, &mut suspects);
+        assert_eq!(suspects, [other]);
+        examiner.leave_neighbours();
+        assert_eq!(examiner.sightings.len(), 3);
     }
 }

@@ -13,6 +13,9 @@ pub(crate) const READABLE: f32 = 20.0;
 const FARTHER: [f32; SCALES] = [1.0, 1.5, 2.0];
 /// How many they are.
 pub(super) const SCALES: usize = 3;
+/// Beside a face that is where it was foreseen a look shows so much more, in shares of its size:
+/// no two boxes of a face are the same, and one that touches the look's edge may be cut.
+const SPARE: f32 = 0.1;
 
 /// What a look is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,7 +44,9 @@ pub struct Look {
     /// Whether the network is shown it with left and right exchanged. A face has the same
     /// expression then, and the network another chance to err.
     pub mirrored: bool,
-    /// How many times as wide as a face it is where the model reads that face's expression best.
+    /// How many times as wide as a face it is where the close network reads that face's expression
+    /// best. Looks of the main one are weighed by it, too: they stand in for a close look where
+    /// they show the face as large.
     reads_at: f32,
 }
 
@@ -80,9 +85,18 @@ impl Inputs {
         self.look(region, Network::Main, Purpose::Tile)
     }
 
-    /// A look at one face.
+    /// A look at one face that is where it is thought to be.
     pub fn face(self, face: &Rect, picture: Size) -> Look {
         self.around(face, self.close_look, picture)
+    }
+
+    /// A look at one face that may be `unsure` pixels from there: wide enough to show all of it,
+    /// and as near as its expression is read best where that is wide enough.
+    pub(crate) fn face_about(self, face: &Rect, unsure: f32, picture: Size) -> Look {
+        let widest = self.close_look.max(USUAL_CLOSE_LOOK);
+        let side = face.width.max(face.height).max(1.0);
+        let needed = 1.0 + 2.0 * (unsure / side + SPARE);
+        self.around(face, needed.clamp(self.close_look, widest), picture)
     }
 
     /// Looks at one face from several distances, the nearest first.
@@ -96,15 +110,25 @@ impl Inputs {
     }
 
     fn look(self, region: Region, network: Network, purpose: Purpose) -> Look {
-        let input = match network {
-            Network::Main => self.main,
-            Network::Close => self.close,
-        };
+        let input = self.input(network);
         let scale = |length: u32, input: u32| length as f32 / input.max(1) as f32;
         let scale = scale(region.width, input.width).max(scale(region.height, input.height));
-        let cost = input.width * input.height;
+        let cost = self.cost(network);
         let reads_at = self.close_look;
         Look { region, network, purpose, scale, cost, mirrored: false, reads_at }
+    }
+
+    fn input(self, network: Network) -> Size {
+        match network {
+            Network::Main => self.main,
+            Network::Close => self.close,
+        }
+    }
+
+    /// What a look of a network costs.
+    pub(super) fn cost(self, network: Network) -> u32 {
+        let input = self.input(network);
+        input.width * input.height
     }
 
     /// Height in pixels of the smallest face that a look at the whole picture finds.
@@ -130,7 +154,10 @@ impl Look {
         let visible = rect.clipped(picture);
         // Nobody finds a face that has left the picture; it counts as looked for.
         let gone = visible.area() <= 0.0;
-        gone || (visible.share_in(&self.region.rect()) >= MOSTLY
+        // What a look at one face cuts is somebody else, whom it does not tell.
+        let told = self.purpose != Purpose::Face || !self.cuts(rect, picture);
+        gone || (told
+            && visible.share_in(&self.region.rect()) >= MOSTLY
             && rect.height >= MOSTLY * self.scale * READABLE)
     }
 
@@ -173,5 +200,35 @@ mod tests {
         assert!(look.misfit(&face) < 0.01, "{look:?}");
         let looks = near.at_all_scales(&face, picture).map(|look| look.region.width);
         assert_eq!(looks, [200, 300, 400]);
+    }
+
+    #[test]
+    fn the_less_is_known_of_where_a_face_is_the_wider_a_look_at_it_is() {
+        let face = Rect::new(600.0, 300.0, 80.0, 100.0);
+        let picture = Size::new(1280, 720);
+        let sides = |close_look| {
+            let usual = Inputs::sized(Size::new(288, 192), Size::new(128, 128));
+            let inputs = Inputs { close_look, ..usual };
+            [0.0, 10.0, 40.0, 1e6].map(|unsure| {
+                let look = inputs.face_about(&face, unsure, picture);
+                assert!(look.covers(&Rect { x: face.x + unsure.min(90.0), ..face }, picture));
+                look.region.width
+            })
+        };
+        assert_eq!(sides(1.5), [150, 150, 200, 300]);
+        assert_eq!(sides(3.0), [300; 4]);
+    }
+
+    /// It is dropped from what the look found: it has a look of its own.
+    #[test]
+    fn who_is_cut_by_a_look_at_somebody_else_was_not_looked_for() {
+        let inputs = Inputs::sized(Size::new(288, 192), Size::new(128, 128));
+        let (face, picture) = (Rect::new(600.0, 300.0, 80.0, 100.0), Size::new(1280, 720));
+        let look = inputs.face(&face, picture);
+        let beside = |right: f32| Rect { x: look.region.rect().right() - 80.0 + right, ..face };
+        assert!(look.covers(&beside(-5.0), picture));
+        assert!(!look.covers(&beside(-3.0), picture) && !look.covers(&beside(10.0), picture));
+        let piece = inputs.tile(look.region);
+        assert!(piece.covers(&beside(10.0), picture), "half a face there is looked at again");
     }
 }

@@ -6,6 +6,7 @@ mod agreement;
 mod budget;
 pub(crate) mod darkness;
 pub mod examiner;
+mod lasting;
 pub mod look;
 pub mod merge;
 mod motion;
@@ -333,8 +334,7 @@ mod tests {
     #[test]
     fn who_is_not_followed_yet_is_looked_at_again_before_who_is() {
         let at = |x: f32| Rect::new(x, 100.0, 32.0, 40.0);
-        let looked = Duration::ZERO;
-        let followed = [10.0, 300.0].map(|x| Followed { rect: at(x), looked, missed: false });
+        let followed = [10.0, 300.0].map(|x| Followed::at(at(x)));
         // Half of one that is followed was cut off.
         let cut = Rect { height: 20.0, ..at(303.0) };
         let mut suspects = [at(12.0), at(600.0), cut, at(500.0)];

@@ -11,6 +11,7 @@ use super::motion::Watched;
 use super::pace::Activity;
 use super::reach::Distance;
 use super::sweep::Sweep;
+use crate::detector::networks::Network;
 use crate::geometry::{Rect, Region, Size};
 use crate::zones::Masks;
 
@@ -23,6 +24,16 @@ pub struct Followed {
     pub looked: Duration,
     /// It was not found then.
     pub missed: bool,
+    /// How far from there it may be, in pixels.
+    pub unsure: f32,
+}
+
+#[cfg(test)]
+impl Followed {
+    /// Somebody who sits still.
+    pub(crate) fn at(rect: Rect) -> Self {
+        Self { rect, looked: Duration::ZERO, missed: false, unsure: 0.0 }
+    }
 }
 
 /// What a plan depends on besides the planner's own memory.
@@ -179,9 +190,10 @@ impl Planner {
         self.resting.refill(at.now, RESTING * at.share * piece, SEVERAL * piece);
     }
 
-    /// A look at what may be a face, once more and closely, if the budget has it.
+    /// A look at what may be a face, once more and closely, if the budget has it. Its box is of a
+    /// look that shows it small or cut: where it ends is not known.
     pub fn look_again(&mut self, face: &Rect, picture: Size) -> Option<Look> {
-        let look = self.inputs.face(face, picture);
+        let look = self.inputs.face_about(face, f32::INFINITY, picture);
         self.budget.spend(look.cost).then_some(look)
     }
 
@@ -240,10 +252,10 @@ impl Planner {
         let pause = FAR.mul_f32(1.0 / at.share - 1.0);
         for index in &self.order {
             let face = &at.followed[*index];
-            let look = self.inputs.face(&face.rect, at.picture);
+            let look = self.inputs.face_about(&face.rect, face.unsure, at.picture);
             let far = is_far(face);
             let rests = far && (waited(face) < pause || !self.far.has(look.cost));
-            let seen = || out.iter().any(|other| shows(other, &face.rect));
+            let seen = || out.iter().any(|other| shows(other, &face.rect, at.picture));
             if !rests && !seen() && self.budget.has(look.cost + self.reserve()) {
                 self.budget.spend(look.cost);
                 if far {
@@ -284,12 +296,12 @@ impl Planner {
 
     /// What a look at a piece costs.
     fn piece(&self) -> u32 {
-        self.inputs.main.width * self.inputs.main.height
+        self.inputs.cost(Network::Main)
     }
 
     /// What a look at one face costs.
     fn close(&self) -> u32 {
-        self.inputs.close.width * self.inputs.close.height
+        self.inputs.cost(Network::Close)
     }
 
     fn look_at_piece(&mut self, region: Region) -> Option<Look> {
@@ -303,9 +315,10 @@ fn longer(interval: Duration, share: f32) -> Duration {
 }
 
 /// Whether a look shows a face nearly as well as one at the face itself would.
-fn shows(look: &Look, face: &Rect) -> bool {
+fn shows(look: &Look, face: &Rect, picture: Size) -> bool {
     const NEARLY: f32 = 0.5;
-    face.share_in(&look.region.rect()) >= 1.0 && look.misfit(face) < NEARLY
+    let whole = face.share_in(&look.region.rect()) >= 1.0 && !look.cuts(face, picture);
+    whole && look.misfit(face) < NEARLY
 }
 
 #[cfg(test)]

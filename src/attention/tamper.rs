@@ -10,6 +10,7 @@
 use std::time::Duration;
 
 use super::darkness::DARK;
+use super::lasting::Lasting;
 use crate::pixels::scene::{CELLS, Cells, SIDE, Scene};
 
 /// What is wrong with the picture, though frames come.
@@ -78,7 +79,8 @@ pub struct Tamper {
 
 impl Tamper {
     /// Takes the picture of a frame that arrived at `now`, and says what is wrong, if
-    /// anything is. Recorded pictures are not to be shown to it: they may well stand still.
+    /// anything is. Recorded pictures may well stand still or show another place: of what is
+    /// told of them only [`Tampering::Covered`] counts.
     pub fn observe(&mut self, scene: &Scene, now: Duration) -> Option<Tampering> {
         let last = self.last.replace((scene.clone(), now));
         let since_last = last.as_ref().map(|(_, then)| now.saturating_sub(*then));
@@ -110,7 +112,7 @@ impl Tamper {
     }
 
     /// What is wrong by the pictures so far.
-    pub fn found(&self) -> Option<Tampering> {
+    fn found(&self) -> Option<Tampering> {
         [
             (&self.frozen, Tampering::Frozen),
             (&self.covered, Tampering::Covered),
@@ -121,8 +123,8 @@ impl Tamper {
         .map(|(_, tampering)| tampering)
     }
 
-    /// Its owner has turned the camera: what it shows now is right.
-    pub fn accept(&mut self) {
+    /// Nobody has turned the camera back: what it shows now is what it is meant to show.
+    fn accept(&mut self) {
         self.turned = Lasting::default();
         self.strange = None;
         if let Some((scene, now)) = self.last.clone() {
@@ -211,36 +213,6 @@ impl Tamper {
             }
         }
         self.views.push(View { pattern: logarithms(scene.cells()), colourless, seen: now });
-    }
-}
-
-/// Something that counts only when it has lasted, and is over only when its end has.
-#[derive(Clone, Debug, Default)]
-struct Lasting {
-    on: bool,
-    /// Since when the pictures have said otherwise.
-    since: Option<Duration>,
-    /// When it began or ended.
-    changed: Option<Duration>,
-}
-
-impl Lasting {
-    /// `begins` and `ends`: what the picture of `now` says, for something that is not, and
-    /// for something that is.
-    fn follow(
-        &mut self,
-        begins: bool,
-        ends: bool,
-        now: Duration,
-        least: Duration,
-        least_end: Duration,
-    ) {
-        let (otherwise, least) = if self.on { (ends, least_end) } else { (begins, least) };
-        if !otherwise {
-            self.since = None;
-        } else if now.saturating_sub(*self.since.get_or_insert(now)) >= least {
-            *self = Self { on: !self.on, since: None, changed: Some(now) };
-        }
     }
 }
 

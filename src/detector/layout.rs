@@ -107,7 +107,8 @@ fn raw(outputs: &[TensorInfo], input: Size, class_count: usize) -> Result<Head, 
         if depth == class_count {
             continue;
         }
-        if depth % SIDES != 0 || bins.is_some_and(|bins| bins != depth / SIDES) || rows == 0 {
+        let others = bins.is_some_and(|bins| bins != depth / SIDES);
+        if depth % SIDES != 0 || others || rows == 0 || columns == 0 {
             return Err(foreign(outputs));
         }
         bins = Some(depth / SIDES);
@@ -374,6 +375,10 @@ mod tests {
         assert!(reason(&[tensor(&[1, 1000], 0.1)], 2).contains("neither"));
         let odd = [tensor(&[1, 33, 33, 64], 0.1), tensor(&[1, 33, 33, 2], 0.1)];
         assert!(reason(&odd, 2).contains("do not divide"));
+        for (rows, columns) in [(0, 40), (40, 0)] {
+            let none = [64, 2].map(|depth| tensor(&[1, rows, columns, depth], 0.1));
+            assert!(reason(&none, 2).contains("neither"), "{rows}x{columns}");
+        }
         assert!(reason(&three_levels(320, 2)[..4], 5).contains("neither"));
     }
 }

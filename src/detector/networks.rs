@@ -10,7 +10,7 @@ use crate::zones::Masks;
 pub enum Network {
     /// The model that was asked for: pictures and pieces of them.
     Main,
-    /// The smallest one that there is: single faces.
+    /// The first of `model.close` that fits it, or itself: single faces.
     Close,
 }
 

@@ -13,6 +13,8 @@ use super::ModelError;
 const LIMIT: Duration = Duration::from_secs(60);
 /// From one look whether the process has ended to the next.
 const POLL: Duration = Duration::from_millis(20);
+/// The exit code of a Rust program that panicked: here, too, the daemon would.
+const PANICKED: i32 = 101;
 
 /// Runs `expressiond model verify` on it. What that refuses is no error here: whoever
 /// loads the model meets the same reason, in better words.
@@ -33,6 +35,9 @@ fn judge(command: &mut Command, limit: Duration) -> Result<(), ModelError> {
         }
     };
     match status {
+        Some(status) if status.code() == Some(PANICKED) => {
+            Err(ModelError::Trial("its process panicked".to_owned()))
+        }
         Some(status) if status.code().is_some() => Ok(()),
         Some(status) => Err(ModelError::Trial(format!("its process was ended by {status}"))),
         None => Err(ModelError::Trial(format!("no end after {} s", limit.as_secs()))),
@@ -67,6 +72,8 @@ mod tests {
     fn only_what_dies_or_hangs_fails() {
         assert_eq!(judged("exit 0", LIMIT), Ok(()));
         assert_eq!(judged("exit 70", LIMIT), Ok(()));
+        let panicked = judged("exit 101", LIMIT).unwrap_err();
+        assert!(panicked.contains("panicked"), "{panicked}");
         let died = judged("kill -SEGV $$", LIMIT).unwrap_err();
         assert!(died.contains("signal: 11"), "{died}");
         let hangs = judged("exec sleep 600", Duration::ZERO).unwrap_err();

@@ -109,7 +109,7 @@ pub struct Origin {
     pub camera: String,
     /// `name@version+sha`.
     pub model: String,
-    /// Their names, in the order of the model's outputs.
+    /// Names of what is told, by number: groups, where there are any.
     pub classes: Vec<String>,
 }
 

@@ -20,7 +20,7 @@ use crate::zones::{self, Admission, Masks, ZoneSet, Zones};
 pub(crate) struct Reporter {
     /// Its name in topics.
     pub camera: Name,
-    /// In the order of the model.
+    /// Names of what is told: groups, where there are any.
     classes: Vec<String>,
     /// Follows the faces.
     pub tracker: Tracker,
@@ -92,7 +92,8 @@ fn face_to_show(faces: &[TrackedFace], shown: Option<u64>) -> Option<(&TrackedFa
 }
 
 impl Reporter {
-    /// No face is followed and no state published yet; `classes` in the model's order.
+    /// No face is followed and no state published yet; `classes` are
+    /// the names of what is told (groups, where there are any).
     pub(crate) fn new(
         camera: Name,
         classes: Vec<String>,
@@ -185,9 +186,8 @@ impl Reporter {
         let filter = Filter {
             looked: |face: &Rect| findings.covers(face),
             admission: |face: &Rect| {
-                let by_size = tracking.admission(face.height / size.height as f32);
                 let tried = trial.map_or(Admission::Any, |trial| trial.admission(*face, size));
-                zones.admission(*face, size).min(tried).min(by_size)
+                tracking.admission(face, size, zones).min(tried)
             },
         };
         self.tracker.update_where(at.monotonic, &findings.detections, &filter, &mut self.changes);

@@ -59,8 +59,7 @@ impl JpegDecoder {
     ///
     /// The library has no memory.
     pub(crate) fn new() -> Result<Self, PixelError> {
-        let mut turbo = Decompressor::new().map_err(broken)?;
-        turbo.set_scan_limit(SCAN_LIMIT).map_err(broken)?;
+        let turbo = decompressor()?;
         Ok(Self { turbo, pixels: Vec::new(), mended: Vec::new(), mends: false, standard: None })
     }
 

@@ -23,6 +23,19 @@ pub enum Encoding {
     Float32,
 }
 
+impl Encoding {
+    /// The integer that stands for a colour value; without quantization the value itself.
+    pub(crate) fn integer(self, colour: u8) -> i32 {
+        let steps =
+            |scale: f32, zero: i32| (f32::from(colour) / 255.0 / scale).round() as i32 + zero;
+        match self {
+            Self::Int8 { scale, zero_point } => steps(scale, zero_point).clamp(-128, 127),
+            Self::UInt8 { scale, zero_point } => steps(scale, zero_point).clamp(0, 255),
+            Self::Float32 => colour.into(),
+        }
+    }
+}
+
 /// Size and encoding of an input tensor `[1, height, width, 3]`, RGB.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InputSpec {
@@ -89,15 +102,10 @@ pub(super) enum Table {
 
 impl Table {
     pub(super) fn new(encoding: Encoding) -> Self {
-        let quantize =
-            |p: usize, scale: f32, zero: i32| (p as f32 / 255.0 / scale).round() as i32 + zero;
+        let integer = |p: usize| encoding.integer(p as u8);
         match encoding {
-            Encoding::Int8 { scale, zero_point } => Self::Int8(std::array::from_fn(|p| {
-                quantize(p, scale, zero_point).clamp(-128, 127) as i8
-            })),
-            Encoding::UInt8 { scale, zero_point } => Self::UInt8(std::array::from_fn(|p| {
-                quantize(p, scale, zero_point).clamp(0, 255) as u8
-            })),
+            Encoding::Int8 { .. } => Self::Int8(std::array::from_fn(|p| integer(p) as i8)),
+            Encoding::UInt8 { .. } => Self::UInt8(std::array::from_fn(|p| integer(p) as u8)),
             Encoding::Float32 => Self::Float32(Box::new(std::array::from_fn(|p| p as f32 / 255.0))),
         }
     }

@@ -39,7 +39,7 @@ pub(crate) struct ShownFace {
     pub age_s: f32,
     /// The class told; none while undecided.
     pub class: Option<usize>,
-    /// Smoothed share of each class, in the model's order.
+    /// Smoothed share of everything that is told (groups, where there are any).
     pub shares: Vec<f32>,
 }
 

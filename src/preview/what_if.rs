@@ -9,8 +9,7 @@ use serde::Serialize;
 
 use super::tunable::Tunable;
 use crate::attention::Findings;
-use crate::detector::Detection;
-use crate::geometry::{Rect, Size};
+use crate::geometry::Rect;
 use crate::tracks::grouping::Grouping;
 use crate::tracks::{Change, ChangeKind, Filter, Tracker};
 use crate::zones::Zones;
@@ -32,9 +31,7 @@ pub(crate) struct History {
 #[derive(Clone, Debug)]
 struct Look {
     at: Duration,
-    found: Arc<[Detection]>,
-    /// Of the picture, in pixels.
-    size: Size,
+    findings: Arc<Findings>,
 }
 
 /// What a tracker makes of it.
@@ -60,8 +57,7 @@ pub(crate) struct WhatIf {
 impl History {
     /// Takes in a look at monotonic time `at`.
     pub(crate) fn looked(&mut self, at: Duration, findings: &Findings) {
-        let (found, size) = (findings.detections.as_slice().into(), findings.picture);
-        self.looks.push_back(Look { at, found, size });
+        self.looks.push_back(Look { at, findings: Arc::new(findings.clone()) });
         let old = |looks: &VecDeque<Look>| {
             looks.len() > MOST
                 || looks.front().is_some_and(|first| at.saturating_sub(first.at) > MINUTE)
@@ -84,16 +80,12 @@ impl History {
         let mut tracker = Tracker::new(tracking, expression, classes).telling(told);
         let zones = Zones::new(&with.zone);
         let (mut outcome, mut changes) = (Outcome::default(), Vec::new());
-        for look in &self.looks {
+        for Look { at, findings } in &self.looks {
             let filter = Filter {
-                looked: |_: &Rect| true,
-                admission: |face: &Rect| {
-                    let height = look.size.height.max(1) as f32;
-                    let by_size = with.tracking.admission(face.height / height);
-                    zones.admission(*face, look.size).min(by_size)
-                },
+                looked: |face: &Rect| findings.covers(face),
+                admission: |face: &Rect| with.tracking.admission(face, findings.picture, &zones),
             };
-            tracker.update_where(look.at, &look.found, &filter, &mut changes);
+            tracker.update_where(*at, &findings.detections, &filter, &mut changes);
             changes.drain(..).for_each(|change| outcome.count(&change));
         }
         outcome
@@ -115,6 +107,8 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attention::look::Inputs;
+    use crate::detector::Detection;
     use crate::geometry::Size;
     use crate::tracks::grouping::Groups;
 
@@ -168,6 +162,25 @@ mod tests {
         let now = Tunable::default();
         let seen = history.what_if(&told, &now, &now);
         assert_eq!(seen.before, Outcome { faces: 1, expressions: 2 });
+    }
+
+    /// Its turn comes once a second; in between somebody else is looked at.
+    #[test]
+    fn a_face_that_was_not_looked_at_was_not_missed() {
+        let inputs = Inputs::sized(Size::new(288, 192), Size::new(128, 128));
+        let mut history = History::default();
+        for frame in 0..100u64 {
+            let mut seen = face(0.9);
+            let mut place = seen.detections[0].rect;
+            if frame % 5 > 0 {
+                seen.detections.clear();
+                place.x += 300.0;
+            }
+            seen.looks = vec![inputs.face(&place, seen.picture)];
+            history.looked(Duration::from_millis(200 * frame), &seen);
+        }
+        let now = Tunable::default();
+        assert_eq!(history.what_if(&two(), &now, &now).before.faces, 1);
     }
 
     #[test]

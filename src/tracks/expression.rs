@@ -90,7 +90,7 @@ impl Expression {
         self.shares[class]
     }
 
-    /// The smoothed share of every class, in the model's order.
+    /// The smoothed share of everything that is told (groups, where there are any).
     pub(crate) fn shares(&self) -> &[f32] {
         &self.shares
     }

@@ -73,13 +73,21 @@ pub(crate) struct Motion {
     axes: [Axis; 4],
     at: Duration,
     seen: Duration,
+    /// How far from where it was foreseen it was then, in pixels; of a face that was seen once
+    /// nothing was foreseen.
+    off: f32,
 }
 
 impl Motion {
     /// At rest at `rect`, seen at monotonic time `now`.
     pub(crate) fn new(rect: Rect, now: Duration) -> Self {
         let size = scale(rect);
-        Self { axes: numbers(rect).map(|value| Axis::new(value, size)), at: now, seen: now }
+        Self {
+            axes: numbers(rect).map(|value| Axis::new(value, size)),
+            at: now,
+            seen: now,
+            off: f32::INFINITY,
+        }
     }
 
     /// The box as believed now.
@@ -111,9 +119,20 @@ impl Motion {
         self.at = self.at.max(now);
     }
 
+    /// How far from its box the face may be, in pixels: as far as it was the last time, or as a
+    /// head that turns away quickly comes until now.
+    pub(crate) fn unsure(&self) -> f32 {
+        let [x, y] = [self.axes[0].p[0], self.axes[1].p[0]];
+        self.off.max(x.max(y).sqrt())
+    }
+
     /// Takes in where the face was seen, after `predict` to that moment.
     pub(crate) fn correct(&mut self, rect: Rect) {
         let (size, since) = (scale(rect), self.at.saturating_sub(self.seen).as_secs_f32());
+        if since > 0.0 {
+            let (was, is) = (self.rect().centre(), rect.centre());
+            self.off = (is.0 - was.0).abs().max((is.1 - was.1).abs());
+        }
         for (axis, measured) in self.axes.iter_mut().zip(numbers(rect)) {
             axis.correct(measured, size, since);
         }
@@ -191,6 +210,26 @@ mod tests {
         assert!(believed.centre().1 > seen.centre().1, "it goes on sinking: {believed:?}");
         let place = motion.place();
         assert_eq!((place.width, place.height, place.centre()), (80.0, 80.0, believed.centre()));
+    }
+
+    #[test]
+    fn how_far_off_a_face_may_be_is_learned_from_how_far_off_it_was() {
+        let step = seconds(1.0 / 15.0);
+        let mut motion = Motion::new(Rect::new(0.0, 0.0, 50.0, 50.0), Duration::ZERO);
+        motion.correct(Rect::new(0.0, 0.0, 50.0, 50.0));
+        assert!(motion.unsure() > 50.0, "seen once");
+        let mut unsure = Vec::new();
+        for frame in 1..=12 {
+            motion.predict(step * frame);
+            // Somebody who walks by at 4 m, and then stands.
+            motion.correct(Rect::new(14.0 * frame.min(8) as f32, 0.0, 50.0, 50.0));
+            unsure.push(motion.unsure() / 50.0);
+        }
+        assert!(unsure[0] > 0.2, "{unsure:?}");
+        assert!(unsure[7] < 0.1, "it goes where it is foreseen: {unsure:?}");
+        assert!(unsure[8] > 0.2, "it stops: {unsure:?}");
+        motion.predict(step * 24);
+        assert!(motion.unsure() > 0.4 * 50.0, "not seen for 0.8 s");
     }
 
     proptest! {

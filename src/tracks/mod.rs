@@ -170,7 +170,9 @@ impl Tracker {
             let mut motion = track.motion;
             motion.predict(now);
             let missed = track.unseen > Duration::ZERO;
-            Followed { rect: motion.rect(), looked: track.looked, missed }
+            // Who was not found there is anywhere about.
+            let unsure = if missed { f32::INFINITY } else { motion.unsure() };
+            Followed { rect: motion.rect(), looked: track.looked, missed, unsure }
         }));
     }
 
@@ -204,8 +206,8 @@ impl Tracker {
         self.tracking.start_confidence = confidence;
     }
 
-    /// Smoothed share of each class of a confirmed face, in the model's order, summing to
-    /// 1; empty for a face that is not followed.
+    /// Of a confirmed face the smoothed share of everything that is told (groups, where there are
+    /// any), summing to 1; empty for a face that is not followed.
     pub fn shares(&self, track: u64) -> &[f32] {
         let followed = self.tracks.iter().find(|followed| followed.number == track);
         followed.map_or(&[], |followed| followed.expression.shares())

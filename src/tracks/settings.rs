@@ -4,8 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::grouping::Groups;
+use crate::geometry::{Rect, Size};
 use crate::limits::{Mistake, within};
-use crate::zones::Admission;
+use crate::zones::{Admission, Zones};
 
 /// When a face is a face, and when it is gone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,15 +35,17 @@ pub struct Tracking {
 const KEPT_SIZE: f32 = 0.8;
 
 impl Tracking {
-    /// What may become of a face whose height is this share of the picture's.
-    pub(crate) fn admission(&self, share: f32) -> Admission {
-        if share < KEPT_SIZE * self.smallest_face {
+    /// What may become of a face in a picture of this size, by its own and by where it is.
+    pub(crate) fn admission(&self, face: &Rect, picture: Size, zones: &Zones) -> Admission {
+        let share = face.height / picture.height.max(1) as f32;
+        let by_size = if share < KEPT_SIZE * self.smallest_face {
             Admission::Refused
         } else if share < self.smallest_face {
             Admission::Known
         } else {
             Admission::Any
-        }
+        };
+        zones.admission(*face, picture).min(by_size)
     }
 }
 

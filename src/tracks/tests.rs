@@ -123,6 +123,32 @@ fn whoever_ducks_behind_a_desk_leaves() {
     }
 }
 
+/// A look at a face has to show where it has come to, from however near a network reads best.
+#[test]
+fn who_crosses_far_away_is_confirmed_and_then_seen_from_as_near_as_is_best() {
+    for close_look in [1.5, 3.0] {
+        let mut room = Room::new(TrackingSettings::default(), FPS);
+        let inputs = Inputs { close_look, ..INPUTS };
+        room.planner = Planner::new(inputs, Distance::Room, FPS);
+        // At 4 m, 1.5 m a second.
+        let at = |frame: u16| Rect::new(20.0 + 18.0 * f32::from(frame), 297.0, 36.0, 45.0);
+        room.play(5.0);
+        // What moves has shown it once.
+        room.show([at(0)]);
+        for frame in 1..30 {
+            room.faces = vec![at(frame)];
+            room.step();
+            let told = usize::from(frame > 7);
+            assert!(room.count(ChangeKind::FaceAppeared) >= told, "{close_look}: {frame}");
+        }
+        assert_eq!(room.count(ChangeKind::FaceAppeared), 1);
+        let mut followed = Vec::new();
+        room.tracker.followed(room.now + room.frame, &mut followed);
+        let look = inputs.face_about(&followed[0].rect, followed[0].unsure, PICTURE);
+        assert_eq!(look, inputs.face(&followed[0].rect, PICTURE));
+    }
+}
+
 #[test]
 fn whoever_comes_up_again_is_the_same() {
     let mut room = Room::new(TrackingSettings::default(), FPS);

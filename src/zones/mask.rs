@@ -5,7 +5,7 @@ use image::{Rgb, RgbImage};
 use super::polygon::{MOST_POINTS, Polygon};
 use crate::geometry::{Rect, Region, Size};
 use crate::pixels::letterbox::{Letterbox, PAD};
-use crate::pixels::tensor::{Encoding, InputSpec, TensorBuffer};
+use crate::pixels::tensor::{InputSpec, TensorBuffer};
 
 /// Which part of a picture a part of a tensor shows.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,19 +61,13 @@ impl Masks {
     /// Greys what lies in a mask in a `tensor` of `spec`, which shows the picture as `view`
     /// says. The grey is the letterbox's: the model has learnt that nothing is there.
     pub fn grey(&self, tensor: &mut TensorBuffer, spec: &InputSpec, view: View) {
-        match (tensor, spec.encoding) {
-            (TensorBuffer::Int8(values), Encoding::Int8 { scale, zero_point }) => {
-                let grey = quantized(scale, zero_point).clamp(-128, 127) as i8;
-                self.fill(values, 3, grey, spec.size, view);
-            }
-            (TensorBuffer::UInt8(values), Encoding::UInt8 { scale, zero_point }) => {
-                let grey = quantized(scale, zero_point).clamp(0, 255) as u8;
-                self.fill(values, 3, grey, spec.size, view);
-            }
-            (TensorBuffer::Float32(values), Encoding::Float32) => {
+        let grey = spec.encoding.integer(PAD);
+        match tensor {
+            TensorBuffer::Int8(values) => self.fill(values, 3, grey as i8, spec.size, view),
+            TensorBuffer::UInt8(values) => self.fill(values, 3, grey as u8, spec.size, view),
+            TensorBuffer::Float32(values) => {
                 self.fill(values, 3, f32::from(PAD) / 255.0, spec.size, view);
             }
-            _ => unreachable!("the tensor was made from the same spec"),
         }
     }
 
@@ -85,12 +79,7 @@ impl Masks {
             return;
         }
         out.resize(size.area(), false);
-        let width = size.width as usize;
-        self.rows(size, view, |row, columns| {
-            if let Some(run) = out.get_mut(row * width + columns.start..row * width + columns.end) {
-                run.fill(true);
-            }
-        });
+        self.fill(out, 1, true, size, view);
     }
 
     /// Whether nothing is to be seen in a region of a picture of this size.
@@ -119,6 +108,7 @@ impl Masks {
         });
     }
 
+    /// Sets what lies in a mask, in an image of so many parts a pixel.
     fn fill<T: Copy>(&self, values: &mut [T], parts: usize, value: T, size: Size, view: View) {
         let width = size.width as usize;
         self.rows(size, view, |row, columns| {
@@ -164,16 +154,12 @@ impl Masks {
     }
 }
 
-/// As `pixels::tensor` encodes the padding, before it is saturated.
-fn quantized(scale: f32, zero_point: i32) -> i32 {
-    (f32::from(PAD) / 255.0 / scale).round() as i32 + zero_point
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::pixels::tensor::Encoding;
 
     const INPUT: Size = Size::new(32, 32);
 

@@ -54,16 +54,20 @@ pub const APPROACHING: Sequence = Sequence {
     thing: NO_THING,
 };
 
-/// At 4 m, where 200 pixels a second are about 1.1 metres.
-pub const CROSSING: Sequence = Sequence {
-    seconds: 11.0,
-    people: |seconds| {
-        let walked = seconds - 1.0;
-        let there = (0.0..7.0).contains(&walked);
-        vec![there.then_some(Stand { metres: 4.0, face: (-60.0 + 200.0 * walked, 320.0) })]
-    },
-    thing: NO_THING,
-};
+/// From the first second on somebody goes so many pixels a second at 4 m, where 200 are about 1.1
+/// metres.
+fn crossing(seconds: f32, speed: f32) -> Vec<Option<Stand>> {
+    let walked = (seconds - 1.0) * speed;
+    let there = (0.0..1400.0).contains(&walked);
+    vec![there.then_some(Stand { metres: 4.0, face: (-60.0 + walked, 320.0) })]
+}
+
+pub const CROSSING: Sequence =
+    Sequence { seconds: 11.0, people: |seconds| crossing(seconds, 200.0), thing: NO_THING };
+
+/// Two metres a second, from the fifth second on: all of the room was looked at by then.
+pub const HURRYING: Sequence =
+    Sequence { seconds: 12.0, people: |seconds| crossing(seconds - 4.0, 360.0), thing: NO_THING };
 
 /// Somebody at 1 m, and somebody at 5 m who has `walked` so many seconds at this height of the
 /// picture, if any.

@@ -24,8 +24,7 @@ fn far_faces(count: u32) -> impl Iterator<Item = Rect> {
 }
 
 fn followed(faces: &[Rect]) -> Vec<Followed> {
-    let follow = |rect: &Rect| Followed { rect: *rect, looked: Duration::ZERO, missed: false };
-    faces.iter().map(follow).collect()
+    faces.iter().copied().map(Followed::at).collect()
 }
 
 /// These looks were carried out.

@@ -40,12 +40,7 @@ pub(super) struct Room {
 
 impl Room {
     pub(super) fn new(faces: &[Rect]) -> Self {
-        let faces = faces.iter().map(|rect| Followed {
-            rect: *rect,
-            looked: Duration::ZERO,
-            missed: false,
-        });
-        let faces = faces.collect();
+        let faces = faces.iter().copied().map(Followed::at).collect();
         Self {
             planner: planner(),
             faces,
@@ -229,13 +224,30 @@ fn a_crowd_is_looked_at_in_turns() {
     assert!(longest <= Duration::from_millis(600), "{longest:?}");
 }
 
+/// A look at one of them ends where the other does.
+#[test]
+fn two_who_stand_close_together_have_a_look_each() {
+    let inputs = Inputs { close_look: 2.5, ..INPUTS };
+    let mut planner = Planner::new(inputs, Distance::Room, FPS);
+    let faces = [face(600.0, 300.0, 50.0), face(643.0, 300.0, 50.0)];
+    let look = inputs.face(&faces[0], PICTURE);
+    assert!(faces[1].share_in(&look.region.rect()) >= 1.0 && look.cuts(&faces[1], PICTURE));
+    let followed = faces.map(Followed::at);
+    let (activity, now) = (Activity::Lively, Duration::from_secs(1));
+    let at = Situation { now, picture: PICTURE, activity, followed: &followed, share: 1.0 };
+    let mut looks = Vec::new();
+    planner.plan(&at, &mut looks);
+    looks.retain(|look| look.purpose == Purpose::Face);
+    assert_eq!(looks, faces.map(|face| inputs.face(&face, PICTURE)));
+}
+
 /// What the settings allow, from a frame in ten seconds on.
 #[test]
 fn the_period_holds_at_every_rate_of_frames() {
     for fps in [0.1, 0.5, 1.0, 4.0, 15.0, 60.0] {
         let mut planner = Planner::new(INPUTS, Distance::Room, fps);
         let faces = [face(500.0, 200.0, 180.0), face(1000.0, 100.0, 30.0)];
-        let followed = faces.map(|rect| Followed { rect, looked: Duration::ZERO, missed: false });
+        let followed = faces.map(Followed::at);
         let period = planner.period(Activity::Lively);
         let (mut looks, mut last, mut longest) = (Vec::new(), Vec::new(), Duration::ZERO);
         for frame in 0..(5.0 * period.as_secs_f32() * fps) as u32 {
@@ -261,7 +273,7 @@ fn of_recorded_pictures_the_whole_of_every_one_is_looked_at_at_any_rate() {
     for fps in [1, 15, 30, 60, 240] {
         let mut planner = planner();
         let faces = [face(500.0, 200.0, 180.0), face(1000.0, 100.0, 30.0)];
-        let followed = faces.map(|rect| Followed { rect, looked: Duration::ZERO, missed: false });
+        let followed = faces.map(Followed::at);
         let mut looks = Vec::new();
         for frame in 0..fps * 4 {
             let now = Duration::from_secs(1) / fps * frame;
@@ -280,8 +292,7 @@ fn of_recorded_pictures_the_whole_of_every_one_is_looked_at_at_any_rate() {
 fn what_moves_in_a_recording_is_looked_at_at_once() {
     let close = Inputs { close: Size::new(160, 160), ..INPUTS };
     let mut planner = Planner::new(close, Distance::Room, FPS);
-    let followed =
-        [Followed { rect: face(300.0, 200.0, 180.0), looked: Duration::ZERO, missed: false }];
+    let followed = [Followed::at(face(300.0, 200.0, 180.0))];
     let moving = Region { left: 1100, top: 100, width: 80, height: 45 };
     let (mut looks, mut first) = (Vec::new(), None);
     for frame in 0..165 {
@@ -379,10 +390,7 @@ proptest! {
         width in 1u32..2000, height in 1u32..2000, moving: bool,
     ) {
         let picture = Size::new(width, height);
-        let followed: Vec<Followed> = crowd
-            .iter()
-            .map(|rect| Followed { rect: *rect, looked: Duration::ZERO, missed: false })
-            .collect();
+        let followed: Vec<Followed> = crowd.iter().copied().map(Followed::at).collect();
         let (mut one, mut other) = (planner(), planner());
         let (mut looks, mut same) = (Vec::new(), Vec::new());
         let mut spent = 0.0;

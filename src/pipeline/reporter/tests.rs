@@ -49,7 +49,9 @@ fn a_face_of_the_smallest_size_does_not_come_and_go() {
             let found = [Detection { class: 0, confidence: 0.9, rect }];
             let filter = Filter {
                 looked: |_: &Rect| true,
-                admission: |face: &Rect| tracking.admission(face.height / 500.0),
+                admission: |face: &Rect| {
+                    tracking.admission(face, Size::new(640, 500), &Zones::default())
+                },
             };
             let now = Duration::from_millis(100) * frame as u32;
             tracker.update_where(now, &found, &filter, &mut changes);
