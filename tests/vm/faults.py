@@ -106,7 +106,8 @@ def longer_exposures_are_asked_for_in_the_dark(machine: Machine, outside: Listen
     press(machine, "osd_text_mode", 2)
     press(machine, "test_pattern", int(black))
     until("the reason dark", lambda: "longer exposures" in outside.message("dark"))
-    assert outside.status()["low_light"] and "low light" in says(machine)
+    assert outside.status()["low_light"]
+    until("the line of the dark", lambda: says(machine).startswith("dark: "))
     assert machine.run(asked).endswith(" 7")
     press(machine, "test_pattern", 0)
     until("light again", lambda: not outside.status()["low_light"])

@@ -115,8 +115,8 @@ def test_batches_draw_every_picture_once_at_one_of_the_sizes():
 def test_close_looks_grow_to_the_size_of_the_daemons():
     options = train.PRESETS["close"]
     assert [options.close_size_at(share) for share in (0.0, 0.59, 0.6, 1.0)] == [
-        (64, 64),
-        (64, 64),
+        (96, 96),
+        (96, 96),
         CLOSE,
         CLOSE,
     ]
