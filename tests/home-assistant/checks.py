@@ -219,7 +219,8 @@ def a_camera_renamed_behind_its_back_is_left_unavailable(world):
     world.home.stop()
     world.daemon.stop()
     world.daemon.start(camera__name="porch")
-    until("the porch is announced", lambda: [1 for topic, _ in world.listener.heard if "/porch/" in topic])
+    # Its state comes after discovery.
+    until("the porch is announced", lambda: [1 for topic, _ in world.listener.heard if topic.endswith("/porch/state")])
     world.home.start()
     until("the porch is there", lambda: world.home.shows({"porch_expression": "happy"}))
     until("the door is unavailable", lambda: gone(world, CAMERA))
