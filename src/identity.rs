@@ -58,9 +58,13 @@ impl Settings {
         self.groups.iter().map(|group| Name::new(&**group)).collect()
     }
 
-    /// The folder for state, `variable` being the environment. A folder's name need not
-    /// be UTF-8.
-    pub fn state_dir(&self, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    /// The folder for state, where the outbox and a pause survive: the configured one, or
+    /// what the environment says. A folder's name need not be UTF-8.
+    pub fn state_dir(&self) -> Option<PathBuf> {
+        self.state_dir_of(|name| std::env::var_os(name))
+    }
+
+    fn state_dir_of(&self, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
         if !self.state_dir.is_empty() {
             return Some(PathBuf::from(&self.state_dir));
         }
@@ -228,7 +232,7 @@ mod tests {
     fn the_state_folder_follows_systemd_then_xdg() {
         let settings = Settings::default();
         let env = |pairs: &'static [(&str, &str)]| {
-            settings.state_dir(|name| {
+            settings.state_dir_of(|name| {
                 pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
             })
         };
@@ -242,7 +246,7 @@ mod tests {
     fn a_colon_may_be_part_of_the_state_folders_name() {
         let above = tempfile::tempdir().expect("temporary folder");
         let folder = above.path().join("expressiond@platform-xhci-hcd.0-usb-0:1.2:1.0");
-        let of = |value: OsString| Settings::default().state_dir(move |_| Some(value.clone()));
+        let of = |value: OsString| Settings::default().state_dir_of(move |_| Some(value.clone()));
         fs::create_dir(&folder).expect("make");
         assert_eq!(of(folder.clone().into()), Some(folder.clone()));
         // Two of them are not one.
@@ -254,7 +258,7 @@ mod tests {
     fn the_state_folder_need_not_be_utf8() {
         let of = |variable: &str| {
             let value = OsStr::from_bytes(b"/b\xfcro:/x").to_owned();
-            Settings::default().state_dir(|name| (name == variable).then_some(value.clone()))
+            Settings::default().state_dir_of(|name| (name == variable).then_some(value.clone()))
         };
         let folder = |bytes| Some(PathBuf::from(OsStr::from_bytes(bytes)));
         assert_eq!(of("STATE_DIRECTORY"), folder(b"/b\xfcro"));

@@ -43,6 +43,7 @@ pub mod preview;
 pub mod process;
 pub mod publish;
 pub mod random;
+pub mod runtime;
 pub mod service;
 pub mod setup;
 #[cfg(feature = "simulate")]

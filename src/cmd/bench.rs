@@ -20,7 +20,6 @@ use expressiond::error::{Error, Kind, Result};
 use expressiond::geometry::Size;
 use expressiond::pixels::frame::{Frame, PixelFormat};
 use expressiond::pixels::rgb::to_rgb;
-use expressiond::preview;
 use expressiond::process;
 use expressiond::source::picture;
 use situations::Situation;
@@ -210,39 +209,13 @@ impl fmt::Display for Report {
             "input", "threads", "frames/s", "CPU ms", "overhead"
         )?;
         for run in &self.runs {
-            let stages: Vec<String> = run
-                .stages
-                .iter()
-                .map(|stage| format!("{} {:.2} ({:.2})", stage.name, stage.p50_ms, stage.p95_ms))
-                .collect();
-            writeln!(
-                f,
-                "{:<7} {:>7} {:>8.1} {:>10.2} {:>8.1}%   {}",
-                run.input,
-                run.threads,
-                run.fps,
-                run.cpu_ms_per_frame,
-                run.overhead * 100.0,
-                stages.join(", ")
-            )?;
+            writeln!(f, "{run}")?;
         }
         for viewer in &self.viewer {
-            writeln!(
-                f,
-                "a viewer, {}: {:.1} ms of CPU a picture of {} bytes, {:.1} % of a core at {} a second",
-                viewer.input,
-                viewer.cpu_ms_per_picture,
-                viewer.bytes,
-                viewer.core * 100.0,
-                preview::Settings::default().max_fps
-            )?;
+            writeln!(f, "{viewer}")?;
         }
         if let Some(still) = &self.still {
-            writeln!(
-                f,
-                "a still room: {:.1} ms of CPU a second instead of {:.1} ({:.0} times less)",
-                still.idle_cpu_ms_per_s, still.looking_cpu_ms_per_s, still.ratio
-            )?;
+            writeln!(f, "{still}")?;
         }
         if !self.situations.is_empty() {
             writeln!(
@@ -250,20 +223,8 @@ impl fmt::Display for Report {
                 "people in frames of 1280x720, against a look at the whole of each frame:"
             )?;
         }
-        for one in &self.situations {
-            writeln!(
-                f,
-                "  {:<14} {:>6.1} ms of CPU a second, {:.2} times; followed: {}; looks a second: \
-             whole {:.1}, pieces {:.1}, faces {:.1}, which cost {:.1} at the whole",
-                one.name,
-                one.cpu_ms_per_s,
-                one.ratio,
-                one.followed,
-                one.whole_per_s,
-                one.tiles_per_s,
-                one.faces_per_s,
-                one.cost_per_s
-            )?;
+        for situation in &self.situations {
+            writeln!(f, "{situation}")?;
         }
         writeln!(
             f,

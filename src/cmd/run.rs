@@ -16,6 +16,7 @@ use expressiond::panics::log_panics;
 use expressiond::pipeline::daemon::{Ending, daemon};
 use expressiond::pipeline::plan::{Plan, holding};
 use expressiond::pipeline::signals::Signals;
+use expressiond::runtime;
 use expressiond::setup::SettingsFiles;
 use tokio::runtime::Runtime;
 
@@ -36,10 +37,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::caused(Kind::Internal, "cannot start the runtime", error))?;
+    let runtime = runtime::current_thread()?;
     // Before anything else: a SIGHUP that comes while a start or a reload is under way
     // would end the process.
     let signals = {

@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output;
 use expressiond::error::{Error, Kind, Result};
+use expressiond::runtime;
 use expressiond::simulate;
 use expressiond::simulate::Options;
 use expressiond::simulate::broker::FleetBroker;
@@ -77,10 +78,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         every: Duration::from_secs_f64(args.every),
         state_dir: args.state_dir.clone(),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::caused(Kind::Internal, "cannot start the runtime", error))?;
+    let runtime = runtime::current_thread()?;
     let spinner = ProgressBar::new_spinner().with_style(
         ProgressStyle::with_template("{spinner} {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_spinner()),

@@ -134,7 +134,10 @@ pub enum CommandError {
     #[error("retained: a command is for this moment only. Publish it without the retain flag")]
     Retained,
     /// More came than are carried out.
-    #[error("too many commands: at most {AT_ONCE} at once, and as many in {} s", TokenBucket::PERIOD.as_secs())]
+    #[error(
+        "too many commands: at most {AT_ONCE} at once, and as many in {} s",
+        TokenBucket::PERIOD.as_secs()
+    )]
     TooMany,
     /// Those that came before are not carried out yet.
     #[error("{AT_ONCE} commands before it are not carried out yet: send it again")]

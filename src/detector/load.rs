@@ -116,17 +116,7 @@ fn admit(settings: &Settings, entry: &ModelFile) -> Result<Detector, ModelError>
         trial::run(&path, settings.threads)?;
     }
     tflite::check_mark(&bytes)?;
-    let (classes, claim) = match &card {
-        // The owner's word about a file counts more than its exporter's.
-        Some(card) => {
-            let inside = metadata::read(&bytes).ok().flatten();
-            (card.classes.clone(), inside.and_then(|about| claim(&about)).or(Some(card.layout)))
-        }
-        None => {
-            let inside = classes_inside(&bytes)?;
-            (inside.classes.clone(), claim(&inside))
-        }
-    };
+    let (classes, claim) = claims(card.as_ref(), &bytes)?;
     // The very bytes that were hashed are the ones that run.
     let engine = Engine::new(bytes, settings.threads)?;
     let size = input_size(&engine.input)?;
@@ -136,13 +126,7 @@ fn admit(settings: &Settings, entry: &ModelFile) -> Result<Detector, ModelError>
             .map_err(|reason| side_car_error(&path, reason))?;
     }
     let thresholds = thresholds(card.as_ref(), &classes);
-    let (name, version) = match &card {
-        Some(card) => (card.name.clone(), card.version.clone()),
-        None => {
-            let stem = path.file_stem().unwrap_or_default();
-            (stem.to_string_lossy().into_owned(), "unknown".to_owned())
-        }
-    };
+    let (name, version) = name_and_version(card.as_ref(), &path);
     let test = card.as_ref().and_then(|card| card.self_test.as_ref());
     let self_test_picture = test.map(|test| path.with_file_name(&test.picture));
     let info = ModelInfo {
@@ -223,6 +207,30 @@ fn classes_inside(bytes: &[u8]) -> Result<Metadata, ModelError> {
         ModelError::Layout(format!("the class names in the file: {reason}: {remedy}"))
     })?;
     Ok(about)
+}
+
+/// The classes, and the layout that is said to be there.
+fn claims(
+    card: Option<&SideCar>,
+    bytes: &[u8],
+) -> Result<(Vec<String>, Option<Layout>), ModelError> {
+    // The owner's word about a file counts more than its exporter's.
+    if let Some(card) = card {
+        let inside = metadata::read(bytes).ok().flatten();
+        let layout = inside.and_then(|about| claim(&about)).unwrap_or(card.layout);
+        return Ok((card.classes.clone(), Some(layout)));
+    }
+    let inside = classes_inside(bytes)?;
+    let layout = claim(&inside);
+    Ok((inside.classes, layout))
+}
+
+fn name_and_version(card: Option<&SideCar>, path: &Path) -> (String, String) {
+    if let Some(card) = card {
+        return (card.name.clone(), card.version.clone());
+    }
+    let stem = path.file_stem().unwrap_or_default();
+    (stem.to_string_lossy().into_owned(), "unknown".to_owned())
 }
 
 /// The layout that an exporter's words mean, where shapes leave it open.

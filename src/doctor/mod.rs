@@ -25,6 +25,8 @@ use crate::error::{Error, Kind, Result};
 use crate::home_assistant::About;
 use crate::mqtt::credentials::Credentials;
 use crate::pipeline::plan::{Identity, about, grouping};
+use crate::runtime;
+use crate::tracks::grouping::Grouping;
 use crate::zones::{Kind as ZoneKind, Zones};
 use broker::Examined;
 use finding::{Check, Diagnosis, Finding, Verdict};
@@ -62,7 +64,7 @@ pub fn examine(sources: &Sources, mut tell: impl FnMut(&Finding)) -> Result<Diag
 ///
 /// Names that cannot be part of a topic; a fault of this program.
 pub fn try_broker(config: &Config) -> Result<Vec<Finding>> {
-    let state_dir = config.device.state_dir(|name| std::env::var_os(name));
+    let state_dir = config.device.state_dir();
     let Identity { topics, camera } = Identity::of(config, state_dir.as_deref())?;
     let about = about(config, topics, &camera, Vec::new());
     Ok(ask_broker(config, Some(&Credentials::of_the_environment()), &about)?.findings)
@@ -73,10 +75,7 @@ fn ask_broker(
     credentials: Option<&Credentials>,
     about: &About,
 ) -> Result<Examined> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::caused(Kind::Internal, "cannot start the runtime", error))?;
+    let runtime = runtime::current_thread()?;
     let examined = runtime.block_on(broker::broker(config, credentials, about));
     // Dropped, it would wait for a name server that does not answer.
     runtime.shutdown_background();
@@ -158,7 +157,7 @@ impl Examination<'_> {
         let of_service = self.unit.as_ref().and_then(|unit| unit.state_dir.clone());
         match of_service {
             Some(folder) if config.device.state_dir.is_empty() => Some(folder),
-            _ => config.device.state_dir(|name| std::env::var_os(name)),
+            _ => config.device.state_dir(),
         }
     }
 
@@ -167,57 +166,13 @@ impl Examination<'_> {
         let begun = Instant::now();
         let loaded = Networks::load(&config.model);
         let took = begun.elapsed().as_secs_f32();
-        let version = tflitec::tf_lite_version();
-        let plain = loaded.as_ref().is_ok_and(|networks| !networks.info().xnnpack);
-        self.add(if plain && !cfg!(target_arch = "arm") {
-            let message =
-                format!("TensorFlow Lite {version} without XNNPACK: several times slower");
-            let remedy = "XNNPACK needs /sys/devices/system/cpu/{possible,present}: does a sandbox \
-                          or container hide them?";
-            Finding::warning(Check::Library, message, remedy)
-        } else if plain {
-            Finding::ok(
-                Check::Library,
-                format!("TensorFlow Lite {version} (this build has no XNNPACK)"),
-            )
-        } else {
-            Finding::ok(Check::Library, format!("TensorFlow Lite {version}"))
-        });
+        let with_xnnpack = loaded.as_ref().map_or(true, |networks| networks.info().xnnpack);
+        self.add(library(with_xnnpack));
         match loaded {
             Ok(mut networks) => {
                 networks.set_masks(&Zones::new(&config.zone).masks());
-                let (info, refused) = (networks.info(), networks.refused());
-                let tested = if info.self_tested {
-                    "checksum right, self-test passed"
-                } else {
-                    "it brings no self-test"
-                };
-                let message = format!(
-                    "{} ({}): {tested} in {took:.1} s; faces are looked at closely by {}",
-                    info.id,
-                    info.input,
-                    networks.closely()
-                );
-                let told = grouping(config, layers, info);
-                let message = match &told {
-                    Ok(told) if told.told() != info.classes => {
-                        format!("{message}; tells {}", told.told().join(", "))
-                    }
-                    _ => message,
-                };
-                self.add(if let Err(error) = told {
-                    let remedy = "docs/ref/config.md has expression.groups and \
-                                  home_assistant.binary_sensors; `expressiond model show` lists \
-                                  the model's classes and groups";
-                    Finding::problem(Check::Model, error.kind(), error.to_string(), remedy)
-                } else if refused.is_empty() {
-                    Finding::ok(Check::Model, message)
-                } else {
-                    let message = format!("{message}; refused: {}", refused.join("; "));
-                    let remedy = "docs/guide/upgrade.md tells how models are signed and replaced";
-                    Finding::warning(Check::Model, message, remedy)
-                        .because(ReasonCode::ModelRefused)
-                });
+                let told = grouping(config, layers, networks.info());
+                self.add(sound_model(&networks, took, told));
                 Some(networks)
             }
             Err(error) => {
@@ -230,6 +185,56 @@ impl Examination<'_> {
             }
         }
     }
+}
+
+/// What runs the networks; without XNNPACK by the kernels of the library itself.
+fn library(with_xnnpack: bool) -> Finding {
+    let version = tflitec::tf_lite_version();
+    if with_xnnpack {
+        return Finding::ok(Check::Library, format!("TensorFlow Lite {version}"));
+    }
+    if cfg!(target_arch = "arm") {
+        let message = format!("TensorFlow Lite {version} (this build has no XNNPACK)");
+        return Finding::ok(Check::Library, message);
+    }
+    let message = format!("TensorFlow Lite {version} without XNNPACK: several times slower");
+    let remedy = "XNNPACK needs /sys/devices/system/cpu/{possible,present}: does a sandbox or \
+                  container hide them?";
+    Finding::warning(Check::Library, message, remedy)
+}
+
+/// Networks that run, and what is `told` of their classes.
+fn sound_model(networks: &Networks, took: f32, told: Result<Grouping>) -> Finding {
+    let (info, refused) = (networks.info(), networks.refused());
+    let told = match told {
+        Ok(told) => told,
+        Err(error) => {
+            let remedy = "docs/ref/config.md has expression.groups and \
+                          home_assistant.binary_sensors; `expressiond model show` lists the \
+                          model's classes and groups";
+            return Finding::problem(Check::Model, error.kind(), error.to_string(), remedy);
+        }
+    };
+    let tested = if info.self_tested {
+        "checksum right, self-test passed"
+    } else {
+        "it brings no self-test"
+    };
+    let mut message = format!(
+        "{} ({}): {tested} in {took:.1} s; faces are looked at closely by {}",
+        info.id,
+        info.input,
+        networks.closely()
+    );
+    if told.told() != info.classes {
+        message += &format!("; tells {}", told.told().join(", "));
+    }
+    if refused.is_empty() {
+        return Finding::ok(Check::Model, message);
+    }
+    message += &format!("; refused: {}", refused.join("; "));
+    let remedy = "docs/guide/upgrade.md tells how models are signed and replaced";
+    Finding::warning(Check::Model, message, remedy).because(ReasonCode::ModelRefused)
 }
 
 fn settings(layers: &Layers, config: &Config) -> Finding {

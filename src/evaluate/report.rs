@@ -28,6 +28,14 @@ const WORST: usize = 24;
 /// A named line of a figure.
 type Line = (String, Vec<(f32, f32)>);
 
+struct Figure {
+    file: &'static str,
+    title: &'static str,
+    /// What is to the right and what is up.
+    axes: (&'static str, &'static str),
+    lines: Vec<Line>,
+}
+
 /// Writes `index.html` and its figures into `folder`, which is there.
 pub fn write(
     folder: &Path,
@@ -35,6 +43,23 @@ pub fn write(
     results: &[PictureResult],
     pictures: &[PathBuf],
 ) -> Result<(), Failure> {
+    let figures = figures(summary, results);
+    for Figure { file, title, axes, lines } in &figures {
+        let mut svg = String::new();
+        draw_lines(&mut svg, title, *axes, lines)?;
+        std::fs::write(folder.join(file), svg)?;
+    }
+    let mut svg = String::new();
+    draw_confusion(&mut svg, &summary.confusion)?;
+    std::fs::write(folder.join("confusion.svg"), svg)?;
+    let mut files: Vec<&str> = figures.iter().map(|figure| figure.file).collect();
+    files.push("confusion.svg");
+    let worst = worst(summary, results, pictures);
+    std::fs::write(folder.join("index.html"), page(summary, &files, &worst))?;
+    Ok(())
+}
+
+fn figures(summary: &Summary, results: &[PictureResult]) -> [Figure; 4] {
     // A class without a face has no recall to draw.
     let all = curves(summary.classes.len(), results);
     let curves: Vec<Curve> = all.into_iter().filter(|curve| curve.faces > 0).collect();
@@ -51,51 +76,40 @@ pub fn write(
         let name = format!("all: {:.2} at {:.3}", best.value, best.confidence);
         f1_lines.push((name, points.collect()));
     }
-    let recall_precision = names
-        .iter()
-        .zip(&curves)
-        .map(|(name, curve)| {
-            let points = curve.precision_recall().into_iter().map(|(p, r)| (r, p)).collect();
-            (format!("{name}: AP {:.3}", curve.average_precision()), points)
-        })
-        .collect();
-    let figures = [
-        ("f1.svg", "F1 against confidence", "confidence", "F1", f1_lines),
-        (
-            "precision.svg",
-            "Precision against confidence",
-            "confidence",
-            "precision",
-            against_confidence(&|at| at.0),
-        ),
-        (
-            "recall.svg",
-            "Recall against confidence",
-            "confidence",
-            "recall",
-            against_confidence(&|at| Some(at.1)),
-        ),
-        (
-            "precision-recall.svg",
-            "Precision against recall",
-            "recall",
-            "precision",
-            recall_precision,
-        ),
-    ];
-    for (file, title, x, y, lines) in &figures {
-        let mut svg = String::new();
-        draw_lines(&mut svg, title, (x, y), lines)?;
-        std::fs::write(folder.join(file), svg)?;
-    }
-    let mut svg = String::new();
-    draw_confusion(&mut svg, &summary.confusion)?;
-    std::fs::write(folder.join("confusion.svg"), svg)?;
-    let mut files: Vec<&str> = figures.iter().map(|figure| figure.0).collect();
-    files.push("confusion.svg");
-    let worst = worst(summary, results, pictures);
-    std::fs::write(folder.join("index.html"), page(summary, &files, &worst))?;
-    Ok(())
+    [
+        Figure {
+            file: "f1.svg",
+            title: "F1 against confidence",
+            axes: ("confidence", "F1"),
+            lines: f1_lines,
+        },
+        Figure {
+            file: "precision.svg",
+            title: "Precision against confidence",
+            axes: ("confidence", "precision"),
+            lines: against_confidence(&|at| at.0),
+        },
+        Figure {
+            file: "recall.svg",
+            title: "Recall against confidence",
+            axes: ("confidence", "recall"),
+            lines: against_confidence(&|at| Some(at.1)),
+        },
+        Figure {
+            file: "precision-recall.svg",
+            title: "Precision against recall",
+            axes: ("recall", "precision"),
+            lines: precision_recall(&names, &curves),
+        },
+    ]
+}
+
+fn precision_recall(names: &[&str], curves: &[Curve]) -> Vec<Line> {
+    let of_one = |(name, curve): (&&str, &Curve)| {
+        let points = curve.precision_recall().into_iter().map(|(p, r)| (r, p)).collect();
+        (format!("{name}: AP {:.3}", curve.average_precision()), points)
+    };
+    names.iter().zip(curves).map(of_one).collect()
 }
 
 /// Into memory: plotters drops the buffer of a file without flushing it, and on a full disk

@@ -8,13 +8,13 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+use super::composition::{Composition, watch_package};
 use super::heartbeat;
 use super::page::Page;
 use super::plan::{Plan, settled};
 use super::shared::Shared;
 use super::signals::Signals;
 use super::state::Orders;
-use super::stock::{Stock, watch_package};
 use super::threads::{Setup, Threads};
 use super::watcher::{Subject, Watcher};
 use crate::alarm::Alarm;
@@ -57,7 +57,7 @@ pub async fn daemon(
     signals: Signals,
 ) -> Result<Ending> {
     let mut program = Program::start(plan, gallery.clone(), rehearse, store, signals)?;
-    program.tell_stock();
+    program.tell_inventory();
     program.enforce();
     let wanted = program.attend().await;
     let ending = program.end(wanted).await;
@@ -92,7 +92,7 @@ pub(super) struct Program {
     page: Page,
     pub(super) signals: Signals,
     pub(super) changes: Changes,
-    stock: Stock,
+    composition: Composition,
     zones: Zones,
     rehearse: Rehearsal,
     /// New settings that are being tried.
@@ -112,7 +112,7 @@ impl Program {
     ) -> Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (publisher, control) = connect(&plan, &clock)?;
-        let (stock, subject) = (Stock::of(&plan), Subject::of(&plan));
+        let (composition, subject) = (Composition::of(&plan), Subject::of(&plan));
         let Plan { config, networks, grouping, about, camera, state_dir, page_tls, .. } = plan;
         let (broker, device) = (Listed(publisher.brokers()), publisher.topics().device());
         log::info!("broker: {broker}; mosquitto_sub -v -t '{}/{device}/#'", config.mqtt.base_topic);
@@ -147,7 +147,7 @@ impl Program {
             page,
             signals,
             changes,
-            stock,
+            composition,
             zones,
             rehearse,
             rehearsal: None,
@@ -165,8 +165,8 @@ impl Program {
             tokio::select! {
                 _ = look.tick() => self.look(),
                 Ok(()) = package.changed() => {
-                    self.stock.package = package.borrow_and_update().clone();
-                    self.tell_stock();
+                    self.composition.package = package.borrow_and_update().clone();
+                    self.tell_inventory();
                 }
                 ended = self.threads.inference.ended() => {
                     return ended.and_then(|()| self.recording_ended());
@@ -225,13 +225,13 @@ impl Program {
         if let Some(live) = &self.shared.live {
             live.settings_refused.send_replace(Some(refused.to_string()));
         }
-        self.stock.refused_settings = Some(refused.to_string());
-        self.tell_stock();
+        self.composition.refused_settings = Some(refused.to_string());
+        self.tell_inventory();
         false
     }
 
-    fn tell_stock(&self) {
-        let inventory = self.stock.inventory(self.shared.clock.now().wall);
+    fn tell_inventory(&self) {
+        let inventory = self.composition.inventory(self.shared.clock.now().wall);
         if let Err(refused) = self.watcher.publisher.set_inventory(&inventory) {
             log::error!("inventory: {refused}");
         }

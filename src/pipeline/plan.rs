@@ -91,7 +91,7 @@ impl Surroundings {
     ///
     /// As [`Plan::make`], but for the model.
     pub fn of(config: &Config) -> Result<Self> {
-        let state_dir = state_dir(config);
+        let state_dir = config.device.state_dir();
         let identity = Identity::of(config, state_dir.as_deref())?;
         let credentials = Credentials::of_the_environment();
         Access::read(&config.mqtt, &credentials)?;
@@ -101,14 +101,9 @@ impl Surroundings {
     }
 }
 
-/// Where the outbox and a pause survive.
-fn state_dir(config: &Config) -> Option<PathBuf> {
-    config.device.state_dir(|name| std::env::var_os(name))
-}
-
 /// What a daemon with these settings takes hold of.
 pub fn holding(config: &Config) -> Holding {
-    Holding::of(&config.mqtt, state_dir(config).as_deref())
+    Holding::of(&config.mqtt, config.device.state_dir().as_deref())
 }
 
 /// What is announced with these settings, for whoever has no right to their secrets: outside of
@@ -119,7 +114,7 @@ pub fn holding(config: &Config) -> Holding {
 /// As [`Plan::make`], but for passwords and certificates.
 pub fn announced(config: &Config, layers: &Layers) -> Result<About> {
     let networks = Networks::load(&config.model)?;
-    let Identity { topics, camera } = Identity::of(config, state_dir(config).as_deref())?;
+    let Identity { topics, camera } = Identity::of(config, config.device.state_dir().as_deref())?;
     let grouping = grouping(config, layers, networks.info())?;
     Ok(about(config, topics, &camera, grouping.told().to_vec()))
 }

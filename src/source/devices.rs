@@ -253,9 +253,15 @@ fn sizes(device: &Device, fourcc: v4l::FourCC) -> (Vec<Mode>, Option<SizeRange>)
     (modes, range)
 }
 
+impl From<Fraction> for Interval {
+    fn from(Fraction { numerator, denominator }: Fraction) -> Self {
+        Self { numerator, denominator }
+    }
+}
+
 fn rates(device: &Device, fourcc: v4l::FourCC, width: u32, height: u32) -> Rates {
     let interval = |of: &Fraction| {
-        let interval = Interval { numerator: of.numerator, denominator: of.denominator };
+        let interval = Interval::from(*of);
         interval.is_possible().then_some(interval)
     };
     let mut listed = Vec::new();

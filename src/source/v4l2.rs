@@ -25,6 +25,7 @@ use super::errno::explain;
 use super::formats::{known, matrix, range};
 use super::frame_source::{FrameSource, Opened, SourceError};
 use super::guard::guarded;
+use super::modes::Interval;
 use super::negotiate::{Request, choose};
 use super::settings::Settings;
 use super::timestamps::Timestamps;
@@ -117,11 +118,10 @@ impl Camera {
         if has != wanted {
             log::warn!("{}: it gives {has} instead of {wanted}", path.display());
         }
-        // What cannot be set is not told, either.
-        let rate = rate.map_or(String::new(), |Parameters { interval, .. }| {
-            let fps = f64::from(interval.denominator) / f64::from(interval.numerator.max(1));
-            format!(" at {fps:.0}/s")
-        });
+        // A rate that cannot be set is not told, either.
+        let rate = rate.map(|given| Interval::from(given.interval)).ok();
+        let rate = rate.filter(|rate| rate.is_possible());
+        let rate = rate.map_or(String::new(), |rate| format!(" at {:.0}/s", rate.fps()));
         let words = format!("{} ({}), {has}{rate}", path.display(), node.card);
         Ok(Self {
             io: Some((device, stream)),

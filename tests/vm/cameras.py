@@ -25,6 +25,7 @@ from daemon import (
     running,
     says,
     settings,
+    structured,
     vivid,
     watch,
 )
@@ -40,6 +41,7 @@ def prepare(machine: Machine) -> None:
     machine.run("apt-get install --yes -qq mosquitto /root/expressiond.deb", limit=600)
     # A camera with a metadata node, as webcams have it, and an instance that is an output.
     machine.run("modprobe vivid n_devs=2 node_types=0x20001,0x100")
+    structured(machine)
     machine.run(LOOPBACKS)
     machine.run("mkdir -p /etc/expressiond/conf.d")
     settings(machine, "vivid")
@@ -113,6 +115,8 @@ def recovers_from(fault: str, words: str = ""):
 
 
 def a_busy_camera_is_told_and_taken_when_free(machine: Machine, outside: Listener) -> None:
+    # Alone, this test begins before the daemon hears commands.
+    until("a status", outside.status)
     order(machine, "pause")
     until("paused", lambda: "paused" in says(machine))
     machine.run(f"systemd-run --quiet --unit=other v4l2-ctl -d {vivid(machine)} --stream-mmap --stream-count=0")

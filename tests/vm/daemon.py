@@ -51,6 +51,13 @@ def press(machine: Machine, control: str, value: int = 1) -> None:
     machine.run(f"v4l2-ctl -d {vivid(machine)} --set-ctrl {control}={value}")
 
 
+def structured(machine: Machine) -> None:
+    """Coloured squares instead of vivid's bars: those get darker by the same step from one to the
+    next and have edges in one direction only, so that moved by half a cell of the daemon's glance
+    they are an even slope of light, which nothing tells from a covered lens."""
+    press(machine, "test_pattern", 4)
+
+
 def vivid(machine: Machine) -> str:
     return machine.run("grep -l vivid-000-vid-cap /sys/class/video4linux/*/name | cut -d / -f 5 | sed 's|^|/dev/|'")
 

@@ -6,7 +6,7 @@ import json
 import signal
 import time
 
-from daemon import BIND, LOOPBACKS, UNBIND, lost, opened, order, pid, press, running, says, vivid, watch
+from daemon import BIND, LOOPBACKS, UNBIND, lost, opened, order, pid, press, running, says, structured, vivid, watch
 from machine import Listener, Machine, until
 
 OTHER_FORMAT = "width=320,height=180,pixelformat=NV12"
@@ -109,7 +109,7 @@ def longer_exposures_are_asked_for_in_the_dark(machine: Machine, outside: Listen
     assert outside.status()["low_light"]
     until("the line of the dark", lambda: says(machine).startswith("dark: "))
     assert machine.run(asked).endswith(" 7")
-    press(machine, "test_pattern", 0)
+    structured(machine)
     until("light again", lambda: not outside.status()["low_light"])
     assert machine.run(asked) == usual
     press(machine, "osd_text_mode", int(osd))

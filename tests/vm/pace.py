@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daemon import pid, press, running, says, watch
+from daemon import pid, press, running, says, structured, watch
 from machine import Listener, Machine, until
 
 SECONDS = 40
@@ -14,6 +14,7 @@ def a_still_scene_costs_a_fifth_at_most(machine: Machine, outside: Listener) -> 
     The detector's own look at a still room is put off: under emulation one network run
     takes as long as a board's whole second of frames."""
     watch(machine, "vivid", "[pace]\nidle_after_s = 2\nidle_look_s = 600\n")
+    structured(machine)
     press(machine, "osd_text_mode", 2)  # no running numbers in the picture
     press(machine, "horizontal_movement", 6)
     until("full rate", lambda: "frames/s" in says(machine))

@@ -1,5 +1,6 @@
 //! What people before the camera cost, against looking at the whole of every frame.
 
+use std::fmt;
 use std::time::Duration;
 
 use image::{RgbImage, imageops};
@@ -50,6 +51,24 @@ pub(crate) struct Situation {
     pub faces_per_s: f64,
     /// What they cost, in looks at the whole picture.
     pub cost_per_s: f64,
+}
+
+impl fmt::Display for Situation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "  {:<14} {:>6.1} ms of CPU a second, {:.2} times; followed: {}; looks a second: \
+             whole {:.1}, pieces {:.1}, faces {:.1}, which cost {:.1} at the whole",
+            self.name,
+            self.cpu_ms_per_s,
+            self.ratio,
+            self.followed,
+            self.whole_per_s,
+            self.tiles_per_s,
+            self.faces_per_s,
+            self.cost_per_s
+        )
+    }
 }
 
 /// Plays each situation. `portrait` has one face, which becomes all of them.

@@ -1,5 +1,6 @@
 //! The stages of one frame, one after the other on one thread.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -33,6 +34,25 @@ pub(crate) struct Run {
     /// Share of the CPU time that is not the network's, 0 to 1.
     pub overhead: f64,
     pub stages: Vec<Stage>,
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stages = self.stages.iter();
+        let stages: Vec<String> = stages
+            .map(|stage| format!("{} {:.2} ({:.2})", stage.name, stage.p50_ms, stage.p95_ms))
+            .collect();
+        write!(
+            f,
+            "{:<7} {:>7} {:>8.1} {:>10.2} {:>8.1}%   {}",
+            self.input,
+            self.threads,
+            self.fps,
+            self.cpu_ms_per_frame,
+            self.overhead * 100.0,
+            stages.join(", ")
+        )
+    }
 }
 
 /// Milliseconds of one stage.

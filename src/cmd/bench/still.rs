@@ -1,5 +1,6 @@
 //! What a room in which nothing happens costs, with and without the pace.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -28,6 +29,16 @@ pub(crate) struct Still {
     pub idle_cpu_ms_per_s: f64,
     /// How many times less the second is than the first.
     pub ratio: f64,
+}
+
+impl fmt::Display for Still {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "a still room: {:.1} ms of CPU a second instead of {:.1} ({:.0} times less)",
+            self.idle_cpu_ms_per_s, self.looking_cpu_ms_per_s, self.ratio
+        )
+    }
 }
 
 /// The same frame again and again, as if no face were followed.

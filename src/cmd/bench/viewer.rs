@@ -1,5 +1,7 @@
 //! What it costs that somebody watches the live picture on the page.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use super::stages::cpu_time;
@@ -20,6 +22,20 @@ pub(crate) struct Viewer {
     pub core: f64,
     /// Bytes of one picture as it is sent.
     pub bytes: usize,
+}
+
+impl fmt::Display for Viewer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "a viewer, {}: {:.1} ms of CPU a picture of {} bytes, {:.1} % of a core at {} a second",
+            self.input,
+            self.cpu_ms_per_picture,
+            self.bytes,
+            self.core * 100.0,
+            preview::Settings::default().max_fps
+        )
+    }
 }
 
 /// The first viewer; each more costs the sending alone.

@@ -48,28 +48,30 @@ pub(super) enum ConnectionError {
     Ended(Refusal),
 }
 
-/// What has to be mended.
+/// The step at which a broker could not be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
-    /// The broker's name has no address.
-    Name,
-    Network,
+pub(crate) enum Step {
+    /// Its name could not be turned into an address.
+    Resolve,
+    /// Nothing answered at that address.
+    Connect,
+    /// The encryption could not be agreed on, or a certificate did not convince.
     Tls,
-    /// User, password or client id.
+    /// The broker did not let us in.
     Login,
-    /// What the broker can or wants to do.
+    /// The broker would let us in, but lacks something that we need, or is busy.
     Refused,
 }
 
 impl ConnectionError {
-    pub(super) fn trouble(&self) -> Trouble {
+    pub(super) fn step(&self) -> Step {
         match self {
-            Self::Name { .. } => Trouble::Name,
-            Self::Refused(Refusal { why: Why::Login | Why::ClientId, .. }) => Trouble::Login,
-            Self::Refused(_) | Self::Ended(_) => Trouble::Refused,
-            Self::Tls(_) => Trouble::Tls,
-            Self::Io(error) if tls_error(error).is_some() => Trouble::Tls,
-            _ => Trouble::Network,
+            Self::Name { .. } => Step::Resolve,
+            Self::Refused(Refusal { why: Why::Login | Why::ClientId, .. }) => Step::Login,
+            Self::Refused(_) | Self::Ended(_) => Step::Refused,
+            Self::Tls(_) => Step::Tls,
+            Self::Io(error) if tls_error(error).is_some() => Step::Tls,
+            _ => Step::Connect,
         }
     }
 

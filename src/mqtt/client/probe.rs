@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::endpoints::Endpoints;
-use super::error::{ConnectionError, Trouble};
+use super::error::{ConnectionError, Step};
 use super::options::{ConnectOptions, LastWill};
 use super::wire::{Connection, Event, connect, race};
 use crate::mqtt::access::Access;
@@ -22,21 +22,6 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long the broker may take to tell what it keeps and to give back what we sent.
 const LISTEN: Duration = Duration::from_secs(2);
-
-/// The step at which a broker could not be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// Its name could not be turned into an address.
-    Resolve,
-    /// Nothing answered at that address.
-    Connect,
-    /// The encryption could not be agreed on, or a certificate did not convince.
-    Tls,
-    /// The broker did not let us in.
-    Login,
-    /// The broker would let us in, but lacks something that we need, or is busy.
-    Refused,
-}
 
 /// Where and why it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,14 +124,7 @@ pub(crate) async fn visit(
 
 impl From<ConnectionError> for Stopped {
     fn from(error: ConnectionError) -> Self {
-        let step = match error.trouble() {
-            Trouble::Name => Step::Resolve,
-            Trouble::Network => Step::Connect,
-            Trouble::Tls => Step::Tls,
-            Trouble::Login => Step::Login,
-            Trouble::Refused => Step::Refused,
-        };
-        Self { step, reason: error.to_string() }
+        Self { step: error.step(), reason: error.to_string() }
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) fn watch_package() -> watch::Receiver<Option<Package>> {
 
 /// Of which the inventory is made.
 #[derive(Clone, Debug)]
-pub(super) struct Stock {
+pub(super) struct Composition {
     pub model: String,
     /// Models that were refused, why, and what does their work.
     pub refused_models: Vec<String>,
@@ -49,7 +49,7 @@ pub(super) struct Stock {
 /// Version of this program.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-impl Stock {
+impl Composition {
     /// At the start: dpkg was not asked yet.
     pub(super) fn of(plan: &Plan) -> Self {
         let (networks, groups) = (&plan.networks, plan.about.topics.groups());
@@ -102,8 +102,8 @@ fn package_trouble(package: &Package) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn stock() -> Stock {
-        Stock {
+    fn composition() -> Composition {
+        Composition {
             model: "m@1+00".into(),
             refused_models: Vec::new(),
             settings: SettingsDigest::default(),
@@ -115,18 +115,18 @@ mod tests {
 
     #[test]
     fn what_failed_is_told_with_its_reason() {
-        let failed = |stock: Stock| {
-            let failed = stock.inventory(SystemTime::UNIX_EPOCH).failed;
+        let failed = |composition: Composition| {
+            let failed = composition.inventory(SystemTime::UNIX_EPOCH).failed;
             failed.into_iter().map(|failed| (failed.what, failed.message)).collect::<Vec<_>>()
         };
-        assert_eq!(failed(stock()), []);
-        assert_eq!(failed(Stock { package: None, ..stock() }), []);
+        assert_eq!(failed(composition()), []);
+        assert_eq!(failed(Composition { package: None, ..composition() }), []);
         let newer = Package { version: "99.0-1".into(), unfinished: None };
-        let all = Stock {
+        let all = Composition {
             refused_models: vec!["n: blind; m@1+00 runs instead".into()],
             refused_settings: Some("e.toml:1: no".into()),
             package: Some(newer.clone()),
-            ..stock()
+            ..composition()
         };
         let [
             (Upgraded::Package, package),
@@ -140,7 +140,8 @@ mod tests {
         assert_eq!(model, "n: blind; m@1+00 runs instead");
         assert_eq!(settings, "e.toml:1: no; the old ones stay");
         let half = Package { unfinished: Some("dpkg left it half-configured".into()), ..newer };
-        let [(_, message)] = &failed(Stock { package: Some(half), ..stock() })[..] else {
+        let [(_, message)] = &failed(Composition { package: Some(half), ..composition() })[..]
+        else {
             panic!("one")
         };
         assert!(message.contains("half-configured"), "{message}");
