@@ -33,6 +33,12 @@ pub trait Clock: Send + Sync {
     fn asleep(&self) -> Duration {
         Duration::ZERO
     }
+
+    /// This instant on a clock that goes on while the machine sleeps: for what waits.
+    fn now_with_sleep(&self) -> Moment {
+        let now = self.now();
+        Moment { monotonic: now.monotonic + self.asleep(), ..now }
+    }
 }
 
 /// The machine's own clocks.

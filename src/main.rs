@@ -48,18 +48,6 @@ enum Command {
     Simulate(cmd::simulate::Args),
 }
 
-impl Command {
-    /// Whether SIGPIPE stays ignored, as Rust's start-up code leaves it. It would end the
-    /// daemon when whoever read its log goes away, or a broker that is being written to.
-    fn outlives_its_readers(&self) -> bool {
-        #[cfg(feature = "simulate")]
-        if matches!(self, Command::Simulate(_)) {
-            return true;
-        }
-        matches!(self, Command::Run(_))
-    }
-}
-
 fn dispatch(command: Command) -> Result<()> {
     match command {
         Command::Run(args) => cmd::run::run(&args),
@@ -86,11 +74,6 @@ fn main() -> ExitCode {
         Ok(cli) => cli.command,
         Err(answer) => return tell(&answer),
     };
-    if !command.outlives_its_readers() {
-        // A reader that has seen enough (`| head`) ends a command quietly, as it ends
-        // any other program.
-        sigpipe::reset();
-    }
     match dispatch(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
@@ -104,7 +87,6 @@ fn tell(answer: &clap::Error) -> ExitCode {
         let _ = answer.print();
         return ExitCode::from(USAGE);
     }
-    sigpipe::reset();
     match answer.print() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&cmd::output::cannot_write(error)),

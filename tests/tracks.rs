@@ -263,6 +263,19 @@ fn without_pictures_faces_leave_by_time_alone() {
     assert!(!scene.tracker.is_busy());
 }
 
+/// Its place was foreseen for half a second more, which is beyond the picture.
+#[test]
+fn who_walks_out_is_told_to_have_left_where_it_was_seen() {
+    let mut scene = Scene::at(15.0);
+    let at = |frame: usize| 100.0 + 18.0 * frame as f32;
+    scene.seconds(2.0, |frame| vec![face(HAPPY, 0.9, at(frame))]);
+    scene.seconds(3.0, |_| vec![]);
+    for kind in [ExpressionEnded, FaceLeft] {
+        let left = scene.told.iter().find(|change| change.kind == kind).expect("told");
+        assert!((left.rect.x - at(29)).abs() < 5.0, "{left:?}");
+    }
+}
+
 #[test]
 fn when_the_camera_goes_everything_ends() {
     let mut scene = Scene::at(10.0);

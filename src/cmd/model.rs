@@ -19,10 +19,11 @@ use expressiond::error::{Kind, Result};
 /// (docs/ref/model.md).
 ///
 ///   expressiond model show                    the one that `run` would use
-///   expressiond model verify mine.tflite      would `run` accept this one?
+///   expressiond model verify mine.tflite      would `run` with model.path accept this one?
 ///
-/// Models from packages must be signed besides (docs/guide/upgrade.md); one that is
-/// refused is passed over for the next older one, and `show` says so. Both also load the
+/// Models from packages must be signed besides (docs/guide/upgrade.md), which `verify` does
+/// not ask of a file that it is given; one that is refused is passed over for the next older
+/// one, and `show` says so and why. Both also load the
 /// network that looks closely at faces (model.close), and name those that were refused.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]

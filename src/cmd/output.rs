@@ -2,11 +2,12 @@
 //!
 //! `println!` panics where it cannot write, on a full disk for one; here that is an error
 //! with an exit code of its own (`docs/ref/exit-codes.md`). A reader that has gone away is
-//! none: SIGPIPE ends the command before (`main`).
+//! none: it ends the command quietly, as it ends any other program.
 
 use std::fmt::Display;
 use std::io::{self, Write};
 
+use rustix::process::{Signal, getpid, kill_process};
 use serde::Serialize;
 
 use expressiond::error::{Error, Kind, Result};
@@ -40,7 +41,18 @@ pub(crate) fn json_line(result: &impl Serialize) -> Result<()> {
 
 /// How a command ends whose result cannot be written.
 pub(crate) fn cannot_write(error: io::Error) -> Error {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        end_by_sigpipe();
+    }
     Error::caused(Kind::Output, "cannot write the result", error)
+}
+
+/// A reader has seen enough (`| head`). Rust's start-up code has the signal ignored, and it stays
+/// so until here: a broker that hangs up while it is written to would end the command as well.
+fn end_by_sigpipe() {
+    sigpipe::reset();
+    // It may be kept from us (seccomp); then the command ends with what cannot be written.
+    let _ = kill_process(getpid(), Signal::PIPE);
 }
 
 fn no_json(error: serde_json::Error) -> Error {

@@ -272,6 +272,12 @@ fn home_assistant(visited: &Visited, about: &About, largest: usize) -> Finding {
         let remedy = "allow it, or Home Assistant hears nothing after a restart of its own";
         return Finding::warning(Check::HomeAssistant, message, remedy);
     }
+    if visited.refused.contains(&about.topic()) {
+        let message = format!("the broker does not let this device read {}", about.topic());
+        let remedy = "allow it (deploy/mosquitto/fleet.acl), or what an earlier run announced \
+                      cannot be removed";
+        return Finding::warning(Check::HomeAssistant, message, remedy);
+    }
     let message =
         |topic: &str| visited.messages.iter().rev().find(|message| message.topic == topic);
     let birth = message(&settings.birth_topic).map(|birth| birth.payload == b"online");

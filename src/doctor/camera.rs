@@ -142,7 +142,7 @@ fn lost(source: &str, error: &SourceError) -> Finding {
     let why = error.to_string();
     let nodes = devices::list();
     let holder = nodes.iter().find_map(|node| {
-        let named = Path::new(source) == node.path || why.contains(&*node.path.to_string_lossy());
+        let named = Path::new(source) == node.path || names(&why, &node.path);
         if named { holder(&node.path) } else { None }
     });
     let message = match holder {
@@ -151,6 +151,14 @@ fn lost(source: &str, error: &SourceError) -> Finding {
     };
     let remedy = "`expressiond cameras` lists what is there; docs/guide/cameras.md";
     Finding::problem(Check::Camera, Kind::Unavailable, message, remedy).because(code)
+}
+
+/// Whether a device is told of, and not another whose number begins with the same digits.
+fn names(words: &str, device: &Path) -> bool {
+    let device = device.to_string_lossy();
+    let ends =
+        |at: usize| !words[at + device.len()..].starts_with(|next: char| next.is_ascii_digit());
+    words.match_indices(&*device).any(|(at, _)| ends(at))
 }
 
 /// The program that has a device open, as far as this user may see.
@@ -243,6 +251,15 @@ mod tests {
         assert_eq!(finding.reason, Some(ReasonCode::Paused));
         assert!(finding.message.contains("group hall"), "{}", finding.message);
         assert!(closed(&[], &runtime).is_none(), "a group that it has left");
+    }
+
+    #[test]
+    fn a_device_is_not_told_of_by_a_number_that_begins_like_its_own() {
+        let four = Path::new("/dev/video4");
+        assert!(!names("/dev/video44: its writer is not running", four));
+        for words in ["/dev/video4: it is busy", "/dev/video44 or /dev/video4"] {
+            assert!(names(words, four), "{words}");
+        }
     }
 
     #[test]

@@ -106,6 +106,11 @@ fn usable(config: &Config, credentials: &Credentials) -> Result<(), String> {
     page.map(drop).map_err(|error| error.to_string())
 }
 
+const JOIN_VIDEO: &str = "sudo usermod -aG video $USER, then log in again";
+/// Where that would not help.
+const OPEN_TO_VIDEO: &str = "a udev rule with GROUP=\"video\", MODE=\"0660\" for this device; in a \
+                             container the device must be passed in";
+
 /// Whether the nodes that may be the camera can be opened, by us and by the service.
 pub(crate) fn permissions(config: &Config, unit: Option<&Unit>) -> Finding {
     let source = Path::new(&config.camera.source);
@@ -130,14 +135,13 @@ pub(crate) fn permissions(config: &Config, unit: Option<&Unit>) -> Finding {
                     return Finding::skipped(Check::Permissions, why);
                 }
                 let message = format!("this user may not open {shown}");
-                let remedy = "sudo usermod -aG video $USER, then log in again";
+                let remedy = if served { JOIN_VIDEO } else { OPEN_TO_VIDEO };
                 return Finding::problem(Check::Permissions, Kind::Permission, message, remedy);
             }
             _ if unit.is_some() && !served => {
                 let message =
                     format!("{shown} is not open to the group video, which the service has");
-                let remedy = "a udev rule with GROUP=\"video\", MODE=\"0660\" for this device";
-                return Finding::warning(Check::Permissions, message, remedy);
+                return Finding::warning(Check::Permissions, message, OPEN_TO_VIDEO);
             }
             _ => {}
         }

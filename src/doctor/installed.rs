@@ -38,6 +38,11 @@ const PROPERTIES: &str = "Id,LoadState,ActiveState,SubState,StatusText,UnitFileS
                           NRestarts,ExecMainStatus,Result,ExecStart,StateDirectory";
 
 impl Unit {
+    /// Whether it should run, and has no process that does.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.main_pid.is_none() && !["active", "inactive"].contains(&&*self.active)
+    }
+
     /// The unit that runs with these settings; none where systemd does not run or knows
     /// none.
     pub(crate) fn find(settings: &Path, instance: Option<&str>) -> Option<Self> {

@@ -140,7 +140,8 @@ impl Examination<'_> {
 
     /// What can be told without settings.
     fn without_settings(&mut self, error: &Error) {
-        let remedy = "correct that line; `expressiond check-config` shows what is in force";
+        let remedy = "mend what is named; docs/ref/config.md lists every key, and `expressiond \
+                      check-config` tells whether all is right";
         self.add(Finding::problem(Check::Settings, error.kind(), error.to_string(), remedy));
         let later = Check::ALL.into_iter().skip(1);
         for check in later.take_while(|check| *check != Check::Clock) {
@@ -176,8 +177,8 @@ impl Examination<'_> {
                 Some(networks)
             }
             Err(error) => {
-                let remedy = "`expressiond model verify` shows each step; an empty model.path takes \
-                              the model that came with the program";
+                let remedy = "copy the model and its .json again; an empty model.path takes the \
+                              model that came with the program";
                 let finding =
                     Finding::problem(Check::Model, Kind::Model, error.to_string(), remedy);
                 self.add(finding.because(ReasonCode::ModelRefused));

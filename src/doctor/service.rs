@@ -15,7 +15,13 @@ pub(crate) fn service(
     status: Option<&Value>,
 ) -> Finding {
     let finding = match (unit, running) {
-        (_, Some(running)) => alive(unit, running),
+        // Another daemon has the folder for state, and may be why this one does not come up.
+        (Some(unit), Some(running)) if running.who != unit.name && unit.is_failing() => {
+            let mut finding = down(unit);
+            finding.message += &format!("; {} runs with these settings", running.who);
+            finding
+        }
+        (_, Some(running)) => alive(unit.filter(|unit| unit.name == running.who), running),
         (Some(unit), None) => down(unit),
         (None, None) if status.is_some() => {
             Finding::skipped(Check::Service, "no service here has these settings")
@@ -127,6 +133,18 @@ mod tests {
         let others = vec!["expressiond@door.service".to_owned()];
         let beside = service(Some(&Unit { others, ..unit("inactive", 0) }), None, None);
         assert_eq!(beside.remedy.as_deref(), Some("add --instance door"));
+    }
+
+    #[test]
+    fn a_service_that_another_daemon_keeps_down_is_what_is_told() {
+        let by_hand = Running { who: "a daemon started by hand (process 7)".into(), status: None };
+        let failing = Unit { restarts: 214, sub: "auto-restart".into(), ..unit("activating", 74) };
+        let found = service(Some(&failing), Some(&by_hand), None);
+        assert_eq!(found.kind, Some(Kind::Output), "{found:?}");
+        assert!(found.message.ends_with("(process 7) runs with these settings"), "{found:?}");
+        // What systemd knows of a unit that was stopped says nothing of that daemon.
+        let stopped = Unit { restarts: 214, ..unit("inactive", 0) };
+        assert_eq!(service(Some(&stopped), Some(&by_hand), None).verdict, Verdict::Ok);
     }
 
     #[test]

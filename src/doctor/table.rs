@@ -15,6 +15,8 @@ pub struct FindingTable {
     colour: bool,
 }
 
+/// In columns, where a terminal does not say how many it has.
+const USUAL: usize = 80;
 /// In columns: longer lines are hard to read.
 const WIDEST: usize = 100;
 
@@ -23,7 +25,11 @@ impl FindingTable {
     pub fn on_stdout() -> Self {
         let out = io::stdout();
         let terminal = out.is_terminal();
-        let columns = || rustix::termios::tcgetwinsize(&out).map_or(80, |size| size.ws_col.into());
+        // A serial console says 0.
+        let columns = || match rustix::termios::tcgetwinsize(&out) {
+            Ok(size) if size.ws_col > 0 => size.ws_col.into(),
+            _ => USUAL,
+        };
         let width = terminal.then(|| columns().clamp(40, WIDEST));
         // https://no-color.org
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -60,7 +66,13 @@ fn plain(finding: &Finding) -> String {
     let Finding { check, verdict, message, remedy, .. } = finding;
     let code = finding.reason.map_or(String::new(), |code| format!(" [{}]", code.name()));
     let remedy = remedy.as_ref().map_or(String::new(), |remedy| format!("; do: {remedy}"));
-    format!("{:<8} {:<15} {message}{code}{remedy}\n", verdict.name(), check.name())
+    let words = printable(&format!("{message}{code}{remedy}"));
+    format!("{:<8} {:<15} {words}\n", verdict.name(), check.name())
+}
+
+/// On one line and without what commands a terminal: some of it was read from a broker.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 fn wrapped(finding: &Finding, width: usize, colour: bool) -> String {
@@ -94,13 +106,13 @@ fn longest_name() -> usize {
 /// Words put into lines of at most `width` characters, longer words alone.
 fn lines(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
+    for word in text.split_whitespace().map(printable) {
         match lines.last_mut() {
             Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
                 line.push(' ');
-                line.push_str(word);
+                line.push_str(&word);
             }
-            _ => lines.push(word.to_owned()),
+            _ => lines.push(word),
         }
     }
     lines
@@ -129,6 +141,16 @@ mod tests {
             plain.starts_with("warning  camera ") && plain.contains("[dark]; do: light"),
             "{plain}"
         );
+    }
+
+    #[test]
+    fn what_a_broker_keeps_forges_no_line_and_commands_no_terminal() {
+        let message = "it says dark (a\nok       forged \u{1b}[31mred)";
+        let finding = Finding::ok(Check::Service, message);
+        assert_eq!(plain(&finding).lines().count(), 1);
+        for text in [plain(&finding), wrapped(&finding, 40, false)] {
+            assert!(!text.contains('\u{1b}'), "{text:?}");
+        }
     }
 
     #[test]

@@ -133,7 +133,8 @@ impl Handle {
         track: String,
         payload: Vec<u8>,
     ) -> Result<(), MessageError> {
-        let outcome = self.shared.queue().push_event(topic, track, payload, self.clock.now());
+        let now = self.clock.now_with_sleep();
+        let outcome = self.shared.queue().push_event(topic, track, payload, now);
         self.shared.wake.notify_one();
         self.shared.stored.notify_one();
         outcome

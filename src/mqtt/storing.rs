@@ -33,7 +33,7 @@ impl Storing {
     pub(super) async fn run(&self) -> ! {
         loop {
             let due = self.shared.queue().outbox().chore_due();
-            let now = self.clock.now().monotonic;
+            let now = self.clock.now_with_sleep().monotonic;
             match due {
                 None => self.shared.stored.notified().await,
                 Some(due) if due > now => tokio::select! {
@@ -100,7 +100,7 @@ mod tests {
     }
 
     fn push(storing: &Storing) {
-        let now = storing.clock.now();
+        let now = storing.clock.now_with_sleep();
         let pushed = storing.shared.queue().push_event("t".into(), "1".into(), vec![1], now);
         pushed.expect("taken");
         storing.shared.stored.notify_one();

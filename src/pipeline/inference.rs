@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use image::RgbImage;
 
+use super::clock_step::ClockMonitor;
 use super::frame_health::Stage;
 use super::mailbox::Taken;
 use super::reporter::Reporter;
@@ -21,7 +22,7 @@ use crate::contract::tuning::Tuning;
 use crate::detector::ModelError;
 use crate::events::Event;
 use crate::mqtt::message::packet_size;
-use crate::pixels::frame::Frame;
+use crate::pixels::frame::{Frame, Orientation};
 use crate::preview::live::{Live, Shot, ShownFace, ShownLook};
 use crate::preview::tunable::FaceTuning;
 use crate::tracks::TrackedFace;
@@ -61,6 +62,8 @@ struct Work {
     tuning: Tuning,
     /// What the page tries, taken over last.
     tried: Option<FaceTuning>,
+    /// How the last picture was turned.
+    orientation: Option<Orientation>,
 }
 
 impl Inference {
@@ -69,24 +72,30 @@ impl Inference {
         let mut frame = Frame::empty(self.shared.clock.now());
         let mut work = Work::default();
         let mut suspend = SuspendMonitor::new(self.shared.clock.asleep());
+        let mut clock = ClockMonitor::new(self.shared.clock.now_with_sleep());
         loop {
             let taken = self.shared.mailbox.take(&mut frame, TICK.min(self.shared.period));
             if let Some(slept) = suspend.woke(self.shared.clock.asleep()) {
                 log::info!("the machine slept for {} s: no face is followed", slept.as_secs());
                 self.end();
             }
+            if let Some(step) = clock.stepped(self.shared.clock.now_with_sleep()) {
+                self.reporter.correct(step);
+            }
+            let orders = *self.shared.orders.borrow();
+            // Also without a picture: in a zone that is off nobody has left it.
+            if let Some(masks) = self.reporter.obey(orders.zones) {
+                self.attention.set_masks(&masks);
+            }
             match taken {
                 // From before the camera was closed: nothing is looked at any more.
-                Taken::Frame if self.shared.orders.borrow().paused => {
+                Taken::Frame if orders.paused => {
                     self.pass(frame.time_at(self.shared.clock.now()));
                 }
                 Taken::Frame => {
-                    let orders = *self.shared.orders.borrow();
                     self.follow_source(&mut work);
+                    self.follow_orientation(frame.orientation, &mut work);
                     self.tune(orders.tuning, &mut work);
-                    if let Some(masks) = self.reporter.obey(orders.zones) {
-                        self.attention.set_masks(&masks);
-                    }
                     self.look(&frame, orders.strained, &mut work);
                     if self.shared.owes(frame.captured.monotonic) {
                         self.answer(&frame);
@@ -128,6 +137,15 @@ impl Inference {
         self.attention.set_pace(pace);
         // The limit in force is taken over again in `tune`.
         work.tuning.max_fps = None;
+    }
+
+    /// A picture that is turned or mirrored otherwise shows everybody at another place: who was
+    /// followed is not the one who is there now.
+    fn follow_orientation(&mut self, orientation: Orientation, work: &mut Work) {
+        let before = work.orientation.replace(orientation);
+        if before.is_some_and(|before| before != orientation) {
+            self.end();
+        }
     }
 
     /// Time has passed, and nothing was seen.

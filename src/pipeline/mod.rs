@@ -4,6 +4,7 @@ mod alarms;
 mod availability;
 mod camera_log;
 pub(crate) mod capture;
+pub(crate) mod clock_step;
 mod composition;
 pub(crate) mod counters;
 pub mod daemon;

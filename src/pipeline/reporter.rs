@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::clock_step::ClockStep;
 use crate::annotate::snapshot::Legend;
 use crate::attention::Findings;
 use crate::clock::Moment;
@@ -44,6 +45,8 @@ struct Told {
     since: Moment,
     /// When it was said, on the monotonic clock.
     at: Duration,
+    /// The clock was set since: it was said with a wrong time.
+    wrong: bool,
 }
 
 /// What the camera's state says, as far as it must be said again when it changes.
@@ -206,6 +209,18 @@ impl Reporter {
         self.tell(now)
     }
 
+    /// The wall clock was set: what has been so since before is told again with the right time.
+    pub(crate) fn correct(&mut self, step: ClockStep) {
+        self.occupancy.correct(|wall| step.corrected(wall));
+        if let Some(told) = &mut self.told {
+            told.since.wall = step.corrected(told.since.wall);
+            told.wrong = true;
+            for (zone, _, usage) in &mut told.state.zones {
+                *usage = self.occupancy.usage(*zone);
+            }
+        }
+    }
+
     /// Publishes the changes, and the camera's state if it is another now.
     fn tell(&mut self, at: Moment) -> Vec<Event> {
         let faces = self.tracker.tracks(at.monotonic);
@@ -235,7 +250,7 @@ impl Reporter {
         let state = self.look(&faces);
         if let Some(since) = self.to_be_told(at, &state) {
             let payload = self.camera_state(since, &faces, &state);
-            self.told = Some(Told { state, since, at: at.monotonic });
+            self.told = Some(Told { state, since, at: at.monotonic, wrong: false });
             if let Err(refused) = self.publisher.set_camera_state(&self.camera, &payload) {
                 log::error!("state of {}: {refused}", self.camera);
             }
@@ -247,6 +262,9 @@ impl Reporter {
     fn to_be_told(&self, now: Moment, state: &State) -> Option<Moment> {
         match &self.told {
             Some(told) if told.state == *state => {
+                if told.wrong {
+                    return Some(told.since);
+                }
                 let waited = now.monotonic.saturating_sub(told.at) >= MOVES_AFTER;
                 (waited && state.has_moved(&told.state)).then_some(told.since)
             }

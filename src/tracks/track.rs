@@ -22,7 +22,7 @@ pub struct Change {
     pub track: u64,
     /// What happened.
     pub kind: ChangeKind,
-    /// Where the face is, in pixels of the frame.
+    /// Where the face is, or was seen last, in pixels of the frame.
     pub rect: Rect,
     /// The class, or the group, that it is about; before an expression was told, the one
     /// that leads.
@@ -68,6 +68,8 @@ pub struct TrackedFace {
 pub(super) struct Track {
     pub(super) number: u64,
     pub(super) motion: Motion,
+    /// Where it was when it was seen last.
+    seen: Rect,
     pub(super) expression: Expression,
     pub(super) first: Duration,
     pub(super) last: Duration,
@@ -85,6 +87,7 @@ impl Track {
         Self {
             number,
             motion: Motion::new(rect, now),
+            seen: rect,
             expression: Expression::new(told_as, now),
             first: now,
             last: now,
@@ -104,6 +107,7 @@ impl Track {
         out: &mut Vec<Change>,
     ) {
         self.motion.correct(face.rect);
+        self.seen = self.motion.rect();
         (self.last, self.looked, self.unseen) = (now, now, Duration::ZERO);
         self.hits += 1;
         let step = self.expression.update(now, face.shares(), settings);
@@ -131,7 +135,7 @@ impl Track {
         self.looked = now;
     }
 
-    /// Durations end when the face was last seen, not when its time was up.
+    /// Durations and places end when the face was last seen, not when its time was up.
     pub(super) fn leave(mut self, out: &mut Vec<Change>) {
         if !self.confirmed {
             return;
@@ -155,7 +159,7 @@ impl Track {
     fn change(&self, kind: ChangeKind, lasted: Duration) -> Change {
         let (class, confidence) =
             self.expression.current().unwrap_or_else(|| self.expression.leading());
-        Change { track: self.number, kind, rect: self.motion.rect(), class, confidence, lasted }
+        Change { track: self.number, kind, rect: self.seen, class, confidence, lasted }
     }
 
     pub(super) fn as_tracked_face(&self, now: Duration) -> TrackedFace {

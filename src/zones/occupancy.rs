@@ -1,7 +1,7 @@
 //! Who is in which zone, since when, and how long whoever left had been there.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::{ZoneSet, Zones};
 use crate::clock::Moment;
@@ -87,7 +87,9 @@ impl Occupancy {
     fn count(&mut self, track: u64) {
         for stay in self.stays.iter_mut().filter(|stay| stay.track == track && !stay.counts) {
             stay.counts = true;
-            self.uses[stay.zone].since.get_or_insert(stay.since);
+            // Who is found to be a face only now may have been there before the others.
+            let since = &mut self.uses[stay.zone].since;
+            *since = Some(earlier(*since, stay.since));
         }
     }
 
@@ -96,6 +98,13 @@ impl Occupancy {
         let all = self.of(track);
         let zones = (0..self.uses.len()).filter(|zone| all.contains(*zone));
         zones.collect::<Vec<_>>().into_iter().for_each(|zone| self.end(track, zone, lasted));
+    }
+
+    /// The wall clock was set, and said of what is past what `corrected` says of it.
+    pub(crate) fn correct(&mut self, corrected: impl Fn(SystemTime) -> SystemTime) {
+        let stays = self.stays.iter_mut().map(|stay| &mut stay.since);
+        let uses = self.uses.iter_mut().filter_map(|usage| usage.since.as_mut());
+        stays.chain(uses).for_each(|since| since.wall = corrected(since.wall));
     }
 
     /// The zones in which a track is.
@@ -133,6 +142,10 @@ impl Occupancy {
             }
         }
     }
+}
+
+fn earlier(one: Option<Moment>, other: Moment) -> Moment {
+    one.filter(|one| one.monotonic <= other.monotonic).unwrap_or(other)
 }
 
 #[cfg(test)]
@@ -180,6 +193,17 @@ mod tests {
         occupancy.leave(2, Duration::from_secs(5));
         assert_eq!(occupancy.usage(0), Use { since: None, dwell: Some(Duration::from_secs(4)) });
         assert_eq!(occupancy.usage(1).since, Some(at(10)), "the first is still there");
+    }
+
+    #[test]
+    fn who_came_first_counts_first_however_late_it_is_told() {
+        let (zones, mut occupancy) = (zones(), Occupancy::default());
+        let doubtful = |age| Person { confirmed: false, ..person(1, 20.0, age) };
+        occupancy.update(at(0), &[doubtful(0)], SIZE, &zones);
+        occupancy.update(at(3), &[doubtful(3), person(2, 30.0, 5)], SIZE, &zones);
+        assert_eq!(occupancy.usage(0).since, Some(at(3)));
+        occupancy.update(at(5), &[person(1, 20.0, 5), person(2, 30.0, 7)], SIZE, &zones);
+        assert_eq!(occupancy.usage(0).since, Some(at(0)));
     }
 
     /// Also of who is not seen just then; and nobody has left it.

@@ -11,6 +11,7 @@ mod doctor;
 mod fake;
 mod home_assistant;
 mod kills;
+mod late;
 mod limits;
 mod monitoring;
 mod mosquitto;

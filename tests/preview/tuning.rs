@@ -39,6 +39,23 @@ fn a_threshold_takes_effect_at_once_and_says_what_it_would_have_changed() {
     until("what was tried is taken back", || (tried() == 0).then_some(()));
 }
 
+/// Who was followed is at another place in it: they stayed beside themselves for a while.
+#[test]
+fn a_picture_that_is_mirrored_begins_with_nobody() {
+    let setup = start("");
+    let (device, broker) = (&setup.device, &setup.broker);
+    let mut live = Live::watch(device.port, &[]);
+    live.until("picture", |about| !about["faces"].as_array().unwrap().is_empty());
+    let mirrored = json!({ "camera.mirror": true });
+    assert_eq!(post(device.port, "/api/try", &mirrored).status, 200);
+    for event in ["face_left", "face_appeared"] {
+        broker.until(|topic, text| {
+            assert!(!topic.ends_with("/state") || !text.contains("\"faces\":2"), "{text}");
+            topic.ends_with("/event") && text.contains(event)
+        });
+    }
+}
+
 #[test]
 fn what_is_tried_by_whoever_does_not_watch_is_taken_back_too() {
     let setup = start("");

@@ -35,6 +35,10 @@ pub(crate) const SWEEP: Duration = Duration::from_secs(2);
 /// only fill two logs. One time for all topics: it begins with the first refusal.
 const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 
+/// A broker that acknowledges nothing for so long is given nothing more until it does: what lies
+/// in a connection that stands still comes when it likes, and would not be marked as late.
+const STALLED: Duration = Duration::from_secs(2);
+
 /// A limit that the broker did not announce is forgotten after this: its owner may have
 /// raised it, and finding out costs one connection.
 const FORGET_LIMIT: Duration = Duration::from_secs(3600);
@@ -226,13 +230,14 @@ impl Session {
         self.subscribed.ask_again(now, |filter| self.connection.subscribe(filter));
     }
 
-    /// Hands messages over as long as the window has room.
+    /// Hands messages over as long as the window has room and the broker answers.
     fn fill(&mut self, context: &Context) {
         let drained = self.closing.as_ref().is_some_and(|c| Instant::now() >= c.drain_until);
-        while !drained && !self.farewell_sent() && self.in_flight.len() < self.connection.window {
-            let Some((ticket, message)) = context.shared.queue().next(context.clock.now()) else {
-                break;
-            };
+        let answers = self.unacknowledged.is_none_or(|since| since.elapsed() < STALLED);
+        let hands_over = answers && !drained && !self.farewell_sent();
+        while hands_over && self.in_flight.len() < self.connection.window {
+            let now = context.clock.now_with_sleep();
+            let Some((ticket, message)) = context.shared.queue().next(now) else { break };
             self.send(ticket, message, context);
         }
         let idle = drained || self.in_flight.is_empty();

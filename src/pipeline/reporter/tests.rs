@@ -179,6 +179,7 @@ async fn a_confidence_that_has_moved_is_told_again_and_not_at_frame_rate() {
         state: seen(1, 0.55),
         since: at(since),
         at: Duration::from_secs(second),
+        wrong: false,
     };
     reporter.told = Some(told(1, 1));
     assert_eq!(reporter.to_be_told(at(5), &seen(1, 0.9)), None, "so soon after the last");
@@ -205,4 +206,25 @@ async fn who_leaves_has_been_in_the_zone_for_as_long_as_there() {
     let left = told.iter().find(|event| event.event_type == EventType::FaceLeft).expect("left");
     assert_eq!(left.duration_ms, 4000);
     assert_eq!(usage(&reporter), Use { since: None, dwell: Some(Duration::from_secs(4)) });
+}
+
+/// On a board without a clock of its own the first state said yesterday for as long as it held.
+#[tokio::test]
+async fn what_was_told_with_a_wrong_clock_is_told_again_with_the_right_one() {
+    let mut reporter = reporter(&[zone("room", Kind::Count, 0.0, 1.0)]);
+    watch(&mut reporter, 20.0, 0..5);
+    let since = |reporter: &Reporter| {
+        let told = reporter.told.as_ref().expect("told");
+        (told.since.wall, reporter.occupancy.usage(0).since.map(|since| since.wall))
+    };
+    let (told, came) = since(&reporter);
+    let day = Duration::from_secs(86_400);
+    reporter.correct(ClockStep::Forward(day));
+    let state = reporter.look(&reporter.tracker.tracks(at(5).monotonic));
+    let again = reporter.to_be_told(at(5), &state).expect("told again");
+    assert_eq!(again.wall, told + day);
+    reporter.wait(at(5));
+    assert_eq!(since(&reporter), (told + day, came.map(|came| came + day)));
+    let state = reporter.look(&reporter.tracker.tracks(at(5).monotonic));
+    assert_eq!(reporter.to_be_told(at(5), &state), None, "once");
 }

@@ -1,0 +1,103 @@
+//! What waited too long says so, wherever it waited: while the machine slept, and on a
+//! connection that stands still.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use expressiond::clock::{Clock, Moment, SystemClock};
+use expressiond::mqtt::protocol::Version;
+use expressiond::publish::Publisher;
+
+use crate::fake::{ACCEPTED, acknowledge, listen, packet, publish_id, welcome};
+use crate::support::{begin, camera, event, speaking};
+
+/// The machine's clocks, and so many seconds of sleep.
+#[derive(Default)]
+struct Sleeper(AtomicU64);
+
+impl Clock for Sleeper {
+    fn now(&self) -> Moment {
+        SystemClock.now()
+    }
+
+    fn asleep(&self) -> Duration {
+        Duration::from_secs(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Id and payload of the next event; what comes before is acknowledged.
+fn next_event(peer: &mut TcpStream) -> ([u8; 2], String) {
+    loop {
+        let (first, body) = packet(peer).expect("the client stays");
+        if first == 0xc0 {
+            peer.write_all(&[0xd0, 0]).expect("it listens");
+        }
+        let Some(id) = publish_id(first, &body) else { continue };
+        let text = String::from_utf8_lossy(&body).into_owned();
+        if text.contains("/event") {
+            return (id, text);
+        }
+        acknowledge(peer, id);
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_the_machine_slept_over_is_late() {
+    let (listening, port) = listen();
+    let clock = Arc::new(Sleeper::default());
+    let mut start = begin(speaking(Version::V311, port));
+    start.clock = Arc::<Sleeper>::clone(&clock);
+    let broker = std::thread::spawn(move || {
+        let mut peer = welcome(&listening, &ACCEPTED);
+        let (_, before) = next_event(&mut peer);
+        // It was not acknowledged when the machine fell asleep, and comes again after it.
+        clock.0.store(60, Ordering::SeqCst);
+        drop(peer);
+        let (_, after) = next_event(&mut welcome(&listening, &ACCEPTED));
+        (before, after)
+    });
+    let (publisher, _received) = Publisher::start(start).expect("starts");
+    publisher.publish_event(&camera(), "1", &event(1, 1)).expect("taken");
+    let told = tokio::task::spawn_blocking(|| broker.join().expect("ended")).await;
+    let (before, after) = told.expect("joined");
+    assert!(!before.contains("\"late\":true"), "{before}");
+    assert!(after.contains("\"late\":true"), "{after}");
+}
+
+#[tokio::test]
+async fn a_connection_that_stands_still_is_given_no_more_events() {
+    let (listening, port) = listen();
+    let mut start = begin(speaking(Version::V311, port));
+    start.settings.outbox.late_after_s = 1;
+    let (stall, stalls) = mpsc::channel();
+    let (push, pushed) = mpsc::channel::<()>();
+    let broker = std::thread::spawn(move || {
+        let mut peer = welcome(&listening, &ACCEPTED);
+        let (id, _) = next_event(&mut peer);
+        stall.send(()).expect("the test goes on");
+        pushed.recv().expect("the test goes on");
+        // Long enough to be late; nothing is there to be waited for.
+        peer.set_read_timeout(Some(Duration::from_millis(1500))).expect("set");
+        while let Some((first, body)) = packet(&mut peer) {
+            assert_eq!(publish_id(first, &body), None, "another one on top");
+        }
+        peer.set_read_timeout(Some(crate::running::LIMIT)).expect("set");
+        acknowledge(&mut peer, id);
+        next_event(&mut peer).1
+    });
+    let (publisher, _received) = Publisher::start(start).expect("starts");
+    publisher.publish_event(&camera(), "1", &event(1, 1)).expect("taken");
+    let stalled = tokio::task::spawn_blocking(move || stalls.recv()).await;
+    stalled.expect("joined").expect("an event came");
+    // The time is the thing: so long without an acknowledgement is a stall.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    publisher.publish_event(&camera(), "2", &event(2, 2)).expect("taken");
+    push.send(()).expect("the broker is there");
+    let told = tokio::task::spawn_blocking(|| broker.join().expect("ended")).await;
+    let second = told.expect("joined");
+    assert!(second.contains("\"late\":true"), "{second}");
+}
