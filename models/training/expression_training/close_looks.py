@@ -16,7 +16,7 @@ from .dataset import CLOSE, Picture, Size
 #: share of the close looks that are at places that are no faces
 NEGATIVES = 0.13
 #: of fewer pictures than this, a class of a source is drawn less often than the others
-FEW = 500
+FEW = 200
 #: a smaller face of a scene, in pixels, has nothing to show closely
 LEAST_SIDE = 20
 
