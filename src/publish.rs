@@ -136,6 +136,11 @@ impl Publisher {
         self.mqtt.push_snapshot(self.topics.snapshot(camera), jpeg)
     }
 
+    /// Takes a picture back that has not left yet. Whether there was one.
+    pub fn withdraw_snapshot(&self) -> bool {
+        self.mqtt.withdraw_snapshot()
+    }
+
     /// Sets what a retained topic says; the latest wins, an empty payload removes it.
     pub fn set_retained(
         &self,

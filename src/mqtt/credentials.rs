@@ -5,6 +5,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::settings::MOST_TEXT;
+
 /// Where such files are looked for.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
@@ -54,10 +56,13 @@ impl Credentials {
         }
         let path = self.path(name);
         let text = fs::read(&path).and_then(|bytes| {
-            let text = std::str::from_utf8(without_mark(&bytes));
-            text.map(|text| text.trim_end().to_owned()).map_err(|_| {
-                io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8: save it as such")
-            })
+            let wrong = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why.to_owned());
+            let text = std::str::from_utf8(without_mark(&bytes)).map(str::trim_end);
+            let text = text.map_err(|_| wrong("it is not UTF-8: save it as such"))?;
+            if text.len() > MOST_TEXT {
+                return Err(wrong("it is longer than MQTT can send: is it the right file?"));
+            }
+            Ok(text.to_owned())
         });
         text.map(Some).map_err(|source| Unreadable { key, path, source })
     }
@@ -94,6 +99,9 @@ mod tests {
         fs::write(folder.path().join("mqtt-password"), b"\xff\xfes\0").expect("write");
         let error = read("mqtt-password").expect_err("UTF-16").to_string();
         assert!(error.contains("UTF-8"), "{error}");
+        fs::write(folder.path().join("mqtt-password"), "x".repeat(70_000)).expect("write");
+        let error = read("mqtt-password").expect_err("too long").to_string();
+        assert!(error.contains("mqtt.password_file"), "{error}");
         assert_eq!(credentials.path("absent"), Path::new("absent"));
         let absent = folder.path().join("absent").display().to_string();
         let error = read(&absent).expect_err("absent").to_string();

@@ -142,9 +142,15 @@ impl Handle {
 
     /// Sends a picture once, now or not at all.
     pub(crate) fn push_snapshot(&self, topic: String, jpeg: Vec<u8>) -> Result<(), MessageError> {
-        let outcome = self.shared.queue().push_snapshot(topic, jpeg);
+        let now = self.clock.now_with_sleep();
+        let outcome = self.shared.queue().push_snapshot(topic, jpeg, now);
         self.shared.wake.notify_one();
         outcome
+    }
+
+    /// Takes a picture back that has not left yet. Whether there was one.
+    pub(crate) fn withdraw_snapshot(&self) -> bool {
+        self.shared.queue().withdraw_snapshot()
     }
 
     /// Sets what a retained topic says; the latest wins, an empty payload removes it.

@@ -27,13 +27,22 @@ pub enum Ticket {
     Snapshot,
 }
 
+/// A picture that waits to be sent once.
+#[derive(Debug)]
+struct Snapshot {
+    topic: String,
+    jpeg: Vec<u8>,
+    /// When it was given, on the clock of [`Moment`].
+    since: Duration,
+}
+
 /// Everything that waits for the broker, in the order in which it goes.
 #[derive(Debug)]
 pub struct Queue {
     outbox: Outbox,
     retained: Retained,
-    /// Topic and picture, for this connection only.
-    snapshot: Option<(String, Vec<u8>)>,
+    /// For this connection only.
+    snapshot: Option<Snapshot>,
     max_packet: usize,
     event_qos: Qos,
     state_qos: Qos,
@@ -91,13 +100,23 @@ impl Queue {
     }
 
     /// Takes a picture to send once: not retained, not kept for another connection.
-    pub fn push_snapshot(&mut self, topic: String, jpeg: Vec<u8>) -> Result<(), MessageError> {
+    pub fn push_snapshot(
+        &mut self,
+        topic: String,
+        jpeg: Vec<u8>,
+        now: Moment,
+    ) -> Result<(), MessageError> {
         self.admit(&topic, jpeg.len())?;
         if !self.stats.connected {
             return Err(MessageError::NotConnected);
         }
-        self.snapshot = Some((topic, jpeg));
+        self.snapshot = Some(Snapshot { topic, jpeg, since: now.monotonic });
         Ok(())
+    }
+
+    /// Takes a picture back that has not left yet. Whether there was one.
+    pub fn withdraw_snapshot(&mut self) -> bool {
+        self.snapshot.take().is_some()
     }
 
     fn admit(&self, topic: &str, payload_size: usize) -> Result<(), MessageError> {
@@ -145,7 +164,10 @@ impl Queue {
         (self.stats.broker, self.stats.address) = (None, None);
         self.stats.last_error = reason.or(self.stats.last_error.take());
         self.repeat_retained();
-        self.snapshot = None;
+        if self.withdraw_snapshot() {
+            log::warn!("no snapshot: the connection was lost before it left");
+            self.count_refused_command();
+        }
         self.outbox.lost();
     }
 
@@ -156,11 +178,16 @@ impl Queue {
         if retained.is_some() || self.retained.is_held() {
             return retained;
         }
-        self.next_snapshot().or_else(|| self.next_event(now))
+        self.next_snapshot(now).or_else(|| self.next_event(now))
     }
 
-    fn next_snapshot(&mut self) -> Option<(Ticket, Message)> {
-        let (topic, payload) = self.snapshot.take()?;
+    fn next_snapshot(&mut self, now: Moment) -> Option<(Ticket, Message)> {
+        let Snapshot { topic, jpeg: payload, since } = self.snapshot.take()?;
+        if now.monotonic.saturating_sub(since) > SNAPSHOT_WAITS {
+            log::warn!("no snapshot: the broker answered too late");
+            self.count_refused_command();
+            return None;
+        }
         let (class, qos, expiry) = (Class::Snapshot, Qos::AtMostOnce, Some(SNAPSHOT_EXPIRY));
         Some((Ticket::Snapshot, Message { topic, payload, class, qos, expiry }))
     }
@@ -262,6 +289,8 @@ impl Queue {
 /// A picture shows a moment; a broker that keeps messages for absent clients may
 /// drop it after this (MQTT 5).
 const SNAPSHOT_EXPIRY: Duration = Duration::from_secs(60);
+/// Nor does one leave the device that had to wait for longer than this.
+const SNAPSHOT_WAITS: Duration = Duration::from_secs(10);
 
 const LATE: &str = r#""late":true,"#;
 

@@ -77,6 +77,9 @@ impl Default for Settings {
     }
 }
 
+/// Bytes of a text or a password in MQTT (3.1.1, 1.5.3).
+pub(super) const MOST_TEXT: usize = 65_535;
+
 impl Settings {
     /// The key of an impossible value, and what it must be.
     pub fn check(&self) -> Result<(), Mistake> {
@@ -94,6 +97,14 @@ impl Settings {
         if !self.password_file.is_empty() && self.username.is_empty() {
             let remedy = "a password needs a user name (MQTT 3.1.1, 3.1.2.9): set it too";
             return Err(("username", remedy.into()));
+        }
+        for (key, text) in [("username", &self.username), ("client_id", &self.client_id)] {
+            if text.len() > MOST_TEXT {
+                return Err((
+                    key,
+                    format!("is longer than {MOST_TEXT} bytes, which MQTT cannot send"),
+                ));
+            }
         }
         within("keep_alive_s", self.keep_alive_s, 5, 3600)?;
         within("reconnect_max_s", self.reconnect_max_s, 1, 3600)?;
@@ -135,6 +146,7 @@ mod tests {
         assert_eq!(wrong(|s| s.base_topic = "a/#".into()), "base_topic");
         assert_eq!(wrong(|s| s.password_file = "p".into()), "username");
         assert_eq!(wrong(|s| s.tls.ca_file = "ca.crt".into()), "tls");
+        assert_eq!(wrong(|s| s.client_id = "c".repeat(70_000)), "client_id");
         assert_eq!(wrong(|s| s.keep_alive_s = 0), "keep_alive_s");
         assert_eq!(wrong(|s| s.max_packet_bytes = 1), "max_packet_bytes");
         assert_eq!(wrong(|s| s.outbox.max_events = 0), "outbox.max_events");

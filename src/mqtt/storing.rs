@@ -51,10 +51,23 @@ impl Storing {
 
     /// Makes what waits safe before the process ends, as far as the disk answers in time.
     pub(super) async fn end(self) {
-        let forever = Duration::MAX;
-        if timeout(END_LIMIT, self.work(forever)).await.is_err() {
+        let all = async {
+            self.idle().await;
+            self.work(Duration::MAX).await
+        };
+        if timeout(END_LIMIT, all).await.is_err() {
             log::error!("the disk does not answer: events of the last seconds may be lost");
         }
+    }
+
+    /// Waits for what [`Self::run`] has begun, and nobody waits for any more: a file that is
+    /// written anew meanwhile is another one than what is to be done now would go by.
+    async fn idle(&self) {
+        let (done, outcome) = oneshot::channel();
+        self.worker.submit("idle", move || {
+            let _ = done.send(());
+        });
+        let _ = outcome.await;
     }
 
     /// Does what is due at `now`, on the other thread. False when that failed.

@@ -158,6 +158,8 @@ impl Journal {
         // The open file goes along with its name, so there is no moment at which records
         // are appended to a file that has none.
         (self.file, self.size) = (Arc::new(fresh.install()?), size);
+        // Another one that was begun before goes by the old file.
+        self.cuts += 1;
         Ok(true)
     }
 
@@ -251,6 +253,21 @@ mod tests {
         journal.remove(2).expect("written");
         journal.cut().expect("cut");
         assert_eq!(fs::metadata(&journal.path).expect("there").len(), 0);
+    }
+
+    /// As at a stop while one is under way.
+    #[test]
+    fn of_two_that_were_begun_at_once_the_first_counts() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let (mut journal, _) = Journal::open(folder.path()).expect("opens");
+        for (sequence, text) in [(1, "one"), (2, "two"), (3, "three")] {
+            journal.append(sequence, &entry(text)).expect("written");
+        }
+        let [first, second] = [(); 2].map(|()| journal.begin_rewrite(&living(&[(3, "three")])));
+        assert!(journal.install(first.write().expect("written")).expect("installed"));
+        assert!(!journal.install(second.write().expect("written")).expect("passed over"));
+        drop(journal);
+        assert_eq!(replayed(folder.path()), BTreeMap::from([(3, entry("three"))]));
     }
 
     #[test]

@@ -291,7 +291,9 @@ impl Program {
         self.shared.orders.send_modify(|orders| {
             withdrawn = orders.take_over(in_force, &self.zones);
         });
-        if let Some(why) = withdrawn {
+        // One that was made already may wait for the broker.
+        let waiting = in_force.no_snapshot().filter(|_| self.watcher.withdraw_snapshot());
+        if let Some(why) = withdrawn.or(waiting) {
             self.watcher.refuse_snapshot(why);
         }
     }

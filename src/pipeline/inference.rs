@@ -242,11 +242,12 @@ impl Inference {
         let faces = self.reporter.tracker.tracks(frame.time().monotonic);
         let Ok(picture) = annotated(frame, &faces, &self.reporter.legend()) else { return };
         let picture = self.pack(picture);
-        // Taken only now: to look and to draw take their time, and a pause that came
+        // Asked only now: to look and to draw take their time, and a pause that came
         // meanwhile has withdrawn it.
-        if !self.shared.take_request(frame.captured.monotonic) {
-            return;
-        }
+        self.shared.answer(frame.captured.monotonic, || self.publish(picture));
+    }
+
+    fn publish(&self, picture: Option<Vec<u8>>) {
         let publisher = self.reporter.publisher();
         let too_large = || "no picture is as small as mqtt.max_packet_bytes".to_owned();
         let published = picture.ok_or_else(too_large).and_then(|bytes| {
@@ -255,7 +256,7 @@ impl Inference {
             sent.map(|()| size).map_err(|reason| reason.to_string())
         });
         match published {
-            Ok(size) => log::info!("a picture of {size} bytes was published, as asked for"),
+            Ok(size) => log::info!("a picture of {size} bytes goes to the broker, as asked for"),
             Err(reason) => {
                 publisher.count_refused_command();
                 log::warn!("no snapshot: {reason}");

@@ -65,10 +65,17 @@ impl Shared {
         self.orders.borrow().owes(taken, self.clock.now().monotonic)
     }
 
-    /// See [`Orders::take_request`].
-    pub(crate) fn take_request(&self, taken: Duration) -> bool {
+    /// Publishes the picture that this frame, taken then, answers a request with, if it still
+    /// does. Whoever withdraws it meanwhile finds the request or, behind it, the picture.
+    pub(crate) fn answer(&self, taken: Duration, publish: impl FnOnce()) {
         let now = self.clock.now().monotonic;
-        self.orders.send_if_modified(|orders| orders.take_request(taken, now))
+        self.orders.send_if_modified(|orders| {
+            let owed = orders.take_request(taken, now);
+            if owed {
+                publish();
+            }
+            owed
+        });
     }
 
     /// See [`Orders::take_late_request`].

@@ -167,6 +167,11 @@ impl Watcher {
         observation.strain.is_some()
     }
 
+    /// Takes a picture back that waits for the broker. Whether there was one.
+    pub(crate) fn withdraw_snapshot(&self) -> bool {
+        self.publisher.withdraw_snapshot()
+    }
+
     /// Answers for a picture that was asked for and cannot be.
     pub(crate) fn refuse_snapshot(&self, why: &str) {
         self.publisher.count_refused_command();

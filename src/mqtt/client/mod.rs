@@ -9,6 +9,7 @@
 mod addresses;
 mod endpoints;
 pub(crate) mod error;
+mod in_flight;
 pub(crate) mod options;
 pub(crate) mod probe;
 mod reconnect;

@@ -1,6 +1,5 @@
 //! A connection that the broker has accepted, until it ends.
 
-use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +8,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::error::ConnectionError;
+use super::in_flight::{InFlight, Sent, SentMessage};
 use super::options::LastWill;
 use super::refusal::{Refusal, Why};
 use super::subscribed::{Answer, Subscribed};
@@ -34,10 +34,6 @@ pub(crate) const SWEEP: Duration = Duration::from_secs(2);
 /// offered again: an owner mends an access list in minutes, and a tight loop would
 /// only fill two logs. One time for all topics: it begins with the first refusal.
 const REFUSED_PAUSE: Duration = Duration::from_secs(60);
-
-/// A broker that acknowledges nothing for so long is given nothing more until it does: what lies
-/// in a connection that stands still comes when it likes, and would not be marked as late.
-const STALLED: Duration = Duration::from_secs(2);
 
 /// A limit that the broker did not announce is forgotten after this: its owner may have
 /// raised it, and finding out costs one connection.
@@ -90,9 +86,7 @@ async fn until(deadline: Option<Instant>) {
 
 pub(super) struct Session {
     connection: Connection,
-    in_flight: HashMap<Token, Sent>,
-    /// Since when nothing was acknowledged although something is due.
-    unacknowledged: Option<Instant>,
+    in_flight: InFlight,
     subscribed: Subscribed,
     closing: Option<Closing>,
     sweep_ends: Option<Instant>,
@@ -101,18 +95,6 @@ pub(super) struct Session {
     last_complaint: Option<String>,
     /// What is said before we leave.
     last_will: Option<LastWill>,
-}
-
-/// What an acknowledgement is for.
-enum Sent {
-    Message {
-        ticket: Ticket,
-        topic: String,
-        /// Bytes of its packet.
-        size: usize,
-    },
-    /// Our own `offline`.
-    Farewell,
 }
 
 /// Shutting down: what is left to do and until when.
@@ -140,8 +122,7 @@ impl Session {
         context.shared.queue().connected(connection.protocol, sweep_ends.is_some());
         let mut session = Self {
             connection,
-            in_flight: HashMap::new(),
-            unacknowledged: None,
+            in_flight: InFlight::default(),
             subscribed,
             closing: None,
             sweep_ends,
@@ -210,7 +191,7 @@ impl Session {
     /// cluster that elects a leader needs its time. It may answer probes all the while, and
     /// would keep us from a node that works.
     fn gives_up_at(&self) -> Option<Instant> {
-        self.unacknowledged.map(|since| since + 3 * self.connection.keep_alive)
+        self.in_flight.unacknowledged_since().map(|since| since + 3 * self.connection.keep_alive)
     }
 
     fn keep_deadlines(&mut self, context: &Context, subscriptions: &mut Subscriptions) {
@@ -233,20 +214,27 @@ impl Session {
     /// Hands messages over as long as the window has room and the broker answers.
     fn fill(&mut self, context: &Context) {
         let drained = self.closing.as_ref().is_some_and(|c| Instant::now() >= c.drain_until);
-        let answers = self.unacknowledged.is_none_or(|since| since.elapsed() < STALLED);
-        let hands_over = answers && !drained && !self.farewell_sent();
+        let stalled = self.in_flight.is_stalled(Instant::now());
+        let hands_over = !stalled && !drained && !self.farewell_sent();
         while hands_over && self.in_flight.len() < self.connection.window {
             let now = context.clock.now_with_sleep();
             let Some((ticket, message)) = context.shared.queue().next(now) else { break };
             self.send(ticket, message, context);
         }
         let idle = drained || self.in_flight.is_empty();
+        let full = self.in_flight.len() >= self.connection.window;
         if let Some(closing) = self.closing.as_mut().filter(|c| idle && !c.farewell_sent) {
             closing.farewell_sent = true;
+            if full {
+                // One more would be more than the broker takes (MQTT 5, 3.3.4). Without a
+                // DISCONNECT it says our will, which is the same word.
+                closing.limit = Instant::now();
+                return;
+            }
             let Some(will) = &self.last_will else { return self.connection.disconnect() };
             let message = Message::availability(&will.topic, &will.payload);
             match self.connection.publish(message) {
-                Ok((token, _)) => drop(self.in_flight.insert(token, Sent::Farewell)),
+                Ok((token, _)) => self.in_flight.insert(token, Sent::Farewell, Instant::now()),
                 // A broker that takes no packet of that size took no last will either.
                 Err(NotSent { .. }) => self.connection.disconnect(),
             }
@@ -257,8 +245,8 @@ impl Session {
         let topic = message.topic.clone();
         match self.connection.publish(message) {
             Ok((token, size)) => {
-                self.in_flight.insert(token, Sent::Message { ticket, topic, size });
-                self.unacknowledged.get_or_insert_with(Instant::now);
+                let sent = Sent::Message(SentMessage { ticket, topic, size });
+                self.in_flight.insert(token, sent, Instant::now());
             }
             Err(NotSent { size, limit }) => {
                 let reason = format!(
@@ -282,13 +270,11 @@ impl Session {
         outcome: Result<(), Refusal>,
         context: &Context,
     ) -> ControlFlow<()> {
-        let sent = self.in_flight.remove(&token);
-        self.unacknowledged = (!self.in_flight.is_empty()).then(Instant::now);
-        match (sent, outcome) {
-            (Some(Sent::Message { ticket, .. }), Ok(())) => {
+        match (self.in_flight.settle(token, Instant::now()), outcome) {
+            (Some(Sent::Message(SentMessage { ticket, .. })), Ok(())) => {
                 context.shared.queue().acknowledged(ticket);
             }
-            (Some(Sent::Message { ticket, topic, .. }), Err(refusal)) => {
+            (Some(Sent::Message(SentMessage { ticket, topic, .. })), Err(refusal)) => {
                 let reason = format!("the broker refused a message for {topic}: {refusal}");
                 if refusal.why == Why::TooLarge {
                     // It would be refused at every try.
@@ -315,20 +301,21 @@ impl Session {
     }
 
     /// The broker ended the connection over the size of a packet. It does not say which:
-    /// of those under way, the largest exceeds its limit for certain.
+    /// of those that it may not have read, the largest exceeds its limit for certain.
     fn learn_limit(&mut self, context: &mut Context) {
-        let messages = self.in_flight.drain().filter_map(|(_, sent)| match sent {
-            Sent::Message { ticket, topic, size } => Some((size, topic, ticket)),
-            Sent::Farewell => None,
-        });
-        let Some((size, topic, ticket)) = messages.max_by_key(|(size, ..)| *size) else { return };
+        let largest = std::mem::take(&mut self.in_flight).into_largest();
+        let Some((size, topic, ticket)) = largest else { return };
         context.too_large = Some((size, Instant::now() + FORGET_LIMIT));
         let reason = format!(
             "the broker ended the connection over a message of {size} bytes for {topic}, which \
              is not sent again: raise its limit or lower mqtt.max_packet_bytes"
         );
         log::warn!("{reason}");
-        context.shared.queue().too_large(&ticket, reason);
+        let mut queue = context.shared.queue();
+        match ticket {
+            Some(ticket) => queue.too_large(&ticket, reason),
+            None => queue.note(reason),
+        }
     }
 
     /// Somebody sent us more than we read, or we did in an earlier run (`ours`). Nothing is

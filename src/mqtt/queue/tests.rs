@@ -50,7 +50,7 @@ fn what_is_held_back_goes_in_the_same_order_when_released() {
         }
         queue.push_event("e".into(), "1".into(), b"{}".to_vec(), at(0)).expect("taken");
         queue.connected(Protocol::V5, true);
-        queue.push_snapshot("p".into(), b"jpeg".to_vec()).expect("taken");
+        queue.push_snapshot("p".into(), b"jpeg".to_vec(), at(0)).expect("taken");
         assert_eq!(drain(&mut queue, 0), [pair("a/door", "offline")]);
         queue
     };
@@ -138,19 +138,25 @@ fn what_the_broker_is_too_small_for_is_dropped_and_counted() {
 fn a_picture_is_sent_once_or_never() {
     let mut queue = queue();
     let topic = || "d/snapshot".to_owned();
-    assert_eq!(queue.push_snapshot(topic(), vec![1]), Err(MessageError::NotConnected));
+    assert_eq!(queue.push_snapshot(topic(), vec![1], at(0)), Err(MessageError::NotConnected));
     queue.connected(Protocol::V5, false);
     assert!(matches!(
-        queue.push_snapshot(topic(), vec![0; 4096]),
+        queue.push_snapshot(topic(), vec![0; 4096], at(0)),
         Err(MessageError::Oversized { .. })
     ));
-    queue.push_snapshot(topic(), vec![1]).expect("taken");
+    queue.push_snapshot(topic(), vec![1], at(0)).expect("taken");
     let (ticket, message) = queue.next(at(0)).expect("the picture");
     assert_eq!((ticket, message.class.retained()), (Ticket::Snapshot, false));
-    queue.push_snapshot(topic(), vec![2]).expect("taken");
+    queue.push_snapshot(topic(), vec![2], at(0)).expect("taken");
     queue.lost(None);
     queue.connected(Protocol::V5, false);
     assert_eq!(queue.next(at(0)), None, "not kept for another connection");
+    queue.push_snapshot(topic(), vec![3], at(0)).expect("taken");
+    assert!(queue.withdraw_snapshot() && !queue.withdraw_snapshot());
+    assert_eq!(queue.next(at(0)), None, "taken back");
+    queue.push_snapshot(topic(), vec![4], at(0)).expect("taken");
+    assert_eq!(queue.next(at(11)), None, "the moment is over");
+    assert_eq!(queue.stats().commands_refused, 2, "this one and the one that was lost");
 }
 
 #[test]

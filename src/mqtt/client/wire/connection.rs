@@ -29,6 +29,11 @@ const READ: usize = 8 << 10;
 /// none, a number above all of those.
 pub(in crate::mqtt::client) type Token = u32;
 
+/// Whether the broker settles it, and not only the kernel that takes the bytes.
+pub(in crate::mqtt::client) fn is_acknowledged(token: Token) -> bool {
+    token <= Token::from(u16::MAX)
+}
+
 /// What happened on a connection.
 #[derive(Debug)]
 pub(in crate::mqtt::client) enum Event {
@@ -154,10 +159,10 @@ impl Connection {
         self.largest = limits.maximum_packet.map_or(usize::MAX, |largest| largest as usize);
         // Absent, it is allowed (3.2.2.3.11).
         self.wildcards = limits.wildcards.unwrap_or(true);
-        // A broker that wants no probes (Server Keep Alive 0) gets ours all the same:
-        // without them a dead link goes unnoticed.
+        // A broker that wants no probes (Server Keep Alive 0), or seldom ones, gets ours as often
+        // all the same, which it must allow (3.1.2.10): without them a dead link goes unnoticed.
         if let Some(wanted) = limits.keep_alive.filter(|wanted| !wanted.is_zero()) {
-            self.keep_alive = wanted;
+            self.keep_alive = wanted.min(self.keep_alive);
         }
         self.probe_at = Instant::now() + self.keep_alive;
         Ok(())

@@ -20,7 +20,7 @@ use std::net::SocketAddr;
 
 use tokio::net::TcpStream;
 
-pub(super) use self::connection::{Connection, Event, NotSent, Token};
+pub(super) use self::connection::{Connection, Event, NotSent, Token, is_acknowledged};
 use super::endpoints::Endpoints;
 use super::error::ConnectionError;
 use super::options::ConnectOptions;
