@@ -1,6 +1,6 @@
 //! The fuzz targets of `fuzz/` without a fuzzer, so that they are compiled, and hold what they
-//! claim, whenever the tests run. A name that
-//! changes in the library used to be missed only by the next `make fuzz`.
+//! claim, whenever the tests run. A name that changes in the library used to be missed only by
+//! the next `make fuzz`.
 
 // Of files that are programs there.
 #![allow(unused_attributes)]
