@@ -217,9 +217,9 @@ fn the_watchdog_is_fed_while_a_camera_is_waited_for_and_settings_are_tried() {
         service.until("WATCHDOG=1");
         longest = longest.max(asked.elapsed());
     }
-    // As systemd judges. It is fed eight times as often, or a slow machine would fail here;
-    // whoever waited for the camera in one piece would not come round in time.
-    assert!(longest < watchdog, "{longest:?}");
+    // Whoever waited for the camera in one piece would be silent for all of the watchdog's time.
+    // It is fed within a quarter of that; the rest is for a slow machine.
+    assert!(longest < watchdog * 3 / 4, "{longest:?}");
     service.daemon.terminate();
     assert_eq!(service.daemon.code(), Some(0));
 }
