@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use daemon::program::models;
 use daemon::{Broker, daemon};
 use expressiond::attention::pace::{Pace, Settings as PaceSettings};
 use expressiond::attention::reach::Distance;
@@ -112,7 +113,7 @@ fn record(sequence: &Sequence, path: &Path) {
 /// Shows a sequence both ways; each person must be told by the second in `by`, as one face
 /// that stays until the person is gone. Returns what was told of each person.
 fn assert_told(sequence: &Sequence, by: &[f32]) -> Vec<Vec<Vec<Event>>> {
-    let before = before_a_camera(sequence, &Settings::default());
+    let before = before_a_camera(sequence, &models());
     let ways = [("camera", before), ("daemon", through_the_daemon(sequence))];
     ways.map(|(way, told)| assert_people(sequence, by, way, told)).into()
 }
@@ -194,7 +195,7 @@ fn who_crosses_at_four_metres_stays_one_person() {
 #[test]
 #[cfg_attr(not(target_arch = "x86_64"), ignore = "an hour under an emulator")]
 fn who_hurries_by_is_one_person_for_the_model_of_seven_expressions() {
-    let seven = Settings { name: "expression-yolo12n-7".into(), ..Settings::default() };
+    let seven = Settings { name: "expression-yolo12n-7".into(), ..models() };
     assert_people(&HURRYING, &[6.0], "camera", before_a_camera(&HURRYING, &seven));
 }
 
@@ -227,7 +228,7 @@ fn who_sits_down_far_away_in_a_room_that_rests_is_told_in_seconds() {
 #[test]
 #[cfg_attr(not(target_arch = "x86_64"), ignore = "an hour under an emulator")]
 fn six_people_nearby_do_not_hide_somebody_behind_them() {
-    let mut told = before_a_camera(&BEHIND_A_CROWD, &Settings::default());
+    let mut told = before_a_camera(&BEHIND_A_CROWD, &models());
     let all = summary(&told);
     println!("{all}");
     let beginnings = told.iter().filter(|(event, _)| event.event_type == EventType::FaceAppeared);

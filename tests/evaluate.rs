@@ -1,14 +1,18 @@
 //! Our numbers against those of pycocotools, and the command on the committed model.
 
+#[path = "daemon/program.rs"]
+mod program;
+
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use expressiond::detector::Detection;
 use expressiond::evaluate::Truth;
 use expressiond::evaluate::average_precision::PictureResult;
 use expressiond::evaluate::summary::summarize;
 use expressiond::geometry::Rect;
+use program::program;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -89,12 +93,8 @@ fn set(yaml: &str, labels: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 fn evaluate(folder: &Path, more: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_expressiond"))
-        .arg("evaluate")
-        .args(more)
-        .arg(folder.join("data.yaml"))
-        .output()
-        .unwrap()
+    let words = [&["evaluate"], more].concat();
+    program(&words).arg(folder.join("data.yaml")).output().unwrap()
 }
 
 fn json(folder: &Path, more: &[&str]) -> Value {
@@ -241,8 +241,7 @@ fn detect_tells_of_pictures_whose_names_are_not_utf8() {
     let folder = tempfile::tempdir().unwrap();
     let picture = folder.path().join(std::ffi::OsStr::from_bytes(b"b\xfcro.jpg"));
     std::fs::copy("models/self-test.jpg", &picture).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_expressiond"))
-        .args(["detect", "--json", "--annotate"])
+    let output = program(&["detect", "--json", "--annotate"])
         .arg(folder.path().join("out"))
         .arg(&picture)
         .output()
@@ -256,23 +255,10 @@ fn detect_tells_of_pictures_whose_names_are_not_utf8() {
 /// A set of the committed self-test picture alone, which the model must get right.
 #[test]
 fn the_command_writes_the_documented_keys_and_a_report() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = tempfile::tempdir().unwrap();
-    for kind in ["images", "labels"] {
-        std::fs::create_dir_all(folder.path().join(kind).join("val")).unwrap();
-    }
-    let picture = folder.path().join("images/val/nasa_1.jpg");
-    std::fs::copy(root.join("models/self-test.jpg"), picture).unwrap();
-    std::fs::write(folder.path().join("labels/val/nasa_1.txt"), face_line(0) + "\n").unwrap();
-    let yaml = folder.path().join("data.yaml");
-    std::fs::write(&yaml, "path: .\nval: images/val\nnames: {0: happy, 1: not_happy}\n").unwrap();
+    let yaml = "path: .\nval: images/val\nnames: {0: happy, 1: not_happy}\n";
+    let folder = set(yaml, &[("nasa_1", &face_line(0))]);
     let report = folder.path().join("report");
-    let output = Command::new(env!("CARGO_BIN_EXE_expressiond"))
-        .current_dir(root)
-        .args(["evaluate", "--json", "--report"])
-        .args([&report, &yaml])
-        .output()
-        .unwrap();
+    let output = evaluate(folder.path(), &["--json", "--report", report.to_str().unwrap()]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     for key in ["map50", "map50_95", "best_f1", "classes", "images", "model"] {
@@ -316,8 +302,7 @@ fn detect_tells_the_shares_of_all_classes_and_groups_of_them() {
     let folder = tempfile::tempdir().unwrap();
     let model = renamed(folder.path(), ["Smile", "angry"]);
     let detect = |more: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_expressiond"))
-            .args(["detect", "--json", "models/self-test.jpg", "--model"])
+        let output = program(&["detect", "--json", "models/self-test.jpg", "--model"])
             .arg(&model)
             .args(more)
             .output()

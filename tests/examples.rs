@@ -1,11 +1,15 @@
 //! What help texts and the guide to models tell people to type works as written.
 
+#[path = "daemon/program.rs"]
+mod program;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use expressiond::detector::Settings;
+use program::{MODEL, WITHOUT_SETTINGS, apart};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_expressiond");
@@ -35,12 +39,24 @@ fn folder() -> TempDir {
     folder
 }
 
+/// As it is typed; but where no model is named, it is this checkout's and none that packages
+/// have brought.
 fn sh(script: &str, folder: &Path) -> Output {
     let programs = Path::new(PROGRAM).parent().unwrap().display().to_string();
     let path = format!("{programs}:{}", std::env::var("PATH").unwrap());
     let script = script.replace(INSTALLED, &format!("{CHECKOUT}/models"));
+    let unnamed = WITHOUT_SETTINGS.map(|name| format!("' {name} '*")).join(" | ");
+    let script = format!(
+        "expressiond() {{ case \" $* \" in
+             *' --model '*) command expressiond \"$@\" ;;
+             {unnamed}) command expressiond \"$@\" --model '{MODEL}' ;;
+             *) command expressiond \"$@\" ;;
+         esac }}
+         {script}"
+    );
     let mut command = Command::new("sh");
-    command.args(["-e", "-c", &script]).env("PATH", path).current_dir(folder).output().unwrap()
+    apart(&mut command).args(["-e", "-c", &script]).env("PATH", path);
+    command.current_dir(folder).output().unwrap()
 }
 
 fn help(command: &str) -> String {

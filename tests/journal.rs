@@ -1,13 +1,16 @@
 //! `docs/ref/journal.md` and the catalog against the code, and the log of a real run.
 
 mod page;
+#[path = "daemon/program.rs"]
+mod program;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use expressiond::alarm::Alarm;
 use page::table;
+use program::program;
 
 const PAGE: &str = include_str!("../docs/ref/journal.md");
 const CATALOG: &str = include_str!("../deploy/systemd/expressiond.catalog");
@@ -67,9 +70,8 @@ fn a_run_tells_its_events_with_fields_and_no_frame() {
          [camera]\nname = \"door\"\nsource = \"tests/demo/frames\"\nfps = 6\n"
     );
     std::fs::write(&settings, text).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_expressiond"))
+    let output = program(&["run", "--config"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["run", "--config"])
         .arg(&settings)
         .stdin(Stdio::null())
         .output()

@@ -2,13 +2,17 @@
 //! passed over with its reason, and a running daemon takes a new one on SIGHUP. Keys
 //! and signatures are openssl's, made as docs/guide/upgrade.md says.
 
+mod daemon;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use daemon::program::models;
+use daemon::{LIMIT, Running};
 use expressiond::detector::{Detection, Detector, Settings};
 use expressiond::geometry::{Rect, Size};
 use expressiond::pixels::frame::{Frame, Orientation};
@@ -18,8 +22,6 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Longest wait for anything; nothing here takes a tenth of it on an idle machine.
-const LIMIT: Duration = Duration::from_secs(60);
 const NAME: &str = "expression-yolo12n";
 
 /// A board: its packages, the keys that it trusts, and somebody who signs.
@@ -311,16 +313,8 @@ fn where_none_works_the_exit_code_is_70_and_every_reason_is_told() {
 
 /// The daemon and the lines of its log.
 struct Daemon {
-    child: Child,
+    process: Running,
     lines: Receiver<String>,
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Daemon {
@@ -336,7 +330,11 @@ impl Daemon {
         std::thread::spawn(move || {
             log.lines().map_while(Result::ok).try_for_each(|line| tell.send(line))
         });
-        Self { child, lines }
+        Self { process: Running(child), lines }
+    }
+
+    fn reload(&self) {
+        kill_process(Pid::from_child(&self.process.0), Signal::HUP).unwrap();
     }
 
     /// The first line from now on that has `text` in it.
@@ -373,11 +371,11 @@ fn a_running_daemon_takes_a_new_model_and_says_which_it_refused() {
     daemon.until(&format!("model: {NAME}@{}", own_version()));
     daemon.until("broker: ");
     board.install("90.0.0", |_, _| {});
-    kill_process(Pid::from_child(&daemon.child), Signal::HUP).unwrap();
+    daemon.reload();
     daemon.until(&format!("model: {NAME}@90.0.0"));
     let broker = daemon.until("broker: ");
     board.install("90.1.0", |card, _| card["self_test"]["expect"][0]["box"] = json!([0, 0, 9, 9]));
-    kill_process(Pid::from_child(&daemon.child), Signal::HUP).unwrap();
+    daemon.reload();
     let told = daemon.until("model refused");
     assert!(told.contains("90.1.0") && told.contains("self-test failed"), "{told} after {broker}");
     daemon.until(&format!("model: {NAME}@90.0.0"));
@@ -390,13 +388,12 @@ fn a_running_daemon_takes_a_new_model_and_says_which_it_refused() {
     assert!(refused["message"].as_str().unwrap().contains("90.1.0"), "{status}");
 }
 
-/// What lies in a mask is not looked at, wherever the daemon gets the picture from.
 /// It is the settings that see nobody.
 #[test]
 fn a_floor_above_every_face_makes_no_model_blind() {
     let picture = read(Path::new("models/self-test.jpg")).unwrap();
     for (floor, sees) in [(0.3, true), (0.999, false)] {
-        let mut detector = Detector::load(&Settings { floor, ..Settings::default() }).unwrap();
+        let mut detector = Detector::load(&Settings { floor, ..models() }).unwrap();
         assert!(detector.info().self_tested);
         let mut found = Vec::new();
         detector.detect(&picture, &mut found).unwrap();
@@ -404,10 +401,11 @@ fn a_floor_above_every_face_makes_no_model_blind() {
     }
 }
 
+/// What lies in a mask is not looked at, wherever the daemon gets the picture from.
 #[test]
 fn a_masked_face_is_not_seen() {
     let picture = read(Path::new("models/self-test.jpg")).unwrap();
-    let mut detector = Detector::load(&Settings::default()).unwrap();
+    let mut detector = Detector::load(&models()).unwrap();
     let mut found = Vec::new();
     detector.detect(&picture, &mut found).unwrap();
     let face = found.first().expect("the self-test's face").rect;
@@ -422,7 +420,7 @@ fn a_masked_face_is_not_seen() {
 #[test]
 fn a_mirrored_look_is_told_in_the_places_of_the_picture() {
     let picture = read(Path::new("models/self-test.jpg")).unwrap();
-    let mut detector = Detector::load(&Settings::default()).unwrap();
+    let mut detector = Detector::load(&models()).unwrap();
     let (mut plain, mut mirrored, mut turned) = (Vec::new(), Vec::new(), Vec::new());
     detector.detect(&picture, &mut plain).unwrap();
     look_mirrored(&mut detector, &picture, &mut mirrored);

@@ -1,6 +1,9 @@
 //! Results that cannot be written end a command with 74, and readers that have gone away
 //! end it quietly. `/dev/full` is a disk without room (full(4)).
 
+#[path = "daemon/program.rs"]
+mod program;
+
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -8,6 +11,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use program::program;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -57,10 +61,8 @@ fn folder() -> TempDir {
 }
 
 fn command(line: &str, folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_expressiond"));
-    let words = line.split(' ').map(|word| word.replace("{}", &folder.display().to_string()));
-    command.args(words);
-    command
+    let line = line.replace("{}", &folder.display().to_string());
+    program(&line.split(' ').collect::<Vec<_>>())
 }
 
 fn full() -> Stdio {

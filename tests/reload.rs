@@ -6,16 +6,19 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+#[path = "daemon/program.rs"]
+mod program;
 #[path = "daemon/running.rs"]
 mod running;
 
+use program::program;
 use running::{LIMIT, Running};
 
 /// The daemon, and the service manager's end of its notifications.
@@ -39,9 +42,8 @@ impl Service {
         manager.set_read_timeout(Some(LIMIT)).unwrap();
         let settings = folder.path().join("expressiond.toml");
         write(&settings, "/dev/video-one");
-        let daemon = Command::new(env!("CARGO_BIN_EXE_expressiond"))
+        let daemon = program(&["run", "--config"])
             .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .args(["run", "--config"])
             .arg(&settings)
             .env("NOTIFY_SOCKET", &socket)
             .env("EXPRESSIOND__MQTT__URL", format!("mqtt://127.0.0.1:{port}"))
@@ -208,14 +210,16 @@ fn the_watchdog_is_fed_while_a_camera_is_waited_for_and_settings_are_tried() {
     write_unfit(&service.settings());
     service.signal(Signal::HUP);
     // The fifth wait for the camera takes four seconds, and begins before this is over.
-    let (end, mut last, mut gaps) = (Instant::now() + Duration::from_secs(9), None, Vec::new());
+    let (end, mut longest) = (Instant::now() + Duration::from_secs(9), Duration::ZERO);
     while Instant::now() < end {
+        // From here on: what was told while this test had to wait for the processor is there.
+        let asked = Instant::now();
         service.until("WATCHDOG=1");
-        let now = Instant::now();
-        gaps.extend(last.replace(now).map(|last| now - last));
+        longest = longest.max(asked.elapsed());
     }
-    let longest = gaps.iter().max().unwrap();
-    assert!(*longest < watchdog / 2, "{longest:?}");
+    // Whoever waited for the camera in one piece would be silent for all of the watchdog's time.
+    // It is fed within a quarter of that; the rest is for a slow machine.
+    assert!(longest < watchdog * 3 / 4, "{longest:?}");
     service.daemon.terminate();
     assert_eq!(service.daemon.code(), Some(0));
 }

@@ -1,6 +1,9 @@
 //! A face that comes into a room where nothing happened, seen by the committed model: in
 //! the time of the frames, so that no machine's speed counts.
 
+#[path = "daemon/program.rs"]
+mod program;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,13 +12,14 @@ use expressiond::attention::pace;
 use expressiond::attention::pace::Pace;
 use expressiond::attention::reach::Distance;
 use expressiond::attention::{Attention, Findings, Sight};
+use expressiond::detector::Detection;
 use expressiond::detector::networks::Networks;
-use expressiond::detector::{Detection, Settings};
 use expressiond::pixels::frame::{Frame, PixelFormat};
 use expressiond::pixels::rgb::to_rgb;
 use expressiond::source::picture;
 use expressiond::zones::{Kind, Settings as Zone, Zones};
 use image::{Rgb, RgbImage};
+use program::models;
 
 /// Between two frames of a camera at the default `camera.fps`.
 const FRAME: Duration = Duration::from_micros(66_667);
@@ -46,7 +50,7 @@ fn show(
 
 #[test]
 fn a_face_is_seen_within_half_a_second_after_stillness() {
-    let networks = Networks::load(&Settings::default()).unwrap();
+    let networks = Networks::load(&models()).unwrap();
     let settings = pace::Settings { idle_after_s: 0.5, ..pace::Settings::default() };
     let mut attention =
         Attention::new(networks, Distance::default(), Some(Pace::new(settings))).unwrap();
@@ -98,7 +102,7 @@ fn a_masked_television_lets_the_room_rest_and_somebody_beside_it_is_seen() {
     let (nobody, somebody) =
         (to_rgb(&frame("000.jpg")).unwrap(), to_rgb(&frame("030.jpg")).unwrap());
     for masked in [false, true] {
-        let networks = Networks::load(&Settings::default()).unwrap();
+        let networks = Networks::load(&models()).unwrap();
         let settings = pace::Settings { idle_after_s: 0.5, ..pace::Settings::default() };
         let pace = Some(Pace::new(settings));
         let mut attention = Attention::new(networks, Distance::default(), pace).unwrap();
@@ -128,7 +132,7 @@ fn a_masked_television_lets_the_room_rest_and_somebody_beside_it_is_seen() {
 
 #[test]
 fn a_room_that_rests_is_looked_at_as_often_as_was_asked_for() {
-    let networks = Networks::load(&Settings::default()).unwrap();
+    let networks = Networks::load(&models()).unwrap();
     let settings =
         pace::Settings { idle_after_s: 0.5, idle_look_s: 1.0, ..pace::Settings::default() };
     let pace = Some(Pace::new(settings));

@@ -1,6 +1,9 @@
 //! What becomes of a camera that somebody covers, turns or freezes: real pictures, as the
 //! daemon looks at them with the committed model, in the time of the frames.
 
+#[path = "daemon/program.rs"]
+mod program;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,11 +12,11 @@ use expressiond::attention::reach::Distance;
 use expressiond::attention::tamper::Tampering;
 use expressiond::attention::{Attention, Findings, Sight};
 use expressiond::clock::{Clock, SystemClock};
-use expressiond::detector::Settings;
 use expressiond::detector::networks::Networks;
 use expressiond::geometry::Size;
 use expressiond::pixels::frame::{Frame, Orientation, PixelFormat};
 use image::{Rgb, RgbImage, imageops};
+use program::models;
 
 /// Between two frames of a slow camera: each is at least glanced at.
 const FRAME: Duration = Duration::from_secs(1);
@@ -42,7 +45,7 @@ fn elsewhere() -> RgbImage {
 }
 
 fn attention(pace: Option<Pace>) -> Attention {
-    let networks = Networks::load(&Settings::default()).unwrap();
+    let networks = Networks::load(&models()).unwrap();
     Attention::new(networks, Distance::default(), pace).unwrap()
 }
 

@@ -2,10 +2,10 @@
 //! numbers only to such that survive the state folder's file.
 #![no_main]
 
+use expressiond::contract::tuning::Tuning;
 use expressiond::control::command::{Command, LONGEST};
 use expressiond::control::groups::GroupSettings;
 use expressiond::control::overrides::Overrides;
-use expressiond::contract::tuning::Tuning;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if let Ok(said) = GroupSettings::parse(data) {

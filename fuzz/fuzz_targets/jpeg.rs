@@ -28,16 +28,14 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut frame = Frame::empty(SystemClock.now());
     frame.format = PixelFormat::Mjpeg;
     frame.data.extend_from_slice(data);
-    DECODER.with_borrow_mut(|(preprocessor, tensor)| {
-        match preprocessor.prepare(&frame, tensor) {
-            Ok(letterbox) => {
-                assert!(letterbox.content.width <= 64 && letterbox.content.height <= 64);
-            }
-            Err(_) => {
-                frame.data.clear();
-                frame.data.extend_from_slice(GOOD);
-                preprocessor.prepare(&frame, tensor).expect("the next frame is decoded");
-            }
+    DECODER.with_borrow_mut(|(preprocessor, tensor)| match preprocessor.prepare(&frame, tensor) {
+        Ok(letterbox) => {
+            assert!(letterbox.content.width <= 64 && letterbox.content.height <= 64);
+        }
+        Err(_) => {
+            frame.data.clear();
+            frame.data.extend_from_slice(GOOD);
+            preprocessor.prepare(&frame, tensor).expect("the next frame is decoded");
         }
     });
 });

@@ -172,7 +172,7 @@ fn resolve(place: &Path, folder: &Path, root: &Path) -> Result<PathBuf, DataErro
 /// Pictures and what is left out, in order.
 #[derive(Default)]
 struct Found {
-    /// By their paths without `.` and `..`: one that two places name counts once.
+    /// By their absolute paths without `.` and `..`: one that two places name counts once.
     pictures: BTreeMap<PathBuf, PathBuf>,
     left_out: BTreeSet<LeftOut>,
     /// Folders that were walked, by their real paths: links may lead in a circle.
@@ -234,7 +234,10 @@ impl Found {
             let reason = "a note of macOS beside a file, no picture".to_owned();
             self.left_out.insert(LeftOut { file: path.to_owned(), reason });
         } else {
-            self.pictures.insert(plain(path), path.components().collect());
+            // A relative folder and a list with absolute names may mean the same picture.
+            let whole = std::path::absolute(path);
+            let key = plain(whole.as_deref().unwrap_or(path));
+            self.pictures.insert(key, path.components().collect());
         }
     }
 }
@@ -366,6 +369,18 @@ mod tests {
         let words = "no pictures in lists/val.txt: 2 files left out, first /content/data/images/a.jpg: \
                      listed in";
         assert!(reason.contains(words), "{reason}");
+    }
+
+    #[test]
+    fn a_relative_folder_and_an_absolute_list_name_a_picture_once() {
+        let folder = set("val: [images, val.txt]", &["images/a.jpg"]);
+        let picture = folder.path().join("images/a.jpg").display().to_string();
+        std::fs::write(folder.path().join("val.txt"), picture).unwrap();
+        let here = std::env::current_dir().unwrap();
+        let root: PathBuf = here.components().skip(1).map(|_| Component::ParentDir).collect();
+        let yaml = root.join(folder.path().strip_prefix("/").unwrap()).join("data.yaml");
+        let data = DataSet::open(&yaml, "val", &["a".to_owned()]).unwrap();
+        assert_eq!(data.pictures.len(), 1, "{:?}", data.pictures);
     }
 
     #[test]

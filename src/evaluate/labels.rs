@@ -10,6 +10,9 @@ use crate::geometry::{Rect, Size};
 /// How far a share may lie outside the picture: what rounding makes.
 const OUTSIDE: f32 = 0.01;
 
+/// No side of a box is shorter, as a share of the picture: label files have six decimals.
+const LEAST_SIDE: f32 = 1e-6;
+
 /// Key points of each face, as `kpt_shape` in a `data.yaml` gives them: how many, and the
 /// numbers of each (2, or 3 with its visibility).
 pub type KeyPoints = (usize, usize);
@@ -57,16 +60,21 @@ fn read(
     let shape = Shape::of(shares, key_points)
         .ok_or_else(|| format!("'{line}' is not a class and four numbers, nor a polygon"))?;
     let (Shape::Box(shares) | Shape::Polygon(shares)) = shape;
-    if !shares.iter().all(|share| (-OUTSIDE..=1.0 + OUTSIDE).contains(share)) {
+    if !shares.iter().all(is_inside) {
         return Err(format!("'{line}' has a share outside 0 to 1"));
     }
-    let [left, top, right, bottom] = shape.edges();
-    if !(left < right && top < bottom) {
+    if !shape.has_size() {
         return Err(format!("'{line}' is a box without a size"));
     }
+    let [left, top, right, bottom] = shape.edges();
     let (width, height) = (size.width as f32, size.height as f32);
     let rect = Rect::from_edges(left * width, top * height, right * width, bottom * height);
     Ok(Truth { class: classes[*class as usize], rect })
+}
+
+/// Whether a share lies in the picture.
+fn is_inside(share: &f32) -> bool {
+    (-OUTSIDE..=1.0 + OUTSIDE).contains(share)
 }
 
 /// What the numbers behind a class are.
@@ -95,6 +103,19 @@ impl<'a> Shape<'a> {
         }
     }
 
+    /// Whether it is wide and high enough to be meant.
+    fn has_size(self) -> bool {
+        let sides = match self {
+            // As they are written: those between edges have been rounded.
+            Self::Box(shares) => [shares[2], shares[3]],
+            Self::Polygon(_) => {
+                let [left, top, right, bottom] = self.edges();
+                [right - left, bottom - top]
+            }
+        };
+        sides.iter().all(|side| *side >= LEAST_SIDE)
+    }
+
     /// Left, top, right, bottom.
     fn edges(self) -> [f32; 4] {
         match self {
@@ -114,16 +135,26 @@ impl<'a> Shape<'a> {
 
 /// Whether a box and points with visibilities (0 not labelled, 1 hidden, 2 seen) fit
 /// together. For a set whose `data.yaml` has no `kpt_shape`: without visibilities nothing
-/// would tell them from a polygon.
+/// would tell them from a polygon. One along the picture's edges has zeros and ones where
+/// visibilities would be; but its first two corners make no box in the picture, or none of its
+/// points were labelled, although they are not the zeros that stand for such.
+///
+/// The same guess as `are_key_points` in models/training/expression_training/labels.py.
 fn are_key_points(shares: &[f32]) -> bool {
     let (first, points) = shares.split_at(4);
-    let [left, top, right, bottom] = Shape::Box(first).edges();
+    let shape = Shape::Box(first);
+    let [left, top, right, bottom] = shape.edges();
     let near = |share: f32, from: f32, to: f32| share >= from - 0.1 && share <= to + 0.1;
+    let fits = |point: &[f32]| {
+        [0.0, 1.0, 2.0].contains(&point[2])
+            && (point[2] == 0.0 || near(point[0], left, right) && near(point[1], top, bottom))
+    };
+    let labelled = points.chunks_exact(3).any(|point| point[2] > 0.0);
     points.len().is_multiple_of(3)
-        && points.chunks_exact(3).all(|point| {
-            [0.0, 1.0, 2.0].contains(&point[2])
-                && (point[2] == 0.0 || near(point[0], left, right) && near(point[1], top, bottom))
-        })
+        && shape.has_size()
+        && [left, top, right, bottom].iter().all(is_inside)
+        && points.chunks_exact(3).all(fits)
+        && (labelled || points.iter().all(|number| *number == 0.0))
 }
 
 #[cfg(test)]
@@ -156,6 +187,7 @@ mod tests {
             "1 0.25 0.25 0.75 0.25 0.75 0.75 0.25 0.75 0.93", // with a confidence
             "1 0.5 0.5 0.5 0.5 0.4 0.4 2 0.6 0.4 2",          // key points
             "1 0.5 0.5 0.5 0.5 0.4 0.4 1 0 0 0",              // one of them not labelled
+            "1 0.5 0.5 0.5 0.5 0 0 0 0 0 0",                  // nor any
         ] {
             let found = parsed(line).unwrap();
             assert!(same(&found, 1, rect), "{line}: {found:?}");
@@ -164,6 +196,24 @@ mod tests {
         let line = "1 0.5 0.5 0.5 0.5 0.4 0.4 0.6 0.4";
         assert!(same(&parse(line, &[0, 1], Some((2, 2)), SIZE).unwrap(), 1, rect));
         assert!(!same(&parsed(line).unwrap(), 1, rect));
+    }
+
+    /// Where visibilities would be it has zeros and ones.
+    #[test]
+    fn a_closed_polygon_along_the_edges_is_no_box_with_key_points() {
+        let whole = Rect::new(0.0, 0.0, 200.0, 100.0);
+        for (line, rect) in [
+            ("1 0 0 1 0 1 1 0 1 0 0", whole),
+            ("1 1 0 1 1 0 1 0 0 1 0", whole),
+            ("1 .5 0 1 .5 .5 1 0 .5 .5 0", whole),
+            // A flat box, and points that lie somewhere without being labelled?
+            ("1 .5 0 .5 .015 .3 .9 0 .5 .5 0", Rect::new(0.0, 0.0, 100.0, 90.0)),
+            // Points far from what would be their box?
+            ("1 .5 .5 .2 .2 .9 .9 1 .1 .1 1", Rect::new(20.0, 10.0, 180.0, 90.0)),
+        ] {
+            let found = parsed(line).unwrap();
+            assert!(same(&found, 1, rect), "{line}: {found:?}");
+        }
     }
 
     #[test]
@@ -195,6 +245,9 @@ mod tests {
             ("0 nan .1 .1 .1", 1, "a share outside 0 to 1"),
             ("0 .5 .5 0 .1", 1, "without a size"),
             ("0 .5 .5 -.005 .1", 1, "without a size"),
+            ("0 .5 .5 1e-9 .1", 1, "without a size"),
+            ("0 .5 .5 .1 1e-38", 1, "without a size"),
+            ("0 .5 .1 .5 .4 .5 .8", 1, "without a size"),
         ] {
             let (found, reason) = parsed(text).unwrap_err();
             assert!(found == line && reason.contains(words), "{text}: {found}: {reason}");

@@ -5,6 +5,7 @@
 
 pub mod http;
 pub mod page;
+pub mod program;
 mod running;
 
 use std::fs::File;
@@ -15,6 +16,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use program::program;
 pub use running::{LIMIT, Running};
 
 fn mosquitto() -> PathBuf {
@@ -123,11 +125,10 @@ pub fn daemon_that_logs(
 
 /// The same, for whoever wants to hear what it says.
 pub fn command(folder: &Path, port: u16, settings: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_expressiond"));
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).arg("run");
+    let mut command = program(&["run", "--config"]);
     let file = folder.join("empty.toml");
     std::fs::write(&file, "").unwrap();
-    command.arg("--config").arg(file);
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).arg(file);
     let (url, state) = (format!("mqtt://127.0.0.1:{port}"), folder.display().to_string());
     let own = [("device.id", "test"), ("device.state_dir", &*state), ("mqtt.url", &*url)];
     for (key, value) in own.iter().chain(settings) {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
+use super::program::program;
 use super::{LIMIT, Running};
 
 /// It does not outlive its test.
@@ -63,8 +64,8 @@ impl Picture {
 
 impl Device {
     pub fn start(settings: PathBuf) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_expressiond"));
-        command.current_dir(env!("CARGO_MANIFEST_DIR")).arg("run").arg("--config").arg(&settings);
+        let mut command = program(&["run", "--config"]);
+        command.current_dir(env!("CARGO_MANIFEST_DIR")).arg(&settings);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (tell, log) = channel();

@@ -100,14 +100,18 @@ class Daemon(Process):
         return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=ROOT).stdout)
 
 
+def takes_entity_ids(version: str) -> bool:
+    """Before 2025.10 it makes ids of names and does not know default_entity_id."""
+    return tuple(map(int, version.split("."))) >= (2025, 10)
+
+
 class HomeAssistant(Process):
     """One version of it. What it keeps between its runs is in a folder of its root."""
 
     def __init__(self, root: Path, version: str, folder: Path, automations: str):
         super().__init__(folder / "home-assistant.log")
         self.root, self.version = root, version
-        # Before 2025.10 it makes ids of names and does not know default_entity_id.
-        self.takes_entity_ids = tuple(map(int, version.split("."))) >= (2025, 10)
+        self.takes_entity_ids = takes_entity_ids(version)
         self.folder = Path(tempfile.mkdtemp(dir=root / "tmp"))
         shutil.copy(ROOT / "tests/home-assistant/inside/home.py", self.folder)
         settings = (ROOT / "tests/home-assistant/inside/configuration.yaml").read_text()

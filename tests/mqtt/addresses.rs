@@ -1,12 +1,16 @@
 //! Several addresses of one broker: a device moves to another by itself.
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use expressiond::mqtt::message::Class;
 use expressiond::mqtt::protocol::Version;
+use serde_json::Value;
 
-use crate::fake::{ACCEPTED, accept, listen, packet, welcome};
+use crate::daemon::{preload, start_with};
+use crate::fake::{ACCEPTED, accept, acknowledge, listen, packet, publish_id, welcome};
 use crate::mosquitto::{Mosquitto, free_port};
 use crate::observer::Observer;
 use crate::support::{camera, event, first_sightings, publisher, settings, until};
@@ -104,31 +108,83 @@ async fn a_node_that_acknowledges_nothing_is_left_for_one_that_does() {
     tokio::task::spawn_blocking(|| deaf.join().expect("ended")).await.expect("joined");
 }
 
-/// Of a name's hosts each is tried until one takes us, not the first that accepts.
-#[tokio::test]
-async fn a_host_that_hangs_up_gives_way_to_the_next_of_its_name() {
-    // Both families at one port, of which IPv4 hangs up at once; the other is a broker.
-    let (listening, port) = listen();
-    let hosts: Vec<_> = ("localhost", port).to_socket_addrs().expect("it has one").collect();
-    let both_kinds = hosts.iter().any(SocketAddr::is_ipv6) && hosts.iter().any(SocketAddr::is_ipv4);
-    let other = TcpListener::bind(("::1", port)).ok().filter(|_| both_kinds);
-    let Some(other) = other else {
-        eprintln!("localhost has one address here: nothing to test");
-        return;
+/// A getaddrinfo(3) by which every name has the addresses 127.0.0.1 and 127.0.0.2, which Linux
+/// has without being told: what `localhost` is differs from machine to machine.
+const TWO_HOSTS: &str = "\
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stddef.h>
+static struct sockaddr_in at[2];
+static struct addrinfo found[2];
+int getaddrinfo(const char *n, const char *s, const struct addrinfo *h, struct addrinfo **r) {
+  for (int i = 0; i < 2; i++) {
+    at[i].sin_family = found[i].ai_family = AF_INET;
+    at[i].sin_addr.s_addr = htonl(INADDR_LOOPBACK + i);
+    found[i].ai_socktype = SOCK_STREAM;
+    found[i].ai_addr = (struct sockaddr *)&at[i];
+    found[i].ai_addrlen = sizeof at[i];
+    found[i].ai_next = i == 0 ? &found[1] : NULL;
+  }
+  *r = found;
+  return 0;
+}
+void freeaddrinfo(struct addrinfo *r) {}
+";
+
+/// One of the two. Whose turn comes first depends on port and device: whoever is `asked` first
+/// hangs up, and the other is a broker, which tells the first status that says "connected".
+fn host(listening: &TcpListener, asked: &AtomicBool) -> Option<Value> {
+    // A try that another has overtaken ends without a word.
+    let mut peer = loop {
+        let mut peer = accept(listening);
+        if packet(&mut peer).is_some() {
+            break peer;
+        }
     };
-    let mut both = settings(port);
-    both.url = format!("mqtt://localhost:{port}").into();
-    both.version = Version::V311;
-    let hanging_up = std::thread::spawn(move || drop(accept(&listening)));
-    let broker = std::thread::spawn(move || {
-        let mut peer = welcome(&other, &ACCEPTED);
-        while packet(&mut peer).is_some() {}
+    if !asked.swap(true, Ordering::SeqCst) {
+        return None;
+    }
+    peer.write_all(&ACCEPTED).expect("it listens");
+    loop {
+        let (first, body) = packet(&mut peer).expect("a status comes before the end");
+        let Some(id) = publish_id(first, &body) else { continue };
+        acknowledge(&mut peer, id);
+        let (topic, payload) =
+            body[2..].split_at(usize::from(u16::from_be_bytes([body[0], body[1]])));
+        if topic != b"expressiond/d1/status" {
+            continue;
+        }
+        // Behind the packet's id.
+        let status: Value = serde_json::from_slice(&payload[2..]).expect("JSON");
+        if status["mqtt"]["connected"] == true {
+            return Some(status);
+        }
+    }
+}
+
+/// Of a name's hosts each is tried until one takes us, not the first that accepts; and that at
+/// once, not as another try after a failure.
+#[test]
+fn a_host_that_hangs_up_gives_way_to_the_next_of_its_name() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let library = preload(folder.path(), TWO_HOSTS);
+    let (first, port) = listen();
+    let second = TcpListener::bind(("127.0.0.2", port)).expect("free on one address, and on two");
+    let asked = Arc::new(AtomicBool::new(false));
+    let hosts = [first, second].map(|listening| {
+        let asked = Arc::clone(&asked);
+        std::thread::spawn(move || host(&listening, &asked))
     });
-    let (publisher, _received) = publisher(both);
-    let stats = until(&publisher, "connected", |stats| stats.connected).await;
-    assert_eq!(stats.address.expect("connected").to_string(), format!("[::1]:{port}"));
-    publisher.shutdown().await;
-    tokio::task::spawn_blocking(|| broker.join().expect("ended")).await.expect("joined");
-    // It is not asked where IPv6 is tried first.
-    drop(hanging_up);
+    let url = format!("mqtt://broker.example:{port}");
+    let environment = [("LD_PRELOAD", library.as_path())];
+    let daemon = start_with(&url, folder.path(), &["mqtt.version=3.1.1"], &environment);
+    let [first, second] = hosts.map(|host| host.join().expect("asked"));
+    let (address, status) = match (first, second) {
+        (Some(status), None) => ("127.0.0.1", status),
+        (None, Some(status)) => ("127.0.0.2", status),
+        both => panic!("one hangs up and one is a broker: {both:?}"),
+    };
+    assert_eq!(status["mqtt"]["address"], format!("{address}:{port}"));
+    assert_eq!(status["mqtt"]["last_error"], Value::Null, "nothing failed: {status}");
+    drop(daemon);
 }

@@ -5,27 +5,28 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use expressiond::contract::payload::STATUS_INTERVAL;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::Value;
 
 use crate::fake::{ACCEPTED, acknowledge, listen, packet, publish_id, welcome};
 use crate::mosquitto::Mosquitto;
 use crate::observer::{Observer, Seen};
+use crate::program::program;
 use crate::running::{LIMIT, Running};
 
 fn start(url: &str, state: &Path, environment: &[(&str, &Path)]) -> Running {
     start_with(url, state, &[], environment)
 }
 
-fn start_with(
+pub fn start_with(
     url: &str,
     state: &Path,
     settings: &[&str],
     environment: &[(&str, &Path)],
 ) -> Running {
-    let child = Command::new(env!("CARGO_BIN_EXE_expressiond"))
+    let child = program(&["run", "--set", &format!("mqtt.url={url}")])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["run", "--set", &format!("mqtt.url={url}")])
         .args(["--set", &format!("device.state_dir={}", state.display())])
         .args(["--set", "device.id=d1", "--set", "camera.source=tests/demo/frames"])
         .args(["--set", "camera.repeat=true", "--set", "camera.fps=2"])
@@ -39,16 +40,14 @@ fn start_with(
     Running(child)
 }
 
-/// Ends it as systemd does and says how long that took.
-fn stop(mut daemon: Running) -> Duration {
-    let start = Instant::now();
+/// Ends it as systemd does.
+fn stop(mut daemon: Running) {
     daemon.terminate();
-    daemon.code();
-    start.elapsed()
+    assert_eq!(daemon.code(), Some(0));
 }
 
-/// Counted in the connection that the status tells of, and in the time between it and the
-/// `online` that the connection began with.
+/// Told because it is news, not when a status is due anyway: sooner after the one before, by
+/// the device's own clock, so that it does not matter how slow this machine is.
 #[tokio::test]
 async fn the_status_says_connected_soon_after_reconnecting() {
     let state = tempfile::tempdir().expect("temporary folder");
@@ -69,16 +68,21 @@ async fn the_status_says_connected_soon_after_reconnecting() {
     broker.stop();
     broker.resume();
     observer.until("online again", |seen| online(seen) >= 2).await;
-    let start = Instant::now();
     let seen = observer.until("the second connection", |seen| of(seen, 2).is_some()).await;
     assert_eq!(of(&seen, 2).expect("just seen")["mqtt"]["connected"], true);
-    // A look is a second; it used to be up to thirty.
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    let statuses = seen.iter().filter(|seen| seen.topic.ends_with("d1/status"));
+    let statuses: Vec<Value> = statuses.map(Seen::json).collect();
+    let mut connections = statuses.iter().map(|status| &status["mqtt"]["connections"]);
+    let news = connections.position(|connections| connections == 2).expect("just seen");
+    let uptime = |status: &Value| status["uptime_s"].as_u64().expect("a number");
+    let waited = uptime(&statuses[news]) - uptime(&statuses[news - 1]);
+    // A look is a second; it used to be all of the interval.
+    assert!(waited < STATUS_INTERVAL.as_secs(), "{waited} s");
     drop(daemon);
 }
 
 /// A library of these functions, to stand before those of the C library (`LD_PRELOAD`, ld.so(8)).
-fn preload(folder: &Path, text: &str) -> PathBuf {
+pub fn preload(folder: &Path, text: &str) -> PathBuf {
     let (source, library) = (folder.join("preload.c"), folder.join("preload.so"));
     std::fs::write(&source, text).expect("write");
     // Of the processor that the daemon was built for, which may be an emulated one.
@@ -96,7 +100,8 @@ fn preload(folder: &Path, text: &str) -> PathBuf {
     library
 }
 
-/// A name server that does not answer, stood for by a getaddrinfo(3) that takes a minute.
+/// A name server that never answers, stood for by a getaddrinfo(3) that does not return: whoever
+/// waited for it would not end at all.
 #[test]
 fn a_stop_does_not_wait_for_a_name_server() {
     let folder = tempfile::tempdir().expect("temporary folder");
@@ -107,8 +112,7 @@ fn a_stop_does_not_wait_for_a_name_server() {
          int getaddrinfo(const char *n, const char *s, const struct addrinfo *h,\n\
                          struct addrinfo **r) {\n\
            close(open(getenv(\"ASKED\"), O_CREAT | O_WRONLY, 0600));\n\
-           for (int i = 0; i < 60; i++) sleep(1);\n\
-           return EAI_AGAIN;\n}\n",
+           for (;;) pause();\n}\n",
     );
     let environment = [("LD_PRELOAD", library.as_path()), ("ASKED", mark.as_path())];
     let daemon = start("mqtt://broker.example", folder.path(), &environment);
@@ -117,8 +121,7 @@ fn a_stop_does_not_wait_for_a_name_server() {
         assert!(Instant::now() < limit, "the name was never asked for");
         std::thread::sleep(Duration::from_millis(10));
     }
-    let took = stop(daemon);
-    assert!(took < Duration::from_secs(5), "{took:?}");
+    stop(daemon);
 }
 
 /// A clock that cannot be read is one of the few things that the standard library panics

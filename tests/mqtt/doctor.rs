@@ -2,7 +2,9 @@
 //! every way there is, with wrong settings, without a camera, on a disk that is full;
 //! and its page and schema against what it prints.
 
+use std::fs::Permissions;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -17,6 +19,7 @@ use crate::certificates::{Authority, Issued, text};
 use crate::fake::{accept, acknowledge, listen, packet, publish_id};
 use crate::mosquitto::{Mosquitto, free_port};
 use crate::page::table;
+use crate::program::program;
 use crate::running::Running;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_expressiond");
@@ -47,8 +50,8 @@ impl Device {
     }
 
     fn command(&self, command: &str, more: &[&str]) -> Command {
-        let mut program = Command::new(PROGRAM);
-        program.current_dir(env!("CARGO_MANIFEST_DIR")).arg(command).arg("--config");
+        let mut program = program(&[command, "--config"]);
+        program.current_dir(env!("CARGO_MANIFEST_DIR"));
         program.arg(self.file("e.toml")).args(more).stdin(Stdio::null());
         program
     }
@@ -284,7 +287,8 @@ fn a_password_that_is_wrong_or_missing() {
     };
     with_password("wrong").ends_with(77, "login", "user or password are not accepted");
     with_password(PASSWORD).is("login", "ok", "user d1");
-    // Everybody may read what a test writes.
+    // Whatever the umask of these tests; what is written again keeps its mode.
+    std::fs::set_permissions(device.file("secret"), Permissions::from_mode(0o644)).unwrap();
     with_password(PASSWORD).is("credentials", "warning", "everybody");
     let absent = device.examine(&["--set", "mqtt.password_file=/absent/password"]);
     absent.ends_with(78, "credentials", "/absent/password");

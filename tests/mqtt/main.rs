@@ -18,6 +18,8 @@ mod mosquitto;
 mod observer;
 #[path = "../page/mod.rs"]
 mod page;
+#[path = "../daemon/program.rs"]
+mod program;
 #[path = "../daemon/running.rs"]
 mod running;
 mod support;

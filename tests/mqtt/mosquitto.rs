@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::running::LIMIT;
+
 pub struct Mosquitto {
     pub port: u16,
     folder: TempDir,
@@ -59,7 +61,7 @@ impl Mosquitto {
             .spawn()
             .expect("mosquitto starts");
         self.child = Some(child);
-        let limit = Instant::now() + Duration::from_secs(20);
+        let limit = Instant::now() + LIMIT;
         while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
             let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
             let child = self.child.as_mut().expect("just started");
@@ -102,7 +104,7 @@ impl Mosquitto {
 
     fn wait(&mut self) {
         let mut child = self.child.take().expect("running");
-        let limit = Instant::now() + Duration::from_secs(20);
+        let limit = Instant::now() + LIMIT;
         while child.try_wait().expect("status").is_none() {
             assert!(Instant::now() < limit, "mosquitto does not end");
             std::thread::sleep(Duration::from_millis(5));

@@ -1,12 +1,13 @@
 //! Zones as the whole program knows them: pictures in, events and states out.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
 
 use crate::mosquitto::Mosquitto;
 use crate::observer::{Observer, Seen};
+use crate::program::program;
 use crate::running::Running;
 use crate::support::publish;
 
@@ -29,10 +30,8 @@ fn settings(port: u16, state: &Path, masked: bool) -> String {
 fn start(folder: &Path, settings: &str) -> Running {
     let file = folder.join("settings.toml");
     std::fs::write(&file, settings).expect("written");
-    let child = Command::new(env!("CARGO_BIN_EXE_expressiond"))
+    let child = program(&["run", "--config"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .arg("run")
-        .arg("--config")
         .arg(&file)
         .stdin(Stdio::null())
         .stderr(Stdio::null())

@@ -20,6 +20,8 @@ import numpy as np
 #: labels may lie this far outside the picture, by rounding
 TOLERANCE = 0.01
 VISIBILITIES = (0.0, 1.0, 2.0)
+#: key points may lie this far outside their box
+NEAR = 0.1
 #: no side of a box is shorter, as a share of the picture: label files have six decimals
 LEAST_SIDE = 1e-6
 #: a distribution sums to 1, a label that names several classes to their number
@@ -220,14 +222,34 @@ def parse(line: str, vocabulary: Vocabulary) -> Row:
 def box_of(numbers: list[float], key_point: int, line: str) -> list[float]:
     """The box around a polygon, or the one before key points."""
     more = numbers[4:]
-    points = not key_point and len(more) % 3 == 0 and all(v in VISIBILITIES for v in more[2::3])
-    if more and (points or (key_point and len(more) % key_point == 0)):
+    if more and (len(more) % key_point == 0 if key_point else are_key_points(numbers)):
         return numbers[:4]
     if len(numbers) < 6 or len(numbers) % 2:
         raise ValueError(f"'{line}' is neither a class and a box nor a polygon nor key points")
     x, y = numbers[0::2], numbers[1::2]
     low, high = (min(x), min(y)), (max(x), max(y))
     return [(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, high[0] - low[0], high[1] - low[1]]
+
+
+def are_key_points(numbers: list[float]) -> bool:
+    """Whether a box and points with visibilities fit together, where `data.yaml` does not say so: the guess
+    of the daemon (src/evaluate/labels.rs), which says why it is made so."""
+    (x, y, width, height), more = numbers[:4], numbers[4:]
+    across, down = (x - width / 2, x + width / 2), (y - height / 2, y + height / 2)
+    if len(more) % 3 or min(width, height) < LEAST_SIDE:
+        return False
+    if not all(-TOLERANCE <= edge <= 1 + TOLERANCE for edge in across + down):
+        return False
+    points = list(zip(more[0::3], more[1::3], more[2::3], strict=True))
+    if not all(seen in VISIBILITIES for _, _, seen in points):
+        return False
+    labelled = [(x, y) for x, y, seen in points if seen]
+    near = all(near_to(x, across) and near_to(y, down) for x, y in labelled)
+    return near and (bool(labelled) or not any(more))
+
+
+def near_to(share: float, edges: tuple[float, float]) -> bool:
+    return edges[0] - NEAR <= share <= edges[1] + NEAR
 
 
 def label_file(picture: Path) -> Path:

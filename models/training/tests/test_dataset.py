@@ -183,6 +183,13 @@ PLAIN = Vocabulary(["happy", "not_happy"])
         ("1 0.4 0.4 0.6 0.4 0.6 0.6 0.4 0.6", (0.5, 0.5, 0.2, 0.2)),  # an oriented box
         ("1 0.4 0.4 0.6 0.5 0.5 0.6", (0.5, 0.5, 0.2, 0.2)),  # a polygon
         ("1 0.5 0.5 0.2 0.2 0.4 0.4 2 0 0 0", (0.5, 0.5, 0.2, 0.2)),  # key points
+        ("1 0.5 0.5 0.2 0.2 0 0 0 0 0 0", (0.5, 0.5, 0.2, 0.2)),  # of which none is labelled
+        # Closed polygons along the picture's edges, with zeros and ones where visibilities would be.
+        ("1 0 0 1 0 1 1 0 1 0 0", (0.5, 0.5, 1, 1)),
+        ("1 1 0 1 1 0 1 0 0 1 0", (0.5, 0.5, 1, 1)),
+        ("1 .5 0 1 .5 .5 1 0 .5 .5 0", (0.5, 0.5, 1, 1)),
+        ("1 .5 0 .5 .015 .3 .9 0 .5 .5 0", (0.25, 0.45, 0.5, 0.9)),
+        ("1 .5 .5 .2 .2 .9 .9 1 .1 .1 1", (0.55, 0.55, 0.9, 0.9)),  # far from what would be their box
     ],
 )
 def test_every_kind_of_label_gives_its_box(line, box):
