@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::settings::MOST_TEXT;
+use super::protocol::MOST_TEXT;
 
 /// Where such files are looked for.
 #[derive(Clone, Debug, Default)]

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 
+/// Bytes of a text or a password (3.1.1, 1.5.3).
+pub(super) const MOST_TEXT: usize = 65_535;
+
 /// Which MQTT is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Written", into = "&str")]

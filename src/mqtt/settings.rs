@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::message::Qos;
-use super::protocol::Version;
+use super::protocol::{MOST_TEXT, Version};
 use super::tls;
 use super::urls::BrokerUrls;
 use crate::limits::{Mistake, within};
@@ -76,9 +76,6 @@ impl Default for Settings {
         }
     }
 }
-
-/// Bytes of a text or a password in MQTT (3.1.1, 1.5.3).
-pub(super) const MOST_TEXT: usize = 65_535;
 
 impl Settings {
     /// The key of an impossible value, and what it must be.

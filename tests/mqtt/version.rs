@@ -92,16 +92,27 @@ async fn settles_for_3_1_1(port: u16, broker: JoinHandle<[Vec<u8>; 2]>) {
     assert_eq!(connects.expect("joined").map(|connect| connect[6]), [5, 4]);
 }
 
-/// Server Keep Alive 0 (3.2.2.3.14) switches probes off; ours go on, at our pace. That is counted
-/// from before the client can begin to count: whatever is slow makes it only longer.
+/// Server Keep Alive 0 (3.2.2.3.14) switches probes off; ours go on, at our pace.
 #[tokio::test]
 async fn a_broker_that_wants_no_probes_gets_ours_at_their_pace() {
+    probes_go_on_where_the_broker_wants(0).await;
+}
+
+#[tokio::test]
+async fn a_broker_that_wants_probes_seldom_gets_ours_at_their_pace() {
+    probes_go_on_where_the_broker_wants(u16::MAX).await;
+}
+
+/// The pace is counted from before the client can begin to count: whatever is slow makes it only
+/// longer. Probes that do not come at all do not come in time.
+async fn probes_go_on_where_the_broker_wants(seconds: u16) {
     let (listening, port) = listen();
+    let [high, low] = seconds.to_be_bytes();
     let broker = std::thread::spawn(move || {
         let mut peer = accept(&listening);
         packet(&mut peer).expect("CONNECT");
         let begun = Instant::now();
-        peer.write_all(&[0x20, 6, 0, 0, 3, 0x13, 0, 0]).expect("it listens");
+        peer.write_all(&[0x20, 6, 0, 0, 3, 0x13, high, low]).expect("it listens");
         let mut probes = 0;
         while probes < 2 {
             let (first, body) = packet(&mut peer).expect("a whole packet");
