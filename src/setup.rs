@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::config::digest::digest;
 use crate::config::layers::{Layers, conf_d};
 use crate::config::{self, Config, Sources};
 use crate::doctor;
@@ -147,7 +148,11 @@ impl SettingsStore for SettingsFiles {
     fn save(&self, changes: &Changes, permit: &Permit) -> Result<Saved, Refused> {
         let _turn = self.writing.lock().expect("no panic under this lock");
         let file = self.file();
-        let saved = |written| Saved { file: file.display().to_string(), written };
+        let saved = |written, config: &Config| Saved {
+            file: file.display().to_string(),
+            written,
+            digest: digest(config),
+        };
         // An instance does not read the page's file.
         let before = match self.sources.instance {
             Some(_) => None,
@@ -156,7 +161,7 @@ impl SettingsStore for SettingsFiles {
         let text = edit::with(before.as_deref().unwrap_or_default(), changes).map_err(refused)?;
         let Some(text) = text else {
             // Written once more, it would be kept as what was before, and that would be lost.
-            return self.fit(permit).map(|_| saved(false));
+            return self.fit(permit).map(|config| saved(false, &config));
         };
         if let Some(name) = &self.sources.instance {
             let why = format!(
@@ -165,13 +170,13 @@ impl SettingsStore for SettingsFiles {
             );
             return Err(Refused { why, lines: text });
         }
-        self.replace(Some(&text), permit)?;
+        let config = self.replace(Some(&text), permit)?;
         let kept = self.kept();
         // Without it there is no undo, and the settings are saved all the same.
         if let Err(error) = write(&kept, Some(&(mark(&text) + &before.unwrap_or_default()))) {
             log::warn!("page: no undo, {} cannot be written: {error}", kept.display());
         }
-        Ok(saved(true))
+        Ok(saved(true, &config))
     }
 
     fn can_undo(&self) -> bool {
@@ -193,10 +198,10 @@ impl SettingsStore for SettingsFiles {
         if let Err(error) = write(&kept, None) {
             log::warn!("page: {} cannot be removed: {error}", kept.display());
         }
-        let settings = config.tunable();
+        let (settings, digest) = (config.tunable(), digest(&config));
         // Where what was saved could not even be read, nobody knows.
         let restarts = saved.map_or(true, |saved| saved != config.without_tunable());
-        Ok(Undone { settings, restarts })
+        Ok(Undone { settings, restarts, digest })
     }
 
     fn values(&self, keys: &[&str]) -> Changes {

@@ -262,6 +262,10 @@ impl Program {
                 self.enforce();
                 self.look();
             }
+            PageOrder::Saved(digest) => {
+                self.composition.settings = digest;
+                self.tell_inventory();
+            }
             PageOrder::StartAgain => self.start_again.notify_one(),
         }
     }

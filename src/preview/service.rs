@@ -291,9 +291,10 @@ impl Service {
         };
         let (store, written) = (Arc::clone(&self.store), changes.clone());
         Ok(match blocking(move || store.save(&written, &permit)).await {
-            Some(Ok(Saved { file, written })) => {
+            Some(Ok(Saved { file, written, digest })) => {
                 let mut tuning = self.tuning();
                 let restarts = tuning.keep(&changes);
+                tuning.tell(digest);
                 log::info!("page: settings were saved in {file}");
                 let saved = json!({ "file": file, "written": written, "restarts": restarts });
                 of_version(StatusCode::OK, &saved, tuning.version())
@@ -317,9 +318,10 @@ impl Service {
             saved.refuse_what_uncovers(before).and_then(|()| before.refuse_what_uncovers(&saved))
         };
         match blocking(move || store.undo(&permit)).await {
-            Some(Ok(Undone { settings, mut restarts })) => {
+            Some(Ok(Undone { settings, mut restarts, digest })) => {
                 log::info!("page: the settings saved last were taken back");
                 let mut tuning = self.tuning();
+                tuning.tell(digest);
                 restarts |= tuning.replace(settings);
                 if restarts {
                     tuning.start_again();

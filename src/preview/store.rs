@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::tunable::{Changes, Tunable};
+use crate::contract::inventory::SettingsDigest;
 
 /// Settings that the page changes besides [`tunable`](super::tunable): the daemon starts
 /// again with them.
@@ -32,6 +33,9 @@ pub struct Saved {
     pub file: String,
     /// It did not before: something was written.
     pub written: bool,
+    /// Of all settings, as the files give them now.
+    #[serde(skip)]
+    pub digest: SettingsDigest,
 }
 
 /// Why nothing was kept.
@@ -50,6 +54,8 @@ pub struct Undone {
     pub settings: Tunable,
     /// Another one has changed, too: only a new start takes it over.
     pub restarts: bool,
+    /// Of all settings, as the files give them now.
+    pub digest: SettingsDigest,
 }
 
 /// Refuses settings, in words.

@@ -13,16 +13,19 @@ use super::live::Live;
 use super::tunable::{CameraTuning, Changes, MAX_FPS, THRESHOLD, Tunable, ZONE, as_written};
 use super::what_if::WhatIf;
 use crate::contract::in_force::InForce;
+use crate::contract::inventory::SettingsDigest;
 use crate::contract::tuning;
 use crate::source::controls::ControlValue;
 use crate::tracks::grouping::Grouping;
 use crate::zones;
 
 /// What the daemon is told.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum PageOrder {
     /// These numbers count as if the settings file gave them.
     Settle(tuning::Tuning),
+    /// The settings files have changed, and this is what they give now.
+    Saved(SettingsDigest),
     /// The settings file has changed: start again with it.
     StartAgain,
 }
@@ -223,13 +226,18 @@ impl Tuning {
         }
     }
 
+    /// The files give other settings now, whoever takes them over.
+    pub(super) fn tell(&self, digest: SettingsDigest) {
+        self.order(PageOrder::Saved(digest));
+    }
+
     pub(super) fn start_again(&self) {
         self.order(PageOrder::StartAgain);
     }
 
     fn order(&self, order: PageOrder) {
-        if self.orders.try_send(order).is_err() {
-            log::warn!("page: the daemon is busy and did not hear {order:?}");
+        if let Err(unheard) = self.orders.try_send(order) {
+            log::warn!("page: the daemon is busy and did not hear {:?}", unheard.into_inner());
         }
     }
 

@@ -36,7 +36,7 @@ fn what_is_saved_is_in_force_and_can_be_taken_back() {
     assert_eq!(threshold(&files), 0.5, "the first one stays");
     let text = fs::read_to_string(files.file()).expect("there");
     assert!(text.contains("[camera.controls]\ngain = 3\n"), "{text}");
-    let Undone { settings: tunable, restarts } = undo(&files).expect("taken back");
+    let Undone { settings: tunable, restarts, .. } = undo(&files).expect("taken back");
     assert!(!restarts, "the page changes that while it watches");
     assert_eq!((tunable.tracking.start_confidence, tunable.camera.controls.len()), (0.5, 0));
     assert!(!files.can_undo());

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc::{Receiver, channel};
 
 use super::program::program;
@@ -82,11 +82,7 @@ impl Device {
 
     /// What `check-config` says of its settings, which are fit.
     pub fn checked_settings(&self) -> String {
-        let checked = Command::new(env!("CARGO_BIN_EXE_expressiond"))
-            .args(["check-config", "--config"])
-            .arg(&self.settings)
-            .output()
-            .unwrap();
+        let checked = program(&["check-config", "--config"]).arg(&self.settings).output().unwrap();
         assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
         String::from_utf8_lossy(&checked.stdout).into_owned()
     }

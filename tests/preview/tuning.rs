@@ -120,6 +120,10 @@ fn what_is_saved_survives_and_can_be_taken_back() {
     assert_eq!(saved.json()["file"], file.display().to_string());
     let shown = device.checked_settings();
     assert!(shown.contains("0.55") && shown.contains("90-page.toml"), "{shown}");
+    // No new start was needed, and the inventory tells of the new settings all the same.
+    let (_, digest) = shown.rsplit_once("is right (").expect("its digest");
+    let digest = &digest[..16];
+    broker.until(|topic, text| topic.ends_with("/inventory") && text.contains(digest));
 
     let path = device.settings.clone();
     drop(device);

@@ -21,6 +21,7 @@ fn ordered(orders: &mut mpsc::Receiver<PageOrder>) -> (Option<f32>, bool) {
         match order {
             PageOrder::Settle(tuning) => threshold = tuning.threshold,
             PageOrder::StartAgain => again = true,
+            PageOrder::Saved(_) => {}
         }
     }
     (threshold, again)
