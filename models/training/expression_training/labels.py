@@ -106,6 +106,8 @@ class Vocabulary:
             for member in members or ("nothing",):
                 if member not in self.classes:
                     raise ValueError(f"group '{name}' has '{member}', which is no class")
+                if members.count(member) > 1:  # no board would load it (src/detector/classes.rs)
+                    raise ValueError(f"group '{name}' has '{member}' twice")
         if not self.classes:
             raise ValueError("names has no class")
 
@@ -182,15 +184,16 @@ def read_rows(path: Path, vocabulary: Vocabulary) -> list[Row]:
         return []
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: {error}") from error
-    rows = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
+    rows: dict[str, Row] = {}
+    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
+        # one that was written twice is one face, as the daemon takes it (src/evaluate/labels.rs)
+        if not line or line in rows:
             continue
         try:
-            rows.append(parse(line, vocabulary))
+            rows[line] = parse(line, vocabulary)
         except ValueError as error:
             raise DataError(f"{path}:{number}: {error}") from error
-    return rows
+    return list(rows.values())
 
 
 def parse(line: str, vocabulary: Vocabulary) -> Row:
