@@ -18,7 +18,7 @@ from .detect import Runner, detect, torch_runner
 from .light import low_light
 from .metrics import judged, summarize
 from .progress import progress
-from .sidecar import Card, model_for
+from .sidecar import Card, model_for, name_among
 from .weights import build
 
 LIGHTS = {"weak": 0.25, "middle": 0.5, "strong": 1.0}
@@ -139,7 +139,7 @@ def run(args: argparse.Namespace) -> None:
         network = build(args.weights, data.names)
         runners["float"] = (torch_runner(network), args.size, None)
     for model in args.model:
-        runners[model.stem] = model_for(model, data.names)
+        runners[name_among(runners, model)] = model_for(model, data.names)
     changes: dict[str, Change] = {"daylight": as_is}
     if not args.quick:
         changes |= {f"low light, {name}": dimmed(strength) for name, strength in LIGHTS.items()}

@@ -12,7 +12,7 @@ from pathlib import Path
 from .dataset import INPUT, DataSet, existing, size_of
 from .detect import torch_runner
 from .faces import HEIGHTS, Sheet, look, tally
-from .sidecar import model_for
+from .sidecar import model_for, name_among
 from .weights import build
 
 #: below it the daemon does not look (src/detector)
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
         runners["float"] = (torch_runner(build(args.weights, data.names)), args.size, args.nms)
     for model in args.model:
         runner, size, card = model_for(model, data.names)
-        runners[model.stem] = (runner, size, card.nms_iou if card else args.nms)
+        runners[name_among(runners, model)] = (runner, size, card.nms_iou if card else args.nms)
     for name, (runner, size, nms) in runners.items():
         for kind, some in (
             ("scenes", [p for p in pictures if len(p.labels.boxes) or len(p.labels.ignored)]),
