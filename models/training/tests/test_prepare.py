@@ -11,7 +11,7 @@ from test_pipeline import arguments
 from expression_training import export, label, prepare
 from expression_training.dataset import DataError, DataSet
 from expression_training.labels import Vocabulary, label_file
-from expression_training.linked import Entry, unique_names, write
+from expression_training.linked import Entry, sources_of, unique_names, write
 from expression_training.progress import PAUSE, progress
 
 
@@ -216,6 +216,40 @@ def test_somebody_s_own_index_is_none_of_ours(tmp_path):
     (tmp_path / "set/index.csv").write_text("file,source,licence\nimages/train1.png,here,CC0\n")
     _, data, _ = run(source, tmp_path / "out")
     assert {row["source"] for row in export.sources(data)} == {"set", "here"}
+
+
+def test_pictures_of_one_name_have_each_its_own_source_and_terms(tmp_path):
+    for folder in ("one", "two", "three"):
+        for name in ("a.png", "b.png"):
+            noise(tmp_path / folder / name, 1)
+    rows = [
+        "one/a.png,here,CC0",
+        "two/a.png,there,CC-BY",
+        "two/b.png,there,CC-BY",
+        "./three/b.png,there,CC-BY",
+    ]
+    (tmp_path / "index.csv").write_text("\n".join(["file,source,licence", *rows]))
+    (tmp_path / "linked").symlink_to("one")
+    (tmp_path / "c.png").symlink_to("one/a.png")
+    source_of = sources_of(tmp_path)
+    for name, terms in (
+        ("one/a.png", ("here", "CC0")),
+        ("three/../two/a.png", ("there", "CC-BY")),
+        ("linked/a.png", ("here", "CC0")),
+        ("c.png", ("here", "CC0")),
+        ("three/a.png", (tmp_path.name, "")),  # of which of the two nobody knows
+        ("elsewhere/b.png", ("there", "CC-BY")),  # moved, and all of that name are from there
+    ):
+        assert source_of(tmp_path / name) == terms, name
+
+
+def test_a_link_has_the_source_that_its_own_set_names(tmp_path):
+    noise(tmp_path / "store/a.png", 1)
+    entries = [Entry(split, tmp_path / "store/a.png", "a.png", [], 1, split) for split in ("train", "val")]
+    write(tmp_path / "out", entries, Vocabulary(["a"]))
+    source_of = sources_of(tmp_path / "out")
+    for split in ("train", "val"):
+        assert source_of(tmp_path / f"out/images/{split}/a.png")[0] == split
 
 
 def blind(square):
