@@ -99,6 +99,7 @@ class DataSet:
 
     root: Path
     vocabulary: Vocabulary
+    #: where the pictures of each are; nowhere, where data.yaml names no place
     splits: dict[str, list[Path]]
     #: why pictures were left out, filled by reading
     left_out: list[str] = field(default_factory=list)
@@ -115,6 +116,9 @@ class DataSet:
         """The pictures of a split; one that a list names several times is drawn as often."""
         if split not in self.splits:
             raise DataError(f"{self.root}: data.yaml has no split '{split}'")
+        if not self.splits[split]:
+            what = f"split '{split}' names no place: its folder, or a list of its pictures"
+            raise DataError(f"{self.root}: data.yaml: {what}")
         return [file for place in self.splits[split] for file in pictures_at(place, self.root)]
 
     def files(self, split: str) -> list[Path]:

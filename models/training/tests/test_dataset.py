@@ -134,6 +134,16 @@ def test_names_that_do_not_say_what_each_number_means_are_refused(tmp_path, name
         DataSet.open(a_set(tmp_path, f"val: images/val\nnames: {names}"))
 
 
+@pytest.mark.parametrize("places", ["' '", "[]", "['']", "[images/val, ' ']", "[images/val, null]", "[~]"])
+def test_a_split_with_a_blank_place_is_not_the_whole_set(tmp_path, places):
+    path = a_set(tmp_path, f"train: images/val\nval: {places}\nnames: [a, b]")
+    data = DataSet.open(path)
+    with pytest.raises(DataError, match="split 'val' names no place: its folder, or a list of its pictures"):
+        data.files("val")
+    # as the daemon has it, only what is asked for is refused
+    assert len(data.files("train")) == 1 and data.present() == ["train"]
+
+
 def test_names_that_look_like_switches_are_names_as_the_daemon_reads_them(tmp_path):
     data = DataSet.open(a_set(tmp_path, "val: images/val\nnames: [yes, true, 1.0]\ntest: null"))
     assert data.names == ["yes", "true", "1.0"] and list(data.splits) == ["val"]
