@@ -38,7 +38,11 @@ T = TypeVar("T")
 cv2.setNumThreads(0)  # the loader's processes are the parallelism
 
 PAD = 114
-PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".jpe", ".jp2", ".ppm", ".pgm"}
+#: as the daemon has them (src/evaluate/dataset.rs), also such as cannot be read: they are left out by name
+PICTURES = {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"),
+    *(".heic", ".heif", ".avif", ".jp2", ".jxl", ".mpo", ".ppm", ".pgm", ".dng"),
+}
 #: macOS' archives have a second tree of its own notes
 NOTES = "__MACOSX"
 #: a picture whose only face is at least this share of its longer side is one of that face

@@ -1,10 +1,14 @@
 """Which pictures a set has, where their labels are, and how large they are held."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from test_dataset import a_set, labels, picture
 
-from expression_training.dataset import DataSet
+from expression_training.dataset import PICTURES, DataSet
+from expression_training.prepare import class_folders
 
 
 def test_folders_are_followed_by_their_links_and_never_in_a_circle(tmp_path):
@@ -19,6 +23,34 @@ def test_folders_are_followed_by_their_links_and_never_in_a_circle(tmp_path):
     (tmp_path / "elsewhere/self").symlink_to("self")
     found = [file.relative_to(tmp_path / "set").as_posix() for file in DataSet.open(path).draws("val")]
     assert found == ["images/more/b.jpg", "images/more/up/one.png", "images/val/a.jpg", "one.png"]
+
+
+def test_endings_of_pictures_are_the_daemon_s():
+    source = Path(__file__).resolve().parents[3] / "src/evaluate/dataset.rs"
+    [(count, listed)] = re.findall(
+        r"const PICTURES: \[&str; (\d+)\] = \[(.*?)\]", source.read_text(), re.DOTALL
+    )
+    endings = re.findall(r'"(\w+)"', listed)
+    assert len(endings) == int(count) and {f".{ending}" for ending in endings} == PICTURES
+
+
+def test_a_picture_of_a_kind_that_cannot_be_read_is_named_and_counted(tmp_path, capsys):
+    path = a_set(tmp_path, "val: images/val\nnames: [a, b]")
+    for name in ("b.heic", "c.DNG", "d.jxl"):
+        (tmp_path / "images/val" / name).write_bytes(b"of no kind that is known here")
+    picture(tmp_path / "images/val/e.jpg")
+    (tmp_path / "images/val/e.jpg").rename(tmp_path / "images/val/e.jfif")  # a JPEG like any other
+    data = DataSet.open(path)
+    assert [read.path.name for read in data.load("val")] == ["a.jpg", "e.jfif"]
+    errors = capsys.readouterr().err
+    assert "3 left out" in errors and all(name in errors for name in ("b.heic", "c.DNG", "d.jxl"))
+
+
+def test_a_folder_of_such_pictures_is_a_class(tmp_path):
+    picture(tmp_path / "happy/a.jpg")
+    (tmp_path / "sad").mkdir()
+    (tmp_path / "sad/a.heic").write_bytes(b"of no kind that is known here")
+    assert class_folders(tmp_path) == ["happy", "sad"]
 
 
 def test_pictures_that_a_split_links_to_have_the_labels_of_the_link(tmp_path):
