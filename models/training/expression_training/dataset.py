@@ -269,7 +269,7 @@ def pyramid(image: np.ndarray, levels: int) -> list[np.ndarray]:
 
 def halved(image: np.ndarray) -> np.ndarray:
     h, w = image.shape[:2]
-    return cv2.resize(image, (w // 2, h // 2), interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, (max(1, w // 2), max(1, h // 2)), interpolation=cv2.INTER_AREA)
 
 
 @dataclass(frozen=True)
