@@ -88,6 +88,12 @@ class Picture:
     def image(self) -> np.ndarray:
         return self.pyramid[0]
 
+    def half(self) -> Picture:
+        """The same at half the size, without its halvings."""
+        image, (h, w) = halved(self.image), self.image.shape[:2]
+        labels = self.labels.scaled(image.shape[1] / w, image.shape[0] / h)
+        return Picture(self.path, [image], labels)
+
     @cached_property
     def portrait(self) -> bool:
         """One face, and hardly more than it."""
@@ -136,11 +142,12 @@ class DataSet:
             )
         return files
 
-    def pictures(self, split: str, levels: int = 1, every: int = 1) -> Iterator[Picture]:
+    def pictures(self, split: str, levels: int = 0, every: int = 1) -> Iterator[Picture]:
         yield from self.readable(self.files(split)[::every], levels)
 
-    def readable(self, files: Iterable[Path], levels: int = 1) -> Iterator[Picture]:
-        return self.usable(files, lambda path: self.read(path, levels))
+    def readable(self, files: Iterable[Path], levels: int = 0) -> Iterator[Picture]:
+        """With `levels`, to be kept in memory: no larger than there is a use for."""
+        return self.usable(files, lambda path: self.held(path, levels) if levels else self.read(path))
 
     def usable(self, files: Iterable[Path], read: Callable[[Path], T]) -> Iterator[T]:
         """What is read of those that can be; the others are named on standard error and counted."""
@@ -173,10 +180,9 @@ class DataSet:
                 self.leave_out(error)
         return found
 
-    def load(self, split: str, levels: int = 1) -> list[Picture]:
-        """All of a split, in memory: with `levels`, no larger than training has a use for."""
-        read = self.held if levels > 1 else self.read
-        pictures = list(self.usable(self.files(split), lambda path: read(path, levels)))
+    def load(self, split: str, levels: int = 0) -> list[Picture]:
+        """All of a split, in memory."""
+        pictures = list(self.pictures(split, levels))
         if not pictures:
             raise DataError(f"no picture of '{split}' can be used; the first: {self.left_out[0]}")
         return pictures
@@ -191,15 +197,9 @@ class DataSet:
         """Halved until it is no larger than `MOST_HELD`, as long as its smallest face stays as large as the
         closest look shows one: with its halvings a picture of 12 megapixels takes 48 MB."""
         picture = self.read(path)
-        sides = (picture.labels.places[:, 2:] - picture.labels.places[:, :2]).max(1, initial=0)
-        image, least = picture.image, sides.min(initial=np.inf)
-        while max(image.shape[:2]) > MOST_HELD and least >= 2 * LEAST_HELD:
-            image, least = halved(image), least / 2
-        if image is not picture.image:
-            h, w = image.shape[:2]
-            labels = self.vocabulary.labels(read_rows(label_file(path), self.vocabulary), w, h)
-            picture = replace(picture, labels=labels)
-        return replace(picture, pyramid=pyramid(image, levels))
+        while max(picture.image.shape[:2]) > MOST_HELD and picture.labels.smallest >= 2 * LEAST_HELD:
+            picture = picture.half()
+        return replace(picture, pyramid=pyramid(picture.image, levels))
 
 
 def pictures_at(place: Path, root: Path) -> list[Path]:

@@ -60,9 +60,18 @@ class Labels:
         """What close looks are at: the faces, then the places that are none."""
         return np.concatenate([self.boxes, self.negatives])
 
+    @property
+    def smallest(self) -> float:
+        """The longer side of the smallest of these places; of none, without end."""
+        return float((self.places[:, 2:] - self.places[:, :2]).max(1, initial=0).min(initial=np.inf))
+
     def shifted(self, x: float, y: float) -> Labels:
         offset = np.array([x, y, x, y], np.float32)
         return Labels(self.boxes + offset, self.shares, self.ignored + offset)
+
+    def scaled(self, x: float, y: float) -> Labels:
+        factor = np.array([x, y, x, y], np.float32)
+        return Labels(self.boxes * factor, self.shares, self.ignored * factor, self.negatives * factor)
 
     @staticmethod
     def joined(parts: list[Labels]) -> Labels:

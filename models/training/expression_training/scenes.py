@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .dataset import INPUT, DataSet, existing, size_of
 from .detect import torch_runner
+from .evaluate import pictures_of
 from .faces import HEIGHTS, Sheet, look, tally
 from .sidecar import model_for, name_among
 from .weights import build
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     data = DataSet.open(args.data)
-    pictures = [p for p in data.pictures(args.split) if p.path.name.startswith(args.group)]
+    pictures = list(pictures_of(data, args.split, args.group, levels=1))
     runners = {}
     if args.weights:
         runners["float"] = (torch_runner(build(args.weights, data.names)), args.size, args.nms)

@@ -75,6 +75,19 @@ def test_small_faces_are_in_frames_that_hold_their_picture(size):
     assert (frame[top : top + height, left : left + width] == picture.image).all()
 
 
+@pytest.mark.parametrize("size", [(480, 640), (1200, 1600), (640, 41), (41, 640)])
+def test_a_picture_that_a_face_fills_is_shrunk_before_it_is_put_into_a_frame(size):
+    """A telephone's picture of 3000x4000 made a frame of 71111x40000."""
+    width, height = size
+    frame, labels = evaluate.small_faces()(scene([(0, 0, width, height)], size))
+    assert max(frame.shape) <= evaluate.MOST_FRAME
+    left, top, right, bottom = labels.boxes[0]
+    assert (bottom - top) / frame.shape[0] == pytest.approx(0.1, rel=0.03) or width > height
+    assert (right - left) / (bottom - top) == pytest.approx(width / height, rel=0.05)
+    inside = frame[int(top) + 1 : int(bottom) - 1, int(left) + 1 : int(right) - 1]
+    assert inside.min() < evaluate.PAD < inside.max(), "the face is there"
+
+
 def blind(boxed):
     """The answer of a network that sees nothing."""
     return [(torch.zeros(1, 64, 12, 12), torch.full((1, 2, 12, 12), -20.0))]

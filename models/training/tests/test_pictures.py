@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from test_dataset import a_set, labels, picture
+from test_pipeline import arguments
 
-from expression_training.dataset import PICTURES, DataSet
+from expression_training import scenes
+from expression_training.dataset import PICTURES, DataError, DataSet
 from expression_training.prepare import class_folders
 
 
@@ -84,6 +86,9 @@ def test_pictures_are_held_no_larger_than_training_has_a_use_for(tmp_path, size,
     picture(tmp_path / "images/val/a.jpg", size)
     data = DataSet.open(path)
     (held,), (whole,) = data.load("train", 4), data.load("train")
+    assert [read.image.shape for read in data.pictures("train", 4)] == [
+        held.image.shape
+    ]  # as export has them
     assert held.image.shape[1::-1] == kept and whole.image.shape[1::-1] == size
     assert len(held.pyramid) == 4 and held.pyramid[1].shape[1] == kept[0] // 2
     shares = held.labels.boxes / np.tile(kept, 2), whole.labels.boxes / np.tile(size, 2)
@@ -93,3 +98,18 @@ def test_pictures_are_held_no_larger_than_training_has_a_use_for(tmp_path, size,
     ).all() and held.labels.ignored.shape == whole.labels.ignored.shape
     if kept == size:
         assert (held.image == whole.image).all()
+
+
+def test_scenes_holds_pictures_no_larger_either_and_only_those_that_are_asked_for(tmp_path, monkeypatch):
+    path = a_set(tmp_path, "test: images/val\nnames: [a, b]", names=("a", "b"), text="1 .5 .5 .9 .9")
+    for name in ("a", "b"):
+        picture(tmp_path / f"images/val/{name}.jpg", (2600, 1950))
+    held = []
+    monkeypatch.setattr(scenes, "look", lambda _, __, pictures, *___: held.extend(pictures) or [])
+    monkeypatch.setattr(scenes, "model_for", lambda *_: (None, (96, 96), None))
+    scenes.run(arguments(scenes, [path, "--model", path, "--group", "b"]))
+    assert [(read.path.name, len(read.pyramid), read.image.shape) for read in held] == [
+        ("b.jpg", 1, (487, 650, 3))
+    ]
+    with pytest.raises(DataError, match="starts with 'c'"):
+        scenes.run(arguments(scenes, [path, "--model", path, "--group", "c"]))
