@@ -38,7 +38,11 @@ T = TypeVar("T")
 cv2.setNumThreads(0)  # the loader's processes are the parallelism
 
 PAD = 114
-PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".jpe", ".jp2", ".ppm", ".pgm"}
+#: as the daemon has them (src/evaluate/dataset.rs), also such as cannot be read: they are left out by name
+PICTURES = {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"),
+    *(".heic", ".heif", ".avif", ".jp2", ".jxl", ".mpo", ".ppm", ".pgm", ".dng"),
+}
 #: macOS' archives have a second tree of its own notes
 NOTES = "__MACOSX"
 #: a picture whose only face is at least this share of its longer side is one of that face
@@ -84,6 +88,12 @@ class Picture:
     def image(self) -> np.ndarray:
         return self.pyramid[0]
 
+    def half(self) -> Picture:
+        """The same at half the size, without its halvings."""
+        image, (h, w) = halved(self.image), self.image.shape[:2]
+        labels = self.labels.scaled(image.shape[1] / w, image.shape[0] / h)
+        return Picture(self.path, [image], labels)
+
     @cached_property
     def portrait(self) -> bool:
         """One face, and hardly more than it."""
@@ -99,6 +109,7 @@ class DataSet:
 
     root: Path
     vocabulary: Vocabulary
+    #: where the pictures of each are; nowhere, where data.yaml names no place
     splits: dict[str, list[Path]]
     #: why pictures were left out, filled by reading
     left_out: list[str] = field(default_factory=list)
@@ -115,6 +126,9 @@ class DataSet:
         """The pictures of a split; one that a list names several times is drawn as often."""
         if split not in self.splits:
             raise DataError(f"{self.root}: data.yaml has no split '{split}'")
+        if not self.splits[split]:
+            what = f"split '{split}' names no place: its folder, or a list of its pictures"
+            raise DataError(f"{self.root}: data.yaml: {what}")
         return [file for place in self.splits[split] for file in pictures_at(place, self.root)]
 
     def files(self, split: str) -> list[Path]:
@@ -128,11 +142,12 @@ class DataSet:
             )
         return files
 
-    def pictures(self, split: str, levels: int = 1, every: int = 1) -> Iterator[Picture]:
+    def pictures(self, split: str, levels: int = 0, every: int = 1) -> Iterator[Picture]:
         yield from self.readable(self.files(split)[::every], levels)
 
-    def readable(self, files: Iterable[Path], levels: int = 1) -> Iterator[Picture]:
-        return self.usable(files, lambda path: self.read(path, levels))
+    def readable(self, files: Iterable[Path], levels: int = 0) -> Iterator[Picture]:
+        """With `levels`, to be kept in memory: no larger than there is a use for."""
+        return self.usable(files, lambda path: self.held(path, levels) if levels else self.read(path))
 
     def usable(self, files: Iterable[Path], read: Callable[[Path], T]) -> Iterator[T]:
         """What is read of those that can be; the others are named on standard error and counted."""
@@ -165,10 +180,9 @@ class DataSet:
                 self.leave_out(error)
         return found
 
-    def load(self, split: str, levels: int = 1) -> list[Picture]:
-        """All of a split, in memory: with `levels`, no larger than training has a use for."""
-        read = self.held if levels > 1 else self.read
-        pictures = list(self.usable(self.files(split), lambda path: read(path, levels)))
+    def load(self, split: str, levels: int = 0) -> list[Picture]:
+        """All of a split, in memory."""
+        pictures = list(self.pictures(split, levels))
         if not pictures:
             raise DataError(f"no picture of '{split}' can be used; the first: {self.left_out[0]}")
         return pictures
@@ -183,15 +197,9 @@ class DataSet:
         """Halved until it is no larger than `MOST_HELD`, as long as its smallest face stays as large as the
         closest look shows one: with its halvings a picture of 12 megapixels takes 48 MB."""
         picture = self.read(path)
-        sides = (picture.labels.places[:, 2:] - picture.labels.places[:, :2]).max(1, initial=0)
-        image, least = picture.image, sides.min(initial=np.inf)
-        while max(image.shape[:2]) > MOST_HELD and least >= 2 * LEAST_HELD:
-            image, least = halved(image), least / 2
-        if image is not picture.image:
-            h, w = image.shape[:2]
-            labels = self.vocabulary.labels(read_rows(label_file(path), self.vocabulary), w, h)
-            picture = replace(picture, labels=labels)
-        return replace(picture, pyramid=pyramid(image, levels))
+        while max(picture.image.shape[:2]) > MOST_HELD and picture.labels.smallest >= 2 * LEAST_HELD:
+            picture = picture.half()
+        return replace(picture, pyramid=pyramid(picture.image, levels))
 
 
 def pictures_at(place: Path, root: Path) -> list[Path]:
@@ -261,7 +269,7 @@ def pyramid(image: np.ndarray, levels: int) -> list[np.ndarray]:
 
 def halved(image: np.ndarray) -> np.ndarray:
     h, w = image.shape[:2]
-    return cv2.resize(image, (w // 2, h // 2), interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, (max(1, w // 2), max(1, h // 2)), interpolation=cv2.INTER_AREA)
 
 
 @dataclass(frozen=True)

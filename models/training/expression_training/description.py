@@ -66,8 +66,11 @@ def marked(said: dict, key: str) -> frozenset[str]:
 
 
 def places(value, root: Path, folder: Path) -> list[Path]:
-    """A split is a folder, a list of pictures (.txt) or several of these."""
-    return [place(one, root, folder) for one in ([value] if isinstance(value, str) else listed(value))]
+    """A split is a folder, a list of pictures (.txt) or several of these. None where one is blank: that would
+    be the set's own folder, and with it the pictures of all splits."""
+    ones = [value] if isinstance(value, str) else listed(value)
+    blank = any(plain_path(one) in ABSENT for one in ones)
+    return [] if blank else [place(one, root, folder) for one in ones]
 
 
 def place(value: str, root: Path, folder: Path) -> Path:

@@ -18,10 +18,13 @@ from .detect import Runner, detect, torch_runner
 from .light import low_light
 from .metrics import judged, summarize
 from .progress import progress
-from .sidecar import Card, model_for
+from .sidecar import Card, model_for, name_among
 from .weights import build
 
 LIGHTS = {"weak": 0.25, "middle": 0.5, "strong": 1.0}
+#: longer side of the frame around a picture with a small face, for which the picture is halved if need be: no
+#: input is as large, and a telephone's picture of 12 megapixels would have a frame of gigabytes
+MOST_FRAME = 5120
 Change = Callable[[Picture], tuple[np.ndarray, Labels]]
 
 
@@ -63,11 +66,10 @@ def small_faces(share: float = 0.1) -> Change:
     def change(picture: Picture):
         if not len(picture.labels.boxes):
             return as_is(picture)
-        tallest = (picture.labels.boxes[:, 3] - picture.labels.boxes[:, 1]).max()
+        while max(frame_around(picture, share)) > MOST_FRAME:
+            picture = picture.half()
+        width, height = frame_around(picture, share)
         h, w = picture.image.shape[:2]
-        # upwards: a frame that is cut to whole pixels may be too narrow for the picture
-        height = math.ceil(max(tallest / share, h, w * 9 / 16))
-        width = max(height * 16 // 9, w)
         frame = np.full((height, width, 3), PAD, np.uint8)
         top, left = (height - h) // 2, (width - w) // 2
         frame[top : top + h, left : left + w] = picture.image
@@ -76,12 +78,20 @@ def small_faces(share: float = 0.1) -> Change:
     return change
 
 
-def pictures_of(data: DataSet, split: str, only: str) -> Iterator[Picture]:
-    """Those whose name starts with `only`."""
+def frame_around(picture: Picture, share: float) -> Size:
+    tallest = (picture.labels.boxes[:, 3] - picture.labels.boxes[:, 1]).max()
+    h, w = picture.image.shape[:2]
+    # upwards: a frame that is cut to whole pixels may be too narrow for the picture
+    height = math.ceil(max(tallest / share, h, w * 9 / 16))
+    return max(height * 16 // 9, w), height
+
+
+def pictures_of(data: DataSet, split: str, only: str, levels: int = 0) -> Iterator[Picture]:
+    """Those whose name starts with `only`; `levels` as `DataSet.readable` has them."""
     files = [path for path in data.files(split) if path.name.startswith(only)]
     if not files:
         raise DataError(f"no picture of split '{split}' has a name that starts with '{only}'")
-    return data.readable(progress(files, "looking"))
+    return data.readable(progress(files, "looking"), levels)
 
 
 def measure(run: Runner, size: Size, data: DataSet, split: str, change: Change, only: str = "") -> dict:
@@ -139,7 +149,7 @@ def run(args: argparse.Namespace) -> None:
         network = build(args.weights, data.names)
         runners["float"] = (torch_runner(network), args.size, None)
     for model in args.model:
-        runners[model.stem] = model_for(model, data.names)
+        runners[name_among(runners, model)] = model_for(model, data.names)
     changes: dict[str, Change] = {"daylight": as_is}
     if not args.quick:
         changes |= {f"low light, {name}": dimmed(strength) for name, strength in LIGHTS.items()}

@@ -42,9 +42,11 @@ def sharpness(image: np.ndarray) -> float:
     Low for blurred pictures whatever their size and light: blur takes fine edges
     and leaves contrast.
     """
-    side = 128 / max(image.shape[:2])
-    if side < 1:
-        image = cv2.resize(image, None, fx=side, fy=side, interpolation=cv2.INTER_AREA)
+    h, w = image.shape[:2]
+    scale = 128 / max(h, w)
+    if scale < 1:  # to no less than a pixel
+        shares = {"fx": max(scale, 1 / w), "fy": max(scale, 1 / h)}
+        image = cv2.resize(image, None, **shares, interpolation=cv2.INTER_AREA)
     strong = np.quantile(energy(image), 0.95)
     return float(strong / max(float(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).std()), 1.0))
 

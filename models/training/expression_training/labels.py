@@ -62,9 +62,18 @@ class Labels:
         """What close looks are at: the faces, then the places that are none."""
         return np.concatenate([self.boxes, self.negatives])
 
+    @property
+    def smallest(self) -> float:
+        """The longer side of the smallest of these places; of none, without end."""
+        return float((self.places[:, 2:] - self.places[:, :2]).max(1, initial=0).min(initial=np.inf))
+
     def shifted(self, x: float, y: float) -> Labels:
         offset = np.array([x, y, x, y], np.float32)
         return Labels(self.boxes + offset, self.shares, self.ignored + offset)
+
+    def scaled(self, x: float, y: float) -> Labels:
+        factor = np.array([x, y, x, y], np.float32)
+        return Labels(self.boxes * factor, self.shares, self.ignored * factor, self.negatives * factor)
 
     @staticmethod
     def joined(parts: list[Labels]) -> Labels:
@@ -108,6 +117,8 @@ class Vocabulary:
             for member in members or ("nothing",):
                 if member not in self.classes:
                     raise ValueError(f"group '{name}' has '{member}', which is no class")
+                if members.count(member) > 1:  # no board would load it (src/detector/classes.rs)
+                    raise ValueError(f"group '{name}' has '{member}' twice")
         if not self.classes:
             raise ValueError("names has no class")
 
@@ -184,15 +195,16 @@ def read_rows(path: Path, vocabulary: Vocabulary) -> list[Row]:
         return []
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: {error}") from error
-    rows = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
+    rows: dict[str, Row] = {}
+    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
+        # one that was written twice is one face, as the daemon takes it (src/evaluate/labels.rs)
+        if not line or line in rows:
             continue
         try:
-            rows.append(parse(line, vocabulary))
+            rows[line] = parse(line, vocabulary)
         except ValueError as error:
             raise DataError(f"{path}:{number}: {error}") from error
-    return rows
+    return list(rows.values())
 
 
 def parse(line: str, vocabulary: Vocabulary) -> Row:

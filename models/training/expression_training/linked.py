@@ -41,9 +41,27 @@ def index_rows(folder: Path) -> list[dict[str, str]]:
 
 
 def sources_of(folder: Path) -> Callable[[Path], tuple[str, str]]:
-    """Source and terms of a picture by its name; what no index knows is the folder's."""
-    index = {Path(row["file"]).name: (row["source"], row.get("licence", "")) for row in index_rows(folder)}
-    return lambda file: index.get(file.name, (folder.resolve().name, ""))
+    """Source and terms of a picture by its place, or by its name where all that are called so have the
+    same; what no index knows is the folder's."""
+    by_place: dict[Path, tuple[str, str]] = {}
+    by_name: dict[str, set[tuple[str, str]]] = {}
+    for row in index_rows(folder):
+        file, terms = folder / row["file"], (row["source"], row.get("licence", ""))
+        by_place[place_of(file)] = terms
+        by_name.setdefault(file.name, set()).add(terms)
+
+    def source_of(file: Path) -> tuple[str, str]:
+        if found := by_place.get(place_of(file)) or by_place.get(file.resolve()):
+            return found
+        named = by_name.get(file.name, ())
+        return next(iter(named)) if len(named) == 1 else (folder.resolve().name, "")
+
+    return source_of
+
+
+def place_of(file: Path) -> Path:
+    """Where a picture is. Where it leads says less: pictures of a set may be links to one and the same."""
+    return file.parent.resolve() / file.name
 
 
 def unique_names(files: Sequence[Path]) -> list[str]:

@@ -87,8 +87,8 @@ TEACHER = Plan("teacher", Description(scale="s", levels=SHIPPED.levels), rate=0.
 STUDENT = Plan("expression-yolo12n", classes=("happy", "not_happy"))
 SEVEN = Plan("expression-yolo12n-7")
 
-#: What goes on from good weights with single faces, as the daemon looks at them: first faces
-#: that fill a tile of a quarter, of which three are seen in the time of one.
+#: What goes on from good weights with single faces, as the daemon looks at them: first in tiles
+#: of little more than half a look's pixels, so that more faces are seen in the time.
 CLOSE_LOOKS = Options(
     networks=(STUDENT,),
     epochs=120,

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from .dataset import INPUT, DataSet, existing, size_of
 from .detect import torch_runner
+from .evaluate import pictures_of
 from .faces import HEIGHTS, Sheet, look, tally
-from .sidecar import model_for
+from .sidecar import model_for, name_among
 from .weights import build
 
 #: below it the daemon does not look (src/detector)
@@ -50,13 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     data = DataSet.open(args.data)
-    pictures = [p for p in data.pictures(args.split) if p.path.name.startswith(args.group)]
+    pictures = list(pictures_of(data, args.split, args.group, levels=1))
     runners = {}
     if args.weights:
         runners["float"] = (torch_runner(build(args.weights, data.names)), args.size, args.nms)
     for model in args.model:
         runner, size, card = model_for(model, data.names)
-        runners[model.stem] = (runner, size, card.nms_iou if card else args.nms)
+        runners[name_among(runners, model)] = (runner, size, card.nms_iou if card else args.nms)
     for name, (runner, size, nms) in runners.items():
         for kind, some in (
             ("scenes", [p for p in pictures if len(p.labels.boxes) or len(p.labels.ignored)]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,3 +67,8 @@ def model_for(model: Path, names: Sequence[str]) -> tuple[Runner, Size, Card | N
     card = Card.beside(model)
     order = card.order(names)
     return lambda boxed: [(box, cls[:, order]) for box, cls in run(boxed)], size, card
+
+
+def name_among(others: Container[str], model: Path) -> str:
+    """What a model is called beside others: as its file, or by its path where one of them is called so."""
+    return str(model) if model.stem in others else model.stem

@@ -332,7 +332,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", choices=PRESETS, default="best")
     parser.add_argument("--scale", choices=SCALES, help="network scale (default: the preset's, n)")
     parser.add_argument(
-        "--levels", type=int, nargs="+", choices=STRIDES, help="strides of the head (default: the preset's)"
+        "--levels", type=int, nargs="+", choices=STRIDES, help="strides of the heads (default: the preset's)"
     )
     parser.add_argument("--size", type=size_of, help="input in pixels, as 288x192 or 160")
     parser.add_argument("--epochs", type=int)
@@ -349,9 +349,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def with_network(options: Options, values: dict) -> Options:
-    """Another network than the preset's, for those that no teacher is for."""
+    """Other networks than the preset's. A teacher stays what it is but for its levels, which are those of its
+    students: to each cell of theirs it has an answer."""
+    levels = {key: value for key, value in values.items() if key == "levels"}
     plans = (
-        plan if plan.teaches else replace(plan, network=replace(plan.network, **values))
+        replace(plan, network=replace(plan.network, **(levels if plan.teaches else values)))
         for plan in options.networks
     )
     return replace(options, networks=tuple(plans))

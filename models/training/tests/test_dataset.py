@@ -134,6 +134,16 @@ def test_names_that_do_not_say_what_each_number_means_are_refused(tmp_path, name
         DataSet.open(a_set(tmp_path, f"val: images/val\nnames: {names}"))
 
 
+@pytest.mark.parametrize("places", ["' '", "[]", "['']", "[images/val, ' ']", "[images/val, null]", "[~]"])
+def test_a_split_with_a_blank_place_is_not_the_whole_set(tmp_path, places):
+    path = a_set(tmp_path, f"train: images/val\nval: {places}\nnames: [a, b]")
+    data = DataSet.open(path)
+    with pytest.raises(DataError, match="split 'val' names no place: its folder, or a list of its pictures"):
+        data.files("val")
+    # as the daemon has it, only what is asked for is refused
+    assert len(data.files("train")) == 1 and data.present() == ["train"]
+
+
 def test_names_that_look_like_switches_are_names_as_the_daemon_reads_them(tmp_path):
     data = DataSet.open(a_set(tmp_path, "val: images/val\nnames: [yes, true, 1.0]\ntest: null"))
     assert data.names == ["yes", "true", "1.0"] and list(data.splits) == ["val"]
@@ -230,6 +240,16 @@ def test_labels_with_mistakes_are_refused_with_their_line(tmp_path, line):
         read_rows(path, PLAIN)
 
 
+def test_a_line_that_stands_twice_is_one_face_as_the_daemon_reads_it(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(f"{BOX}\r\n1 .5 .5 .1 .1\n\n  {BOX}\n1 .5 .5 .1 .1".encode())
+    assert [row.label for row in read_rows(path, PLAIN)] == [0, 1]
+    # what stands there twice is told with the line of the first
+    path.write_text(f"{BOX}\n{BOX}\n9 .5 .5 .1 .1\n9 .5 .5 .1 .1\n")
+    with pytest.raises(DataError, match=r"a\.txt:3: class 9"):
+        read_rows(path, PLAIN)
+
+
 def test_faces_without_a_class_shares_and_ignored_regions(tmp_path):
     text = "0 .5 .5 .2 .2 0.8\n1 .5 .5 .2 .2\n2 .5 .5 .2 .2\n3 .25 .25 .5 .5\n"
     yaml_text = yaml.safe_dump({"val": "images/val"} | WORDS.to_dict())
@@ -283,6 +303,7 @@ def test_a_name_may_stand_for_one_of_several_classes(tmp_path):
         ("{other: [happy]}", "'other' is a group but is not in names"),
         ("{not_happy: [sad]}", "has 'sad', which is no class"),
         ("{not_happy: []}", "which is no class"),
+        ("{not_happy: [happy, happy]}", "group 'not_happy' has 'happy' twice"),
         ("[not_happy]", "not a YOLO data.yaml"),
     ],
 )
@@ -311,7 +332,8 @@ def sources_to_gather(root):
         noise = np.random.default_rng(number // 2).integers(0, 255, (7, 7)).astype(np.uint8)
         scene = cv2.resize(noise, (64, 64), interpolation=cv2.INTER_CUBIC)
         cv2.imwrite(str(root / "wild" / name), scene, [cv2.IMWRITE_JPEG_QUALITY, 95 - 20 * (number % 2)])
-        faces = [{"box": [4, 4, 20, 20], "happy": share} for share in (None, 0.5, 0.9, 0.0)]
+        shares = enumerate((None, 0.5, 0.9, 0.0))
+        faces = [{"box": [4 + 10 * i, 4, 20 + 10 * i, 20], "happy": share} for i, share in shares]
         lines.append({"file": name, "size": [64, 64], "faces": faces, "unsure": [[30, 30, 40, 40]]})
     (root / "wild/faces.jsonl").write_text("\n".join(map(json.dumps, lines)))
     index = [f"{line['file']},here,none" for line in lines]

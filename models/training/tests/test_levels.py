@@ -9,9 +9,11 @@ import torch
 from test_pipeline import arguments
 from test_views import scene
 
-from expression_training import evaluate, export
+from expression_training import evaluate, export, scenes
 from expression_training.dataset import DataSet
 from expression_training.metrics import Curve
+from expression_training.network import SHIPPED, YOLO12
+from expression_training.weights import save_weights
 
 
 def curve_of(*found, faces=None):
@@ -73,13 +75,46 @@ def test_small_faces_are_in_frames_that_hold_their_picture(size):
     assert (frame[top : top + height, left : left + width] == picture.image).all()
 
 
+@pytest.mark.parametrize("size", [(480, 640), (1200, 1600), (640, 41), (41, 640)])
+def test_a_picture_that_a_face_fills_is_shrunk_before_it_is_put_into_a_frame(size):
+    """A telephone's picture of 3000x4000 made a frame of 71111x40000."""
+    width, height = size
+    frame, labels = evaluate.small_faces()(scene([(0, 0, width, height)], size))
+    assert max(frame.shape) <= evaluate.MOST_FRAME
+    left, top, right, bottom = labels.boxes[0]
+    assert (bottom - top) / frame.shape[0] == pytest.approx(0.1, rel=0.03) or width > height
+    assert (right - left) / (bottom - top) == pytest.approx(width / height, rel=0.05)
+    inside = frame[int(top) + 1 : int(bottom) - 1, int(left) + 1 : int(right) - 1]
+    assert inside.min() < evaluate.PAD < inside.max(), "the face is there"
+
+
+def blind(boxed):
+    """The answer of a network that sees nothing."""
+    return [(torch.zeros(1, 64, 12, 12), torch.full((1, 2, 12, 12), -20.0))]
+
+
+def test_models_of_one_file_name_are_all_measured(dataset, tmp_path, monkeypatch, capsys):
+    files = [tmp_path / folder / "m.tflite" for folder in ("before", "after")]
+    files.append(tmp_path / "float.tflite")  # as the weights are called
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+    network = YOLO12(SHIPPED, 2)
+    save_weights(tmp_path / "w.safetensors", network)
+    named = [word for file in files for word in ("--model", file)]
+    command = [dataset, *named, "--weights", tmp_path / "w.safetensors", "--size", 96]
+    for module, more in ((evaluate, ["--quick"]), (scenes, ["--split", "val"])):
+        monkeypatch.setattr(module, "model_for", lambda *_: (blind, (96, 96), None))
+        module.run(arguments(module, [*command, *more]))
+        rows = capsys.readouterr().out.splitlines()
+        told = {row.split()[0].rstrip(",") for row in rows}
+        assert told == {"float", "m", str(files[1]), str(files[2])}
+
+
 def test_a_group_is_all_that_is_measured(dataset):
     data = DataSet.open(dataset)
     faceless = [file.name for file in data.files("val") if not len(data.read(file).labels.boxes)]
     assert len(faceless) == 2
-
-    def blind(boxed):
-        return [(torch.zeros(1, 64, 12, 12), torch.full((1, 2, 12, 12), -20.0))]
 
     limits = {"happy": 0.5, "not_happy": 0.5}
     alarms = evaluate.false_alarms(blind, (96, 96), data, "val", limits, faceless[0])

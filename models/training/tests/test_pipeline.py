@@ -270,6 +270,21 @@ def test_every_network_of_a_run_steps_and_the_students_learn_from_the_teacher(mo
     assert heard == [(words[0], FAMILY.class_weight), (words[1], FAMILY.class_weight)]
 
 
+def test_a_teacher_has_the_levels_of_its_students_and_its_own_scale():
+    """What `train --preset scenes --size 320` advises."""
+    options = train.with_network(train.PRESETS["scenes"], {"levels": (8, 16, 32), "scale": "n"})
+    assert {plan.network.levels for plan in options.networks} == {(8, 16, 32)}
+    assert [plan.network.scale for plan in options.networks] == ["s", "n", "n"]
+    words = Vocabulary(["happy", "sad", "not_happy"], groups={"not_happy": ("sad",)})
+    boxes = torch.tensor([[8.0, 8, 50, 60]]).expand(2, 1, 4)
+    shares, valid = torch.tensor([[[1.0, 0]], [[0, 1.0]]]), torch.ones(2, 1, dtype=torch.bool)
+    images = torch.randint(0, 255, (2, 64, 64, 3), dtype=torch.uint8)
+    parts = train.Trainer(options, words).train_step(
+        images, Targets(boxes, shares, valid, torch.zeros(2, 1, 4)), 1.0
+    )
+    assert all(len(part.positives) == 3 and torch.isfinite(part.classes) for part in parts)
+
+
 def test_a_run_of_several_networks_leaves_weights_of_each(dataset, tmp_path):
     several = replace(FAMILY, networks=(FAMILY.networks[0], Plan("two", SMALL)), epochs=1)
     train.train(DataSet.open(dataset), tmp_path, several)

@@ -9,9 +9,10 @@ import pytest
 from test_pipeline import arguments
 
 from expression_training import export, label, prepare
-from expression_training.dataset import DataError, DataSet
+from expression_training.augment import Augmented, Draw, Mix
+from expression_training.dataset import DataError, DataSet, write_image
 from expression_training.labels import Vocabulary, label_file
-from expression_training.linked import Entry, unique_names, write
+from expression_training.linked import Entry, sources_of, unique_names, write
 from expression_training.progress import PAUSE, progress
 
 
@@ -218,6 +219,40 @@ def test_somebody_s_own_index_is_none_of_ours(tmp_path):
     assert {row["source"] for row in export.sources(data)} == {"set", "here"}
 
 
+def test_pictures_of_one_name_have_each_its_own_source_and_terms(tmp_path):
+    for folder in ("one", "two", "three"):
+        for name in ("a.png", "b.png"):
+            noise(tmp_path / folder / name, 1)
+    rows = [
+        "one/a.png,here,CC0",
+        "two/a.png,there,CC-BY",
+        "two/b.png,there,CC-BY",
+        "./three/b.png,there,CC-BY",
+    ]
+    (tmp_path / "index.csv").write_text("\n".join(["file,source,licence", *rows]))
+    (tmp_path / "linked").symlink_to("one")
+    (tmp_path / "c.png").symlink_to("one/a.png")
+    source_of = sources_of(tmp_path)
+    for name, terms in (
+        ("one/a.png", ("here", "CC0")),
+        ("three/../two/a.png", ("there", "CC-BY")),
+        ("linked/a.png", ("here", "CC0")),
+        ("c.png", ("here", "CC0")),
+        ("three/a.png", (tmp_path.name, "")),  # of which of the two nobody knows
+        ("elsewhere/b.png", ("there", "CC-BY")),  # moved, and all of that name are from there
+    ):
+        assert source_of(tmp_path / name) == terms, name
+
+
+def test_a_link_has_the_source_that_its_own_set_names(tmp_path):
+    noise(tmp_path / "store/a.png", 1)
+    entries = [Entry(split, tmp_path / "store/a.png", "a.png", [], 1, split) for split in ("train", "val")]
+    write(tmp_path / "out", entries, Vocabulary(["a"]))
+    source_of = sources_of(tmp_path / "out")
+    for split in ("train", "val"):
+        assert source_of(tmp_path / f"out/images/{split}/a.png")[0] == split
+
+
 def blind(square):
     raise AssertionError("nothing to look at")
 
@@ -238,6 +273,20 @@ def test_label_leaves_out_what_is_odd_and_keeps_the_rest(tmp_path, capsys):
     for splits, words in ((["trian"], "no split 'trian'"), (["test"], "nowhere")):
         with pytest.raises(DataError, match=words):
             label.run(arguments(label, [source, "--out", tmp_path / "o", "--splits", *splits]))
+
+
+@pytest.mark.parametrize("size", [(400, 1), (1300, 1), (2000, 5), (2600, 2), (1, 400), (2, 2600), (1, 1)])
+def test_a_picture_of_a_line_ends_nothing(tmp_path, size):
+    """A border or a spacer from a web page among the others."""
+    source = portraits(tmp_path / "set", [f"a{n}.png" for n in range(20)])
+    line = np.random.default_rng(1).integers(0, 255, (size[1], size[0], 3)).astype(np.uint8)
+    write_image(source / "happy/line.png", line)
+    _, data, _ = run(source, tmp_path / "out", "--least-sharp", 0)
+    kept = [picture for split in data.splits for picture in data.load(split, 4)]
+    assert len(kept) == 21
+    for number, seed in ((n, str(s)) for n in range(len(kept)) for s in range(3)):
+        for place in (None, 0):
+            Augmented(kept, Mix(collage=0.4), seed)[Draw(number, number, (96, 64), place)]
 
 
 def test_a_log_is_told_now_and_then(capsys):
