@@ -165,6 +165,9 @@ impl Attention {
         self.planner.plan(&situation, &mut looks);
         let sight = self.carry_out(frame, &situation, &mut looks, out);
         self.looks = looks;
+        if sight.is_err() {
+            self.planner.forgo(now);
+        }
         sight
     }
 
