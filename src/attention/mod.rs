@@ -213,6 +213,17 @@ impl Attention {
         Ok(Sight::Looked(self.conditions, time))
     }
 
+    /// Another camera is looked through from now on: what was known of the one before says nothing
+    /// of what it shows. The budget goes on, which is the board's.
+    pub fn leave_camera(&mut self) {
+        self.scene = None;
+        self.glanced = None;
+        self.movements = Movements::default();
+        self.conditions = Conditions::default();
+        self.darkness = Darkness::default();
+        self.tamper = Tamper::default();
+    }
+
     /// What has moved only because its owner turned the picture has neither moved nor is it
     /// another place.
     fn follow_orientation(&mut self, orientation: Orientation) {

@@ -84,12 +84,17 @@ impl FrameHealth {
 
     /// A frame that was taken at `taken` could be read. Says whether that was not known before.
     pub(crate) fn read(&mut self, taken: Duration) -> bool {
-        if taken < self.since {
+        if !self.is_since_opened(taken) {
             return false;
         }
         let news = !self.is_known() || self.decoded.count > 0;
         *self = Self { since: self.since, any_read: true, ..Self::default() };
         news
+    }
+
+    /// Whether a frame that was taken at `taken` is one of what is open now.
+    pub(crate) fn is_since_opened(&self, taken: Duration) -> bool {
+        taken >= self.since
     }
 
     /// A frame of `now` could not be read.

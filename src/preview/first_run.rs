@@ -177,7 +177,7 @@ mod tests {
     }
 
     fn device(path: &str, bus: &str) -> Opened {
-        Opened::Device { node: path.into(), bus: bus.into() }
+        Opened::Device { node: path.into(), bus: bus.into(), card: "Cam".into() }
     }
 
     #[test]

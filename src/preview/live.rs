@@ -9,9 +9,10 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
+use super::camera_tuning::CameraTuning;
 use super::metrics::Metrics;
 use super::settings::Settings;
-use super::tunable::{CameraTuning, FaceTuning};
+use super::tunable::FaceTuning;
 use super::viewers::Viewers;
 use super::what_if::History;
 use crate::attention::Findings;
@@ -85,8 +86,8 @@ pub(crate) struct Live {
     pub camera: watch::Sender<Option<CameraTuning>>,
     /// From the capture thread: what it reads; none while nothing is open.
     pub opened: watch::Sender<Option<Opened>>,
-    /// From the capture thread: the open camera's controls.
-    pub controls: watch::Sender<Vec<ControlOffer>>,
+    /// From the capture thread: the camera that was opened last, and its controls.
+    pub controls: watch::Sender<(Opened, Vec<ControlOffer>)>,
     /// From the capture thread: why the camera does not take what is tried.
     pub refused: watch::Sender<Option<String>>,
     /// From the daemon: why it did not start again with what was saved.

@@ -259,7 +259,7 @@ impl Service {
             "tried": tried,
             "tuning": version,
             "origins": origins,
-            "controls": &*self.live.controls.borrow(),
+            "controls": &self.live.controls.borrow().1,
             "can_undo": can_undo,
         });
         answer::json(StatusCode::OK, &answer)

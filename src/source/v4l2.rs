@@ -131,7 +131,7 @@ impl Camera {
             orientation: settings.orientation(),
             low_light,
             words,
-            opened: Opened::Device { node: real_name(path), bus: node.bus },
+            opened: Opened::Device { node: real_name(path), bus: node.bus, card: node.card },
             clock,
             timestamps: Timestamps::default(),
             since,
@@ -232,9 +232,11 @@ impl FrameSource for Camera {
         self.io.as_ref().map(|(device, _)| controls::offers(device)).unwrap_or_default()
     }
 
-    fn set_controls(&self, values: &ControlValues) -> Result<(), String> {
+    fn set_controls(&mut self, values: &ControlValues) -> Result<(), String> {
         let Some((device, _)) = &self.io else { return Ok(()) };
-        controls::apply(device, "camera.controls", values)
+        controls::apply(device, "camera.controls", values)?;
+        self.low_light.follow(values);
+        Ok(())
     }
 }
 
