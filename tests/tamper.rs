@@ -100,6 +100,14 @@ impl Scenario {
 }
 
 #[test]
+fn another_camera_is_not_the_one_before_turned_away() {
+    let mut scenario = Scenario::start();
+    assert_eq!(scenario.show(&room(), 60, true), [None]);
+    scenario.attention.leave_camera();
+    assert_eq!(scenario.show(&elsewhere(), 60, true), [None]);
+}
+
+#[test]
 fn a_cloth_over_the_lens_of_any_colour_is_told_and_passes() {
     let (room, mut scenario) = (room(), Scenario::start());
     assert_eq!(scenario.show(&room, 10, true), [None]);

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::lasting::Lasting;
+use super::lasting::{GAP, Lasting};
 
 /// Pictures whose brightest tenth is darker than this share of full scale show hardly
 /// anything to a person either.
@@ -14,8 +14,8 @@ pub(crate) const DARK: f32 = 0.1;
 /// A picture that was dark is not dark any more from here on: without a gap between the two
 /// a room at the limit would be told dark and not dark with every frame.
 const NOT_DARK: f32 = 0.13;
-/// A picture counts as dark or not dark when it has been so for this long; the first one
-/// at once. A camera's exposure settles in the shorter time.
+/// A picture counts as dark or not dark when it has been so for this long; the first one, and
+/// the first after a gap, at once. A camera's exposure settles in the shorter time.
 const DIMMED_FOR: Duration = Duration::from_secs(2);
 const CLEARED_FOR: Duration = Duration::from_millis(500);
 /// From here on a room is lit: twice what an exposure four times as long makes of the
@@ -32,8 +32,8 @@ const LONGEST: Duration = Duration::from_secs(3600);
 pub(crate) struct Darkness {
     /// No face can be found.
     dark: Lasting,
-    /// Whether there was a picture.
-    seen: bool,
+    /// When the last picture was taken.
+    last: Option<Duration>,
     low: bool,
     /// Since when the picture has been what would change that.
     since: Option<Duration>,
@@ -47,7 +47,7 @@ impl Default for Darkness {
     fn default() -> Self {
         Self {
             dark: Lasting::default(),
-            seen: false,
+            last: None,
             low: false,
             since: None,
             lit_for: LIT_FOR,
@@ -60,7 +60,13 @@ impl Darkness {
     /// Whether longer exposures are wanted after a frame of `now`, of which only a tenth
     /// is brighter than `highlights`, 0 to 1.
     pub(crate) fn saw(&mut self, now: Duration, highlights: f32) -> bool {
-        self.follow(now, highlights);
+        let last = self.last.replace(now);
+        let goes_on = last.is_some_and(|then| now.saturating_sub(then) <= GAP);
+        if !goes_on {
+            // What was so before and is so again need not have been so between.
+            (self.since, self.dark.since) = (None, None);
+        }
+        self.follow(now, highlights, goes_on);
         let against = if self.low { highlights >= LIT } else { highlights < DARK };
         if !against {
             self.since = None;
@@ -71,7 +77,8 @@ impl Darkness {
             (self.low, self.since, self.returned) = (false, None, Some(now));
         } else if !self.low && lasted >= DARK_FOR {
             // It was the exposure that had made the room bright.
-            let mistaken = self.returned.is_some_and(|then| now - then < 3 * DARK_FOR);
+            let mistaken =
+                self.returned.is_some_and(|then| now.saturating_sub(then) < 3 * DARK_FOR);
             self.lit_for = if mistaken { (self.lit_for * 2).min(LONGEST) } else { LIT_FOR };
             (self.low, self.since) = (true, None);
         }
@@ -83,12 +90,10 @@ impl Darkness {
         self.dark.on
     }
 
-    fn follow(&mut self, now: Duration, highlights: f32) {
+    fn follow(&mut self, now: Duration, highlights: f32, goes_on: bool) {
         let (dark, clear) = (highlights < DARK, highlights >= NOT_DARK);
-        // The first picture counts at once.
         let (dimmed_for, cleared_for) =
-            if self.seen { (DIMMED_FOR, CLEARED_FOR) } else { Default::default() };
-        self.seen = true;
+            if goes_on { (DIMMED_FOR, CLEARED_FOR) } else { Default::default() };
         self.dark.follow(dark, clear, now, dimmed_for, cleared_for);
     }
 }
@@ -141,6 +146,17 @@ mod tests {
     fn evening_and_morning_change_it_once_each() {
         let day = |at, _| if (100..1000).contains(&at) { 0.05 } else { 0.7 };
         assert_eq!(play(2000, day), [105, 1020]);
+    }
+
+    #[test]
+    fn time_without_pictures_is_no_darkness_and_times_may_run_back() {
+        let mut darkness = Darkness::default();
+        let mut saw = |second, highlights| darkness.saw(Duration::from_secs(second), highlights);
+        assert!(!saw(0, 0.7) && !saw(10, 0.05) && !saw(600, 0.05));
+        assert!(saw(605, 0.05), "five seconds of pictures");
+        assert!(saw(606, 0.7) && saw(700, 0.7), "nor is it light");
+        assert!(!saw(720, 0.7));
+        assert!(!saw(700, 0.05) && saw(705, 0.05));
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Without pictures for so long nothing has lasted: the camera was closed.
+pub(super) const GAP: Duration = Duration::from_secs(30);
+
 /// Something that counts only when it has lasted, and is over only when its end has.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lasting {

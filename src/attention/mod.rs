@@ -165,6 +165,9 @@ impl Attention {
         self.planner.plan(&situation, &mut looks);
         let sight = self.carry_out(frame, &situation, &mut looks, out);
         self.looks = looks;
+        if sight.is_err() {
+            self.planner.forgo(now);
+        }
         sight
     }
 
@@ -208,6 +211,17 @@ impl Attention {
         out.looks.clone_from(looks);
         out.picture = at.picture;
         Ok(Sight::Looked(self.conditions, time))
+    }
+
+    /// Another camera is looked through from now on: what was known of the one before says nothing
+    /// of what it shows. The budget goes on, which is the board's.
+    pub fn leave_camera(&mut self) {
+        self.scene = None;
+        self.glanced = None;
+        self.movements = Movements::default();
+        self.conditions = Conditions::default();
+        self.darkness = Darkness::default();
+        self.tamper = Tamper::default();
     }
 
     /// What has moved only because its owner turned the picture has neither moved nor is it

@@ -55,6 +55,12 @@ impl Watched {
         (self.looked, self.moving) = (Some(now), None);
     }
 
+    /// What was looked at at `now` could not be seen: it waits for the next look as if it had
+    /// never had one.
+    pub(super) fn forgo(&mut self, now: Duration) {
+        self.looked.take_if(|then| *then == now);
+    }
+
     /// By `now` something moved in it that has been moving since `since`.
     pub(super) fn moved(&mut self, since: Duration, now: Duration) {
         // What the frame shows that was looked at was looked at.

@@ -175,6 +175,14 @@ impl Planner {
         self.look_at_motion(at, out);
     }
 
+    /// The looks that were planned at `now` could not be carried out, as in a broken frame: they
+    /// are due at the next one. Their budget is spent all the same: [`SAVED_S`] brings it back.
+    pub(super) fn forgo(&mut self, now: Duration) {
+        self.whole.forgo(now);
+        self.sweep.forgo(now);
+        self.motion.take_if(|then| *then == now);
+    }
+
     /// Time has passed since the frame before.
     fn refill(&mut self, at: &Situation<'_>) {
         let saved = |rate: f32, seconds: f32| rate * seconds.max(1.0 / self.fps);

@@ -87,6 +87,11 @@ impl Sweep {
         Some(self.look(index, now))
     }
 
+    /// The pieces that were given out at `now` could not be seen.
+    pub(super) fn forgo(&mut self, now: Duration) {
+        self.tiles.iter_mut().for_each(|tile| tile.forgo(now));
+    }
+
     fn look(&mut self, index: usize, now: Duration) -> Region {
         self.tiles[index].look(now);
         self.regions[index]

@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use super::darkness::DARK;
-use super::lasting::Lasting;
+use super::lasting::{GAP, Lasting};
 use crate::pixels::scene::{CELLS, Cells, SIDE, Scene};
 
 /// What is wrong with the picture, though frames come.
@@ -57,9 +57,6 @@ const BACK_FOR: Duration = Duration::from_secs(5);
 const FOLLOWS: Duration = Duration::from_secs(600);
 /// Views that are remembered with colour, and in the greys of infrared.
 const VIEWS: usize = 4;
-
-/// Without pictures for so long nothing has lasted: the camera was closed.
-const GAP: Duration = Duration::from_secs(30);
 
 /// Watches one camera. All times are on the monotonic clock.
 #[derive(Clone, Debug, Default)]
@@ -161,10 +158,17 @@ impl Tamper {
     fn compare(&mut self, scene: &Scene, now: Duration, since_last: Duration) {
         let (pattern, hidden) = (logarithms(scene.cells()), scene.hidden());
         let colourless = scene.is_colourless();
+        // Also where it is so like a known view that it is neither that nor a strange one, and
+        // where none is known to compare it with, as by the first night's infrared.
+        let lasts = self.turned.on
+            && self.turned.changed.is_some_and(|then| now.saturating_sub(then) >= ACCEPTED_AFTER);
         let views = self.views.iter_mut().filter(|view| view.colourless == colourless);
         let known = views
             .filter_map(|view| Some((likeness(&view.pattern, &pattern, hidden)?, view)))
             .max_by(|(a, _), (b, _)| a.total_cmp(b));
+        if lasts && known.as_ref().is_none_or(|(likeness, _)| *likeness < KNOWN) {
+            return self.accept();
+        }
         let Some((likeness_to_known, view)) = known else {
             // The first picture of its kind, or a known one without any edges.
             let is_new = !self.views.iter().any(|view| view.colourless == colourless);
@@ -194,12 +198,6 @@ impl Tamper {
         }
         let is_back = likeness_to_known >= KNOWN;
         self.turned.follow(strange, is_back, now, TURNED_FOR, BACK_FOR);
-        if self.turned.changed.is_some_and(|then| now.saturating_sub(then) >= ACCEPTED_AFTER)
-            && self.turned.on
-            && strange
-        {
-            self.accept();
-        }
     }
 
     /// Adds a view, in place of the one that was not seen for the longest time.

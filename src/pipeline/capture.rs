@@ -14,7 +14,7 @@ use crate::backoff::Backoff;
 use crate::contract::payload::ReasonCode;
 use crate::name::Name;
 use crate::pixels::frame::Frame;
-use crate::preview::tunable::CameraTuning;
+use crate::preview::camera_tuning::CameraTuning;
 use crate::source::{FrameSource, SourceError};
 
 /// A camera that was just plugged in is back within a second; one that is gone
@@ -148,11 +148,12 @@ impl Capture {
         let words = source.describe();
         log.opened(&words);
         if let Some(live) = &self.shared.live {
-            live.controls.send_replace(source.controls());
+            live.controls.send_replace((source.opened(), source.controls()));
             live.opened.send_replace(Some(source.opened()));
         }
         let recorded = source.is_recorded();
-        let open = Open { words: words.clone(), low_light: false, recorded };
+        let open =
+            Open { words: words.clone(), low_light: false, recorded, source: source.opened() };
         let end = loop {
             let now = self.now();
             self.shared.frames.send_modify(|frames| frames.opened(now));
@@ -208,7 +209,7 @@ impl Capture {
                 return End::Lost(SourceError::Lost(format!("the machine slept for {slept} s")));
             }
             self.follow_light(source, &mut low_light);
-            self.follow_page(source, &mut tuning);
+            self.follow_page(source, &mut tuning, low_light);
             let outcome = source.next_frame(frame, limit);
             let now = self.now();
             limit = READ_LIMIT;
@@ -253,8 +254,14 @@ impl Capture {
     }
 
     /// Takes over what the page tries, once. A source that was opened anew knows nothing
-    /// of it, and is told again.
-    fn follow_page(&self, source: &mut dyn FrameSource, tuning: &mut Option<CameraTuning>) {
+    /// of it, and is told again. In the dark what low light asks for stays in force: what is
+    /// tried holds when light returns.
+    fn follow_page(
+        &self,
+        source: &mut dyn FrameSource,
+        tuning: &mut Option<CameraTuning>,
+        low_light: bool,
+    ) {
         let Some(live) = &self.shared.live else { return };
         let wanted = live.camera.borrow().clone();
         if wanted == *tuning {
@@ -262,7 +269,11 @@ impl Capture {
         }
         if let Some(wanted) = &wanted {
             source.set_orientation(wanted.orientation);
-            live.refused.send_replace(source.set_controls(&wanted.controls).err());
+            let controls = wanted.controls_for(&source.opened());
+            live.refused.send_replace(source.set_controls(&controls).err());
+            if low_light {
+                self.ask_for_low_light(source, true);
+            }
         }
         *tuning = wanted;
     }
@@ -270,9 +281,12 @@ impl Capture {
     /// Asks for longer exposures when it has become dark, and takes that back.
     fn follow_light(&self, source: &mut dyn FrameSource, low_light: &mut bool) {
         let wanted = self.shared.view.borrow().conditions.low;
-        if std::mem::replace(low_light, wanted) == wanted {
-            return;
+        if std::mem::replace(low_light, wanted) != wanted {
+            self.ask_for_low_light(source, wanted);
         }
+    }
+
+    fn ask_for_low_light(&self, source: &mut dyn FrameSource, wanted: bool) {
         let in_force = source.set_low_light(wanted);
         let changed = self.shared.capture.send_if_modified(|state| match state {
             CaptureState::Running(open) => {

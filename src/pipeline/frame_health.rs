@@ -84,12 +84,17 @@ impl FrameHealth {
 
     /// A frame that was taken at `taken` could be read. Says whether that was not known before.
     pub(crate) fn read(&mut self, taken: Duration) -> bool {
-        if taken < self.since {
+        if !self.is_since_opened(taken) {
             return false;
         }
         let news = !self.is_known() || self.decoded.count > 0;
         *self = Self { since: self.since, any_read: true, ..Self::default() };
         news
+    }
+
+    /// Whether a frame that was taken at `taken` is one of what is open now.
+    pub(crate) fn is_since_opened(&self, taken: Duration) -> bool {
+        taken >= self.since
     }
 
     /// A frame of `now` could not be read.
@@ -105,9 +110,12 @@ impl FrameHealth {
         }
     }
 
-    /// Whether so many were broken by `now` that the camera should be opened again.
+    /// Whether so many were broken by `now` that the camera should be opened again. Not before
+    /// the frame that makes them so many: a few that could not be decoded become no run by the
+    /// time that passes while none is decoded.
     pub(crate) fn is_run(&self, now: Duration) -> bool {
-        self.captured.is_no_accident(now) || self.decoded.is_no_accident(now)
+        let many = self.captured.is_no_accident(now) || self.decoded.is_no_accident(now);
+        many && self.cause.is_some()
     }
 
     /// Why frames cannot be read, while that lasts.
@@ -189,6 +197,17 @@ mod tests {
             }
             assert!(!health.is_run(ms(frame * 33)) && health.is_known());
         }
+    }
+
+    #[test]
+    fn a_few_broken_frames_are_no_run_by_time_alone_and_a_run_has_a_cause() {
+        let mut health = FrameHealth::default();
+        health.read(ms(0));
+        (0..3).for_each(|frame| health.broken(ms(frame * 33), Stage::Decoding, "cut off"));
+        health.came();
+        assert_eq!((health.is_run(ms(15_000)), health.cause()), (false, None));
+        health.broken(ms(15_033), Stage::Decoding, "no tables");
+        assert_eq!((health.is_run(ms(15_033)), health.cause()), (true, Some("no tables")));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::reporter::Reporter;
 use super::shared::Shared;
 use super::state::CaptureState;
 use super::suspend::SuspendMonitor;
+use super::viewpoint::{Change, Viewpoint};
 use crate::annotate::gallery::Gallery;
 use crate::annotate::snapshot::{annotated, jpeg};
 use crate::attention::pace::{self, Pace};
@@ -22,7 +23,7 @@ use crate::contract::tuning::Tuning;
 use crate::detector::ModelError;
 use crate::events::Event;
 use crate::mqtt::message::packet_size;
-use crate::pixels::frame::{Frame, Orientation};
+use crate::pixels::frame::Frame;
 use crate::preview::live::{Live, Shot, ShownFace, ShownLook};
 use crate::preview::tunable::FaceTuning;
 use crate::tracks::TrackedFace;
@@ -62,8 +63,8 @@ struct Work {
     tuning: Tuning,
     /// What the page tries, taken over last.
     tried: Option<FaceTuning>,
-    /// How the last picture was turned.
-    orientation: Option<Orientation>,
+    /// Where the last picture was taken from.
+    viewpoint: Viewpoint,
 }
 
 impl Inference {
@@ -94,7 +95,7 @@ impl Inference {
                 }
                 Taken::Frame => {
                     self.follow_source(&mut work);
-                    self.follow_orientation(frame.orientation, &mut work);
+                    self.follow_viewpoint(&frame, &mut work);
                     self.tune(orders.tuning, &mut work);
                     self.look(&frame, orders.strained, &mut work);
                     if self.shared.owes(frame.captured.monotonic) {
@@ -139,12 +140,22 @@ impl Inference {
         work.tuning.max_fps = None;
     }
 
-    /// A picture that is turned or mirrored otherwise shows everybody at another place: who was
-    /// followed is not the one who is there now.
-    fn follow_orientation(&mut self, orientation: Orientation, work: &mut Work) {
-        let before = work.orientation.replace(orientation);
-        if before.is_some_and(|before| before != orientation) {
+    /// A picture that stands otherwise, or of another camera, shows everybody at another place:
+    /// who was followed is not the one who is there now.
+    fn follow_viewpoint(&mut self, frame: &Frame, work: &mut Work) {
+        let is_its_own = || self.shared.frames.borrow().is_since_opened(frame.captured.monotonic);
+        let change = match &*self.shared.capture.borrow() {
+            CaptureState::Running(open) if is_its_own() => {
+                work.viewpoint.follow(Some(&open.source), frame)
+            }
+            // A frame from before the camera was opened is not one of its own.
+            _ => work.viewpoint.follow(None, frame),
+        };
+        if change.is_some() {
             self.end();
+        }
+        if change == Some(Change::Camera) {
+            self.attention.leave_camera();
         }
     }
 

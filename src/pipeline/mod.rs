@@ -26,4 +26,5 @@ pub(crate) mod stop;
 pub(crate) mod strain;
 pub(crate) mod suspend;
 mod threads;
+pub(crate) mod viewpoint;
 pub(crate) mod watcher;

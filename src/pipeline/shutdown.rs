@@ -7,10 +7,11 @@ use tokio::time::timeout;
 
 use super::daemon::{Ending, Program};
 use super::signals::StopSignals;
-use super::threads::Threads;
+use super::threads::{Thread, Threads};
 use crate::control::command::Command;
 use crate::error::{Error, Kind, Result};
 use crate::mqtt::urls::Listed;
+use crate::preview::live::Live;
 
 /// How long the camera's thread may take to end: while a driver answers it is a frame's
 /// time. One that hangs is left behind, and its camera is closed with the process.
@@ -23,6 +24,33 @@ const THREAD_LIMIT: Duration = Duration::from_secs(5);
 const ENDING: &str = "the daemon ends";
 /// How long commands are still read that have arrived: they wait in memory.
 const LAST_WORDS_LIMIT: Duration = Duration::from_millis(100);
+
+/// Waits until no camera is open, for as long as threads may take. Says whether none is.
+///
+/// # Errors
+///
+/// The capture thread's panic.
+async fn cameras_closed(capture: &mut Thread, live: Option<&Live>) -> Result<bool> {
+    let pictures = async {
+        match live {
+            Some(live) => timeout(THREAD_LIMIT, live.last_turn()).await.is_ok(),
+            None => true,
+        }
+    };
+    let (ended, pictures) = tokio::join!(capture.ended_within(THREAD_LIMIT), pictures);
+    Ok(ended? && pictures)
+}
+
+/// Why the program ends where it would start again. The v4l crate opens devices without
+/// `O_CLOEXEC` (open(2)): a camera that nobody could close stays open over execve(2), and the
+/// new program would find it used by another one, itself, for ever. Nor can the flag be set on
+/// a descriptor of which only the number is known without `unsafe`. The end of the process
+/// closes the camera, and the service manager starts the next one.
+fn left_open() -> Error {
+    let words = "a camera does not answer and cannot be closed: the program ends, and takes the \
+                 new settings over when it is started";
+    Error::new(Kind::Unavailable, words)
+}
 
 impl Program {
     /// Recorded pictures are at their end: nothing was done where none of them can be read.
@@ -48,10 +76,7 @@ impl Program {
         let (shared, watcher) = (&self.shared, &mut self.watcher);
         let Threads { capture, inference } = &mut self.threads;
         let finish = async {
-            if reload {
-                // The program that starts again should find the camera closed.
-                capture.ended_within(THREAD_LIMIT).await?;
-            }
+            let closed = !reload || cameras_closed(capture, shared.live.as_deref()).await?;
             // Not waiting for a capture thread that waits for a frame.
             shared.mailbox.close();
             let told = inference.ended_within(THREAD_LIMIT).await;
@@ -61,7 +86,9 @@ impl Program {
             watcher.leave();
             let captured = timeout(CAPTURE_LIMIT, capture.ended());
             let (captured, ()) = tokio::join!(captured, watcher.publisher.shutdown());
-            told.and(captured.unwrap_or(Ok(())))
+            told?;
+            captured.unwrap_or(Ok(()))?;
+            if closed { Ok(()) } else { Err(left_open()) }
         };
         let ending = tokio::select! {
             ended = finish => wanted.and_then(|wanted| ended.map(|()| wanted)),
@@ -71,6 +98,9 @@ impl Program {
             }
         };
         self.keep_the_last_words().await;
+        if reload && ending.is_err() {
+            self.watcher.service.stopping();
+        }
         ending
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::attention::Conditions;
 use crate::contract::in_force::InForce;
 use crate::contract::tuning::Tuning;
+use crate::source::Opened;
 use crate::zones::{ZoneSet, Zones};
 
 /// A picture that was asked for and did not come within this time is not sent any
@@ -37,6 +38,8 @@ pub(crate) struct Open {
     pub low_light: bool,
     /// Whether it is a recording, of which each picture is looked at.
     pub recorded: bool,
+    /// Which camera it is.
+    pub source: Opened,
 }
 
 /// What the picture is like, told by the inference thread.

@@ -147,16 +147,17 @@ impl Thread {
         })
     }
 
-    /// The same, but no longer than `limit`: what hangs is left behind.
+    /// The same, but no longer than `limit`: what hangs is left behind. Says whether it ended.
     ///
     /// # Errors
     ///
     /// Its panic; told once.
-    pub(super) async fn ended_within(&mut self, limit: Duration) -> Result<()> {
+    pub(super) async fn ended_within(&mut self, limit: Duration) -> Result<bool> {
         let name = self.name;
-        timeout(limit, self.ended()).await.unwrap_or_else(|_| {
+        let ended = timeout(limit, self.ended()).await.map(|ended| ended.map(|()| true));
+        ended.unwrap_or_else(|_| {
             log::warn!("thread {name} did not end within {} s and is left behind", limit.as_secs());
-            Ok(())
+            Ok(false)
         })
     }
 }
@@ -176,9 +177,12 @@ mod tests {
             Thread::spawn("test", move || assert!(gone.recv().is_err())).expect("started");
         let early = tokio::time::timeout(Duration::from_millis(1), thread.ended()).await;
         assert!(early.is_err(), "it still runs");
+        let left = thread.ended_within(Duration::from_millis(1)).await;
+        assert!(!left.expect("no panic"), "it is left behind");
         drop(go);
         let ended = tokio::time::timeout(LIMIT, thread.ended()).await.expect("in time");
         ended.expect("no panic");
+        assert!(thread.ended_within(LIMIT).await.expect("no panic"), "it has ended");
 
         let mut thread = Thread::spawn("test", || panic!("on purpose")).expect("started");
         let ended = tokio::time::timeout(LIMIT, thread.ended()).await.expect("in time");

@@ -65,7 +65,7 @@ impl Service {
             return Ok(not_now(HELD.to_owned()));
         }
         // A driver that hangs keeps its turn: no second thread is lost to it.
-        let Ok(Ok(turn)) = timeout(TURN, Arc::clone(&self.turn).acquire_owned()).await else {
+        let Ok(Some(turn)) = timeout(TURN, self.live.turn()).await else {
             return Ok(not_now("another camera's picture is being taken".to_owned()));
         };
         let (live, clock) = (Arc::clone(&self.live), Arc::clone(&self.clock));
@@ -177,7 +177,7 @@ mod tests {
     }
 
     fn device(path: &str, bus: &str) -> Opened {
-        Opened::Device { node: path.into(), bus: bus.into() }
+        Opened::Device { node: path.into(), bus: bus.into(), card: "Cam".into() }
     }
 
     #[test]

@@ -2,16 +2,17 @@
 //! for anybody. There is none while the page is off.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
+use super::camera_tuning::CameraTuning;
 use super::metrics::Metrics;
 use super::settings::Settings;
-use super::tunable::{CameraTuning, FaceTuning};
+use super::tunable::FaceTuning;
 use super::viewers::Viewers;
 use super::what_if::History;
 use crate::attention::Findings;
@@ -85,8 +86,8 @@ pub(crate) struct Live {
     pub camera: watch::Sender<Option<CameraTuning>>,
     /// From the capture thread: what it reads; none while nothing is open.
     pub opened: watch::Sender<Option<Opened>>,
-    /// From the capture thread: the open camera's controls.
-    pub controls: watch::Sender<Vec<ControlOffer>>,
+    /// From the capture thread: the camera that was opened last, and its controls.
+    pub controls: watch::Sender<(Opened, Vec<ControlOffer>)>,
     /// From the capture thread: why the camera does not take what is tried.
     pub refused: watch::Sender<Option<String>>,
     /// From the daemon: why it did not start again with what was saved.
@@ -99,6 +100,8 @@ pub(crate) struct Live {
     pub camera_is_well: AtomicBool,
     /// Pictures must not leave now: paused, or held back by a command.
     private: AtomicBool,
+    /// Whose turn it is to see another camera's picture: one at a time.
+    turn: Arc<Semaphore>,
 }
 
 impl Live {
@@ -123,6 +126,20 @@ impl Live {
             tuned: AtomicU64::new(0),
             camera_is_well: AtomicBool::new(false),
             private: AtomicBool::new(private),
+            turn: Arc::new(Semaphore::new(1)),
+        }
+    }
+
+    /// The turn to see another camera's picture, when it comes; none where the program ends.
+    pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.turn).acquire_owned().await.ok()
+    }
+
+    /// Waits until no other camera is open for its picture; none is opened from then on.
+    pub(crate) async fn last_turn(&self) {
+        // Closed by nobody else, and whoever finds it closed has nothing to wait for.
+        if let Ok(_turn) = self.turn.acquire().await {
+            self.turn.close();
         }
     }
 
@@ -288,6 +305,19 @@ mod tests {
             assert!((48..=51).contains(&shown), "{frames} a second: {shown} in ten seconds");
         }
         assert_eq!(shown(3), 30, "all of a slow one's");
+    }
+
+    #[tokio::test]
+    async fn the_last_turn_waits_for_another_cameras_picture_and_is_the_last() {
+        let limit = Duration::from_secs(60);
+        let live = Live::new(&Settings::default(), false);
+        let turn = live.turn().await.expect("free");
+        let early = tokio::time::timeout(Duration::from_millis(1), live.last_turn()).await;
+        assert!(early.is_err(), "a camera is open");
+        drop(turn);
+        drop(live.turn().await.expect("whoever did not wait so long has changed nothing"));
+        tokio::time::timeout(limit, live.last_turn()).await.expect("nothing is open");
+        assert!(live.turn().await.is_none());
     }
 
     #[test]

@@ -118,7 +118,6 @@ async fn serve(start: Start, orders: mpsc::Sender<PageOrder>) {
         tuning: Mutex::new(tuning),
         store: start.store,
         pictures,
-        turn: Arc::new(Semaphore::new(1)),
         clock: Arc::clone(&start.clock),
         about: start.about,
     });

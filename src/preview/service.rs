@@ -11,7 +11,7 @@ use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -45,8 +45,6 @@ pub(super) struct Service {
     pub tuning: Mutex<Tuning>,
     pub store: Arc<dyn SettingsStore>,
     pub pictures: watch::Receiver<Option<Picture>>,
-    /// Whose turn it is to see another camera's picture: one at a time.
-    pub turn: Arc<Semaphore>,
     pub clock: Arc<dyn Clock>,
     /// What the page is told once: names, classes, version.
     pub about: Value,
@@ -261,7 +259,7 @@ impl Service {
             "tried": tried,
             "tuning": version,
             "origins": origins,
-            "controls": &*self.live.controls.borrow(),
+            "controls": &self.live.controls.borrow().1,
             "can_undo": can_undo,
         });
         answer::json(StatusCode::OK, &answer)

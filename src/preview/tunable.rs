@@ -4,12 +4,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::camera_tuning::{CameraTuning, Touched};
 use crate::attention::pace;
 use crate::contract::in_force::{Given, InForce};
 use crate::contract::tuning::Tuning;
-use crate::pixels::frame::Orientation;
 use crate::source;
-use crate::source::controls::ControlValues;
 use crate::tracks::{ExpressionSettings, TrackingSettings};
 use crate::zones;
 
@@ -229,10 +228,11 @@ impl Tunable {
         }
     }
 
-    pub(crate) fn camera(&self) -> CameraTuning {
+    pub(super) fn camera(&self, touched: Touched) -> CameraTuning {
         CameraTuning {
             orientation: self.camera.orientation(),
             controls: self.camera.controls.clone(),
+            touched,
         }
     }
 }
@@ -244,13 +244,6 @@ pub(crate) struct FaceTuning {
     pub expression: ExpressionSettings,
     /// Zones beside those of the settings; none while nobody tries others.
     pub zones: Option<Vec<zones::Settings>>,
-}
-
-/// What the capture thread takes over.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct CameraTuning {
-    pub orientation: Orientation,
-    pub controls: ControlValues,
 }
 
 #[cfg(test)]
@@ -278,7 +271,7 @@ mod tests {
         let tried = tried.expect("possible");
         assert_eq!(tried.tuning().threshold, Some(0.5));
         assert_eq!(tried.values()["expression.enter"], 0.65, "as it is written");
-        assert_eq!(tried.camera().orientation.quarter_turns, 2);
+        assert_eq!(tried.camera(Touched::default()).orientation.quarter_turns, 2);
         assert_eq!(tried.camera.controls.len(), 2);
         assert_eq!((tried.zone[0].kind, tried.zone[0].enabled), (zones::Kind::Mask, true));
         assert_eq!(tried.values()["camera.controls.gain"], 12);

@@ -1,7 +1,6 @@
 //! What is tried and not yet saved: takes effect at once, and is taken back when nobody
 //! watches any more.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,13 +8,13 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use super::camera_tuning::{CameraTuning, Touched};
 use super::live::Live;
-use super::tunable::{CameraTuning, Changes, MAX_FPS, THRESHOLD, Tunable, ZONE, as_written};
+use super::tunable::{Changes, MAX_FPS, THRESHOLD, Tunable, ZONE, as_written};
 use super::what_if::WhatIf;
 use crate::contract::in_force::InForce;
 use crate::contract::inventory::SettingsDigest;
 use crate::contract::tuning;
-use crate::source::controls::ControlValue;
 use crate::tracks::grouping::Grouping;
 use crate::zones;
 
@@ -52,8 +51,7 @@ pub(super) struct Tuning {
     /// starts again, also those that are saved.
     running: Vec<zones::Settings>,
     tried: Changes,
-    /// Controls that were changed here, as they were before.
-    touched: BTreeMap<String, ControlValue>,
+    touched: Touched,
 }
 
 impl Tuning {
@@ -63,7 +61,7 @@ impl Tuning {
         told: Grouping,
         saved: Tunable,
     ) -> Self {
-        let (tried, touched) = (Changes::new(), BTreeMap::new());
+        let (tried, touched) = (Changes::new(), Touched::default());
         let running = saved.zone.clone();
         Self { live, orders, told, saved, running, tried, touched }
     }
@@ -98,7 +96,7 @@ impl Tuning {
         values.insert(ZONE.to_owned(), as_written(&self.saved.zone));
         let mut keys: Vec<String> = values.keys().cloned().collect();
         let controls = self.live.controls.borrow();
-        let controls = controls.iter().map(|control| format!("camera.controls.{}", control.name));
+        let controls = controls.1.iter().map(|control| format!("camera.controls.{}", control.name));
         keys.extend(controls.filter(|key| !values.contains_key(key)));
         (values, keys)
     }
@@ -254,15 +252,9 @@ impl Tuning {
 
     /// A control that is tried no more goes back to what it was.
     fn camera(&mut self, tried: &Tunable) -> CameraTuning {
-        for control in self.live.controls.borrow().iter() {
-            if tried.camera.controls.contains_key(&control.name) {
-                self.touched.entry(control.name.clone()).or_insert_with(|| control.value.clone());
-            }
-        }
-        let CameraTuning { orientation, controls } = tried.camera();
-        let mut all = self.touched.clone();
-        all.extend(controls);
-        CameraTuning { orientation, controls: all }
+        let (opened, offers) = &*self.live.controls.borrow();
+        self.touched.note(opened, offers, &tried.camera.controls);
+        tried.camera(self.touched.clone())
     }
 }
 

@@ -191,11 +191,15 @@ fn is_inactive(known: &[Description], name: &str) -> bool {
 
 /// The values of `[camera.low_light]`, and those that replace them when light returns.
 ///
-/// The latter are those of `[camera.controls]`, else the driver's defaults. The values that
+/// The latter are those that are tried on the page, else those of `[camera.controls]`, else the
+/// driver's defaults. The values that
 /// the camera had before would be wrong: after a crash in the dark they are those of
 /// `[camera.low_light]`, which the camera keeps while it has power.
 pub(super) struct LowLight {
     dark: ControlValues,
+    /// By the settings.
+    settled: ControlValues,
+    /// By what is tried.
     light: ControlValues,
 }
 
@@ -214,14 +218,26 @@ impl LowLight {
     ) -> Result<Self, String> {
         let dark = dark.clone();
         if dark.is_empty() {
-            return Ok(Self { light: ControlValues::new(), dark });
+            return Ok(Self::of(dark, ControlValues::new()));
         }
         let Some(known) = known(device, LOW_LIGHT) else {
-            return Ok(Self { dark: ControlValues::new(), light: ControlValues::new() });
+            return Ok(Self::of(ControlValues::new(), ControlValues::new()));
         };
         let light = without(&known, &dark, controls)?;
         apply(device, LOW_LIGHT, &light)?;
-        Ok(Self { dark, light })
+        Ok(Self::of(dark, light))
+    }
+
+    fn of(dark: ControlValues, settled: ControlValues) -> Self {
+        Self { dark, light: settled.clone(), settled }
+    }
+
+    /// From now on light brings back the values of `tried`, where they have any.
+    pub(super) fn follow(&mut self, tried: &ControlValues) {
+        let back = |(name, settled): (&String, &ControlValue)| {
+            (name.clone(), tried.get(name).unwrap_or(settled).clone())
+        };
+        self.light = self.settled.iter().map(back).collect();
     }
 
     /// Whether longer exposures are now asked for.

@@ -28,9 +28,10 @@ pub enum SourceError {
 }
 
 /// What a source has open.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Opened {
     /// Pictures in files.
+    #[default]
     Files,
     /// A camera.
     Device {
@@ -38,7 +39,24 @@ pub enum Opened {
         node: PathBuf,
         /// Where it is plugged in, which all nodes of one camera share.
         bus: String,
+        /// The device's own name.
+        card: String,
     },
+}
+
+impl Opened {
+    /// Whether it is the same camera, as far as `VIDIOC_QUERYCAP` tells
+    /// (linux/Documentation/userspace-api/media/v4l/vidioc-querycap.rst): of the same name, in
+    /// the same place. Its node may have another number when it comes back.
+    pub(crate) fn is_same_camera(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Files, Self::Files) => true,
+            (Self::Device { bus, card, .. }, Self::Device { bus: place, card: name, .. }) => {
+                (bus, card) == (place, name)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// A source of frames, owned by the capture thread; `next_frame` blocks.
@@ -83,12 +101,13 @@ pub trait FrameSource: Send {
         Vec::new()
     }
 
-    /// Sets controls by their names.
+    /// Sets controls by their names, also those of low light, which must be asked for again
+    /// where it is dark. It is these values that they go back to.
     ///
     /// # Errors
     ///
     /// In words for the owner: which one, and what the camera takes.
-    fn set_controls(&self, _values: &ControlValues) -> Result<(), String> {
+    fn set_controls(&mut self, _values: &ControlValues) -> Result<(), String> {
         Ok(())
     }
 }

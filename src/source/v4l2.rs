@@ -4,6 +4,7 @@
 //! the kernel owns. So every failure ends the stream, and the capture thread opens it
 //! again.
 
+use std::fmt::Display;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -130,7 +131,7 @@ impl Camera {
             orientation: settings.orientation(),
             low_light,
             words,
-            opened: Opened::Device { node: real_name(path), bus: node.bus },
+            opened: Opened::Device { node: real_name(path), bus: node.bus, card: node.card },
             clock,
             timestamps: Timestamps::default(),
             since,
@@ -174,15 +175,9 @@ impl Camera {
             return Ok(());
         }
         self.format_checked = now;
-        // A device that is gone says so at the next frame.
-        let format = self.io.as_ref().and_then(|(device, _)| device.format().ok());
-        match format.filter(|format| !is_same(format, &self.given)) {
-            None => Ok(()),
-            Some(Format { fourcc, width, height, .. }) => Err(SourceError::Lost(format!(
-                "{}: another program has changed its format to {fourcc} {width}x{height}",
-                self.words
-            ))),
-        }
+        let Some((device, _)) = &self.io else { return Ok(()) };
+        holds(&self.given, || device.format())
+            .map_err(|reason| SourceError::Lost(format!("{}: {reason}", self.words)))
     }
 }
 
@@ -203,9 +198,7 @@ impl FrameSource for Camera {
         // The buffer may have held a recording's picture.
         frame.lag = Duration::ZERO;
         frame.sequence = u64::from(meta.sequence);
-        let bad = |reason: &dyn std::fmt::Display| {
-            SourceError::BadFrame(format!("{}: {reason}", self.words))
-        };
+        let bad = |reason: &dyn Display| SourceError::BadFrame(format!("{}: {reason}", self.words));
         if meta.flags.contains(Flags::ERROR) {
             return Err(bad(&"flagged by the driver"));
         }
@@ -239,9 +232,11 @@ impl FrameSource for Camera {
         self.io.as_ref().map(|(device, _)| controls::offers(device)).unwrap_or_default()
     }
 
-    fn set_controls(&self, values: &ControlValues) -> Result<(), String> {
+    fn set_controls(&mut self, values: &ControlValues) -> Result<(), String> {
         let Some((device, _)) = &self.io else { return Ok(()) };
-        controls::apply(device, "camera.controls", values)
+        controls::apply(device, "camera.controls", values)?;
+        self.low_light.follow(values);
+        Ok(())
     }
 }
 
@@ -264,6 +259,22 @@ fn stamp(meta: &Metadata) -> Option<Duration> {
     monotonic.then(|| Duration::from_secs(seconds) + Duration::from_micros(micros))
 }
 
+/// Whether `ask` tells the format that was given. One that the crate cannot read is another.
+///
+/// # Errors
+///
+/// In words, what has become of it.
+fn holds(given: &Format, ask: impl FnOnce() -> io::Result<Format>) -> Result<(), String> {
+    let changed = |to: &dyn Display| format!("another program has changed its format to {to}");
+    match guarded(ask) {
+        Err(error) => Err(changed(&format_args!("one that is not read: {error}"))),
+        // A device that is gone says so at the next frame.
+        Ok(Err(_)) => Ok(()),
+        Ok(Ok(now)) if is_same(&now, given) => Ok(()),
+        Ok(Ok(now)) => Err(changed(&mode(&now))),
+    }
+}
+
 /// "MJPG 640x480".
 fn mode(format: &Format) -> String {
     format!("{} {}x{}", format.fourcc, format.width, format.height)
@@ -279,5 +290,21 @@ fn no_video_device(path: &Path, error: &io::Error) -> SourceError {
         SourceError::NotACamera(reason)
     } else {
         SourceError::Lost(reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_that_the_library_cannot_read_is_another_one() {
+        let given = Format::new(640, 480, FourCC::new(b"MJPG"));
+        assert_eq!(holds(&given, || Ok(Format::new(640, 480, FourCC::new(b"MJPG")))), Ok(()));
+        assert_eq!(holds(&given, || Err(Errno::NODEV.into())), Ok(()), "told by the next frame");
+        let other = holds(&given, || Ok(Format::new(320, 240, FourCC::new(b"YUYV"))));
+        assert!(other.is_err_and(|reason| reason.ends_with("to YUYV 320x240")));
+        let unread = holds(&given, || panic!("a colour space that is younger than the crate"));
+        assert!(unread.is_err_and(|reason| reason.contains("v4l library cannot read")));
     }
 }

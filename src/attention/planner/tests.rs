@@ -93,6 +93,25 @@ impl Room {
 }
 
 #[test]
+fn looks_at_a_frame_that_was_broken_are_due_at_the_next_ones() {
+    for broken in [false, true] {
+        let mut room = Room::new(&[]);
+        room.play(0, 900, |_, _| {});
+        let (mut frame, mut planned) = (900, Vec::new());
+        while !planned.iter().any(|look: &Look| look.purpose == Purpose::Whole) {
+            room.play(frame, 1, |_, looks| planned = looks.to_vec());
+            frame += 1;
+        }
+        if broken {
+            room.planner.forgo(frame_time(frame - 1));
+        }
+        let mut next = Vec::new();
+        room.play(frame, 5, |_, looks| next.extend(looks.iter().map(|look| look.region)));
+        assert!(planned.iter().all(|look| next.contains(&look.region) == broken), "{broken}");
+    }
+}
+
+#[test]
 fn a_near_face_is_looked_at_closely_in_every_frame_for_half_of_what_it_cost() {
     let near = face(500.0, 200.0, 180.0);
     let mut room = Room::new(&[near]);

@@ -352,6 +352,22 @@ fn a_turn_that_lasts_an_hour_or_is_accepted_is_right() {
 }
 
 #[test]
+fn a_turn_ends_after_an_hour_also_where_the_view_is_half_known_or_in_unknown_infrared() {
+    let (wide, mut half_known) = (surroundings(), looking_at(1.0, &surroundings()));
+    // Four of sixteen regions as they were.
+    imageops::replace(&mut half_known, &room().view(0, 0, 640, 120).to_image(), 0, 0);
+    let infrared = DynamicImage::from(looking_at(1.0, &wide)).into_luma8();
+    let infrared = DynamicImage::from(infrared).into_rgb8();
+    for (name, later) in [("half known", half_known), ("infrared", infrared)] {
+        let mut tamper = Tamper::default();
+        show(&mut tamper, 0, 60, &room());
+        assert_eq!(show(&mut tamper, 60, 60, &looking_at(1.0, &wide)), [(90, TURNED)], "{name}");
+        assert_eq!(show(&mut tamper, 120, 3700, &later), [(3690, FREE)], "{name}");
+        assert_eq!(show(&mut tamper, 3820, 60, &later), [], "{name} is known now");
+    }
+}
+
+#[test]
 fn what_began_before_a_pause_has_not_lasted() {
     let mut tamper = Tamper::default();
     show(&mut tamper, 0, 60, &room());

@@ -10,6 +10,7 @@ use crate::pipeline::mailbox::Taken;
 use crate::pipeline::state::{Orders, View};
 use crate::preview::live::Live;
 use crate::source::Opened;
+use crate::source::controls::{ControlValue, ControlValues};
 
 /// Longest wait for anything.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -245,6 +246,61 @@ fn in_the_dark_longer_exposures_are_asked_for() {
         true,
         |state| matches!(state, CaptureState::Running(open) if open.low_light),
     );
+}
+
+/// Tells what it is asked for.
+struct Obedient(std::sync::mpsc::Sender<String>);
+
+impl FrameSource for Obedient {
+    fn next_frame(&mut self, _: &mut Frame, _: Duration) -> Read {
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        "obedient".to_owned()
+    }
+
+    fn set_low_light(&mut self, on: bool) -> bool {
+        self.0.send(format!("low light: {on}")).unwrap();
+        on
+    }
+
+    fn set_controls(&mut self, values: &ControlValues) -> Result<(), String> {
+        let names: Vec<&str> = values.keys().map(String::as_str).collect();
+        self.0.send(names.join(", ")).unwrap();
+        Ok(())
+    }
+}
+
+#[test]
+fn what_is_tried_on_the_page_does_not_undo_low_light() {
+    let live = Arc::new(Live::new(&crate::preview::Settings::default(), false));
+    let shared = Shared::new(Arc::new(SystemClock), Orders::default(), Some(Arc::clone(&live)));
+    let dark = |low| {
+        let conditions = Conditions { low, ..Conditions::default() };
+        shared.view.send_replace(View { conditions, ..View::default() });
+    };
+    dark(true);
+    let (told, asked) = std::sync::mpsc::channel();
+    let mut source = Some(Obedient(told));
+    let capture = Capture {
+        open: Box::new(move || match source.take() {
+            Some(source) => Ok(Box::new(source)),
+            None => Err(SourceError::End),
+        }),
+        ..capture(VecDeque::new(), &shared)
+    };
+    let thread = std::thread::spawn(move || capture.run());
+    let next = || asked.recv_timeout(LIMIT).unwrap();
+    assert_eq!(next(), "low light: true");
+    let controls = ControlValues::from([("gain".to_owned(), ControlValue::Number(3))]);
+    let (orientation, touched) = Default::default();
+    live.camera.send_replace(Some(CameraTuning { orientation, controls, touched }));
+    assert_eq!([next(), next()], ["gain", "low light: true"]);
+    dark(false);
+    assert_eq!(next(), "low light: false");
+    shared.stop.stop();
+    thread.join().unwrap();
 }
 
 #[test]

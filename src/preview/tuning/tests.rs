@@ -2,6 +2,8 @@ use serde_json::json;
 
 use super::*;
 use crate::preview::Settings;
+use crate::source::Opened;
+use crate::source::controls::{ControlOffer, ControlRange, ControlValue};
 
 fn changes(value: Value) -> Changes {
     serde_json::from_value(value).expect("an object")
@@ -158,6 +160,38 @@ fn a_mask_that_is_only_in_the_files_is_asked_before_a_turn_is_saved() {
     // Drawn in the picture as it is turned now.
     let both = changes(json!({ "camera.rotate": 180, ZONE: mask() }));
     assert_eq!(tuning.before_save(&both, None).expect("possible")(&masked(&both)), Ok(()));
+}
+
+#[test]
+fn what_one_camera_had_is_not_set_on_another() {
+    let (mut tuning, _orders) = tuning();
+    let live = Arc::clone(&tuning.live);
+    let camera = |card: &str| Opened::Device {
+        node: "/dev/video0".into(),
+        bus: "usb-1.3".into(),
+        card: card.to_owned(),
+    };
+    let open = |card: &str, value| {
+        let range = ControlRange::Number { least: -255, most: 255, step: 1 };
+        let gain = ControlOffer { name: "gain".to_owned(), value, range };
+        live.controls.send_replace((camera(card), vec![gain]));
+    };
+    let given = |card: &str| {
+        let wanted = live.camera.borrow().clone().expect("told");
+        wanted.controls_for(&camera(card)).get("gain").cloned()
+    };
+    let (first, second) = (ControlValue::Number(128), ControlValue::Number(-3));
+    open("A", first.clone());
+    tuning.attempt(changes(json!({ "camera.controls.gain": 200 }))).expect("possible");
+    assert_eq!(given("A"), Some(ControlValue::Number(200)));
+    tuning.leave();
+    assert_eq!((given("A"), given("B")), (Some(first), None), "before B has told anything");
+    open("B", second.clone());
+    tuning.attempt(changes(json!({ THRESHOLD: 0.6 }))).expect("possible");
+    assert_eq!(given("B"), None);
+    tuning.attempt(changes(json!({ "camera.controls.gain": 7 }))).expect("possible");
+    tuning.leave();
+    assert_eq!((given("A"), given("B")), (None, Some(second)));
 }
 
 #[test]

@@ -134,6 +134,15 @@ fn low_light_goes_back_to_the_settings_or_the_default() {
     let settings = values(&[(exposure, ControlValue::Number(300))]);
     let light = without(&known(), &dark, &settings).unwrap();
     assert_eq!(light[exposure], ControlValue::Number(300));
+    let mut low_light = LowLight::of(dark.clone(), light.clone());
+    low_light.follow(&values(&[
+        (exposure, ControlValue::Number(400)),
+        ("gain", ControlValue::Number(3)),
+    ]));
+    let tried = values(&[(exposure, ControlValue::Number(400))]);
+    assert_eq!(low_light.light, light.clone().into_iter().chain(tried).collect());
+    low_light.follow(&ControlValues::new());
+    assert_eq!(low_light.light, light, "tried no more");
     let impossible = values(&[(exposure, ControlValue::Number(9999))]);
     let error = without(&known(), &impossible, &settings).unwrap_err();
     assert!(error.starts_with("camera.low_light.exposure_time_absolute is 9999"), "{error}");
