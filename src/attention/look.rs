@@ -8,11 +8,13 @@ use crate::geometry::{Rect, Region, Size};
 /// mostly not.
 pub(crate) const READABLE: f32 = 20.0;
 /// Looks at one face of a picture that has no next frame, so many times as wide as the one at
-/// which the model reads expressions best: at the last of them the smallest network still has a
-/// readable face (21 of 128 pixels).
-const FARTHER: [f32; SCALES] = [1.0, 1.5, 2.0];
+/// which the model reads expressions best,
+const FARTHER: [f32; SCALES] = [1.0, 4.0 / 3.0, 2.0, 8.0 / 3.0];
+/// but no wider than so many times the face: there the smallest network still has a readable one
+/// (21 of 128 pixels).
+const WIDEST: f32 = 6.0;
 /// How many they are.
-pub(super) const SCALES: usize = 3;
+pub(super) const SCALES: usize = 4;
 /// Beside a face that is where it was foreseen a look shows so much more, in shares of its size:
 /// no two boxes of a face are the same, and one that touches the look's edge may be cut.
 const SPARE: f32 = 0.1;
@@ -101,7 +103,8 @@ impl Inputs {
 
     /// Looks at one face from several distances, the nearest first.
     pub(super) fn at_all_scales(self, face: &Rect, picture: Size) -> [Look; SCALES] {
-        FARTHER.map(|farther| self.around(face, self.close_look * farther, picture))
+        let times = |farther: f32| (self.close_look * farther).min(WIDEST);
+        FARTHER.map(|farther| self.around(face, times(farther), picture))
     }
 
     fn around(self, face: &Rect, times: f32, picture: Size) -> Look {

@@ -24,7 +24,7 @@ use expressiond::tracks::grouping::Grouping;
 /// Find faces and their expression in pictures.
 ///
 /// Looks thoroughly: at the whole picture, at pieces of it in which faces from 20 pixels on
-/// can be found, and at each face by itself from three distances, from the nearest at its mirror
+/// can be found, and at each face by itself from four distances, from the nearest at its mirror
 /// image as well: what only one of these looks takes for a face is none. --whole looks once,
 /// which is faster and finds those who stand before the camera.
 ///
