@@ -121,7 +121,8 @@ mod tests {
     use crate::geometry::Region;
 
     const PICTURE: Size = Size { width: 640, height: 480 };
-    const INPUTS: Inputs = Inputs::sized(Size::new(224, 224), Size::new(128, 128));
+    const INPUTS: Inputs =
+        Inputs { close_look: 2.0, ..Inputs::sized(Size::new(224, 224), Size::new(128, 128)) };
     const DOUBTED: f32 = 0.2;
 
     fn candidate(face: Rect) -> Candidate {
@@ -155,10 +156,14 @@ mod tests {
         let coarse = seen(0, 0.9, Rect::new(99.0, 99.0, 24.0, 30.0), tile());
         let near = seen(0, 0.9, rect, one.looks[0]);
         let mirrored = seen(0, 0.9, from_afar, one.mirrored);
-        let far = [seen(0, 0.8, from_afar, one.looks[1]), seen(0, 0.7, from_afar, one.looks[2])];
-        assert_eq!(told(vec![coarse, near, mirrored, far[0], far[1]], &[one]), [(0, 0.8, 100.0)]);
-        assert_eq!(told(vec![coarse, near, mirrored], &[one]), [(0, 0.3, 100.0)], "a knob");
-        assert_eq!(told(vec![coarse, far[0], far[1]], &[one]), [(0, 0.5, 102.0)]);
+        let far = [(1, 0.8), (2, 0.7), (3, 0.8)]
+            .map(|(look, confidence)| seen(0, confidence, from_afar, one.looks[look]));
+        let all = [&[coarse, near, mirrored][..], &far].concat();
+        assert_eq!(told(all, &[one]), [(0, 0.8, 100.0)]);
+        let knob = seen(0, 0.88, rect, one.looks[0]);
+        assert_eq!(told(vec![coarse, knob, mirrored], &[one]), [(0, 0.22, 100.0)], "a knob");
+        let all = [&[coarse][..], &far].concat();
+        assert_eq!(told(all, &[one]), [(0, 0.58, 102.0)]);
         assert_eq!(told(vec![coarse], &[one]), [(0, DOUBTED, 99.0)]);
     }
 
@@ -174,7 +179,7 @@ mod tests {
         all.extend(one.looks[1..].iter().map(|look| seen(0, 0.85, rect, *look)));
         assert_eq!(told(all.clone(), &[one]), [(1, 0.6, 100.0), (0, 0.25, 100.0)]);
         all.retain(|one| one.detection.class == 0 || one.look.mirrored);
-        assert_eq!(told(all, &[one]), [(1, 0.51, 100.0), (0, 0.29, 100.0)], "seen mirrored alone");
+        assert_eq!(told(all, &[one]), [(1, 0.52, 100.0), (0, 0.29, 100.0)], "seen mirrored alone");
     }
 
     #[test]
@@ -188,6 +193,7 @@ mod tests {
             seen(0, 0.45, shifted, one.looks[1]),
             seen(1, 0.45, shifted, one.looks[1]),
             seen(1, 0.9, shifted, one.looks[2]),
+            seen(1, 0.9, shifted, one.looks[3]),
         ];
         assert_eq!(told(all, &[one]), [(0, 0.9, 100.0)]);
     }
@@ -217,7 +223,7 @@ mod tests {
         /// Nothing is surer than the surest look, whose classes add up, in any order of them.
         #[test]
         fn no_confidence_grows_and_no_order_matters(
-            all in prop::collection::vec((0usize..2, 1u8..100, 0u8..60, 16u8..60, 0usize..9), 0..20),
+            all in prop::collection::vec((0usize..2, 1u8..100, 0u8..60, 16u8..60, 0usize..11), 0..20),
             turn in 0usize..20,
         ) {
             let faces = [Rect::new(100.0, 100.0, 30.0, 36.0), Rect::new(150.0, 100.0, 30.0, 36.0)];

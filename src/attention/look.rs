@@ -192,7 +192,7 @@ impl Look {
 mod tests {
     use super::*;
 
-    /// Of seven expressions a network reads from nearer than one of smiles.
+    /// Where its side-car says so, a network reads from nearer than is usual.
     #[test]
     fn a_face_is_looked_at_from_where_its_network_reads_best() {
         let near =
@@ -201,8 +201,10 @@ mod tests {
         let look = near.face(&face, picture);
         assert_eq!((look.region.width, look.region.height), (200, 200));
         assert!(look.misfit(&face) < 0.01, "{look:?}");
-        let looks = near.at_all_scales(&face, picture).map(|look| look.region.width);
-        assert_eq!(looks, [200, 300, 400]);
+        let widths =
+            |inputs: Inputs| inputs.at_all_scales(&face, picture).map(|at| at.region.width);
+        assert_eq!(widths(near), [200, 267, 400, 534]);
+        assert_eq!(widths(Inputs { close_look: 3.0, ..near }), [300, 400, 600, 600], "readable");
     }
 
     #[test]
