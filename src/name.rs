@@ -37,6 +37,15 @@ pub(crate) const DOCTOR: &str = "doctor";
 /// The level beside the devices below which groups have their settings.
 pub(crate) const GROUPS: &str = "groups";
 
+/// Whether each level of a topic can be a [`Name`].
+///
+/// # Errors
+///
+/// Of the first that cannot.
+pub(crate) fn check_topic(topic: &str) -> Result<(), NameError> {
+    topic.split('/').try_for_each(|level| Name::new(level).map(drop))
+}
+
 impl Name {
     /// # Errors
     ///

@@ -219,7 +219,10 @@ impl SettingsStore for SettingsFiles {
             Some(format!("{key}={}", toml::Value::from(value.as_str()?)))
         };
         sources.overrides.extend(changes.iter().filter_map(text));
-        let found = config::load(&sources).and_then(|(config, _)| doctor::try_broker(&config));
+        let known = self.load().ok().and_then(|(config, _)| config.mqtt.url.brokers().ok());
+        let known = known.unwrap_or_default();
+        let found =
+            config::load(&sources).and_then(|(config, _)| doctor::try_broker(&config, &known));
         match found {
             Ok(findings) => findings.iter().map(|finding| json!(finding)).collect(),
             Err(error) => {

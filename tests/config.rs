@@ -280,6 +280,17 @@ fn check_with(file: &Path, variables: &[(&str, &OsStr)], more: &[&str]) -> (Opti
     (output.status.code(), text.concat())
 }
 
+/// A reload of the service prints it into the journal.
+#[test]
+fn what_may_be_a_token_in_an_address_is_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = empty_file(folder.path());
+    let urls = "wss://a.example/mqtt?token=secret, wss://b.example/mqtt?token=secret";
+    let (code, told) = check_with(&file, &[], &["--set", &format!("mqtt.url={urls}")]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("wss://b.example/mqtt?...") && !told.contains("secret"), "{told}");
+}
+
 fn empty_file(folder: &Path) -> PathBuf {
     let file = folder.join("e.toml");
     std::fs::write(&file, "").unwrap();
@@ -333,6 +344,8 @@ fn what_a_variable_cannot_be_is_told_in_words() {
         ("EXPRESSIOND_CAMERA_FPS", "5", vec!["EXPRESSIOND__CAMERA__FPS"]),
         ("EXPRESSIOND__CAMERA_FPS", "5", vec!["no key camera_fps", "camera.fps is meant"]),
         ("EXPRESSIOND_CAMERA__FPS", "5", vec!["EXPRESSIOND__CAMERA__FPS"]),
+        ("EXPRESSIOND_CAMERA_CONTROLS", "{}", vec!["EXPRESSIOND__CAMERA__CONTROLS"]),
+        ("EXPRESSIOND_CAMERA__CONTROLS__GAIN", "7", vec!["EXPRESSIOND__CAMERA__CONTROLS"]),
         ("expressiond__camera__fps", "5", vec!["EXPRESSIOND__CAMERA__FPS"]),
         ("EXPRESSIOND__CAMERA", "5", vec!["camera is \"5\"", "a section"]),
     ] {

@@ -170,6 +170,22 @@ fn a_second_sighup_during_a_reload_is_obeyed_too() {
     assert_eq!(service.daemon.code(), Some(0));
 }
 
+/// It was ended for good: what was tried was right, and what the next start read was not.
+#[test]
+fn what_became_unfit_while_it_was_tried_is_refused() {
+    let mut service = Service::start();
+    service.until("video-one");
+    write(&service.settings(), "/dev/video-two");
+    service.signal(Signal::HUP);
+    service.until("RELOADING=1");
+    write_unfit(&service.settings());
+    let told = service.until("READY=1");
+    assert!(!told.contains("STOPPING=1") && !told.contains("video-two"), "{told}");
+    assert!(service.daemon.0.try_wait().unwrap().is_none(), "it goes on");
+    service.daemon.terminate();
+    assert_eq!(service.daemon.code(), Some(0));
+}
+
 #[test]
 fn signals_are_obeyed_while_the_model_is_loaded() {
     let mut service = Service::start_with("1", Stdio::piped(), None);

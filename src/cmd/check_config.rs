@@ -22,9 +22,8 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     let (config, layers) = config::load(&args.config.sources())?;
-    let table = to_table(&config)?;
     if args.all {
-        let text = toml::to_string_pretty(&table)
+        let text = toml::to_string_pretty(&to_table(&config)?)
             .map_err(|error| Error::caused(Kind::Internal, "cannot write TOML", error))?;
         return output::text(text);
     }
@@ -33,7 +32,10 @@ pub fn run(args: &Args) -> Result<()> {
         text += &format!("read {}\n", file.display());
     }
     let defaults = flatten(&to_table(&config::Config::default())?, "");
-    for (key, value) in flatten(&table, "") {
+    // Each reload prints this into the journal.
+    let mut shown = config.clone();
+    shown.mqtt.url = config.mqtt.url.without_queries();
+    for (key, value) in flatten(&to_table(&shown)?, "") {
         if !defaults.contains(&(key.clone(), value.clone())) {
             text += &format!("{key} = {value}  ({})\n", layers.origin(&key));
         }

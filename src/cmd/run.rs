@@ -9,9 +9,10 @@ use super::ConfigArgs;
 use expressiond::alarm::Alarm;
 use expressiond::annotate;
 use expressiond::config::layers::Layers;
-use expressiond::config::{self, Config};
+use expressiond::config::{self, Config, Sources};
 use expressiond::error::{Error, Kind, Result};
 use expressiond::logging;
+use expressiond::mqtt::Holding;
 use expressiond::panics::log_panics;
 use expressiond::pipeline::daemon::{Ending, daemon};
 use expressiond::pipeline::plan::{Plan, holding};
@@ -75,12 +76,7 @@ fn work(
 ) -> Result<Ending> {
     let files = args.config.sources();
     let setup = Arc::new(SettingsFiles::new(files.clone()));
-    let held = holding(&config);
-    let rehearse = Arc::new(move || {
-        let (config, layers) = config::load(&files)?;
-        let plan = Plan::make(config, &layers)?;
-        Ok(holding(&plan.config).try_after(&held)?)
-    });
+    let rehearse = Arc::new(move |held: &Holding| rehearse(&files, held));
     runtime.block_on(async {
         // The model's self-test takes seconds on a slow board.
         let plan = tokio::task::spawn_blocking(move || Plan::make(config, &layers));
@@ -96,6 +92,20 @@ fn work(
         introduce(&plan);
         daemon(plan, args.annotate.clone(), rehearse, setup, signals).await
     })
+}
+
+/// Tries the settings that the files hold. The model's self-test takes seconds on a slow board:
+/// what was written meanwhile is tried as well, since the next start reads it.
+fn rehearse(files: &Sources, held: &Holding) -> Result<()> {
+    loop {
+        let (config, layers) = config::load(files)?;
+        let plan = Plan::make(config.clone(), &layers)?;
+        holding(&plan.config).try_after(held)?;
+        if config::load(files)?.0 == config {
+            return Ok(());
+        }
+        log::info!("the settings have changed while they were tried");
+    }
 }
 
 /// Which model runs, and which were refused.

@@ -42,11 +42,28 @@ pub(super) fn is_text(defaults: &Table, key: &str) -> bool {
     matches!(kind(defaults, key), Ok(Kind::Like(Value::String(_))))
 }
 
-/// The key that is written like `name` but for dots and underscores.
+/// The key that is written like `name` but for dots and underscores. Of a table whose keys are
+/// the owner's: that table, also where `name` goes on with one of these.
 pub(super) fn meant(defaults: &Table, name: &str) -> Option<String> {
     let letters = |key: &str| key.to_lowercase().replace(['.', '_'], "");
     let wanted = letters(name);
-    flatten(defaults, "").into_iter().map(|(key, _)| key).find(|key| letters(key) == wanted)
+    let mut keys = flatten(defaults, "").into_iter();
+    let open = || open_tables(defaults, "").into_iter();
+    keys.find_map(|(key, _)| (letters(&key) == wanted).then_some(key))
+        .or_else(|| open().find(|key| wanted.starts_with(&letters(key))))
+}
+
+/// The tables that are empty unless their owner fills them.
+fn open_tables(table: &Table, prefix: &str) -> Vec<String> {
+    let mut open = Vec::new();
+    for (name, value) in table {
+        match value {
+            Value::Table(inner) if inner.is_empty() => open.push(format!("{prefix}{name}")),
+            Value::Table(inner) => open.extend(open_tables(inner, &format!("{prefix}{name}."))),
+            _ => {}
+        }
+    }
+    open
 }
 
 /// A list of sections, which no text stands for.
@@ -243,6 +260,7 @@ mod tests {
             ("a.count.x", "5", "there is no key a.count.x"),
             ("x.y", "5", "there is no key x.y; the sections are a, b"),
             ("b_c_d", "5", "(b.c.d is meant?)"),
+            ("a_own_x", "5", "(a.own is meant?)"),
             ("", "5", "there is no key "),
             ("a.own.x.y", "5", "there is no key"),
             ("a.", "5", "there is no key"),

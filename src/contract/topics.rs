@@ -5,7 +5,7 @@ use super::inventory::INVENTORY_SCHEMA;
 use super::payload::SCHEMA_VERSION;
 use crate::events;
 use crate::mqtt::message::{Class, Labels};
-use crate::name::{GROUPS, Name, NameError};
+use crate::name::{self, GROUPS, Name, NameError};
 
 /// The topics of one device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,9 +18,7 @@ pub struct Topics {
 impl Topics {
     /// `base` may have levels of its own (`home/expressiond`).
     pub fn new(base: &str, device: Name) -> Result<Self, NameError> {
-        for level in base.split('/') {
-            Name::new(level)?;
-        }
+        name::check_topic(base)?;
         Ok(Self { base: base.to_owned(), device, groups: Vec::new() })
     }
 

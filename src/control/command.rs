@@ -186,6 +186,17 @@ mod tests {
         assert_eq!(names.len(), 6);
     }
 
+    /// What a refusal quotes goes into the journal and onto a terminal.
+    #[test]
+    fn a_sender_is_quoted_on_one_short_line() {
+        let long = "x".repeat(100_000);
+        let payloads = [r#"{"command":"x\nINFO \u001b[2J"}"#, &format!(r#"{{"{long}":1}}"#)];
+        for payload in payloads {
+            let words = Command::parse(payload.as_bytes()).expect_err("refused").to_string();
+            assert!(!words.contains(char::is_control) && words.len() < 500, "{words}");
+        }
+    }
+
     #[test]
     fn numbers_are_set_kept_and_taken_back() {
         let before = Tuning { threshold: None, max_fps: Some(2.0) };

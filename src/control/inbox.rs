@@ -1,11 +1,14 @@
 //! What arrives: commands, settings of the device's groups, Home Assistant's birth,
 //! and what the broker keeps of an earlier run.
 
+use std::fmt;
 use std::iter;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use super::command::{AT_ONCE, Command, CommandError};
 use super::groups::{GroupSettings, SettingsByGroup};
@@ -64,7 +67,9 @@ pub fn start(
     let (commands, waiting) = mpsc::channel(WAITING);
     let (groups, settings_of_groups) = watch::channel(SettingsByGroup::new());
     let rate = TokenBucket::new(AT_ONCE, clock.now().monotonic);
-    let inbox = Inbox { publisher, about, commands, groups, rate, closed: false, clock };
+    let refusals = Refusals { told: rate.clone(), untold: 0 };
+    let (closed, repeat) = (false, Repeat::default());
+    let inbox = Inbox { publisher, about, commands, groups, rate, refusals, closed, repeat, clock };
     inbox.announce(None);
     tokio::spawn(inbox.run(received));
     ControlMessages { commands: waiting, groups: settings_of_groups }
@@ -76,8 +81,11 @@ struct Inbox {
     commands: mpsc::Sender<Command>,
     groups: watch::Sender<SettingsByGroup>,
     rate: TokenBucket,
+    refusals: Refusals,
     /// Whether `pause` was handed over and no `resume` since.
     closed: bool,
+    /// After a birth: everything is said again soon.
+    repeat: Repeat,
     clock: Arc<dyn Clock>,
 }
 
@@ -87,8 +95,8 @@ impl Inbox {
             let topic = &message.topic;
             if *topic == self.about.topics.command() {
                 self.command(&message);
-            } else if let Some(group) = self.about.topics.group_of(topic) {
-                self.group(group, &message.payload);
+            } else if let Some(group) = self.about.topics.group_of(topic).cloned() {
+                self.group(&group, &message.payload);
             } else if *topic == self.about.settings.birth_topic {
                 self.birth(&message);
             } else if *topic == self.about.topic() {
@@ -118,8 +126,16 @@ impl Inbox {
     fn command(&mut self, message: &Received) {
         let outcome = self.read(message).and_then(|command| self.hand_over(command));
         if let Err(refused) = outcome {
-            self.publisher.count_refused_command();
-            log::warn!("refused a command: {refused}");
+            self.refuse(format_args!("a command: {refused}"));
+        }
+    }
+
+    fn refuse(&mut self, what: fmt::Arguments) {
+        self.publisher.count_refused_command();
+        if let Some(untold) = self.refusals.tell(self.clock.now().monotonic) {
+            let more =
+                if untold == 0 { String::new() } else { format!("; and {untold} before it") };
+            log::warn!("refused {what}{more}");
         }
     }
 
@@ -167,7 +183,7 @@ impl Inbox {
 
     /// A state, so the latest word replaces the one before, which may not even have
     /// been looked at: a flood costs no more than that.
-    fn group(&self, group: &Name, payload: &[u8]) {
+    fn group(&mut self, group: &Name, payload: &[u8]) {
         match GroupSettings::parse(payload) {
             Ok(settings) => {
                 self.groups.send_if_modified(|known| {
@@ -175,26 +191,20 @@ impl Inbox {
                     before != Some(settings)
                 });
             }
-            Err(refused) => {
-                self.publisher.count_refused_command();
-                log::warn!("refused settings of group {group}: {refused}");
-            }
+            Err(refused) => self.refuse(format_args!("settings of group {group}: {refused}")),
         }
     }
 
     /// Home Assistant has started and knows nothing: say everything again, each
-    /// device of a fleet at its own moment.
-    fn birth(&self, message: &Received) {
+    /// device of a fleet at its own moment. One that comes before that moment is heard with it.
+    fn birth(&mut self, message: &Received) {
         // A retained birth is old news, and a new connection says everything anyway.
         if message.retained || message.payload != b"online" {
             return;
         }
         let longest = Duration::from_secs(self.about.settings.birth_jitter_s);
         let publisher = self.publisher.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(longest.mul_f64(jitter())).await;
-            publisher.repeat_retained();
-        });
+        self.repeat.after(longest.mul_f64(jitter()), move || publisher.repeat_retained());
     }
 
     /// What an earlier run announced: components that are gone are taken back.
@@ -221,5 +231,68 @@ impl Inbox {
             tokio::time::sleep(CLEANUP_DELAY).await;
             publisher.retain(Class::State, topic, Vec::new());
         });
+    }
+}
+
+/// Work that is done later, once however often it is asked for before.
+#[derive(Default)]
+struct Repeat(Option<JoinHandle<()>>);
+
+impl Repeat {
+    /// Whether it was not waiting already.
+    fn after(&mut self, wait: Duration, work: impl FnOnce() + Send + 'static) -> bool {
+        let is_new = self.0.as_ref().is_none_or(JoinHandle::is_finished);
+        if is_new {
+            self.0 = Some(tokio::spawn(async move {
+                tokio::time::sleep(wait).await;
+                work();
+            }));
+        }
+        is_new
+    }
+}
+
+/// Which refusals are told: as many as commands are allowed, or a sender gone wrong would fill the
+/// journal. All are counted.
+struct Refusals {
+    told: TokenBucket,
+    untold: u64,
+}
+
+impl Refusals {
+    /// Whether the one at monotonic time `now` is told, and how many before it were not.
+    fn tell(&mut self, now: Duration) -> Option<u64> {
+        if self.told.allow(now) {
+            return Some(mem::take(&mut self.untold));
+        }
+        self.untold += 1;
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_refusals_is_a_few_lines_that_say_how_many_there_were() {
+        let mut refusals = Refusals { told: TokenBucket::new(AT_ONCE, Duration::ZERO), untold: 0 };
+        let mut tell = |second| refusals.tell(Duration::from_secs(second));
+        assert_eq!((0..1000).filter_map(|_| tell(1)).collect::<Vec<_>>(), [0; AT_ONCE as usize]);
+        assert_eq!(tell(61), Some(1000 - u64::from(AT_ONCE)));
+        assert_eq!(tell(61), Some(0));
+    }
+
+    #[tokio::test]
+    async fn of_many_births_one_is_answered() {
+        let mut repeat = Repeat::default();
+        let (done, is_done) = tokio::sync::oneshot::channel();
+        assert!(repeat.after(Duration::ZERO, || done.send(()).expect("it is waited for")));
+        assert!(!repeat.after(Duration::ZERO, || panic!("one is enough")));
+        is_done.await.expect("it was done");
+        while !repeat.0.as_ref().is_some_and(JoinHandle::is_finished) {
+            tokio::task::yield_now().await;
+        }
+        assert!(repeat.after(Duration::ZERO, || ()));
     }
 }

@@ -7,6 +7,9 @@ use std::marker::PhantomData;
 use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+/// Characters of what is said about a payload at most: it may quote all of it.
+const MOST_WORDS: usize = 300;
+
 /// Reads an object of JSON, and nothing else: serde takes an array for an object, too, with
 /// its values for the fields in their order, so that `["pause"]` would close the camera.
 ///
@@ -18,7 +21,11 @@ pub(super) fn read<T: DeserializeOwned>(payload: &[u8]) -> Result<T, String> {
     if payload.trim_ascii_start().first() != Some(&b'{') {
         return Err("an object of JSON is needed".to_owned());
     }
-    serde_json::from_slice(payload).map_err(|error| error.to_string())
+    // It quotes the sender, who may end a line of the journal or command a terminal with that.
+    serde_json::from_slice(payload).map_err(|error| {
+        let words: String = error.to_string().chars().take(MOST_WORDS).collect();
+        words.replace(char::is_control, "\u{fffd}")
+    })
 }
 
 /// An object whose keys are anybody's to choose. Each is there once: of two, serde's maps take

@@ -27,11 +27,11 @@ pub(super) struct Examined {
     pub status: Option<Value>,
 }
 
-/// Findings for each of [`STEPS`]. Without `credentials` the broker is only reached. Of
-/// several addresses each is examined; it is a problem where none can be used.
+/// Findings for each of [`STEPS`]. Without `credentials`, and with the words why, the broker is
+/// only reached. Of several addresses each is examined; it is a problem where none can be used.
 pub(super) async fn broker(
     config: &Config,
-    credentials: Option<&Credentials>,
+    credentials: Result<&Credentials, &'static str>,
     about: &About,
 ) -> Examined {
     // Checked with the settings.
@@ -81,7 +81,7 @@ fn together(mut all: Vec<(BrokerUrl, Examined)>) -> Examined {
 /// One address, step by step.
 async fn address(
     config: &Config,
-    credentials: Option<&Credentials>,
+    credentials: Result<&Credentials, &'static str>,
     about: &About,
     url: &BrokerUrl,
 ) -> Examined {
@@ -91,8 +91,9 @@ async fn address(
         Err(stopped) => return without(unreachable(url, &stopped)),
     };
     let mut findings = vec![Finding::ok(Check::Broker, answers(url, &hosts))];
-    let Some(credentials) = credentials else {
-        return without(with_the_rest(findings, "the files with secrets come first"));
+    let credentials = match credentials {
+        Ok(credentials) => credentials,
+        Err(why) => return without(with_the_rest(findings, why)),
     };
     let access = match Access::read(&config.mqtt, credentials) {
         Ok(access) => access,

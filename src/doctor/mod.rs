@@ -24,6 +24,7 @@ use crate::detector::networks::Networks;
 use crate::error::{Error, Kind, Result};
 use crate::home_assistant::About;
 use crate::mqtt::credentials::Credentials;
+use crate::mqtt::url::BrokerUrl;
 use crate::pipeline::plan::{Identity, about, grouping};
 use crate::runtime;
 use crate::tracks::grouping::Grouping;
@@ -58,21 +59,30 @@ pub fn examine(sources: &Sources, mut tell: impl FnMut(&Finding)) -> Result<Diag
     Ok(Diagnosis::new(rfc3339(SystemTime::now()), device, findings))
 }
 
-/// The broker alone, as these settings reach it.
+/// The broker alone, as these settings reach it. Only brokers that are `known` are told the
+/// password: whoever may try an address would else have it sent to one of his own.
 ///
 /// # Errors
 ///
 /// Names that cannot be part of a topic; a fault of this program.
-pub fn try_broker(config: &Config) -> Result<Vec<Finding>> {
+pub fn try_broker(config: &Config, known: &[BrokerUrl]) -> Result<Vec<Finding>> {
     let state_dir = config.device.state_dir();
     let Identity { topics, camera } = Identity::of(config, state_dir.as_deref())?;
     let about = about(config, topics, &camera, Vec::new());
-    Ok(ask_broker(config, Some(&Credentials::of_the_environment()), &about)?.findings)
+    let brokers = config.mqtt.url.brokers().unwrap_or_default();
+    let secret = !config.mqtt.password_file.is_empty();
+    let credentials = Credentials::of_the_environment();
+    let credentials = if secret && !brokers.iter().all(|broker| known.contains(broker)) {
+        Err("the password is sent to the broker of the settings alone: save this one first")
+    } else {
+        Ok(&credentials)
+    };
+    Ok(ask_broker(config, credentials, &about)?.findings)
 }
 
 fn ask_broker(
     config: &Config,
-    credentials: Option<&Credentials>,
+    credentials: std::result::Result<&Credentials, &'static str>,
     about: &About,
 ) -> Result<Examined> {
     let runtime = runtime::current_thread()?;
@@ -119,7 +129,9 @@ impl Examination<'_> {
         let (device, status) = match Identity::of(&config, state_dir.as_deref()) {
             Ok(Identity { topics, camera }) => {
                 let about = about(&config, topics, &camera, classes.unwrap_or_default());
-                let examined = ask_broker(&config, readable.then_some(&credentials), &about)?;
+                let credentials =
+                    readable.then_some(&credentials).ok_or("the files with secrets come first");
+                let examined = ask_broker(&config, credentials, &about)?;
                 examined.findings.into_iter().for_each(|finding| self.add(finding));
                 (Some(about.topics.device().to_string()), examined.status)
             }

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::contract::topics::Topics;
 use crate::limits::{Mistake, within};
-use crate::name::Name;
+use crate::name::{self, Name};
 use crate::tracks::vocabulary::called;
 use crate::zones;
 
@@ -64,10 +64,7 @@ impl Settings {
         for (key, topic) in
             [("discovery_prefix", &self.discovery_prefix), ("birth_topic", &self.birth_topic)]
         {
-            topic
-                .split('/')
-                .try_for_each(|level| Name::new(level).map(drop))
-                .map_err(|error| (key, error.to_string()))?;
+            name::check_topic(topic).map_err(|error| (key, error.to_string()))?;
         }
         within("birth_jitter_s", self.birth_jitter_s, 0, 300)
     }

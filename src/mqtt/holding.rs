@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::embedded::free_port;
 use super::error::StartError;
 use super::settings::Settings;
+use super::url::BrokerUrl;
 use crate::outbox::{Outbox, OutboxSettings};
 
 /// The folder of the outbox, and the port of the broker inside.
@@ -15,7 +16,7 @@ use crate::outbox::{Outbox, OutboxSettings};
 pub struct Holding {
     folder: Option<PathBuf>,
     outbox: OutboxSettings,
-    /// `mqtt.embedded_port`; none where the broker is another's.
+    /// Of the broker inside, 0: any; none where the broker is another's.
     #[cfg_attr(not(feature = "embedded-broker"), expect(dead_code))]
     port: Option<u16>,
 }
@@ -31,6 +32,13 @@ impl Holding {
         }
     }
 
+    /// At 0 the broker inside was given one of the free ports: the one that it is reached at.
+    #[must_use]
+    pub fn at(self, brokers: &[BrokerUrl]) -> Self {
+        let port = self.port.and(brokers.first()).map(|broker| broker.port);
+        Self { port, ..self }
+    }
+
     /// Takes it for a moment, but for what `held` has and will let go of.
     ///
     /// # Errors
@@ -41,12 +49,8 @@ impl Holding {
             Outbox::open(self.outbox.clone(), folder)?;
         }
         #[cfg(feature = "embedded-broker")]
-        if let Some(port) = self.port {
-            // At 0 nobody here knows which port it was given.
-            let ours = held.port.is_some_and(|held| held == port || held == 0);
-            if !ours {
-                free_port(port)?;
-            }
+        if let Some(port) = self.port.filter(|_| self.port != held.port) {
+            free_port(port)?;
         }
         Ok(())
     }
@@ -96,5 +100,10 @@ mod tests {
         assert!(matches!(inside.try_after(&elsewhere), Err(StartError::Broker(_))));
         assert!(inside.try_after(&inside).is_ok());
         assert!(elsewhere.try_after(&inside).is_ok());
+        // Of port 0 it is known which it became: that one is ours, and no other.
+        let any = Holding::of(&Settings::default(), None);
+        let given = |port| any.clone().at(&[BrokerUrl::on_loopback(port)]);
+        assert!(inside.try_after(&given(embedded_port)).is_ok());
+        assert!(matches!(inside.try_after(&given(1)), Err(StartError::Broker(_))));
     }
 }

@@ -7,7 +7,7 @@ use super::protocol::{MOST_TEXT, Version};
 use super::tls;
 use super::urls::BrokerUrls;
 use crate::limits::{Mistake, within};
-use crate::name::{Name, NameError};
+use crate::name;
 use crate::outbox::OutboxSettings;
 
 /// Section `[mqtt]`.
@@ -87,10 +87,7 @@ impl Settings {
             return Err(("version", remedy.into()));
         }
         self.tls.check(brokers.iter().any(|broker| broker.tls))?;
-        self.base_topic
-            .split('/')
-            .try_for_each(|level| Name::new(level).map(drop))
-            .map_err(|error: NameError| ("base_topic", error.to_string()))?;
+        name::check_topic(&self.base_topic).map_err(|error| ("base_topic", error.to_string()))?;
         if !self.password_file.is_empty() && self.username.is_empty() {
             let remedy = "a password needs a user name (MQTT 3.1.1, 3.1.2.9): set it too";
             return Err(("username", remedy.into()));

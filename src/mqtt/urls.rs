@@ -80,6 +80,16 @@ impl BrokerUrls {
         }
         Ok(brokers)
     }
+
+    /// As they are written, but for what follows a question mark: a cloud's token may, which
+    /// belongs in no log.
+    pub fn without_queries(&self) -> Self {
+        let shown = |text: &String| match text.split_once('?') {
+            Some((address, _)) => format!("{address}?..."),
+            None => text.clone(),
+        };
+        Self(self.0.iter().map(shown).collect())
+    }
 }
 
 /// Several addresses in a sentence.

@@ -11,7 +11,7 @@ use tokio::time::MissedTickBehavior;
 use super::composition::{Composition, watch_package};
 use super::heartbeat;
 use super::page::Page;
-use super::plan::{Plan, settled};
+use super::plan::{Plan, holding, settled};
 use super::shared::Shared;
 use super::signals::Signals;
 use super::state::Orders;
@@ -23,6 +23,7 @@ use crate::control::changes::Changes;
 use crate::control::command::Command;
 use crate::control::inbox::{self, ControlMessages};
 use crate::error::{Error, Kind, Result};
+use crate::mqtt::Holding;
 use crate::mqtt::urls::Listed;
 use crate::preview::SettingsStore;
 use crate::preview::live::Live;
@@ -41,8 +42,8 @@ pub enum Ending {
     Reload,
 }
 
-/// Reads and tries the settings that the next start would use.
-pub type Rehearsal = Arc<dyn Fn() -> Result<()> + Send + Sync>;
+/// Reads and tries the settings that the next start would use, beside what this one holds.
+pub type Rehearsal = Arc<dyn Fn(&Holding) -> Result<()> + Send + Sync>;
 
 /// Runs until a signal, a command, or the end of recorded pictures.
 ///
@@ -94,6 +95,8 @@ pub(super) struct Program {
     pub(super) changes: Changes,
     composition: Composition,
     zones: Zones,
+    /// What a next start finds taken, and by whom.
+    held: Holding,
     rehearse: Rehearsal,
     /// New settings that are being tried.
     rehearsal: Option<JoinHandle<Result<()>>>,
@@ -113,6 +116,7 @@ impl Program {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (publisher, control) = connect(&plan, &clock)?;
         let (composition, subject) = (Composition::of(&plan), Subject::of(&plan));
+        let held = holding(&plan.config).at(publisher.brokers());
         let Plan { config, networks, grouping, about, camera, state_dir, page_tls, .. } = plan;
         let (broker, device) = (Listed(publisher.brokers()), publisher.topics().device());
         log::info!("broker: {broker}; mosquitto_sub -v -t '{}/{device}/#'", config.mqtt.base_topic);
@@ -149,6 +153,7 @@ impl Program {
             changes,
             composition,
             zones,
+            held,
             rehearse,
             rehearsal: None,
             start_again: Notify::new(),
@@ -207,8 +212,8 @@ impl Program {
     fn try_settings(&mut self) {
         log::info!("reading the settings again");
         self.watcher.service.reloading();
-        let rehearse = Arc::clone(&self.rehearse);
-        self.rehearsal = Some(tokio::task::spawn_blocking(move || rehearse()));
+        let (rehearse, held) = (Arc::clone(&self.rehearse), self.held.clone());
+        self.rehearsal = Some(tokio::task::spawn_blocking(move || rehearse(&held)));
     }
 
     /// Whether the settings that were tried are fit. Refused ones change nothing: the

@@ -18,7 +18,7 @@ use crate::detector::ModelInfo;
 use crate::detector::networks::Networks;
 use crate::error::{Error, Kind, Result};
 use crate::home_assistant::{About, Hardware, Page};
-use crate::identity::MACHINE_ID;
+use crate::identity::{self, MACHINE_ID};
 use crate::mqtt::Holding;
 use crate::mqtt::access::Access;
 use crate::mqtt::credentials::Credentials;
@@ -132,10 +132,12 @@ impl Identity {
     ///
     /// Names that cannot be part of a topic, or a device without any.
     pub fn of(config: &Config, state_dir: Option<&Path>) -> Result<Self> {
-        let device = config
-            .device
-            .resolve(MACHINE_ID.as_ref(), state_dir)
-            .map_err(|error| Error::caused(Kind::Config, "device.id", error))?;
+        let device = config.device.resolve(MACHINE_ID.as_ref(), state_dir).map_err(|error| {
+            // The folder cannot keep it now and may be able to later.
+            let keep = matches!(error, identity::Error::Keep { .. });
+            let kind = if keep { Kind::Output } else { Kind::Config };
+            Error::caused(kind, "device.id", error)
+        })?;
         let groups = config.device.groups().map_err(|error| wrong("device.groups", &error))?;
         let topics = Topics::new(&config.mqtt.base_topic, device)
             .map_err(|error| wrong("mqtt.base_topic", &error))?

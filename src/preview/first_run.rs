@@ -91,8 +91,9 @@ impl Service {
     }
 
     /// Reaches a broker with other settings.
-    pub(super) async fn test_broker(&self, body: &[u8]) -> Result<Answer, String> {
+    pub(super) async fn test_broker(&self, body: &[u8], peer: IpAddr) -> Result<Answer, String> {
         let changes = read_changes(body, is_of_setup)?;
+        log::info!("page: {peer} tries whether a broker can be used");
         let store = Arc::clone(&self.store);
         Ok(match blocking(move || store.test_broker(&changes)).await {
             Some(findings) => answer::json(StatusCode::OK, &findings),

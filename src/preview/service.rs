@@ -124,7 +124,7 @@ impl Service {
             "/api/undo" => Ok(self.undo(known).await),
             "/api/setup" => Ok(self.show_setup().await),
             "/api/setup/picture" => self.show_camera(&body, peer).await,
-            "/api/setup/test" => self.test_broker(&body).await,
+            "/api/setup/test" => self.test_broker(&body, peer).await,
             "/api/setup/save" => self.save_setup(&body).await,
             _ => Ok(answer::text(StatusCode::NOT_FOUND, "there is no such page here")),
         };

@@ -74,9 +74,12 @@ impl Settings {
         if let Err(error) = Name::new(&*self.name) {
             return Err(format!("number {number}: name {error}"));
         }
-        // Home Assistant writes ids in small letters, where both would be one.
-        if before.iter().any(|other| other.name.eq_ignore_ascii_case(&self.name)) {
-            return Err(format!("number {number}: name is '{}' for the second time", self.name));
+        // Home Assistant writes ids in small letters and without '-', where both would be one.
+        let id = |name: &str| name.to_ascii_lowercase().replace('-', "_");
+        if before.iter().any(|other| id(&other.name) == id(&self.name)) {
+            let rule = "small and capital letters, '-' and '_' are the same in entity ids";
+            let name = &self.name;
+            return Err(format!("number {number}: name is '{name}' for the second time ({rule})"));
         }
         self.check_points().map_err(|why| format!("'{}': {why}", self.name))
     }
@@ -125,6 +128,7 @@ mod tests {
         assert!(wrong(&[zone("a/b", &SQUARE)]).contains("'/'"));
         let twice = wrong(&[zone("desk", &SQUARE), zone("Desk", &SQUARE)]);
         assert!(twice.contains("number 2") && twice.contains("second time"), "{twice}");
+        assert!(wrong(&[zone("a-b", &SQUARE), zone("a_b", &SQUARE)]).contains("second time"));
         assert!(wrong(&[zone("desk", &SQUARE[..2])]).contains("2 corners"));
         assert!(wrong(&[zone("desk", &[[0.0, 0.0]; 33])]).contains("33 corners"));
         let pixels = wrong(&[zone("desk", &[[0.0, 0.0], [640.0, 0.0], [640.0, 480.0]])]);

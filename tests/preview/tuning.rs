@@ -1,10 +1,14 @@
 //! What is tried, saved and taken back.
 
+use std::io::Read;
+use std::net::TcpListener;
+
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::daemon::http::{self, Live, Part, get, post, until};
-use crate::daemon::page::Device;
+use crate::daemon::page::{Device, layer, settings};
+use crate::daemon::{Broker, LIMIT};
 use crate::{Setup, start};
 
 fn in_force(state: &serde_json::Value) -> f64 {
@@ -350,4 +354,37 @@ fn a_name_and_a_broker_are_tried_saved_and_taken_over_by_a_new_start() {
     let undone = post(port, "/api/undo", &json!({}));
     assert_eq!(undone.json()["restarts"], true, "{}", undone.text());
     assert_ne!(name(device.listens()), "Hall");
+}
+
+/// Whoever may try an address could else have the password sent to one of his own.
+#[test]
+fn the_password_is_sent_to_the_broker_of_the_settings_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(folder.path());
+    let secret = folder.path().join("password");
+    std::fs::write(&secret, "not for everybody").unwrap();
+    let user = format!("[mqtt]\nusername = \"door\"\npassword_file = {secret:?}\n");
+    layer(folder.path(), "20-user.toml", &user);
+    let device = Device::start(settings(folder.path(), broker.port, ""));
+    let login = |port: u16| {
+        let url = json!({ "mqtt.url": format!("mqtt://127.0.0.1:{port}") });
+        let findings = post(device.port, "/api/setup/test", &url).json();
+        let mut all = findings.as_array().unwrap().iter();
+        all.find(|finding| finding["check"] == "login").unwrap().clone()
+    };
+    assert_eq!(login(broker.port)["verdict"], "ok");
+
+    let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = stranger.local_addr().unwrap().port();
+    let heard = std::thread::spawn(move || {
+        let (mut visitor, _) = stranger.accept().unwrap();
+        visitor.set_read_timeout(Some(LIMIT)).unwrap();
+        let mut heard = Vec::new();
+        visitor.read_to_end(&mut heard).unwrap();
+        heard
+    });
+    let reached = login(port);
+    assert_eq!(reached["verdict"], "skipped", "{reached}");
+    assert!(reached["message"].as_str().unwrap().contains("password"), "{reached}");
+    assert_eq!(heard.join().unwrap(), Vec::<u8>::new());
 }

@@ -8,7 +8,14 @@ import subprocess
 from machine import Listener, Machine, until
 
 UNBIND = "echo vivid.0 >/sys/bus/platform/drivers/vivid/unbind"
-BIND = "echo vivid.0 >/sys/bus/platform/drivers/vivid/bind"
+#: the command that prints vivid's device
+VIVID = "grep -l vivid-000-vid-cap /sys/class/video4linux/*/name | cut -d / -f 5 | sed 's|^|/dev/|'"
+#: Coloured squares instead of vivid's bars: those get darker by the same step from one to the
+#: next and have edges in one direction only, so that moved by half a cell of the daemon's glance
+#: they are an even slope of light, which nothing tells from a covered lens.
+SQUARES = f"v4l2-ctl -d $({VIVID}) --set-ctrl test_pattern=4"
+#: It comes back with bars.
+BIND = f"echo vivid.0 >/sys/bus/platform/drivers/vivid/bind; {SQUARES}"
 # One for each format: with a reader before, the module refuses a writer another one.
 LOOPBACKS = "modprobe v4l2loopback devices=3 video_nr=42,43,44 card_label=loop-mjpg,loop-yuyv,csi exclusive_caps=1,1,1"
 
@@ -52,14 +59,11 @@ def press(machine: Machine, control: str, value: int = 1) -> None:
 
 
 def structured(machine: Machine) -> None:
-    """Coloured squares instead of vivid's bars: those get darker by the same step from one to the
-    next and have edges in one direction only, so that moved by half a cell of the daemon's glance
-    they are an even slope of light, which nothing tells from a covered lens."""
-    press(machine, "test_pattern", 4)
+    machine.run(SQUARES)
 
 
 def vivid(machine: Machine) -> str:
-    return machine.run("grep -l vivid-000-vid-cap /sys/class/video4linux/*/name | cut -d / -f 5 | sed 's|^|/dev/|'")
+    return machine.run(VIVID)
 
 
 def lost(machine: Machine) -> int:
