@@ -111,7 +111,7 @@ fn told(running: &Running) -> Finding {
         CameraWords::Trouble(ReasonCode::NotACamera, why) => {
             lost("", &SourceError::NotACamera(why))
         }
-        CameraWords::Trouble(ReasonCode::BadFrames, _) => unreadable(message),
+        CameraWords::Trouble(ReasonCode::BadFrames, _) => unreadable(message, CABLE),
         CameraWords::Trouble(code @ ReasonCode::Dark, _) => {
             Finding::warning(Check::Camera, message, LIGHT).because(code)
         }
@@ -126,9 +126,12 @@ fn told(running: &Running) -> Finding {
     }
 }
 
+/// For a camera of which no good frame comes, and for a recording.
+const CABLE: &str = "another cable, USB port or camera.format";
+const PICTURES: &str = "other pictures: `expressiond detect PICTURE` says what is wrong with one";
+
 /// It opens, but its frames are broken.
-fn unreadable(message: String) -> Finding {
-    let remedy = "another cable, USB port or camera.format";
+fn unreadable(message: String, remedy: &str) -> Finding {
     Finding::problem(Check::Camera, Kind::Unavailable, message, remedy)
         .because(ReasonCode::BadFrames)
 }
@@ -208,10 +211,10 @@ fn look(
     match seen {
         None => {
             let message = format!("{words} opens, but no good picture came ({bad} broken)");
+            let remedy = if source.is_recorded() { PICTURES } else { CABLE };
             if bad > 0 {
-                return unreadable(format!("{message}: {cause}"));
+                return unreadable(format!("{message}: {cause}"), remedy);
             }
-            let remedy = "another cable, USB port or camera.format";
             Finding::problem(Check::Camera, Kind::Unavailable, message, remedy)
                 .because(ReasonCode::NoCamera)
         }

@@ -146,13 +146,14 @@ fn pictures_in(folder: &Path) -> std::io::Result<(Vec<PathBuf>, Vec<String>)> {
 impl FrameSource for Replay {
     fn next_frame(&mut self, frame: &mut Frame, _limit: Duration) -> Result<(), SourceError> {
         if self.next == self.len() {
+            // Played once it is at its end, whatever became of its pictures.
+            if !self.repeat {
+                return Err(SourceError::End);
+            }
             if !self.any_good {
                 let (count, name, last) = (self.len(), &self.name, &self.failure);
                 let reason = format!("{name}: none of its {count} pictures could be read: {last}");
                 return Err(SourceError::Lost(reason));
-            }
-            if !self.repeat {
-                return Err(SourceError::End);
             }
             (self.next, self.any_good) = (0, false);
         }
@@ -289,16 +290,23 @@ mod tests {
         assert!(error.contains("it is an MP4 film"), "{error}");
     }
 
+    /// For ever, since they may be written anew; once, they are at their end like others.
     #[test]
-    fn pictures_of_which_none_can_be_read_are_no_success() {
+    fn pictures_of_which_none_can_be_read_are_opened_again_only_where_they_repeat() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut frame = Frame::empty(SystemClock.now());
         let limit = Duration::from_secs(1);
         std::fs::write(folder.path().join("a.png"), "no picture").expect("written");
-        let mut replay = open(folder.path()).expect("files");
-        assert!(matches!(replay.next_frame(&mut frame, limit), Err(SourceError::BadFrame(_))));
-        let last = replay.next_frame(&mut frame, limit);
-        assert!(matches!(&last, Err(SourceError::Lost(why)) if why.contains("a.png")), "{last:?}");
+        for repeat in [true, false] {
+            let mut replay = open(folder.path()).expect("files");
+            replay.repeat = repeat;
+            assert!(matches!(replay.next_frame(&mut frame, limit), Err(SourceError::BadFrame(_))));
+            match replay.next_frame(&mut frame, limit) {
+                Err(SourceError::Lost(why)) if repeat => assert!(why.contains("a.png"), "{why}"),
+                Err(SourceError::End) if !repeat => {}
+                other => panic!("{repeat}: {other:?}"),
+            }
+        }
         png(&folder.path().join("b.png"));
         let mut replay = open(folder.path()).expect("files");
         assert!(matches!(replay.next_frame(&mut frame, limit), Err(SourceError::BadFrame(_))));
