@@ -78,7 +78,7 @@ pub(super) fn camera(
         Err(error) => return lost(&config.camera.source, &SourceError::Lost(error.to_string())),
     };
     let needed = distance.needed(config.camera.orientation());
-    match source::open(&config.camera, needed, Arc::clone(&clock)) {
+    match source::open(&config.camera, needed, Arc::clone(&clock), &|| true) {
         Ok(mut source) => look(source.as_mut(), attention, clock.as_ref(), count),
         Err(error) => lost(&config.camera.source, &error),
     }

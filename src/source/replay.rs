@@ -49,7 +49,8 @@ fn has_extension(path: &Path, of: &[&str]) -> bool {
 }
 
 impl Replay {
-    /// `path` is a folder (its pictures in order of name) or a file.
+    /// `path` is a folder (its pictures in order of name) or a file. While a long one is looked
+    /// through, `wanted` is asked whether to go on.
     ///
     /// # Errors
     ///
@@ -58,6 +59,7 @@ impl Replay {
         path: &Path,
         settings: &Settings,
         clock: Arc<dyn Clock>,
+        wanted: &dyn Fn() -> bool,
     ) -> Result<Self, SourceError> {
         let lost = |reason: &dyn std::fmt::Display| {
             SourceError::Lost(format!("{}: {reason}", path.display()))
@@ -76,7 +78,9 @@ impl Replay {
             }
             Recording::Files(files)
         } else if has_extension(path, &MOTION_JPEG) {
-            Recording::MotionJpeg(MotionJpeg::open(path).map_err(|error| lost(&error))?)
+            let opened = MotionJpeg::open(path, wanted);
+            let why = |error: std::io::Error| error.downcast().unwrap_or_else(|error| lost(&error));
+            Recording::MotionJpeg(opened.map_err(why)?)
         } else {
             let mut head = Vec::new();
             let file = std::fs::File::open(path).map_err(|error| lost(&error))?;
@@ -207,7 +211,15 @@ mod tests {
 
     fn open(path: &Path) -> Result<Replay, SourceError> {
         let settings = Settings { fps: 240, ..Settings::default() };
-        Replay::open(path, &settings, Arc::new(SystemClock))
+        replay(path, &settings, Arc::new(SystemClock))
+    }
+
+    fn replay(
+        path: &Path,
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Replay, SourceError> {
+        Replay::open(path, settings, clock, &|| true)
     }
 
     fn png(path: &Path) {
@@ -232,7 +244,7 @@ mod tests {
         std::fs::write(folder.path().join("2.png"), "no picture").expect("written");
         let settings = Settings { fps: 4, repeat: true, ..Settings::default() };
         let mut replay =
-            Replay::open(folder.path(), &settings, Arc::new(Slow::default())).expect("pictures");
+            replay(folder.path(), &settings, Arc::new(Slow::default())).expect("pictures");
         let mut frame = Frame::empty(at(0));
         let mut times = Vec::new();
         for _ in 0..8 {
@@ -254,7 +266,7 @@ mod tests {
         }
         let settings = Settings { fps: 4, ..Settings::default() };
         let mut replay =
-            Replay::open(folder.path(), &settings, Arc::new(Slow::default())).expect("pictures");
+            replay(folder.path(), &settings, Arc::new(Slow::default())).expect("pictures");
         let mut frame = Frame::empty(at(0));
         let mut seen = Vec::new();
         for _ in 0..3 {
