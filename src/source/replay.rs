@@ -39,14 +39,8 @@ pub(super) struct Replay {
 }
 
 const MOTION_JPEG: [&str; 2] = ["mjpeg", "mjpg"];
-const PICTURES: [&str; 6] = ["jpg", "jpeg", "jpe", "jfif", "mpo", "png"];
 /// Bytes that tell what a file is.
 const HEAD: u64 = 64;
-
-fn has_extension(path: &Path, of: &[&str]) -> bool {
-    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    of.contains(&extension.as_str())
-}
 
 impl Replay {
     /// `path` is a folder (its pictures in order of name) or a file. While a long one is looked
@@ -77,7 +71,7 @@ impl Replay {
                 None => {}
             }
             Recording::Files(files)
-        } else if has_extension(path, &MOTION_JPEG) {
+        } else if media::ends_in(path, &MOTION_JPEG) {
             let opened = MotionJpeg::open(path, wanted);
             let why = |error: std::io::Error| error.downcast().unwrap_or_else(|error| lost(&error));
             Recording::MotionJpeg(opened.map_err(why)?)
@@ -135,7 +129,7 @@ fn pictures_in(folder: &Path) -> std::io::Result<(Vec<PathBuf>, Vec<String>)> {
     // Names with a dot in front are notes of other systems (._photo.jpg), no pictures.
     let paths = entries.map(|entry| entry.path()).filter(|path| !name(path).starts_with('.'));
     let (mut files, others): (Vec<PathBuf>, Vec<PathBuf>) =
-        paths.partition(|path| has_extension(path, &PICTURES));
+        paths.partition(|path| media::is_read(path));
     files.sort();
     let mut others: Vec<String> = others
         .iter()
@@ -285,6 +279,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("a.heic"), "").expect("written");
         std::fs::write(folder.path().join("notes.txt"), "").expect("written");
+        // What `evaluate` calls a picture is none that is passed over in silence here.
+        std::fs::write(folder.path().join("b.dng"), "").expect("written");
+        assert_eq!(pictures_in(folder.path()).expect("readable").1.len(), 2);
         let error = open(folder.path()).err().expect("no pictures").to_string();
         assert!(error.contains("no pictures in it") && error.contains("a.heic"), "{error}");
         assert!(error.contains("HEIC picture"), "{error}");
