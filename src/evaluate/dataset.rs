@@ -16,6 +16,7 @@ use super::left_out::LeftOut;
 use super::{Truth, text};
 use crate::error::{Error, Kind};
 use crate::geometry::Size;
+use crate::printable::quoted;
 use crate::source::media::is_picture;
 use crate::tracks::grouping::{Grouping, Groups};
 use crate::tracks::vocabulary::called;
@@ -170,6 +171,9 @@ fn resolve(place: &Path, folder: &Path, root: &Path) -> Result<PathBuf, DataErro
     })
 }
 
+/// The longest path that Linux takes, in bytes (`PATH_MAX`).
+const LONGEST_PATH: usize = 4096;
+
 /// Pictures and what is left out, in order.
 #[derive(Default)]
 struct Found {
@@ -202,6 +206,8 @@ impl Found {
                 Some(place) => self.picture(place),
                 None => {
                     let [file, ..] = places;
+                    // What is no path at all is named by its beginning.
+                    let file = if line.len() > LONGEST_PATH { quoted(line).into() } else { file };
                     let reason = format!("listed in {}, but not there", path.display());
                     self.left_out.insert(LeftOut { file, reason });
                 }

@@ -13,6 +13,7 @@ use crate::geometry::Size;
 use crate::pixels::frame::{Frame, Orientation, PixelFormat};
 use crate::pixels::markers::APP1;
 use crate::pixels::{jpeg, planes::check_sides};
+use crate::printable::line;
 
 /// Bytes of the largest file that is read: a PNG of fifty million pixels has less. What is
 /// longer is a stream of many pictures, and would fill a small board's memory.
@@ -47,7 +48,7 @@ pub fn read(path: &Path) -> Result<Frame, PictureError> {
 ///
 /// As [`read`].
 pub(super) fn read_into(path: &Path, frame: &mut Frame) -> Result<(), PictureError> {
-    let refused = |reason: String| PictureError { path: path.display().to_string(), reason };
+    let refused = |reason: String| PictureError { path: line(&path.to_string_lossy()), reason };
     frame.data.clear();
     std::fs::File::open(path)
         .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut frame.data))
