@@ -10,6 +10,7 @@ use std::process::Output;
 use expressiond::detector::Detection;
 use expressiond::evaluate::Truth;
 use expressiond::evaluate::average_precision::PictureResult;
+use expressiond::evaluate::pairs::followed;
 use expressiond::evaluate::summary::summarize;
 use expressiond::geometry::Rect;
 use program::program;
@@ -38,7 +39,8 @@ fn result(raw: &RawResult) -> PictureResult {
         rect: rect(row),
     });
     let truth = raw.truth.iter().map(|row| Truth { class: row[4] as usize, rect: rect(row) });
-    PictureResult { found: found.collect(), truth: truth.collect() }
+    let found: Vec<Detection> = found.collect();
+    PictureResult { faces: followed(&found, 2), found, truth: truth.collect() }
 }
 
 #[test]
@@ -109,7 +111,8 @@ const YAML: &str = "val: images/val\nnames: [happy, not_happy]\n";
 #[test]
 fn a_class_without_labels_counts_into_nothing() {
     let face = face_line(0);
-    let folder = set(YAML, &[("home_1", &face), ("street_1", &face)]);
+    let names = ["home_1", "home_2", "street_1", "street_2"];
+    let folder = set(YAML, &names.map(|name| (name, &*face)));
     let result = json(folder.path(), &[]);
     for pointer in ["/map50", "/groups/0/map50", "/groups/1/map50", "/best_f1/value"] {
         assert!(result.pointer(pointer).unwrap().as_f64().unwrap() > 0.99, "{pointer}: {result}");

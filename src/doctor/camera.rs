@@ -21,7 +21,7 @@ use crate::pipeline::status_line::{CameraWords, StatusLine};
 use crate::pixels::frame::Frame;
 use crate::source;
 use crate::source::{FrameSource, SourceError, devices};
-use crate::tracks::face::merge;
+use crate::tracks::face::starting;
 
 /// How long a camera is looked at: its exposure needs some frames to settle.
 const LOOK: Duration = Duration::from_millis(1500);
@@ -69,10 +69,8 @@ pub(super) fn camera(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let distance = config.attention.farthest_face;
     let (classes, start) = (networks.info().classes.len(), config.tracking.start_confidence);
-    // What the daemon would follow: boxes are fewer faces, and some are none.
-    let count = |found: &[Detection]| {
-        merge(found, classes).iter().filter(|face| face.confidence() >= start).count()
-    };
+    // Boxes are fewer faces, and some are none.
+    let count = |found: &[Detection]| starting(found, classes, start).len();
     let attention = match Attention::new(networks, distance, None) {
         Ok(attention) => attention,
         Err(error) => return lost(&config.camera.source, &SourceError::Lost(error.to_string())),

@@ -46,6 +46,8 @@ pub struct DataSet {
     pub pictures: Vec<PathBuf>,
     /// What was left out while looking for pictures.
     pub left_out: Vec<LeftOut>,
+    /// That of its description.
+    folder: PathBuf,
     /// For each class number of the set, the model's.
     classes: Vec<usize>,
     key_points: Option<KeyPoints>,
@@ -113,7 +115,14 @@ impl DataSet {
             ));
         }
         let left_out = found.left_out.into_iter().collect();
-        Ok(Self { pictures, left_out, classes, key_points: about.key_points })
+        let folder = folder.to_owned();
+        Ok(Self { pictures, left_out, folder, classes, key_points: about.key_points })
+    }
+
+    /// What a picture is called, apart from all others of the set: its path from the set's
+    /// folder on.
+    pub fn name(&self, picture: &Path) -> String {
+        picture.strip_prefix(&self.folder).unwrap_or(picture).display().to_string()
     }
 
     /// The labels of a picture of this size; without a label file it has no face.

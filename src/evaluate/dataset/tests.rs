@@ -108,6 +108,9 @@ fn folders_are_walked_and_what_is_no_picture_is_passed_over_or_named() {
     symlink("..", images.join("x/circle")).unwrap();
     let (pictures, left_out) = opened(folder.path()).unwrap();
     assert_eq!(pictures, ["images/a.jpg", "images/c.webp", "images/x/y/b.png"]);
+    let data = DataSet::open(&folder.path().join("data.yaml"), "val", &["a".to_owned()]).unwrap();
+    let names: Vec<String> = data.pictures.iter().map(|picture| data.name(picture)).collect();
+    assert_eq!(names, pictures);
     assert_eq!(left_out, ["images/._a.jpg"]);
 }
 
