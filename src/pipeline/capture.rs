@@ -145,6 +145,11 @@ impl Capture {
         let shared = &self.shared;
         let wanted = || {
             shared.counters.beat_capture();
+            // Who asks does not hang.
+            shared.capture.send_if_modified(|state| {
+                *state = CaptureState::Opening { since: shared.clock.now().monotonic };
+                false
+            });
             !shared.stop.is_stopped() && !shared.orders.borrow().paused
         };
         let mut source = match (self.open)(&wanted) {

@@ -236,12 +236,14 @@ fn an_opening_that_takes_long_is_alive_and_ends_with_a_pause_or_a_stop() {
     let thread = std::thread::spawn(move || capture.run());
     let opening = |state: &CaptureState| matches!(state, CaptureState::Opening { .. });
     until(&shared.capture, opening);
-    let before = shared.counters.beats().0;
+    let (before, began) = (shared.counters.beats().0, shared.capture.borrow().clone());
     let end = std::time::Instant::now() + LIMIT;
     while shared.counters.beats().0 < before + 3 {
         assert!(std::time::Instant::now() < end, "the watchdog would end it");
         std::thread::yield_now();
     }
+    let state = shared.capture.borrow().clone();
+    assert!(opening(&state) && state != began, "a driver seems to hang: {state:?}");
     shared.orders.send_modify(|orders| orders.paused = true);
     until(&shared.capture, |state| *state == CaptureState::Paused);
     shared.orders.send_modify(|orders| orders.paused = false);
