@@ -16,7 +16,7 @@ use super::left_out::LeftOut;
 use super::{Truth, text};
 use crate::error::{Error, Kind};
 use crate::geometry::Size;
-use crate::printable::quoted;
+use crate::printable::{self, quoted};
 use crate::source::media::is_picture;
 use crate::tracks::grouping::{Grouping, Groups};
 use crate::tracks::vocabulary::called;
@@ -30,7 +30,7 @@ pub struct DataError {
 }
 
 fn wrong(place: impl std::fmt::Display, reason: impl std::fmt::Display) -> DataError {
-    DataError { place: place.to_string(), reason: reason.to_string() }
+    DataError { place: printable::line(&place.to_string()), reason: reason.to_string() }
 }
 
 impl From<DataError> for Error {
