@@ -40,6 +40,7 @@ pub mod paths;
 pub mod pipeline;
 pub mod pixels;
 pub mod preview;
+pub mod printable;
 pub mod process;
 pub mod publish;
 pub mod random;

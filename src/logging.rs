@@ -10,6 +10,7 @@ use systemd_journal_logger::{JournalLog, connected_to_journal};
 
 use crate::alarm::Alarm;
 use crate::error::{Error, Kind};
+use crate::printable;
 
 /// The `[log]` section.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +80,7 @@ fn terminal() -> Box<dyn Log> {
         // Filter has decided already.
         .filter_level(LevelFilter::Trace)
         .format(|out, record| {
-            write!(out, "{:<5} {}", record.level(), record.args())?;
+            write!(out, "{:<5} {}", record.level(), printable::lines(&record.args().to_string()))?;
             record.key_values().visit(&mut Pairs(out)).map_err(std::io::Error::other)?;
             writeln!(out)
         })
@@ -142,9 +143,11 @@ fn most(target: &str, level: LevelFilter) -> LevelFilter {
     }
 }
 
-/// Tells a person of a fault, at standard error. Where that cannot be written nobody hears
-/// of it, which is no reason to end in another way: `eprintln!` would panic.
+/// Tells a person of a fault, at standard error; it may name what commands a terminal. Where
+/// that cannot be written nobody hears of it, which is no reason to end in another way:
+/// `eprintln!` would panic.
 pub fn tell(fault: impl Display) {
+    let fault = printable::lines(&fault.to_string());
     let _ = writeln!(std::io::stderr(), "expressiond: {fault}");
 }
 
@@ -173,6 +176,7 @@ impl<'kvs, W: Write> VisitSource<'kvs> for Pairs<'_, W> {
         if key.as_str() == JOURNAL_ONLY {
             return Ok(());
         }
+        let value = printable::line(&value.to_string());
         write!(self.0, " {key}={value}").map_err(|_| log::kv::Error::msg("cannot write"))
     }
 }

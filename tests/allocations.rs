@@ -195,7 +195,7 @@ fn capturing_and_handing_over_allocate_nothing() {
         ..Settings::default()
     };
     let mut source =
-        open(&settings, Size::new(224, 224), std::sync::Arc::new(SystemClock)).unwrap();
+        open(&settings, Size::new(224, 224), std::sync::Arc::new(SystemClock), &|| true).unwrap();
     let now = SystemClock.now();
     let mailbox = Mailbox::new(Frame::empty(now));
     let (mut filled, mut taken) = (Frame::empty(now), Frame::empty(now));
@@ -224,7 +224,7 @@ fn a_recording_larger_than_the_memory_is_played() {
         Settings { source: path.display().to_string(), fps: 100_000, ..Settings::default() };
     let before = BYTES.with(Cell::get);
     let mut source =
-        open(&settings, Size::new(224, 224), std::sync::Arc::new(SystemClock)).unwrap();
+        open(&settings, Size::new(224, 224), std::sync::Arc::new(SystemClock), &|| true).unwrap();
     let mut frame = Frame::empty(SystemClock.now());
     for number in 0..600 {
         source.next_frame(&mut frame, Duration::from_secs(1)).unwrap();

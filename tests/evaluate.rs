@@ -10,6 +10,7 @@ use std::process::Output;
 use expressiond::detector::Detection;
 use expressiond::evaluate::Truth;
 use expressiond::evaluate::average_precision::PictureResult;
+use expressiond::evaluate::pairs::followed;
 use expressiond::evaluate::summary::summarize;
 use expressiond::geometry::Rect;
 use program::program;
@@ -38,7 +39,8 @@ fn result(raw: &RawResult) -> PictureResult {
         rect: rect(row),
     });
     let truth = raw.truth.iter().map(|row| Truth { class: row[4] as usize, rect: rect(row) });
-    PictureResult { found: found.collect(), truth: truth.collect() }
+    let found: Vec<Detection> = found.collect();
+    PictureResult { faces: followed(&found, 2), found, truth: truth.collect() }
 }
 
 #[test]
@@ -109,7 +111,8 @@ const YAML: &str = "val: images/val\nnames: [happy, not_happy]\n";
 #[test]
 fn a_class_without_labels_counts_into_nothing() {
     let face = face_line(0);
-    let folder = set(YAML, &[("home_1", &face), ("street_1", &face)]);
+    let names = ["home_1", "home_2", "street_1", "street_2"];
+    let folder = set(YAML, &names.map(|name| (name, &*face)));
     let result = json(folder.path(), &[]);
     for pointer in ["/map50", "/groups/0/map50", "/groups/1/map50", "/best_f1/value"] {
         assert!(result.pointer(pointer).unwrap().as_f64().unwrap() > 0.99, "{pointer}: {result}");
@@ -200,6 +203,31 @@ fn files_that_cannot_be_used_are_left_out_counted_and_named() {
     }
 }
 
+/// Sets come from anywhere, and so do the names in them.
+#[test]
+fn what_a_set_holds_commands_no_terminal_and_fills_none() {
+    let face = face_line(0);
+    let long = "0 ".repeat(1 << 19);
+    let folder =
+        set(YAML, &[("a", &face), ("clear\u{1b}[2J\nforged", "0 \u{1b}[2J"), ("z", &long)]);
+    let images = folder.path().join("images/val");
+    std::fs::write(images.join("empty\u{1b}[2J.jpg"), b"").unwrap();
+    let output = evaluate(folder.path(), &["--whole"]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("3 files left out"), "{told}");
+    assert!(!told.contains('\u{1b}') && told.len() < 2000, "{told:?}");
+    assert!(!told.lines().any(|line| line.starts_with("forged")), "{told}");
+    let detect = program(&["detect", "--whole"])
+        .args(["clear\u{1b}[2J\nforged.jpg", "empty\u{1b}[2J.jpg"].map(|name| images.join(name)))
+        .output()
+        .unwrap();
+    for bytes in [detect.stdout, detect.stderr] {
+        let told = String::from_utf8(bytes).unwrap();
+        assert!(told.contains("[2J") && !told.contains('\u{1b}'), "{told:?}");
+        assert!(!told.lines().any(|line| line.starts_with("forged")), "{told}");
+    }
+}
+
 #[test]
 fn what_measures_nothing_is_an_error_with_the_place() {
     let face = face_line(0);
@@ -250,6 +278,36 @@ fn detect_tells_of_pictures_whose_names_are_not_utf8() {
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(told["picture"].as_str().unwrap().ends_with("b\u{fffd}ro.jpg"), "{told}");
     assert_eq!(told["faces"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn detects_json_has_the_documented_keys_and_no_others() {
+    let page = include_str!("../docs/ref/detect.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+    let documented: Vec<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+    let output = program(&["detect", "--json", "models/self-test.jpg"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let face = &told["faces"][0];
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let sorted = |mut keys: Vec<String>| {
+        keys.sort();
+        keys
+    };
+    let own = documented.iter().map(|key| (*key).to_owned()).collect();
+    assert_eq!(sorted([keys(&told), keys(face)].concat()), sorted(own));
+    let number = |value: &Value| value.as_f64().unwrap();
+    for (object, names) in
+        [(&told["frame"], &["width", "height"][..]), (&face["box"], &["x", "y", "width", "height"])]
+    {
+        assert_eq!(sorted(keys(object)), sorted(names.iter().map(|name| (*name).into()).collect()));
+        assert!(names.iter().all(|name| page.contains(&format!("`{name}`"))), "{names:?}");
+    }
+    let right = number(&face["box"]["x"]) + number(&face["box"]["width"]);
+    assert!(right <= number(&told["frame"]["width"]) + 0.01, "{told}");
+    assert!((0.0..=1.0).contains(&number(&face["confidence"])), "{told}");
+    let shares: f64 = face["shares"].as_object().unwrap().values().map(number).sum();
+    assert!((shares - 1.0).abs() < 1e-5, "{told}");
 }
 
 /// A set of the committed self-test picture alone, which the model must get right.

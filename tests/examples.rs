@@ -101,6 +101,27 @@ fn the_examples_of_the_guide_to_models_work() {
     }
 }
 
+/// What ffmpeg makes of a film is played at another rate than the film had: then faces stay for
+/// twice as long as they did.
+#[test]
+fn films_become_pictures_at_the_rate_at_which_they_are_played() {
+    let camera = expressiond::source::Settings::default();
+    let film = expressiond::source::Settings { source: "film.mp4".into(), ..camera.clone() };
+    let (_, refused) = film.check().unwrap_err();
+    let guide = include_str!("../docs/guide/cameras.md");
+    for (place, words) in [("the guide", guide), ("the refusal", &*refused)] {
+        let commands =
+            words.split("ffmpeg -i ").skip(1).filter_map(|rest| rest.split(['`', '\n']).next());
+        let commands: Vec<&str> =
+            commands.filter(|words| words.to_lowercase().starts_with("film")).collect();
+        let rate = format!(" -r {} ", camera.fps);
+        let all = !commands.is_empty() && commands.iter().all(|command| command.contains(&rate));
+        assert!(all, "{place}: {commands:?}");
+        assert!(words.contains("camera.fps"), "{place}");
+    }
+    assert!(guide.contains("/%05d.jpg"), "names are sorted by their bytes");
+}
+
 #[test]
 fn the_default_of_model_is_the_one_that_is_told() {
     let told = format!("default: the newest {},", Settings::default().name);

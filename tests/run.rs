@@ -196,8 +196,8 @@ fn a_source_that_never_delivers_is_not_well_while_it_is_tried_again() {
     let folder = temporary();
     let broker = Broker::start(folder.path());
     let source = broken_pictures(folder.path(), 2);
-    let _daemon =
-        daemon(folder.path(), broker.port, &[("camera.source", &*source), ("camera.fps", "1")]);
+    let settings = [("camera.source", &*source), ("camera.fps", "1"), ("camera.repeat", "true")];
+    let _daemon = daemon(folder.path(), broker.port, &settings);
     let status = |topic: &str, text: &str| {
         topic.ends_with("test/status").then(|| serde_json::from_str::<serde_json::Value>(text))
     };
@@ -237,23 +237,28 @@ fn a_recording_that_comes_late_is_looked_at_picture_by_picture() {
     assert!(said.contains(&format!("looked at {count} frames (0 broken)")), "{said}");
 }
 
-/// JPEGs that were cut short on their way: a script must not take that for an empty room.
+/// JPEGs that were cut short on their way, files without a byte, and text: a script must not
+/// take that for an empty room, nor wait for ever.
 #[test]
 fn recorded_pictures_none_of_which_can_be_read_end_with_the_code_for_input() {
     let folder = temporary();
     let (broker, log) = (Broker::start(folder.path()), folder.path().join("log"));
-    let broken = folder.path().join("broken");
-    std::fs::create_dir(&broken).unwrap();
     let whole = std::fs::read("models/self-test.jpg").unwrap();
-    for name in ["1.jpg", "2.jpg"] {
-        std::fs::write(broken.join(name), &whole[..whole.len() / 3]).unwrap();
+    for (kind, bytes) in
+        [("cut", &whole[..whole.len() / 3]), ("empty", b""), ("text", b"no picture")]
+    {
+        let broken = folder.path().join(kind);
+        std::fs::create_dir(&broken).unwrap();
+        for name in ["1.jpg", "2.jpg"] {
+            std::fs::write(broken.join(name), bytes).unwrap();
+        }
+        let source = broken.display().to_string();
+        let mut daemon = command(folder.path(), broker.port, &[("camera.source", &*source)]);
+        daemon.stderr(std::fs::File::create(&log).unwrap());
+        assert_eq!(Running(daemon.spawn().unwrap()).code(), Some(65), "{kind}");
+        let said = std::fs::read_to_string(&log).unwrap();
+        assert!(said.contains("none of the 2 recorded pictures could be read"), "{kind}: {said}");
     }
-    let source = broken.display().to_string();
-    let mut daemon = command(folder.path(), broker.port, &[("camera.source", &*source)]);
-    daemon.stderr(std::fs::File::create(&log).unwrap());
-    assert_eq!(Running(daemon.spawn().unwrap()).code(), Some(65));
-    let said = std::fs::read_to_string(log).unwrap();
-    assert!(said.contains("none of the 2 recorded pictures could be read"), "{said}");
 }
 
 #[test]

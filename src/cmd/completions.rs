@@ -17,5 +17,5 @@ pub(crate) fn run(args: &Args, mut command: clap::Command) -> Result<()> {
     // Into memory: clap_complete panics where it cannot write.
     let mut script = Vec::new();
     generate(args.shell, &mut command, "expressiond", &mut script);
-    output::text(String::from_utf8_lossy(&script))
+    output::as_it_is(&String::from_utf8_lossy(&script))
 }

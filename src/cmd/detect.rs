@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -16,9 +17,10 @@ use expressiond::geometry::{Rect, Size};
 use expressiond::logging;
 use expressiond::pixels::frame::Frame;
 use expressiond::pixels::rgb::to_rgb;
+use expressiond::printable::line;
 use expressiond::source::picture;
 use expressiond::tracks::TrackingSettings;
-use expressiond::tracks::face::{Face as Followed, merge};
+use expressiond::tracks::face::{Face as Followed, merge, starting};
 use expressiond::tracks::grouping::Grouping;
 
 /// Find faces and their expression in pictures.
@@ -41,7 +43,7 @@ pub struct Args {
     /// JPEG or PNG files
     #[arg(required = true, value_name = "PICTURE")]
     pictures: Vec<PathBuf>,
-    /// One JSON object per picture and line
+    /// One JSON object per picture and line (docs/ref/detect.md)
     #[arg(long)]
     json: bool,
     /// Write copies with the boxes drawn into this folder
@@ -78,7 +80,7 @@ fn share(text: &str) -> std::result::Result<f32, String> {
     }
 }
 
-/// A picture's result, as `--json` prints it.
+/// A picture's result, as `--json` prints it (docs/ref/detect.md).
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     #[serde(serialize_with = "expressiond::paths::as_text")]
@@ -112,10 +114,10 @@ pub fn run(args: &Args) -> Result<()> {
         annotate::make_folder(folder)?;
     }
     let mut refused = 0;
-    let copies = copy_names(&args.pictures);
-    for (path, copy) in args.pictures.iter().zip(&copies) {
-        let copy = args.annotate.as_ref().map(|folder| folder.join(copy));
-        match look(path, &mut examiner, &grouping, args, copy.as_deref()) {
+    let copies = args.annotate.as_ref().map(|folder| copies(&args.pictures, folder));
+    for (index, path) in args.pictures.iter().enumerate() {
+        let copy = copies.as_ref().map(|copies| copies[index].as_path());
+        match look(path, &mut examiner, &grouping, args, copy) {
             // the other pictures are still looked at
             Err(error) if error.kind() == Kind::Input => {
                 logging::tell(&error);
@@ -143,7 +145,7 @@ struct Found {
 /// What the daemon would start to follow: a box for each face, with the expression that
 /// leads; or every box from `threshold` on.
 fn told(found: &[Detection], grouping: &Grouping, threshold: Option<f32>) -> Vec<Found> {
-    let faces = merge(found, grouping.of_class().len());
+    let class_count = grouping.of_class().len();
     let one = |face: &Followed, told: Detection| {
         let scores = grouping.scores(&face.scores);
         let total = scores.iter().sum::<f32>().max(f32::MIN_POSITIVE);
@@ -156,9 +158,10 @@ fn told(found: &[Detection], grouping: &Grouping, threshold: Option<f32>) -> Vec
             let best = boxes.max_by(|a, b| a.confidence.total_cmp(&b.confidence))?;
             Some(one(face, best))
         };
-        let faces = faces.iter().filter(|face| face.confidence() >= start);
-        return faces.filter_map(best).collect();
+        let faces = starting(found, class_count, start);
+        return faces.iter().filter_map(best).collect();
     };
+    let faces = merge(found, class_count);
     let boxes = |face| grouping.boxes(face).into_iter().map(move |told| (face, told));
     // The model's own boxes where its classes are told, with their own edges.
     let own = |told: &Detection| {
@@ -223,7 +226,8 @@ fn face<'a>(found: &Found, names: &'a [String]) -> Face<'a> {
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { picture, frame, faces, .. } = self;
-        writeln!(f, "{} ({frame}): {} faces", picture.display(), faces.len())?;
+        let name = line(&picture.to_string_lossy());
+        writeln!(f, "{name} ({frame}): {} faces", faces.len())?;
         for Face { class, confidence, rect, .. } in faces {
             let Rect { x, y, width, height } = rect;
             writeln!(
@@ -244,20 +248,25 @@ fn fitting(stem: &str, ending: &str) -> String {
     format!("{}{ending}", &stem[..end])
 }
 
-/// Names for the annotated copies: pictures of one name from several folders must
-/// not overwrite each other's, so all but the first get a number. So do long names that
-/// are the same once they are cut.
-fn copy_names(pictures: &[PathBuf]) -> Vec<String> {
+/// Where the annotated copies go: pictures of one name from several folders must not overwrite
+/// each other's, nor a picture that is looked at itself, so all but the first get a number. So
+/// do long names that are the same once they are cut.
+fn copies(pictures: &[PathBuf], folder: &Path) -> Vec<PathBuf> {
+    // By device and inode: one file has many paths.
+    let file = |path: &Path| path.metadata().ok().map(|file| (file.dev(), file.ino()));
+    let originals: HashSet<_> = pictures.iter().filter_map(|path| file(path)).collect();
     let mut taken = HashSet::new();
-    let mut name = |path: &PathBuf| {
+    let mut copy = |path: &PathBuf| {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let numbered = (2..).map(|number| fitting(&stem, &format!("-{number}.annotated.jpg")));
         std::iter::once(fitting(&stem, ".annotated.jpg"))
             .chain(numbered)
-            .find(|name| taken.insert(name.clone()))
+            .map(|name| folder.join(name))
+            .filter(|copy| file(copy).is_none_or(|there| !originals.contains(&there)))
+            .find(|copy| taken.insert(copy.clone()))
             .expect("there are more numbers than pictures")
     };
-    pictures.iter().map(&mut name).collect()
+    pictures.iter().map(&mut copy).collect()
 }
 
 fn annotate_copy(
@@ -298,6 +307,32 @@ fn annotate_copy(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn copy_names(pictures: &[PathBuf]) -> Vec<String> {
+        let name = |copy: PathBuf| copy.display().to_string();
+        copies(pictures, Path::new("")).into_iter().map(name).collect()
+    }
+
+    /// As after `detect --annotate .` and once more with `*.jpg`.
+    #[test]
+    fn a_copy_does_not_take_the_place_of_a_picture_that_is_looked_at() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        for name in ["x.jpg", "x.annotated.jpg", "y.jpg", "y.annotated.jpg"] {
+            std::fs::write(path(name), "").expect("written");
+        }
+        std::os::unix::fs::symlink("x.annotated.jpg", path("z.jpg")).expect("linked");
+        let copied = |pictures: [&str; 2]| {
+            let copies = copies(&pictures.map(path), folder.path());
+            let names = copies.iter().filter_map(|copy| copy.file_name()?.to_str());
+            names.map(str::to_owned).collect::<Vec<_>>()
+        };
+        // What an earlier call left is written anew.
+        assert_eq!(copied(["x.jpg", "y.jpg"]), ["x.annotated.jpg", "y.annotated.jpg"]);
+        let own = "x.annotated.annotated.jpg";
+        assert_eq!(copied(["x.jpg", "x.annotated.jpg"]), ["x-2.annotated.jpg", own]);
+        assert_eq!(copied(["x.jpg", "z.jpg"]), ["x-2.annotated.jpg", "z.annotated.jpg"]);
+    }
 
     #[test]
     fn copies_of_one_name_get_numbers() {

@@ -12,10 +12,12 @@ use expressiond::error::{Error, Kind, Result};
 use expressiond::evaluate::average_precision::PictureResult;
 use expressiond::evaluate::dataset::DataSet;
 use expressiond::evaluate::left_out::LeftOut;
+use expressiond::evaluate::pairs::followed;
 use expressiond::evaluate::report::{self, number};
 use expressiond::evaluate::summary::{Summary, summarize};
+use expressiond::printable::quoted;
 use expressiond::source::picture;
-use expressiond::tracks::face::merge;
+use expressiond::tracks::face::{Face, merge};
 use expressiond::tracks::grouping::Grouping;
 
 /// Measure a model on a labelled set, with COCO's definitions.
@@ -96,7 +98,7 @@ pub fn run(args: &Args) -> Result<()> {
     let Looked { pictures, mut results, left_out } =
         look_at_all(&pictures, &data, &mut examiner, args.whole)?;
     if !asked.is_empty() {
-        results.iter_mut().for_each(|result| result.found = grouped(&result.found, &grouping));
+        results.iter_mut().for_each(|result| group_classes(result, &grouping));
     }
     if let (true, Some(first)) = (pictures.is_empty(), left_out.first()) {
         return nothing(format!("none of {} pictures can be used, first {first}", left_out.len()));
@@ -108,8 +110,9 @@ pub fn run(args: &Args) -> Result<()> {
     let summary = summarize(&info.id, grouping.told(), &thresholds, &results, &groups);
     let summary = Summary { left_out: all_left_out, ..summary };
     let report = args.report.as_deref();
+    let names: Vec<String> = pictures.iter().map(|path| data.name(path)).collect();
     let written = report.map_or(Ok(()), |folder| {
-        report::write(folder, &summary, &results, &pictures).map_err(|error| {
+        report::write(folder, &summary, &results, &names).map_err(|error| {
             let what = format!("cannot write the report {}", folder.display());
             Error::caused(Kind::Output, what, error)
         })
@@ -123,12 +126,15 @@ pub fn run(args: &Args) -> Result<()> {
     written
 }
 
-/// The boxes of each face, one for each group, most confident first.
-fn grouped(found: &[Detection], grouping: &Grouping) -> Vec<Detection> {
-    let faces = merge(found, grouping.of_class().len());
+/// Puts groups in the place of classes: each face has one box for each group, most confident
+/// first.
+fn group_classes(result: &mut PictureResult, grouping: &Grouping) {
+    let faces = merge(&result.found, grouping.of_class().len());
     let mut boxes: Vec<Detection> = faces.iter().flat_map(|face| grouping.boxes(face)).collect();
     boxes.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
-    boxes
+    result.found = boxes;
+    let group = |face: &mut Face| face.scores = grouping.scores(&face.scores);
+    result.faces.iter_mut().for_each(group);
 }
 
 /// Of a group, the least of its classes'.
@@ -199,7 +205,11 @@ fn look(
     let mut findings = Findings::default();
     let examine = if whole { stills::glance } else { stills::examine };
     match examine(examiner, &frame, &mut findings) {
-        Ok(_) => Ok(Ok(PictureResult { found: findings.detections, truth })),
+        Ok(_) => {
+            let found = findings.detections;
+            let faces = followed(&found, examiner.networks().info().classes.len());
+            Ok(Ok(PictureResult { found, faces, truth }))
+        }
         Err(ModelError::Pixels(error)) => Ok(Err(error.to_string())),
         Err(error) => Err(error.into()),
     }
@@ -225,30 +235,44 @@ fn table(summary: &Summary, report: Option<&Path>) -> String {
     let alarms = summary.false_alarms;
     text +=
         &format!("{} false alarms in {} pictures without a face\n", alarms.boxes, alarms.pictures);
-    for group in &summary.groups {
-        let (name, images, map50) = (&group.name, group.images, group.map50);
-        text += &format!("  {name:<12} {images:>5} pictures   mAP@0.5 {map50:.4}\n");
+    text += &named(&summary.groups, |group| {
+        let (name, images, map50) = (quoted(&group.name), group.images, group.map50);
+        format!("{name:<12} {images:>5} pictures   mAP@0.5 {map50:.4}")
+    });
+    let left_out = &summary.left_out;
+    if !left_out.is_empty() {
+        text += &format!("{} files left out:\n", left_out.len());
+        text += &named(left_out, ToString::to_string);
     }
-    text += &left_out_lines(&summary.left_out);
     if let Some(folder) = report {
         text += &format!("report: {}\n", folder.join("index.html").display());
     }
     text
 }
 
-/// Files that are named on a terminal; `--json` has all.
+/// Groups, or files, that are named on a terminal; `--json` has all.
 const NAMED: usize = 20;
 
-fn left_out_lines(left_out: &[LeftOut]) -> String {
-    if left_out.is_empty() {
-        return String::new();
-    }
-    let mut text = format!("{} files left out:\n", left_out.len());
-    for file in left_out.iter().take(NAMED) {
-        text += &format!("  {file}\n");
-    }
-    if left_out.len() > NAMED {
-        text += &format!("  and {} more (--json names all)\n", left_out.len() - NAMED);
+/// A line for each of the first ones, and how many others there are.
+fn named<T>(all: &[T], words: impl Fn(&T) -> String) -> String {
+    let mut text: String =
+        all.iter().take(NAMED).map(|one| format!("  {}\n", words(one))).collect();
+    if all.len() > NAMED {
+        text += &format!("  and {} more (--json names all)\n", all.len() - NAMED);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_not_filled_with_names() {
+        let lines = |count: usize| named(&vec!["x"; count], ToString::to_string);
+        assert_eq!(lines(1), "  x\n");
+        assert_eq!(lines(20).lines().count(), 20);
+        let more = lines(23);
+        assert!(more.lines().count() == 21 && more.contains("and 3 more"), "{more}");
+    }
 }

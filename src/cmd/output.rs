@@ -11,32 +11,38 @@ use rustix::process::{Signal, getpid, kill_process};
 use serde::Serialize;
 
 use expressiond::error::{Error, Kind, Result};
+use expressiond::printable;
 
-/// Writes a result as it is.
+/// Writes a result for people. It may name what commands a terminal, as a file's name may.
 ///
 /// # Errors
 ///
 /// Standard output cannot be written.
 pub(crate) fn text(result: impl Display) -> Result<()> {
+    as_it_is(&printable::lines(&result.to_string()))
+}
+
+/// Writes a result for a program.
+pub(crate) fn as_it_is(result: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     // What stands behind the last end of a line is kept back, and its error with it, until
     // it is flushed.
-    out.write_all(result.to_string().as_bytes()).and_then(|()| out.flush()).map_err(cannot_write)
+    out.write_all(result.as_bytes()).and_then(|()| out.flush()).map_err(cannot_write)
 }
 
-/// The same, and ends the line.
+/// The same for people, and ends the line.
 pub(crate) fn line(result: impl Display) -> Result<()> {
     text(format_args!("{result}\n"))
 }
 
 /// Writes a result as JSON, for people to read, too.
 pub(crate) fn json(result: &impl Serialize) -> Result<()> {
-    line(serde_json::to_string_pretty(result).map_err(no_json)?)
+    as_it_is(&(serde_json::to_string_pretty(result).map_err(no_json)? + "\n"))
 }
 
 /// Writes one of many results as JSON on one line.
 pub(crate) fn json_line(result: &impl Serialize) -> Result<()> {
-    line(serde_json::to_string(result).map_err(no_json)?)
+    as_it_is(&(serde_json::to_string(result).map_err(no_json)? + "\n"))
 }
 
 /// How a command ends whose result cannot be written.

@@ -21,7 +21,7 @@ use crate::pipeline::status_line::{CameraWords, StatusLine};
 use crate::pixels::frame::Frame;
 use crate::source;
 use crate::source::{FrameSource, SourceError, devices};
-use crate::tracks::face::merge;
+use crate::tracks::face::starting;
 
 /// How long a camera is looked at: its exposure needs some frames to settle.
 const LOOK: Duration = Duration::from_millis(1500);
@@ -69,16 +69,14 @@ pub(super) fn camera(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let distance = config.attention.farthest_face;
     let (classes, start) = (networks.info().classes.len(), config.tracking.start_confidence);
-    // What the daemon would follow: boxes are fewer faces, and some are none.
-    let count = |found: &[Detection]| {
-        merge(found, classes).iter().filter(|face| face.confidence() >= start).count()
-    };
+    // Boxes are fewer faces, and some are none.
+    let count = |found: &[Detection]| starting(found, classes, start).len();
     let attention = match Attention::new(networks, distance, None) {
         Ok(attention) => attention,
         Err(error) => return lost(&config.camera.source, &SourceError::Lost(error.to_string())),
     };
     let needed = distance.needed(config.camera.orientation());
-    match source::open(&config.camera, needed, Arc::clone(&clock)) {
+    match source::open(&config.camera, needed, Arc::clone(&clock), &|| true) {
         Ok(mut source) => look(source.as_mut(), attention, clock.as_ref(), count),
         Err(error) => lost(&config.camera.source, &error),
     }
@@ -111,7 +109,7 @@ fn told(running: &Running) -> Finding {
         CameraWords::Trouble(ReasonCode::NotACamera, why) => {
             lost("", &SourceError::NotACamera(why))
         }
-        CameraWords::Trouble(ReasonCode::BadFrames, _) => unreadable(message),
+        CameraWords::Trouble(ReasonCode::BadFrames, _) => unreadable(message, CABLE),
         CameraWords::Trouble(code @ ReasonCode::Dark, _) => {
             Finding::warning(Check::Camera, message, LIGHT).because(code)
         }
@@ -126,9 +124,12 @@ fn told(running: &Running) -> Finding {
     }
 }
 
+/// For a camera of which no good frame comes, and for a recording.
+const CABLE: &str = "another cable, USB port or camera.format";
+const PICTURES: &str = "other pictures: `expressiond detect PICTURE` says what is wrong with one";
+
 /// It opens, but its frames are broken.
-fn unreadable(message: String) -> Finding {
-    let remedy = "another cable, USB port or camera.format";
+fn unreadable(message: String, remedy: &str) -> Finding {
     Finding::problem(Check::Camera, Kind::Unavailable, message, remedy)
         .because(ReasonCode::BadFrames)
 }
@@ -208,10 +209,10 @@ fn look(
     match seen {
         None => {
             let message = format!("{words} opens, but no good picture came ({bad} broken)");
+            let remedy = if source.is_recorded() { PICTURES } else { CABLE };
             if bad > 0 {
-                return unreadable(format!("{message}: {cause}"));
+                return unreadable(format!("{message}: {cause}"), remedy);
             }
-            let remedy = "another cable, USB port or camera.format";
             Finding::problem(Check::Camera, Kind::Unavailable, message, remedy)
                 .because(ReasonCode::NoCamera)
         }

@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Stdout, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::finding::{Check, Diagnosis, Finding, Verdict};
+use crate::printable;
 
 /// Writes findings to standard output.
 pub struct FindingTable {
@@ -61,18 +62,13 @@ impl FindingTable {
     }
 }
 
-/// `verdict check message; do: remedy`
+/// `verdict check message; do: remedy`. Some of it was read from a broker.
 fn plain(finding: &Finding) -> String {
     let Finding { check, verdict, message, remedy, .. } = finding;
     let code = finding.reason.map_or(String::new(), |code| format!(" [{}]", code.name()));
     let remedy = remedy.as_ref().map_or(String::new(), |remedy| format!("; do: {remedy}"));
-    let words = printable(&format!("{message}{code}{remedy}"));
+    let words = printable::line(&format!("{message}{code}{remedy}"));
     format!("{:<8} {:<15} {words}\n", verdict.name(), check.name())
-}
-
-/// On one line and without what commands a terminal: some of it was read from a broker.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 fn wrapped(finding: &Finding, width: usize, colour: bool) -> String {
@@ -106,7 +102,7 @@ fn longest_name() -> usize {
 /// Words put into lines of at most `width` characters, longer words alone.
 fn lines(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace().map(printable) {
+    for word in text.split_whitespace().map(printable::line) {
         match lines.last_mut() {
             Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
                 line.push(' ');

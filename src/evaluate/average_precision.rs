@@ -3,17 +3,21 @@
 
 use super::Truth;
 use crate::detector::Detection;
+use crate::tracks::face::Face;
 
 /// IoU thresholds 0.50, 0.55, ..., 0.95.
 pub const IOUS: [f32; 10] = [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95];
 /// Detections of a picture and class that count.
 pub const MOST: usize = 100;
 
-/// One picture's detections (most confident first) and labels.
+/// One picture's detections and labels.
 #[derive(Clone, Debug, Default)]
 pub struct PictureResult {
     /// Most confident first.
     pub found: Vec<Detection>,
+    /// Those of the faces that the daemon would start to follow
+    /// ([`followed`](super::pairs::followed)).
+    pub faces: Vec<Face>,
     /// In any order.
     pub truth: Vec<Truth>,
 }
@@ -121,6 +125,7 @@ mod tests {
                 })
                 .collect(),
             truth: truth.iter().map(|x| Truth { class: 0, rect: rect(*x) }).collect(),
+            ..PictureResult::default()
         }
     }
 

@@ -4,7 +4,7 @@
 //! text file, several of both, and Roboflow's `../valid/images`, which means the
 //! `valid/images` beside the file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
@@ -16,6 +16,8 @@ use super::left_out::LeftOut;
 use super::{Truth, text};
 use crate::error::{Error, Kind};
 use crate::geometry::Size;
+use crate::printable::{self, quoted};
+use crate::source::media::is_picture;
 use crate::tracks::grouping::{Grouping, Groups};
 use crate::tracks::vocabulary::called;
 
@@ -28,7 +30,7 @@ pub struct DataError {
 }
 
 fn wrong(place: impl std::fmt::Display, reason: impl std::fmt::Display) -> DataError {
-    DataError { place: place.to_string(), reason: reason.to_string() }
+    DataError { place: printable::line(&place.to_string()), reason: reason.to_string() }
 }
 
 impl From<DataError> for Error {
@@ -44,6 +46,8 @@ pub struct DataSet {
     pub pictures: Vec<PathBuf>,
     /// What was left out while looking for pictures.
     pub left_out: Vec<LeftOut>,
+    /// That of its description.
+    folder: PathBuf,
     /// For each class number of the set, the model's.
     classes: Vec<usize>,
     key_points: Option<KeyPoints>,
@@ -111,7 +115,14 @@ impl DataSet {
             ));
         }
         let left_out = found.left_out.into_iter().collect();
-        Ok(Self { pictures, left_out, classes, key_points: about.key_points })
+        let folder = folder.to_owned();
+        Ok(Self { pictures, left_out, folder, classes, key_points: about.key_points })
+    }
+
+    /// What a picture is called, apart from all others of the set: its path from the set's
+    /// folder on.
+    pub fn name(&self, picture: &Path) -> String {
+        picture.strip_prefix(&self.folder).unwrap_or(picture).display().to_string()
     }
 
     /// The labels of a picture of this size; without a label file it has no face.
@@ -169,6 +180,9 @@ fn resolve(place: &Path, folder: &Path, root: &Path) -> Result<PathBuf, DataErro
     })
 }
 
+/// The longest path that Linux takes, in bytes (`PATH_MAX`).
+const LONGEST_PATH: usize = 4096;
+
 /// Pictures and what is left out, in order.
 #[derive(Default)]
 struct Found {
@@ -183,8 +197,9 @@ impl Found {
     /// Takes what a place of the split holds: a folder, a list, or one picture.
     fn place(&mut self, path: &Path, root: &Path) -> Result<(), DataError> {
         if path.is_dir() {
-            return self.folder(path).map_err(|error| wrong(path.display(), error));
+            return self.folders(path).map_err(|error| wrong(path.display(), error));
         }
+        // Also such as cannot be read: they are left out by name.
         if is_picture(path) {
             self.picture(path);
             return Ok(());
@@ -200,6 +215,8 @@ impl Found {
                 Some(place) => self.picture(place),
                 None => {
                     let [file, ..] = places;
+                    // What is no path at all is named by its beginning.
+                    let file = if line.len() > LONGEST_PATH { quoted(line).into() } else { file };
                     let reason = format!("listed in {}, but not there", path.display());
                     self.left_out.insert(LeftOut { file, reason });
                 }
@@ -208,18 +225,43 @@ impl Found {
         Ok(())
     }
 
-    fn folder(&mut self, folder: &Path) -> std::io::Result<()> {
+    /// Takes the pictures of a folder and of those below it, in whatever order the disk has
+    /// them. A folder is entered once, and by a link only after those that are none: labels
+    /// go by its own name.
+    ///
+    /// The same order as `pictures_below` in models/training/expression_training/dataset.py.
+    fn folders(&mut self, folder: &Path) -> std::io::Result<()> {
+        let (mut waiting, mut links) = (Vec::new(), VecDeque::new());
+        self.folder(folder, &mut waiting, &mut links)?;
+        while let Some(path) = waiting.pop().or_else(|| links.pop_front()) {
+            self.folder(&path, &mut waiting, &mut links).unwrap_or_else(|error| {
+                self.left_out.insert(LeftOut { file: path, reason: error.to_string() });
+            });
+        }
+        Ok(())
+    }
+
+    /// Takes the pictures of one folder; the folders in it, and the links to some, are to be
+    /// entered yet.
+    fn folder(
+        &mut self,
+        folder: &Path,
+        waiting: &mut Vec<PathBuf>,
+        links: &mut VecDeque<PathBuf>,
+    ) -> std::io::Result<()> {
         if !self.walked.insert(folder.canonicalize()?) {
             return Ok(());
         }
-        for entry in std::fs::read_dir(folder)? {
-            let path = entry?.path();
-            if path.is_dir() {
-                // macOS' archives have a second tree of its own notes.
-                if path.file_name() != Some("__MACOSX".as_ref()) {
-                    self.folder(&path).unwrap_or_else(|error| {
-                        self.left_out.insert(LeftOut { file: path, reason: error.to_string() });
-                    });
+        let inner = std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path()));
+        let mut inner: Vec<PathBuf> = inner.collect::<Result<_, _>>()?;
+        inner.sort();
+        for path in inner {
+            // macOS' archives have a second tree of its own notes.
+            if path.is_dir() && path.file_name() != Some("__MACOSX".as_ref()) {
+                if path.is_symlink() {
+                    links.push_back(path);
+                } else {
+                    waiting.push(path);
                 }
             } else if is_picture(&path) {
                 self.picture(&path);
@@ -258,17 +300,6 @@ fn plain(path: &Path) -> PathBuf {
     })
 }
 
-/// Endings of pictures, also of such as cannot be read: they are left out by name.
-const PICTURES: [&str; 20] = [
-    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "gif", "tif", "tiff", "heic",
-    "heif", "avif", "jp2", "jxl", "mpo", "ppm", "pgm", "dng",
-];
-
-fn is_picture(path: &Path) -> bool {
-    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    PICTURES.contains(&extension.as_str())
-}
-
 /// `images/val/a.jpg` has its labels in `labels/val/a.txt`; what is not below `images` has
 /// them beside itself.
 fn label_file(picture: &Path) -> PathBuf {
@@ -283,132 +314,4 @@ fn label_file(picture: &Path) -> PathBuf {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::symlink;
-
-    #[test]
-    fn classes_are_the_models_in_any_order_and_word() {
-        let names =
-            |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let models = names(&["happy", "not_happy"]);
-        for (own, places) in [
-            (vec!["happy", "not_happy"], Some(vec![0, 1])),
-            (vec!["Not_Happy", "HAPPY"], Some(vec![1, 0])),
-            (vec!["happy"], None),
-            (vec!["happy", "happy"], None),
-            (vec!["happy", "not_happy", "happy"], None),
-            (vec!["happy", "sad"], None),
-        ] {
-            assert_eq!(mapped(&names(&own), &models), places, "{own:?}");
-        }
-        let seven = ["neutral", "happy", "sad", "surprise", "fear", "disgust", "anger"];
-        let own = ["neutral", "joy", "sadness", "surprised", "fearful", "disgusted", "angry"];
-        assert_eq!(mapped(&names(&own), &names(&seven)), Some((0..7).collect()));
-        assert!(remedy(&names(&seven), &models).contains("--groups happy,not_happy"));
-        assert_eq!(remedy(&names(&["cat", "dog"]), &models), "");
-    }
-
-    /// A set whose pictures are empty files, each with a label file.
-    fn set(yaml: &str, pictures: &[&str]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("data.yaml"), format!("{yaml}\nnames: [a]\n")).unwrap();
-        for picture in pictures {
-            let path = folder.path().join(picture);
-            for file in [path.clone(), label_file(&path)] {
-                std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-                std::fs::write(file, "").unwrap();
-            }
-        }
-        folder
-    }
-
-    fn opened(folder: &Path) -> Result<(Vec<String>, Vec<String>), String> {
-        let yaml = folder.join("data.yaml");
-        let data = DataSet::open(&yaml, "val", &["a".to_owned()]).map_err(|e| e.to_string())?;
-        let relative = |path: &Path| path.strip_prefix(folder).unwrap().display().to_string();
-        let pictures = data.pictures.iter().map(|path| relative(path)).collect();
-        Ok((pictures, data.left_out.iter().map(|file| relative(&file.file)).collect()))
-    }
-
-    #[test]
-    fn places_are_found_as_the_programs_that_wrote_them_meant() {
-        for (yaml, place) in [
-            ("val: images/val", "images/val"),
-            ("val: ../valid/images", "valid/images"),
-            ("val: ..\\valid\\images", "valid/images"),
-            ("path: set\nval: images/val", "set/images/val"),
-            ("path: /content/gone\nval: images/val", "images/val"),
-            ("path: ../datasets/gone\nval: images", "images"),
-            ("val: pictures", "pictures"),
-        ] {
-            let picture = format!("{place}/a.jpg");
-            let folder = set(yaml, &[&picture]);
-            assert_eq!(opened(folder.path()).unwrap().0, [picture], "{yaml}");
-        }
-        let folder = set("val: images/val", &["images/train/a.jpg"]);
-        let reason = opened(folder.path()).unwrap_err();
-        assert!(reason.contains("there is no") && reason.contains("images/val"), "{reason}");
-    }
-
-    #[test]
-    fn lists_name_pictures_from_their_own_folder_or_the_sets() {
-        let folder =
-            set("val: [lists/val.txt, one/c.JPG, images]", &["images/a.jpg", "b.jpg", "one/c.JPG"]);
-        std::fs::create_dir(folder.path().join("lists")).unwrap();
-        let list = "\u{feff}../images/a.jpg\r\n\r\nb.jpg\r\n./b.jpg\r\ngone.jpg\r\n";
-        std::fs::write(folder.path().join("lists/val.txt"), list).unwrap();
-        let (pictures, left_out) = opened(folder.path()).unwrap();
-        assert_eq!(pictures, ["b.jpg", "images/a.jpg", "one/c.JPG"]);
-        assert_eq!(left_out, ["lists/gone.jpg"]);
-        // a list that was made elsewhere
-        std::fs::write(folder.path().join("data.yaml"), "val: lists/val.txt\nnames: [a]").unwrap();
-        let list = "/content/data/images/a.jpg\n/content/data/images/b.jpg\n";
-        std::fs::write(folder.path().join("lists/val.txt"), list).unwrap();
-        let reason = opened(folder.path()).unwrap_err();
-        let words = "no pictures in lists/val.txt: 2 files left out, first /content/data/images/a.jpg: \
-                     listed in";
-        assert!(reason.contains(words), "{reason}");
-    }
-
-    #[test]
-    fn a_relative_folder_and_an_absolute_list_name_a_picture_once() {
-        let folder = set("val: [images, val.txt]", &["images/a.jpg"]);
-        let picture = folder.path().join("images/a.jpg").display().to_string();
-        std::fs::write(folder.path().join("val.txt"), picture).unwrap();
-        let here = std::env::current_dir().unwrap();
-        let root: PathBuf = here.components().skip(1).map(|_| Component::ParentDir).collect();
-        let yaml = root.join(folder.path().strip_prefix("/").unwrap()).join("data.yaml");
-        let data = DataSet::open(&yaml, "val", &["a".to_owned()]).unwrap();
-        assert_eq!(data.pictures.len(), 1, "{:?}", data.pictures);
-    }
-
-    #[test]
-    fn folders_are_walked_and_what_is_no_picture_is_passed_over_or_named() {
-        let folder = set("val: images", &["images/a.jpg", "images/x/y/b.png", "images/c.webp"]);
-        let images = folder.path().join("images");
-        for other in ["._a.jpg", ".DS_Store", "Thumbs.db", "notes.txt"] {
-            std::fs::write(images.join(other), "").unwrap();
-        }
-        std::fs::create_dir(images.join("__MACOSX")).unwrap();
-        std::fs::write(images.join("__MACOSX/a.jpg"), "").unwrap();
-        symlink("..", images.join("x/circle")).unwrap();
-        let (pictures, left_out) = opened(folder.path()).unwrap();
-        assert_eq!(pictures, ["images/a.jpg", "images/c.webp", "images/x/y/b.png"]);
-        assert_eq!(left_out, ["images/._a.jpg"]);
-    }
-
-    #[test]
-    fn labels_beside_the_pictures_are_found_and_none_at_all_is_an_error() {
-        let folder = set("val: images", &["images/a.jpg"]);
-        std::fs::rename(folder.path().join("labels/a.txt"), folder.path().join("images/a.txt"))
-            .unwrap();
-        assert_eq!(opened(folder.path()).unwrap().0, ["images/a.jpg"]);
-        std::fs::remove_file(folder.path().join("images/a.txt")).unwrap();
-        let reason = opened(folder.path()).unwrap_err();
-        assert!(reason.contains("has labels") && reason.contains("labels/a.txt"), "{reason}");
-        std::fs::remove_file(folder.path().join("images/a.jpg")).unwrap();
-        let reason = opened(folder.path()).unwrap_err();
-        assert!(reason.contains("no pictures in images"), "{reason}");
-    }
-}
+mod tests;

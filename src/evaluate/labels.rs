@@ -6,6 +6,7 @@
 
 use super::Truth;
 use crate::geometry::{Rect, Size};
+use crate::printable::quoted;
 
 /// How far a share may lie outside the picture: what rounding makes.
 const OUTSIDE: f32 = 0.01;
@@ -48,7 +49,8 @@ fn read(
     size: Size,
 ) -> Result<Truth, String> {
     let numbers: Result<Vec<f32>, _> = line.split_whitespace().map(str::parse).collect();
-    let numbers = numbers.map_err(|_| format!("'{line}' holds something else than numbers"))?;
+    let numbers =
+        numbers.map_err(|_| format!("'{}' holds something else than numbers", quoted(line)))?;
     let [class, shares @ ..] = &numbers[..] else {
         return Err("is empty".to_owned());
     };
@@ -57,14 +59,15 @@ fn read(
     if !known {
         return Err(format!("class {class} is not below {count}"));
     }
-    let shape = Shape::of(shares, key_points)
-        .ok_or_else(|| format!("'{line}' is not a class and four numbers, nor a polygon"))?;
+    let shape = Shape::of(shares, key_points).ok_or_else(|| {
+        format!("'{}' is not a class and four numbers, nor a polygon", quoted(line))
+    })?;
     let (Shape::Box(shares) | Shape::Polygon(shares)) = shape;
     if !shares.iter().all(is_inside) {
-        return Err(format!("'{line}' has a share outside 0 to 1"));
+        return Err(format!("'{}' has a share outside 0 to 1", quoted(line)));
     }
     if !shape.has_size() {
-        return Err(format!("'{line}' is a box without a size"));
+        return Err(format!("'{}' is a box without a size", quoted(line)));
     }
     let [left, top, right, bottom] = shape.edges();
     let (width, height) = (size.width as f32, size.height as f32);
@@ -251,6 +254,16 @@ mod tests {
         ] {
             let (found, reason) = parsed(text).unwrap_err();
             assert!(found == line && reason.contains(words), "{text}: {found}: {reason}");
+        }
+    }
+
+    /// Any file may stand where labels are expected.
+    #[test]
+    fn a_line_is_quoted_by_its_beginning_and_commands_no_terminal() {
+        let long = "0 ".repeat(1 << 19) + "x";
+        for text in ["\u{1b}[2J 0", &long, &"0 .5 ".repeat(1 << 18), &"0 2".repeat(30)] {
+            let (_, reason) = parsed(text).unwrap_err();
+            assert!(!reason.contains('\u{1b}') && reason.len() < 150, "{reason}");
         }
     }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::printable::line;
+
 /// A file of a set that could not be used, and why. Told as one sentence with the place.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct LeftOut {
@@ -15,12 +17,8 @@ pub struct LeftOut {
 
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { file, reason } = self;
+        let (file, reason) = (line(&self.file.to_string_lossy()), line(&self.reason));
         // Some reasons begin with the place, which may be the label file and its line.
-        if reason.contains(&*file.to_string_lossy()) {
-            f.write_str(reason)
-        } else {
-            write!(f, "{}: {reason}", file.display())
-        }
+        if reason.contains(&file) { f.write_str(&reason) } else { write!(f, "{file}: {reason}") }
     }
 }

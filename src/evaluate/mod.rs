@@ -5,6 +5,7 @@ pub mod dataset;
 pub mod description;
 pub mod labels;
 pub mod left_out;
+pub mod pairs;
 pub mod report;
 pub mod summary;
 pub mod text;

@@ -1,12 +1,13 @@
 //! The figures of an evaluation and one page that holds them.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use plotters::prelude::*;
 
 use super::average_precision::{Curve, PictureResult, f1};
-use super::summary::{Confusion, Scores, Summary, confidences, curves, faces, mean_f1};
+use super::pairs::pairs;
+use super::summary::{Confusion, Scores, Summary, confidences, curves, mean_f1};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -36,12 +37,13 @@ struct Figure {
     lines: Vec<Line>,
 }
 
-/// Writes `index.html` and its figures into `folder`, which is there.
+/// Writes `index.html` and its figures into `folder`, which is there. `pictures` are what the
+/// pictures of `results` are called.
 pub fn write(
     folder: &Path,
     summary: &Summary,
     results: &[PictureResult],
-    pictures: &[PathBuf],
+    pictures: &[String],
 ) -> Result<(), Failure> {
     let figures = figures(summary, results);
     for Figure { file, title, axes, lines } in &figures {
@@ -191,19 +193,15 @@ fn draw_confusion(svg: &mut String, confusion: &Confusion) -> Result<(), Failure
 }
 
 /// Faces called by another class with the most confidence.
-fn worst(summary: &Summary, results: &[PictureResult], pictures: &[PathBuf]) -> Vec<(f32, String)> {
+fn worst(summary: &Summary, results: &[PictureResult], pictures: &[String]) -> Vec<(f32, String)> {
     let mut mistakes = Vec::new();
     for (result, picture) in results.iter().zip(pictures) {
-        for found in faces(result, summary.classes.len()) {
-            let class = found.best_class();
-            let wrong = result
-                .truth
-                .iter()
-                .find(|truth| truth.class != class && truth.rect.iou(&found.rect) >= 0.5);
-            if let Some(truth) = wrong {
-                let name = picture.file_name().unwrap_or_default().to_string_lossy();
-                let (is, said) = (&summary.classes[truth.class].name, &summary.classes[class].name);
-                mistakes.push((found.scores[class], format!("{name}: {is}, said {said}")));
+        for (is, said) in pairs(result) {
+            let (Some(is), Some(said)) = (is, said) else { continue };
+            let class = said.best_class();
+            if is.class != class {
+                let [is, named] = [is.class, class].map(|class| &summary.classes[class].name);
+                mistakes.push((said.scores[class], format!("{picture}: {is}, said {named}")));
             }
         }
     }
@@ -261,4 +259,42 @@ pub fn number(value: Option<f32>, digits: usize) -> String {
 /// File and class names come from outside.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluate::Truth;
+    use crate::evaluate::summary::summarize;
+    use crate::geometry::Rect;
+    use crate::tracks::face::Face;
+
+    /// Two faces lie so close that a box covers half of each: the one that it covers best is
+    /// the one that it is of, here as in the matrix.
+    #[test]
+    fn the_mistakes_are_those_that_the_matrix_counts() {
+        let rect = |x: f32| Rect::new(x, 0.0, 10.0, 10.0);
+        let truth = |class, x| Truth { class, rect: rect(x) };
+        let face = |x: f32, scores: [f32; 2]| Face { rect: rect(x), scores: scores.into() };
+        let close = PictureResult {
+            faces: vec![face(3.0, [0.8, 0.1])],
+            truth: vec![truth(1, 0.0), truth(0, 3.0)],
+            ..PictureResult::default()
+        };
+        let mistaken = PictureResult {
+            faces: vec![face(0.0, [0.1, 0.9])],
+            truth: vec![truth(0, 0.0)],
+            ..PictureResult::default()
+        };
+        let results = [close, mistaken.clone(), mistaken];
+        let names = ["happy", "not_happy"].map(str::to_owned);
+        let groups = vec![String::new(); results.len()];
+        let summary = summarize("m", &names, &[0.5; 2], &results, &groups);
+        let pictures = ["a/1.jpg", "a/2.jpg", "b/2.jpg"].map(str::to_owned);
+        let mistakes: Vec<String> =
+            worst(&summary, &results, &pictures).into_iter().map(|(_, words)| words).collect();
+        let words = "happy, said not_happy";
+        assert_eq!(mistakes, [format!("a/2.jpg: {words}"), format!("b/2.jpg: {words}")]);
+        assert_eq!(summary.confusion.counts, [[1, 2, 0], [0, 0, 1], [0, 0, 0]]);
+    }
 }

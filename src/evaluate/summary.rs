@@ -1,12 +1,14 @@
 //! The numbers of an evaluation: the keys of `expressiond evaluate --json`
 //! (`docs/ref/evaluate.md`).
 
+use std::collections::BTreeMap;
+
 use serde::{Serialize, Serializer};
 
 use super::average_precision::{Curve, IOUS, PictureResult, f1};
 use super::left_out::LeftOut;
-use crate::tracks::TrackingSettings;
-use crate::tracks::face::{Face, merge};
+use super::pairs::pairs;
+use crate::tracks::face::Face;
 
 /// All numbers of one evaluation.
 #[derive(Clone, Debug, Serialize)]
@@ -29,7 +31,7 @@ pub struct Summary {
     /// In the pictures without a face.
     pub false_alarms: FalseAlarms,
     /// mAP@0.5 of the pictures whose names share a prefix, where there are several
-    /// prefixes.
+    /// prefixes and most are of several pictures.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<Group>,
     /// Files of the set that could not be used.
@@ -190,41 +192,12 @@ fn best_f1(curves: &[Curve]) -> Option<BestF1> {
     points.get(first + run / 2).copied()
 }
 
-/// The faces of a picture that the daemon would start to follow, surest box first. Boxes of
-/// different classes on one face are one: the more classes there are, the less of a face's
-/// confidence any of them has.
-pub fn faces(result: &PictureResult, class_count: usize) -> Vec<Face> {
-    let start = TrackingSettings::default().start_confidence;
-    let mut faces = merge(&result.found, class_count);
-    faces.retain(|face| face.confidence() >= start);
-    faces
-}
-
-/// Class-blind matching at IoU 0.5: each labelled face is paired with the found one that
-/// covers it best, whatever that shows most.
 fn confusion(names: &[String], results: &[PictureResult]) -> Confusion {
     let nothing = names.len();
     let mut counts = vec![vec![0; nothing + 1]; nothing + 1];
-    for result in results {
-        let mut free: Vec<bool> = vec![true; result.truth.len()];
-        for found in faces(result, nothing) {
-            let best = result
-                .truth
-                .iter()
-                .enumerate()
-                .filter(|(index, _)| free[*index])
-                .map(|(index, truth)| (index, truth.rect.iou(&found.rect)))
-                .filter(|(_, overlap)| *overlap >= IOUS[0])
-                .max_by(|a, b| a.1.total_cmp(&b.1));
-            let row = best.map_or(nothing, |(index, _)| {
-                free[index] = false;
-                result.truth[index].class
-            });
-            counts[row][found.best_class()] += 1;
-        }
-        for (truth, _) in result.truth.iter().zip(&free).filter(|(_, free)| **free) {
-            counts[truth.class][nothing] += 1;
-        }
+    for (is, said) in results.iter().flat_map(pairs) {
+        let row = is.map_or(nothing, |truth| truth.class);
+        counts[row][said.map_or(nothing, Face::best_class)] += 1;
     }
     let labels = names.iter().cloned().chain(["nothing".to_owned()]).collect();
     Confusion { labels, counts }
@@ -238,24 +211,23 @@ fn false_alarms(results: &[PictureResult], thresholds: &[f32]) -> FalseAlarms {
     FalseAlarms { pictures: empty.clone().count(), boxes: empty.map(boxes).sum() }
 }
 
+/// None where there is one, nor where most have a single picture: then what stands before a
+/// `_` is no source, as in names that Roboflow gives (`IMG7_jpg.rf.1f2e.jpg`).
 fn by_group(class_count: usize, results: &[PictureResult], groups: &[String]) -> Vec<Group> {
-    let mut names: Vec<&String> = groups.iter().collect();
-    names.sort();
-    names.dedup();
-    if names.len() < 2 {
+    let mut members: BTreeMap<&str, Vec<&PictureResult>> = BTreeMap::new();
+    for (result, group) in results.iter().zip(groups) {
+        members.entry(group).or_default().push(result);
+    }
+    let single = members.values().filter(|own| own.len() == 1).count();
+    if members.len() < 2 || 2 * single > members.len() {
         return Vec::new();
     }
-    let group = |name: &String| {
-        let own: Vec<PictureResult> = results
-            .iter()
-            .zip(groups)
-            .filter(|(_, group)| *group == name)
-            .map(|(result, _)| result.clone())
-            .collect();
+    let group = |(name, own): (&str, Vec<&PictureResult>)| {
+        let own: Vec<PictureResult> = own.into_iter().cloned().collect();
         let map50 = mean_average_precision(&curves(class_count, &own))?;
-        Some(Group { name: name.clone(), images: own.len(), map50 })
+        Some(Group { name: name.to_owned(), images: own.len(), map50 })
     };
-    names.into_iter().filter_map(group).collect()
+    members.into_iter().filter_map(group).collect()
 }
 
 #[cfg(test)]
@@ -263,17 +235,23 @@ mod tests {
     use super::*;
     use crate::detector::Detection;
     use crate::evaluate::Truth;
+    use crate::evaluate::pairs::followed;
     use crate::geometry::Rect;
 
     fn result(found: &[(usize, f32)], truth: &[usize]) -> PictureResult {
+        of_classes(2, found, truth)
+    }
+
+    fn of_classes(count: usize, found: &[(usize, f32)], truth: &[usize]) -> PictureResult {
         let rect = Rect::new(0.0, 0.0, 10.0, 10.0);
         let found = found.iter().map(|(class, confidence)| Detection {
             class: *class,
             confidence: *confidence,
             rect,
         });
-        let truth = truth.iter().map(|class| Truth { class: *class, rect });
-        PictureResult { found: found.collect(), truth: truth.collect() }
+        let found: Vec<Detection> = found.collect();
+        let truth = truth.iter().map(|class| Truth { class: *class, rect }).collect();
+        PictureResult { faces: followed(&found, count), found, truth }
     }
 
     fn summary(results: &[PictureResult], groups: &[&str]) -> Summary {
@@ -287,14 +265,15 @@ mod tests {
     fn a_class_without_labels_counts_into_no_mean() {
         let perfect = result(&[(0, 0.9)], &[0]);
         let spoiled = result(&[(0, 0.9), (1, 0.2)], &[0]);
-        let told = summary(&[perfect, spoiled], &["home", "street"]);
+        let pictures = [perfect, spoiled].into_iter().cycle().take(4).collect::<Vec<_>>();
+        let told = summary(&pictures, &["home", "street", "home", "street"]);
         assert_eq!((told.map50, told.map50_95), (Some(1.0), Some(1.0)));
         let best = told.best_f1.unwrap();
         assert_eq!(best.value, 1.0);
         // no false hit below the hit at 0.9 counts: its class is not measured
         assert!((best.confidence - 0.45).abs() < 0.01, "{best:?}");
         assert_eq!(told.groups.iter().map(|group| group.map50).collect::<Vec<_>>(), [1.0, 1.0]);
-        assert_eq!((told.classes[0].faces, told.classes[1].faces), (2, 0));
+        assert_eq!((told.classes[0].faces, told.classes[1].faces), (4, 0));
         let json = serde_json::to_value(&told).unwrap();
         assert_eq!(json["classes"][0]["ap50"], 1.0);
         for key in ["precision", "recall", "ap50", "f1"] {
@@ -320,15 +299,39 @@ mod tests {
         let names = [0; 7].map(|_| "class".to_owned());
         let wide = [(4, 0.24), (2, 0.2), (6, 0.15), (0, 0.1), (1, 0.08), (3, 0.05), (5, 0.04)];
         let seen = [
-            result(&wide, &[4]),
-            result(&wide, &[2]),
-            result(&[(4, 0.24), (2, 0.2)], &[4]), // too weak to be followed
-            result(&[(1, 0.98)], &[1]),
+            of_classes(7, &wide, &[4]),
+            of_classes(7, &wide, &[2]),
+            of_classes(7, &[(4, 0.24), (2, 0.2)], &[4]), // too weak to be followed
+            of_classes(7, &[(1, 0.98)], &[1]),
         ];
         let groups = vec![String::new(); seen.len()];
         let Confusion { counts, .. } = summarize("m", &names, &[0.2; 7], &seen, &groups).confusion;
         assert_eq!((counts[4][4], counts[2][4], counts[4][7], counts[1][1]), (1, 1, 1, 1));
         assert_eq!(counts.iter().flatten().sum::<usize>(), 4, "{counts:?}");
+    }
+
+    /// Of two classes neither the daemon nor `detect` hears of a box below the floor, and average
+    /// precision is made of those, too.
+    #[test]
+    fn a_face_that_only_the_low_floor_makes_is_not_counted() {
+        let told = summary(&[result(&[(0, 0.65), (1, 0.06)], &[0])], &[""]);
+        let row = &told.confusion.counts[0];
+        assert_eq!(row[..], [0, 0, 1], "{:?}", told.confusion);
+        assert_eq!(told.map50, Some(1.0));
+    }
+
+    /// As Roboflow names them each picture would be a group of its own.
+    #[test]
+    fn names_that_most_have_to_themselves_are_no_groups() {
+        let one = result(&[(0, 0.9)], &[0]);
+        let pictures = vec![one; 5];
+        let names = |names: [&str; 5]| -> Vec<String> {
+            let told = summary(&pictures, &names);
+            told.groups.iter().map(|group| format!("{} {}", group.name, group.images)).collect()
+        };
+        assert_eq!(names(["a", "b", "c", "d", "d"]), [""; 0]);
+        assert_eq!(names(["b", "a", "b", "a", "c"]), ["a 2", "b 2", "c 1"]);
+        assert_eq!(names(["a"; 5]), [""; 0]);
     }
 
     /// Pictures without a face measure false alarms and nothing else.

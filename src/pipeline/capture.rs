@@ -26,8 +26,10 @@ const STEADY: Duration = Duration::from_secs(10);
 /// How soon a pause or its end is noticed while there is no frame to wait for.
 const PAUSE_LOOK: Duration = Duration::from_millis(200);
 
-/// Opens the source, again after each failure.
-pub(crate) type Opener = Box<dyn FnMut() -> Result<Box<dyn FrameSource>, SourceError> + Send>;
+/// Opens the source, again after each failure. One that takes long asks meanwhile whether it is
+/// still wanted, as often as a thread must come round.
+pub(crate) type Opener =
+    Box<dyn FnMut(&dyn Fn() -> bool) -> Result<Box<dyn FrameSource>, SourceError> + Send>;
 
 /// Everything the capture thread owns or shares.
 pub(crate) struct Capture {
@@ -140,9 +142,20 @@ impl Capture {
     fn visit(&mut self, frame: &mut Frame, backoff: &mut Backoff, log: &mut CameraLog) -> End {
         self.shared.counters.beat_capture();
         self.shared.capture.send_replace(self.opening());
-        let mut source = match (self.open)() {
+        let shared = &self.shared;
+        let wanted = || {
+            shared.counters.beat_capture();
+            // Who asks does not hang.
+            shared.capture.send_if_modified(|state| {
+                *state = CaptureState::Opening { since: shared.clock.now().monotonic };
+                false
+            });
+            !shared.stop.is_stopped() && !shared.orders.borrow().paused
+        };
+        let mut source = match (self.open)(&wanted) {
             Ok(source) => source,
             Err(SourceError::End) => return End::Finished,
+            Err(SourceError::Unwanted) => return End::Stopped,
             Err(error) => return End::Lost(error),
         };
         let words = source.describe();

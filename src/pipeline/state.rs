@@ -15,7 +15,7 @@ pub(super) const SNAPSHOT_LIMIT: Duration = Duration::from_secs(10);
 /// What the camera is doing, told by the capture thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CaptureState {
-    /// It is opened; since when, on the monotonic clock.
+    /// It is opened; since when, on the monotonic clock, or when it last said that it goes on.
     Opening { since: Duration },
     /// It delivers frames.
     Running(Open),

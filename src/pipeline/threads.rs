@@ -56,7 +56,9 @@ impl Threads {
         let needed = distance.needed(settings.orientation());
         let capture = Capture {
             camera: camera.clone(),
-            open: Box::new(move || source::open(&settings, needed, Arc::clone(&clock))),
+            open: Box::new(move |wanted| {
+                source::open(&settings, needed, Arc::clone(&clock), wanted)
+            }),
             shared: Arc::clone(shared),
         };
         let reporter =

@@ -26,4 +26,12 @@ pub enum PixelError {
     /// Empty or larger than anything a camera makes.
     #[error("a picture of {0} is outside 1x1 to 16384x16384")]
     Size(Size),
+    /// So many pixels that they would fill a small board's memory.
+    #[error("a picture of {size} has more than {most} megapixels")]
+    Area {
+        /// As the header says, in pixels.
+        size: Size,
+        /// Megapixels that one may have.
+        most: usize,
+    },
 }

@@ -42,15 +42,23 @@ fn broken(error: impl std::fmt::Display) -> PixelError {
     PixelError::Jpeg(error.to_string())
 }
 
+/// Megapixels of the largest picture that is decoded: telephones make up to 108. Whatever the
+/// size of its file, one of all pixels that the sides allow would take more than a gigabyte.
+const LARGEST: usize = 120;
+
 /// Finds the picture within `data`, without decoding it.
 ///
 /// # Errors
 ///
 /// There is none, not even all of its header, or it is larger than 16384 pixels to a
-/// side.
+/// side or 120 megapixels.
 pub(crate) fn outline(data: &[u8]) -> Result<Outline, PixelError> {
     let outline = Outline::of(data)?;
-    check_sides(outline.size, 0)?;
+    let size = outline.size;
+    check_sides(size, 0)?;
+    if size.area() > LARGEST * 1_000_000 {
+        return Err(PixelError::Area { size, most: LARGEST });
+    }
     Ok(outline)
 }
 

@@ -25,6 +25,9 @@ pub enum SourceError {
     /// the same, as something else may come under that name.
     #[error("{0}")]
     NotACamera(String),
+    /// It was not wanted any more while it was opened.
+    #[error("not wanted any more")]
+    Unwanted,
 }
 
 /// What a source has open.

@@ -1,10 +1,10 @@
-//! Files that are not read here, called what they are, with the remedy.
+//! Which files are pictures, and what those are called that are not read here, with the remedy.
 
 use std::path::Path;
 
 /// What a file is that is not read here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Medium {
+pub(crate) enum Medium {
     /// A film: needs a decoder for video.
     Film(&'static str),
     /// A single picture of another kind.
@@ -17,7 +17,8 @@ impl std::fmt::Display for Medium {
             Self::Film(name) => write!(
                 f,
                 "{name} film, and films are not read: make pictures of it with \
-                 `ffmpeg -i FILM -c:v mjpeg -q:v 3 PICTURES.mjpeg`"
+                 `ffmpeg -i FILM -r 15 -c:v mjpeg -q:v 3 PICTURES.mjpeg`, as many a second as are \
+                 played (camera.fps)"
             ),
             Self::Picture(name) => write!(
                 f,
@@ -30,8 +31,11 @@ impl std::fmt::Display for Medium {
 
 use Medium::{Film, Picture};
 
-/// Endings of file names, in lower case.
-const ENDINGS: [(&[&str], Medium); 15] = [
+/// Endings of the names of pictures that are read, in lower case.
+const READ: [&str; 6] = ["jpg", "jpeg", "jpe", "jfif", "mpo", "png"];
+
+/// Endings of what is not.
+const ENDINGS: [(&[&str], Medium); 18] = [
     (&["mp4", "m4v"], Film("an MP4")),
     (&["mov", "qt"], Film("a QuickTime")),
     (&["avi"], Film("an AVI")),
@@ -47,12 +51,30 @@ const ENDINGS: [(&[&str], Medium); 15] = [
     (&["bmp", "dib"], Picture("a BMP")),
     (&["tif", "tiff"], Picture("a TIFF")),
     (&["jxl"], Picture("a JPEG XL")),
+    (&["jp2"], Picture("a JPEG 2000")),
+    (&["ppm", "pgm"], Picture("a Netpbm")),
+    (&["dng"], Picture("a raw DNG")),
 ];
 
-/// What the ending of a file's name says.
+/// Whether a file's name ends in one of these, in lower case.
+pub(super) fn ends_in(path: &Path, endings: &[&str]) -> bool {
+    let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    endings.contains(&&*ending)
+}
+
+/// Whether a file's name is that of a picture that is read.
+pub(super) fn is_read(path: &Path) -> bool {
+    ends_in(path, &READ)
+}
+
+/// What the ending of a file's name says that is not read.
 pub(super) fn by_name(path: &Path) -> Option<Medium> {
-    let ending = path.extension()?.to_string_lossy().to_lowercase();
-    ENDINGS.iter().find(|(endings, _)| endings.contains(&&*ending)).map(|(_, medium)| *medium)
+    ENDINGS.iter().find(|(endings, _)| ends_in(path, endings)).map(|(_, medium)| *medium)
+}
+
+/// Whether a file's name is that of a picture, also of one that is not read.
+pub(crate) fn is_picture(path: &Path) -> bool {
+    is_read(path) || matches!(by_name(path), Some(Picture(_)))
 }
 
 /// What a file's first bytes say.
@@ -102,6 +124,10 @@ mod tests {
         assert_eq!(by_name(Path::new("x.heic")), Some(Picture("a HEIC")));
         assert_eq!(by_name(Path::new("x.jpg")), None);
         assert_eq!(by_name(Path::new("mp4")), None);
+        for name in ["x.JPG", "x.mpo", "x.heic", "x.jp2", "x.Dng"] {
+            assert!(is_picture(Path::new(name)), "{name}");
+        }
+        assert!(!is_picture(Path::new("x.mp4")) && !is_picture(Path::new("x.txt")));
         assert_eq!(by_content(b"RIFF\x10\0\0\0WEBPVP8 "), Some(Picture("a WebP")));
         assert_eq!(by_content(b"\0\0\0\x18ftypheic\0\0\0\0"), Some(Picture("a HEIC")));
         assert_eq!(by_content(b"\0\0\0\x20ftypavif"), Some(Picture("an AVIF")));

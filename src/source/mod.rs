@@ -7,7 +7,7 @@ mod exif;
 pub mod formats;
 mod frame_source;
 mod guard;
-mod media;
+pub(crate) mod media;
 pub(crate) mod modes;
 pub mod motion_jpeg;
 mod negotiate;
@@ -31,7 +31,8 @@ use settings::Target;
 
 /// Opens what `camera.source` names. `needed` are the pixels of the upright picture that
 /// the stage behind can use: of a camera's modes, the one is taken that brings them for
-/// the least work.
+/// the least work. A long recording is looked through first; many times a second `wanted` is
+/// asked meanwhile whether to go on.
 ///
 /// # Errors
 ///
@@ -40,10 +41,11 @@ pub fn open(
     settings: &Settings,
     needed: Size,
     clock: Arc<dyn Clock>,
+    wanted: &dyn Fn() -> bool,
 ) -> Result<Box<dyn FrameSource>, SourceError> {
     let device = match settings.target() {
         Target::Recorded(path) => {
-            return Ok(Box::new(replay::Replay::open(&path, settings, clock)?));
+            return Ok(Box::new(replay::Replay::open(&path, settings, clock, wanted)?));
         }
         Target::Device(path) => {
             if !path.starts_with("/dev") {

@@ -3,7 +3,7 @@
 use std::io::{Cursor, Read};
 use std::path::Path;
 
-use image::{ImageDecoder, ImageError, ImageFormat, ImageReader};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use thiserror::Error;
 
 use super::exif;
@@ -13,10 +13,14 @@ use crate::geometry::Size;
 use crate::pixels::frame::{Frame, Orientation, PixelFormat};
 use crate::pixels::markers::APP1;
 use crate::pixels::{jpeg, planes::check_sides};
+use crate::printable::line;
 
 /// Bytes of the largest file that is read: a PNG of fifty million pixels has less. What is
 /// longer is a stream of many pictures, and would fill a small board's memory.
 const LARGEST: u64 = 128 << 20;
+/// Bytes that the pixels of a PNG may take. A file of a few kilobytes may hold any number of
+/// pixels of one colour.
+const MEMORY: u64 = 256 << 20;
 
 /// Why a file is no picture; names the file.
 #[derive(Debug, Error)]
@@ -44,7 +48,7 @@ pub fn read(path: &Path) -> Result<Frame, PictureError> {
 ///
 /// As [`read`].
 pub(super) fn read_into(path: &Path, frame: &mut Frame) -> Result<(), PictureError> {
-    let refused = |reason: String| PictureError { path: path.display().to_string(), reason };
+    let refused = |reason: String| PictureError { path: line(&path.to_string_lossy()), reason };
     frame.data.clear();
     std::fs::File::open(path)
         .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut frame.data))
@@ -92,18 +96,26 @@ fn recognise_jpeg(frame: &mut Frame) -> Result<(), String> {
 fn decode_png(frame: &mut Frame) -> Result<(), String> {
     let broken = |error: image::ImageError| match error {
         ImageError::Limits(_) => {
-            format!("this PNG needs more memory than is given to one: {error}")
+            format!("this PNG needs more memory than is given to one, {} MiB", MEMORY >> 20)
         }
         _ => format!("broken PNG: {error}"),
     };
-    let reader = ImageReader::with_format(Cursor::new(&frame.data), ImageFormat::Png);
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MEMORY);
+    let mut reader = ImageReader::with_format(Cursor::new(&frame.data), ImageFormat::Png);
+    reader.limits(limits.clone());
     let mut decoder = reader.into_decoder().map_err(broken)?;
     let exif = decoder.exif_metadata().ok().flatten();
     frame.orientation = exif.map_or(Orientation::default(), |exif| exif::orientation(&exif));
     let (width, height) = decoder.dimensions();
     frame.size = Size::new(width, height);
     check_sides(frame.size, 0).map_err(|error| error.to_string())?;
-    let picture = image::DynamicImage::from_decoder(decoder).map_err(broken)?;
+    // The decoder counts what it needs itself, and no pixels.
+    limits.reserve(decoder.total_bytes()).map_err(broken)?;
+    if decoder.color_type() != ColorType::Rgb8 {
+        limits.reserve_buffer(width, height, ColorType::Rgb8).map_err(broken)?;
+    }
+    let picture = DynamicImage::from_decoder(decoder).map_err(broken)?;
     frame.format = PixelFormat::Rgb24;
     frame.stride = 3 * width as usize;
     frame.data = picture.into_rgb8().into_raw();
@@ -115,7 +127,7 @@ mod tests {
     use super::*;
     use crate::pixels::rgb::to_rgb;
     use image::metadata::Orientation as Exif;
-    use image::{DynamicImage, Rgb, RgbImage};
+    use image::{Rgb, RgbImage};
 
     /// In the words that a JPEG would get.
     #[test]
@@ -133,6 +145,59 @@ mod tests {
         assert_eq!(refused(&png(20_000)), "a picture of 20000x10 is outside 1x1 to 16384x16384");
         let half = refused(&png(10)[..50]);
         assert!(half.starts_with("broken PNG: "), "{half}");
+    }
+
+    /// The cyclic redundancy check of PNG's chunks (PNG, annex D).
+    fn crc(bytes: &[u8]) -> u32 {
+        !bytes.iter().fold(u32::MAX, |crc, byte| {
+            (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+                (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg())
+            })
+        })
+    }
+
+    /// What a PNG's header says is not believed until there is room for it: of one colour
+    /// pixels compress to a thousandth, and the size of the file tells nothing.
+    #[test]
+    fn a_small_file_of_many_pixels_is_refused_before_they_are_decoded() {
+        let mut small = Cursor::new(Vec::new());
+        image::RgbaImage::new(1, 1).write_to(&mut small, ImageFormat::Png).unwrap();
+        let refused = |width: u32, height: u32, colour: u8| {
+            let mut data = small.get_ref().clone();
+            data[16..20].copy_from_slice(&width.to_be_bytes());
+            data[20..24].copy_from_slice(&height.to_be_bytes());
+            data[25] = colour;
+            let check = crc(&data[12..29]);
+            data[29..33].copy_from_slice(&check.to_be_bytes());
+            let mut frame = Frame { data, ..Frame::empty(SystemClock.now()) };
+            recognise(&mut frame).unwrap_err()
+        };
+        let (grey, rgb, rgba) = (0, 2, 6);
+        for (width, height, colour) in
+            [(16384, 16384, rgba), (16384, 16384, grey), (10_000, 9_000, rgb), (7_000, 6_000, rgba)]
+        {
+            let error = refused(width, height, colour);
+            assert!(error.contains("needs more memory") && error.contains("256 MiB"), "{error}");
+        }
+        // As telephones make them: only then it is seen that there are none.
+        for (width, height, colour) in [(8_000, 6_000, rgb), (7_000, 5_000, rgba)] {
+            let error = refused(width, height, colour);
+            assert!(error.contains("broken PNG"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_jpeg_of_more_pixels_than_any_camera_makes_is_refused() {
+        let refused = |width: u16, height: u16| {
+            let mut data = jpeg();
+            let frame = data.windows(2).position(|two| two == [0xFF, 0xC0]).unwrap();
+            data[frame + 5..frame + 7].copy_from_slice(&height.to_be_bytes());
+            data[frame + 7..frame + 9].copy_from_slice(&width.to_be_bytes());
+            recognise(&mut Frame { data, ..Frame::empty(SystemClock.now()) }).err()
+        };
+        let error = refused(12_000, 12_000).unwrap();
+        assert_eq!(error, "a picture of 12000x12000 has more than 120 megapixels");
+        assert_eq!(refused(12_000, 9_000), None, "a telephone's 108");
     }
 
     /// Our turning against the image crate's, for all eight values of the tag.

@@ -39,17 +39,12 @@ pub(super) struct Replay {
 }
 
 const MOTION_JPEG: [&str; 2] = ["mjpeg", "mjpg"];
-const PICTURES: [&str; 6] = ["jpg", "jpeg", "jpe", "jfif", "mpo", "png"];
 /// Bytes that tell what a file is.
 const HEAD: u64 = 64;
 
-fn has_extension(path: &Path, of: &[&str]) -> bool {
-    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    of.contains(&extension.as_str())
-}
-
 impl Replay {
-    /// `path` is a folder (its pictures in order of name) or a file.
+    /// `path` is a folder (its pictures in order of name) or a file. While a long one is looked
+    /// through, `wanted` is asked whether to go on.
     ///
     /// # Errors
     ///
@@ -58,6 +53,7 @@ impl Replay {
         path: &Path,
         settings: &Settings,
         clock: Arc<dyn Clock>,
+        wanted: &dyn Fn() -> bool,
     ) -> Result<Self, SourceError> {
         let lost = |reason: &dyn std::fmt::Display| {
             SourceError::Lost(format!("{}: {reason}", path.display()))
@@ -75,8 +71,10 @@ impl Replay {
                 None => {}
             }
             Recording::Files(files)
-        } else if has_extension(path, &MOTION_JPEG) {
-            Recording::MotionJpeg(MotionJpeg::open(path).map_err(|error| lost(&error))?)
+        } else if media::ends_in(path, &MOTION_JPEG) {
+            let opened = MotionJpeg::open(path, wanted);
+            let why = |error: std::io::Error| error.downcast().unwrap_or_else(|error| lost(&error));
+            Recording::MotionJpeg(opened.map_err(why)?)
         } else {
             let mut head = Vec::new();
             let file = std::fs::File::open(path).map_err(|error| lost(&error))?;
@@ -131,7 +129,7 @@ fn pictures_in(folder: &Path) -> std::io::Result<(Vec<PathBuf>, Vec<String>)> {
     // Names with a dot in front are notes of other systems (._photo.jpg), no pictures.
     let paths = entries.map(|entry| entry.path()).filter(|path| !name(path).starts_with('.'));
     let (mut files, others): (Vec<PathBuf>, Vec<PathBuf>) =
-        paths.partition(|path| has_extension(path, &PICTURES));
+        paths.partition(|path| media::is_read(path));
     files.sort();
     let mut others: Vec<String> = others
         .iter()
@@ -146,13 +144,14 @@ fn pictures_in(folder: &Path) -> std::io::Result<(Vec<PathBuf>, Vec<String>)> {
 impl FrameSource for Replay {
     fn next_frame(&mut self, frame: &mut Frame, _limit: Duration) -> Result<(), SourceError> {
         if self.next == self.len() {
+            // Played once it is at its end, whatever became of its pictures.
+            if !self.repeat {
+                return Err(SourceError::End);
+            }
             if !self.any_good {
                 let (count, name, last) = (self.len(), &self.name, &self.failure);
                 let reason = format!("{name}: none of its {count} pictures could be read: {last}");
                 return Err(SourceError::Lost(reason));
-            }
-            if !self.repeat {
-                return Err(SourceError::End);
             }
             (self.next, self.any_good) = (0, false);
         }
@@ -206,7 +205,15 @@ mod tests {
 
     fn open(path: &Path) -> Result<Replay, SourceError> {
         let settings = Settings { fps: 240, ..Settings::default() };
-        Replay::open(path, &settings, Arc::new(SystemClock))
+        replay(path, &settings, Arc::new(SystemClock))
+    }
+
+    fn replay(
+        path: &Path,
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Replay, SourceError> {
+        Replay::open(path, settings, clock, &|| true)
     }
 
     fn png(path: &Path) {
@@ -231,7 +238,7 @@ mod tests {
         std::fs::write(folder.path().join("2.png"), "no picture").expect("written");
         let settings = Settings { fps: 4, repeat: true, ..Settings::default() };
         let mut replay =
-            Replay::open(folder.path(), &settings, Arc::new(Slow::default())).expect("pictures");
+            replay(folder.path(), &settings, Arc::new(Slow::default())).expect("pictures");
         let mut frame = Frame::empty(at(0));
         let mut times = Vec::new();
         for _ in 0..8 {
@@ -253,7 +260,7 @@ mod tests {
         }
         let settings = Settings { fps: 4, ..Settings::default() };
         let mut replay =
-            Replay::open(folder.path(), &settings, Arc::new(Slow::default())).expect("pictures");
+            replay(folder.path(), &settings, Arc::new(Slow::default())).expect("pictures");
         let mut frame = Frame::empty(at(0));
         let mut seen = Vec::new();
         for _ in 0..3 {
@@ -272,6 +279,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("a.heic"), "").expect("written");
         std::fs::write(folder.path().join("notes.txt"), "").expect("written");
+        // What `evaluate` calls a picture is none that is passed over in silence here.
+        std::fs::write(folder.path().join("b.dng"), "").expect("written");
+        assert_eq!(pictures_in(folder.path()).expect("readable").1.len(), 2);
         let error = open(folder.path()).err().expect("no pictures").to_string();
         assert!(error.contains("no pictures in it") && error.contains("a.heic"), "{error}");
         assert!(error.contains("HEIC picture"), "{error}");
@@ -289,16 +299,23 @@ mod tests {
         assert!(error.contains("it is an MP4 film"), "{error}");
     }
 
+    /// For ever, since they may be written anew; once, they are at their end like others.
     #[test]
-    fn pictures_of_which_none_can_be_read_are_no_success() {
+    fn pictures_of_which_none_can_be_read_are_opened_again_only_where_they_repeat() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut frame = Frame::empty(SystemClock.now());
         let limit = Duration::from_secs(1);
         std::fs::write(folder.path().join("a.png"), "no picture").expect("written");
-        let mut replay = open(folder.path()).expect("files");
-        assert!(matches!(replay.next_frame(&mut frame, limit), Err(SourceError::BadFrame(_))));
-        let last = replay.next_frame(&mut frame, limit);
-        assert!(matches!(&last, Err(SourceError::Lost(why)) if why.contains("a.png")), "{last:?}");
+        for repeat in [true, false] {
+            let mut replay = open(folder.path()).expect("files");
+            replay.repeat = repeat;
+            assert!(matches!(replay.next_frame(&mut frame, limit), Err(SourceError::BadFrame(_))));
+            match replay.next_frame(&mut frame, limit) {
+                Err(SourceError::Lost(why)) if repeat => assert!(why.contains("a.png"), "{why}"),
+                Err(SourceError::End) if !repeat => {}
+                other => panic!("{repeat}: {other:?}"),
+            }
+        }
         png(&folder.path().join("b.png"));
         let mut replay = open(folder.path()).expect("files");
         assert!(matches!(replay.next_frame(&mut frame, limit), Err(SourceError::BadFrame(_))));

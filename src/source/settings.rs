@@ -19,8 +19,8 @@ pub struct Settings {
     pub name: String,
     /// `auto` (the first usable camera), a device (`/dev/video0`, `video0` or `0`; better a
     /// link below `/dev/v4l/by-id`), a part of a camera's name, bus or link, a folder of
-    /// pictures, a picture, or a Motion-JPEG file (`.mjpeg`). Streams and films must be
-    /// bridged. Default `auto`.
+    /// pictures, a picture, or a Motion-JPEG file (`.mjpeg`). `./` before a folder's name tells
+    /// it from `auto` and from a device. Streams and films must be bridged. Default `auto`.
     pub source: String,
     /// Pixel format by its four letters (`YUYV`, `MJPG`, `NV12`, ...), in any case; empty:
     /// the one that costs least. Default empty.
@@ -107,19 +107,28 @@ impl Settings {
     }
 
     pub(super) fn target(&self) -> Target {
-        let path = Path::new(&self.source);
-        if path.is_dir() || path.is_file() {
-            return Target::Recorded(path.to_owned());
-        }
-        if path.is_absolute() {
-            return Target::Device(path.to_owned());
-        }
+        self.target_where(|path| path.is_dir() || path.is_file())
+    }
+
+    /// The same with `is_there` to tell where pictures are.
+    fn target_where(&self, is_there: impl Fn(&Path) -> bool) -> Target {
+        // Before what is there: a camera is not another thing wherever the daemon is started.
         let lower = self.source.to_lowercase();
+        if lower == "auto" {
+            return Target::First;
+        }
         let number = lower.strip_prefix("video").unwrap_or(&lower);
         if !number.is_empty() && number.len() <= 3 && number.bytes().all(|b| b.is_ascii_digit()) {
             return Target::Device(format!("/dev/video{number}").into());
         }
-        if lower == "auto" { Target::First } else { Target::Named(lower) }
+        let path = Path::new(&self.source);
+        if is_there(path) {
+            Target::Recorded(path.to_owned())
+        } else if path.is_absolute() {
+            Target::Device(path.to_owned())
+        } else {
+            Target::Named(lower)
+        }
     }
 
     /// The pinned pixel format, if one is.
@@ -230,6 +239,20 @@ mod tests {
         assert_eq!(target("C920"), Target::Named("c920".into()));
         assert_eq!(target("video"), Target::Named("video".into()));
         assert_eq!(target("/"), Target::Recorded("/".into()));
+    }
+
+    #[test]
+    fn a_folder_in_the_working_folder_takes_no_cameras_name() {
+        let target = |source: &str| {
+            Settings { source: source.into(), ..Settings::default() }.target_where(|_| true)
+        };
+        assert_eq!(target("auto"), Target::First);
+        for camera in ["0", "video0", "VIDEO0"] {
+            assert_eq!(target(camera), Target::Device("/dev/video0".into()), "{camera}");
+        }
+        for folder in ["./auto", "./0", "holidays", "2024"] {
+            assert_eq!(target(folder), Target::Recorded(folder.into()));
+        }
     }
 
     #[test]

@@ -22,6 +22,11 @@ impl Face {
         self.scores.iter().sum::<f32>().min(1.0)
     }
 
+    /// Whether a tracker with this `tracking.start_confidence` starts to follow it.
+    pub fn starts(&self, start_confidence: f32) -> bool {
+        self.confidence() >= start_confidence
+    }
+
     /// The share of each class in what the boxes say, summing to 1.
     pub fn shares(&self) -> impl Iterator<Item = f32> {
         let total: f32 = self.scores.iter().sum::<f32>().max(f32::MIN_POSITIVE);
@@ -54,6 +59,14 @@ pub fn merge(detections: &[Detection], class_count: usize) -> Vec<Face> {
     faces
 }
 
+/// Of those the faces that the daemon would start to follow. Boxes of different classes on one
+/// face are one: the more classes there are, the less of a face's confidence any of them has.
+pub fn starting(detections: &[Detection], class_count: usize, start_confidence: f32) -> Vec<Face> {
+    let mut faces = merge(detections, class_count);
+    faces.retain(|face| face.starts(start_confidence));
+    faces
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,5 +84,13 @@ mod tests {
         assert_eq!(faces[0].best_class(), 0);
         assert!((faces[0].shares().next().unwrap() - 0.8).abs() < 1e-6);
         assert_eq!(faces[1].scores, [0.0, 0.7]);
+    }
+
+    #[test]
+    fn a_face_starts_by_what_its_classes_have_together() {
+        let seen = [at(0, 0.5, 0.0), at(0, 0.5, 50.0), at(1, 0.4, 1.0)];
+        let faces = starting(&seen, 2, 0.8);
+        assert_eq!(faces.len(), 1);
+        assert_eq!(faces[0].scores, [0.5, 0.4]);
     }
 }

@@ -142,7 +142,7 @@ impl Tracker {
         let (mut strong, mut weak) = (Vec::new(), Vec::new());
         for face in face::merge(detections, self.told_as.len()) {
             match admission(&face.rect) {
-                Admission::Any if face.confidence() >= self.tracking.start_confidence => {
+                Admission::Any if face.starts(self.tracking.start_confidence) => {
                     strong.push(face);
                 }
                 Admission::Any | Admission::Known => weak.push(face),

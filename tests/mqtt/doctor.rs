@@ -240,6 +240,19 @@ fn a_missing_camera_and_a_refused_model() {
     report.is("topics", "ok", "d1");
 }
 
+/// No cable and no USB port mends a picture.
+#[test]
+fn a_recording_of_which_no_picture_can_be_read() {
+    let broker = Mosquitto::start();
+    let device = Device::new(&plain_url(broker.port), "");
+    let picture = device.file("x.jpg");
+    std::fs::write(&picture, "no picture").unwrap();
+    let report = device.examine(&["--set", &format!("camera.source={}", text(&picture))]);
+    report.ends_with(69, "camera", "x.jpg: neither JPEG nor PNG");
+    let remedy = report.check("camera")["remedy"].clone();
+    assert!(remedy.as_str().unwrap().contains("expressiond detect"), "{remedy}");
+}
+
 #[test]
 fn an_owner_who_has_paused_it_finds_the_camera_closed() {
     let broker = Mosquitto::start();

@@ -38,10 +38,10 @@ T = TypeVar("T")
 cv2.setNumThreads(0)  # the loader's processes are the parallelism
 
 PAD = 114
-#: as the daemon has them (src/evaluate/dataset.rs), also such as cannot be read: they are left out by name
+#: as the daemon has them (src/source/media.rs), also such as cannot be read: they are left out by name
 PICTURES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"),
-    *(".heic", ".heif", ".avif", ".jp2", ".jxl", ".mpo", ".ppm", ".pgm", ".dng"),
+    *(".heic", ".heif", ".hif", ".avif", ".jp2", ".jxl", ".mpo", ".ppm", ".pgm", ".dng"),
 }
 #: macOS' archives have a second tree of its own notes
 NOTES = "__MACOSX"

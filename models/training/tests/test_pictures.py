@@ -28,12 +28,12 @@ def test_folders_are_followed_by_their_links_and_never_in_a_circle(tmp_path):
 
 
 def test_endings_of_pictures_are_the_daemon_s():
-    source = Path(__file__).resolve().parents[3] / "src/evaluate/dataset.rs"
-    [(count, listed)] = re.findall(
-        r"const PICTURES: \[&str; (\d+)\] = \[(.*?)\]", source.read_text(), re.DOTALL
-    )
-    endings = re.findall(r'"(\w+)"', listed)
-    assert len(endings) == int(count) and {f".{ending}" for ending in endings} == PICTURES
+    source = (Path(__file__).resolve().parents[3] / "src/source/media.rs").read_text()
+    [(count, read)] = re.findall(r"const READ: \[&str; (\d+)\] = \[(.*?)\]", source, re.DOTALL)
+    assert len(re.findall(r'"(\w+)"', read)) == int(count)
+    others = re.findall(r"\(&\[([^]]*)\], Picture\(", source)
+    endings = re.findall(r'"(\w+)"', " ".join([read, *others]))
+    assert len(others) > 5 and {f".{ending}" for ending in endings} == PICTURES
 
 
 def test_a_picture_of_a_kind_that_cannot_be_read_is_named_and_counted(tmp_path, capsys):

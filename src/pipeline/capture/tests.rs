@@ -54,7 +54,7 @@ type Openings = VecDeque<Result<Script, SourceError>>;
 fn capture(mut openings: Openings, shared: &Arc<Shared>) -> Capture {
     Capture {
         camera: Name::camera("front").unwrap(),
-        open: Box::new(move || {
+        open: Box::new(move |_| {
             let next = openings.pop_front().unwrap_or(Err(SourceError::End));
             next.map(|script| Box::new(script) as Box<dyn FrameSource>)
         }),
@@ -152,7 +152,7 @@ fn a_pause_that_ends_while_the_camera_closes_opens_it_again() {
     let mut openings = 0;
     let again = Arc::clone(&shared);
     let capture = Capture {
-        open: Box::new(move || {
+        open: Box::new(move |_| {
             openings += 1;
             match openings {
                 1 => Ok(Box::new(Fickle(Arc::clone(&again))) as Box<dyn FrameSource>),
@@ -220,6 +220,39 @@ fn a_pause_is_noticed_while_a_lost_camera_is_waited_for() {
     thread.join().unwrap();
 }
 
+/// An hour's recording on a slow disk is looked through for minutes.
+#[test]
+fn an_opening_that_takes_long_is_alive_and_ends_with_a_pause_or_a_stop() {
+    let shared = shared();
+    let capture = Capture {
+        open: Box::new(|wanted| {
+            while wanted() {
+                std::thread::yield_now();
+            }
+            Err(SourceError::Unwanted)
+        }),
+        ..capture(VecDeque::new(), &shared)
+    };
+    let thread = std::thread::spawn(move || capture.run());
+    let opening = |state: &CaptureState| matches!(state, CaptureState::Opening { .. });
+    until(&shared.capture, opening);
+    let (before, began) = (shared.counters.beats().0, shared.capture.borrow().clone());
+    let end = std::time::Instant::now() + LIMIT;
+    while shared.counters.beats().0 < before + 3 {
+        assert!(std::time::Instant::now() < end, "the watchdog would end it");
+        std::thread::yield_now();
+    }
+    let state = shared.capture.borrow().clone();
+    assert!(opening(&state) && state != began, "a driver seems to hang: {state:?}");
+    shared.orders.send_modify(|orders| orders.paused = true);
+    until(&shared.capture, |state| *state == CaptureState::Paused);
+    shared.orders.send_modify(|orders| orders.paused = false);
+    until(&shared.capture, opening);
+    shared.stop.stop();
+    thread.join().unwrap();
+    assert_eq!(shared.counters.read().reopened, 0, "nothing was lost");
+}
+
 #[test]
 fn a_panic_closes_the_mailbox() {
     let shared = shared();
@@ -284,7 +317,7 @@ fn what_is_tried_on_the_page_does_not_undo_low_light() {
     let (told, asked) = std::sync::mpsc::channel();
     let mut source = Some(Obedient(told));
     let capture = Capture {
-        open: Box::new(move || match source.take() {
+        open: Box::new(move |_| match source.take() {
             Some(source) => Ok(Box::new(source)),
             None => Err(SourceError::End),
         }),
@@ -309,7 +342,7 @@ fn a_recording_goes_on_after_a_pause_and_a_camera_is_opened_anew() {
         let shared = shared();
         let (told, opened) = std::sync::mpsc::channel();
         let capture = Capture {
-            open: Box::new(move || {
+            open: Box::new(move |_| {
                 told.send(()).unwrap();
                 Ok(Box::new(Script { then: || Ok(()), recorded, ..script([]) }))
             }),
