@@ -58,7 +58,7 @@ class Voice(threading.Thread):
         while not self.over.wait(0.3):
             version = self.board.installed("expressiond")
             if version and version != told:
-                run([ROOT / "tests/fleet/rings", self.port, self.device, version])
+                run([ROOT / "tests/fleet/played.py", self.port, self.device, version])
                 told = version
 
 
