@@ -153,9 +153,9 @@ def unattended_upgrades_keep_changed_settings_and_can_be_taken_back(board: Board
     board.run("apt-get", "update")
     told = board.run("unattended-upgrade", "--dry-run", "--verbose")
     assert "No packages found that can be upgraded" in told, told
-    # What proved itself is promoted.
-    canary = (workshop.folder / repo / "pool/canary").glob("*.deb")
-    workshop.publish(repo, sorted(canary), suite="stable")
+    # What proved itself is promoted, as the guide does it.
+    canary = (workshop.folder / repo / "pool/canary").glob(f"*_{version}_*.deb")
+    workshop.publish(repo, list(canary), suite="stable")
     board.run("apt-get", "update")
     told = board.run("unattended-upgrade", "--dry-run", "--verbose")
     assert "Packages that will be upgraded: expressiond" in told, told
