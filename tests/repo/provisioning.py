@@ -128,6 +128,18 @@ def a_mistake_in_the_settings_stops_before_the_board_has_it(board: Board, worksh
         assert not (board.folder / "etc/expressiond" / path).exists(), path
 
 
+def a_board_with_several_cameras_is_left_as_it_is(board: Board, workshop: Workshop) -> None:
+    """expressiond.service would end their daemons."""
+    board.run("mkdir", "-p", "/etc/systemd/system/multi-user.target.wants")
+    link = "/etc/systemd/system/multi-user.target.wants/expressiond@door.service"
+    board.run("ln", "-s", "/usr/lib/systemd/system/expressiond@.service", link)
+    play = ["ansible-playbook", "-i", inventory(board, workshop, 1883), ANSIBLE / "site.yml"]
+    before = board.files()
+    told = run(play, env=ansible(), ok=False)
+    assert "expressiond@door.service: enabled for one of several cameras" in told, told
+    assert board.files() == before
+
+
 def the_role_is_clean(board: Board, workshop: Workshop) -> None:
     """Once is enough, whichever board it is."""
     run(["ansible-lint", "--offline", "--strict", "site.yml"], env=ansible(), cwd=ANSIBLE)
@@ -188,5 +200,6 @@ def listens(port: int) -> bool:
 TESTS = [
     from_nothing_to_the_first_event,
     a_mistake_in_the_settings_stops_before_the_board_has_it,
+    a_board_with_several_cameras_is_left_as_it_is,
     the_role_is_clean,
 ]
