@@ -140,8 +140,14 @@ def a_board_with_several_cameras_is_left_as_it_is(board: Board, workshop: Worksh
     assert board.files() == before
 
 
-def the_role_is_clean(board: Board, workshop: Workshop) -> None:
+def the_role_and_its_example_are_clean(board: Board, workshop: Workshop) -> None:
     """Once is enough, whichever board it is."""
+    # Boards of the example log in as the fleet's broker knows them (deploy/mosquitto/fleet.acl).
+    listed = json.loads(run(["ansible-inventory", "-i", "inventory.example.yml", "--list"], env=ansible(), cwd=ANSIBLE))
+    for host, told in listed["_meta"]["hostvars"].items():
+        own = told["expressiond_device_settings"]
+        assert own["mqtt"]["username"] == own["device"]["id"] and "expressiond_mqtt_password" in told, host
+        assert "username" not in told["expressiond_settings"]["mqtt"], host
     run(["ansible-lint", "--offline", "--strict", "site.yml"], env=ansible(), cwd=ANSIBLE)
 
 
@@ -201,5 +207,5 @@ TESTS = [
     from_nothing_to_the_first_event,
     a_mistake_in_the_settings_stops_before_the_board_has_it,
     a_board_with_several_cameras_is_left_as_it_is,
-    the_role_is_clean,
+    the_role_and_its_example_are_clean,
 ]
