@@ -206,6 +206,8 @@ def the_proxy_finds_nodes_that_speak_tls(folder: Path) -> dict:
     try:
         until("mosquitto takes a message", lambda: run(*probe, ok=False).returncode == 0)
         proxy = Proxy(folder, 8883, certificate)
+        if proxy.user() == 0:
+            raise RuntimeError("it stays root")
         found = [proxy.found(node) for node in NODES]
         proxy.end()
     finally:

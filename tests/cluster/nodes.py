@@ -285,6 +285,10 @@ class Proxy:
 
     url = f"mqtt://127.0.0.1:{port}"
 
+    def user(self) -> int:
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("Uid:")[1].split()[0])
+
     def found(self, node: int) -> str:
         """What the first health check of this node came to; each is logged when that changes."""
         words = f"Health check for server nodes/node{node} "
