@@ -17,6 +17,8 @@ ANSIBLE = ROOT / "deploy/ansible"
 PASSWORD = "pass\"word # of a test"
 AUTHORITY = "a certificate, which nothing of the test reads\n"
 ZONES = [("sofa", "count"), ("street", "mask")]
+# A character that JSON escapes in two halves, and a name that TOML has in quotes alone.
+SIGN, CONTROL = "Flur 🙂", "gain, left"
 
 
 def ansible() -> dict:
@@ -51,7 +53,8 @@ def inventory(board: Board, workshop: Workshop, port: int) -> Path:
             "url": f"mqtt://127.0.0.1:{port}", "username": "boards", "outbox": {"max_events": 500},
         }},
         "expressiond_device_settings": {
-            "device": {"id": "hall"}, "camera": {"name": "door", "mirror": True, "fps": 5},
+            "device": {"id": "hall"}, "home_assistant": {"device_name": SIGN},
+            "camera": {"name": "door", "mirror": True, "fps": 5, "low_light": {CONTROL: 3}},
             "zone": [{"name": name, "kind": kind, "points": [[0, 0], [0.1, 0], [0.1, 0.1]]} for name, kind in ZONES],
         },
         "expressiond_ca_file": str(keys / "ca.pem"),
@@ -80,6 +83,7 @@ def from_nothing_to_the_first_event(board: Board, workshop: Workshop) -> None:
     assert (board.folder / "etc/expressiond/ca.crt").read_text() == AUTHORITY
     written = tomllib.loads((settings / "50-ansible.toml").read_text())
     assert [(zone["name"], zone["kind"]) for zone in written["zone"]] == ZONES and written["camera"]["fps"] == 5
+    assert (written["home_assistant"]["device_name"], written["camera"]["low_light"]) == (SIGN, {CONTROL: 3})
     # apt never asks about a settings file that nobody touched.
     assert not [path for path in board.files() if path.endswith((".dpkg-dist", ".dpkg-new"))]
     hears_an_event(board, workshop, port)
