@@ -56,7 +56,7 @@ class Nats(Cluster):
         words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", 1, "-subj", "/CN=node1"]
         run(*words, "-keyout", folder / "own.key", "-out", folder / "own.crt")
         files = {"ca": self.folder / "nodes-ca.crt", "cert": folder / "own.crt", "key": folder / "own.key"}
-        own = " ".join(f'{name}_file: "{file}"' for name, file in files.items())
+        own = ", ".join(f'{name}_file: "{file}"' for name, file in files.items())
         encryptions = {"in plain text": "", "with a certificate of its own": f"tls {{ {own} }}"}
         return [how for how, tls in encryptions.items() if self.is_route(folder, tls)]
 
@@ -69,9 +69,9 @@ class Nats(Cluster):
         with (folder / "log").open("wb") as log:
             server = subprocess.Popen(["/usr/sbin/nats-server", "-c", folder / "conf"], stderr=log)
         try:
-            # It tries again every second.
+            # It tries again every second; the others are two.
             end = time.monotonic() + 5
-            while not (found := "stranger" in self.asked(1, "routez")) and time.monotonic() < end:
+            while not (found := json.loads(self.asked(1, "routez"))["num_routes"] > 2) and time.monotonic() < end:
                 time.sleep(0.2)
             return found
         finally:
