@@ -200,7 +200,7 @@ $(VENV)/ready: $(TRAINING)/requirements.lock
 
 ##@ Ship
 # How the packages of these sources begin (deploy/deb/build): what was made of older ones stays in out/.
-PACKAGE = out/expressiond_$(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1 | sed 's/-/~/g')
+PACKAGE = out/expressiond_$(shell deploy/deb/version)
 .PHONY: package
 package: ## Make a Debian package: make package [TARGET=aarch64-unknown-linux-gnu]
 	deploy/deb/build $(TARGET)

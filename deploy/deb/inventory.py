@@ -1,6 +1,6 @@
 """What a package has inside besides our own code: its licences and its bill of materials.
 
-    python3 deploy/deb/inventory.py TARGET VERSION FOLDER
+    python3 deploy/deb/inventory.py TARGET FOLDER
 
 Writes FOLDER/THIRD-PARTY (every licence text) and FOLDER/expressiond.cdx.json
 (CycloneDX 1.5), both the same for the same Cargo.lock. Plain Python: it runs
@@ -9,13 +9,15 @@ where packages are built.
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+WHEEL = Path(__file__).resolve().parents[1] / "tflite/requirements.txt"
 TFLITE = {
     "name": "tensorflow-lite",
-    "version": "2.17.1",
+    "version": re.search(r"(?m)^# library: tensorflow-lite==(.+)$", WHEEL.read_text())[1],
     "license": "Apache-2.0",
     "description": "libtensorflowlite_c.so",
 }
@@ -23,7 +25,7 @@ LICENCE_FILES = ("LICENSE", "LICENCE", "COPYING", "NOTICE", "UNLICENSE", "COPYRI
 
 
 def linked_crates(target):
-    """The crates that end up in the binary, as `cargo metadata` describes them, by name."""
+    """Our own, and the crates that end up in its binary, by name, as `cargo metadata` describes them."""
     command = ["cargo", "metadata", "--format-version=1", "--locked", "--offline"]
     output = subprocess.run(
         [*command, f"--filter-platform={target}"], check=True, capture_output=True, text=True
@@ -41,7 +43,7 @@ def linked_crates(target):
                 found.add(dependency["pkg"])
                 waiting.append(dependency["pkg"])
     crates = [packages[name] for name in found]
-    return sorted(crates, key=lambda crate: (crate["name"], crate["version"]))
+    return packages[root], sorted(crates, key=lambda crate: (crate["name"], crate["version"]))
 
 
 def licence_texts(crate):
@@ -119,12 +121,12 @@ def bill_of_materials(crates, version, library):
 
 
 def main():
-    target, version, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+    target, folder = sys.argv[1], Path(sys.argv[2])
     tflite = Path(".deps/tflite") / target
-    crates = linked_crates(target)
+    own, crates = linked_crates(target)
     licence = (tflite / "LICENSE").read_text(encoding="utf-8")
     (folder / "THIRD-PARTY").write_text(notices(crates, licence), encoding="utf-8")
-    bill = bill_of_materials(crates, version, tflite / "libtensorflowlite_c.so")
+    bill = bill_of_materials(crates, own["version"], tflite / "libtensorflowlite_c.so")
     text = json.dumps(bill, indent=1) + "\n"
     (folder / "expressiond.cdx.json").write_text(text, encoding="utf-8")
 

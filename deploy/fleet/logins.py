@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 BASE = "expressiond"
-# Below <base>/<device>/, as docs/ref/mqtt.md lists them.
-WRITES = ["availability", "status", "inventory", "+/availability", "+/state", "+/event", "+/snapshot"]
+# Below <base>/<device>/, as docs/ref/mqtt.md lists them; who may have pictures is said apart.
+TELLS = ["availability", "status", "inventory", "+/availability", "+/state", "+/event"]
+PICTURES = "+/snapshot"
 READS = ["command", "status", "+/availability", "+/state"]
 # A name of a device or token (docs/ref/mqtt.md): nothing that could be part of a pattern.
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -27,8 +28,10 @@ PEOPLE = {
     # It hears everything, and says what devices are told and nothing else.
     "admin": ([f"{BASE}/groups/+/settings", f"{BASE}/+/command", f"{BASE}-enrol/+/answer"], ["#"]),
     "homeassistant": (["homeassistant/#", f"{BASE}/+/command"], ["homeassistant/#", f"{BASE}/#"]),
-    "observer": ([], [f"{BASE}/#"]),
+    "observer": ([], [f"{BASE}/+/{leaf}" for leaf in TELLS]),
 }
+# Of the broker of a site, which passes on what its devices say and are told (deploy/mosquitto/bridge.conf).
+SITE = ([f"{BASE}/+/{leaf}" for leaf in TELLS], [f"{BASE}/+/command", f"{BASE}/groups/+/settings"])
 
 # Seconds for the broker's answer to an order, and for `rabbitmqctl`, which begins an Erlang
 # of its own each time and may be behind ssh.
@@ -47,7 +50,7 @@ def rights(name: str) -> tuple[list[str], list[str]]:
     if name in PEOPLE:
         return PEOPLE[name]
     announcement = f"homeassistant/device/expressiond_{name}/config"
-    writes = [f"{BASE}/{name}/{leaf}" for leaf in WRITES] + [announcement]
+    writes = [f"{BASE}/{name}/{leaf}" for leaf in [*TELLS, PICTURES]] + [announcement]
     reads = [f"{BASE}/{name}/{leaf}" for leaf in READS]
     return writes, [*reads, f"{BASE}/groups/+/settings", "homeassistant/status", announcement]
 

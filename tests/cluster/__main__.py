@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from nodes import NODES, ROOT, Cluster, Nats, Proxy, RabbitMQ, ip, prepare_network, run, scratch, until
+from nats import Nats
+from nodes import NODES, ROOT, Cluster, Proxy, RabbitMQ, ip, prepare_network, run, scratch, until
 from stolen import Broker, Listener, breaches, revocation
 
 QUIET = 6.0  # seconds before the fault
@@ -205,6 +206,8 @@ def the_proxy_finds_nodes_that_speak_tls(folder: Path) -> dict:
     try:
         until("mosquitto takes a message", lambda: run(*probe, ok=False).returncode == 0)
         proxy = Proxy(folder, 8883, certificate)
+        if proxy.user() == 0:
+            raise RuntimeError("it stays root")
         found = [proxy.found(node) for node in NODES]
         proxy.end()
     finally:
@@ -225,6 +228,7 @@ def security(cluster: Cluster) -> dict:
     return {
         "broker": cluster.name,
         "stolen board": found,
+        "strangers as nodes": cluster.takes_strangers(),
         **revocation(broker, lambda: cluster.take("d1")),
     }
 
@@ -237,6 +241,7 @@ def failures(cluster: Cluster, chosen: argparse.Namespace) -> Iterator[str]:
     found = security(cluster)
     say(found)
     yield from (f"a stolen board {breach}" for breach in found["stolen board"])
+    yield from (f"a stranger is a node {how}" for how in found["strangers as nodes"])
     if found["revoked: logs in again"]:
         yield "a revoked credential still logs in"
     if found["revoked: connection ended after s"] is None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import time
-import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,6 +111,10 @@ class Cluster:
         """Whether it has what the others have, as an administrator asks before the next one is
         stopped. RabbitMQ says that it is there when it has."""
         return True
+
+    def takes_strangers(self) -> list[str]:
+        """How a server that is none of the nodes can become one. RabbitMQ's know each other by a cookie."""
+        return []
 
     def log(self, node: int) -> str:
         return (self.home(node) / "log").read_text(errors="replace")[-4000:]
@@ -253,68 +255,6 @@ cluster_formation.randomized_startup_delay_range.max = 1
         run(CREDENTIALS, "rabbitmq", "revoke", name, "--ctl", " ".join(map(str, self.ctl())))
 
 
-class Nats(Cluster):
-    name = "nats"
-
-    def prepare(self, node: int) -> None:
-        text = (ROOT / "deploy/nats/nats.conf").read_text()
-        text = re.sub(r"(?s)    tls \{.*?\n    \}\n", "", text)
-        text = text.replace("/var/lib/nats", str(self.home(node) / "store"))
-        text = text.replace("0.0.0.0:8883", f"{ip(node)}:{self.port}").replace("0.0.0.0:6222", f"{ip(node)}:6222")
-        text = text.replace("server_name: node1", f"server_name: node{node}")
-        for port in (4222, 8222):
-            text = text.replace(f"127.0.0.1:{port}", f"{ip(node)}:{port}")
-        for other in NODES:
-            text = text.replace(f"nats://node{other}:", f"nats://{ip(other)}:")
-        # Whoever gives no name may do all, as the fleet here; the others as the tool has it.
-        text += '\ninclude "users.conf"\n'
-        text = text.replace("mqtt {", "mqtt {\n    no_auth_user: fleet")
-        (self.home(node) / "nats.conf").write_text(text)
-        (self.home(node) / "users.conf").write_text(self.users({}))
-
-    @staticmethod
-    def users(passwords: dict[str, str]) -> str:
-        devices = "".join(f"{name} {word}\n" for name, word in passwords.items() if name != "admin")
-        # It refuses to make a list of nobody.
-        text = run(CREDENTIALS, "nats", "config", input=devices).stdout if devices else ""
-        others = [
-            {"user": "fleet", "password": "of-the-fleet"},
-            {"user": "admin", "password": passwords.get("admin", "x")},
-        ]
-        users = json.loads(f"{{{text}}}").get("authorization", {"users": []})["users"] + others
-        return json.dumps({"authorization": {"users": users}})[1:-1]
-
-    def give(self, passwords: dict[str, str]) -> None:
-        self.passwords = passwords
-        for node in NODES:
-            (self.home(node) / "users.conf").write_text(self.users(passwords))
-            self.processes[node].send_signal(signal.SIGHUP)
-
-    def caught_up(self, node: int) -> bool:
-        try:
-            with urllib.request.urlopen(f"http://{ip(node)}:8222/healthz", timeout=5) as answer:
-                return json.load(answer)["status"] == "ok"
-        except OSError:
-            return False
-
-    def take(self, name: str) -> None:
-        self.give({other: word for other, word in self.passwords.items() if other != name})
-
-    def empty(self, node: int) -> None:
-        """What its administrator has to do as well (deploy/nats): a server that met a full disk
-        reads nothing from the others any more, does not end when it is told to, and disturbs
-        their elections until a new start."""
-        super().empty(node)
-        self.kill(node)
-        self.start(node)
-
-    def command(self, node: int) -> tuple[list, dict]:
-        return ["/usr/sbin/nats-server", "-c", self.home(node) / "nats.conf"], {
-            "GOMAXPROCS": "1",
-            "GOMEMLIMIT": "100MiB",
-        }
-
-
 class Proxy:
     """HAProxy with the committed configuration before the nodes, which speak TLS by this
     certificate, or as those above plain text."""
@@ -344,6 +284,10 @@ class Proxy:
         until("haproxy passes a message", lambda: run(*words, ok=False, limit=20).returncode == 0, limit=60)
 
     url = f"mqtt://127.0.0.1:{port}"
+
+    def user(self) -> int:
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("Uid:")[1].split()[0])
 
     def found(self, node: int) -> str:
         """What the first health check of this node came to; each is logged when that changes."""

@@ -12,33 +12,40 @@ use crate::certificates::text;
 use crate::contract;
 use crate::mosquitto::Mosquitto;
 use crate::observer::Observer;
-use crate::support::{begin, camera, event, settings};
+use crate::support::{begin, camera, event, first_sightings, settings};
 
+pub const LIST: &str = include_str!("../../deploy/mosquitto/fleet.acl");
+/// Everybody's.
+pub const PASSWORD: &str = "of-the-test";
 const USERS: [&str; 5] = ["d1", "d2", "homeassistant", "admin", "observer"];
-const PASSWORD: &str = "of-the-test";
 
-/// A broker with the committed access list and a password per user.
+/// A broker with the committed access list.
 fn broker(folder: &Path) -> Mosquitto {
-    let users = folder.join("users");
-    for (number, user) in USERS.iter().enumerate() {
+    broker_for(folder, &USERS, LIST)
+}
+
+/// A broker with these users and this access list.
+pub fn broker_for(folder: &Path, users: &[&str], list: &str) -> Mosquitto {
+    let (passwords, rights) = (folder.join("passwords"), folder.join("rights"));
+    for (number, user) in users.iter().enumerate() {
         let create: &[_] = if number == 0 { &["-c"] } else { &[] };
         let made = std::process::Command::new("mosquitto_passwd")
             .args(create)
-            .args(["-b", &text(&users), user, PASSWORD])
+            .args(["-b", &text(&passwords), user, PASSWORD])
             .status()
             .expect("mosquitto_passwd comes with mosquitto");
         assert!(made.success());
     }
     std::fs::write(folder.join("password"), PASSWORD).expect("write");
-    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/mosquitto/fleet.acl");
+    std::fs::write(&rights, list).expect("write");
     Mosquitto::with(&format!(
         "allow_anonymous false\npassword_file {}\nacl_file {}\n",
-        text(&users),
-        text(&list)
+        text(&passwords),
+        text(&rights)
     ))
 }
 
-fn device(broker: &Mosquitto, folder: &Path, name: &str) -> Publisher {
+pub fn device(broker: &Mosquitto, folder: &Path, name: &str) -> Publisher {
     let login = Settings {
         username: name.into(),
         password_file: text(&folder.join("password")),
@@ -49,9 +56,10 @@ fn device(broker: &Mosquitto, folder: &Path, name: &str) -> Publisher {
     Publisher::start(start).expect("starts").0
 }
 
-async fn observer(broker: &Mosquitto, user: &str) -> Observer {
+/// Its session is kept at the broker, as that of [`Observer::at`].
+pub async fn observer(broker: &Mosquitto, user: &str) -> Observer {
     let mut options = MqttOptions::new(format!("watching-as-{user}"), "127.0.0.1", broker.port);
-    options.set_credentials(user, PASSWORD);
+    options.set_credentials(user, PASSWORD).set_clean_session(false);
     Observer::with(options).await
 }
 
@@ -59,7 +67,8 @@ async fn observer(broker: &Mosquitto, user: &str) -> Observer {
 async fn a_device_writes_its_own_topics_and_no_others() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let broker = broker(folder.path());
-    let watching = observer(&broker, "observer").await;
+    let watching = observer(&broker, "homeassistant").await;
+    let collecting = observer(&broker, "observer").await;
     let devices = ["d1", "d2"].map(|name| device(&broker, folder.path(), name));
     let [first, second] = &devices;
 
@@ -90,6 +99,18 @@ async fn a_device_writes_its_own_topics_and_no_others() {
         })
         .await;
     assert!(seen.iter().all(|seen| seen.payload != b"forged"), "{seen:?}");
+
+    // Who collects numbers sees no pictures: what is said after that one comes, and all else.
+    let picture = first.topics().snapshot(&camera());
+    first.publish_event(&camera(), "1", &event(1, 3)).expect("taken");
+    let seen = collecting
+        .until("the rest of d1", |seen| {
+            let has = |topic: &String| seen.iter().any(|seen| seen.topic == *topic);
+            let mut rest = own.iter().map(|(topic, _)| topic).filter(|topic| **topic != picture);
+            first_sightings(seen, 1).contains(&3) && rest.all(has)
+        })
+        .await;
+    assert!(seen.iter().all(|seen| seen.topic != picture), "{seen:?}");
     for publisher in &devices {
         publisher.shutdown().await;
     }

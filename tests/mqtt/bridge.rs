@@ -1,28 +1,39 @@
 //! `deploy/mosquitto/bridge.conf`: a site's broker joined to a central one.
 
+use std::path::Path;
+
 use expressiond::mqtt::message::Class;
 
+use crate::access::{LIST, PASSWORD, broker_for, device, observer};
 use crate::mosquitto::Mosquitto;
 use crate::observer::Observer;
 use crate::support::{camera, event, first_sightings, publisher, settings};
 
 const BRIDGE: &str = include_str!("../../deploy/mosquitto/bridge.conf");
 
-/// The committed lines, to a broker of this test instead of a protected one.
+/// A broker with the committed access list, and a site that has the rights that the file names.
+fn centre(folder: &Path) -> Mosquitto {
+    let rights: Vec<_> = BRIDGE.lines().filter_map(|line| line.strip_prefix("#   ")).collect();
+    let list = format!("{LIST}\nuser site-1\n{}\n", rights.join("\n"));
+    broker_for(folder, &["admin", "homeassistant", "site-1"], &list)
+}
+
+/// The committed lines, to that broker and without its certificate.
 fn site(centre: &Mosquitto) -> Mosquitto {
-    let ours = |line: &&str| !line.starts_with("bridge_cafile") && !line.starts_with("remote_");
-    let lines: Vec<_> = BRIDGE.lines().filter(ours).collect();
+    let lines: Vec<_> = BRIDGE.lines().filter(|line| !line.starts_with("bridge_cafile")).collect();
     let here = format!("127.0.0.1:{}\nrestart_timeout 1", centre.port);
     let lines = lines.join("\n").replace("broker.example:8883", &here);
+    let lines = lines.replace("change-me", PASSWORD);
     Mosquitto::with(&format!("allow_anonymous true\n{lines}\n"))
 }
 
 #[tokio::test]
 async fn the_centre_hears_everything_also_what_happened_while_the_line_was_down() {
-    let mut centre = Mosquitto::start();
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let mut centre = centre(folder.path());
     let site = site(&centre);
     let (device, _received) = publisher(settings(site.port));
-    let hearing = Observer::at(centre.port).await;
+    let hearing = observer(&centre, "admin").await;
     device.publish_event(&camera(), "1", &event(1, 0)).expect("taken");
     hearing.until("the first event", |seen| first_sightings(seen, 1) == [0]).await;
 
@@ -40,18 +51,43 @@ async fn the_centre_hears_everything_also_what_happened_while_the_line_was_down(
 
 #[tokio::test]
 async fn what_the_centre_says_to_devices_and_groups_reaches_the_site() {
-    let centre = Mosquitto::start();
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let centre = centre(folder.path());
     let site = site(&centre);
     let listening = Observer::at(site.port).await;
-    let (admin, _received) = publisher(settings(centre.port));
+    let home = device(&centre, folder.path(), "homeassistant");
+    home.set_retained(Class::State, "homeassistant/private".into(), b"secret".to_vec())
+        .expect("taken");
+    // There before the settings are sent.
+    observer(&centre, "homeassistant").await.latest("homeassistant/private", "secret").await;
+    let admin = device(&centre, folder.path(), "admin");
     let settings_of_hall = "expressiond/groups/hall/settings";
-    for (topic, text) in [("a/private/topic", "secret"), (settings_of_hall, r#"{"max_fps":5}"#)] {
-        admin.set_retained(Class::State, topic.into(), text.into()).expect("taken");
-    }
+    let slower = br#"{"max_fps":5}"#;
+    admin.set_retained(Class::State, settings_of_hall.into(), slower.to_vec()).expect("taken");
     listening.latest(settings_of_hall, r#"{"max_fps":5}"#).await;
     // Sent before it, so it would have come.
     assert!(listening.seen().iter().all(|seen| seen.payload != b"secret"));
     let newcomer = Observer::at(site.port).await;
     assert!(newcomer.latest(settings_of_hall, r#"{"max_fps":5}"#).await.retained);
+    home.shutdown().await;
     admin.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_site_tells_no_device_what_to_do_and_sends_no_pictures() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let centre = centre(folder.path());
+    let hearing = observer(&centre, "admin").await;
+    // Somebody who has taken the site's broker over, and with it this login.
+    let thief = device(&centre, folder.path(), "site-1");
+    let foreign =
+        ["expressiond/d9/command", "expressiond/groups/hall/settings", "expressiond/d9/a/snapshot"];
+    for topic in foreign {
+        thief.set_retained(Class::State, topic.into(), b"forged".to_vec()).expect("queued");
+    }
+    hearing.latest("expressiond/site-1/availability", "online").await;
+    // Acknowledged after the forgeries, whose fate is settled then.
+    thief.shutdown().await;
+    hearing.latest("expressiond/site-1/availability", "offline").await;
+    assert!(hearing.seen().iter().all(|seen| seen.payload != b"forged"), "{:?}", hearing.seen());
 }

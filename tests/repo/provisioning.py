@@ -17,6 +17,8 @@ ANSIBLE = ROOT / "deploy/ansible"
 PASSWORD = "pass\"word # of a test"
 AUTHORITY = "a certificate, which nothing of the test reads\n"
 ZONES = [("sofa", "count"), ("street", "mask")]
+# A character that JSON escapes in two halves, and a name that TOML has in quotes alone.
+SIGN, CONTROL = "Flur 🙂", "gain, left"
 
 
 def ansible() -> dict:
@@ -51,7 +53,8 @@ def inventory(board: Board, workshop: Workshop, port: int) -> Path:
             "url": f"mqtt://127.0.0.1:{port}", "username": "boards", "outbox": {"max_events": 500},
         }},
         "expressiond_device_settings": {
-            "device": {"id": "hall"}, "camera": {"name": "door", "mirror": True, "fps": 5},
+            "device": {"id": "hall"}, "home_assistant": {"device_name": SIGN},
+            "camera": {"name": "door", "mirror": True, "fps": 5, "low_light": {CONTROL: 3}},
             "zone": [{"name": name, "kind": kind, "points": [[0, 0], [0.1, 0], [0.1, 0.1]]} for name, kind in ZONES],
         },
         "expressiond_ca_file": str(keys / "ca.pem"),
@@ -80,6 +83,7 @@ def from_nothing_to_the_first_event(board: Board, workshop: Workshop) -> None:
     assert (board.folder / "etc/expressiond/ca.crt").read_text() == AUTHORITY
     written = tomllib.loads((settings / "50-ansible.toml").read_text())
     assert [(zone["name"], zone["kind"]) for zone in written["zone"]] == ZONES and written["camera"]["fps"] == 5
+    assert (written["home_assistant"]["device_name"], written["camera"]["low_light"]) == (SIGN, {CONTROL: 3})
     # apt never asks about a settings file that nobody touched.
     assert not [path for path in board.files() if path.endswith((".dpkg-dist", ".dpkg-new"))]
     hears_an_event(board, workshop, port)
@@ -128,8 +132,26 @@ def a_mistake_in_the_settings_stops_before_the_board_has_it(board: Board, worksh
         assert not (board.folder / "etc/expressiond" / path).exists(), path
 
 
-def the_role_is_clean(board: Board, workshop: Workshop) -> None:
+def a_board_with_several_cameras_is_left_as_it_is(board: Board, workshop: Workshop) -> None:
+    """expressiond.service would end their daemons."""
+    board.run("mkdir", "-p", "/etc/systemd/system/multi-user.target.wants")
+    link = "/etc/systemd/system/multi-user.target.wants/expressiond@door.service"
+    board.run("ln", "-s", "/usr/lib/systemd/system/expressiond@.service", link)
+    play = ["ansible-playbook", "-i", inventory(board, workshop, 1883), ANSIBLE / "site.yml"]
+    before = board.files()
+    told = run(play, env=ansible(), ok=False)
+    assert "expressiond@door.service: enabled for one of several cameras" in told, told
+    assert board.files() == before
+
+
+def the_role_and_its_example_are_clean(board: Board, workshop: Workshop) -> None:
     """Once is enough, whichever board it is."""
+    # Boards of the example log in as the fleet's broker knows them (deploy/mosquitto/fleet.acl).
+    listed = json.loads(run(["ansible-inventory", "-i", "inventory.example.yml", "--list"], env=ansible(), cwd=ANSIBLE))
+    for host, told in listed["_meta"]["hostvars"].items():
+        own = told["expressiond_device_settings"]
+        assert own["mqtt"]["username"] == own["device"]["id"] and "expressiond_mqtt_password" in told, host
+        assert "username" not in told["expressiond_settings"]["mqtt"], host
     run(["ansible-lint", "--offline", "--strict", "site.yml"], env=ansible(), cwd=ANSIBLE)
 
 
@@ -188,5 +210,6 @@ def listens(port: int) -> bool:
 TESTS = [
     from_nothing_to_the_first_event,
     a_mistake_in_the_settings_stops_before_the_board_has_it,
-    the_role_is_clean,
+    a_board_with_several_cameras_is_left_as_it_is,
+    the_role_and_its_example_are_clean,
 ]
