@@ -61,7 +61,7 @@ impl Metrics {
         registry.register_with_unit("frame_age", help, seconds(), self.age.clone());
         registry.register("events", "Events published", self.events.clone());
         if let Some(status) = status {
-            let model = status.model.clone().unwrap_or_default();
+            let model = escaped(status.model.as_deref().unwrap_or_default());
             let build = Info::new([("version", status.version.clone()), ("model", model)]);
             registry.register("build", "What runs", build);
             registry.register_collector(Box::new(OfStatus(Arc::new(status.clone()))));
@@ -70,6 +70,14 @@ impl Metrics {
         encode(&mut text, &registry).expect("writing to a string does not fail");
         text
     }
+}
+
+/// A label's value as the text format has it
+/// (<https://prometheus.io/docs/instrumenting/exposition_formats/#comments-help-text-and-type-information>),
+/// which the library writes as it is: a model without a side-car is called after its file, and a
+/// file may have any name. A carriage return has no escape, and some readers end a line at it.
+fn escaped(value: &str) -> String {
+    value.replace('\\', r"\\").replace('"', r#"\""#).replace(['\n', '\r'], r"\n")
 }
 
 /// What the status topic tells, as numbers.
@@ -88,7 +96,7 @@ impl Collector for OfStatus {
             ("camera_reopened", "Times that the source was opened again", frames.reopened),
             ("connections", "Connections to the broker", mqtt.connections),
             ("messages_delivered", "Messages that the broker has", mqtt.delivered),
-            ("store_errors", "Writes of the outbox that failed", mqtt.store_errors),
+            ("store_errors", "Writes to the disk that failed", mqtt.store_errors),
             ("commands_refused", "Commands that were refused", mqtt.commands_refused),
         ];
         for (name, help, value) in counters {
@@ -175,6 +183,16 @@ pub(super) fn classic(open_metrics: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// One line that cannot be read costs the whole scrape.
+    #[test]
+    fn a_model_of_any_name_is_one_line() {
+        assert_eq!(escaped("a\"b\\c\nd\re"), r#"a\"b\\c\nd\ne"#);
+        assert_eq!(
+            escaped("expression-yolo12n@0.4.0+1234abcd"),
+            "expression-yolo12n@0.4.0+1234abcd"
+        );
+    }
 
     #[test]
     fn what_happened_is_counted_with_the_names_of_prometheus() {
