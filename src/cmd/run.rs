@@ -14,6 +14,7 @@ use expressiond::error::{Error, Kind, Result};
 use expressiond::logging;
 use expressiond::panics::log_panics;
 use expressiond::pipeline::daemon::{Ending, daemon};
+use expressiond::pipeline::heartbeat::feed_while_starting;
 use expressiond::pipeline::plan::{Plan, holding};
 use expressiond::pipeline::signals::Signals;
 use expressiond::runtime;
@@ -78,8 +79,9 @@ fn work(
     let held = holding(&config);
     let rehearse = Arc::new(move || {
         let (config, layers) = config::load(&files)?;
-        let plan = Plan::make(config, &layers)?;
-        Ok(holding(&plan.config).try_after(&held)?)
+        // First what takes no time: whoever mends his settings step by step waits for none.
+        holding(&config).try_after(&held)?;
+        Plan::make(config, &layers).map(drop)
     });
     runtime.block_on(async {
         // The model's self-test takes seconds on a slow board.
@@ -88,6 +90,7 @@ fn work(
             plan = plan => plan.map_err(|error| {
                 Error::caused(Kind::Panic, "a fault of this program while it started", error)
             })??,
+            never = feed_while_starting() => never,
             name = signals.stop.next() => {
                 log::info!("{name} while starting: stopping");
                 return Ok(Ending::Finished);
