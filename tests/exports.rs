@@ -5,7 +5,8 @@ use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
@@ -20,6 +21,18 @@ fn export(folder: &TempDir, model: &str, entry: &str, text: &str) -> PathBuf {
     let path = folder.path().join(format!("{model}.tflite"));
     std::fs::write(&path, [bytes, archive.finish().unwrap().into_inner()].concat()).unwrap();
     path
+}
+
+/// The owner's word about a model of two classes.
+fn describe(model: &Path, layout: &str) {
+    let sha256 = Sha256::digest(std::fs::read(model).unwrap());
+    let card = json!({
+        "schema": 1, "name": "mine", "version": "1.0.0", "layout": layout,
+        "classes": ["happy", "not_happy"], "nms_iou": 0.5,
+        "thresholds": {"happy": 0.5, "not_happy": 0.5},
+        "input": {"width": 32, "height": 32, "dtype": "float32"}, "sha256": format!("{sha256:x}"),
+    });
+    std::fs::write(model.with_extension("json"), card.to_string()).unwrap();
 }
 
 /// The faces that are seen, or the exit code and the words.
@@ -54,11 +67,15 @@ fn every_layout_shows_the_same_face() {
     let folder = tempfile::tempdir().unwrap();
     let flagged = r#"{"end2end": true, "names": ["happy", "not_happy"]}"#;
     let asked = r#"{"args": {"nms": true}, "names": ["happy", "not_happy"]}"#;
+    // Of a head that has its own suppression Ultralytics 8.3 says so.
+    let not_asked = r#"{"args": {"nms": false}, "names": ["happy", "not_happy"]}"#;
     let three = r#"{"names": ["happy", "neutral", "sad"]}"#;
     for (model, about) in [
         ("rows", flagged),
         ("rows", asked),
         ("rows", TODAY),
+        ("rows", not_asked),
+        ("flat", not_asked),
         ("rows", three),
         ("rows-pixels", flagged),
         ("rows-pixels", TODAY),
@@ -68,6 +85,20 @@ fn every_layout_shows_the_same_face() {
     ] {
         assert_the_face(&export(&folder, model, "metadata.json", about), "happy");
     }
+}
+
+/// What an exporter wrote may be wrong, and only the side-car can be changed.
+#[test]
+fn of_two_layouts_the_side_car_says_which() {
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = r#"{"end2end": false, "names": ["a", "b"]}"#;
+    let model = export(&folder, "rows", "metadata.json", wrong);
+    assert!(detect(&model).unwrap_err().1.contains("\"layout\" of a side-car says"));
+    describe(&model, "end_to_end");
+    assert_the_face(&model, "happy");
+    // It cannot make of a file what that is not.
+    describe(&model, "flat");
+    assert_eq!(detect(&model).unwrap_err().0, Some(70));
 }
 
 #[test]
