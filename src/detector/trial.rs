@@ -126,6 +126,20 @@ mod tests {
     }
 
     #[test]
+    fn the_units_let_the_daemon_go_on_and_give_it_time() {
+        for unit in [
+            include_str!("../../deploy/systemd/expressiond.service"),
+            include_str!("../../deploy/systemd/expressiond@.service"),
+        ] {
+            assert!(unit.lines().any(|line| line == "OOMPolicy=continue"));
+            let limit = unit.lines().find_map(|line| line.strip_prefix("TimeoutStartSec="));
+            let limit = Duration::from_secs(limit.expect("set").parse().expect("seconds"));
+            // The model that runs then takes no longer than a trial may.
+            assert!(LIMIT_OF_ALL + LIMIT <= limit);
+        }
+    }
+
+    #[test]
     fn models_that_hang_take_no_longer_together_than_a_start_may() {
         let mut trials = Trials { left: Duration::from_millis(1) };
         let mut judge = |script: &str| {
