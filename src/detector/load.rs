@@ -14,7 +14,7 @@ use super::sidecar::{Layout, SelfTest, SideCar, USUAL_CLOSE_LOOK};
 use super::tflite::{Dtype, Engine};
 use super::trial::Trials;
 use super::{Detection, Detector, ModelError, ModelInfo, Seen, Settings, signature, tflite};
-use crate::geometry::Rect;
+use crate::geometry::{Rect, Size};
 use crate::hexadecimal::hexadecimal;
 use crate::pixels::preprocess::Preprocessor;
 use crate::pixels::tensor::{Encoding, InputSpec, TensorBuffer};
@@ -140,28 +140,24 @@ fn admit(
     entry: &ModelFile,
     trials: &mut Trials,
 ) -> Result<Detector, ModelError> {
-    let path = entry.path.clone();
     let Files { bytes, sha256, card } = read(settings, entry, trials)?;
-    tflite::check_mark(&bytes)?;
     let (classes, claim) = claims(card.as_ref(), &bytes)?;
     // The very bytes that were hashed are the ones that run.
     let engine = Engine::new(bytes, settings.threads)?;
-    let size = input_size(&engine.input)?;
-    check_colours(&engine.input)?;
-    let head = recognise(&engine.outputs, size, classes.len(), claim)?;
+    let (size, head) = shape(&engine, classes.len(), claim)?;
     if let Some(card) = &card {
         card.agrees(head.layout(), size, &engine.input, &engine.outputs)
-            .map_err(|reason| side_car_error(&path, reason))?;
+            .map_err(|reason| side_car_error(&entry.path, reason))?;
     }
     let thresholds = thresholds(card.as_ref(), &classes);
-    let (name, version) = name_and_version(card.as_ref(), &path);
+    let (name, version) = name_and_version(card.as_ref(), &entry.path);
     let test = card.as_ref().and_then(|card| card.self_test.as_ref());
-    let self_test_picture = test.map(|test| path.with_file_name(&test.picture));
+    let self_test_picture = test.map(|test| entry.path.with_file_name(&test.picture));
     let info = ModelInfo {
         id: format!("{name}@{version}+{}", &sha256[..8]),
         name,
         version,
-        path,
+        path: entry.path.clone(),
         sha256,
         layout: head.layout(),
         classes,
@@ -197,6 +193,17 @@ fn admit(
         None => log::warn!("model {} has no self-test in its side-car", detector.info.id),
     }
     Ok(detector)
+}
+
+/// The size of its input, which must take our colours, and how its outputs are read.
+fn shape(
+    engine: &Engine,
+    class_count: usize,
+    claim: Option<Layout>,
+) -> Result<(Size, Head), ModelError> {
+    let size = input_size(&engine.input)?;
+    check_colours(&engine.input)?;
+    Ok((size, recognise(&engine.outputs, size, class_count, claim)?))
 }
 
 fn read_side_car(model: &Path) -> Result<Option<Vec<u8>>, ModelError> {
@@ -242,6 +249,7 @@ fn claims(
     card: Option<&SideCar>,
     bytes: &[u8],
 ) -> Result<(Vec<String>, Option<Layout>), ModelError> {
+    tflite::check_mark(bytes)?;
     // The owner's word about a file counts more than its exporter's.
     if let Some(card) = card {
         return Ok((card.classes.clone(), Some(card.layout)));
