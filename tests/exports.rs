@@ -14,10 +14,15 @@ const TODAY: &str = r#"{"task": "detect", "names": {"0": "happy", "1": "not_happ
 
 /// A model of `tests/exports` with a file in an archive behind it.
 fn export(folder: &TempDir, model: &str, entry: &str, text: &str) -> PathBuf {
+    let bytes = std::fs::read(format!("tests/exports/{model}.tflite")).unwrap();
+    packed(folder, model, bytes, entry, text)
+}
+
+/// The same of these bytes.
+fn packed(folder: &TempDir, model: &str, bytes: Vec<u8>, entry: &str, text: &str) -> PathBuf {
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     archive.start_file(entry, SimpleFileOptions::default()).unwrap();
     archive.write_all(text.as_bytes()).unwrap();
-    let bytes = std::fs::read(format!("tests/exports/{model}.tflite")).unwrap();
     let path = folder.path().join(format!("{model}.tflite"));
     std::fs::write(&path, [bytes, archive.finish().unwrap().into_inner()].concat()).unwrap();
     path
@@ -131,6 +136,23 @@ fn what_is_not_read_is_refused_by_name() {
         let reason = told.lines().find(|line| line.starts_with("expressiond: ")).unwrap();
         assert!(told.trim().ends_with(reason), "more than one line: {told}");
     }
+}
+
+/// The committed one for close looks, as if its pixels were not divided by 255: it would see black.
+#[test]
+fn a_network_for_other_colours_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bytes = std::fs::read("models/expression-yolo12n-close.tflite").unwrap();
+    let (usual, whole) = ((1.0_f32 / 255.0).to_le_bytes(), 1.0_f32.to_le_bytes());
+    let places: Vec<usize> =
+        (0..bytes.len() - 4).filter(|at| bytes[*at..at + 4] == usual).collect();
+    assert!(!places.is_empty(), "its input is quantized as pictures are");
+    for at in places {
+        bytes[at..at + 4].copy_from_slice(&whole);
+    }
+    let model = packed(&folder, "others", bytes, "metadata.json", TODAY);
+    let (code, told) = detect(&model).unwrap_err();
+    assert!(code == Some(70) && told.contains("takes colours from 0 to 255"), "{told}");
 }
 
 fn sensors(model: &Path) -> Value {
