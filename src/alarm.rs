@@ -14,7 +14,8 @@ pub enum Alarm {
     BrokerLost,
     /// Events were given up: the outbox was full, or they were too old or too large.
     EventsLost,
-    /// The outbox cannot be written to disk: what waits is in memory only.
+    /// The outbox, or what was changed while running, cannot be written to disk: it is in memory
+    /// only.
     StoreFailed,
     /// A model failed a check; an older one runs.
     ModelRefused,

@@ -116,6 +116,17 @@ pub enum Error {
         "no id for this device: {MACHINE_ID} is missing and so is a state folder. Set device.id"
     )]
     Nothing,
+    /// An earlier run made one, and nobody knows which.
+    #[error(
+        "cannot read the id of this device in {}: {source}. Make it readable, or set device.id",
+        path.display()
+    )]
+    Read {
+        /// Where it is kept.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The one that was made cannot be kept.
     #[error("cannot keep an id for this device in {}: {source}. Set device.id", path.display())]
     Keep {
@@ -156,14 +167,28 @@ fn hex(text: &str) -> Option<[u8; 16]> {
     (number != 0).then_some(number.to_be_bytes())
 }
 
-/// Reads the id that an earlier run made, or makes one.
+/// Reads the id that an earlier run made, or makes one. Another id is another device to whoever
+/// listens, and the one before is never heard of again: a file that is there and cannot be read
+/// is no reason for that.
 fn kept(state_dir: &Path) -> Result<Name, Error> {
     let path = state_dir.join("device-id");
-    if let Some(id) = fs::read_to_string(&path).ok().and_then(|text| Name::new(text.trim()).ok()) {
+    let before = match fs::read(&path) {
+        Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(source) => return Err(Error::Read { path, source }),
+    };
+    if let Some(id) = before.as_deref().and_then(|text| Name::new(text.trim()).ok()) {
         return Ok(id);
     }
     let digits = hexadecimal(&random::bytes::<{ DIGITS / 2 }>());
     let id = Name::new(digits)?;
+    if let Some(damaged) = before {
+        log::warn!(
+            "{} holds no id but {damaged:?}: this device is {id} from now on. Set device.id to \
+             give it the one from before",
+            path.display()
+        );
+    }
     storage::make_folder(state_dir)
         .and_then(|()| storage::replace(&path, format!("{id}\n").as_bytes(), storage::READABLE))
         .map_err(|source| Error::Keep { path, source })?;
@@ -202,6 +227,25 @@ mod tests {
             assert_eq!(first.as_str().len(), DIGITS);
         }
         assert!(matches!(Settings::default().resolve(&machine_id, None), Err(Error::Nothing)));
+    }
+
+    #[test]
+    fn only_one_that_is_missing_or_damaged_is_made_anew() {
+        let state = tempfile::tempdir().expect("temporary folder");
+        let path = state.path().join("device-id");
+        for damaged in [&b""[..], b"\0\0\0\0", b"\xff\xfe\n", b"a/b\n"] {
+            fs::write(&path, damaged).expect("written");
+            let made = kept(state.path()).expect("made anew");
+            assert_eq!(kept(state.path()).expect("kept"), made);
+        }
+        // Stands for one that another user owns, which root reads all the same.
+        fs::remove_file(&path).expect("removed");
+        fs::create_dir(&path).expect("made");
+        let error = kept(state.path()).expect_err("not read");
+        assert!(matches!(error, Error::Read { .. }), "{error}");
+        let words = error.to_string();
+        assert!(words.contains("device-id") && words.contains("device.id"), "{words}");
+        assert!(path.is_dir());
     }
 
     #[test]

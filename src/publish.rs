@@ -156,6 +156,11 @@ impl Publisher {
         self.mqtt.repeat_retained();
     }
 
+    /// The wall clock was set: the times of events that wait are put right.
+    pub fn clock_was_set(&self) {
+        self.mqtt.clock_was_set();
+    }
+
     /// Counts a command that was refused, for the status.
     pub fn count_refused_command(&self) {
         self.mqtt.count_refused_command();

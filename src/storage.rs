@@ -5,13 +5,16 @@
 //! connection to the broker.
 
 use std::collections::VecDeque;
+use std::fmt::Display;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use crate::alarm::Alarm;
 
 /// Mode of files that are nobody else's business, whatever the umask is.
 pub(crate) const PRIVATE: u32 = 0o600;
@@ -102,14 +105,48 @@ pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Something to be done on the thread of a [`Worker`].
-type Job = Box<dyn FnOnce() + Send>;
+/// Counts writes that failed, and tells the first of those that follow each other.
+#[derive(Debug, Default)]
+pub(crate) struct WriteErrors {
+    count: u64,
+    going_on: bool,
+}
+
+impl WriteErrors {
+    /// What came of a write; `words` say what an error means.
+    pub(crate) fn note(&mut self, outcome: &io::Result<()>, words: impl Display) {
+        if let Err(error) = outcome {
+            self.count += 1;
+            if !self.going_on {
+                log::error!(message_id = Alarm::StoreFailed.id(); "{words}: {error}");
+            }
+        }
+        self.going_on = outcome.is_err();
+    }
+
+    /// How many there were.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Whether the last write failed.
+    #[cfg(test)]
+    pub(crate) fn are_going_on(&self) -> bool {
+        self.going_on
+    }
+}
+
+/// Something to be done on the thread of a [`Worker`]. False: it failed.
+type Job = Box<dyn FnMut() -> bool + Send>;
+
+/// After a write that failed: a full disk is emptied in minutes, if at all.
+const RETRY: Duration = Duration::from_secs(10);
 
 /// A thread that does what waits for the disk, one after the other, in the order in which
 /// it was given.
 ///
 /// Jobs are named. Of each name at most one waits: a later one takes the place of an
-/// earlier one that has not begun. So a disk that hangs costs no memory.
+/// earlier one that has not begun, or has failed. So a disk that hangs costs no memory.
 pub(crate) struct Worker {
     shared: Arc<Shared>,
 }
@@ -122,6 +159,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<(&'static str, Job)>,
+    /// What is to be tried again, and when.
+    failed: Vec<(Instant, &'static str, Job)>,
     busy: bool,
     ended: bool,
 }
@@ -129,6 +168,32 @@ struct State {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no job runs under this lock")
+    }
+
+    /// Until something has changed, or what failed is to be tried again.
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let pause = state.next_try().map(|at| at.saturating_duration_since(Instant::now()));
+        let woken = match pause {
+            None => self.changed.wait(state).ok(),
+            Some(pause) => self.changed.wait_timeout(state, pause).ok().map(|(state, _)| state),
+        };
+        woken.expect("no job runs under this lock")
+    }
+}
+
+impl State {
+    fn next_try(&self) -> Option<Instant> {
+        self.failed.iter().map(|(at, ..)| *at).min()
+    }
+
+    /// What failed and is to be tried again by `now` waits once more.
+    fn try_again(&mut self, now: Instant) {
+        let due = self.failed.extract_if(.., |(at, ..)| *at <= now);
+        self.waiting.extend(due.map(|(_, name, job)| (name, job)));
+    }
+
+    fn is_working(&self) -> bool {
+        !self.waiting.is_empty() || self.busy
     }
 }
 
@@ -143,16 +208,33 @@ impl Worker {
     ///
     /// The system has no room for another thread.
     pub(crate) fn start(name: &str) -> io::Result<Self> {
+        Self::trying_every(RETRY, name)
+    }
+
+    fn trying_every(pause: Duration, name: &str) -> io::Result<Self> {
         let shared =
             Arc::new(Shared { state: Mutex::new(State::default()), changed: Condvar::new() });
         let theirs = Arc::clone(&shared);
-        thread::Builder::new().name(name.to_owned()).spawn(move || work(&theirs))?;
+        thread::Builder::new().name(name.to_owned()).spawn(move || work(&theirs, pause))?;
         Ok(Self { shared })
     }
 
-    /// Hands over a job; never waits.
+    /// Hands over a job that is done once; never waits.
     pub(crate) fn submit(&self, name: &'static str, job: impl FnOnce() + Send + 'static) {
+        let mut job = Some(job);
+        self.insist(name, move || {
+            if let Some(job) = job.take() {
+                job();
+            }
+            true
+        });
+    }
+
+    /// Hands over a job that says whether it went well, and is tried again every [`RETRY`] until
+    /// it does; never waits.
+    pub(crate) fn insist(&self, name: &'static str, job: impl FnMut() -> bool + Send + 'static) {
         let mut state = self.shared.state();
+        state.failed.retain(|(_, failed, _)| *failed != name);
         let job: Job = Box::new(job);
         match state.waiting.iter_mut().find(|(waiting, _)| *waiting == name) {
             Some((_, waiting)) => *waiting = job,
@@ -161,17 +243,32 @@ impl Worker {
         self.shared.changed.notify_all();
     }
 
-    /// Waits until every job is done, or for `limit`. Whether they are.
+    /// Waits until every job is done, or for `limit`. Whether they are: what failed is not tried
+    /// again.
     pub(crate) fn finish(&self, limit: Duration) -> bool {
-        let working = |state: &mut State| !state.waiting.is_empty() || state.busy;
+        let working = |state: &mut State| state.is_working();
         let waited = self.shared.changed.wait_timeout_while(self.shared.state(), limit, working);
         !waited.expect("no job runs under this lock").1.timed_out()
+    }
+
+    /// Tries what failed once more, before its time: there will be no other.
+    fn try_again_at_once(&self) {
+        let mut state = self.shared.state();
+        if let Some(last) = state.failed.iter().map(|(at, ..)| *at).max() {
+            state.try_again(last);
+            self.shared.changed.notify_all();
+        }
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        if !self.finish(END_LIMIT) {
+        let end = Instant::now() + END_LIMIT;
+        // First what is under way: it may fail, too.
+        let mut done = self.finish(END_LIMIT);
+        self.try_again_at_once();
+        done &= self.finish(end.saturating_duration_since(Instant::now()));
+        if !done {
             log::error!("the disk does not answer: what was to be kept last may be lost");
         }
         self.shared.state().ended = true;
@@ -179,95 +276,30 @@ impl Drop for Worker {
     }
 }
 
-fn work(shared: &Shared) {
+fn work(shared: &Shared, pause: Duration) {
+    let mut state = shared.state();
     loop {
-        let mut state = shared.state();
-        state.busy = false;
-        shared.changed.notify_all();
-        let job = loop {
-            if let Some((_, job)) = state.waiting.pop_front() {
-                break job;
-            }
+        state.try_again(Instant::now());
+        let Some((name, mut job)) = state.waiting.pop_front() else {
             if state.ended {
                 return;
             }
-            state = shared.changed.wait(state).expect("no job runs under this lock");
+            state = shared.wait(state);
+            continue;
         };
         state.busy = true;
         drop(state);
-        job();
+        // What is done is gone before anybody hears of it, and not under the lock.
+        let failed = (!job()).then_some(job);
+        state = shared.state();
+        state.busy = false;
+        let superseded = state.waiting.iter().any(|(waiting, _)| *waiting == name);
+        if let Some(job) = failed.filter(|_| !superseded) {
+            state.failed.push((Instant::now() + pause, name, job));
+        }
+        shared.changed.notify_all();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use super::*;
-
-    const LIMIT: Duration = Duration::from_secs(60);
-
-    #[test]
-    fn a_file_is_replaced_with_its_mode_and_nothing_is_left_beside_it() {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let path = folder.path().join("kept.json");
-        // As an interrupted run leaves it.
-        fs::write(path.with_extension("new"), "half of something longer").expect("written");
-        for (text, mode) in [("one", PRIVATE), ("two", READABLE)] {
-            replace(&path, text.as_bytes(), mode).expect("replaced");
-            assert_eq!(fs::read_to_string(&path).expect("there"), text);
-            let found = fs::metadata(&path).expect("there").permissions().mode();
-            assert_eq!(found & 0o777, mode);
-            assert!(!path.with_extension("new").exists());
-        }
-    }
-
-    #[test]
-    fn what_is_not_installed_takes_no_room() {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let path = folder.path().join("kept.json");
-        let mut fresh = Replacement::beside(&path, PRIVATE).expect("begun");
-        fresh.file().write_all(b"half of it").expect("written");
-        drop(fresh);
-        // One that cannot take its place.
-        fs::create_dir(&path).expect("made");
-        assert!(replace(&path, b"all of it", PRIVATE).is_err());
-        let left =
-            fs::read_dir(folder.path()).expect("readable").map(|entry| entry.map(|e| e.path()));
-        assert_eq!(left.collect::<io::Result<Vec<_>>>().expect("readable"), [path]);
-    }
-
-    #[test]
-    fn an_installed_file_goes_on_under_its_new_name() {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let path = folder.path().join("log");
-        fs::write(&path, "old").expect("written");
-        let mut fresh = Replacement::beside(&path, PRIVATE).expect("begun");
-        fresh.file().write_all(b"new").expect("written");
-        let mut file = fresh.install().expect("installed");
-        file.write_all(b", and more").expect("written");
-        assert_eq!(fs::read_to_string(&path).expect("there"), "new, and more");
-    }
-
-    #[test]
-    fn jobs_run_in_their_order_and_of_each_name_only_the_last_waits() {
-        let worker = Worker::start("test").expect("a thread");
-        let (done, order) = mpsc::channel();
-        let (go, gate) = mpsc::channel::<()>();
-        let (begun, first) = mpsc::channel();
-        worker.submit("first", move || {
-            begun.send(()).expect("the test waits");
-            gate.recv_timeout(LIMIT).expect("opened");
-        });
-        first.recv_timeout(LIMIT).expect("begun");
-        for (name, number) in [("a", 1), ("b", 2), ("a", 3), ("a", 4)] {
-            let done = done.clone();
-            worker.submit(name, move || done.send(number).expect("the test waits"));
-        }
-        assert!(!worker.finish(Duration::ZERO), "the first one still runs");
-        go.send(()).expect("it waits");
-        assert!(worker.finish(LIMIT));
-        drop((worker, done));
-        assert_eq!(order.iter().collect::<Vec<_>>(), [4, 2]);
-    }
-}
+mod tests;

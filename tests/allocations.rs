@@ -14,6 +14,7 @@ use expressiond::detector::raw_head::{Level, decode_level};
 use expressiond::detector::sample::Values;
 use expressiond::detector::tflite::Quantization;
 use expressiond::geometry::{Region, Size};
+use expressiond::outbox::{Accepted, Entry, Outbox, OutboxSettings};
 use expressiond::pipeline::mailbox::{Mailbox, Taken};
 use expressiond::pixels::frame::{Frame, PixelFormat};
 use expressiond::pixels::preprocess::Preprocessor;
@@ -27,12 +28,22 @@ thread_local! {
     static COUNT: Cell<usize> = const { Cell::new(0) };
     /// The bytes of all of them.
     static BYTES: Cell<usize> = const { Cell::new(0) };
+    /// The bytes that are not freed; less than none where it has freed another's.
+    static LIVE: Cell<isize> = const { Cell::new(0) };
+    /// The most of them at once.
+    static PEAK: Cell<isize> = const { Cell::new(0) };
 }
 
 fn count(bytes: usize) {
     // A thread that is ending has no counter any more, and nothing to measure.
     let _ = COUNT.try_with(|count| count.set(count.get() + 1));
     let _ = BYTES.try_with(|sum| sum.set(sum.get() + bytes));
+    live(bytes as isize);
+}
+
+fn live(more: isize) {
+    let _ = LIVE.try_with(|live| live.set(live.get() + more));
+    let _ = PEAK.try_with(|peak| peak.set(peak.get().max(LIVE.get())));
 }
 
 // SAFETY: every call goes to the system's allocator unchanged.
@@ -44,12 +55,14 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        live(-(layout.size() as isize));
         // SAFETY: the caller's promise is passed on.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count(size);
+        live(-(layout.size() as isize));
         // SAFETY: the caller's promise is passed on.
         unsafe { System.realloc(pointer, layout, size) }
     }
@@ -67,6 +80,43 @@ fn allocations(mut work: impl FnMut()) -> usize {
         work();
     }
     COUNT.with(Cell::get) - before
+}
+
+/// The most bytes that `work` has allocated on this thread at once.
+fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
+    let before = LIVE.get();
+    PEAK.set(before);
+    let done = work();
+    (done, (PEAK.get() - before) as usize)
+}
+
+#[test]
+fn the_peak_is_what_was_there_at_once() {
+    let (_, most) = peak(|| (0..10).for_each(|_| drop(std::hint::black_box(vec![1u8; 1000]))));
+    assert_eq!(most, 1000);
+}
+
+/// The unit's limit has room for an outbox of 100 MB once, not three times.
+#[test]
+fn an_outbox_is_read_with_little_more_memory_than_it_holds() {
+    const EVENTS: usize = 64;
+    const EACH: usize = 256 << 10;
+    let folder = tempfile::tempdir().unwrap();
+    let settings = OutboxSettings { max_bytes: 1 << 30, ..OutboxSettings::default() };
+    let open = || Outbox::open(settings.clone(), folder.path()).unwrap();
+    let mut outbox = open();
+    for number in 0..EVENTS {
+        outbox.push(Entry {
+            topic: "t".into(),
+            track: number.to_string(),
+            payload: vec![1; EACH],
+            accepted: Accepted::Now(SystemClock.now()),
+        });
+    }
+    drop(outbox);
+    let (outbox, most) = peak(open);
+    assert_eq!((outbox.len(), outbox.store_errors()), (EVENTS, 0));
+    assert!(most < EVENTS * EACH * 5 / 4, "{most} bytes");
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
@@ -13,13 +14,30 @@ const TODAY: &str = r#"{"task": "detect", "names": {"0": "happy", "1": "not_happ
 
 /// A model of `tests/exports` with a file in an archive behind it.
 fn export(folder: &TempDir, model: &str, entry: &str, text: &str) -> PathBuf {
+    let bytes = std::fs::read(format!("tests/exports/{model}.tflite")).unwrap();
+    packed(folder, model, bytes, entry, text)
+}
+
+/// The same of these bytes.
+fn packed(folder: &TempDir, model: &str, bytes: Vec<u8>, entry: &str, text: &str) -> PathBuf {
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     archive.start_file(entry, SimpleFileOptions::default()).unwrap();
     archive.write_all(text.as_bytes()).unwrap();
-    let bytes = std::fs::read(format!("tests/exports/{model}.tflite")).unwrap();
     let path = folder.path().join(format!("{model}.tflite"));
     std::fs::write(&path, [bytes, archive.finish().unwrap().into_inner()].concat()).unwrap();
     path
+}
+
+/// The owner's word about a model of two classes.
+fn describe(model: &Path, layout: &str) {
+    let sha256 = Sha256::digest(std::fs::read(model).unwrap());
+    let card = json!({
+        "schema": 1, "name": "mine", "version": "1.0.0", "layout": layout,
+        "classes": ["happy", "not_happy"], "nms_iou": 0.5,
+        "thresholds": {"happy": 0.5, "not_happy": 0.5},
+        "input": {"width": 32, "height": 32, "dtype": "float32"}, "sha256": format!("{sha256:x}"),
+    });
+    std::fs::write(model.with_extension("json"), card.to_string()).unwrap();
 }
 
 /// The faces that are seen, or the exit code and the words.
@@ -54,11 +72,15 @@ fn every_layout_shows_the_same_face() {
     let folder = tempfile::tempdir().unwrap();
     let flagged = r#"{"end2end": true, "names": ["happy", "not_happy"]}"#;
     let asked = r#"{"args": {"nms": true}, "names": ["happy", "not_happy"]}"#;
+    // Of a head that has its own suppression Ultralytics 8.3 says so.
+    let not_asked = r#"{"args": {"nms": false}, "names": ["happy", "not_happy"]}"#;
     let three = r#"{"names": ["happy", "neutral", "sad"]}"#;
     for (model, about) in [
         ("rows", flagged),
         ("rows", asked),
         ("rows", TODAY),
+        ("rows", not_asked),
+        ("flat", not_asked),
         ("rows", three),
         ("rows-pixels", flagged),
         ("rows-pixels", TODAY),
@@ -68,6 +90,20 @@ fn every_layout_shows_the_same_face() {
     ] {
         assert_the_face(&export(&folder, model, "metadata.json", about), "happy");
     }
+}
+
+/// What an exporter wrote may be wrong, and only the side-car can be changed.
+#[test]
+fn of_two_layouts_the_side_car_says_which() {
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = r#"{"end2end": false, "names": ["a", "b"]}"#;
+    let model = export(&folder, "rows", "metadata.json", wrong);
+    assert!(detect(&model).unwrap_err().1.contains("\"layout\" of a side-car says"));
+    describe(&model, "end_to_end");
+    assert_the_face(&model, "happy");
+    // It cannot make of a file what that is not.
+    describe(&model, "flat");
+    assert_eq!(detect(&model).unwrap_err().0, Some(70));
 }
 
 #[test]
@@ -100,6 +136,23 @@ fn what_is_not_read_is_refused_by_name() {
         let reason = told.lines().find(|line| line.starts_with("expressiond: ")).unwrap();
         assert!(told.trim().ends_with(reason), "more than one line: {told}");
     }
+}
+
+/// The committed one for close looks, as if its pixels were not divided by 255: it would see black.
+#[test]
+fn a_network_for_other_colours_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bytes = std::fs::read("models/expression-yolo12n-close.tflite").unwrap();
+    let (usual, whole) = ((1.0_f32 / 255.0).to_le_bytes(), 1.0_f32.to_le_bytes());
+    let places: Vec<usize> =
+        (0..bytes.len() - 4).filter(|at| bytes[*at..at + 4] == usual).collect();
+    assert!(!places.is_empty(), "its input is quantized as pictures are");
+    for at in places {
+        bytes[at..at + 4].copy_from_slice(&whole);
+    }
+    let model = packed(&folder, "others", bytes, "metadata.json", TODAY);
+    let (code, told) = detect(&model).unwrap_err();
+    assert!(code == Some(70) && told.contains("takes colours from 0 to 255"), "{told}");
 }
 
 fn sensors(model: &Path) -> Value {

@@ -50,6 +50,23 @@ fn keys(source: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// With `log.level = "error"` nothing less reaches the journal, and monitoring waits for ids.
+#[test]
+fn every_alarm_is_an_error() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let texts = sources(&folder).into_iter().map(|file| std::fs::read_to_string(file).unwrap());
+    let levels: Vec<String> = texts
+        .flat_map(|text| {
+            let before = |(at, _)| text[..at].rsplit_once("log::").map(|(_, call)| call.to_owned());
+            text.match_indices("message_id = ").filter_map(before).collect::<Vec<_>>()
+        })
+        .map(|call| call.split('(').next().unwrap_or_default().to_owned())
+        .collect();
+    // Those that the watcher raises share one line.
+    assert!(levels.len() >= 5, "{levels:?}");
+    assert!(levels.iter().all(|level| level == "error!"), "{levels:?}");
+}
+
 #[test]
 fn every_field_is_documented() {
     let files = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));

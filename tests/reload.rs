@@ -146,12 +146,12 @@ fn broken_settings_are_refused_and_the_old_ones_stay() {
     assert_eq!(service.daemon.code(), Some(0));
 }
 
-/// Right by themselves, but naming a file that is not there: refused after the model's
+/// Right by themselves, but naming a class that the model does not have: refused after its
 /// self-test.
 fn write_unfit(settings: &Path) {
     write(settings, "/dev/video-two");
     let text = std::fs::read_to_string(settings).unwrap();
-    let more = "username = \"device\"\npassword_file = \"/absent/password\"\n";
+    let more = "[expression]\ngroups = { tense = [\"nobody\"] }\n";
     std::fs::write(settings, text + more).unwrap();
 }
 
@@ -222,6 +222,9 @@ fn a_stop_does_not_wait_for_a_reload() {
 fn the_watchdog_is_fed_while_a_camera_is_waited_for_and_settings_are_tried() {
     let watchdog = Duration::from_secs(4);
     let mut service = Service::start_with("1", Stdio::null(), Some(watchdog));
+    // After a reload the watchdog does not wait for a model that is loaded.
+    let told = service.until("READY=1");
+    assert!(told.split("READY=1").next().unwrap().contains("WATCHDOG=1"), "{told}");
     service.until("video-one");
     write_unfit(&service.settings());
     service.signal(Signal::HUP);

@@ -4,6 +4,7 @@
 #[path = "daemon/program.rs"]
 mod program;
 
+use std::cell::Cell;
 use std::path::Path;
 use std::time::Duration;
 
@@ -39,13 +40,30 @@ fn show(
 ) -> Duration {
     let (mut found, end) = (Findings::default(), now + Duration::from_secs(60));
     while now < end {
-        let sight = attention.see(frame, now, &[], 1.0, &mut found).unwrap();
+        let sight = attention.see(frame, now, &[], 1.0, &mut found, &|| {}).unwrap();
         if done(sight, &found.detections) {
             return now;
         }
         now += FRAME;
     }
     panic!("not within a minute of frames");
+}
+
+/// By which the watchdog is fed: a frame of several looks takes as many times as long.
+#[test]
+fn each_look_is_told_when_it_is_over() {
+    let networks = Networks::load(&models()).unwrap();
+    let mut attention = Attention::new(networks, Distance::default(), None).unwrap();
+    let (somebody, mut found) = (frame("030.jpg"), Findings::default());
+    let mut several = 0;
+    for number in 1..10 {
+        let (told, now) = (Cell::new(0), FRAME * number);
+        let progress = || told.set(told.get() + 1);
+        attention.see(&somebody, now, &[], 1.0, &mut found, &progress).unwrap();
+        assert_eq!(told.get(), found.looks.len());
+        several += usize::from(told.get() > 1);
+    }
+    assert!(several > 0, "no frame was worth several looks");
 }
 
 #[test]
@@ -112,7 +130,7 @@ fn a_masked_television_lets_the_room_rest_and_somebody_beside_it_is_seen() {
         let (mut now, mut found, mut idle) = (Duration::ZERO, Findings::default(), false);
         let mut see = |picture: &RgbImage, number: u8, now: Duration| {
             let frame = with_television(picture, number);
-            let sight = attention.see(&frame, now, &[], 1.0, &mut found).unwrap();
+            let sight = attention.see(&frame, now, &[], 1.0, &mut found, &|| {}).unwrap();
             if let Sight::Glanced(seen) | Sight::Looked(seen, _) = sight {
                 idle = seen.idle;
             }
@@ -140,7 +158,7 @@ fn a_room_that_rests_is_looked_at_as_often_as_was_asked_for() {
     let (nobody, mut found) = (frame("000.jpg"), Findings::default());
     let (mut times, mut now) = (0, Duration::ZERO);
     for number in 0..22 * 15 {
-        let sight = attention.see(&nobody, now, &[], 1.0, &mut found).unwrap();
+        let sight = attention.see(&nobody, now, &[], 1.0, &mut found, &|| {}).unwrap();
         let whole = found.looks.iter().any(|look| look.purpose == Purpose::Whole);
         times += u32::from(number >= 2 * 15 && whole && matches!(sight, Sight::Looked(..)));
         now += FRAME;

@@ -72,7 +72,8 @@ impl Scenario {
         let mut said = Vec::new();
         for _ in 0..seconds {
             let frame = self.frame(picture, noise);
-            let sight = self.attention.see(&frame, self.now, &[], 1.0, &mut Findings::default());
+            let sight =
+                self.attention.see(&frame, self.now, &[], 1.0, &mut Findings::default(), &|| {});
             match sight.unwrap() {
                 Sight::Passed => {}
                 Sight::Glanced(seen) | Sight::Looked(seen, _) => said.push(seen.tampering),

@@ -109,15 +109,16 @@ impl Examiner {
         self.decoder.begin();
     }
 
-    /// Carries out looks; with `glance`, also says how bright the picture is. What is found
-    /// is kept until [`conclude`](Self::conclude); returned is the time that the networks
-    /// took. A compressed picture is decoded once, as fine as the finest look needs it; a
+    /// Carries out looks, each of which is told to `progress`; with `glance`, also says how bright
+    /// the picture is. What is found is kept until [`conclude`](Self::conclude); returned is the
+    /// time that the networks took. A compressed picture is decoded once, as fine as the finest look needs it; a
     /// second call for the same frame decodes it again only where it needs it finer.
     pub(super) fn look(
         &mut self,
         frame: &Frame,
         looks: &[Look],
         glance: bool,
+        progress: &dyn Fn(),
     ) -> Result<(Option<Scene>, Duration), ModelError> {
         if looks.is_empty() && !glance {
             return Ok((None, Duration::ZERO));
@@ -148,6 +149,7 @@ impl Examiner {
             };
             let prepared = prepared.mirrored(look.mirrored);
             time += detector.look(&prepared, &mut self.found)?.inference;
+            progress();
             let classes = self.networks.info().classes.len();
             self.sightings.extend(Sighting::all(&self.found, *look, picture, classes));
         }

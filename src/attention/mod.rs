@@ -144,7 +144,8 @@ impl Attention {
 
     /// For a frame that was taken at `now` ([`Frame::time`]). `followed` are the faces that
     /// are followed, `share` how much of the budget for looking around and for far faces may be
-    /// spent ([`Relief`]). `out` is replaced only by a look.
+    /// spent ([`Relief`]). `out` is replaced only by a look. `progress` is called after each run
+    /// of a network: a frame may be worth several, and on a slow board each takes its time.
     ///
     /// # Errors
     ///
@@ -156,6 +157,7 @@ impl Attention {
         followed: &[Followed],
         share: f32,
         out: &mut Findings,
+        progress: &dyn Fn(),
     ) -> Result<Sight, ModelError> {
         let step = self.pace.as_mut().map_or(Some(Activity::Recorded), |pace| pace.step(now));
         let Some(activity) = step else { return Ok(Sight::Passed) };
@@ -163,7 +165,7 @@ impl Attention {
         let situation = Situation { now, picture, activity, followed, share };
         let mut looks = std::mem::take(&mut self.looks);
         self.planner.plan(&situation, &mut looks);
-        let sight = self.carry_out(frame, &situation, &mut looks, out);
+        let sight = self.carry_out(frame, &situation, &mut looks, out, progress);
         self.looks = looks;
         if sight.is_err() {
             self.planner.forgo(now);
@@ -177,6 +179,7 @@ impl Attention {
         at: &Situation<'_>,
         looks: &mut Vec<Look>,
         out: &mut Findings,
+        progress: &dyn Fn(),
     ) -> Result<Sight, ModelError> {
         let whole = |look: &Look| look.purpose == Purpose::Whole;
         let idle = matches!(at.activity, Activity::Idle(_));
@@ -186,7 +189,7 @@ impl Attention {
             return Ok(Sight::Passed);
         }
         self.examiner.begin();
-        let (scene, mut time) = self.examiner.look(frame, looks, glance)?;
+        let (scene, mut time) = self.examiner.look(frame, looks, glance, progress)?;
         if glance {
             self.follow_orientation(frame.orientation);
         }
@@ -197,7 +200,7 @@ impl Attention {
             && let Some(look) = self.planner.look_up(at.now, at.picture)
         {
             looks.push(look);
-            time += self.examiner.look(frame, &[look], false)?.1;
+            time += self.examiner.look(frame, &[look], false, progress)?.1;
         }
         if looks.iter().any(whole) {
             self.remember(scene, at.now);
@@ -205,7 +208,7 @@ impl Attention {
         if looks.is_empty() {
             return Ok(Sight::Glanced(self.conditions));
         }
-        time += self.look_again(frame, at, looks)?;
+        time += self.look_again(frame, at, looks, progress)?;
         self.examiner.leave_neighbours();
         self.examiner.conclude(&mut out.detections);
         out.looks.clone_from(looks);
@@ -250,6 +253,7 @@ impl Attention {
         frame: &Frame,
         at: &Situation<'_>,
         looks: &mut Vec<Look>,
+        progress: &dyn Fn(),
     ) -> Result<Duration, ModelError> {
         let mut suspects = std::mem::take(&mut self.suspects);
         let least = self.distance.reach(at.picture).face;
@@ -262,7 +266,7 @@ impl Attention {
         if looks.len() == first {
             return Ok(Duration::ZERO);
         }
-        Ok(self.examiner.look(frame, &looks[first..], false)?.1)
+        Ok(self.examiner.look(frame, &looks[first..], false, progress)?.1)
     }
 
     /// Takes in what a glance shows; says whether something happens.

@@ -33,7 +33,7 @@ pub fn examine(
     out.looks.push(inputs.whole(picture));
     out.looks.extend(pieces.into_iter().map(|piece| inputs.tile(piece)));
     examiner.begin();
-    let (_, mut time) = examiner.look(frame, &out.looks, false)?;
+    let (_, mut time) = examiner.look(frame, &out.looks, false, &|| {})?;
     let mut faces: Vec<Rect> = Vec::new();
     examiner.candidates(SMALLEST_FACE, &mut faces);
     let candidate = |face: Rect| Candidate::new(face, inputs, picture);
@@ -41,7 +41,7 @@ pub fn examine(
     let mut closely: Vec<Look> = candidates.iter().flat_map(Candidate::all).collect();
     // Of a face that fills the picture they are the same look.
     closely.dedup();
-    time += examiner.look(frame, &closely, false)?.1;
+    time += examiner.look(frame, &closely, false, &|| {})?.1;
     out.looks.append(&mut closely);
     examiner.agree(&candidates, SMALLEST_FACE, picture);
     examiner.conclude(&mut out.detections);

@@ -15,6 +15,7 @@ use expressiond::logging;
 use expressiond::mqtt::Holding;
 use expressiond::panics::log_panics;
 use expressiond::pipeline::daemon::{Ending, daemon};
+use expressiond::pipeline::heartbeat::feed_while_starting;
 use expressiond::pipeline::plan::{Plan, holding};
 use expressiond::pipeline::signals::Signals;
 use expressiond::runtime;
@@ -84,6 +85,7 @@ fn work(
             plan = plan => plan.map_err(|error| {
                 Error::caused(Kind::Panic, "a fault of this program while it started", error)
             })??,
+            never = feed_while_starting() => never,
             name = signals.stop.next() => {
                 log::info!("{name} while starting: stopping");
                 return Ok(Ending::Finished);
@@ -99,8 +101,9 @@ fn work(
 fn rehearse(files: &Sources, held: &Holding) -> Result<()> {
     loop {
         let (config, layers) = config::load(files)?;
-        let plan = Plan::make(config.clone(), &layers)?;
-        holding(&plan.config).try_after(held)?;
+        // First what takes no time: whoever mends his settings step by step waits for none.
+        holding(&config).try_after(held)?;
+        Plan::make(config.clone(), &layers)?;
         if config::load(files)?.0 == config {
             return Ok(());
         }

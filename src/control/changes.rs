@@ -1,6 +1,7 @@
 //! What was changed while running: by commands to this device and by its groups.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use super::command::{Command, NewValue};
 use super::groups::SettingsByGroup;
@@ -10,7 +11,7 @@ use super::switches::ZoneSwitches;
 use crate::contract::in_force::InForce;
 use crate::contract::tuning::Tuning;
 use crate::name::Name;
-use crate::storage::Worker;
+use crate::storage::{Worker, WriteErrors};
 
 /// What was changed and what is in force of it, as the status tells.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,9 +31,16 @@ pub(crate) struct Changes {
     settled: Settled,
     /// The one whose word counts most last.
     groups: Vec<Name>,
-    /// Where changes survive, and the thread that writes them there; `None` where there is
-    /// no such place.
-    kept: Option<(PathBuf, Worker)>,
+    /// None where there is no place in which they survive.
+    kept: Option<Kept>,
+}
+
+/// Where changes survive.
+struct Kept {
+    folder: PathBuf,
+    /// The thread that writes them there.
+    worker: Worker,
+    errors: Arc<Mutex<WriteErrors>>,
 }
 
 impl Changes {
@@ -44,7 +52,7 @@ impl Changes {
         runtime.groups.retain(|known, _| groups.iter().any(|group| group.as_str() == known));
         runtime.zones.retain(|known, _| settled.zones.contains_key(known));
         let kept = state_dir.and_then(|folder| match Worker::start("changes") {
-            Ok(worker) => Some((folder, worker)),
+            Ok(worker) => Some(Kept { folder, worker, errors: Arc::default() }),
             Err(error) => {
                 log::error!("changes will not survive a restart, there is no thread: {error}");
                 None
@@ -120,17 +128,26 @@ impl Changes {
     }
 
     /// Writes it down, off this thread: a pause closes the camera now, not when the card
-    /// has answered. Of changes that follow each other faster than that, the last is kept.
+    /// has answered. Of changes that follow each other faster than that, the last is kept. On a
+    /// full disk it is tried again: after the next start a paused camera would film.
     fn keep(&self) {
-        let Some((folder, worker)) = &self.kept else { return };
-        let (runtime, folder) = (self.runtime.clone(), folder.clone());
-        worker.submit("changes", move || {
-            if let Err(error) = runtime.save(&folder) {
-                log::error!("cannot keep the change in {}: {error}", folder.display());
-            }
+        let Some(Kept { folder, worker, errors }) = &self.kept else { return };
+        let (runtime, folder, errors) = (self.runtime.clone(), folder.clone(), Arc::clone(errors));
+        worker.insist("changes", move || {
+            let outcome = runtime.save(&folder);
+            let words = format_args!("cannot keep the last change in {} yet", folder.display());
+            errors.lock().expect(UNHARMED).note(&outcome, words);
+            outcome.is_ok()
         });
     }
+
+    /// How often a change could not be written down.
+    pub(crate) fn store_errors(&self) -> u64 {
+        self.kept.as_ref().map_or(0, |kept| kept.errors.lock().expect(UNHARMED).count())
+    }
 }
+
+const UNHARMED: &str = "nothing panics under this lock";
 
 #[cfg(test)]
 mod tests {
@@ -185,6 +202,25 @@ mod tests {
         // Another one of that name is drawn later.
         let later = changes(&[], &["desk", "gone"], folder.path()).in_force();
         assert!(!later.holds("desk") && later.holds("gone"));
+    }
+
+    /// Stood for by a folder that has the new file's name. The camera would be open after the
+    /// next start.
+    #[test]
+    fn a_pause_on_a_full_disk_is_kept_when_there_is_room() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let in_the_way = folder.path().join("runtime.new");
+        std::fs::create_dir(&in_the_way).expect("made");
+        let mut paused = changes(&[], &[], folder.path());
+        paused.follow(Command::Pause {});
+        let kept = paused.kept.as_ref().expect("a place");
+        assert!(kept.worker.finish(std::time::Duration::from_secs(60)), "it was tried");
+        assert_eq!(paused.store_errors(), 1);
+        assert!(!Overrides::load(folder.path()).paused, "and could not be kept");
+        std::fs::remove_dir(&in_the_way).expect("removed");
+        // Tried again, as it would be by itself some seconds later.
+        drop(paused);
+        assert!(Overrides::load(folder.path()).paused);
     }
 
     #[test]

@@ -7,13 +7,14 @@ use sha2::{Digest, Sha256};
 use super::catalogue::{self, ModelFile, ModelOrigin};
 use super::classes::{check_classes, same};
 use super::flat_head::{Flat, Unit, largest_side};
-use super::layout::{Head, input_size, recognise};
+use super::layout::{Head, check_colours, input_size, recognise};
 use super::metadata::{self, Metadata};
 use super::sample::Output;
 use super::sidecar::{Layout, SelfTest, SideCar, USUAL_CLOSE_LOOK};
 use super::tflite::{Dtype, Engine};
-use super::{Detection, Detector, ModelError, ModelInfo, Seen, Settings, signature, tflite, trial};
-use crate::geometry::Rect;
+use super::trial::Trials;
+use super::{Detection, Detector, ModelError, ModelInfo, Seen, Settings, signature, tflite};
+use crate::geometry::{Rect, Size};
 use crate::hexadecimal::hexadecimal;
 use crate::pixels::preprocess::Preprocessor;
 use crate::pixels::tensor::{Encoding, InputSpec, TensorBuffer};
@@ -29,13 +30,13 @@ const SELF_TEST_IOU: f32 = 0.5;
 /// sides; the same number in pixels would make all boxes tiny.
 const LARGEST_SHARE: f32 = 4.0;
 
-pub(super) fn load(settings: &Settings) -> Result<Detector, ModelError> {
+pub(super) fn load(settings: &Settings, trials: &mut Trials) -> Result<Detector, ModelError> {
     if !settings.path.as_os_str().is_empty() {
-        return open(settings, &ModelFile::named(&settings.path));
+        return open(settings, &ModelFile::named(&settings.path), trials);
     }
     let mut refused = Vec::new();
     for entry in catalogue::entries(settings) {
-        match open(settings, &entry) {
+        match open(settings, &entry, trials) {
             Ok(detector) => return Ok(Detector { refused, ..detector }),
             Err(reason) => refused.push(reason.to_string()),
         }
@@ -51,13 +52,17 @@ pub(super) fn load(settings: &Settings) -> Result<Detector, ModelError> {
 
 /// The first of `settings.close` that is there in the version of `main`, with its classes; and
 /// those that were refused, each with its path and the reason.
-pub(super) fn companion(settings: &Settings, main: &ModelInfo) -> (Option<Detector>, Vec<String>) {
+pub(super) fn companion(
+    settings: &Settings,
+    main: &ModelInfo,
+    trials: &mut Trials,
+) -> (Option<Detector>, Vec<String>) {
     let mut refused = Vec::new();
     // Only where none fits: the list is for models of several classes.
     let mut of_others = Vec::new();
     for name in settings.close.iter().filter(|name| **name != main.name) {
         for entry in catalogue::companions(settings, name, &main.version) {
-            match open(settings, &entry) {
+            match open(settings, &entry, trials) {
                 Ok(close) if close.info.classes == main.classes => {
                     return (Some(close), refused);
                 }
@@ -73,8 +78,12 @@ pub(super) fn companion(settings: &Settings, main: &ModelInfo) -> (Option<Detect
     (None, refused)
 }
 
-fn open(settings: &Settings, entry: &ModelFile) -> Result<Detector, ModelError> {
-    admit(settings, entry).map_err(|reason| {
+fn open(
+    settings: &Settings,
+    entry: &ModelFile,
+    trials: &mut Trials,
+) -> Result<Detector, ModelError> {
+    admit(settings, entry, trials).map_err(|reason| {
         // a side-car's error names its own path
         if matches!(reason, ModelError::SideCar { .. }) {
             return reason;
@@ -90,7 +99,7 @@ struct Files {
     card: Option<SideCar>,
 }
 
-fn read(settings: &Settings, entry: &ModelFile) -> Result<Files, ModelError> {
+fn read(settings: &Settings, entry: &ModelFile, trials: &mut Trials) -> Result<Files, ModelError> {
     let ModelFile { path, origin, .. } = entry;
     let side_car = read_side_car(path)?;
     if *origin == ModelOrigin::Package {
@@ -100,40 +109,55 @@ fn read(settings: &Settings, entry: &ModelFile) -> Result<Files, ModelError> {
     let card = side_car.map(|bytes| parse_side_car(path, &bytes)).transpose()?;
     if *origin == ModelOrigin::Package {
         check_package(path, card.as_ref())?;
+        check_sum(card.as_ref(), &sum_of(path).map_err(ModelError::Read)?)?;
+        // Before anything of it is in our memory, which may be too small for it.
+        trials.run(path, settings.threads)?;
     }
     let bytes = std::fs::read(path).map_err(ModelError::Read)?;
     let sha256 = hexadecimal(&Sha256::digest(&bytes));
-    if let Some(card) = card.as_ref().filter(|card| !card.sha256.eq_ignore_ascii_case(&sha256)) {
-        return Err(ModelError::Checksum { found: sha256, expected: card.sha256.clone() });
-    }
+    check_sum(card.as_ref(), &sha256)?;
     Ok(Files { bytes, sha256, card })
 }
 
-fn admit(settings: &Settings, entry: &ModelFile) -> Result<Detector, ModelError> {
-    let path = entry.path.clone();
-    let Files { bytes, sha256, card } = read(settings, entry)?;
-    if entry.origin == ModelOrigin::Package {
-        trial::run(&path, settings.threads)?;
+/// Of a file, read in pieces.
+fn sum_of(path: &Path) -> std::io::Result<String> {
+    let mut sum = Sha256::new();
+    std::io::copy(&mut std::fs::File::open(path)?, &mut sum)?;
+    Ok(hexadecimal(&sum.finalize()))
+}
+
+fn check_sum(card: Option<&SideCar>, found: &str) -> Result<(), ModelError> {
+    match card {
+        Some(card) if !card.sha256.eq_ignore_ascii_case(found) => {
+            Err(ModelError::Checksum { found: found.to_owned(), expected: card.sha256.clone() })
+        }
+        _ => Ok(()),
     }
-    tflite::check_mark(&bytes)?;
+}
+
+fn admit(
+    settings: &Settings,
+    entry: &ModelFile,
+    trials: &mut Trials,
+) -> Result<Detector, ModelError> {
+    let Files { bytes, sha256, card } = read(settings, entry, trials)?;
     let (classes, claim) = claims(card.as_ref(), &bytes)?;
     // The very bytes that were hashed are the ones that run.
     let engine = Engine::new(bytes, settings.threads)?;
-    let size = input_size(&engine.input)?;
-    let head = recognise(&engine.outputs, size, classes.len(), claim)?;
+    let (size, head) = shape(&engine, classes.len(), claim)?;
     if let Some(card) = &card {
         card.agrees(head.layout(), size, &engine.input, &engine.outputs)
-            .map_err(|reason| side_car_error(&path, reason))?;
+            .map_err(|reason| side_car_error(&entry.path, reason))?;
     }
     let thresholds = thresholds(card.as_ref(), &classes);
-    let (name, version) = name_and_version(card.as_ref(), &path);
+    let (name, version) = name_and_version(card.as_ref(), &entry.path);
     let test = card.as_ref().and_then(|card| card.self_test.as_ref());
-    let self_test_picture = test.map(|test| path.with_file_name(&test.picture));
+    let self_test_picture = test.map(|test| entry.path.with_file_name(&test.picture));
     let info = ModelInfo {
         id: format!("{name}@{version}+{}", &sha256[..8]),
         name,
         version,
-        path,
+        path: entry.path.clone(),
         sha256,
         layout: head.layout(),
         classes,
@@ -169,6 +193,17 @@ fn admit(settings: &Settings, entry: &ModelFile) -> Result<Detector, ModelError>
         None => log::warn!("model {} has no self-test in its side-car", detector.info.id),
     }
     Ok(detector)
+}
+
+/// The size of its input, which must take our colours, and how its outputs are read.
+fn shape(
+    engine: &Engine,
+    class_count: usize,
+    claim: Option<Layout>,
+) -> Result<(Size, Head), ModelError> {
+    let size = input_size(&engine.input)?;
+    check_colours(&engine.input)?;
+    Ok((size, recognise(&engine.outputs, size, class_count, claim)?))
 }
 
 fn read_side_car(model: &Path) -> Result<Option<Vec<u8>>, ModelError> {
@@ -214,11 +249,10 @@ fn claims(
     card: Option<&SideCar>,
     bytes: &[u8],
 ) -> Result<(Vec<String>, Option<Layout>), ModelError> {
+    tflite::check_mark(bytes)?;
     // The owner's word about a file counts more than its exporter's.
     if let Some(card) = card {
-        let inside = metadata::read(bytes).ok().flatten();
-        let layout = inside.and_then(|about| claim(&about)).unwrap_or(card.layout);
-        return Ok((card.classes.clone(), Some(layout)));
+        return Ok((card.classes.clone(), Some(card.layout)));
     }
     let inside = classes_inside(bytes)?;
     let layout = claim(&inside);

@@ -68,9 +68,10 @@ pub fn describe(entry: &str, bytes: &[u8]) -> Result<Metadata, String> {
     }
     let flag = |value: Option<&Value>| value.and_then(Value::as_bool);
     let own = flag(about.get("end2end"));
-    // What the exporter was asked for: suppression put behind a head that has none.
+    // What the exporter was asked for: suppression put behind a head that has none. That it was
+    // not says nothing of a head that has its own.
     let asked = flag(about.get("args").and_then(|args| args.get("nms")));
-    let end_to_end = if asked == Some(true) { asked } else { own.or(asked) };
+    let end_to_end = asked.filter(|asked| *asked).or(own);
     let classes = about.get("names").map_or(Ok(Vec::new()), class_names)?;
     Ok(Metadata { classes, end_to_end })
 }
@@ -159,7 +160,7 @@ mod tests {
             (r#"{"end2end": false}"#, Some(false)),
             (r#"{"end2end": false, "args": {"nms": true}}"#, Some(true)),
             (r#"{"end2end": true, "args": {"nms": false}}"#, Some(true)),
-            (r#"{"args": {"nms": false}}"#, Some(false)),
+            (r#"{"args": {"nms": false}}"#, None),
             (r#"{"args": {"nms": "yes"}, "end2end": 1}"#, None),
             (r#"{}"#, None),
         ] {

@@ -47,6 +47,7 @@ use sample::Output;
 pub use settings::Settings;
 use sidecar::Layout;
 use tflite::{Dtype, Engine, TensorInfo};
+use trial::Trials;
 
 /// One face with one class, in pixels of the upright picture, clipped to it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -166,7 +167,7 @@ impl Detector {
     /// self-test. Where they only say what it is called, one that is refused is passed
     /// over for the next older one: [`refused`](Self::refused).
     pub fn load(settings: &Settings) -> Result<Self, ModelError> {
-        load::load(settings)
+        load::load(settings, &mut Trials::default())
     }
 
     /// What is known about the model.

@@ -1,6 +1,7 @@
 //! The networks that look at one camera's pictures: the model itself, and a smaller one of
 //! the same family for faces that are looked at closely.
 
+use super::trial::Trials;
 use super::{Detector, ModelError, ModelInfo, Settings, load};
 use crate::geometry::Size;
 use crate::zones::Masks;
@@ -35,8 +36,9 @@ impl Networks {
     /// The model is refused. A companion that is refused is none:
     /// [`refused`](Self::refused) says so.
     pub fn load(settings: &Settings) -> Result<Self, ModelError> {
-        let main = Detector::load(settings)?;
-        let (close, close_refused) = load::companion(settings, main.info());
+        let mut trials = Trials::default();
+        let main = load::load(settings, &mut trials)?;
+        let (close, close_refused) = load::companion(settings, main.info(), &mut trials);
         let networks = Self { main, close, close_refused, sought: !settings.close.is_empty() };
         log::info!("faces are looked at closely by {}", networks.closely());
         Ok(networks)

@@ -1,6 +1,7 @@
 //! One TensorFlow Lite interpreter and what its tensors look like.
 
 use std::fmt;
+use std::sync::Mutex;
 
 use tflitec::interpreter::{Interpreter, Options};
 use tflitec::model::Model;
@@ -45,6 +46,18 @@ pub struct TensorInfo {
 }
 
 impl TensorInfo {
+    /// The least and the largest number that its integers can mean; none of floats.
+    pub(super) fn range(&self) -> Option<(f32, f32)> {
+        let (least, most) = match self.dtype {
+            Dtype::Int8 => (-128, 127),
+            Dtype::UInt8 => (0, 255),
+            Dtype::Float32 => return None,
+        };
+        let Quantization { scale, zero_point } = self.quantization;
+        let meaning = |integer: i32| (integer - zero_point) as f32 * scale;
+        Some((meaning(least), meaning(most)))
+    }
+
     /// Length of the tensor's memory in bytes.
     pub fn bytes(&self) -> usize {
         let each = if self.dtype == Dtype::Float32 { 4 } else { 1 };
@@ -74,14 +87,9 @@ impl fmt::Debug for Engine {
 
 impl Engine {
     /// Builds an interpreter on these very bytes, `threads` wide.
-    ///
-    /// The bytes and the model are given the program's lifetime: the interpreter
-    /// reads from both until the end, and a process loads a handful of models in
-    /// its life.
     pub fn new(bytes: Vec<u8>, threads: usize) -> Result<Self, ModelError> {
         check_mark(&bytes)?;
-        let model = Model::from_bytes(bytes.leak()).map_err(ModelError::refused)?;
-        let model: &'static Model<'static> = Box::leak(Box::new(model));
+        let model = lasting(bytes)?;
         let (interpreter, xnnpack) = interpreter(model, threads)?;
         if interpreter.input_tensor_count() != 1 {
             let count = interpreter.input_tensor_count();
@@ -122,6 +130,26 @@ impl Engine {
         }
         Ok(tensor)
     }
+}
+
+/// The files that this process has loaded, each once.
+type Lasting = (&'static [u8], &'static Model<'static>);
+static MODELS: Mutex<Vec<Lasting>> = Mutex::new(Vec::new());
+
+/// The model of these bytes, both with the program's lifetime: an interpreter reads from them
+/// until its end. What has been loaded before is not loaded again: settings may be tried and
+/// refused at every reload, and nothing of this is ever freed.
+fn lasting(bytes: Vec<u8>) -> Result<&'static Model<'static>, ModelError> {
+    let mut models = MODELS.lock().expect("nothing panics under this lock");
+    if let Some((_, model)) = models.iter().find(|(known, _)| **known == *bytes) {
+        return Ok(model);
+    }
+    drop(Model::from_bytes(&bytes).map_err(ModelError::refused)?);
+    let bytes: &'static [u8] = bytes.leak();
+    let model: &'static _ =
+        Box::leak(Box::new(Model::from_bytes(bytes).map_err(ModelError::refused)?));
+    models.push((bytes, model));
+    Ok(model)
 }
 
 /// What every TensorFlow Lite file begins with: an offset, then the schema's
@@ -202,4 +230,20 @@ fn describe(tensor: &Tensor) -> Result<TensorInfo, ModelError> {
     }
     let shape = tensor.shape().dimensions().clone();
     Ok(TensorInfo { name: tensor.name().to_owned(), shape, dtype, quantization })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_kept_once_however_often_it_is_loaded() {
+        let bytes = || std::fs::read("models/expression-yolo12n-close.tflite").expect("readable");
+        let [first, second] = [bytes(), bytes()].map(|bytes| lasting(bytes).expect("a model"));
+        assert!(std::ptr::eq(first, second));
+        let broken = [&[0; 4][..], b"TFL3", &[0xFF; 64]].concat();
+        let before = MODELS.lock().expect("unharmed").len();
+        assert!((0..3).all(|_| lasting(broken.clone()).is_err()));
+        assert_eq!(MODELS.lock().expect("unharmed").len(), before);
+    }
 }

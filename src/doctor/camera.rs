@@ -193,7 +193,7 @@ fn look(
     while begun.elapsed() < if seen.is_some() { LOOK } else { FIRST } {
         let at = clock.now().monotonic;
         match source.next_frame(&mut frame, Duration::from_secs(2)) {
-            Ok(()) => match attention.see(&frame, at, &[], 1.0, &mut findings) {
+            Ok(()) => match attention.see(&frame, at, &[], 1.0, &mut findings, &|| {}) {
                 Ok(sight @ Sight::Looked(..)) => {
                     count = count.max(faces(&findings.detections));
                     seen = Some(sight);

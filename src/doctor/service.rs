@@ -77,12 +77,21 @@ fn down(unit: &Unit) -> Finding {
     Finding::problem(Check::Service, kind, message, remedy)
 }
 
+/// SIGKILL (signal(7)).
+const KILL: u8 = 9;
+
 /// How the unit's last process ended. Where something else ended it, the number that systemd
 /// keeps may be a signal's, and is no exit code (`Result`, systemd.service(5)).
 fn end(unit: &Unit) -> (Kind, String) {
     let by_itself = ["", "success", "exit-code", "start-limit-hit"];
     if !by_itself.contains(&&*unit.result) {
-        return (Kind::Internal, format!("it was ended: {}", unit.result));
+        let signal = match (&*unit.result, unit.exit_code) {
+            // With OOMPolicy=continue systemd does not tell the kernel's from anybody else's.
+            ("signal", KILL) => format!(" {KILL}, as where memory is short (journalctl -k)"),
+            ("signal", number) => format!(" {number}"),
+            _ => String::new(),
+        };
+        return (Kind::Internal, format!("it was ended: {}{signal}", unit.result));
     }
     let kind = Kind::ALL.into_iter().find(|kind| kind.exit_code() == unit.exit_code);
     let why = kind.map_or(String::new(), |kind| format!(" ({})", kind.name()));
@@ -154,6 +163,11 @@ mod tests {
             let found = service(Some(&killed), None, None);
             assert_eq!(found.kind, Some(Kind::Internal));
             assert!(found.message.ends_with(&format!("it was ended: {result}")), "{found:?}");
+        }
+        for (number, words) in [(9, "signal 9, as where memory is short"), (11, "signal 11")] {
+            let killed = Unit { result: "signal".to_owned(), ..unit("failed", number) };
+            let found = service(Some(&killed), None, None);
+            assert!(found.message.contains(&format!("it was ended: {words}")), "{found:?}");
         }
         for result in ["exit-code", "start-limit-hit"] {
             let left = Unit { result: result.to_owned(), ..unit("failed", 78) };

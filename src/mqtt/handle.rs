@@ -171,6 +171,13 @@ impl Handle {
         self.shared.wake.notify_one();
     }
 
+    /// The wall clock was set: the times of what waits are put right, on the disk, too.
+    pub(crate) fn clock_was_set(&self) {
+        let now = self.clock.now_with_sleep();
+        self.shared.queue().outbox().clock_was_set(now);
+        self.shared.stored.notify_one();
+    }
+
     /// Counts a command that was refused.
     pub(crate) fn count_refused_command(&self) {
         self.shared.queue().count_refused_command();

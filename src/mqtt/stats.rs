@@ -29,7 +29,7 @@ pub struct Stats {
     pub waiting: usize,
     /// Events lost, by cause.
     pub dropped: Dropped,
-    /// Writes of the outbox to the disk that failed.
+    /// Writes to the disk that failed: of the outbox, and in a status of what was changed, too.
     pub store_errors: u64,
     /// Retained messages refused, here or by the broker, because of their size.
     pub states_refused: u64,

@@ -8,11 +8,10 @@ use tokio::time::{sleep, timeout};
 
 use super::shared::Shared;
 use crate::clock::Clock;
-use crate::outbox::Chore;
 use crate::storage::{END_LIMIT, Worker, sync_folder_of};
 
-/// After a write that failed: a full disk is emptied in minutes, if at all.
-const RETRY: Duration = Duration::from_secs(10);
+/// What the work on the outbox is called: of all that waits for the thread, the last counts.
+const JOB: &str = "outbox";
 
 /// The thread of an outbox that is kept on disk.
 pub(super) struct Storing {
@@ -40,53 +39,44 @@ impl Storing {
                     () = sleep(due - now) => {}
                     () = self.shared.stored.notified() => {}
                 },
-                Some(_) => {
-                    if !self.work(now).await {
-                        sleep(RETRY).await;
-                    }
-                }
+                Some(_) => self.work(now).await,
             }
         }
     }
 
     /// Makes what waits safe before the process ends, as far as the disk answers in time.
     pub(super) async fn end(self) {
-        let all = async {
-            self.idle().await;
-            self.work(Duration::MAX).await
-        };
-        if timeout(END_LIMIT, all).await.is_err() {
+        let (done, outcome) = oneshot::channel();
+        let shared = Arc::clone(&self.shared);
+        // After what `run` has begun, in the place of what it tries again.
+        self.worker.submit(JOB, move || {
+            work(Duration::MAX, &shared);
+            // Nobody waits for it any more when the disk has taken too long.
+            let _ = done.send(());
+        });
+        if timeout(END_LIMIT, outcome).await.is_err() {
             log::error!("the disk does not answer: events of the last seconds may be lost");
         }
     }
 
-    /// Waits for what [`Self::run`] has begun, and nobody waits for any more: a file that is
-    /// written anew meanwhile is another one than what is to be done now would go by.
-    async fn idle(&self) {
-        let (done, outcome) = oneshot::channel();
-        self.worker.submit("idle", move || {
-            let _ = done.send(());
-        });
-        let _ = outcome.await;
-    }
-
-    /// Does what is due at `now`, on the other thread. False when that failed.
-    async fn work(&self, now: Duration) -> bool {
-        let Some(chore) = self.shared.queue().outbox().chore(now) else { return true };
-        let (done, outcome) = oneshot::channel();
+    /// Does what is due at `now`, on the other thread, however often it takes.
+    async fn work(&self, now: Duration) {
+        let (going_on, outcome) = oneshot::channel::<()>();
         let shared = Arc::clone(&self.shared);
-        self.worker.submit("outbox", move || {
-            // Nobody waits for it any more when the process ends.
-            let _ = done.send(run(chore, &shared));
+        self.worker.insist(JOB, move || {
+            let _going_on = &going_on;
+            work(now, &shared)
         });
-        // An error means that it was replaced by a later one, which does the same.
-        outcome.await.unwrap_or(true)
+        // Nothing is ever sent: this ends when the job is gone, done or superseded.
+        let _ = outcome.await;
     }
 }
 
-/// Waits for the disk, and takes the lock only in between.
-fn run(chore: Chore, shared: &Shared) -> bool {
+/// Does what is due at `now`: waits for the disk, and takes the lock only in between. False when
+/// that failed.
+fn work(now: Duration, shared: &Shared) -> bool {
     let before = shared.queue().outbox().store_errors();
+    let Some(chore) = shared.queue().outbox().chore(now) else { return true };
     let outcome = chore.run();
     let installed = shared.queue().outbox().finish(outcome);
     if let Some((path, last)) = installed {

@@ -52,6 +52,14 @@ impl Accepted {
         }
     }
 
+    /// With the wall time that this age has now that the clock was set; none where the
+    /// monotonic clock does not know it.
+    pub(super) fn corrected(self, now: Moment) -> Option<Self> {
+        let Accepted::Now(moment) = self else { return None };
+        let wall = now.wall.checked_sub(self.age(now))?;
+        (wall != moment.wall).then_some(Accepted::Now(Moment { wall, ..moment }))
+    }
+
     /// Age at `now`; zero when the wall clock went backwards meanwhile, or was not set
     /// yet when the entry was accepted.
     pub(super) fn age(self, now: Moment) -> Duration {

@@ -10,8 +10,7 @@
 //! While the broker answers, the file is cut again before the kernel has written
 //! anything (vm.dirty_expire_centisecs: 30 s), and the card sees next to nothing.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -78,11 +77,12 @@ impl Journal {
         flock(&lock, FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| JournalError::Locked { path: lock_path })?;
         let path = folder.join("outbox.journal");
-        let replay = match fs::read(&path) {
-            Ok(bytes) => scan(&bytes),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => scan(&[]),
-            Err(error) => return Err(failed(error)),
+        let replay = match File::open(&path) {
+            Ok(file) => scan(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => scan(io::empty()),
+            Err(error) => Err(error),
         };
+        let replay = replay.map_err(failed)?;
         // Start from a clean file: whatever was damaged would stay for ever otherwise.
         let (file, size, unclean) = match clean_file(&path, &replay.entries) {
             Ok((file, size)) => (file, size, None),
@@ -168,6 +168,13 @@ impl Journal {
         &self.path
     }
 
+    /// From now on as on a full disk: full(4).
+    #[cfg(test)]
+    pub(super) fn fill_the_disk(&mut self) {
+        let full = File::options().append(true).open("/dev/full");
+        (self.file, self.size) = (Arc::new(full.expect("opens")), 0);
+    }
+
     /// The file, to be forced to disk off the caller's thread. Shared and not opened once
     /// more: a process that has no descriptor left can still make events safe.
     pub(super) fn file(&self) -> Arc<File> {
@@ -195,24 +202,28 @@ pub(crate) struct Written {
 impl Rewrite {
     /// Writes the entries into a file beside the old one. Waits for the disk.
     pub(crate) fn write(self) -> io::Result<Written> {
-        let mut fresh = Replacement::beside(&self.path, PRIVATE)?;
-        for (sequence, entry) in &self.entries {
-            fresh.file().write_all(&event_record(*sequence, entry))?;
-        }
-        fresh.sync()?;
+        let fresh = fresh_file(&self.path, &self.entries)?;
         Ok(Written { fresh, from: self.from, cuts: self.cuts })
     }
 }
 
-/// A file with these entries only, and its size. Waits for the disk.
-fn clean_file(path: &Path, entries: &BTreeMap<Sequence, Entry>) -> io::Result<(File, u64)> {
-    let bytes: Vec<u8> = entries.iter().flat_map(|(s, entry)| event_record(*s, entry)).collect();
+/// A file with these entries only, beside the one whose place it is to take. Waits for the disk.
+fn fresh_file(path: &Path, entries: &Entries) -> io::Result<Replacement> {
     let mut fresh = Replacement::beside(path, PRIVATE)?;
-    fresh.file().write_all(&bytes)?;
+    // One by one: all of them together would be in memory once more.
+    for (sequence, entry) in entries {
+        fresh.file().write_all(&event_record(*sequence, entry))?;
+    }
     fresh.sync()?;
-    let file = fresh.install()?;
+    Ok(fresh)
+}
+
+/// A file with these entries only, and its size. Waits for the disk.
+fn clean_file(path: &Path, entries: &Entries) -> io::Result<(File, u64)> {
+    let file = fresh_file(path, entries)?.install()?;
     storage::sync_folder_of(path)?;
-    Ok((file, bytes.len() as u64))
+    let size = file.metadata()?.len();
+    Ok((file, size))
 }
 
 /// The file as it is, and its size. It may be missing, as before the first event.
@@ -225,16 +236,12 @@ fn old_file(path: &Path) -> io::Result<(File, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::fs;
 
-    use super::super::record::tests::entry;
+    use super::super::record::tests::{entry, living};
     use super::*;
 
-    fn living(pairs: &[(Sequence, &str)]) -> Entries {
-        pairs.iter().map(|(sequence, text)| (*sequence, Arc::new(entry(text)))).collect()
-    }
-
-    fn replayed(folder: &Path) -> BTreeMap<Sequence, Entry> {
+    fn replayed(folder: &Path) -> Entries {
         Journal::open(folder).expect("opens").1.entries
     }
 
@@ -248,7 +255,7 @@ mod tests {
         journal.remove(1).expect("written");
         drop(journal);
         let (mut journal, replay) = Journal::open(folder.path()).expect("opens again");
-        assert_eq!(replay.entries, BTreeMap::from([(2, entry("two"))]));
+        assert_eq!(replay.entries, living(&[(2, "two")]));
         assert_eq!(replay.next, 3);
         journal.remove(2).expect("written");
         journal.cut().expect("cut");
@@ -267,7 +274,7 @@ mod tests {
         assert!(journal.install(first.write().expect("written")).expect("installed"));
         assert!(!journal.install(second.write().expect("written")).expect("passed over"));
         drop(journal);
-        assert_eq!(replayed(folder.path()), BTreeMap::from([(3, entry("three"))]));
+        assert_eq!(replayed(folder.path()), living(&[(3, "three")]));
     }
 
     #[test]
@@ -285,7 +292,7 @@ mod tests {
         journal.append(4, &entry("four")).expect("written");
         assert_eq!(journal.size, fs::metadata(&journal.path).expect("there").len());
         drop(journal);
-        let expected = BTreeMap::from([(3, entry("three")), (4, entry("four"))]);
+        let expected = living(&[(3, "three"), (4, "four")]);
         assert_eq!(replayed(folder.path()), expected);
     }
 
@@ -300,7 +307,7 @@ mod tests {
         journal.append(2, &entry("two")).expect("written");
         assert!(!journal.install(written).expect("looked at"));
         drop(journal);
-        assert_eq!(replayed(folder.path()), BTreeMap::from([(2, entry("two"))]));
+        assert_eq!(replayed(folder.path()), living(&[(2, "two")]));
     }
 
     #[test]

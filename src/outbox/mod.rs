@@ -85,10 +85,8 @@ impl Outbox {
                 "events of an earlier run wait in the outbox");
         }
         let mut outbox = Self::new(settings);
-        outbox.bytes = replay.entries.values().map(Entry::bytes).sum();
-        let shared =
-            replay.entries.into_iter().map(|(sequence, entry)| (sequence, Arc::new(entry)));
-        outbox.entries = shared.collect();
+        outbox.bytes = replay.entries.values().map(|entry| entry.bytes()).sum();
+        outbox.entries = replay.entries;
         outbox.next = replay.next;
         outbox.store = Some(Store::new(journal, replay.next - 1));
         outbox.make_room(0);
@@ -194,6 +192,22 @@ impl Outbox {
         true
     }
 
+    /// The wall clock was set, and says `now`: what this run has accepted keeps its age, and the
+    /// wall time that goes with it is put right. The next run has nothing else to go by, and a
+    /// step of days would make young events old ones: the journal is written anew.
+    pub fn clock_was_set(&mut self, now: Moment) {
+        let mut corrected = false;
+        for entry in self.entries.values_mut() {
+            if let Some(accepted) = entry.accepted.corrected(now) {
+                Arc::make_mut(entry).accepted = accepted;
+                corrected = true;
+            }
+        }
+        if let Some(store) = self.store.as_mut().filter(|_| corrected) {
+            store.ask_for_rewrite();
+        }
+    }
+
     /// When [`Self::chore`] will have something to do, on the monotonic clock; none while
     /// everything that waits is safe.
     pub(crate) fn chore_due(&self) -> Option<Duration> {
@@ -201,7 +215,7 @@ impl Outbox {
         if store.wants_rewrite(self.bytes) {
             return Some(Duration::ZERO);
         }
-        let (_, entry) = self.entries.iter().find(|(sequence, _)| store.may_lose(**sequence))?;
+        let (_, entry) = self.entries.range(store.may_lose_from()..).next()?;
         let after = Duration::from_secs(self.settings.sync_after_s);
         Some(match entry.accepted {
             Accepted::Now(moment) => moment.monotonic + after,

@@ -11,10 +11,11 @@
 //! bad block costs what stood in it and no more. An acknowledgement that is lost
 //! this way repeats an event, which readers know by its id.
 
-use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::entry::{Accepted, Entry, Sequence};
+use super::entry::{Accepted, Entries, Entry, Sequence};
 
 const MAGIC: [u8; 4] = [0xFF, b'E', b'O', 0xFE];
 const HEADER: usize = 12;
@@ -24,10 +25,13 @@ const REMOVED: u8 = 2;
 /// A body is never longer: `mqtt.max_packet_bytes` ends at 16 MiB.
 const LONGEST_BODY: usize = 17 << 20;
 
+/// How much of a journal is read at once.
+const PIECE: usize = 64 << 10;
+
 /// What a journal held.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Replay {
-    pub entries: BTreeMap<Sequence, Entry>,
+    pub entries: Entries,
     /// The next free sequence.
     pub next: Sequence,
     /// Bytes that belonged to no whole record.
@@ -69,25 +73,83 @@ pub(super) fn removed_record(sequence: Sequence) -> Vec<u8> {
     record(&body)
 }
 
-/// Reads whatever whole records stand in `bytes`.
-pub(super) fn scan(bytes: &[u8]) -> Replay {
+/// Reads whatever whole records stand in `source`, one after the other: however long it is, no
+/// more of it is in memory than what waits and the record at hand.
+///
+/// # Errors
+///
+/// Those of `source`. Damage is none.
+pub(super) fn scan(source: impl Read) -> io::Result<Replay> {
+    scan_in_pieces(source, PIECE)
+}
+
+fn scan_in_pieces(source: impl Read, piece: usize) -> io::Result<Replay> {
     let mut replay = Replay { next: 1, ..Replay::default() };
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        match first_record(rest) {
+    let mut window = Window { source, piece, bytes: Vec::new(), passed: 0, ended: false };
+    loop {
+        let header = window.at_least(HEADER)?;
+        if header.is_empty() {
+            return Ok(replay);
+        }
+        let wanted = claimed_length(header).unwrap_or(HEADER);
+        let rest = window.at_least(wanted)?;
+        let passed = match first_record(rest) {
             Some((length, change)) => {
                 replay.apply(change);
-                rest = &rest[length..];
+                length
             }
             None => {
-                let next = rest[1..].windows(MAGIC.len()).position(|window| window == MAGIC);
-                let skipped = next.map_or(rest.len(), |position| position + 1);
-                replay.damaged += skipped;
-                rest = &rest[skipped..];
+                let damaged = window.to_the_next_record();
+                replay.damaged += damaged;
+                damaged
             }
+        };
+        window.passed += passed;
+    }
+}
+
+/// What is read of a journal, a piece at a time.
+struct Window<R> {
+    source: R,
+    piece: usize,
+    bytes: Vec<u8>,
+    /// How many of `bytes` were looked at.
+    passed: usize,
+    ended: bool,
+}
+
+impl<R: Read> Window<R> {
+    /// What comes next: so many bytes or more, unless the source ends before.
+    fn at_least(&mut self, wanted: usize) -> io::Result<&[u8]> {
+        let missing = wanted.saturating_sub(self.bytes.len() - self.passed);
+        if missing > 0 && !self.ended {
+            self.bytes.drain(..self.passed);
+            self.passed = 0;
+            let most = missing.max(self.piece);
+            let mut piece = self.source.by_ref().take(most as u64);
+            self.ended = piece.read_to_end(&mut self.bytes)? < most;
+        }
+        Ok(&self.bytes[self.passed..])
+    }
+
+    /// How many bytes there are to where the next record may begin; [`HEADER`] bytes are there,
+    /// unless the source has ended.
+    fn to_the_next_record(&self) -> usize {
+        let rest = &self.bytes[self.passed..];
+        match rest[1..].windows(MAGIC.len()).position(|window| window == MAGIC) {
+            Some(position) => position + 1,
+            None if self.ended => rest.len(),
+            // The last bytes may be the first of its mark.
+            None => rest.len() - (MAGIC.len() - 1),
         }
     }
-    replay
+}
+
+/// The whole length of a record with this header, if it is one.
+fn claimed_length(header: &[u8]) -> Option<usize> {
+    let mut rest = header.strip_prefix(&MAGIC)?;
+    let length = take_u32(&mut rest)? as usize;
+    (length <= LONGEST_BODY).then_some(HEADER + length)
 }
 
 enum Change {
@@ -99,7 +161,7 @@ impl Replay {
     fn apply(&mut self, change: Change) {
         let sequence = match change {
             Change::Event(sequence, entry) => {
-                self.entries.insert(sequence, entry);
+                self.entries.insert(sequence, Arc::new(entry));
                 sequence
             }
             Change::Removed(sequence) => {
@@ -113,14 +175,13 @@ impl Replay {
 
 /// The record at the beginning of `bytes` and its whole length, if it is whole.
 fn first_record(bytes: &[u8]) -> Option<(usize, Change)> {
-    let mut rest = bytes.strip_prefix(&MAGIC)?;
-    let length = take_u32(&mut rest)? as usize;
-    let checksum = take_u32(&mut rest)?;
-    let body = rest.get(..length).filter(|_| length <= LONGEST_BODY)?;
+    let length = claimed_length(bytes)?;
+    let (header, body) = bytes.get(..length)?.split_at_checked(HEADER)?;
+    let checksum = take_u32(&mut &header[HEADER - 4..])?;
     if crc32fast::hash(body) != checksum {
         return None;
     }
-    Some((HEADER + length, change(body)?))
+    Some((length, change(body)?))
 }
 
 fn change(mut body: &[u8]) -> Option<Change> {
@@ -173,6 +234,20 @@ pub(super) mod tests {
         }
     }
 
+    /// What waits, by its sequence and its text.
+    pub(crate) fn living(pairs: &[(Sequence, &str)]) -> Entries {
+        pairs.iter().map(|(sequence, text)| (*sequence, Arc::new(entry(text)))).collect()
+    }
+
+    /// What stands in `bytes`, in however small pieces they are read.
+    fn scanned(bytes: &[u8]) -> Replay {
+        let whole = scan(bytes).expect("memory");
+        for piece in [1, 7, 64] {
+            assert_eq!(scan_in_pieces(bytes, piece).expect("memory"), whole, "{piece}");
+        }
+        whole
+    }
+
     /// Three events, the second of which is acknowledged, and where each record ends.
     fn sample() -> (Vec<u8>, Vec<usize>) {
         let mut bytes = Vec::new();
@@ -191,9 +266,9 @@ pub(super) mod tests {
 
     #[test]
     fn reads_back_what_was_written() {
-        let replay = scan(&sample().0);
-        let expected = BTreeMap::from([(1, entry("one")), (3, entry("three"))]);
-        assert_eq!(replay, Replay { entries: expected, next: 4, damaged: 0 });
+        let replay = scanned(&sample().0);
+        let entries = living(&[(1, "one"), (3, "three")]);
+        assert_eq!(replay, Replay { entries, next: 4, damaged: 0 });
     }
 
     #[test]
@@ -202,24 +277,20 @@ pub(super) mod tests {
         for cut in 0..=bytes.len() {
             let whole = ends.iter().filter(|end| **end <= cut).count();
             let last_end = ends[..whole].last().copied().unwrap_or(0);
-            let replay = scan(&bytes[..cut]);
+            let replay = scanned(&bytes[..cut]);
             assert_eq!(replay, scan_of_first(whole, cut - last_end), "cut at {cut}");
         }
     }
 
     fn scan_of_first(records: usize, damaged: usize) -> Replay {
-        let mut entries = BTreeMap::new();
-        if records >= 1 {
-            entries.insert(1, entry("one"));
-        }
-        if records == 2 {
-            entries.insert(2, entry("two"));
-        }
-        if records == 4 {
-            entries.insert(3, entry("three"));
-        }
+        let waiting: &[(Sequence, &str)] = match records {
+            0 => &[],
+            2 => &[(1, "one"), (2, "two")],
+            4 => &[(1, "one"), (3, "three")],
+            _ => &[(1, "one")],
+        };
         let next = [1, 2, 3, 3, 4][records];
-        Replay { entries, next, damaged }
+        Replay { entries: living(waiting), next, damaged }
     }
 
     #[test]
@@ -229,7 +300,7 @@ pub(super) mod tests {
             let mut damaged = bytes.clone();
             damaged[position] ^= 0x10;
             let hit = ends.iter().filter(|end| **end <= position).count();
-            let replay = scan(&damaged);
+            let replay = scanned(&damaged);
             let expected: &[u64] = [&[3u64][..], &[1, 3], &[1, 2, 3], &[1]][hit];
             let found: Vec<u64> = replay.entries.keys().copied().collect();
             assert_eq!(found, expected, "damage at {position}");
@@ -240,7 +311,7 @@ pub(super) mod tests {
     proptest! {
         #[test]
         fn any_bytes_can_be_scanned(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            scan(&bytes);
+            scanned(&bytes);
         }
 
         #[test]
@@ -252,8 +323,8 @@ pub(super) mod tests {
             let (bytes, ends) = sample();
             let place = ends[at];
             let mixed = [&bytes[..place], &garbage[..], &bytes[place..]].concat();
-            let replay = scan(&mixed);
-            prop_assert_eq!(&replay.entries, &scan(&bytes).entries);
+            let replay = scanned(&mixed);
+            prop_assert_eq!(&replay.entries, &scanned(&bytes).entries);
             prop_assert_eq!(replay.damaged, garbage.len());
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::entry::{Entries, Entry, Sequence};
 use super::journal::{Journal, Rewrite, Written};
-use crate::alarm::Alarm;
+use crate::storage::WriteErrors;
 
 /// Keeps entries beyond this process. A full or broken disk must not stop
 /// delivery: it is counted, said once, and what the file lacks is written again.
@@ -17,10 +17,10 @@ pub(super) struct Store {
     journal: Journal,
     /// Entries up to this one are on the disk, whatever happens to the machine.
     synced: Sequence,
-    /// A write failed: the file does not say what waits, or says more than that.
+    /// A write failed or the clock was set: the file does not say what waits, says more than
+    /// that, or says a wrong time.
     incomplete: bool,
-    errors: u64,
-    failing: bool,
+    errors: WriteErrors,
 }
 
 /// What is to be done now, where waiting is allowed.
@@ -54,15 +54,15 @@ impl Store {
     pub(super) fn new(mut journal: Journal, last: Sequence) -> Self {
         let unclean = journal.take_unclean();
         let (synced, incomplete) = if unclean.is_some() { (0, true) } else { (last, false) };
-        let mut store = Self { journal, synced, incomplete, errors: 0, failing: false };
-        store.note(unclean.map_or(Ok(()), Err));
+        let mut store = Self { journal, synced, incomplete, errors: WriteErrors::default() };
+        store.note(&unclean.map_or(Ok(()), Err));
         store
     }
 
     pub(super) fn append(&mut self, sequence: Sequence, entry: &Entry) {
         let outcome = self.journal.append(sequence, entry);
         self.incomplete |= outcome.is_err();
-        self.note(outcome);
+        self.note(&outcome);
     }
 
     /// Notes that an entry is gone; `left` are those that are not.
@@ -76,7 +76,17 @@ impl Store {
             // readers know by its id: no reason to write everything again.
             self.journal.remove(sequence)
         };
-        self.note(outcome);
+        // That it went well says nothing: an empty file was not written to, and a disk that has
+        // no room for an event may have some for this record. Events that fail would be told of
+        // one by one.
+        if outcome.is_err() {
+            self.note(&outcome);
+        }
+    }
+
+    /// What the file says is not what it should: it is to be written anew.
+    pub(super) fn ask_for_rewrite(&mut self) {
+        self.incomplete = true;
     }
 
     /// Whether the file should be written anew, `living` being the bytes that wait.
@@ -84,9 +94,9 @@ impl Store {
         self.incomplete || self.journal.is_mostly_history(living)
     }
 
-    /// Whether a power cut could take this entry away.
-    pub(super) fn may_lose(&self, sequence: Sequence) -> bool {
-        sequence > self.synced
+    /// A power cut could take away entries from this one on.
+    pub(super) fn may_lose_from(&self) -> Sequence {
+        self.synced.saturating_add(1)
     }
 
     pub(super) fn begin_rewrite(&mut self, entries: &Entries, last: Sequence) -> Chore {
@@ -104,14 +114,14 @@ impl Store {
     pub(super) fn finish(&mut self, outcome: io::Result<Done>) -> Option<Sequence> {
         match outcome.and_then(|done| self.take_over(done)) {
             Ok(installed) => {
-                self.note(Ok(()));
+                self.note(&Ok(()));
                 installed
             }
             Err(error) => {
                 // The kernel forgets what it could not write (fsync(2)): only a new file
                 // can be trusted to have it.
                 self.incomplete = true;
-                self.note(Err(error));
+                self.note(&Err(error));
                 None
             }
         }
@@ -132,7 +142,7 @@ impl Store {
         if outcome.is_ok() {
             self.synced = self.synced.max(last);
         }
-        self.note(outcome);
+        self.note(&outcome);
     }
 
     /// Where the journal is.
@@ -142,30 +152,32 @@ impl Store {
 
     /// Writes that failed.
     pub(super) fn errors(&self) -> u64 {
-        self.errors
+        self.errors.count()
     }
 
-    fn note(&mut self, outcome: io::Result<()>) {
-        let Err(error) = outcome else {
-            self.failing = false;
-            return;
-        };
-        self.errors += 1;
-        if !self.failing {
-            log::error!(message_id = Alarm::StoreFailed.id();
-                "events are kept in memory only, the outbox cannot write: {error}");
-        }
-        self.failing = true;
+    fn note(&mut self, outcome: &io::Result<()>) {
+        self.errors.note(outcome, "events are kept in memory only, the outbox cannot write");
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::tests::entry;
+    use super::super::record::tests::{entry, living};
     use super::*;
 
-    fn living(pairs: &[(Sequence, &str)]) -> Entries {
-        pairs.iter().map(|(sequence, text)| (*sequence, Arc::new(entry(text)))).collect()
+    /// A broker that is there acknowledges each before the next one comes.
+    #[test]
+    fn a_full_disk_is_told_once_whatever_comes_and_goes() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let (mut journal, _) = Journal::open(folder.path()).expect("opens");
+        journal.fill_the_disk();
+        let mut store = Store::new(journal, 0);
+        for sequence in 1..=3 {
+            store.append(sequence, &entry("one"));
+            store.remove(sequence, &Entries::new());
+            assert!(store.errors.are_going_on(), "{sequence}");
+        }
+        assert_eq!(store.errors(), 3);
     }
 
     /// A disk that fails is stood for by the error that it gives.
@@ -179,14 +191,14 @@ mod tests {
         drop(chore);
         assert!(!store.wants_rewrite(1 << 20));
         store.finish(Err(io::Error::from_raw_os_error(5)));
-        assert!(store.may_lose(1) && store.wants_rewrite(1 << 20));
+        assert!(store.may_lose_from() == 1 && store.wants_rewrite(1 << 20));
         assert_eq!(store.errors(), 1);
         let chore = store_chore(&mut store, &[(1, "one")]);
         let last = store.finish(chore.run());
         assert_eq!(last, Some(1));
-        assert!(store.may_lose(1), "the folder is not on the disk yet");
+        assert_eq!(store.may_lose_from(), 1, "the folder is not on the disk yet");
         store.settle(Ok(()), 1);
-        assert!(!store.may_lose(1) && !store.wants_rewrite(1 << 20));
+        assert!(store.may_lose_from() == 2 && !store.wants_rewrite(1 << 20));
     }
 
     fn store_chore(store: &mut Store, pairs: &[(Sequence, &str)]) -> Chore {

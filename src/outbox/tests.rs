@@ -142,6 +142,33 @@ fn a_wall_clock_that_jumps_expires_nothing_of_this_run() {
     assert!(outbox.take(now).is_some_and(|out| !out.late));
 }
 
+/// Boards without a clock of their own wake up days in the past; the next run goes by what is
+/// on the disk.
+#[test]
+fn a_young_event_is_young_after_a_restart_behind_a_step_of_the_clock() {
+    const DAY: u64 = 86_400;
+    const NOW: u64 = 1_800_000_000;
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let open = || Outbox::open(Settings::default(), folder.path()).expect("opens");
+    let moment = |monotonic, wall| Moment { wall: at(wall).wall, ..at(monotonic) };
+    let mut outbox = open();
+    let accepted = Accepted::Now(moment(100, NOW - 10 * DAY));
+    outbox.push(Entry { accepted, ..entry("a", "1") });
+    outbox.clock_was_set(moment(160, NOW));
+    let chore = outbox.chore(Duration::ZERO).expect("due at once");
+    let (path, last) = outbox.finish(chore.run()).expect("installed");
+    outbox.settle(crate::storage::sync_folder_of(&path), last);
+    // Nothing is corrected twice.
+    outbox.clock_was_set(moment(170, NOW + 10));
+    assert!(outbox.chore(Duration::ZERO).is_none());
+    drop(outbox);
+    let mut outbox = open();
+    let week = Settings::default().max_age_s;
+    let left = outbox.take(moment(5, NOW + 30)).map(|out| (out.late, out.left.as_secs()));
+    assert_eq!(left, Some((true, week - 90)));
+    assert_eq!(outbox.dropped().expired, 0);
+}
+
 /// It used to be looked at every `sync_after_s`, so that an event that came right after
 /// such a look waited for twice as long.
 #[test]

@@ -34,7 +34,7 @@ impl CameraLog {
     pub(super) fn lost(&mut self, reason: &str) -> bool {
         let tell = self.told.len() < MOST && !self.told.iter().any(|told| told == reason);
         if tell {
-            log::warn!(message_id = Alarm::CameraLost.id(), camera:% = self.camera;
+            log::error!(message_id = Alarm::CameraLost.id(), camera:% = self.camera;
                 "camera lost: {reason}; trying again");
             self.told.push(reason.to_owned());
         }

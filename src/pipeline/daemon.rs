@@ -244,6 +244,7 @@ impl Program {
 
     fn look(&mut self) {
         self.hear_groups();
+        self.watcher.change_errors = self.changes.store_errors();
         let strained = self.watcher.look();
         self.shared.orders.send_modify(|orders| orders.strained = strained);
     }

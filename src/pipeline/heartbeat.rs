@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use tokio::time::{Instant, interval};
+
+use crate::service::{Service, watchdog_interval};
+
 /// How long one read of a camera may take before it counts as lost: twice the slowest rate
 /// that can be set, one frame a second.
 pub(super) const READ_LIMIT: Duration = Duration::from_secs(2);
@@ -36,19 +40,42 @@ pub(crate) fn impatience(watchdog: Duration) -> Option<String> {
     })
 }
 
+/// How long a start may take: `TimeoutStartSec=` of the units.
+const STARTING: Duration = Duration::from_secs(90);
+
+/// Feeds the watchdog while the model is loaded and tested, for as long as a start may take.
+///
+/// After a reload the process is another program's, and the watchdog that of before: systemd does
+/// not wait for `READY=1` with it. On a slow board a model takes longer than that, and neither
+/// TensorFlow Lite nor the self-test tells in between how far it is. This proves only that a timer
+/// runs; so it ends, and one that hangs is ended a watchdog's time later.
+pub async fn feed_while_starting() -> ! {
+    if let Some(watchdog) = watchdog_interval() {
+        let (service, end) = (Service::default(), Instant::now() + STARTING);
+        let mut feeding = interval(period(Some(watchdog)).max(Duration::from_millis(1)));
+        while feeding.tick().await < end {
+            service.alive();
+        }
+    }
+    std::future::pending().await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_units_watchdog_waits_for_a_slow_driver() {
+    fn the_units_wait_for_a_slow_driver_and_a_slow_start() {
         for unit in [
             include_str!("../../deploy/systemd/expressiond.service"),
             include_str!("../../deploy/systemd/expressiond@.service"),
         ] {
-            let line = unit.lines().find_map(|line| line.strip_prefix("WatchdogSec="));
-            let watchdog = Duration::from_secs(line.expect("set").parse().expect("seconds"));
-            assert_eq!(impatience(watchdog), None);
+            let seconds = |key: &str| {
+                let line = unit.lines().find_map(|line| line.strip_prefix(key));
+                Duration::from_secs(line.expect("set").parse().expect("seconds"))
+            };
+            assert_eq!(impatience(seconds("WatchdogSec=")), None);
+            assert_eq!(seconds("TimeoutStartSec="), STARTING);
         }
     }
 

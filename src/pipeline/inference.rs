@@ -326,7 +326,15 @@ impl Inference {
         let busy = std::mem::take(&mut work.busy);
         let share = self.relief.as_mut().map_or(1.0, |relief| relief.update(now, strained, busy));
         self.reporter.tracker.followed(time, &mut work.followed);
-        let sight = self.attention.see(frame, time, &work.followed, share, &mut work.findings)?;
+        // A network that fails is no progress, however many of a frame's looks go well.
+        let (counters, failing) = (&self.shared.counters, work.failing);
+        let progress = || {
+            if !failing {
+                counters.beat_inference();
+            }
+        };
+        let (followed, findings) = (&work.followed, &mut work.findings);
+        let sight = self.attention.see(frame, time, followed, share, findings, &progress)?;
         work.busy = self.shared.clock.now().monotonic.saturating_sub(now);
         let (conditions, inference) = match sight {
             Sight::Passed => return Ok(false),

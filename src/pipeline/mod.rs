@@ -9,7 +9,7 @@ mod composition;
 pub(crate) mod counters;
 pub mod daemon;
 pub(crate) mod frame_health;
-mod heartbeat;
+pub mod heartbeat;
 pub(crate) mod inference;
 pub mod mailbox;
 mod page;

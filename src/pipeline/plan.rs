@@ -56,9 +56,11 @@ impl Plan {
     /// What only the owner can mend: a refused model, an impossible name, a password
     /// or certificate that cannot be read. A missing camera or broker is none.
     pub fn make(config: Config, layers: &Layers) -> Result<Self> {
-        let networks = Networks::load(&config.model)?;
+        // The model last: it takes seconds and most of the memory, and settings may be refused
+        // again and again while the daemon runs.
         let Surroundings { state_dir, identity, credentials, page_tls } =
             Surroundings::of(&config)?;
+        let networks = Networks::load(&config.model)?;
         let Identity { topics, camera } = identity;
         let grouping = grouping(&config, layers, networks.info())?;
         let about = about(&config, topics, &camera, grouping.told().to_vec());
@@ -113,8 +115,8 @@ pub fn holding(config: &Config) -> Holding {
 ///
 /// As [`Plan::make`], but for passwords and certificates.
 pub fn announced(config: &Config, layers: &Layers) -> Result<About> {
-    let networks = Networks::load(&config.model)?;
     let Identity { topics, camera } = Identity::of(config, config.device.state_dir().as_deref())?;
+    let networks = Networks::load(&config.model)?;
     let grouping = grouping(config, layers, networks.info())?;
     Ok(about(config, topics, &camera, grouping.told().to_vec()))
 }
@@ -188,4 +190,28 @@ pub fn settled(config: &Config) -> Settled {
 
 fn wrong(key: &str, why: &dyn std::fmt::Display) -> Error {
     Error::new(Kind::Config, format!("{key} {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_are_refused_cost_no_model() {
+        let mut config = Config::default();
+        config.device.id = "test".into();
+        config.model.path = "/nowhere/model.tflite".into();
+        let refused = |config: &Config| {
+            let plan = Plan::make(config.clone(), &Layers::default());
+            plan.err().expect("refused").to_string()
+        };
+        assert!(refused(&config).contains("model.tflite"));
+        config.mqtt.url = "mqtt://127.0.0.1:1".into();
+        config.mqtt.username = "device".into();
+        config.mqtt.password_file = "/nowhere/password".into();
+        let words = refused(&config);
+        assert!(words.contains("/nowhere/password"), "{words}");
+        config.camera.name = "a/b".into();
+        assert!(refused(&config).contains("camera.name"));
+    }
 }

@@ -209,8 +209,10 @@ impl Reporter {
         self.tell(now)
     }
 
-    /// The wall clock was set: what has been so since before is told again with the right time.
+    /// The wall clock was set: what has been so since before is told again with the right time,
+    /// and what waits for the broker is as old as it was.
     pub(crate) fn correct(&mut self, step: ClockStep) {
+        self.publisher.clock_was_set();
         self.occupancy.correct(|wall| step.corrected(wall));
         if let Some(told) = &mut self.told {
             told.since.wall = step.corrected(told.since.wall);

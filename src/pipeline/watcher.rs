@@ -54,6 +54,8 @@ pub(crate) struct Watcher {
     pub service: Service,
     /// What was changed while running.
     pub control: ControlState,
+    /// How often that could not be written to the disk.
+    pub change_errors: u64,
     shared: Arc<Shared>,
     subject: Subject,
     started: Duration,
@@ -102,6 +104,7 @@ impl Watcher {
             publisher,
             service: Service::default(),
             control,
+            change_errors: 0,
             shared,
             subject,
             started,
@@ -194,6 +197,9 @@ impl Watcher {
         let frames_per_second = self.rate.update(at.monotonic, counts.detected);
         let temperature_c = board::temperature();
         let strain = self.strain.update(at.monotonic, temperature_c, board::throttled());
+        let mut mqtt = self.publisher.stats();
+        // The events' disk is the changes' disk.
+        mqtt.store_errors += self.change_errors;
         let strain = strain
             .map(|why| format!("{why}: it looks around half as often, at faces nearby as before"));
         Observation {
@@ -210,7 +216,7 @@ impl Watcher {
             temperature_c,
             strain,
             clock: board::clock_trouble(at.wall),
-            mqtt: self.publisher.stats(),
+            mqtt,
             model: self.subject.model.clone(),
             refused_models: self.subject.refused_models.clone(),
             control: self.control.clone(),

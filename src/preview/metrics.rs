@@ -61,8 +61,7 @@ impl Metrics {
         registry.register_with_unit("frame_age", help, seconds(), self.age.clone());
         registry.register("events", "Events published", self.events.clone());
         if let Some(status) = status {
-            let model = status.model.clone().unwrap_or_default();
-            let build = Info::new([("version", status.version.clone()), ("model", model)]);
+            let build = build(&status.version, status.model.as_deref().unwrap_or_default());
             registry.register("build", "What runs", build);
             registry.register_collector(Box::new(OfStatus(Arc::new(status.clone()))));
         }
@@ -70,6 +69,19 @@ impl Metrics {
         encode(&mut text, &registry).expect("writing to a string does not fail");
         text
     }
+}
+
+/// What runs.
+fn build(version: &str, model: &str) -> Info<[(&'static str, String); 2]> {
+    Info::new([("version", escaped(version)), ("model", escaped(model))])
+}
+
+/// A label's value as the text format has it
+/// (<https://prometheus.io/docs/instrumenting/exposition_formats/#comments-help-text-and-type-information>),
+/// which the library writes as it is: a model without a side-car is called after its file, and a
+/// file may have any name. A carriage return has no escape, and some readers end a line at it.
+fn escaped(value: &str) -> String {
+    value.replace('\\', r"\\").replace('"', r#"\""#).replace(['\n', '\r'], r"\n")
 }
 
 /// What the status topic tells, as numbers.
@@ -88,7 +100,7 @@ impl Collector for OfStatus {
             ("camera_reopened", "Times that the source was opened again", frames.reopened),
             ("connections", "Connections to the broker", mqtt.connections),
             ("messages_delivered", "Messages that the broker has", mqtt.delivered),
-            ("store_errors", "Writes of the outbox that failed", mqtt.store_errors),
+            ("store_errors", "Writes to the disk that failed", mqtt.store_errors),
             ("commands_refused", "Commands that were refused", mqtt.commands_refused),
         ];
         for (name, help, value) in counters {
@@ -175,6 +187,17 @@ pub(super) fn classic(open_metrics: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// One line that cannot be read costs the whole scrape.
+    #[test]
+    fn a_model_of_any_name_is_one_line() {
+        let mut registry = Registry::default();
+        registry.register("build", "What runs", build("1.0.0", "a\"b\\c\nd\re@1"));
+        let mut text = String::new();
+        encode(&mut text, &registry).expect("writing to a string does not fail");
+        let line = r#"build_info{version="1.0.0",model="a\"b\\c\nd\ne@1"} 1"#;
+        assert!(text.lines().any(|told| told == line), "{text}");
+    }
 
     #[test]
     fn what_happened_is_counted_with_the_names_of_prometheus() {

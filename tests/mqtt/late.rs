@@ -29,6 +29,17 @@ impl Clock for Sleeper {
     }
 }
 
+/// The machine's clocks, of which nobody has set the wall's for so many days.
+#[derive(Default)]
+struct Behind(AtomicU64);
+
+impl Clock for Behind {
+    fn now(&self) -> Moment {
+        let (now, days) = (SystemClock.now(), self.0.load(Ordering::SeqCst));
+        Moment { wall: now.wall - Duration::from_secs(days * 86_400), ..now }
+    }
+}
+
 /// Id and payload of the next event; what comes before is acknowledged.
 fn next_event(peer: &mut TcpStream) -> ([u8; 2], String) {
     loop {
@@ -100,4 +111,31 @@ async fn a_connection_that_stands_still_is_given_no_more_events() {
     let told = tokio::task::spawn_blocking(|| broker.join().expect("ended")).await;
     let second = told.expect("joined");
     assert!(second.contains("\"late\":true"), "{second}");
+}
+
+/// A board without a clock of its own; the network comes, then the power goes before the broker
+/// has answered. Of a week's age an event would have been given up.
+#[tokio::test]
+async fn an_event_from_before_the_clock_was_set_outlives_a_restart() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let clock = Arc::new(Behind(AtomicU64::new(10)));
+    let state_dir = Some(folder.path().to_owned());
+    let mut start = begin(speaking(Version::V311, 1));
+    (start.clock, start.state_dir) = (Arc::<Behind>::clone(&clock), state_dir.clone());
+    let (publisher, received) = Publisher::start(start).expect("starts");
+    publisher.publish_event(&camera(), "1", &event(1, 1)).expect("taken");
+    clock.0.store(0, Ordering::SeqCst);
+    publisher.clock_was_set();
+    publisher.shutdown().await;
+    drop((publisher, received));
+
+    let (listening, port) = listen();
+    let broker = std::thread::spawn(move || next_event(&mut welcome(&listening, &ACCEPTED)).1);
+    let mut start = begin(speaking(Version::V311, port));
+    (start.clock, start.state_dir) = (clock, state_dir);
+    let (publisher, _received) = Publisher::start(start).expect("starts again");
+    let told = tokio::task::spawn_blocking(|| broker.join().expect("ended")).await;
+    let told = told.expect("joined");
+    assert!(told.contains("\"late\":true"), "{told}");
+    assert_eq!(publisher.stats().dropped.expired, 0);
 }
