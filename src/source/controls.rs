@@ -46,7 +46,8 @@ impl std::fmt::Display for ControlValue {
 pub struct ControlOffer {
     /// The name in the settings.
     pub name: String,
-    /// What it was when the camera was opened.
+    /// What it is where nobody sets it: what it was when the camera was opened, or the driver's
+    /// default where the settings had set it by then.
     pub value: ControlValue,
     /// What it may be.
     #[serde(flatten)]
@@ -75,18 +76,18 @@ pub enum ControlRange {
     },
 }
 
-/// What the camera offers; nothing where it does not tell.
-pub(super) fn offers(device: &Device) -> Vec<ControlOffer> {
+/// What the camera offers, on which `set` was set; nothing where it does not tell.
+pub(super) fn offers(device: &Device, set: &ControlValues) -> Vec<ControlOffer> {
     let known = list(device).unwrap_or_default();
     let offer = |control: &Description| {
         let value = guarded(|| device.control(control.id)).ok()?.ok()?.value;
-        offer(control, &value)
+        offer(control, &value, set)
     };
     known.iter().filter(|control| is_usable(control)).filter_map(offer).collect()
 }
 
 /// None for kinds that are not set here, such as text and regions.
-fn offer(control: &Description, value: &Value) -> Option<ControlOffer> {
+fn offer(control: &Description, value: &Value, set: &ControlValues) -> Option<ControlOffer> {
     let Description { minimum: least, maximum: most, step, .. } = *control;
     let (value, range) = match (control.typ, value) {
         (Type::Boolean, Value::Boolean(on)) => (ControlValue::Switch(*on), ControlRange::Switch),
@@ -103,7 +104,16 @@ fn offer(control: &Description, value: &Value) -> Option<ControlOffer> {
         }
         _ => return None,
     };
-    Some(ControlOffer { name: name_of(&control.name), value, range })
+    let name = name_of(&control.name);
+    let value = if set.contains_key(&name) { default_of(control) } else { value };
+    Some(ControlOffer { name, value, range })
+}
+
+fn default_of(control: &Description) -> ControlValue {
+    match control.typ {
+        Type::Boolean => ControlValue::Switch(control.default != 0),
+        _ => ControlValue::Number(control.default),
+    }
 }
 
 fn is_usable(control: &Description) -> bool {
@@ -259,11 +269,7 @@ fn without(
 ) -> Result<ControlValues, String> {
     let back = |(name, dark): (&String, &ControlValue)| {
         resolve(known, LOW_LIGHT, name, dark)?;
-        let control = find(known, LOW_LIGHT, name)?;
-        let default = match control.typ {
-            Type::Boolean => ControlValue::Switch(control.default != 0),
-            _ => ControlValue::Number(control.default),
-        };
+        let default = default_of(find(known, LOW_LIGHT, name)?);
         Ok((name.clone(), controls.get(name).cloned().unwrap_or(default)))
     };
     dark.iter().map(back).collect()

@@ -50,6 +50,8 @@ pub(super) struct Camera {
     given: Format,
     format: PixelFormat,
     orientation: Orientation,
+    /// Those of the settings.
+    controls: ControlValues,
     low_light: LowLight,
     words: String,
     opened: Opened,
@@ -129,6 +131,7 @@ impl Camera {
             given: now,
             format,
             orientation: settings.orientation(),
+            controls: settings.controls.clone(),
             low_light,
             words,
             opened: Opened::Device { node: real_name(path), bus: node.bus, card: node.card },
@@ -229,7 +232,8 @@ impl FrameSource for Camera {
     }
 
     fn controls(&self) -> Vec<ControlOffer> {
-        self.io.as_ref().map(|(device, _)| controls::offers(device)).unwrap_or_default()
+        let offers = |(device, _): &(Device, _)| controls::offers(device, &self.controls);
+        self.io.as_ref().map(offers).unwrap_or_default()
     }
 
     fn set_controls(&mut self, values: &ControlValues) -> Result<(), String> {
