@@ -7,6 +7,7 @@
 mod answer;
 mod assets;
 pub(crate) mod camera_tuning;
+mod connections;
 mod first_run;
 pub mod gate;
 pub(crate) mod live;
