@@ -23,6 +23,7 @@ mod stream;
 mod tls;
 pub mod token;
 pub mod tunable;
+mod tune;
 pub(crate) mod tuning;
 mod viewers;
 mod what_if;

@@ -16,7 +16,7 @@ use rustls::ServerConfig;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
@@ -122,6 +122,7 @@ async fn serve(start: Start, orders: mpsc::Sender<PageOrder>) {
         store: start.store,
         pictures,
         clock: Arc::clone(&start.clock),
+        listing: Arc::new(Semaphore::new(1)),
         about: start.about,
     });
     tokio::join!(
