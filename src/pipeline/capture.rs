@@ -273,7 +273,12 @@ impl Capture {
         if let Some(wanted) = &wanted {
             source.set_orientation(wanted.orientation);
             let controls = wanted.controls_for(&source.opened());
-            live.refused.send_replace(source.set_controls(&controls).err());
+            let refused = match source.set_controls(&controls) {
+                // Of those that only go back to what they were nobody asks.
+                Ok(mut overruled) => wanted.controls.keys().find_map(|name| overruled.remove(name)),
+                Err(reason) => Some(reason),
+            };
+            live.refused.send_replace(refused);
             if low_light {
                 self.ask_for_low_light(source, true);
             }

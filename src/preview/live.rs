@@ -90,7 +90,7 @@ pub(crate) struct Live {
     pub(super) controls: watch::Sender<(Opened, Vec<ControlOffer>)>,
     /// How often these have been others.
     pub(super) offered: AtomicU64,
-    /// From the capture thread: why the camera does not take what is tried.
+    /// From the capture thread: why the camera does not take what is tried, or some of it.
     pub refused: watch::Sender<Option<String>>,
     /// From the daemon: why it did not start again with what was saved.
     pub settings_refused: watch::Sender<Option<String>>,

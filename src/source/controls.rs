@@ -31,6 +31,10 @@ pub enum ControlValue {
 /// Values by the controls' names.
 pub(crate) type ControlValues = BTreeMap<String, ControlValue>;
 
+/// Controls that keep what they have since another one decides in their place: in words, by
+/// their names.
+pub(crate) type Overruled = BTreeMap<String, String>;
+
 impl std::fmt::Display for ControlValue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -127,19 +131,24 @@ pub(super) fn name_of(driver: &str) -> String {
     lower.collect::<String>().split_whitespace().collect::<Vec<_>>().join("_")
 }
 
-/// Sets what is wanted, where the camera tells its controls.
+/// Sets what is wanted, where the camera tells its controls. Says what it does not take now.
 ///
 /// # Errors
 ///
 /// In words for the owner: which key, and what the camera takes.
-pub(super) fn apply(device: &Device, table: &str, wanted: &ControlValues) -> Result<(), String> {
+pub(super) fn apply(
+    device: &Device,
+    table: &str,
+    wanted: &ControlValues,
+) -> Result<Overruled, String> {
+    let mut overruled = Overruled::new();
     if wanted.is_empty() {
-        return Ok(());
+        return Ok(overruled);
     }
-    let Some(known) = known(device, table) else { return Ok(()) };
+    let Some(known) = known(device, table) else { return Ok(overruled) };
     let refused = settle(&known, table, wanted, |control| device.set_control(control))?;
     if refused.is_empty() {
-        return Ok(());
+        return Ok(overruled);
     }
     // What is active changes with what was set.
     let now = list(device).unwrap_or(known);
@@ -147,9 +156,11 @@ pub(super) fn apply(device: &Device, table: &str, wanted: &ControlValues) -> Res
         if !is_inactive(&now, &name) {
             return Err(failure);
         }
-        log::info!("{failure}; another control decides that now");
+        let words = format!("{failure}; another control decides that now");
+        log::info!("{words}");
+        overruled.insert(name, words);
     }
-    Ok(())
+    Ok(overruled)
 }
 
 /// A control that could not be set.
@@ -257,7 +268,7 @@ impl LowLight {
     /// The control that the camera refuses.
     pub(super) fn set(&self, device: &Device, on: bool) -> Result<bool, String> {
         let values = if on { &self.dark } else { &self.light };
-        apply(device, LOW_LIGHT, values).map(|()| on && !values.is_empty())
+        apply(device, LOW_LIGHT, values).map(|_| on && !values.is_empty())
     }
 }
 

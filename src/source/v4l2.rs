@@ -20,7 +20,7 @@ use v4l::video::Capture;
 use v4l::video::capture::Parameters;
 use v4l::{Format, FourCC};
 
-use super::controls::{self, ControlOffer, ControlValues, LowLight};
+use super::controls::{self, ControlOffer, ControlValues, LowLight, Overruled};
 use super::devices::{describe, real_name};
 use super::errno::explain;
 use super::formats::{known, matrix, range};
@@ -236,11 +236,11 @@ impl FrameSource for Camera {
         self.io.as_ref().map(offers).unwrap_or_default()
     }
 
-    fn set_controls(&mut self, values: &ControlValues) -> Result<(), String> {
-        let Some((device, _)) = &self.io else { return Ok(()) };
-        controls::apply(device, "camera.controls", values)?;
+    fn set_controls(&mut self, values: &ControlValues) -> Result<Overruled, String> {
+        let Some((device, _)) = &self.io else { return Ok(Overruled::new()) };
+        let overruled = controls::apply(device, "camera.controls", values)?;
         self.low_light.follow(values);
-        Ok(())
+        Ok(overruled)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::pipeline::mailbox::Taken;
 use crate::pipeline::state::{Orders, View};
 use crate::preview::live::Live;
 use crate::source::Opened;
-use crate::source::controls::{ControlValue, ControlValues};
+use crate::source::controls::{ControlValue, ControlValues, Overruled};
 
 /// Longest wait for anything.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -265,10 +265,11 @@ impl FrameSource for Obedient {
         on
     }
 
-    fn set_controls(&mut self, values: &ControlValues) -> Result<(), String> {
+    fn set_controls(&mut self, values: &ControlValues) -> Result<Overruled, String> {
         let pairs: Vec<_> = values.iter().map(|(name, value)| format!("{name} {value}")).collect();
         self.0.send(pairs.join(", ")).unwrap();
-        Ok(())
+        let all = ["brightness", "gain"].map(|name| (name.to_owned(), format!("not {name}")));
+        Ok(all.into())
     }
 }
 
@@ -308,6 +309,17 @@ fn what_is_tried_on_the_page_does_not_undo_low_light() {
     assert_eq!([next(), next()], ["gain 3", "low light: true"]);
     dark(false);
     assert_eq!(next(), "low light: false");
+    shared.stop.stop();
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_control_that_another_one_decides_is_told_on_the_page() {
+    let (shared, live, _asked, capture) = obedient();
+    let thread = std::thread::spawn(move || capture.run());
+    live.camera.send_replace(Some(gain(3, 1)));
+    until(&live.refused, Option::is_some);
+    assert_eq!(*live.refused.borrow(), Some("not gain".to_owned()), "nobody asks for brightness");
     shared.stop.stop();
     thread.join().unwrap();
 }
