@@ -1,7 +1,6 @@
 //! The thread `preview`: listens, encodes pictures while somebody watches, and answers.
 //! Nothing that happens here can be waited for by the pipeline.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -201,9 +200,11 @@ async fn converse<S>(stream: S, service: Arc<Service>, peer: IpAddr)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    // A task of its own: with the connection of a browser that is gone its answer would go, too,
+    // and what it has asked for may have been read already.
     let answer = service_fn(move |request| {
         let service = Arc::clone(&service);
-        async move { Ok::<_, Infallible>(service.answer(request, peer).await) }
+        tokio::spawn(async move { service.answer(request, peer).await })
     });
     let outcome = http1::Builder::new()
         .timer(TokioTimer::new())
