@@ -17,7 +17,7 @@ use crate::config::{self, Config, Sources};
 use crate::doctor;
 use crate::hexadecimal::hexadecimal;
 use crate::pipeline::plan::Surroundings;
-use crate::preview::tunable::Changes;
+use crate::preview::tunable::{Changes, look_up};
 use crate::preview::{Origin, Permit, Refused, Saved, SettingsStore, Undone};
 use crate::storage;
 
@@ -53,7 +53,7 @@ impl SettingsFiles {
     }
 
     fn load(&self) -> Result<(Config, Layers), Refused> {
-        config::load(&self.sources).map_err(|error| refused(error.to_string()))
+        config::load(&self.sources).map_err(|error| Refused::because(error.to_string()))
     }
 
     /// The settings as they are in the files, if a start would take them, and `permit` has
@@ -61,8 +61,8 @@ impl SettingsFiles {
     /// page changes can make it unfit.
     fn fit(&self, permit: &Permit) -> Result<Config, Refused> {
         let (config, _) = self.load()?;
-        permit(&config.tunable()).map_err(refused)?;
-        Surroundings::of(&config).map_err(|error| refused(error.to_string()))?;
+        permit(&config.tunable()).map_err(Refused::because)?;
+        Surroundings::of(&config).map_err(|error| Refused::because(error.to_string()))?;
         Ok(config)
     }
 
@@ -93,10 +93,6 @@ impl SettingsFiles {
 fn mark(saved: &str) -> String {
     let hash = hexadecimal(&Sha256::digest(saved));
     format!("# Undone, as long as {FILE} has the SHA-256 {hash}:\n")
-}
-
-fn refused(why: String) -> Refused {
-    Refused { why, lines: String::new() }
 }
 
 fn unwritable(file: &Path, error: &io::Error, text: Option<&str>) -> Refused {
@@ -158,7 +154,8 @@ impl SettingsStore for SettingsFiles {
             Some(_) => None,
             None => content(&file).map_err(|error| unwritable(&file, &error, None))?,
         };
-        let text = edit::with(before.as_deref().unwrap_or_default(), changes).map_err(refused)?;
+        let text =
+            edit::with(before.as_deref().unwrap_or_default(), changes).map_err(Refused::because)?;
         let Some(text) = text else {
             // Written once more, it would be kept as what was before, and that would be lost.
             return self.fit(permit).map(|config| saved(false, &config));
@@ -190,7 +187,9 @@ impl SettingsStore for SettingsFiles {
         let before = before.ok_or_else(|| {
             let file = self.file();
             let file = file.display();
-            refused(format!("there is nothing to take back, or {file} was changed by hand since"))
+            Refused::because(format!(
+                "there is nothing to take back, or {file} was changed by hand since"
+            ))
         })?;
         let saved = self.load().map(|(config, _)| config.without_tunable());
         let config = self.replace((!before.is_empty()).then_some(&before), permit)?;
@@ -204,12 +203,10 @@ impl SettingsStore for SettingsFiles {
         Ok(Undone { settings, restarts, digest })
     }
 
-    fn values(&self, keys: &[&str]) -> Changes {
-        let Ok((config, _)) = self.load() else { return Changes::new() };
+    fn values(&self, keys: &[&str]) -> Result<Changes, Refused> {
+        let (config, _) = self.load()?;
         let all = serde_json::to_value(config).unwrap_or_default();
-        let value =
-            |key: &str| key.split('.').try_fold(&all, |table, name| table.get(name)).cloned();
-        keys.iter().filter_map(|key| Some(((*key).to_owned(), value(key)?))).collect()
+        Ok(look_up(&all, keys.iter().copied()))
     }
 
     fn test_broker(&self, changes: &Changes) -> Vec<Value> {

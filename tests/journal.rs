@@ -1,16 +1,16 @@
 //! `docs/ref/journal.md` and the catalog against the code, and the log of a real run.
 
-mod page;
 #[path = "daemon/program.rs"]
 mod program;
+mod reference;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use expressiond::alarm::Alarm;
-use page::table;
 use program::program;
+use reference::table;
 
 const PAGE: &str = include_str!("../docs/ref/journal.md");
 const CATALOG: &str = include_str!("../deploy/systemd/expressiond.catalog");

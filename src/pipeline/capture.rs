@@ -161,7 +161,7 @@ impl Capture {
         let words = source.describe();
         log.opened(&words);
         if let Some(live) = &self.shared.live {
-            live.controls.send_replace((source.opened(), source.controls()));
+            live.offer(source.opened(), source.controls());
             live.opened.send_replace(Some(source.opened()));
         }
         let recorded = source.is_recorded();
@@ -185,6 +185,9 @@ impl Capture {
             self.rest();
             source.resume();
         };
+        if !matches!(end, End::Lost(_)) {
+            self.take_back(source.as_mut());
+        }
         drop(source);
         if let Some(live) = &self.shared.live {
             live.opened.send_replace(None);
@@ -283,12 +286,30 @@ impl Capture {
         if let Some(wanted) = &wanted {
             source.set_orientation(wanted.orientation);
             let controls = wanted.controls_for(&source.opened());
-            live.refused.send_replace(source.set_controls(&controls).err());
+            let refused = match source.set_controls(&controls) {
+                // Of those that only go back to what they were nobody asks.
+                Ok(mut overruled) => wanted.controls.keys().find_map(|name| overruled.remove(name)),
+                Err(reason) => Some(reason),
+            };
+            live.refused.send_replace(refused);
             if low_light {
                 self.ask_for_low_light(source, true);
             }
         }
         *tuning = wanted;
+    }
+
+    /// A camera keeps what was set for as long as it has power: of what is tried nothing is to
+    /// stay in it when it is closed. One that is lost is told when it is opened again.
+    fn take_back(&self, source: &mut dyn FrameSource) {
+        let Some(live) = &self.shared.live else { return };
+        let tried = live.camera.borrow().clone();
+        let kept = tried.map(|tried| tried.controls_to_leave(&source.opened()));
+        if let Some(kept) = kept.filter(|kept| !kept.is_empty())
+            && let Err(reason) = source.set_controls(&kept)
+        {
+            log::warn!("what was tried on the page stays in the camera: {reason}");
+        }
     }
 
     /// Asks for longer exposures when it has become dark, and takes that back.

@@ -6,6 +6,7 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 use super::gate::Refusal;
+use super::store::Refused;
 use super::stream::Content;
 
 /// Nothing from elsewhere, nothing inline, nobody may frame it, and nothing is kept.
@@ -55,6 +56,11 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response<Conte
         Ok(text) => content(status, JSON, Content::Whole(Some(text.into()))),
         Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
     }
+}
+
+/// To what was not done, in words.
+pub(super) fn not_done(status: StatusCode, why: impl Into<String>) -> Response<Content> {
+    json(status, &Refused::because(why))
 }
 
 /// To a method that nothing here knows; `those` are what is known (RFC 9110, 15.5.6).

@@ -9,6 +9,8 @@ use crate::source::controls::{ControlOffer, ControlValues};
 pub(crate) struct CameraTuning {
     pub orientation: Orientation,
     pub controls: ControlValues,
+    /// Those of them that are saved.
+    pub saved: ControlValues,
     /// Those that are tried no more go back to these.
     pub touched: Touched,
 }
@@ -24,15 +26,25 @@ pub(crate) struct Touched {
 impl CameraTuning {
     /// What is set on the camera that is open.
     pub(crate) fn controls_for(&self, opened: &Opened) -> ControlValues {
-        let is_its = self.touched.of.is_same_camera(opened);
-        let mut all = if is_its { self.touched.values.clone() } else { ControlValues::new() };
-        all.extend(self.controls.clone());
-        all
+        self.touched.below(&self.controls, opened)
+    }
+
+    /// What is set on it before it is closed.
+    pub(crate) fn controls_to_leave(&self, opened: &Opened) -> ControlValues {
+        self.touched.below(&self.saved, opened)
     }
 }
 
 impl Touched {
-    /// Notes what a control of the open camera was when it was opened, before it is set for the
+    /// `set`, and what else was touched as it was before, if `opened` is the camera it is of.
+    fn below(&self, set: &ControlValues, opened: &Opened) -> ControlValues {
+        let is_its = self.of.is_same_camera(opened);
+        let mut all = if is_its { self.values.clone() } else { ControlValues::new() };
+        all.extend(set.clone());
+        all
+    }
+
+    /// Notes what a control of the open camera is where nobody sets it, before it is set for the
     /// first time.
     pub(super) fn note(&mut self, opened: &Opened, offers: &[ControlOffer], set: &ControlValues) {
         if !self.of.is_same_camera(opened) {

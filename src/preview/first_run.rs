@@ -13,28 +13,35 @@ use tokio::time::timeout;
 
 use super::answer;
 use super::picture::thumbnail;
-use super::service::{Answer, Service, blocking, not_kept};
+use super::service::{Answer, Service, blocking, silent_disk};
 use super::store::{Refused, SETUP};
-use super::tunable::read_changes;
+use super::tunable::{Changes, read_changes};
 use crate::source::devices::{self, Node, State};
 use crate::source::{Opened, still};
 
-/// So long a picture may wait for another camera's.
+/// So long a list or a picture may wait for the one before.
 const TURN: Duration = Duration::from_secs(5);
 const HELD: &str = "the camera is closed, or a command holds pictures back";
 
 /// Of which camera a picture is wanted.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+struct Chosen {
     path: PathBuf,
 }
 
 impl Service {
     /// Cameras, and what the settings say.
     pub(super) async fn show_setup(&self) -> Answer {
+        // As for a picture: a driver that hangs keeps one thread, however often somebody asks.
+        let turn = Arc::clone(&self.listing).acquire_owned();
+        let Ok(Ok(turn)) = timeout(TURN, turn).await else {
+            return not_now("the cameras are being listed already, or one does not answer");
+        };
         let (store, opened) = (Arc::clone(&self.store), self.live.opened.borrow().clone());
         let shown = blocking(move || {
+            let _turn = turn;
+            let values = store.values(&SETUP)?;
             let keys: Vec<String> = SETUP.map(str::to_owned).to_vec();
             let origins: Value = SETUP
                 .iter()
@@ -45,28 +52,29 @@ impl Service {
                 Opened::Device { node, .. } => Some(node),
                 Opened::Files => None,
             });
-            json!({
+            Ok::<_, Refused>(json!({
                 "cameras": devices::list(),
                 "open": open,
-                "values": store.values(&SETUP),
+                "values": values,
                 "origins": origins,
-            })
+            }))
         });
         match shown.await {
-            Some(shown) => answer::json(StatusCode::OK, &shown),
+            Some(Ok(shown)) => answer::json(StatusCode::OK, &shown),
+            Some(Err(unread)) => answer::json(StatusCode::CONFLICT, &unread),
             None => answer::text(StatusCode::GATEWAY_TIMEOUT, "the cameras do not answer"),
         }
     }
 
     /// One picture of a camera that nobody uses: it is opened for that and closed again.
     pub(super) async fn show_camera(&self, body: &[u8], peer: IpAddr) -> Result<Answer, String> {
-        let Wanted { path } = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+        let Chosen { path } = serde_json::from_slice(body).map_err(|error| error.to_string())?;
         if self.live.is_private() {
-            return Ok(not_now(HELD.to_owned()));
+            return Ok(not_now(HELD));
         }
         // A driver that hangs keeps its turn: no second thread is lost to it.
         let Ok(Some(turn)) = timeout(TURN, self.live.turn()).await else {
-            return Ok(not_now("another camera's picture is being taken".to_owned()));
+            return Ok(not_now("another camera's picture is being taken"));
         };
         let (live, clock) = (Arc::clone(&self.live), Arc::clone(&self.clock));
         let (masked, shown) = (self.tuning().saved().has_masks(), path.display().to_string());
@@ -80,7 +88,7 @@ impl Service {
         let taken: Option<Result<Bytes, String>> = taken.await;
         Ok(match taken {
             // Whoever has closed the camera meanwhile is heard.
-            Some(_) if self.live.is_private() => not_now(HELD.to_owned()),
+            Some(_) if self.live.is_private() => not_now(HELD),
             Some(Ok(jpeg)) => {
                 log::info!("page: {peer} was shown a picture of {shown}");
                 answer::bytes("image/jpeg", jpeg)
@@ -102,20 +110,24 @@ impl Service {
     }
 
     /// Keeps what was chosen, and starts again with it if that is new.
-    pub(super) async fn save_setup(&self, body: &[u8]) -> Result<Answer, String> {
+    pub(super) async fn save_setup(self: &Arc<Self>, body: &[u8]) -> Result<Answer, String> {
         let changes = read_changes(body, is_of_setup)?;
-        let store = Arc::clone(&self.store);
+        let service = Arc::clone(self);
+        Ok(blocking(move || service.save_setup_now(&changes)).await.unwrap_or_else(silent_disk))
+    }
+
+    fn save_setup_now(&self, changes: &Changes) -> Answer {
         // None of these keys moves the picture under a mask.
-        Ok(match blocking(move || store.save(&changes, &|_| Ok(()))).await {
-            Some(Ok(saved)) => {
+        match self.store.save(changes, &|_| Ok(())) {
+            Ok(saved) => {
                 if saved.written {
                     log::info!("page: settings were saved in {}, starting again", saved.file);
                     self.tuning().start_again();
                 }
                 answer::json(StatusCode::OK, &saved)
             }
-            other => not_kept(other.and_then(Result::err)),
-        })
+            Err(refused) => answer::json(StatusCode::CONFLICT, &refused),
+        }
     }
 }
 
@@ -124,8 +136,8 @@ fn is_of_setup(key: &str) -> bool {
     SETUP.contains(&key)
 }
 
-fn not_now(why: String) -> Answer {
-    answer::json(StatusCode::CONFLICT, &Refused { why, lines: String::new() })
+fn not_now(why: impl Into<String>) -> Answer {
+    answer::not_done(StatusCode::CONFLICT, why)
 }
 
 fn find(path: &Path) -> Result<Node, String> {
@@ -162,7 +174,85 @@ fn permit(wanted: &Node, opened: Option<&Opened>, masked: bool) -> Result<(), St
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use tokio::sync::{Semaphore, mpsc, watch};
+
     use super::*;
+    use crate::clock::SystemClock;
+    use crate::preview::gate::Gate;
+    use crate::preview::live::Live;
+    use crate::preview::store::{Origin, Permit, Saved, SettingsStore, Undone};
+    use crate::preview::stream::Content;
+    use crate::preview::tunable::Tunable;
+    use crate::preview::tuning::Tuning;
+    use crate::tracks::grouping::Grouping;
+
+    /// Settings that nobody can read.
+    struct Unreadable;
+
+    const UNREADABLE: &str = "expressiond.toml:1: no";
+
+    impl SettingsStore for Unreadable {
+        fn origins(&self, _: &[String]) -> Vec<Origin> {
+            Vec::new()
+        }
+
+        fn save(&self, _: &Changes, _: &Permit) -> Result<Saved, Refused> {
+            Err(Refused::because(UNREADABLE))
+        }
+
+        fn can_undo(&self) -> bool {
+            false
+        }
+
+        fn undo(&self, _: &Permit) -> Result<Undone, Refused> {
+            Err(Refused::because(UNREADABLE))
+        }
+
+        fn values(&self, _: &[&str]) -> Result<Changes, Refused> {
+            Err(Refused::because(UNREADABLE))
+        }
+
+        fn test_broker(&self, _: &Changes) -> Vec<Value> {
+            Vec::new()
+        }
+    }
+
+    fn service() -> Service {
+        let live = Arc::new(Live::new(&crate::preview::Settings::default(), false));
+        let (orders, told) = (mpsc::channel(1).0, Grouping::none(&[]));
+        let tuning = Tuning::new(Arc::clone(&live), orders, told, Tunable::default());
+        Service {
+            live,
+            gate: Arc::new(Mutex::new(Gate::new(None, Vec::new(), "http", 80))),
+            sessions: None,
+            tuning: Mutex::new(tuning),
+            store: Arc::new(Unreadable),
+            pictures: watch::channel(None).1,
+            clock: Arc::new(SystemClock),
+            listing: Arc::new(Semaphore::new(1)),
+            about: Value::Null,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_list_that_hangs_keeps_the_next_one_from_a_thread_of_its_own() {
+        let service = service();
+        let why = async || {
+            let answer = service.show_setup().await;
+            assert_eq!(answer.status(), StatusCode::CONFLICT);
+            let Content::Whole(Some(text)) = answer.into_body() else { panic!("words") };
+            let refused: Value = serde_json::from_slice(&text).expect("JSON");
+            refused["why"].as_str().expect("words").to_owned()
+        };
+        let turn = Arc::clone(&service.listing).acquire_owned().await.expect("free");
+        assert!(why().await.contains("listed already"));
+        drop(turn);
+        for _ in 0..2 {
+            assert_eq!(why().await, UNREADABLE, "its turn is over with it");
+        }
+    }
 
     fn node(path: &str, bus: &str) -> Node {
         Node {

@@ -87,8 +87,10 @@ pub(crate) struct Live {
     /// From the capture thread: what it reads; none while nothing is open.
     pub opened: watch::Sender<Option<Opened>>,
     /// From the capture thread: the camera that was opened last, and its controls.
-    pub controls: watch::Sender<(Opened, Vec<ControlOffer>)>,
-    /// From the capture thread: why the camera does not take what is tried.
+    pub(super) controls: watch::Sender<(Opened, Vec<ControlOffer>)>,
+    /// How often these have been others.
+    pub(super) offered: AtomicU64,
+    /// From the capture thread: why the camera does not take what is tried, or some of it.
     pub refused: watch::Sender<Option<String>>,
     /// From the daemon: why it did not start again with what was saved.
     pub settings_refused: watch::Sender<Option<String>>,
@@ -121,6 +123,7 @@ impl Live {
             camera: watch::Sender::default(),
             opened: watch::Sender::default(),
             controls: watch::Sender::default(),
+            offered: AtomicU64::new(0),
             refused: watch::Sender::default(),
             settings_refused: watch::Sender::default(),
             tuned: AtomicU64::new(0),
@@ -141,6 +144,19 @@ impl Live {
         if let Ok(_turn) = self.turn.acquire().await {
             self.turn.close();
         }
+    }
+
+    /// A camera was opened, and can be set so.
+    pub(crate) fn offer(&self, opened: Opened, controls: Vec<ControlOffer>) {
+        let news = (opened, controls);
+        self.controls.send_if_modified(|now| {
+            let are_others = *now != news;
+            if are_others {
+                *now = news;
+                self.offered.fetch_add(1, Ordering::Relaxed);
+            }
+            are_others
+        });
     }
 
     /// How many watch the live picture.

@@ -7,6 +7,7 @@
 mod answer;
 mod assets;
 pub(crate) mod camera_tuning;
+mod connections;
 mod first_run;
 pub mod gate;
 pub(crate) mod live;
@@ -22,6 +23,7 @@ mod stream;
 mod tls;
 pub mod token;
 pub mod tunable;
+mod tune;
 pub(crate) mod tuning;
 mod viewers;
 mod what_if;

@@ -1,7 +1,6 @@
 //! The thread `preview`: listens, encodes pictures while somebody watches, and answers.
 //! Nothing that happens here can be waited for by the pipeline.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -11,6 +10,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::net::sockopt::set_tcp_user_timeout;
 use rustls::ServerConfig;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -19,6 +19,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use super::connections::Connection;
 use super::gate::Gate;
 use super::live::Live;
 use super::patience::Patience;
@@ -33,13 +34,14 @@ use super::tuning::{PageOrder, Tuning};
 use crate::clock::Clock;
 use crate::tracks::grouping::Grouping;
 
-/// Connections at once: a browser opens six.
-const CONNECTIONS: usize = 64;
 /// So long the TLS handshake or a request's head may take; also how long a connection
 /// may wait for its next request.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 /// So long nothing at all may be taken of what is sent.
 const SEND_LIMIT: Duration = Duration::from_secs(10);
+/// So long a machine may acknowledge nothing. Longer than [`SEND_LIMIT`]: it also ends whoever is
+/// there and does not read, who is left by that limit once the kernel's buffers are full.
+const GONE_LIMIT: Duration = Duration::from_secs(30);
 /// All headers of a request together, in bytes.
 const HEAD_BYTES: usize = 16 * 1024;
 const HEADERS: usize = 64;
@@ -119,6 +121,7 @@ async fn serve(start: Start, orders: mpsc::Sender<PageOrder>) {
         store: start.store,
         pictures,
         clock: Arc::clone(&start.clock),
+        listing: Arc::new(Semaphore::new(1)),
         about: start.about,
     });
     tokio::join!(
@@ -155,25 +158,25 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, service: &Arc<Service>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let open = Arc::default();
     loop {
         let Ok((stream, peer)) = listener.accept().await else {
             // No descriptors left, say (accept(2)): others may be closed meanwhile.
             sleep(LOOK).await;
             continue;
         };
-        let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
+        let peer = peer.ip().to_canonical();
+        let Some(connection) = Connection::open(&open, peer) else { continue };
         let (service, tls) = (Arc::clone(service), tls.clone());
         tokio::spawn(async move {
-            connect(stream, tls, service, peer.ip().to_canonical()).await;
-            drop(place);
+            connect(stream, tls, service, peer).await;
+            drop(connection);
         });
     }
 }
 
 async fn connect(stream: TcpStream, tls: Option<TlsAcceptor>, service: Arc<Service>, peer: IpAddr) {
-    // Pictures are written in one piece; waiting for a fuller packet only delays them.
-    let _ = stream.set_nodelay(true);
+    prepare(&stream);
     let stream = Patience::new(stream, SEND_LIMIT);
     match tls {
         None => converse(stream, service, peer).await,
@@ -185,13 +188,23 @@ async fn connect(stream: TcpStream, tls: Option<TlsAcceptor>, service: Arc<Servi
     }
 }
 
+fn prepare(stream: &TcpStream) {
+    // Pictures are written in one piece; waiting for a fuller packet only delays them.
+    let _ = stream.set_nodelay(true);
+    // What a viewer is sent without pictures is too little for a write to wait: only the kernel
+    // knows that a machine which is gone takes none of it (tcp(7), `TCP_USER_TIMEOUT`).
+    let _ = set_tcp_user_timeout(stream, GONE_LIMIT.as_millis() as u32);
+}
+
 async fn converse<S>(stream: S, service: Arc<Service>, peer: IpAddr)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    // A task of its own: with the connection of a browser that is gone its answer would go, too,
+    // and what it has asked for may have been read already.
     let answer = service_fn(move |request| {
         let service = Arc::clone(&service);
-        async move { Ok::<_, Infallible>(service.answer(request, peer).await) }
+        tokio::spawn(async move { service.answer(request, peer).await })
     });
     let outcome = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -238,5 +251,21 @@ async fn forget_what_was_left(service: &Service, show: &watch::Sender<Option<Pic
         if alone >= LEFT {
             tuning.leave();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::net::sockopt::tcp_user_timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_kernel_gives_up_a_machine_that_is_gone() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let stream = TcpStream::connect(address).await.expect("connected");
+        prepare(&stream);
+        assert_eq!(tcp_user_timeout(&stream).expect("told"), 30_000);
     }
 }

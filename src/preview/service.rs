@@ -1,5 +1,6 @@
 //! What is answered to what is asked: the one place that knows every path.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -9,9 +10,8 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
-use serde::Serialize;
-use serde_json::{Value, json};
-use tokio::sync::watch;
+use serde_json::Value;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -22,9 +22,9 @@ use super::live::Live;
 use super::metrics::classic;
 use super::picture::Picture;
 use super::sessions::SessionFile;
-use super::store::{Refused, Saved, SettingsStore, Undone};
+use super::store::SettingsStore;
 use super::stream::{BOUNDARY, Content, watch_live};
-use super::tunable::{self, LONGEST, Tunable, is_tunable, read_changes};
+use super::tunable::LONGEST;
 use super::tuning::{Tuning, Version};
 use crate::clock::Clock;
 use crate::contract::payload::ReasonCode;
@@ -34,7 +34,7 @@ const BODY_LIMIT: Duration = Duration::from_secs(10);
 /// So long a broker may take to be tried, or a camera to be opened.
 const SETUP_LIMIT: Duration = Duration::from_secs(60);
 
-const SILENT_DISK: &str = "the disk does not answer";
+pub(super) const SILENT_DISK: &str = "the disk does not answer";
 
 /// What every connection shares.
 pub(super) struct Service {
@@ -46,6 +46,8 @@ pub(super) struct Service {
     pub store: Arc<dyn SettingsStore>,
     pub pictures: watch::Receiver<Option<Picture>>,
     pub clock: Arc<dyn Clock>,
+    /// Whose turn it is to have the cameras listed: one at a time.
+    pub listing: Arc<Semaphore>,
     /// What the page is told once: names, classes, version.
     pub about: Value,
 }
@@ -54,7 +56,11 @@ pub(super) type Answer = Response<Content>;
 
 impl Service {
     /// Answers; there is an answer to everything.
-    pub(super) async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
+    pub(super) async fn answer(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+        peer: IpAddr,
+    ) -> Answer {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         if method == Method::GET || method == Method::HEAD {
             return match self.read(&request, &path, peer) {
@@ -75,8 +81,9 @@ impl Service {
     }
 
     fn admit(&self, wanted: Wanted, of: &Request<Incoming>, peer: IpAddr) -> Result<(), Refusal> {
-        let now = self.clock.now().monotonic;
-        self.gate().admit(wanted, &credentials(of), peer, now)
+        let cookie = cookie(of);
+        let from = Credentials { cookie: cookie.as_deref(), ..credentials(of) };
+        self.gate().admit(wanted, &from, peer, self.clock.now().monotonic)
     }
 
     fn gate(&self) -> std::sync::MutexGuard<'_, Gate> {
@@ -109,9 +116,14 @@ impl Service {
         })
     }
 
-    async fn change(&self, path: &str, request: Request<Incoming>, peer: IpAddr) -> Answer {
-        let own = |name| header_text(&request, name).map(str::to_owned);
-        let (cookie, origin) = (own(header::COOKIE), own(header::ORIGIN));
+    async fn change(
+        self: &Arc<Self>,
+        path: &str,
+        request: Request<Incoming>,
+        peer: IpAddr,
+    ) -> Answer {
+        let origin = header_text(&request, header::ORIGIN).map(str::to_owned);
+        let cookie = cookie(&request).map(Cow::into_owned);
         let known = header_text(&request, header::IF_MATCH).map(Version::read);
         let body = match body(request).await {
             Ok(body) => body,
@@ -128,7 +140,7 @@ impl Service {
             "/api/setup/save" => self.save_setup(&body).await,
             _ => Ok(answer::text(StatusCode::NOT_FOUND, "there is no such page here")),
         };
-        answered.unwrap_or_else(refused)
+        answered.unwrap_or_else(|why| answer::not_done(StatusCode::UNPROCESSABLE_ENTITY, why))
     }
 
     async fn log_in(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
@@ -222,8 +234,8 @@ impl Service {
             return answer::text(StatusCode::SERVICE_UNAVAILABLE, words);
         };
         let (gate, clock) = (Arc::clone(&self.gate), Arc::clone(&self.clock));
-        let cookie = header_text(request, header::COOKIE);
-        let session = self.gate().session_of(cookie, clock.now().monotonic);
+        let cookie = cookie(request);
+        let session = self.gate().session_of(cookie.as_deref(), clock.now().monotonic);
         // Whoever came without one has the token, or needs none.
         let may_watch = move || {
             let gate = gate.lock().expect("no panic under this lock");
@@ -235,134 +247,36 @@ impl Service {
         let kind = format!("multipart/mixed; boundary={BOUNDARY}");
         answer::content(StatusCode::OK, &kind, content)
     }
-
-    async fn settings(&self) -> Answer {
-        let (values, keys, tried, version) = {
-            let tuning = self.tuning();
-            let (values, keys) = tuning.values_and_keys();
-            (values, keys, tuning.tried().clone(), tuning.version())
-        };
-        let store = Arc::clone(&self.store);
-        let read = blocking(move || {
-            let origins = store.origins(&keys);
-            let origins: Value =
-                keys.into_iter().zip(origins).map(|(key, from)| (key, json!(from))).collect();
-            (origins, store.can_undo())
-        });
-        let Some((origins, can_undo)) = read.await else {
-            return answer::text(StatusCode::GATEWAY_TIMEOUT, SILENT_DISK);
-        };
-        let answer = json!({
-            "about": self.about,
-            "offers": tunable::as_written(&tunable::OFFERS),
-            "values": values,
-            "tried": tried,
-            "tuning": version,
-            "origins": origins,
-            "controls": &self.live.controls.borrow().1,
-            "can_undo": can_undo,
-        });
-        answer::json(StatusCode::OK, &answer)
-    }
-
-    /// An error, here and in what else reads a body, is in words, for [`refused`]. `known` is
-    /// what somebody knows of what is tried.
-    fn attempt(&self, body: &[u8], known: Option<Version>) -> Result<Answer, String> {
-        let changes = read_changes(body, is_tunable)?;
-        let mut tuning = self.tuning();
-        if tuning.is_beyond(known) {
-            return Ok(overtaken());
-        }
-        let changes = tuning.with_masks(changes, known);
-        let what_if = tuning.attempt(changes)?;
-        Ok(of_version(StatusCode::OK, &what_if, tuning.version()))
-    }
-
-    async fn save(&self, body: &[u8], known: Option<Version>) -> Result<Answer, String> {
-        let changes = read_changes(body, is_tunable)?;
-        let (permit, version) = {
-            let mut tuning = self.tuning();
-            if tuning.is_beyond(known) {
-                return Ok(overtaken());
-            }
-            (tuning.before_save(&changes, known)?, tuning.version())
-        };
-        let (store, written) = (Arc::clone(&self.store), changes.clone());
-        Ok(match blocking(move || store.save(&written, &permit)).await {
-            Some(Ok(Saved { file, written, digest })) => {
-                let mut tuning = self.tuning();
-                let restarts = tuning.keep(&changes);
-                tuning.tell(digest);
-                log::info!("page: settings were saved in {file}");
-                let saved = json!({ "file": file, "written": written, "restarts": restarts });
-                of_version(StatusCode::OK, &saved, tuning.version())
-            }
-            // What was tried before it was saved is tried still.
-            other => {
-                let refused = why_not(other.and_then(Result::err));
-                of_version(StatusCode::CONFLICT, &refused, version)
-            }
-        })
-    }
-
-    async fn undo(&self, known: Option<Version>) -> Answer {
-        if self.tuning().is_beyond(known) {
-            return overtaken();
-        }
-        let (store, saved) = (Arc::clone(&self.store), self.tuning().saved().clone());
-        // Its owner may have drawn a mask since, in another file: then what is saved hides
-        // nothing yet, and what is taken back would.
-        let permit = move |before: &Tunable| {
-            saved.refuse_what_uncovers(before).and_then(|()| before.refuse_what_uncovers(&saved))
-        };
-        match blocking(move || store.undo(&permit)).await {
-            Some(Ok(Undone { settings, mut restarts, digest })) => {
-                log::info!("page: the settings saved last were taken back");
-                let mut tuning = self.tuning();
-                tuning.tell(digest);
-                restarts |= tuning.replace(settings);
-                if restarts {
-                    tuning.start_again();
-                }
-                of_version(StatusCode::OK, &json!({ "restarts": restarts }), tuning.version())
-            }
-            other => not_kept(other.and_then(Result::err)),
-        }
-    }
 }
 
-/// Answers a body that cannot be read, or asks for what cannot be.
-fn refused(why: String) -> Answer {
-    let refused = Refused { why, lines: String::new() };
-    answer::json(StatusCode::UNPROCESSABLE_ENTITY, &refused)
+/// Where the disk has not answered in time.
+pub(super) fn silent_disk() -> Answer {
+    answer::not_done(StatusCode::CONFLICT, SILENT_DISK)
 }
 
-pub(super) fn not_kept(refused: Option<Refused>) -> Answer {
-    answer::json(StatusCode::CONFLICT, &why_not(refused))
-}
-
-fn why_not(refused: Option<Refused>) -> Refused {
-    refused.unwrap_or_else(|| Refused { why: SILENT_DISK.to_owned(), lines: String::new() })
-}
-
-/// Answers a page that does not know what somebody else tries.
-fn overtaken() -> Answer {
-    let why = "somebody else has tried something meanwhile".to_owned();
-    answer::json(StatusCode::PRECONDITION_FAILED, &Refused { why, lines: String::new() })
-}
-
-/// An object, and the version of what is tried that whoever asked knows by it.
-fn of_version(status: StatusCode, value: &impl Serialize, version: Version) -> Answer {
-    let mut value = json!(value);
-    value["tuning"] = json!(version);
-    answer::json(status, &value)
-}
-
-/// Does what may wait for a disk, a driver or a name server; none when it takes too long.
+/// Does what may wait for a disk, a driver or a name server; none when it takes too long. What
+/// has begun is done to its end, also when whoever asked is gone or was told that it takes too
+/// long: what follows from `work` belongs into it.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
-    timeout(SETUP_LIMIT, tokio::task::spawn_blocking(work)).await.ok()?.ok()
+    within(SETUP_LIMIT, work).await
+}
+
+async fn within<T: Send + 'static>(
+    limit: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let job = tokio::task::spawn_blocking(work);
+    let unbegun = job.abort_handle();
+    match timeout(limit, job).await {
+        Ok(done) => done.ok(),
+        Err(_) => {
+            // It waits for a thread still, and must not happen after this answer.
+            unbegun.abort();
+            None
+        }
+    }
 }
 
 async fn body(request: Request<Incoming>) -> Result<bytes::Bytes, Answer> {
@@ -374,19 +288,29 @@ async fn body(request: Request<Incoming>) -> Result<bytes::Bytes, Answer> {
     }
 }
 
-fn header_text(request: &Request<Incoming>, name: HeaderName) -> Option<&str> {
+fn only(request: &Request<Incoming>, name: HeaderName) -> Option<&HeaderValue> {
     let mut values = request.headers().get_all(name).iter();
     // Of two that differ, who knows which one counts elsewhere: neither does here.
-    values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok())
+    values.next().filter(|_| values.next().is_none())
 }
 
+fn header_text(request: &Request<Incoming>, name: HeaderName) -> Option<&str> {
+    only(request, name).and_then(|value| value.to_str().ok())
+}
+
+/// Also where another program of this host has set a cookie beside ours that is no ASCII.
+fn cookie(request: &Request<Incoming>) -> Option<Cow<'_, str>> {
+    only(request, header::COOKIE).map(|value| String::from_utf8_lossy(value.as_bytes()))
+}
+
+/// All but the cookie.
 fn credentials(request: &Request<Incoming>) -> Credentials<'_> {
     Credentials {
         host: header_text(request, header::HOST),
         origin: header_text(request, header::ORIGIN),
         fetch_site: header_text(request, HeaderName::from_static("sec-fetch-site")),
         authorization: header_text(request, header::AUTHORIZATION),
-        cookie: header_text(request, header::COOKIE),
+        cookie: None,
     }
 }
 
@@ -395,4 +319,33 @@ fn with_cookie(cookie: &str) -> Answer {
     let cookie = HeaderValue::from_str(cookie).expect("our own words and digits");
     answer.headers_mut().insert(header::SET_COOKIE, cookie);
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn what_was_not_begun_in_time_never_happens_and_what_was_begun_is_done() {
+        let limit = Duration::from_millis(1);
+        let mut one_thread = tokio::runtime::Builder::new_current_thread();
+        let runtime = one_thread.enable_time().max_blocking_threads(1).build().expect("a runtime");
+        let (release, hangs) = channel::<()>();
+        let (tell, done) = channel();
+        let also = tell.clone();
+        runtime.block_on(async {
+            let begun = within(limit, move || {
+                let _ = hangs.recv();
+                tell.send("begun")
+            });
+            assert!(begun.await.is_none(), "too long");
+            assert!(within(limit, move || also.send("late")).await.is_none(), "no thread");
+            release.send(()).expect("it waits");
+            // It comes after both on the one thread that there is.
+            assert!(within(Duration::from_secs(60), || ()).await.is_some());
+        });
+        assert_eq!(done.try_iter().collect::<Vec<_>>(), ["begun"]);
+    }
 }

@@ -47,6 +47,13 @@ pub struct Refused {
     pub lines: String,
 }
 
+impl Refused {
+    /// With nothing to copy.
+    pub fn because(why: impl Into<String>) -> Self {
+        Self { why: why.into(), lines: String::new() }
+    }
+}
+
 /// What the settings are after an undo.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Undone {
@@ -88,7 +95,11 @@ pub trait SettingsStore: Send + Sync {
     fn undo(&self, permit: &Permit) -> Result<Undone, Refused>;
 
     /// The values of these keys in the settings.
-    fn values(&self, keys: &[&str]) -> Changes;
+    ///
+    /// # Errors
+    ///
+    /// The settings cannot be read.
+    fn values(&self, keys: &[&str]) -> Result<Changes, Refused>;
 
     /// Reaches a broker as the daemon would, with these values changed: doctor's findings.
     fn test_broker(&self, changes: &Changes) -> Vec<Value>;

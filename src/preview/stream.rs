@@ -121,6 +121,7 @@ fn state(live: &Live, known: &mut u64) -> Bytes {
         "blind": live.is_blind(),
         "watching": live.watching(),
         "tuning": live.tuned.load(Ordering::Relaxed),
+        "offered": live.offered.load(Ordering::Relaxed),
         "refused": &*live.refused.borrow(),
         "settings_refused": &*live.settings_refused.borrow(),
         "events": events,

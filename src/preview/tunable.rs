@@ -89,6 +89,12 @@ pub(super) fn as_written(value: &impl Serialize) -> Value {
 /// Changed values by their dotted keys.
 pub type Changes = Map<String, Value>;
 
+/// What `settings` have under these dotted keys; those that they do not have are left out.
+pub fn look_up<'a>(settings: &Value, keys: impl IntoIterator<Item = &'a str>) -> Changes {
+    let value = |key: &str| key.split('.').try_fold(settings, |table, name| table.get(name));
+    keys.into_iter().filter_map(|key| Some((key.to_owned(), value(key)?.clone()))).collect()
+}
+
 /// Whether the page may change this key.
 pub fn is_tunable(key: &str) -> bool {
     let control = key.strip_prefix(CONTROLS);
@@ -162,14 +168,10 @@ impl Tunable {
 
     /// The value of each key in [`OFFERS`] and of each control that is set.
     pub fn values(&self) -> Changes {
-        let all = as_written(self);
-        let value =
-            |key: &str| key.split('.').try_fold(&all, |table, name| table.get(name)).cloned();
-        let mut values: Changes =
-            OFFERS.iter().filter_map(|(key, _)| Some(((*key).to_owned(), value(key)?))).collect();
         let controls = self.camera.controls.keys().map(|name| format!("{CONTROLS}{name}"));
-        values.extend(controls.filter_map(|key| Some((key.clone(), value(&key)?))));
-        values
+        let controls: Vec<String> = controls.collect();
+        let offers = OFFERS.iter().map(|(key, _)| *key);
+        look_up(&as_written(self), offers.chain(controls.iter().map(String::as_str)))
     }
 
     /// Whether these settings hide a part of the picture, or would but for a command that
@@ -228,10 +230,12 @@ impl Tunable {
         }
     }
 
-    pub(super) fn camera(&self, touched: Touched) -> CameraTuning {
+    /// Beside what is `saved`.
+    pub(super) fn camera(&self, saved: &Self, touched: Touched) -> CameraTuning {
         CameraTuning {
             orientation: self.camera.orientation(),
             controls: self.camera.controls.clone(),
+            saved: saved.camera.controls.clone(),
             touched,
         }
     }
@@ -271,7 +275,8 @@ mod tests {
         let tried = tried.expect("possible");
         assert_eq!(tried.tuning().threshold, Some(0.5));
         assert_eq!(tried.values()["expression.enter"], 0.65, "as it is written");
-        assert_eq!(tried.camera(Touched::default()).orientation.quarter_turns, 2);
+        let camera = tried.camera(&Tunable::default(), Touched::default());
+        assert_eq!((camera.orientation.quarter_turns, camera.saved.len()), (2, 0));
         assert_eq!(tried.camera.controls.len(), 2);
         assert_eq!((tried.zone[0].kind, tried.zone[0].enabled), (zones::Kind::Mask, true));
         assert_eq!(tried.values()["camera.controls.gain"], 12);

@@ -209,7 +209,9 @@ impl Tuning {
         });
         self.step();
         self.tried.clear();
-        self.saved = saved.clone();
+        // The camera was opened with them, so nobody has set them here.
+        let before = std::mem::replace(&mut self.saved, saved.clone());
+        self.touch(&before);
         self.enforce(&saved);
         !same_elsewhere
     }
@@ -252,9 +254,14 @@ impl Tuning {
 
     /// A control that is tried no more goes back to what it was.
     fn camera(&mut self, tried: &Tunable) -> CameraTuning {
+        self.touch(tried);
+        tried.camera(&self.saved, self.touched.clone())
+    }
+
+    /// Notes what the controls of `settings` go back to.
+    fn touch(&mut self, settings: &Tunable) {
         let (opened, offers) = &*self.live.controls.borrow();
-        self.touched.note(opened, offers, &tried.camera.controls);
-        tried.camera(self.touched.clone())
+        self.touched.note(opened, offers, &settings.camera.controls);
     }
 }
 

@@ -31,6 +31,10 @@ pub enum ControlValue {
 /// Values by the controls' names.
 pub(crate) type ControlValues = BTreeMap<String, ControlValue>;
 
+/// Controls that keep what they have since another one decides in their place: in words, by
+/// their names.
+pub(crate) type Overruled = BTreeMap<String, String>;
+
 impl std::fmt::Display for ControlValue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -46,7 +50,8 @@ impl std::fmt::Display for ControlValue {
 pub struct ControlOffer {
     /// The name in the settings.
     pub name: String,
-    /// What it was when the camera was opened.
+    /// What it is where nobody sets it: what it was when the camera was opened, or the driver's
+    /// default where the settings had set it by then.
     pub value: ControlValue,
     /// What it may be.
     #[serde(flatten)]
@@ -75,18 +80,18 @@ pub enum ControlRange {
     },
 }
 
-/// What the camera offers; nothing where it does not tell.
-pub(super) fn offers(device: &Device) -> Vec<ControlOffer> {
+/// What the camera offers, on which `set` was set; nothing where it does not tell.
+pub(super) fn offers(device: &Device, set: &ControlValues) -> Vec<ControlOffer> {
     let known = list(device).unwrap_or_default();
     let offer = |control: &Description| {
         let value = guarded(|| device.control(control.id)).ok()?.ok()?.value;
-        offer(control, &value)
+        offer(control, &value, set)
     };
     known.iter().filter(|control| is_usable(control)).filter_map(offer).collect()
 }
 
 /// None for kinds that are not set here, such as text and regions.
-fn offer(control: &Description, value: &Value) -> Option<ControlOffer> {
+fn offer(control: &Description, value: &Value, set: &ControlValues) -> Option<ControlOffer> {
     let Description { minimum: least, maximum: most, step, .. } = *control;
     let (value, range) = match (control.typ, value) {
         (Type::Boolean, Value::Boolean(on)) => (ControlValue::Switch(*on), ControlRange::Switch),
@@ -103,7 +108,16 @@ fn offer(control: &Description, value: &Value) -> Option<ControlOffer> {
         }
         _ => return None,
     };
-    Some(ControlOffer { name: name_of(&control.name), value, range })
+    let name = name_of(&control.name);
+    let value = if set.contains_key(&name) { default_of(control) } else { value };
+    Some(ControlOffer { name, value, range })
+}
+
+fn default_of(control: &Description) -> ControlValue {
+    match control.typ {
+        Type::Boolean => ControlValue::Switch(control.default != 0),
+        _ => ControlValue::Number(control.default),
+    }
 }
 
 fn is_usable(control: &Description) -> bool {
@@ -117,19 +131,24 @@ pub(super) fn name_of(driver: &str) -> String {
     lower.collect::<String>().split_whitespace().collect::<Vec<_>>().join("_")
 }
 
-/// Sets what is wanted, where the camera tells its controls.
+/// Sets what is wanted, where the camera tells its controls. Says what it does not take now.
 ///
 /// # Errors
 ///
 /// In words for the owner: which key, and what the camera takes.
-pub(super) fn apply(device: &Device, table: &str, wanted: &ControlValues) -> Result<(), String> {
+pub(super) fn apply(
+    device: &Device,
+    table: &str,
+    wanted: &ControlValues,
+) -> Result<Overruled, String> {
+    let mut overruled = Overruled::new();
     if wanted.is_empty() {
-        return Ok(());
+        return Ok(overruled);
     }
-    let Some(known) = known(device, table) else { return Ok(()) };
+    let Some(known) = known(device, table) else { return Ok(overruled) };
     let refused = settle(&known, table, wanted, |control| device.set_control(control))?;
     if refused.is_empty() {
-        return Ok(());
+        return Ok(overruled);
     }
     // What is active changes with what was set.
     let now = list(device).unwrap_or(known);
@@ -137,9 +156,11 @@ pub(super) fn apply(device: &Device, table: &str, wanted: &ControlValues) -> Res
         if !is_inactive(&now, &name) {
             return Err(failure);
         }
-        log::info!("{failure}; another control decides that now");
+        let words = format!("{failure}; another control decides that now");
+        log::info!("{words}");
+        overruled.insert(name, words);
     }
-    Ok(())
+    Ok(overruled)
 }
 
 /// A control that could not be set.
@@ -247,7 +268,7 @@ impl LowLight {
     /// The control that the camera refuses.
     pub(super) fn set(&self, device: &Device, on: bool) -> Result<bool, String> {
         let values = if on { &self.dark } else { &self.light };
-        apply(device, LOW_LIGHT, values).map(|()| on && !values.is_empty())
+        apply(device, LOW_LIGHT, values).map(|_| on && !values.is_empty())
     }
 }
 
@@ -259,11 +280,7 @@ fn without(
 ) -> Result<ControlValues, String> {
     let back = |(name, dark): (&String, &ControlValue)| {
         resolve(known, LOW_LIGHT, name, dark)?;
-        let control = find(known, LOW_LIGHT, name)?;
-        let default = match control.typ {
-            Type::Boolean => ControlValue::Switch(control.default != 0),
-            _ => ControlValue::Number(control.default),
-        };
+        let default = default_of(find(known, LOW_LIGHT, name)?);
         Ok((name.clone(), controls.get(name).cloned().unwrap_or(default)))
     };
     dark.iter().map(back).collect()

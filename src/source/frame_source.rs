@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::controls::{ControlOffer, ControlValues};
+use super::controls::{ControlOffer, ControlValues, Overruled};
 
 use crate::pixels::frame::{Frame, Orientation};
 
@@ -105,12 +105,12 @@ pub trait FrameSource: Send {
     }
 
     /// Sets controls by their names, also those of low light, which must be asked for again
-    /// where it is dark. It is these values that they go back to.
+    /// where it is dark. It is these values that they go back to. Says which are not set now.
     ///
     /// # Errors
     ///
     /// In words for the owner: which one, and what the camera takes.
-    fn set_controls(&mut self, _values: &ControlValues) -> Result<(), String> {
-        Ok(())
+    fn set_controls(&mut self, _values: &ControlValues) -> Result<Overruled, String> {
+        Ok(Overruled::new())
     }
 }

@@ -20,7 +20,7 @@ use v4l::video::Capture;
 use v4l::video::capture::Parameters;
 use v4l::{Format, FourCC};
 
-use super::controls::{self, ControlOffer, ControlValues, LowLight};
+use super::controls::{self, ControlOffer, ControlValues, LowLight, Overruled};
 use super::devices::{describe, real_name};
 use super::errno::explain;
 use super::formats::{known, matrix, range};
@@ -50,6 +50,8 @@ pub(super) struct Camera {
     given: Format,
     format: PixelFormat,
     orientation: Orientation,
+    /// Those of the settings.
+    controls: ControlValues,
     low_light: LowLight,
     words: String,
     opened: Opened,
@@ -129,6 +131,7 @@ impl Camera {
             given: now,
             format,
             orientation: settings.orientation(),
+            controls: settings.controls.clone(),
             low_light,
             words,
             opened: Opened::Device { node: real_name(path), bus: node.bus, card: node.card },
@@ -229,14 +232,15 @@ impl FrameSource for Camera {
     }
 
     fn controls(&self) -> Vec<ControlOffer> {
-        self.io.as_ref().map(|(device, _)| controls::offers(device)).unwrap_or_default()
+        let offers = |(device, _): &(Device, _)| controls::offers(device, &self.controls);
+        self.io.as_ref().map(offers).unwrap_or_default()
     }
 
-    fn set_controls(&mut self, values: &ControlValues) -> Result<(), String> {
-        let Some((device, _)) = &self.io else { return Ok(()) };
-        controls::apply(device, "camera.controls", values)?;
+    fn set_controls(&mut self, values: &ControlValues) -> Result<Overruled, String> {
+        let Some((device, _)) = &self.io else { return Ok(Overruled::new()) };
+        let overruled = controls::apply(device, "camera.controls", values)?;
         self.low_light.follow(values);
-        Ok(())
+        Ok(overruled)
     }
 }
 

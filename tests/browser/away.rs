@@ -6,9 +6,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::daemon::Broker;
+use crate::daemon::http::{get, until};
 use crate::daemon::page::{Device, Picture, layer, settings};
-use crate::driver::Browser;
-use crate::{FACE, WIDE, shown, start};
+use crate::driver::{Browser, LEFT};
+use crate::{FACE, KNOB, WIDE, shown, start};
 
 #[test]
 #[ignore = "needs chromium-driver: make browser-test"]
@@ -48,6 +49,65 @@ fn a_page_whose_first_question_is_lost_asks_again() {
     browser.prepare(LOST);
     browser.open(device.port, "/");
     browser.until("a face in the picture", FACE);
+}
+
+/// The live picture can be cut off, and kept away for as long as `out` holds.
+const OUTAGE: &str = "const real = window.fetch;
+    window.fetch = (path, options) => {
+        if (path !== '/api/live') return real(path, options);
+        if (window.out) return Promise.reject(new TypeError('out'));
+        const control = new AbortController();
+        window.cut = () => control.abort();
+        return real(path, { ...options, signal: control.signal });
+    };";
+const LOST_SIGHT: &str = "return !document.getElementById('veil').hidden";
+
+#[test]
+#[ignore = "needs chromium-driver: make browser-test"]
+fn who_draws_keeps_the_pen_over_an_outage() {
+    let (device, _broker, _folder) = start("");
+    let browser = Browser::start(WIDE);
+    browser.prepare(OUTAGE);
+    browser.open(device.port, "/");
+    browser.until("a face in the picture", FACE);
+    browser.click("#zone-panel summary");
+    browser.click("#zone-draw");
+    for corner in [(-100, -50), (100, -50)] {
+        browser.drag("mouse", "#pen", corner, corner);
+    }
+    browser.run("window.cut()");
+    browser.until("that it is lost", LOST_SIGHT);
+    browser.until("a face again", FACE);
+    browser.drag("mouse", "#pen", (100, 90), (100, 90));
+    browser.until("the zone", "return document.querySelectorAll('#zone-names span').length === 1");
+}
+
+#[test]
+#[ignore = "needs chromium-driver: make browser-test"]
+fn what_an_outage_has_taken_back_is_said() {
+    let (device, _broker, _folder) = start("");
+    let browser = Browser::start(WIDE);
+    browser.prepare(OUTAGE);
+    browser.open(device.port, "/");
+    browser.until("a face in the picture", FACE);
+    browser.type_into(KNOB, LEFT);
+    let tries = |count: usize| {
+        until(&format!("{count} tried"), || {
+            let tried = get(device.port, "/api/settings").json()["tried"].clone();
+            (tried.as_object().unwrap().len() == count).then_some(())
+        });
+    };
+    tries(1);
+    browser.run("window.out = true; window.cut()");
+    tries(0);
+    browser.run("window.out = false");
+    browser.until(
+        "what has become of it",
+        &format!(
+            "return document.querySelector({KNOB:?}).value === '0.7' &&
+                document.getElementById('what-if').textContent.includes('taken back')"
+        ),
+    );
 }
 
 #[test]

@@ -134,6 +134,55 @@ fn of_several_brokers_none_is_saved_that_nobody_has_changed() {
     };
     let named = json!({ "home_assistant.device_name": "Hall" });
     assert_eq!(save("setup-name", "Hall"), named);
-    let both = json!({ "home_assistant.device_name": "Hall", "mqtt.url": "mqtt://two:1883" });
-    assert_eq!(save("setup-url", "mqtt://two:1883"), both);
+    let second = json!({ "mqtt.url": "mqtt://two:1883" });
+    assert_eq!(save("setup-url", "mqtt://two:1883"), second);
+    // And back to what it was when the panel was opened.
+    assert_eq!(save("setup-name", ""), json!({ "home_assistant.device_name": "" }));
+}
+
+/// A last save that was of the name, and a save that is only looked at.
+const NAMED: &str = r#"
+    const real = window.fetch;
+    window.called = "Hall";
+    window.fetch = async (path, options) => {
+      if (path === "/api/setup") {
+        const shown = await (await real(path, options)).json();
+        shown.values["home_assistant.device_name"] = window.called;
+        return new Response(JSON.stringify(shown));
+      }
+      if (path === "/api/undo") {
+        window.called = "";
+        return new Response(JSON.stringify({ restarts: false, tuning: 0 }));
+      }
+      if (path === "/api/setup/save") {
+        window.saved = options.body;
+        return new Response(JSON.stringify({ file: "90-page.toml", written: true }));
+      }
+      return real(path, options);
+    };
+    document.getElementById("undo").hidden = false;
+"#;
+
+#[test]
+#[ignore = "needs chromium-driver: make browser-test"]
+fn what_was_taken_back_can_be_saved_again_and_what_is_being_written_stays() {
+    let (device, _broker, _folder) = start("");
+    let browser = shown(&device, PHONE);
+    browser.run(NAMED);
+    browser.click("#setup summary");
+    let name = "document.getElementById('setup-name').value";
+    browser.until("its name", &format!("return {name} === 'Hall'"));
+    browser.type_into("#setup-area", "Entrance");
+    browser.click("#undo");
+    browser.until(
+        "that it is taken back",
+        "return document.getElementById('saved').textContent.includes('taken back')",
+    );
+    assert_eq!(browser.run(&format!("return {name}")), json!("Hall"));
+    browser.click("#setup-save");
+    browser.until("what is saved", "return window.saved !== undefined");
+    assert_eq!(
+        browser.run("return JSON.parse(window.saved)"),
+        json!({ "home_assistant.device_name": "Hall", "home_assistant.suggested_area": "Entrance" })
+    );
 }

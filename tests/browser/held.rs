@@ -85,6 +85,42 @@ const MENU: &str = r#"
     document.getElementById("discard").click();
 "#;
 
+/// A camera that is opened after the page was loaded.
+const LATER: &str = r#"
+    const [real, parse] = [window.fetch, JSON.parse];
+    JSON.parse = (text) => {
+      const value = parse(text);
+      if (value?.kind === "state") value.offered += 1;
+      return value;
+    };
+    window.fetch = async (path, options) => {
+      const answer = await real(path, options);
+      if (path !== "/api/settings") return answer;
+      const settings = await answer.json();
+      settings.offered += 1;
+      settings.controls = [{ name: "gain", value: 3, kind: "number", least: 0, most: 9, step: 1 }];
+      return new Response(JSON.stringify(settings));
+    };
+"#;
+
+#[test]
+#[ignore = "needs chromium-driver: make browser-test"]
+fn the_controls_are_those_of_the_camera_that_is_open_now() {
+    let (device, _broker, _folder) = start("");
+    let browser = shown(&device, WIDE);
+    browser.run(&format!("document.querySelector({KNOB:?}).focus(); {LATER}"));
+    browser.until(
+        "its gain",
+        "return document.getElementById('knob-camera.controls.gain')?.value === '3'
+            && !document.getElementById('camera').hidden",
+    );
+    let said = browser.run("return document.getElementById('what-if').textContent");
+    assert_eq!(said, json!(""), "nobody else is at it");
+    let focused = browser.run("return document.activeElement.id");
+    assert_eq!(focused, json!("knob-tracking.start_confidence"), "the keyboard stays where it was");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
 #[test]
 #[ignore = "needs chromium-driver: make browser-test"]
 fn a_menu_stands_at_the_entry_that_the_settings_name_in_words() {

@@ -126,6 +126,13 @@ fn the_page_fits_a_phone_and_can_be_read_aloud() {
     assert_eq!(browser.run(fits), json!(true), "nothing hangs over the edge");
 }
 
+/// The next question of the page is lost on its way.
+const DEAF: &str = "const real = window.fetch;
+    window.fetch = () => {
+        window.fetch = real;
+        return Promise.reject(new TypeError('lost'));
+    };";
+
 #[test]
 #[ignore = "needs chromium-driver: make browser-test"]
 fn without_the_token_there_is_a_door_and_nothing_behind_it() {
@@ -148,9 +155,19 @@ fn without_the_token_there_is_a_door_and_nothing_behind_it() {
         "a refusal",
         "return document.getElementById('login-answer').textContent.length > 0",
     );
+    browser.run(DEAF);
+    browser.click("#login button");
+    let said = "return document.getElementById('login-answer').textContent";
+    browser.until("that nobody answers", &format!("{said}.includes('does not answer')"));
     browser.type_into("#token", token);
     browser.click("#login button");
     browser.until("a face in the picture", FACE);
+    browser.run(DEAF);
+    browser.click("#logout");
+    browser.until(
+        "that nobody is logged out",
+        "return document.getElementById('logout').textContent.startsWith('Not logged out')",
+    );
 
     broker.say("expressiond/test/command", r#"{"command":"pause"}"#);
     browser.until(

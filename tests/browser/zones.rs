@@ -3,12 +3,15 @@
 use serde_json::json;
 
 use crate::daemon::http::{get, post, until};
-use crate::driver::{Browser, DOWN, ENTER, ESCAPE, LEFT, RIGHT};
-use crate::{PHONE, SAVED, WIDE, screenshot, shown, start};
+use crate::driver::{Browser, DOWN, END, ENTER, ESCAPE, LEFT, RIGHT};
+use crate::{PHONE, WIDE, screenshot, shown, start};
 
 const TELLS: &str = "return document.getElementById('zone-said').textContent";
 const NAMES: &str = "return [...document.querySelectorAll('#zone-names span')]
     .map((name) => name.textContent).join()";
+
+const ZONES_SAVED: &str =
+    "return document.getElementById('zone-saved').textContent.includes('90-page.toml')";
 
 const FACE_IN: &str = "document.querySelectorAll('#boxes .box').length > 0";
 
@@ -52,7 +55,7 @@ fn zones_are_drawn_saved_and_seen_again() {
     screenshot::check("zones", &browser.screenshot());
 
     browser.click("#zone-save");
-    browser.until("that it is saved", SAVED);
+    browser.until("that it is saved", ZONES_SAVED);
     let text = std::fs::read_to_string(folder.path().join("conf.d/90-page.toml")).unwrap();
     assert_eq!(text.matches("[[zone]]").count(), 2, "{text}");
     device.checked_settings();
@@ -164,7 +167,7 @@ fn a_finger_draws_on_a_phone() {
     browser.click("#zone-panel summary");
     browser.click("#zone-draw");
     browser.run("document.getElementById('stage').scrollIntoView()");
-    for corner in [(-20, 0), (100, 0), (60, 90)] {
+    for corner in [(-20, 0), (100, 0), (60, 90), (-20, 90)] {
         browser.drag("touch", "#pen", corner, corner);
     }
     browser.drag("touch", "#pen", (60, 90), (100, 90));
@@ -172,7 +175,46 @@ fn a_finger_draws_on_a_phone() {
     let last = browser
         .run("return parseFloat(document.querySelectorAll('#corners button')[2].style.left)");
     assert!(last.as_f64().unwrap() > 70.0, "dragged to {last} %");
+    // What was touched last goes without a key, down to three.
+    browser.drag("touch", "#corners button:nth-child(2)", (0, 0), (0, 0));
+    let corners = "[...document.querySelectorAll('#corners button')]";
+    let second = browser.run(&format!("return {corners}[1].getAttribute('style')"));
+    browser.click("#zone-list .eraser");
+    let left = format!("return {corners}.map((corner) => corner.getAttribute('style'))");
+    let left = browser.run(&left).as_array().unwrap().clone();
+    assert!(left.len() == 3 && !left.contains(&second), "{second} of {left:?}");
+    browser.click("#zone-list .open button");
+    browser.click("#zone-list li:nth-child(2) button");
+    // What the device says of the change before may come between.
+    until("that no more go", || {
+        browser.click("#zone-list .eraser");
+        browser.run(TELLS).as_str()?.contains("three corners at least").then_some(())
+    });
     let fits = "return document.documentElement.scrollWidth <= window.innerWidth";
     assert_eq!(browser.run(fits), json!(true), "nothing hangs over the edge");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    browser.click("#zone-save");
+    browser.until("that it is saved", ZONES_SAVED);
+    let seen =
+        "const { top, bottom } = document.getElementById('zone-saved').getBoundingClientRect();
+        return top >= 0 && bottom <= window.innerHeight";
+    assert_eq!(browser.run(seen), json!(true), "the answer is off the screen");
+}
+
+#[test]
+#[ignore = "needs chromium-driver: make browser-test"]
+fn an_impossible_zone_holds_up_no_slider() {
+    let (device, _broker, _folder) = start("");
+    let browser = shown(&device, WIDE);
+    browser.click("#zone-panel summary");
+    browser.click("#zone-draw");
+    for corner in [(-200, -150), (200, 150), (200, -150), (-200, 150)] {
+        browser.drag("mouse", "#pen", corner, corner);
+    }
+    browser.until("why not", &format!("{TELLS}.includes('crosses')"));
+    browser.type_into("#knob-expression\\.enter", END);
+    until("the device tries it", || {
+        let tried = get(device.port, "/api/settings").json()["tried"].clone();
+        (tried["expression.enter"] == 1).then_some(())
+    });
+    browser.until("why not, still", &format!("{TELLS}.includes('crosses')"));
 }

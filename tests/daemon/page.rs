@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Instant;
 
 use super::program::program;
 use super::{LIMIT, Running};
@@ -97,8 +98,10 @@ impl Device {
     /// Waits for a line with these words.
     pub fn says(&self, words: &str) -> String {
         let mut before = Vec::new();
+        // Of the line, not of the next one: a daemon that works goes on to log.
+        let end = Instant::now() + LIMIT;
         loop {
-            match self.log.recv_timeout(LIMIT) {
+            match self.log.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) if line.contains(words) => return line,
                 Ok(line) => before.push(line),
                 Err(_) => panic!("it did not say {words}: {before:#?}"),

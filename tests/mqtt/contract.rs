@@ -20,13 +20,13 @@ use expressiond::name::Name;
 use serde_json::Value;
 
 use crate::observer::{Observer, Seen};
-use crate::page;
+use crate::reference;
 use crate::support::{AnyBroker, camera, event, publisher, speaking};
 
 const DOCUMENT: &str = include_str!("../../docs/ref/mqtt.md");
 
 pub fn table(heading: &str) -> Vec<Vec<String>> {
-    page::table(DOCUMENT, heading)
+    reference::table(DOCUMENT, heading)
 }
 
 pub fn placed(topic: &str) -> String {

@@ -18,8 +18,8 @@ use tempfile::TempDir;
 use crate::certificates::{Authority, Issued, text};
 use crate::fake::{accept, acknowledge, listen, packet, publish_id};
 use crate::mosquitto::{Mosquitto, free_port};
-use crate::page::table;
 use crate::program::program;
+use crate::reference::table;
 use crate::running::Running;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_expressiond");

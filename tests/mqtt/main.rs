@@ -16,10 +16,10 @@ mod limits;
 mod monitoring;
 mod mosquitto;
 mod observer;
-#[path = "../page/mod.rs"]
-mod page;
 #[path = "../daemon/program.rs"]
 mod program;
+#[path = "../reference/mod.rs"]
+mod reference;
 #[path = "../daemon/running.rs"]
 mod running;
 mod support;

@@ -1,12 +1,14 @@
 //! Saved settings and the new start that takes them over, or does not.
 
 use std::fs;
+use std::io::Write;
+use std::net::TcpStream;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::Setup;
-use crate::daemon::http::{Live, get, post};
+use crate::daemon::http::{Live, get, post, until};
 use crate::daemon::page::Device;
 use crate::start;
 
@@ -79,4 +81,45 @@ fn a_save_while_other_settings_are_tried_is_taken_over_when_those_are_refused() 
         post(device.port, "/api/setup/save", &json!({ "home_assistant.device_name": "Hall" }));
     assert_eq!(named.status, 200, "{}", named.text());
     assert_eq!(get(device.listens(), "/api/settings").json()["about"]["name"], "Hall");
+}
+
+/// Asks and is gone before the device has read any of it, as a telephone that is put away.
+fn ask_and_go(device: &Device, path: &str, body: &serde_json::Value) {
+    let (host, body) = (format!("127.0.0.1:{}", device.port), body.to_string());
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let signal = |signal| kill_process(Pid::from_child(&device.process.0), signal).unwrap();
+    signal(Signal::STOP);
+    TcpStream::connect(host).unwrap().write_all(request.as_bytes()).unwrap();
+    signal(Signal::CONT);
+}
+
+#[test]
+fn what_is_saved_or_taken_back_takes_effect_also_where_nobody_waits_for_the_answer() {
+    let setup = start("");
+    let device = &setup.device;
+    let holds = |threshold: f64| {
+        until(&format!("{threshold} holds"), || {
+            let values = get(device.port, "/api/settings").json()["values"].clone();
+            (values["tracking.start_confidence"] == threshold).then_some(())
+        });
+    };
+    ask_and_go(device, "/api/save", &json!({ "tracking.start_confidence": 0.55 }));
+    holds(0.55);
+    ask_and_go(device, "/api/undo", &json!({}));
+    holds(0.7);
+    ask_and_go(device, "/api/setup/save", &json!({ "home_assistant.device_name": "Hall" }));
+    assert_eq!(get(device.listens(), "/api/settings").json()["about"]["name"], "Hall");
+}
+
+#[test]
+fn settings_that_cannot_be_read_are_told_where_a_camera_is_chosen() {
+    let setup = start("");
+    write_own(&setup, "[camera\n");
+    let answer = post(setup.device.port, "/api/setup", &json!({}));
+    assert_eq!(answer.status, 409, "{}", answer.text());
+    assert!(answer.json()["why"].as_str().unwrap().contains("50-own.toml"), "{}", answer.text());
 }

@@ -45,6 +45,9 @@ fn without_the_token_there_is_nothing_to_see() {
     assert!(cookie.contains("HttpOnly; SameSite=Strict"), "{cookie}");
     let cookie = cookie.split(';').next().unwrap();
     assert_eq!(ask(port, "GET", "/api/settings", &[("Cookie", cookie)], "").status, 200);
+    // Beside one that another program on the same host has set.
+    let both = format!("place=Küche; {cookie}");
+    assert_eq!(ask(port, "GET", "/api/settings", &[("Cookie", &both)], "").status, 200);
     Live::watch(port, &[("Cookie", cookie)]).until("picture", |_| true);
     let bearer = format!("Bearer {token}");
     assert_eq!(ask(port, "GET", "/metrics", &[("Authorization", &bearer)], "").status, 200);

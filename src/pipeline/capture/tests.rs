@@ -10,7 +10,7 @@ use crate::pipeline::mailbox::Taken;
 use crate::pipeline::state::{Orders, View};
 use crate::preview::live::Live;
 use crate::source::Opened;
-use crate::source::controls::{ControlValue, ControlValues};
+use crate::source::controls::{ControlValue, ControlValues, Overruled};
 
 /// Longest wait for anything.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -298,42 +298,82 @@ impl FrameSource for Obedient {
         on
     }
 
-    fn set_controls(&mut self, values: &ControlValues) -> Result<(), String> {
-        let names: Vec<&str> = values.keys().map(String::as_str).collect();
-        self.0.send(names.join(", ")).unwrap();
-        Ok(())
+    fn set_controls(&mut self, values: &ControlValues) -> Result<Overruled, String> {
+        let pairs: Vec<_> = values.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        self.0.send(pairs.join(", ")).unwrap();
+        let all = ["brightness", "gain"].map(|name| (name.to_owned(), format!("not {name}")));
+        Ok(all.into())
     }
+}
+
+/// A capture thread that has a camera open for the page, and what that is asked for.
+fn obedient() -> (Arc<Shared>, Arc<Live>, std::sync::mpsc::Receiver<String>, Capture) {
+    let live = Arc::new(Live::new(&crate::preview::Settings::default(), false));
+    let shared = Shared::new(Arc::new(SystemClock), Orders::default(), Some(Arc::clone(&live)));
+    let (told, asked) = std::sync::mpsc::channel();
+    let mut source = Some(Obedient(told));
+    let open: Opener = Box::new(move |_| match source.take() {
+        Some(source) => Ok(Box::new(source)),
+        None => Err(SourceError::End),
+    });
+    let capture = Capture { open, ..capture(VecDeque::new(), &shared) };
+    (shared, live, asked, capture)
+}
+
+/// What the page wants: this gain, beside the one that is saved.
+fn gain(tried: i64, saved: i64) -> CameraTuning {
+    let gain = |value| ControlValues::from([("gain".to_owned(), ControlValue::Number(value))]);
+    let (orientation, touched) = Default::default();
+    CameraTuning { orientation, controls: gain(tried), saved: gain(saved), touched }
 }
 
 #[test]
 fn what_is_tried_on_the_page_does_not_undo_low_light() {
-    let live = Arc::new(Live::new(&crate::preview::Settings::default(), false));
-    let shared = Shared::new(Arc::new(SystemClock), Orders::default(), Some(Arc::clone(&live)));
+    let (shared, live, asked, capture) = obedient();
     let dark = |low| {
         let conditions = Conditions { low, ..Conditions::default() };
         shared.view.send_replace(View { conditions, ..View::default() });
     };
     dark(true);
-    let (told, asked) = std::sync::mpsc::channel();
-    let mut source = Some(Obedient(told));
-    let capture = Capture {
-        open: Box::new(move |_| match source.take() {
-            Some(source) => Ok(Box::new(source)),
-            None => Err(SourceError::End),
-        }),
-        ..capture(VecDeque::new(), &shared)
-    };
     let thread = std::thread::spawn(move || capture.run());
     let next = || asked.recv_timeout(LIMIT).unwrap();
     assert_eq!(next(), "low light: true");
-    let controls = ControlValues::from([("gain".to_owned(), ControlValue::Number(3))]);
-    let (orientation, touched) = Default::default();
-    live.camera.send_replace(Some(CameraTuning { orientation, controls, touched }));
-    assert_eq!([next(), next()], ["gain", "low light: true"]);
+    live.camera.send_replace(Some(gain(3, 1)));
+    assert_eq!([next(), next()], ["gain 3", "low light: true"]);
     dark(false);
     assert_eq!(next(), "low light: false");
     shared.stop.stop();
     thread.join().unwrap();
+}
+
+#[test]
+fn a_control_that_another_one_decides_is_told_on_the_page() {
+    let (shared, live, _asked, capture) = obedient();
+    let thread = std::thread::spawn(move || capture.run());
+    live.camera.send_replace(Some(gain(3, 1)));
+    until(&live.refused, Option::is_some);
+    assert_eq!(*live.refused.borrow(), Some("not gain".to_owned()), "nobody asks for brightness");
+    shared.stop.stop();
+    thread.join().unwrap();
+}
+
+#[test]
+fn what_is_only_tried_goes_before_the_camera_is_closed() {
+    for pause in [false, true] {
+        let (shared, live, asked, capture) = obedient();
+        let thread = std::thread::spawn(move || capture.run());
+        let next = || asked.recv_timeout(LIMIT).unwrap();
+        live.camera.send_replace(Some(gain(3, 1)));
+        assert_eq!(next(), "gain 3");
+        if pause {
+            shared.orders.send_modify(|orders| orders.paused = true);
+        } else {
+            shared.stop.stop();
+        }
+        assert_eq!(next(), "gain 1", "paused: {pause}");
+        shared.stop.stop();
+        thread.join().unwrap();
+    }
 }
 
 #[test]

@@ -26,7 +26,7 @@ function state(said) {
   reasons(status, said);
   events(said.events);
   tune.hold(status.in_force);
-  tune.heed(said.tuning);
+  tune.heed(said.tuning, said.offered);
 }
 
 function mood(status) {
@@ -93,10 +93,7 @@ async function begin() {
   document.title = `${name} – expressiond`;
   setText(byId("place"), `${about.camera} · expressiond ${about.version}`);
   byId("logout").hidden = !about.needs_token;
-  byId("logout").addEventListener("click", async () => {
-    await fetch("/logout", { method: "POST" });
-    location.assign("/login");
-  });
+  byId("logout").addEventListener("click", logOut);
   tune.start();
   setup.start();
   let gone = false;
@@ -108,6 +105,15 @@ async function begin() {
     }
     state(said);
   });
+}
+
+async function logOut() {
+  try {
+    const { ok, status } = await fetch("/logout", { method: "POST" });
+    if (ok || status === 401) return location.assign("/login");
+  } catch { /* said below */ }
+  // Whoever believes to be out is not.
+  setText(byId("logout"), say("stillIn"));
 }
 
 /** The settings, once the device gives them. */
@@ -124,12 +130,13 @@ async function first() {
 
 /** A device that was away may be another one now, with other classes or another page. */
 async function meet() {
-  const settings = await tune.load();
+  const settings = await tune.comeBack();
   if (settings && JSON.stringify(settings.about) !== JSON.stringify(about)) {
     location.reload();
     // Nothing of what it says is shown meanwhile.
     await new Promise(() => {});
   }
+  await setup.renew();
   // One that has started again knows none of the events before: it tells all it has anew.
   byId("events").replaceChildren();
 }

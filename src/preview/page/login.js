@@ -4,9 +4,14 @@ import { say, speak } from "./words.js";
 speak();
 byId("login").addEventListener("submit", async (event) => {
   event.preventDefault();
-  const answer = await fetch("/login", { method: "POST", body: byId("token").value });
-  if (answer.ok) return location.replace("/");
-  const wrong = { 401: "wrongToken", 429: "tooMany" }[answer.status];
-  byId("login-answer").textContent = wrong ? say(wrong) : await answer.text();
+  const tell = (words) => { byId("login-answer").textContent = words; };
+  try {
+    const answer = await fetch("/login", { method: "POST", body: byId("token").value });
+    if (answer.ok) return location.replace("/");
+    const wrong = { 401: "wrongToken", 429: "tooMany" }[answer.status];
+    tell(wrong ? say(wrong) : await answer.text());
+  } catch {
+    tell(say("noAnswer"));
+  }
   byId("token").select();
 });

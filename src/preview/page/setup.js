@@ -11,11 +11,20 @@ const FIELDS = {
   "mqtt.username": "setup-user",
 };
 
+/** What the settings say. */
 let before = {};
 /** What a field shows of the settings: of several addresses all, as commas separate them. */
 const written = (key) => [].concat(before[key] ?? []).join(",");
 /** Counts openings: a camera is not opened for a list that is gone. */
 let opening = 0;
+
+/** Asks what the settings say now; what somebody is filling in stays as it is. */
+export async function renew() {
+  if (!byId("setup").open) return;
+  try {
+    before = (await post("/api/setup")).values;
+  } catch { /* the next opening asks again */ }
+}
 
 async function open() {
   const mine = ++opening;
@@ -119,7 +128,10 @@ export function start() {
     event.preventDefault();
     byId("setup-save").disabled = true;
     try {
-      const { file, written } = await post("/api/setup/save", changed());
+      const sent = changed();
+      const { file, written } = await post("/api/setup/save", sent);
+      // What was there before is a change from now on.
+      Object.assign(before, sent);
       word(written ? `${say("savedIn", { file })} ${say("starting")}` : say("nothingToSave"));
     } catch (error) {
       word(say("failed", { why: error.message }));

@@ -1,6 +1,7 @@
 // Sliders that take effect at once, and the line that says what they would have changed.
 
 import { byId, make, post, setText } from "./dom.js";
+import { renew } from "./setup.js";
 import { say } from "./words.js";
 import * as zones from "./zones.js";
 
@@ -15,6 +16,8 @@ let tried = {};
 let given = {};
 let knobs = new Map();
 let timer;
+/** How often the camera had offered other controls when these were built. */
+let offered = 0;
 /** The version of what is tried that this page knows: one trial is everybody's. */
 let version = 0;
 /** What is asked of the device, one after the other: each builds on the version before it. */
@@ -58,24 +61,64 @@ async function ask(path, value) {
 /** Takes over what somebody else tries or has saved. */
 async function meet() {
   await load(true);
+  forget();
   setText(byId("what-if"), say("otherTunes"));
 }
 
-/** Hears which version the device has. */
-export function heed(current) {
-  // While something is asked, the answer tells.
-  if (current > version && waiting === 0) inTurn(meet).catch(() => {});
+/** Takes over what is so after a silence, and says where what was tried is so no more. */
+export async function comeBack() {
+  const before = changes;
+  const settings = await load(true);
+  if (!settings) return settings;
+  forget();
+  const gone = Object.keys(before).filter((key) => !same(key, before[key], current(key)));
+  if (gone.length > 0) setText(byId("what-if"), say("takenBack"));
+  if (gone.includes("zone")) zones.tell(say("takenBack"));
+  return settings;
 }
 
-/** Builds all of it anew from what the device says; `others` have changed it. */
-export async function load(others = false) {
+const same = (key, some, other) =>
+  key === "zone" ? zones.alike(some, other ?? []) : JSON.stringify(some) === JSON.stringify(other);
+
+/** Takes away how it ended, which is long past; lines to copy stay. */
+function forget() {
+  for (const home of document.querySelectorAll(".answer")) {
+    if (!home.querySelector("pre")) home.replaceChildren();
+  }
+}
+
+/** Hears which version the device has, and how often its camera has offered other controls. */
+export function heed(current, offers) {
+  // While something is asked, the answer tells.
+  if (waiting > 0) return;
+  if (current > version) inTurn(meet).catch(() => {});
+  // What was just moved is asked first.
+  else if (offers > offered && !timer) inTurn(() => load(true)).catch(() => {});
+}
+
+/** The device is told in a moment, or no more. */
+function settle(work) {
+  clearTimeout(timer);
+  timer = work && setTimeout(() => {
+    timer = undefined;
+    inTurn(work);
+  }, SETTLED);
+}
+
+/**
+ * Builds all of it anew from what the device says. `keepPen` leaves whoever draws the pen, unless
+ * the device has other zones than they know of.
+ */
+export async function load(keepPen = false) {
   const answer = await fetch("/api/settings");
   if (answer.status === 401) return location.replace("/login");
   if (!answer.ok) throw new Error(await answer.text());
   const settings = await answer.json();
-  clearTimeout(timer);
+  settle(null);
   const drawn = tried.zone ?? values.zone ?? [];
+  const focused = document.activeElement?.id;
   version = settings.tuning;
+  offered = settings.offered;
   values = settings.values;
   tried = settings.tried;
   changes = { ...tried };
@@ -97,9 +140,8 @@ export async function load(others = false) {
   byId("undo").hidden = !settings.can_undo;
   const place = settings.origins.zone;
   const now = tried.zone ?? values.zone;
-  // Who has changed something else does not take the pen away.
-  const keep = others && zones.alike(now, drawn);
-  zones.load(now, place.fixed ? say("fixed", place) : null, keep);
+  zones.load(now, place.fixed ? say("fixed", place) : null, keepPen && zones.alike(now, drawn));
+  if (focused?.startsWith("knob-")) byId(focused)?.focus({ preventScroll: true });
   refresh();
   return settings;
 }
@@ -151,23 +193,32 @@ function change(key, value, before) {
   if (JSON.stringify(value) === JSON.stringify(before)) delete changes[key];
   else changes[key] = value;
   refresh();
-  clearTimeout(timer);
-  timer = setTimeout(() => inTurn(attempt), SETTLED);
+  settle(attempt);
 }
 
 async function attempt() {
   try {
-    const sent = { ...changes };
-    tell(await ask("/api/try", sent));
-    tried = sent;
+    await attemptWith({ ...changes });
     zones.tell("");
   } catch (error) {
-    if (error.status === 412) return;
-    const words = say("failed", { why: error.message });
     // The device's words begin with the key.
-    if (error.message.startsWith("zone")) zones.tell(words);
-    else setText(byId("what-if"), words);
+    if (error.status === 412 || !error.message.startsWith("zone")) return fail(error);
+    zones.tell(say("failed", { why: error.message }));
+    // What is impossible in the picture holds up nothing else.
+    const { zone, ...rest } = changes;
+    if ("zone" in tried) rest.zone = tried.zone;
+    await attemptWith(rest).catch(fail);
   }
+}
+
+async function attemptWith(sent) {
+  tell(await ask("/api/try", sent));
+  tried = sent;
+}
+
+function fail(error) {
+  // Who else is at it has been said.
+  if (error.status !== 412) setText(byId("what-if"), say("failed", { why: error.message }));
 }
 
 function tell(seen) {
@@ -215,19 +266,22 @@ function give(key, knob, value) {
   else refresh();
 }
 
-function answer(words, lines) {
+/** Says in the section of a button how it ended. */
+function answer(button, words, lines) {
   const children = [make("p", {}, words)];
   if (lines) children.push(make("p", {}, say("copyThese")), make("pre", { tabIndex: 0 }, lines));
-  byId("saved").replaceChildren(...children);
+  const home = button.closest("section").querySelector(".answer");
+  home.replaceChildren(...children);
+  home.scrollIntoView({ block: "nearest" });
 }
 
 /** Does something with a button's consequences, and says how it ended. */
 async function act(button, work) {
   button.disabled = true;
   try {
-    answer(await inTurn(work));
+    answer(button, await inTurn(work));
   } catch (error) {
-    answer(say("failed", { why: error.message }), error.lines);
+    answer(button, say("failed", { why: error.message }), error.lines);
   }
   button.disabled = false;
   refresh();
@@ -243,14 +297,14 @@ async function reload(restarts) {
 }
 
 async function save() {
-  clearTimeout(timer);
+  settle(null);
   const { file, written, restarts } = await ask("/api/save", changes);
   await reload(restarts);
   return say(restarts ? "savedAndStarts" : written ? "savedIn" : "nothingToSave", { file });
 }
 
 async function discard() {
-  clearTimeout(timer);
+  settle(null);
   await ask("/api/try", {});
   setText(byId("what-if"), "");
   await load();
@@ -260,6 +314,7 @@ async function discard() {
 async function undo() {
   const { restarts } = await ask("/api/undo");
   await reload(restarts);
+  await renew();
   return say(restarts ? "undoneAndStarts" : "undone");
 }
 

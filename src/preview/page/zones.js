@@ -16,6 +16,8 @@ let zones = [];
 let open = null;
 /** It is being drawn: a new corner comes behind the last one. */
 let fresh = false;
+/** Number of the corner that was touched last; null where that is the last one. */
+let chosen = null;
 /** Where the keyboard sets the next corner. */
 let cursor = [0.5, 0.5];
 let held = {};
@@ -111,6 +113,7 @@ function corners() {
   points.forEach((point, index) => {
     const [x, y] = point.map((value) => Math.round(value * 100));
     Object.assign(home.children[index].style, places(point));
+    home.children[index].classList.toggle("chosen", index === chosen);
     home.children[index].setAttribute("aria-label", say("corner", { number: index + 1, x, y }));
   });
   Object.assign(byId("cursor").style, places(cursor));
@@ -121,7 +124,10 @@ function corners() {
 
 function handle(index) {
   const element = make("button", { type: "button" });
+  // Not every browser gives what a finger touches the focus.
+  element.addEventListener("focus", () => choose(index));
   element.addEventListener("pointerdown", (event) => {
+    choose(index);
     element.setPointerCapture(event.pointerId);
     element.addEventListener("pointermove", drag);
   });
@@ -158,6 +164,11 @@ function at(event) {
   return [(event.clientX - left) / width, (event.clientY - top) / height];
 }
 
+function choose(index) {
+  chosen = index;
+  corners();
+}
+
 function move(index, point) {
   zones[open].points[index] = point.map(share);
   paint();
@@ -165,11 +176,13 @@ function move(index, point) {
 
 function remove(index) {
   const { points } = zones[open];
+  if (points.length === 0) return;
   // A zone goes by its own button, not by the loss of its corners.
   if (points.length <= LEAST && !fresh) return tell(say("cornersLeast"));
   points.splice(index, 1);
+  chosen = points.length > 0 ? Math.min(index, points.length - 1) : null;
   paint();
-  byId("corners").children[Math.min(index, points.length - 1)]?.focus();
+  byId("corners").children[chosen]?.focus();
   report();
 }
 
@@ -178,6 +191,7 @@ function add(point) {
   const { points } = zones[open];
   const place = fresh ? points.length : nearest(points, point) + 1;
   points.splice(place, 0, point.map(share));
+  chosen = place;
   paint();
   if (points.length >= LEAST) report();
 }
@@ -194,7 +208,9 @@ function nearest(points, [x, y]) {
 }
 
 function begin() {
-  const taken = new Set(zones.map(({ name }) => name.toLowerCase()));
+  // Who switched one off that is deleted here meant that one: a new one is not to be off like it.
+  const names = [...zones.map(({ name }) => name), ...Object.keys(held ?? {})];
+  const taken = new Set(names.map((name) => name.toLowerCase()));
   let number = 1;
   while (taken.has(`zone${number}`)) number += 1;
   zones.push({ name: `zone${number}`, kind: "count", points: [], enabled: true });
@@ -205,6 +221,7 @@ function enter(index, drawn) {
   zones = zones.filter((zone, number) => number === index || zone.points.length >= LEAST);
   open = Math.min(index, zones.length - 1);
   fresh = drawn;
+  chosen = null;
   cursor = [0.5, 0.5];
   paint();
   list();
@@ -220,7 +237,7 @@ function close() {
   byId("zone-draw").focus();
 }
 
-/** A row for each zone: name, kind, corners, away. */
+/** A row for each zone: name, kind, corners, away; of the one that is open also a corner away. */
 function list() {
   byId("zone-list").replaceChildren(...zones.map((zone, index) => {
     const name = make("input", { value: zone.name, maxLength: 64, autocomplete: "off", spellcheck: false, "aria-label": say("zoneName") });
@@ -246,9 +263,21 @@ function list() {
       close();
       report();
     });
-    return make("li", { className: index === open ? "open" : "" }, name, kind, edit, away);
+    const row = make("li", { className: index === open ? "open" : "" }, name, kind, edit, away);
+    if (index === open) row.append(eraser());
+    return row;
   }));
   byId("zone-draw").disabled = open !== null;
+}
+
+/** Takes a corner away where there is no key for it. */
+function eraser() {
+  const button = make("button", { type: "button", className: "eraser" }, say("zoneCorner"));
+  button.addEventListener("click", () => {
+    remove(chosen ?? zones[open].points.length - 1);
+    button.focus();
+  });
+  return button;
 }
 
 /** `onChange` hears of all zones after each change. */
@@ -266,7 +295,7 @@ export function start(onChange) {
       corners();
     } else if (event.key === "Enter" || event.key === " ") {
       add(cursor);
-    } else if (event.key === "Backspace" && points.length > 0) {
+    } else if (event.key === "Backspace") {
       remove(points.length - 1);
       pen.focus();
     } else if (event.key === "Escape") {

@@ -174,7 +174,7 @@ fn what_one_camera_had_is_not_set_on_another() {
     let open = |card: &str, value| {
         let range = ControlRange::Number { least: -255, most: 255, step: 1 };
         let gain = ControlOffer { name: "gain".to_owned(), value, range };
-        live.controls.send_replace((camera(card), vec![gain]));
+        live.offer(camera(card), vec![gain]);
     };
     let given = |card: &str| {
         let wanted = live.camera.borrow().clone().expect("told");
@@ -192,6 +192,52 @@ fn what_one_camera_had_is_not_set_on_another() {
     tuning.attempt(changes(json!({ "camera.controls.gain": 7 }))).expect("possible");
     tuning.leave();
     assert_eq!((given("A"), given("B")), (None, Some(second)));
+}
+
+#[test]
+fn a_control_that_was_saved_before_the_camera_was_opened_can_be_taken_back() {
+    let saved = Tunable::default().with(&changes(json!({ "camera.controls.gain": 200 })));
+    let (mut tuning, _orders) = tuning();
+    tuning.saved = saved.expect("possible");
+    let range = ControlRange::Number { least: 0, most: 255, step: 1 };
+    let default = ControlValue::Number(64);
+    let gain = ControlOffer { name: "gain".to_owned(), value: default.clone(), range };
+    tuning.live.offer(Opened::Files, vec![gain]);
+    tuning.replace(Tunable::default());
+    let camera = tuning.live.camera.borrow().clone().expect("told");
+    assert_eq!(camera.controls_for(&Opened::Files).get("gain"), Some(&default));
+}
+
+#[test]
+fn of_what_is_tried_nothing_stays_in_a_camera_that_is_closed() {
+    let (mut tuning, _orders) = tuning();
+    let range = || ControlRange::Number { least: 0, most: 255, step: 1 };
+    let offer = |name: &str| ControlOffer {
+        name: name.to_owned(),
+        value: ControlValue::Number(64),
+        range: range(),
+    };
+    tuning.live.offer(Opened::Files, vec![offer("gain"), offer("gamma"), offer("hue")]);
+    tuning.keep(&changes(json!({ "camera.controls.gamma": 100 })));
+    let tried = json!({ "camera.controls.gain": 3, "camera.controls.gamma": 7 });
+    tuning.attempt(changes(tried)).expect("possible");
+    let camera = tuning.live.camera.borrow().clone().expect("told");
+    let left = camera.controls_to_leave(&Opened::Files);
+    let number = |name: &str, value| (name.to_owned(), ControlValue::Number(value));
+    assert_eq!(left, [number("gain", 64), number("gamma", 100)].into());
+}
+
+#[test]
+fn whoever_has_loaded_the_controls_hears_when_the_camera_offers_others() {
+    let (tuning, _orders) = tuning();
+    let offer = |most| {
+        let range = ControlRange::Number { least: 0, most, step: 1 };
+        let value = ControlValue::Number(0);
+        let gain = ControlOffer { name: "gain".to_owned(), value, range };
+        tuning.live.offer(Opened::Files, vec![gain]);
+        tuning.live.offered.load(Ordering::Relaxed)
+    };
+    assert_eq!([offer(255), offer(255), offer(100)], [1, 1, 2]);
 }
 
 #[test]

@@ -34,22 +34,37 @@ fn names_are_those_of_v4l2_ctl() {
 #[test]
 fn a_camera_offers_its_own_ranges() {
     let [exposure, line, balance] = &known()[..] else { panic!("three controls") };
-    let offered = offer(exposure, &Value::Integer(300)).expect("a number");
+    let none = ControlValues::new();
+    let offered = offer(exposure, &Value::Integer(300), &none).expect("a number");
     let range = ControlRange::Number { least: 3, most: 2047, step: 1 };
     assert_eq!((offered.value, offered.range), (ControlValue::Number(300), range));
-    let offered = offer(line, &Value::Integer(1)).expect("a menu");
+    let offered = offer(line, &Value::Integer(1), &none).expect("a menu");
     assert_eq!(offered.range, ControlRange::Menu { entries: vec![(1, "50 Hz".into())] });
-    let offered = offer(balance, &Value::Integer(1)).expect("a switch");
+    let offered = offer(balance, &Value::Integer(1), &none).expect("a switch");
     assert_eq!(
         (&*offered.name, offered.value),
         ("white_balance_automatic", ControlValue::Switch(true))
     );
-    assert_eq!(offer(exposure, &Value::None), None);
+    assert_eq!(offer(exposure, &Value::None, &none), None);
     let dead = Description {
         flags: Flags::READ_ONLY,
         ..control(1, "Exposure Time, Absolute", Type::Integer, None)
     };
     assert!(!is_usable(&dead) && is_usable(exposure));
+}
+
+/// What the settings have set by then was not the camera's own.
+#[test]
+fn what_the_settings_have_set_goes_back_to_the_drivers_default() {
+    let [exposure, _, balance] = &known()[..] else { panic!("three controls") };
+    let set = [
+        ("exposure_time_absolute", ControlValue::Number(300)),
+        ("white_balance_automatic", ControlValue::Switch(false)),
+    ];
+    let set = set.map(|(name, value)| (name.to_owned(), value)).into();
+    let offered = |control, value| offer(control, &Value::Integer(value), &set).expect("offered");
+    assert_eq!(offered(exposure, 300).value, ControlValue::Number(250));
+    assert_eq!(offered(balance, 0).value, ControlValue::Switch(true));
 }
 
 #[test]

@@ -1,0 +1,139 @@
+//! What is answered where settings are tried, saved and taken back.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use hyper::StatusCode;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::answer;
+use super::service::{Answer, SILENT_DISK, Service, blocking, silent_disk};
+use super::store::{Permit, Refused, Saved, Undone};
+use super::tunable::{self, Changes, Tunable, is_tunable, read_changes};
+use super::tuning::Version;
+
+impl Service {
+    pub(super) async fn settings(&self) -> Answer {
+        let (values, keys, tried, version) = {
+            let tuning = self.tuning();
+            let (values, keys) = tuning.values_and_keys();
+            (values, keys, tuning.tried().clone(), tuning.version())
+        };
+        // Before them: who is told of newer ones only asks once more.
+        let offered = self.live.offered.load(Ordering::Relaxed);
+        let controls = self.live.controls.borrow().1.clone();
+        let store = Arc::clone(&self.store);
+        let read = blocking(move || {
+            let origins = store.origins(&keys);
+            let origins: Value =
+                keys.into_iter().zip(origins).map(|(key, from)| (key, json!(from))).collect();
+            (origins, store.can_undo())
+        });
+        let Some((origins, can_undo)) = read.await else {
+            return answer::text(StatusCode::GATEWAY_TIMEOUT, SILENT_DISK);
+        };
+        let answer = json!({
+            "about": self.about,
+            "offers": tunable::as_written(&tunable::OFFERS),
+            "values": values,
+            "tried": tried,
+            "tuning": version,
+            "origins": origins,
+            "offered": offered,
+            "controls": controls,
+            "can_undo": can_undo,
+        });
+        answer::json(StatusCode::OK, &answer)
+    }
+
+    /// An error, here and in what else reads a body, is in words. `known` is what somebody
+    /// knows of what is tried.
+    pub(super) fn attempt(&self, body: &[u8], known: Option<Version>) -> Result<Answer, String> {
+        let changes = read_changes(body, is_tunable)?;
+        let mut tuning = self.tuning();
+        if tuning.is_beyond(known) {
+            return Ok(overtaken());
+        }
+        let changes = tuning.with_masks(changes, known);
+        let what_if = tuning.attempt(changes)?;
+        Ok(of_version(StatusCode::OK, &what_if, tuning.version()))
+    }
+
+    pub(super) async fn save(
+        self: &Arc<Self>,
+        body: &[u8],
+        known: Option<Version>,
+    ) -> Result<Answer, String> {
+        let changes = read_changes(body, is_tunable)?;
+        let (permit, version) = {
+            let mut tuning = self.tuning();
+            if tuning.is_beyond(known) {
+                return Ok(overtaken());
+            }
+            (tuning.before_save(&changes, known)?, tuning.version())
+        };
+        // What was tried before it was saved is tried still.
+        let unsaved = move |refused: &Refused| of_version(StatusCode::CONFLICT, refused, version);
+        let service = Arc::clone(self);
+        let saved = blocking(move || {
+            service.save_now(&changes, &permit).unwrap_or_else(|why| unsaved(&why))
+        });
+        Ok(saved.await.unwrap_or_else(|| unsaved(&Refused::because(SILENT_DISK))))
+    }
+
+    /// Writes, and takes over what is written.
+    fn save_now(&self, changes: &Changes, permit: &Permit) -> Result<Answer, Refused> {
+        let Saved { file, written, digest } = self.store.save(changes, permit)?;
+        let mut tuning = self.tuning();
+        let restarts = tuning.keep(changes);
+        tuning.tell(digest);
+        log::info!("page: settings were saved in {file}");
+        let saved = json!({ "file": file, "written": written, "restarts": restarts });
+        Ok(of_version(StatusCode::OK, &saved, tuning.version()))
+    }
+
+    pub(super) async fn undo(self: &Arc<Self>, known: Option<Version>) -> Answer {
+        if self.tuning().is_beyond(known) {
+            return overtaken();
+        }
+        let service = Arc::clone(self);
+        let undone = blocking(move || {
+            let undone = service.undo_now();
+            undone.unwrap_or_else(|refused| answer::json(StatusCode::CONFLICT, &refused))
+        });
+        undone.await.unwrap_or_else(silent_disk)
+    }
+
+    /// Writes what was before, and takes that over.
+    fn undo_now(&self) -> Result<Answer, Refused> {
+        let saved = self.tuning().saved().clone();
+        // Its owner may have drawn a mask since, in another file: then what is saved hides
+        // nothing yet, and what is taken back would.
+        let permit = move |before: &Tunable| {
+            saved.refuse_what_uncovers(before).and_then(|()| before.refuse_what_uncovers(&saved))
+        };
+        let Undone { settings, mut restarts, digest } = self.store.undo(&permit)?;
+        log::info!("page: the settings saved last were taken back");
+        let mut tuning = self.tuning();
+        tuning.tell(digest);
+        restarts |= tuning.replace(settings);
+        if restarts {
+            tuning.start_again();
+        }
+        Ok(of_version(StatusCode::OK, &json!({ "restarts": restarts }), tuning.version()))
+    }
+}
+
+/// Answers a page that does not know what somebody else tries.
+fn overtaken() -> Answer {
+    let why = "somebody else has tried something meanwhile";
+    answer::not_done(StatusCode::PRECONDITION_FAILED, why)
+}
+
+/// An object, and the version of what is tried that whoever asked knows by it.
+fn of_version(status: StatusCode, value: &impl Serialize, version: Version) -> Answer {
+    let mut value = json!(value);
+    value["tuning"] = json!(version);
+    answer::json(status, &value)
+}
