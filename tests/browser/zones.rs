@@ -200,6 +200,24 @@ fn a_finger_draws_on_a_phone() {
     assert_eq!(browser.run(seen), json!(true), "the answer is off the screen");
 }
 
+/// Switched off by a command, the one that is deleted would have left that to the new one.
+#[test]
+#[ignore = "needs chromium-driver: make browser-test"]
+fn a_zone_drawn_anew_takes_no_name_of_one_that_is_deleted() {
+    let square = "points = [[0.0, 0.0], [0.5, 0.0], [0.5, 0.5]]";
+    let (device, _broker, _folder) = start(&format!("[[zone]]\nname = \"zone1\"\n{square}\n"));
+    let browser = shown(&device, WIDE);
+    browser.click("#zone-panel summary");
+    shows(&browser, "zone1");
+    browser.click("#zone-list li button.quiet");
+    shows(&browser, "");
+    browser.click("#zone-draw");
+    for corner in [(-200, -150), (200, -150), (200, 150)] {
+        browser.drag("mouse", "#pen", corner, corner);
+    }
+    shows(&browser, "zone2");
+}
+
 #[test]
 #[ignore = "needs chromium-driver: make browser-test"]
 fn an_impossible_zone_holds_up_no_slider() {
