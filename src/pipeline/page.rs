@@ -19,7 +19,7 @@ use crate::tracks::grouping::Grouping;
 /// What the daemon hears of the page.
 pub(super) struct Page {
     /// None while the page is off.
-    orders: Option<mpsc::Receiver<PageOrder>>,
+    orders: Option<mpsc::UnboundedReceiver<PageOrder>>,
 }
 
 impl Page {

@@ -120,11 +120,12 @@ impl Service {
         // None of these keys moves the picture under a mask.
         match self.store.save(changes, &|_| Ok(())) {
             Ok(saved) => {
-                if saved.written {
-                    log::info!("page: settings were saved in {}, starting again", saved.file);
-                    self.tuning().start_again();
+                let answer = answer::json(StatusCode::OK, &saved);
+                if !saved.written {
+                    return answer;
                 }
-                answer::json(StatusCode::OK, &saved)
+                log::info!("page: settings were saved in {}, starting again", saved.file);
+                self.tuning().start_after(answer)
             }
             Err(refused) => answer::json(StatusCode::CONFLICT, &refused),
         }
@@ -221,7 +222,7 @@ mod tests {
 
     fn service() -> Service {
         let live = Arc::new(Live::new(&crate::preview::Settings::default(), false));
-        let (orders, told) = (mpsc::channel(1).0, Grouping::none(&[]));
+        let (orders, told) = (mpsc::unbounded_channel().0, Grouping::none(&[]));
         let tuning = Tuning::new(Arc::clone(&live), orders, told, Tunable::default());
         Service {
             live,

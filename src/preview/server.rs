@@ -51,8 +51,6 @@ const LISTEN_AGAIN: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_secs(1);
 /// A page that is loaded again watches again within fewer looks.
 const LEFT: u32 = 5;
-/// Orders that wait for the daemon.
-const ORDERS: usize = 8;
 
 /// What the server is started with.
 pub(crate) struct Start {
@@ -80,7 +78,7 @@ pub(crate) struct Start {
 /// # Errors
 ///
 /// The system has no room for another thread.
-pub(crate) fn start(start: Start) -> io::Result<mpsc::Receiver<PageOrder>> {
+pub(crate) fn start(start: Start) -> io::Result<mpsc::UnboundedReceiver<PageOrder>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         // A driver that hangs keeps one while cameras are listed, and one while its picture
@@ -88,13 +86,13 @@ pub(crate) fn start(start: Start) -> io::Result<mpsc::Receiver<PageOrder>> {
         .max_blocking_threads(3)
         .thread_name("preview-setup")
         .build()?;
-    let (orders, ordered) = mpsc::channel(ORDERS);
+    let (orders, ordered) = mpsc::unbounded_channel();
     let work = move || runtime.block_on(serve(start, orders));
     std::thread::Builder::new().name("preview".to_owned()).spawn(work)?;
     Ok(ordered)
 }
 
-async fn serve(start: Start, orders: mpsc::Sender<PageOrder>) {
+async fn serve(start: Start, orders: mpsc::UnboundedSender<PageOrder>) {
     let listener = listen(start.address).await;
     let address = listener.local_addr().unwrap_or(start.address);
     let scheme = start.settings.scheme();

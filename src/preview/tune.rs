@@ -90,7 +90,8 @@ impl Service {
         tuning.tell(digest);
         log::info!("page: settings were saved in {file}");
         let saved = json!({ "file": file, "written": written, "restarts": restarts });
-        Ok(of_version(StatusCode::OK, &saved, tuning.version()))
+        let answer = of_version(StatusCode::OK, &saved, tuning.version());
+        Ok(if restarts { tuning.start_after(answer) } else { answer })
     }
 
     pub(super) async fn undo(self: &Arc<Self>, known: Option<Version>) -> Answer {
@@ -118,10 +119,8 @@ impl Service {
         let mut tuning = self.tuning();
         tuning.tell(digest);
         restarts |= tuning.replace(settings);
-        if restarts {
-            tuning.start_again();
-        }
-        Ok(of_version(StatusCode::OK, &json!({ "restarts": restarts }), tuning.version()))
+        let answer = of_version(StatusCode::OK, &json!({ "restarts": restarts }), tuning.version());
+        Ok(if restarts { tuning.start_after(answer) } else { answer })
     }
 }
 

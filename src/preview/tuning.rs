@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use hyper::Response;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -29,6 +30,16 @@ pub(crate) enum PageOrder {
     StartAgain,
 }
 
+/// Orders a new start where it is dropped: hyper does so with the head of the answer that has it.
+struct NewStart(mpsc::UnboundedSender<PageOrder>);
+
+impl Drop for NewStart {
+    fn drop(&mut self) {
+        // An error means that the daemon is ending.
+        let _ = self.0.send(PageOrder::StartAgain);
+    }
+}
+
 /// Counts what has happened to [`Tuning`]. There is one trial, however many pages are open: one
 /// that knows an older version of it would take back what somebody else tries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -44,7 +55,7 @@ impl Version {
 /// The settings as the file gives them, and what is tried instead.
 pub(super) struct Tuning {
     live: Arc<Live>,
-    orders: mpsc::Sender<PageOrder>,
+    orders: mpsc::UnboundedSender<PageOrder>,
     told: Grouping,
     saved: Tunable,
     /// The zones that the daemon was started with: others are a trial beside them until it
@@ -57,7 +68,7 @@ pub(super) struct Tuning {
 impl Tuning {
     pub(super) fn new(
         live: Arc<Live>,
-        orders: mpsc::Sender<PageOrder>,
+        orders: mpsc::UnboundedSender<PageOrder>,
         told: Grouping,
         saved: Tunable,
     ) -> Self {
@@ -174,14 +185,11 @@ impl Tuning {
 
     /// `changes` are in the file now; somebody may be trying others since. Events and Home
     /// Assistant hear of other zones with a new start: what is told of them has its entities
-    /// then, and nobody is told twice. Whether the daemon was told to start again.
+    /// then, and nobody is told twice. Whether only a new start takes them over.
     pub(super) fn keep(&mut self, changes: &Changes) -> bool {
         self.step();
-        let Ok(saved) = self.saved.with(changes) else {
-            // What they went with was taken back meanwhile: only the files know.
-            self.start_again();
-            return true;
-        };
+        // What they went with may have been taken back meanwhile: then only the files know.
+        let Ok(saved) = self.saved.with(changes) else { return true };
         self.saved = saved;
         if self.tried == *changes {
             self.tried.clear();
@@ -191,11 +199,7 @@ impl Tuning {
             self.saved.clone()
         });
         self.enforce(&tried);
-        let restarts = changes.contains_key(ZONE) && self.saved.zone != self.running;
-        if restarts {
-            self.start_again();
-        }
-        restarts
+        changes.contains_key(ZONE) && self.saved.zone != self.running
     }
 
     /// The file gives other settings now. Says whether only a new start takes them over: what
@@ -231,14 +235,16 @@ impl Tuning {
         self.order(PageOrder::Saved(digest));
     }
 
-    pub(super) fn start_again(&self) {
-        self.order(PageOrder::StartAgain);
+    /// Starts the daemon again once this answer is on its way: the connection ends with the
+    /// start. Nobody who waits for it any more holds that up.
+    pub(super) fn start_after<T>(&self, mut answer: Response<T>) -> Response<T> {
+        answer.extensions_mut().insert(Arc::new(NewStart(self.orders.clone())));
+        answer
     }
 
     fn order(&self, order: PageOrder) {
-        if let Err(unheard) = self.orders.try_send(order) {
-            log::warn!("page: the daemon is busy and did not hear {:?}", unheard.into_inner());
-        }
+        // An error means that the daemon is ending.
+        let _ = self.orders.send(order);
     }
 
     fn enforce(&mut self, tried: &Tunable) {

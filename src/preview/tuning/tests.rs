@@ -9,15 +9,15 @@ fn changes(value: Value) -> Changes {
     serde_json::from_value(value).expect("an object")
 }
 
-fn tuning() -> (Tuning, mpsc::Receiver<PageOrder>) {
-    let (orders, ordered) = mpsc::channel(16);
+fn tuning() -> (Tuning, mpsc::UnboundedReceiver<PageOrder>) {
+    let (orders, ordered) = mpsc::unbounded_channel();
     let live = Arc::new(Live::new(&Settings::default(), false));
     let told = Grouping::none(&["happy".to_owned(), "not_happy".to_owned()]);
     (Tuning::new(live, orders, told, Tunable::default()), ordered)
 }
 
 /// The threshold that was ordered last, and whether a new start was.
-fn ordered(orders: &mut mpsc::Receiver<PageOrder>) -> (Option<f32>, bool) {
+fn ordered(orders: &mut mpsc::UnboundedReceiver<PageOrder>) -> (Option<f32>, bool) {
     let (mut threshold, mut again) = (None, false);
     while let Ok(order) = orders.try_recv() {
         match order {
@@ -140,6 +140,9 @@ fn zones_as_they_were_at_the_start_need_no_other() {
     assert!(!tuning.keep(&changes(json!({ ZONE: [] }))));
     assert!(!ordered(&mut orders).1);
     assert!(tuning.keep(&changes(json!({ ZONE: mask() }))));
+    let answer = tuning.start_after(Response::new(()));
+    assert!(!ordered(&mut orders).1, "the answer goes first");
+    drop(answer);
     assert!(ordered(&mut orders).1);
 }
 
