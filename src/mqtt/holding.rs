@@ -17,7 +17,6 @@ pub struct Holding {
     folder: Option<PathBuf>,
     outbox: OutboxSettings,
     /// Of the broker inside, 0: any; none where the broker is another's.
-    #[cfg_attr(not(feature = "embedded-broker"), expect(dead_code))]
     port: Option<u16>,
 }
 
