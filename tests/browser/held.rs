@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::daemon::http::{get, until};
+use crate::daemon::http::{get, post, until};
 use crate::driver::{Browser, END, LEFT};
 use crate::{KNOB, SAVED, WIDE, shown, start};
 
@@ -63,6 +63,33 @@ fn two_pages_tune_the_same_device_and_know_of_each_other() {
     stands(&other, "the saved value", "0.69", "69 %");
     assert_eq!(one.complaints(), Vec::<String>::new());
     assert_eq!(other.complaints(), Vec::<String>::new());
+}
+
+/// The settings come late, as from a device with much to do.
+const LATE: &str = "const real = window.fetch;
+    window.fetch = async (path, options) => {
+      const answer = await real(path, options);
+      if (path !== '/api/settings') return answer;
+      await new Promise((come) => { window.come = come; });
+      return answer;
+    };";
+
+#[test]
+#[ignore = "needs chromium-driver: make browser-test"]
+fn what_is_moved_while_the_settings_are_on_their_way_is_not_lost() {
+    let (device, _broker, _folder) = start("");
+    let browser = shown(&device, WIDE);
+    browser.run(LATE);
+    let slower = json!({ "pace.max_fps": 3 });
+    assert_eq!(post(device.port, "/api/try", &slower).status, 200);
+    browser.until("that the page asks", "return Boolean(window.come)");
+    browser.type_into("#knob-expression\\.enter", END);
+    browser.run("window.come()");
+    let wanted = json!({ "pace.max_fps": 3, "expression.enter": 1 });
+    let tried = || get(device.port, "/api/settings").json()["tried"].clone();
+    until("both are tried", || (tried() == wanted).then_some(()));
+    let knob = "return document.getElementById('knob-expression.enter').value === '1'";
+    browser.until("the slider where it was moved to", knob);
 }
 
 /// A camera with a menu, of which there is none where this runs, and settings that have one of

@@ -22,6 +22,8 @@ let offered = 0;
 let version = 0;
 /** What is asked of the device, one after the other: each builds on the version before it. */
 let turns = Promise.resolve();
+/** What was moved while the settings were being fetched: it is newer than these. */
+const moved = new Map();
 let waiting = 0;
 
 const unit = (key) =>
@@ -110,18 +112,19 @@ function settle(work) {
  * the device has other zones than they know of.
  */
 export async function load(keepPen = false) {
+  moved.clear();
   const answer = await fetch("/api/settings");
   if (answer.status === 401) return location.replace("/login");
   if (!answer.ok) throw new Error(await answer.text());
   const settings = await answer.json();
-  settle(null);
+  settle(moved.size > 0 ? attempt : null);
   const drawn = tried.zone ?? values.zone ?? [];
   const focused = document.activeElement?.id;
   version = settings.tuning;
   offered = settings.offered;
   values = settings.values;
   tried = settings.tried;
-  changes = { ...tried };
+  changes = { ...tried, ...Object.fromEntries(moved) };
   knobs = new Map();
   const row = (key, range, label) => {
     const knob = build(key, range, label, settings.origins[key]);
@@ -192,6 +195,7 @@ function turn(key, range, input) {
 function change(key, value, before) {
   if (JSON.stringify(value) === JSON.stringify(before)) delete changes[key];
   else changes[key] = value;
+  moved.set(key, value);
   refresh();
   settle(attempt);
 }
