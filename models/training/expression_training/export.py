@@ -25,13 +25,13 @@ from .dataset import INPUT, DataError, DataSet, Labels, Picture, Size, existing,
 from .detect import Runner, detect, tflite_runner
 from .device import DeviceNetwork
 from .faces import look, tally
-from .label import enlarged
 from .linked import index_rows
 from .metrics import Curve, curve, f_beta, judged
 from .network import BINS, YOLO12
 from .quantize import FLOAT_ISLANDS, calibration, to_int8
 from .sidecar import MODELS
 from .tflite import Interpreter
+from .views import enlarged
 from .weights import build
 
 SELF_TEST = "self-test.jpg"

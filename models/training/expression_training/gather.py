@@ -83,8 +83,8 @@ def from_expressions(folder: Path, doubled: set[str], words: Vocabulary) -> Iter
         for file in data.files(split):
             if split == "train" and file.name in doubled:
                 continue
-            rows = read_rows(label_file(file), data.vocabulary)
-            rows = [replace(row, label=number[row.label]) for row in rows]
+            rows = read_rows(label_file(file), data.vocabulary, share=True)  # the new set has shares
+            rows = [Row.of(((number[label], share) for label, share in row.told), row.box) for row in rows]
             chosen = split == "train" and position(file.stem) < CHOOSE_PORTRAITS
             side = "choose" if chosen else split
             weight = WEIGHTS["expressions"] if side == "train" else 1

@@ -6,6 +6,10 @@ class and how sure it is (the sixth column); where it does not see a face or is 
 minds, they stay as they are. The teacher's classes may be groups of the set's. With
 `--missed`, what it takes for a face and nobody labelled is marked as a region to ignore, in
 pictures that have labels: it may be one. The new set links to the same pictures.
+
+With `--blend` the training faces that have a class, or one of several, get a label between
+their own and what networks of the set's classes say of them (blend.py); several --model and
+--weights are asked.
 """
 
 from __future__ import annotations
@@ -21,7 +25,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .dataset import INPUT, PAD, DataError, DataSet, Picture, Size, existing, size_of
+from .blend import Blend, networks_of
+from .dataset import CLOSE, INPUT, DataError, DataSet, Picture, Size, existing, size_of
 from .detect import Runner, detect, tflite_runner, torch_runner
 from .faces import confidence, merge
 from .labels import Row, Vocabulary, label_file, read_rows
@@ -30,31 +35,23 @@ from .metrics import pairwise_iou
 from .progress import progress
 from .sidecar import Card
 from .tflite import Interpreter
-from .views import translation, warp
+from .views import enlarged
 from .weights import build
 
 #: the face's longer side as shares of the input; each is looked at as it is and mirrored
 SHARES = (0.3, 0.42)
 #: overlap with its box and confidence from which the teacher has seen the face
 SEEN_IOU, SEEN_CONFIDENCE = 0.5, 0.5
+#: least share of a class that is believed
+SURE = 0.75
 #: no label is surer than this: the teacher errs, too
 SUREST = 0.96
+#: the split that is labelled unless others are named, and the only one that is blended
+BLENDED = "train"
 #: where unlabelled faces are looked for, pieces share so much of their sides
 OVERLAP = 0.3
 #: covering one another by this share of the smaller one, two boxes are of one face
 SAME_PLACE = 0.3
-
-
-def enlarged(picture: Picture, box: np.ndarray, size: Size, share: float, flip: bool):
-    """A tile with the face in its middle, and its box there."""
-    side = float((box[2:] - box[:2]).max())
-    scale = share * min(size) / max(side, 1e-3)
-    centre, middle = (box[:2] + box[2:]) / 2, np.array(size) / 2
-    grow = np.diag([-scale if flip else scale, scale, 1.0])
-    matrix = translation(*middle) @ grow @ translation(-centre[0], -centre[1])
-    tile, _ = warp(picture, size, matrix, scale, PAD)
-    half = (box[2:] - box[:2]) * scale / 2
-    return tile, np.concatenate([middle - half, middle + half])
 
 
 def opinion(run: Runner, picture: Picture, box: np.ndarray, size: Size, classes: int) -> np.ndarray | None:
@@ -118,12 +115,14 @@ class Teacher:
     #: whether what nobody labelled is looked for
     missed: bool = False
 
+    def wants(self, rows: list[Row], words: Vocabulary) -> bool:
+        """Whether there is something to fill in."""
+        return bool(rows) and (self.missed or any(words.names[row.label] in words.unknown for row in rows))
+
     def judge(self, picture: Picture, row: Row, words: Vocabulary) -> Row:
         """The row with a class, if the teacher has one for it."""
         height, width = picture.image.shape[:2]
-        x, y, w, h = np.array(row.box) * (width, height, width, height)
-        box = np.array([x - w / 2, y - h / 2, x + w / 2, y + h / 2])
-        shares = opinion(self.run, picture, box, self.size, len(self.names))
+        shares = opinion(self.run, picture, row.pixels(width, height), self.size, len(self.names))
         return self.labelled(row, shares, words)
 
     def labelled(self, row: Row, shares: np.ndarray | None, words: Vocabulary) -> Row:
@@ -149,7 +148,7 @@ class Teacher:
         return result
 
 
-def label(data: DataSet, teacher: Teacher, splits: list[str], count: Counter[str]) -> Iterator[Entry]:
+def label(data: DataSet, teacher: Teacher | Blend, splits: list[str], count: Counter[str]) -> Iterator[Entry]:
     """The pictures of every split that is there; in `splits` with classes, which are counted."""
     source_of = sources_of(data.root)
     for split in data.present():
@@ -161,13 +160,12 @@ def label(data: DataSet, teacher: Teacher, splits: list[str], count: Counter[str
 
 
 def labelled(
-    data: DataSet, teacher: Teacher | None, count: Counter[str], path: Path
+    data: DataSet, teacher: Teacher | Blend | None, count: Counter[str], path: Path
 ) -> tuple[Path, list[Row]]:
     """A picture and its rows, with what the teacher has for them."""
-    words, rows = data.vocabulary, read_rows(label_file(path), data.vocabulary)
-    if not teacher or not rows:
-        return path, rows
-    if not teacher.missed and not any(words.names[row.label] in words.unknown for row in rows):
+    words = data.vocabulary
+    rows = read_rows(label_file(path), words, share=True)  # the new set has shares
+    if not teacher or not teacher.wants(rows, words):
         return path, rows
     filled = teacher.fill(data.read(path, levels=4), rows, words)
     count.update(words.names[new.label] for old, new in zip(rows, filled) if old is not new)
@@ -176,43 +174,67 @@ def labelled(
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", type=Path, help="data.yaml, with `unknown` classes")
-    parser.add_argument("--model", type=existing, help="the teacher, a .tflite")
-    parser.add_argument("--weights", type=existing, help="or its weights (.pt or .safetensors)")
-    parser.add_argument("--size", type=size_of, default=INPUT, help="input for --weights, as 288x192 or 160")
+    parser.add_argument("data", type=Path, help="data.yaml, with `unknown` classes or for --blend")
+    several = {"type": existing, "action": "append", "default": []}
+    parser.add_argument("--model", **several, help="the teacher, a .tflite (with --blend repeatable)")
+    parser.add_argument("--weights", **several, help="or its weights (.pt or .safetensors)")
+    sizes = f"{INPUT[0]}x{INPUT[1]}, with --blend {CLOSE[0]}x{CLOSE[1]}"
+    parser.add_argument("--size", type=size_of, help=f"input for --weights (default {sizes})")
     parser.add_argument("--out", type=Path, required=True, help="folder of the new set")
-    parser.add_argument("--splits", nargs="+", default=["train"], help="which to label (default: train)")
+    parser.add_argument("--splits", nargs="+", default=[BLENDED], help="which to label (default: train)")
     parser.add_argument("--missed", action="store_true", help="mark what nobody labelled as to be ignored")
-    parser.add_argument("--sure", type=float, default=0.75, help="least share of a class (default 0.75)")
+    parser.add_argument("--sure", type=float, help=f"least share of a class (default {SURE})")
+    parser.add_argument(
+        "--blend", action="store_true", help="training faces: half the label, half what the networks say"
+    )
 
 
 def teacher_of(args: argparse.Namespace, data: DataSet) -> Teacher:
+    if len(args.model) + len(args.weights) != 1:
+        raise DataError("one teacher is needed: --model or --weights (several are for --blend)")
     if args.model:
-        interpreter = Interpreter(args.model)
-        names = Card.beside(args.model).classes
+        interpreter = Interpreter(args.model[0])
+        names = Card.beside(args.model[0]).classes
         look, size = tflite_runner(interpreter), interpreter.size
-    elif args.weights:
-        look, size = torch_runner(build(args.weights, data.names)), args.size
-        names = data.names
     else:
-        raise DataError("a teacher is needed: --model or --weights")
+        look, size = torch_runner(build(args.weights[0], data.names)), args.size or INPUT
+        names = data.names
     words = data.vocabulary
     if strange := [name for name in names if name not in words.classes and name not in words.groups]:
         raise DataError(
             f"{args.data}: the teacher tells {', '.join(strange)}, which is no class and no group"
         )
-    return Teacher(look, size, names, args.sure, args.missed)
+    return Teacher(look, size, names, SURE if args.sure is None else args.sure, args.missed)
 
 
-def run(args: argparse.Namespace) -> None:
-    data = DataSet.open(args.data)
+def blend_of(args: argparse.Namespace, data: DataSet) -> Blend:
+    if args.missed or args.sure is not None or args.splits != [BLENDED]:
+        raise DataError(
+            f"--blend is of faces that have a label, of '{BLENDED}' alone, as the others are measured on: "
+            "without --missed, --sure and --splits"
+        )
+    networks = networks_of(args.model, args.weights, args.size or CLOSE, data.names)
+    if not networks:
+        raise DataError("--blend asks networks: --model or --weights, each as often as there are some")
+    return Blend(networks)
+
+
+def check_teaching(args: argparse.Namespace, data: DataSet) -> None:
+    """Refuses a set in which a teacher has nothing to do."""
     if not data.vocabulary.unknown:
         raise DataError(f"{args.data}: no class is marked as unknown; nothing to label")
     if args.missed and not data.vocabulary.ignored:
         raise DataError(f"{args.data}: no class is marked as ignore; --missed has no name for what it finds")
+
+
+def run(args: argparse.Namespace) -> None:
+    data = DataSet.open(args.data)
+    if not args.blend:
+        check_teaching(args, data)
     for split in args.splits:
         data.files(split)  # what is asked for and not there is no split to skip
     count: Counter[str] = Counter()
-    entries = list(label(data, teacher_of(args, data), args.splits, count))
+    teacher = (blend_of if args.blend else teacher_of)(args, data)
+    entries = list(label(data, teacher, args.splits, count))
     write(args.out, entries, replace(data.vocabulary, share=True))
     print(", ".join(f"{number} {name}" for name, number in count.most_common()))

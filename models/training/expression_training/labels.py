@@ -3,14 +3,16 @@
 A line is `class cx cy w h` in shares of the picture (YOLO). Polygons and oriented boxes
 (`class x y x y x y ...`) and key points (`class cx cy w h x y v ...`) become the box around
 them; a sixth column is some detector's confidence and is left out, unless `data.yaml`
-says `share: true`: then it is how sure the class is, and the rest is spread evenly over
-the other classes. A name may stand for several classes (`groups` in `data.yaml`): the face
-has one of them, and the label does not say which.
+says `share: true`: then it is how sure the class is, lines of the same box are one face,
+and what they leave of 1 is spread evenly over the classes that none of them names. A name
+may stand for several classes (`groups` in `data.yaml`): the face has one of them, and the
+label does not say which.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from unicodedata import category
@@ -24,6 +26,8 @@ VISIBILITIES = (0.0, 1.0, 2.0)
 NEAR = 0.1
 #: no side of a box is shorter, as a share of the picture: label files have six decimals
 LEAST_SIDE = 1e-6
+#: by rounding, the shares of a face's classes may add up to so much more than 1
+ROUNDING = 0.01
 #: a distribution sums to 1, a label that names several classes to their number
 SEVERAL = 1.5
 
@@ -152,20 +156,12 @@ class Vocabulary:
         classes = self.classes
         boxes, shares, ignored, negatives = [], [], [], []
         for row in rows:
-            x, y, w, h = np.array(row.box) * (width, height, width, height)
-            box = (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
-            name = self.names[row.label]
+            box, name = row.pixels(width, height), self.names[row.label]
             if name in self.ignored or name in self.negative:
                 (ignored if name in self.ignored else negatives).append(box)
                 continue
-            share = np.zeros(len(classes))
-            if name in self.groups:
-                share[[classes.index(member) for member in self.groups[name]]] = 1
-            elif name not in self.unknown:
-                share[:] = (1 - row.share) / max(len(classes) - 1, 1)
-                share[classes.index(name)] = row.share
             boxes.append(box)
-            shares.append(share)
+            shares.append(self.shares(row))
         return Labels(
             np.array(boxes, np.float32).reshape(-1, 4),
             np.array(shares, np.float32).reshape(-1, len(classes)),
@@ -173,35 +169,87 @@ class Vocabulary:
             np.array(negatives, np.float32).reshape(-1, 4),
         )
 
+    def shares(self, row: Row) -> np.ndarray:
+        """Of a face, as `Labels` has them."""
+        classes, name = self.classes, self.names[row.label]
+        shares = np.zeros(len(classes))
+        if name in self.groups:
+            shares[[classes.index(member) for member in self.groups[name]]] = 1
+        elif name not in self.unknown:
+            told = {classes.index(self.names[label]): share for label, share in row.told}
+            shares[:] = max(1 - sum(told.values()), 0) / max(len(classes) - len(told), 1)
+            shares[list(told)] = list(told.values())
+        return shares
+
+    def one_face(self, row: Row, other: Row) -> Row:
+        """What two rows of the same box say; raises ValueError, in words, where that is not one face."""
+        place = f"box {' '.join(f'{value:g}' for value in row.box)}"
+        for label in (row.label, other.label):
+            if (name := self.names[label]) not in self.classes:
+                raise ValueError(f"{place}: '{name}' is no class and stands with another line of that box")
+        if other.label in dict(row.told):
+            raise ValueError(f"{place}: '{self.names[other.label]}' stands there twice")
+        told = row.told + other.told
+        if (total := sum(share for _, share in told)) > 1 + ROUNDING:
+            names = ", ".join(self.names[label] for label, _ in told)
+            raise ValueError(f"{place}: {names} have {total:g} of one face together, more than 1")
+        return Row.of(told, row.box)
+
 
 @dataclass(frozen=True)
 class Row:
-    """A line: class number, box (cx, cy, w, h in shares of the picture), how sure the class is."""
+    """A face, or a place that is none: class number, box (cx, cy, w, h in shares of the picture), how sure
+    the class is. One line, or with `others` several of the same box."""
 
     label: int
     box: tuple[float, float, float, float]
     share: float = 1.0
+    #: less likely classes that lines of this box name, and their shares
+    others: tuple[tuple[int, float], ...] = ()
+
+    @staticmethod
+    def of(told: Iterable[tuple[int, float]], box: tuple[float, float, float, float]) -> Row:
+        """A face that has several classes: it counts as one of the likeliest."""
+        (label, share), *others = sorted(told, key=lambda pair: -pair[1])
+        return Row(label, box, share, tuple(others))
+
+    @property
+    def told(self) -> tuple[tuple[int, float], ...]:
+        """Every class that is named, and its share."""
+        return ((self.label, self.share), *self.others)
+
+    def pixels(self, width: int, height: int) -> np.ndarray:
+        """Left, top, right, bottom in a picture of this size."""
+        x, y, w, h = np.array(self.box) * (width, height, width, height)
+        return np.array([x - w / 2, y - h / 2, x + w / 2, y + h / 2])
 
     def text(self, share: bool = False) -> str:
-        numbers = (f"{value:.6f}".rstrip("0").rstrip(".") for value in self.box)
-        return " ".join([str(self.label), *numbers, *([f"{self.share:g}"] if share else [])])
+        """The line, or the lines."""
+        box = " ".join(f"{value:.6f}".rstrip("0").rstrip(".") for value in self.box)
+        return "\n".join(f"{label} {box}" + (f" {own:g}" if share else "") for label, own in self.told)
 
 
-def read_rows(path: Path, vocabulary: Vocabulary) -> list[Row]:
-    """No file: no face, as YOLO has it."""
+def read_rows(path: Path, vocabulary: Vocabulary, share: bool | None = None) -> list[Row]:
+    """No file: no face, as YOLO has it. With `share` lines of the same box are one face, as in a set that
+    they are written to with shares; by default where the set has them."""
+    share = vocabulary.share if share is None else share
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: {error}") from error
-    rows: dict[str, Row] = {}
+    seen: set[str] = set()
+    rows: dict[object, Row] = {}
     for number, line in enumerate(map(str.strip, text.splitlines()), 1):
         # one that was written twice is one face, as the daemon takes it (src/evaluate/labels.rs)
-        if not line or line in rows:
+        if not line or line in seen:
             continue
+        seen.add(line)
         try:
-            rows[line] = parse(line, vocabulary)
+            row = parse(line, vocabulary)
+            face = row.box if share else line
+            rows[face] = vocabulary.one_face(rows[face], row) if face in rows else row
         except ValueError as error:
             raise DataError(f"{path}:{number}: {error}") from error
     return list(rows.values())

@@ -66,10 +66,18 @@ def from_yolo(data: DataSet, report: Report) -> list[Item]:
     items = []
     for path, split in sorted(given.items(), key=lambda pair: (not pair[1], pair[0])):
         try:
-            items.append(Item(path, read_rows(label_file(path), data.vocabulary), split))
+            rows = read_rows(label_file(path), data.vocabulary)
         except DataError as error:
             report.read += 1
             report.dropped["labels that cannot be read"].append(str(error))
+            continue
+        if any(row.others for row in rows):
+            # what is split anew would be measured by what the networks themselves said
+            raise DataError(
+                f"{label_file(path)}: lines of the same box give one face several classes (label --blend): "
+                "prepare the set that it was made of, and blend what comes of it"
+            )
+        items.append(Item(path, rows, split))
     return items
 
 

@@ -38,19 +38,29 @@ class Card:
 
     def order(self, names: Sequence[str]) -> list[int]:
         """Where each of these classes is among the model's."""
-        own, wanted = ([name.lower() for name in some] for some in (self.classes, names))
-        if sorted(own) != sorted(wanted):
-            raise DataError(
-                f"{self.path}: the model tells {', '.join(self.classes)} and the set has "
-                f"{', '.join(names)}: prepare --map makes a set of the model's classes"
-            )
-        return [own.index(name) for name in wanted]
+        return order_of(self.classes, names, self.path)
 
     def limits(self, names: Sequence[str]) -> dict[str, float]:
         """The thresholds of these classes."""
         if missing := [name for name in names if name.lower() not in self.thresholds]:
             raise DataError(f"{self.path}: no threshold for {', '.join(missing)}")
         return {name: self.thresholds[name.lower()] for name in names}
+
+
+def order_of(told: Sequence[str], names: Sequence[str], path: Path) -> list[int]:
+    """Where each of these classes is among those that a model tells apart, as `path` says."""
+    own, wanted = ([name.lower() for name in some] for some in (told, names))
+    if sorted(own) != sorted(wanted):
+        raise DataError(
+            f"{path}: the model tells {', '.join(told)} and the set has "
+            f"{', '.join(names)}: prepare --map makes a set of the model's classes"
+        )
+    return [own.index(name) for name in wanted]
+
+
+def in_order_of(run: Runner, order: Sequence[int]) -> Runner:
+    """The same network, its classes in this order."""
+    return lambda boxed: [(box, cls[:, order]) for box, cls in run(boxed)]
 
 
 def model_for(model: Path, names: Sequence[str]) -> tuple[Runner, Size, Card | None]:
@@ -66,7 +76,7 @@ def model_for(model: Path, names: Sequence[str]) -> tuple[Runner, Size, Card | N
         return run, size, None
     card = Card.beside(model)
     order = card.order(names)
-    return lambda boxed: [(box, cls[:, order]) for box, cls in run(boxed)], size, card
+    return in_order_of(run, order), size, card
 
 
 def name_among(others: Container[str], model: Path) -> str:

@@ -74,6 +74,18 @@ def warp(picture: Picture, size, matrix: np.ndarray, scale: float, pad) -> tuple
     return tile, moved(picture.labels, matrix, size)
 
 
+def enlarged(picture: Picture, box: np.ndarray, size: Size, share: float, flip: bool):
+    """A tile with the face in its middle, and its box there."""
+    side = float((box[2:] - box[:2]).max())
+    scale = share * min(size) / max(side, 1e-3)
+    centre, middle = (box[:2] + box[2:]) / 2, np.array(size) / 2
+    grow = np.diag([-scale if flip else scale, scale, 1.0])
+    matrix = translation(*middle) @ grow @ translation(-centre[0], -centre[1])
+    tile, _ = warp(picture, size, matrix, scale, PAD)
+    half = (box[2:] - box[:2]) * scale / 2
+    return tile, np.concatenate([middle - half, middle + half])
+
+
 def moved(labels: Labels, matrix: np.ndarray, size) -> Labels:
     """Labels under a homography, cut to the tile; what cannot be judged any more is ignored."""
     whole = outlines(labels.boxes, matrix)

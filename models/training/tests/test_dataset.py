@@ -251,7 +251,7 @@ def test_a_line_that_stands_twice_is_one_face_as_the_daemon_reads_it(tmp_path):
 
 
 def test_faces_without_a_class_shares_and_ignored_regions(tmp_path):
-    text = "0 .5 .5 .2 .2 0.8\n1 .5 .5 .2 .2\n2 .5 .5 .2 .2\n3 .25 .25 .5 .5\n"
+    text = "0 .5 .5 .2 .2 0.8\n1 .7 .5 .2 .2\n2 .5 .7 .2 .2\n3 .25 .25 .5 .5\n"
     yaml_text = yaml.safe_dump({"val": "images/val"} | WORDS.to_dict())
     data = DataSet.open(a_set(tmp_path, yaml_text, text=text))
     assert data.names == ["happy", "not_happy"]

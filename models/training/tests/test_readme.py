@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from expression_training import blend
 from expression_training.close_looks import NEGATIVES
 from expression_training.dataset import CLOSE, INPUT, LEAST_HELD, MOST_HELD, Size
 from expression_training.network import SHIPPED
@@ -36,6 +37,10 @@ def pixels(size: Size) -> str:
         f"{LOOKS.of_scenes:.0%} (`expressions` {SEVEN.of_scenes:.0%}) a face of a scene",
         f"For the first {UNTIL:.0%} of the run (`expressions` {SEVEN_UNTIL:.0%}) they learn from tiles of "
         f"{pixels(TILE)} with",
+        f"Every face of {blend.LEAST_SIDE} pixels or more that has a class is looked at by each network from "
+        f"{blend.LOOKS[0]} and {blend.LOOKS[1]} times its width",
+        f"if they have {blend.LEAST_AMONG} of it together. A face that they see with a mean confidence below "
+        f"{blend.LEAST_SEEN} keeps its label",
         f"at most {CLOSE_SHARE:.0%} of the tile: it has {math.prod(TILE) / math.prod(CLOSE):.0%} of the",
     ],
 )
