@@ -172,7 +172,7 @@ $(BEFORE)/ready:
 # Exports $(1) of the weights $(2), with levels chosen on $(3).
 define model-exports
 for export in $(1); do \
-	case $$export in *-7-close:*) close='--close-look 1.5 --alarms 0.06' ;; *-close:*) close='--close-look 1.5 --alarms 0.08' ;; *) close= ;; esac; \
+	case $$export in *-7-close:*) close='--close-look 1.5 --alarms 0.05' ;; *-close:*) close='--close-look 1.5 --alarms 0.08' ;; *) close= ;; esac; \
 	($(TRAINER) export "$(MODEL_OUT)/$(2).safetensors" $(3) $$close $(if $(VERSION),--version $(VERSION)) \
 		--size $${export#*:} --out "$(MODEL_OUT)/$${export%:*}.tflite") || exit 1; \
 done
