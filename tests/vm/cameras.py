@@ -154,9 +154,11 @@ def fifty_times_unplugged_under_load_leaks_nothing(machine: Machine, outside: Li
     again = (
         f"for i in $(seq 50); do {UNBIND}; sleep 0.2; {BIND}; "
         "for j in $(seq 300); do systemctl show -P StatusText expressiond | "
-        "grep -q '[1-9] frames/s' && break; sleep 0.2; done; done"
+        "grep -qE '[1-9] frames/s|covers the lens' && break; sleep 0.2; done; done"
     )
     machine.run(again, limit=900)
+    # Bars are a covered lens in the end: whoever says so has pictures.
+    structured(machine)
     running(machine)
     assert pid(machine) == before
     until("each of them counted", lambda: outside.status()["frames"]["reopened"] >= 50)

@@ -15,7 +15,7 @@ VIVID = "grep -l vivid-000-vid-cap /sys/class/video4linux/*/name | cut -d / -f 5
 #: they are an even slope of light, which nothing tells from a covered lens.
 SQUARES = f"v4l2-ctl -d $({VIVID}) --set-ctrl test_pattern=4"
 #: It comes back with bars.
-BIND = f"echo vivid.0 >/sys/bus/platform/drivers/vivid/bind; {SQUARES}"
+BIND = "echo vivid.0 >/sys/bus/platform/drivers/vivid/bind"
 # One for each format: with a reader before, the module refuses a writer another one.
 LOOPBACKS = "modprobe v4l2loopback devices=3 video_nr=42,43,44 card_label=loop-mjpg,loop-yuyv,csi exclusive_caps=1,1,1"
 
