@@ -255,7 +255,7 @@ cluster-test: setup ## Make nodes of RabbitMQ and NATS clusters fail under a fle
 	tests/cluster/run target/debug/expressiond --devices $(CLUSTER_DEVICES)
 
 .PHONY: vm-test
-vm-test: ## Run the package in a virtual machine against real V4L2 drivers: 18 minutes, and seven for its disk once
+vm-test: ## Run the package in a virtual machine against real V4L2 drivers: 25 minutes, and seven for its disk once
 	deploy/deb/build
 	tests/vm/run $(PACKAGE)_amd64.deb
 
