@@ -111,8 +111,9 @@ impl Examiner {
 
     /// Carries out looks, each of which is told to `progress`; with `glance`, also says how bright
     /// the picture is. What is found is kept until [`conclude`](Self::conclude); returned is the
-    /// time that the networks took. A compressed picture is decoded once, as fine as the finest look needs it; a
-    /// second call for the same frame decodes it again only where it needs it finer.
+    /// time that the networks took. A compressed picture is decoded once, as fine as the finest
+    /// look needs it; a second call for the same frame decodes it again only where it needs it
+    /// finer.
     pub(super) fn look(
         &mut self,
         frame: &Frame,

@@ -7,6 +7,8 @@ use std::marker::PhantomData;
 use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::printable;
+
 /// Characters of what is said about a payload at most: it may quote all of it.
 const MOST_WORDS: usize = 300;
 
@@ -24,7 +26,7 @@ pub(super) fn read<T: DeserializeOwned>(payload: &[u8]) -> Result<T, String> {
     // It quotes the sender, who may end a line of the journal or command a terminal with that.
     serde_json::from_slice(payload).map_err(|error| {
         let words: String = error.to_string().chars().take(MOST_WORDS).collect();
-        words.replace(char::is_control, "\u{fffd}")
+        printable::line(&words)
     })
 }
 

@@ -8,8 +8,8 @@ use serde_json::json;
 use crate::daemon::Broker;
 use crate::daemon::http::{get, until};
 use crate::daemon::page::{Device, Picture, layer, settings};
-use crate::driver::{Browser, LEFT};
-use crate::{FACE, KNOB, WIDE, shown, start};
+use crate::driver::LEFT;
+use crate::{FACE, KNOB, WIDE, shown, shown_after, start};
 
 #[test]
 #[ignore = "needs chromium-driver: make browser-test"]
@@ -45,10 +45,8 @@ const LOST: &str = "const real = window.fetch;
 #[ignore = "needs chromium-driver: make browser-test"]
 fn a_page_whose_first_question_is_lost_asks_again() {
     let (device, _broker, _folder) = start("");
-    let browser = Browser::start(WIDE);
-    browser.prepare(LOST);
-    browser.open(device.port, "/");
-    browser.until("a face in the picture", FACE);
+    // It waits for a face in the picture.
+    shown_after(&device, WIDE, LOST);
 }
 
 /// The live picture can be cut off, and kept away for as long as `out` holds.
@@ -66,15 +64,10 @@ const LOST_SIGHT: &str = "return !document.getElementById('veil').hidden";
 #[ignore = "needs chromium-driver: make browser-test"]
 fn who_draws_keeps_the_pen_over_an_outage() {
     let (device, _broker, _folder) = start("");
-    let browser = Browser::start(WIDE);
-    browser.prepare(OUTAGE);
-    browser.open(device.port, "/");
-    browser.until("a face in the picture", FACE);
+    let browser = shown_after(&device, WIDE, OUTAGE);
     browser.click("#zone-panel summary");
     browser.click("#zone-draw");
-    for corner in [(-100, -50), (100, -50)] {
-        browser.drag("mouse", "#pen", corner, corner);
-    }
+    browser.draw("mouse", &[(-100, -50), (100, -50)]);
     browser.run("window.cut()");
     browser.until("that it is lost", LOST_SIGHT);
     browser.until("a face again", FACE);
@@ -86,10 +79,7 @@ fn who_draws_keeps_the_pen_over_an_outage() {
 #[ignore = "needs chromium-driver: make browser-test"]
 fn what_an_outage_has_taken_back_is_said() {
     let (device, _broker, _folder) = start("");
-    let browser = Browser::start(WIDE);
-    browser.prepare(OUTAGE);
-    browser.open(device.port, "/");
-    browser.until("a face in the picture", FACE);
+    let browser = shown_after(&device, WIDE, OUTAGE);
     browser.type_into(KNOB, LEFT);
     let tries = |count: usize| {
         until(&format!("{count} tried"), || {

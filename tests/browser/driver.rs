@@ -110,6 +110,11 @@ impl Browser {
         self.post(&format!("element/{}/clear", self.element(selector)), &json!({}));
     }
 
+    /// Sets the corners of a zone, in pixels from the middle of the picture.
+    pub fn draw(&self, pointer: &str, corners: &[(i32, i32)]) {
+        corners.iter().for_each(|&corner| self.drag(pointer, "#pen", corner, corner));
+    }
+
     /// Presses there and lets go elsewhere, both in pixels from the middle of an element;
     /// `pointer` is `mouse` or `touch`.
     pub fn drag(&self, pointer: &str, selector: &str, from: (i32, i32), to: (i32, i32)) {

@@ -33,7 +33,17 @@ fn start(more: &str) -> (Device, Broker, TempDir) {
 
 /// The device's page in a window of this size, with a face in the picture.
 fn shown(device: &Device, size: (u32, u32)) -> Browser {
+    opened(Browser::start(size), device)
+}
+
+/// The same where this script runs before the page's own.
+fn shown_after(device: &Device, size: (u32, u32), script: &str) -> Browser {
     let browser = Browser::start(size);
+    browser.prepare(script);
+    opened(browser, device)
+}
+
+fn opened(browser: Browser, device: &Device) -> Browser {
     browser.open(device.port, "/");
     browser.until("a face in the picture", FACE);
     browser

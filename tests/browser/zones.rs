@@ -31,9 +31,7 @@ fn zones_are_drawn_saved_and_seen_again() {
     browser.click("#zone-panel summary");
     browser.click("#zone-draw");
     // Crosswise: the device says in words what is wrong.
-    for corner in [(-200, -150), (200, 150), (200, -150), (-200, 150)] {
-        browser.drag("mouse", "#pen", corner, corner);
-    }
+    browser.draw("mouse", &[(-200, -150), (200, 150), (200, -150), (-200, 150)]);
     browser.until("why not", &format!("{TELLS}.includes('crosses')"));
     browser.drag("mouse", "#pen", (200, -150), (0, 190));
     browser.until("that it is well", &format!("{TELLS} === ''"));
@@ -85,9 +83,7 @@ fn what_is_drawn_counts_and_hides_before_it_is_saved() {
         browser.run(&script).as_f64().unwrap() as i32
     };
     let (x, y) = (half("clientWidth"), half("clientHeight"));
-    for corner in [(-x, -y), (x, -y), (x, y), (-x, y)] {
-        browser.drag("mouse", "#pen", corner, corner);
-    }
+    browser.draw("mouse", &[(-x, -y), (x, -y), (x, y), (-x, y)]);
     let inside = "document.querySelector('#zone-names span')?.dataset.inside";
     browser.until("a face in it", &format!("return {inside} > 0"));
     browser.until(
@@ -138,9 +134,7 @@ fn what_is_drawn_stays_when_somebody_else_tries_something_else() {
     let browser = shown(&device, WIDE);
     browser.click("#zone-panel summary");
     browser.click("#zone-draw");
-    for corner in [(-100, -50), (100, -50)] {
-        browser.drag("mouse", "#pen", corner, corner);
-    }
+    browser.draw("mouse", &[(-100, -50), (100, -50)]);
     let slower = json!({ "pace.max_fps": 3 });
     assert_eq!(post(device.port, "/api/try", &slower).status, 200);
     browser.until(
@@ -167,9 +161,7 @@ fn a_finger_draws_on_a_phone() {
     browser.click("#zone-panel summary");
     browser.click("#zone-draw");
     browser.run("document.getElementById('stage').scrollIntoView()");
-    for corner in [(-20, 0), (100, 0), (60, 90), (-20, 90)] {
-        browser.drag("touch", "#pen", corner, corner);
-    }
+    browser.draw("touch", &[(-20, 0), (100, 0), (60, 90), (-20, 90)]);
     browser.drag("touch", "#pen", (60, 90), (100, 90));
     shows(&browser, "sofa,zone1");
     let last = browser
@@ -212,9 +204,7 @@ fn a_zone_drawn_anew_takes_no_name_of_one_that_is_deleted() {
     browser.click("#zone-list li button.quiet");
     shows(&browser, "");
     browser.click("#zone-draw");
-    for corner in [(-200, -150), (200, -150), (200, 150)] {
-        browser.drag("mouse", "#pen", corner, corner);
-    }
+    browser.draw("mouse", &[(-200, -150), (200, -150), (200, 150)]);
     shows(&browser, "zone2");
 }
 
@@ -225,9 +215,7 @@ fn an_impossible_zone_holds_up_no_slider() {
     let browser = shown(&device, WIDE);
     browser.click("#zone-panel summary");
     browser.click("#zone-draw");
-    for corner in [(-200, -150), (200, 150), (200, -150), (-200, 150)] {
-        browser.drag("mouse", "#pen", corner, corner);
-    }
+    browser.draw("mouse", &[(-200, -150), (200, 150), (200, -150), (-200, 150)]);
     browser.until("why not", &format!("{TELLS}.includes('crosses')"));
     browser.type_into("#knob-expression\\.enter", END);
     until("the device tries it", || {
