@@ -1,9 +1,39 @@
 //! Checks of single values in the settings.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
 /// A key of its section whose value cannot be, and what it must be, in words that follow it.
 pub(crate) type Mistake = (&'static str, String);
+
+/// A value that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Impossible {
+    /// In full.
+    pub key: String,
+    /// Which one it is of several sections that are called so, from 1.
+    pub section: Option<usize>,
+    /// What it must be, in words that follow the key.
+    pub why: String,
+}
+
+impl Display for Impossible {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.key, self.why)
+    }
+}
+
+/// The first mistake in sections of the settings that were checked, each under its name.
+pub(crate) fn first_of<const N: usize>(
+    sections: [(&str, Result<(), Mistake>); N],
+) -> Result<(), Impossible> {
+    sections.into_iter().try_for_each(|(section, checked)| {
+        checked.map_err(|(key, why)| Impossible {
+            key: format!("{section}.{key}"),
+            section: None,
+            why,
+        })
+    })
+}
 
 /// Refuses a value that is not from `least` to `most`, as no number is that is none.
 pub(crate) fn within<T: PartialOrd + Display>(

@@ -28,8 +28,14 @@ pub enum NameError {
 
 const LONGEST_NAME: usize = 64;
 
+/// The levels below a device that are its own.
+pub(crate) const AVAILABILITY: &str = "availability";
+pub(crate) const STATUS: &str = "status";
+pub(crate) const INVENTORY: &str = "inventory";
+pub(crate) const COMMAND: &str = "command";
+
 /// Levels below the device that are not cameras.
-const RESERVED: [&str; 4] = ["availability", "status", "command", DOCTOR];
+const RESERVED: [&str; 5] = [AVAILABILITY, STATUS, INVENTORY, COMMAND, DOCTOR];
 
 /// A camera of this name is what `expressiond doctor` speaks for.
 pub(crate) const DOCTOR: &str = "doctor";
@@ -113,7 +119,9 @@ mod tests {
             assert_eq!(Name::new(text), Err(expected), "{text:?}");
         }
         assert_eq!(Name::new("x".repeat(65)), Err(NameError::Long));
-        assert_eq!(Name::camera("status"), Err(NameError::Reserved("status".into())));
+        for level in ["availability", "status", "inventory", "command", "doctor"] {
+            assert_eq!(Name::camera(level), Err(NameError::Reserved(level.into())));
+        }
         assert_eq!(Name::device("groups"), Err(NameError::Reserved("groups".into())));
     }
 }

@@ -34,25 +34,15 @@ pub(crate) struct Darkness {
     dark: Lasting,
     /// When the last picture was taken.
     last: Option<Duration>,
-    low: bool,
-    /// Since when the picture has been what would change that.
-    since: Option<Duration>,
+    /// Longer exposures are wanted.
+    low: Lasting,
     /// How long light must last.
     lit_for: Duration,
-    /// When it was taken back last.
-    returned: Option<Duration>,
 }
 
 impl Default for Darkness {
     fn default() -> Self {
-        Self {
-            dark: Lasting::default(),
-            last: None,
-            low: false,
-            since: None,
-            lit_for: LIT_FOR,
-            returned: None,
-        }
+        Self { dark: Lasting::default(), last: None, low: Lasting::default(), lit_for: LIT_FOR }
     }
 }
 
@@ -64,25 +54,19 @@ impl Darkness {
         let goes_on = last.is_some_and(|then| now.saturating_sub(then) <= GAP);
         if !goes_on {
             // What was so before and is so again need not have been so between.
-            (self.since, self.dark.since) = (None, None);
+            (self.low.since, self.dark.since) = (None, None);
         }
         self.follow(now, highlights, goes_on);
-        let against = if self.low { highlights >= LIT } else { highlights < DARK };
-        if !against {
-            self.since = None;
-            return self.low;
-        }
-        let lasted = now.saturating_sub(*self.since.get_or_insert(now));
-        if self.low && lasted >= self.lit_for {
-            (self.low, self.since, self.returned) = (false, None, Some(now));
-        } else if !self.low && lasted >= DARK_FOR {
-            // It was the exposure that had made the room bright.
+        let before = self.low.clone();
+        let (dark, lit) = (highlights < DARK, highlights >= LIT);
+        self.low.follow(dark, lit, now, DARK_FOR, self.lit_for);
+        if self.low.on && !before.on {
+            // Soon after it was taken back it was the exposure that had made the room bright.
             let mistaken =
-                self.returned.is_some_and(|then| now.saturating_sub(then) < 3 * DARK_FOR);
+                before.changed.is_some_and(|then| now.saturating_sub(then) < 3 * DARK_FOR);
             self.lit_for = if mistaken { (self.lit_for * 2).min(LONGEST) } else { LIT_FOR };
-            (self.low, self.since) = (true, None);
         }
-        self.low
+        self.low.on
     }
 
     /// Whether the pictures so far were too dark to find a face.

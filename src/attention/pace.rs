@@ -4,11 +4,15 @@
 //! Pure: the clock and what was seen come in, whether anything happens comes out.
 //! `docs/design/performance.md` has the measurement.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{Mistake, within};
+
+/// Frames per second that can be asked for.
+pub const MAX_FPS: RangeInclusive<f64> = 0.1..=240.0;
 
 /// Section `[pace]`: how many frames are looked at.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,9 +55,10 @@ impl Default for Settings {
 impl Settings {
     /// The key of an impossible value, and what it must be.
     pub fn check(&self) -> Result<(), Mistake> {
-        within("max_fps", self.max_fps, 0.1, 240.0)?;
+        let (least, most) = (*MAX_FPS.start() as f32, *MAX_FPS.end() as f32);
+        within("max_fps", self.max_fps, least, most)?;
         if self.idle_fps != 0.0 {
-            within("idle_fps", self.idle_fps, 0.1, 240.0)?;
+            within("idle_fps", self.idle_fps, least, most)?;
         }
         within("idle_after_s", self.idle_after_s, 0.0, 86_400.0)?;
         within("idle_look_s", self.idle_look_s, 0.1, 86_400.0)?;

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
+use crate::limits::{self, Impossible};
 use crate::{
     annotate, attention, detector, home_assistant, identity, logging, mqtt, preview, source,
     tracks, zones,
@@ -97,39 +98,15 @@ impl Config {
 
     /// Whether every value is possible; the first that is not.
     pub fn check(&self) -> std::result::Result<(), Impossible> {
-        let sections = [
+        limits::first_of([
             ("device", self.device.check()),
-            ("camera", self.camera.check()),
-            ("pace", self.pace.check()),
             ("model", self.model.check()),
-            ("tracking", self.tracking.check()),
-            ("expression", self.expression.check()),
             ("mqtt", self.mqtt.check()),
             ("home_assistant", self.home_assistant.check()),
             ("preview", self.preview.check()),
-        ];
-        for (section, result) in sections {
-            let impossible =
-                |(key, why)| Impossible { key: format!("{section}.{key}"), section: None, why };
-            result.map_err(impossible)?;
-        }
-        zones::settings::check(&self.zone).map_err(|(number, why)| Impossible {
-            key: "zone".to_owned(),
-            section: Some(number),
-            why,
-        })
+        ])?;
+        self.tunable().check()
     }
-}
-
-/// A value that cannot be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Impossible {
-    /// In full.
-    pub key: String,
-    /// Which one it is of several sections that are called so, from 1.
-    pub section: Option<usize>,
-    /// What it must be, in words that follow the key.
-    pub why: String,
 }
 
 /// Reads, layers and checks the settings; with them, where each came from.

@@ -5,7 +5,10 @@ use super::inventory::INVENTORY_SCHEMA;
 use super::payload::SCHEMA_VERSION;
 use crate::events;
 use crate::mqtt::message::{Class, Labels};
-use crate::name::{self, GROUPS, Name, NameError};
+use crate::name::{self, AVAILABILITY, COMMAND, GROUPS, INVENTORY, Name, NameError, STATUS};
+
+/// What a camera sees now, below its name.
+const STATE: &str = "state";
 
 /// The topics of one device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,22 +38,22 @@ impl Topics {
 
     /// `online` or `offline`: the process. The last will writes here.
     pub fn availability(&self) -> String {
-        self.of_device("availability")
+        self.of_device(AVAILABILITY)
     }
 
     /// What the device does and why nothing happens.
     pub fn status(&self) -> String {
-        self.of_device("status")
+        self.of_device(STATUS)
     }
 
     /// Which program, model and settings the device has.
     pub fn inventory(&self) -> String {
-        self.of_device("inventory")
+        self.of_device(INVENTORY)
     }
 
     /// Where the device is told what to do.
     pub fn command(&self) -> String {
-        self.of_device("command")
+        self.of_device(COMMAND)
     }
 
     /// The device's groups, the one whose word counts most last.
@@ -70,19 +73,19 @@ impl Topics {
 
     /// Retained topics of every camera there is or was, as filters.
     pub fn of_any_camera(&self) -> [String; 2] {
-        ["availability", "state"].map(|leaf| self.of_device(&format!("+/{leaf}")))
+        [AVAILABILITY, STATE].map(|leaf| self.of_device(&format!("+/{leaf}")))
     }
 
     /// The camera of a topic that [`Self::of_any_camera`] matches.
     pub fn camera_of<'a>(&self, topic: &'a str) -> Option<&'a str> {
         let below = topic.strip_prefix(&self.of_device(""))?;
         let (camera, leaf) = below.split_once('/')?;
-        ["availability", "state"].contains(&leaf).then_some(camera)
+        [AVAILABILITY, STATE].contains(&leaf).then_some(camera)
     }
 
     /// `online` or `offline`: one camera.
     pub fn camera_availability(&self, camera: &Name) -> String {
-        self.of_camera(camera, "availability")
+        self.of_camera(camera, AVAILABILITY)
     }
 
     /// Every event of a camera, in order per track.
@@ -92,7 +95,7 @@ impl Topics {
 
     /// What a camera sees now: the expression and the number of faces.
     pub fn state(&self, camera: &Name) -> String {
-        self.of_camera(camera, "state")
+        self.of_camera(camera, STATE)
     }
 
     /// One annotated picture, when its owner asked for it; never kept.

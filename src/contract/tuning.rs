@@ -4,10 +4,8 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-/// Confidences that can be set.
-pub const THRESHOLD: RangeInclusive<f64> = 0.0..=1.0;
-/// Frames per second that can be set.
-pub const MAX_FPS: RangeInclusive<f64> = 0.1..=240.0;
+use crate::attention::pace::{self, MAX_FPS};
+use crate::tracks::{START_CONFIDENCE, TrackingSettings};
 
 /// Numbers that are in force instead of the settings file's; none leaves its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -20,13 +18,33 @@ pub struct Tuning {
 }
 
 impl Tuning {
+    /// What settings give.
+    pub(crate) fn given(tracking: &TrackingSettings, pace: &pace::Settings) -> Self {
+        Self { threshold: Some(tracking.start_confidence), max_fps: Some(pace.max_fps) }
+    }
+
     /// Without numbers that no command could have set.
     pub(crate) fn possible(self) -> Self {
+        let within = |value: &f32, range: RangeInclusive<f64>| {
+            (*range.start() as f32..=*range.end() as f32).contains(value)
+        };
         Self {
-            threshold: self.threshold.filter(|value| THRESHOLD.contains(&f64::from(*value))),
-            max_fps: self
-                .max_fps
-                .filter(|value| (*MAX_FPS.start() as f32..=*MAX_FPS.end() as f32).contains(value)),
+            threshold: self.threshold.filter(|value| within(value, START_CONFIDENCE)),
+            max_fps: self.max_fps.filter(|value| within(value, MAX_FPS)),
         }
     }
+}
+
+/// A number that somebody gives for `key`.
+///
+/// # Errors
+///
+/// It is outside `range`; in words, to which belongs what may stand instead of a number.
+pub(crate) fn checked(key: &str, number: f64, range: &RangeInclusive<f64>) -> Result<f32, String> {
+    if range.contains(&number) { Ok(number as f32) } else { Err(must_be(key, range)) }
+}
+
+/// What a value of `key` must be.
+pub(crate) fn must_be(key: &str, range: &RangeInclusive<f64>) -> String {
+    format!("{key} must be from {} to {}", range.start(), range.end())
 }

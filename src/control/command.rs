@@ -8,8 +8,10 @@ use serde::{Deserialize, Deserializer};
 
 use super::object;
 use super::switches::{Written, ZoneSwitches, zones};
-use crate::contract::tuning::{MAX_FPS, THRESHOLD, Tuning};
+use crate::attention::pace::MAX_FPS;
+use crate::contract::tuning::{self, Tuning};
 use crate::token_bucket::TokenBucket;
+use crate::tracks::START_CONFIDENCE;
 use crate::zones::settings::MOST_ZONES;
 
 /// A command is never longer. Read before it is parsed.
@@ -61,7 +63,7 @@ pub enum NewValue {
 }
 
 fn threshold<'de, D: Deserializer<'de>>(from: D) -> Result<Option<NewValue>, D::Error> {
-    change(from, "threshold", &THRESHOLD)
+    change(from, "threshold", &START_CONFIDENCE)
 }
 
 fn max_fps<'de, D: Deserializer<'de>>(from: D) -> Result<Option<NewValue>, D::Error> {
@@ -73,16 +75,13 @@ fn change<'de, D: Deserializer<'de>>(
     key: &str,
     range: &RangeInclusive<f64>,
 ) -> Result<Option<NewValue>, D::Error> {
-    let words = || {
-        let (least, most) = (range.start(), range.end());
-        D::Error::custom(format!("{key} must be from {least} to {most}, null or \"reset\""))
+    let value = match Written::deserialize(from) {
+        Ok(Written::Nothing(())) => Ok(NewValue::Reset),
+        Ok(Written::Word(word)) if word == "reset" => Ok(NewValue::Reset),
+        Ok(Written::Number(number)) => tuning::checked(key, number, range).map(NewValue::To),
+        _ => Err(tuning::must_be(key, range)),
     };
-    match Written::deserialize(from).map_err(|_| words())? {
-        Written::Nothing(()) => Ok(Some(NewValue::Reset)),
-        Written::Word(word) if word == "reset" => Ok(Some(NewValue::Reset)),
-        Written::Number(number) if range.contains(&number) => Ok(Some(NewValue::To(number as f32))),
-        Written::Word(_) | Written::Number(_) | Written::Flag(_) => Err(words()),
-    }
+    value.map(Some).map_err(|why| D::Error::custom(format!("{why}, null or \"reset\"")))
 }
 
 fn snapshots<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {

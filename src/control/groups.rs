@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use super::command::LONGEST;
 use super::object::{self, Once};
-use crate::contract::tuning::Tuning;
-use crate::contract::tuning::{MAX_FPS, THRESHOLD};
+use crate::attention::pace::MAX_FPS;
+use crate::contract::tuning::{self, Tuning};
 use crate::name::Name;
+use crate::tracks::START_CONFIDENCE;
 
 /// The settings of one group. A number that is absent leaves the device's own in force.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -65,7 +66,7 @@ impl GroupSettings {
         let payload: Payload = object::read(payload).map_err(GroupSettingsError::Wrong)?;
         Ok(Self {
             tuning: Tuning {
-                threshold: number("threshold", payload.threshold, &THRESHOLD)?,
+                threshold: number("threshold", payload.threshold, &START_CONFIDENCE)?,
                 max_fps: number("max_fps", payload.max_fps, &MAX_FPS)?,
             },
             paused: payload.paused.unwrap_or_default(),
@@ -87,13 +88,8 @@ fn number(
     value: Option<f64>,
     range: &RangeInclusive<f64>,
 ) -> Result<Option<f32>, GroupSettingsError> {
-    match value {
-        Some(number) if !range.contains(&number) => {
-            let (least, most) = (range.start(), range.end());
-            Err(GroupSettingsError::Wrong(format!("{key} must be from {least} to {most}, or null")))
-        }
-        other => Ok(other.map(|number| number as f32)),
-    }
+    let wrong = |why| GroupSettingsError::Wrong(format!("{why}, or null"));
+    value.map(|number| tuning::checked(key, number, range)).transpose().map_err(wrong)
 }
 
 #[cfg(test)]

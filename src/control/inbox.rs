@@ -13,8 +13,8 @@ use tokio::task::JoinHandle;
 use super::command::{AT_ONCE, Command, CommandError};
 use super::groups::{GroupSettings, SettingsByGroup};
 use crate::clock::Clock;
-use crate::home_assistant::About;
 use crate::home_assistant::size::TooLarge;
+use crate::home_assistant::{About, BIRTH};
 use crate::mqtt::client::session::SWEEP;
 use crate::mqtt::message::Class;
 use crate::mqtt::message::{MessageError, Received, Subscriptions};
@@ -199,7 +199,7 @@ impl Inbox {
     /// device of a fleet at its own moment. One that comes before that moment is heard with it.
     fn birth(&mut self, message: &Received) {
         // A retained birth is old news, and a new connection says everything anyway.
-        if message.retained || message.payload != b"online" {
+        if message.retained || message.payload != BIRTH {
             return;
         }
         let longest = Duration::from_secs(self.about.settings.birth_jitter_s);

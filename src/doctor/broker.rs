@@ -9,7 +9,7 @@ use super::finding::{Check, Finding, Verdict};
 use crate::config::Config;
 use crate::contract::payload::{OFFLINE, STATUS_STALE};
 use crate::error::Kind;
-use crate::home_assistant::About;
+use crate::home_assistant::{About, BIRTH};
 use crate::mqtt::access::Access;
 use crate::mqtt::client::error::Step;
 use crate::mqtt::client::probe::{self, Reached, Stopped, Visited, Visitor, reach, visit};
@@ -281,7 +281,7 @@ fn home_assistant(visited: &Visited, about: &About, largest: usize) -> Finding {
     }
     let message =
         |topic: &str| visited.messages.iter().rev().find(|message| message.topic == topic);
-    let birth = message(&settings.birth_topic).map(|birth| birth.payload == b"online");
+    let birth = message(&settings.birth_topic).map(|birth| birth.payload == BIRTH);
     let announced = message(&about.topic()).is_some_and(|kept| !kept.payload.is_empty());
     let shown = &settings.birth_topic;
     match (birth, announced) {

@@ -7,6 +7,7 @@ use std::path::Path;
 use rustix::fs::{major, minor};
 
 use super::installed::Unit;
+use crate::outbox;
 
 /// A daemon that runs, seen from outside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,7 +26,7 @@ impl Running {
             return Some(Self { who: unit.name.clone(), status });
         }
         let locks = fs::read_to_string("/proc/locks").ok()?;
-        let pid = holder(&locks, &state_dir?.join("outbox.lock"))?;
+        let pid = holder(&locks, &outbox::lock_file(state_dir?))?;
         Some(Self { who: format!("a daemon started by hand (process {pid})"), status: None })
     }
 }

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{About, Components, merge};
+use crate::attention::pace::MAX_FPS;
 use crate::contract::payload::{ReasonCode, STATUS_STALE};
+use crate::tracks::START_CONFIDENCE;
 
 /// A value that is not repeated for this long is not known any more.
 pub(super) const EXPIRES_AFTER_S: u64 = STATUS_STALE.as_secs();
@@ -22,7 +24,7 @@ impl About {
                 self.number(
                     "Threshold",
                     "threshold",
-                    json!({ "min": 0, "max": 1, "step": 0.01, "ic": "mdi:tune-variant" }),
+                    json!({ "min": START_CONFIDENCE.start(), "max": START_CONFIDENCE.end(), "step": 0.01, "ic": "mdi:tune-variant" }),
                 ),
             ),
             (
@@ -30,7 +32,7 @@ impl About {
                 self.number(
                     "Most frames per second",
                     "max_fps",
-                    json!({ "min": 0.1, "max": 240, "step": 0.1, "unit_of_meas": "fps" }),
+                    json!({ "min": MAX_FPS.start(), "max": MAX_FPS.end(), "step": 0.1, "unit_of_meas": "fps" }),
                 ),
             ),
         ];

@@ -19,6 +19,9 @@ use crate::name::{self, Name};
 use crate::tracks::vocabulary::called;
 use crate::zones;
 
+/// What Home Assistant says on its birth topic when it has started.
+pub(crate) const BIRTH: &[u8] = b"online";
+
 /// Section `[home_assistant]`: what Home Assistant is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

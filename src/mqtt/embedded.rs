@@ -10,6 +10,7 @@ use rumqttd::protocol::v4::V4;
 use rumqttd::{ConnectionSettings, LinkType, Router, RouterConfig, Server, ServerSettings};
 use tokio::sync::oneshot;
 
+use super::settings::LARGEST_PACKET;
 use super::url::{BrokerUrl, PLAIN_PORT};
 
 /// Why the broker inside could not be started.
@@ -123,7 +124,7 @@ fn server_settings(port: u16) -> ServerSettings {
         next_connection_delay_ms: 1,
         connections: ConnectionSettings {
             connection_timeout_ms: Duration::from_secs(10).as_millis() as u16,
-            max_payload_size: 16 << 20,
+            max_payload_size: LARGEST_PACKET,
             max_inflight_count: 200,
             auth: None,
             external_auth: None,

@@ -10,6 +10,9 @@ use crate::limits::{Mistake, within};
 use crate::name;
 use crate::outbox::OutboxSettings;
 
+/// Most bytes of a packet, either way.
+pub(super) const LARGEST_PACKET: usize = 16 << 20;
+
 /// Section `[mqtt]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -102,7 +105,7 @@ impl Settings {
         }
         within("keep_alive_s", self.keep_alive_s, 5, 3600)?;
         within("reconnect_max_s", self.reconnect_max_s, 1, 3600)?;
-        within("max_packet_bytes", self.max_packet_bytes, 4096, 16 << 20)?;
+        within("max_packet_bytes", self.max_packet_bytes, 4096, LARGEST_PACKET)?;
         self.outbox.check()
     }
 

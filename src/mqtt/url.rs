@@ -152,17 +152,21 @@ fn split_port(text: &str) -> Result<(&str, Option<&str>), UrlError> {
     }
 }
 
+impl BrokerUrl {
+    /// Host and port as they stand in a URL (RFC 3986, section 3.2).
+    pub(crate) fn authority(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+}
+
 impl fmt::Display for BrokerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (scheme, _) = Self::scheme(self.tls, self.web_socket.is_some());
         let path = self.web_socket.as_deref().unwrap_or_default();
         // Behind the question mark a cloud's token may stand, which belongs in no log.
         let path = path.split_once('?').map_or(path, |(path, _)| path);
-        if self.host.contains(':') {
-            write!(f, "{scheme}://[{}]:{}{path}", self.host, self.port)
-        } else {
-            write!(f, "{scheme}://{}:{}{path}", self.host, self.port)
-        }
+        write!(f, "{scheme}://{}{path}", self.authority())
     }
 }
 

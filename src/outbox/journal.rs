@@ -64,13 +64,18 @@ pub(super) struct Journal {
     _lock: File,
 }
 
+/// Whoever has the outbox in `folder` holds a lock on this file (flock(2)).
+pub(crate) fn lock_file(folder: &Path) -> PathBuf {
+    folder.join("outbox.lock")
+}
+
 impl Journal {
     /// Opens the journal in `folder`, which is made if need be. It is written anew; where
     /// that fails, as on a full disk, the old file is gone on with ([`Self::take_unclean`]).
     pub(super) fn open(folder: &Path) -> Result<(Self, Replay), JournalError> {
         let failed = |source| JournalError::Open { path: folder.to_owned(), source };
         storage::make_folder(folder).map_err(failed)?;
-        let lock_path = folder.join("outbox.lock");
+        let lock_path = lock_file(folder);
         let mut options = File::options();
         let lock = options.create(true).append(true).mode(PRIVATE).open(&lock_path);
         let lock = lock.map_err(failed)?;

@@ -26,6 +26,7 @@ use self::entry::Entries;
 pub use self::entry::{Accepted, Entry, Sequence};
 use self::journal::Journal;
 pub use self::journal::JournalError;
+pub(crate) use self::journal::lock_file;
 use self::lanes::Lanes;
 pub use self::settings::OutboxSettings;
 use self::store::Store;

@@ -180,10 +180,7 @@ pub fn about(config: &Config, topics: Topics, camera: &Name, classes: Vec<String
 
 /// What the settings file says where nothing was changed at run time.
 pub fn settled(config: &Config) -> Settled {
-    let tuning = Tuning {
-        threshold: Some(config.tracking.start_confidence),
-        max_fps: Some(config.pace.max_fps),
-    };
+    let tuning = Tuning::given(&config.tracking, &config.pace);
     let zones = config.zone.iter().map(|zone| (zone.name.clone(), zone.enabled)).collect();
     Settled { tuning, snapshots: config.snapshots.enabled, zones }
 }

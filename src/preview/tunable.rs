@@ -8,6 +8,7 @@ use super::camera_tuning::{CameraTuning, Touched};
 use crate::attention::pace;
 use crate::contract::in_force::{Given, InForce};
 use crate::contract::tuning::Tuning;
+use crate::limits::{self, Impossible};
 use crate::source;
 use crate::tracks::{ExpressionSettings, TrackingSettings};
 use crate::zones;
@@ -62,6 +63,11 @@ pub const MAX_FPS: &str = "pace.max_fps";
 /// The key of all zones together: drawn, not slid.
 pub const ZONE: &str = "zone";
 const CONTROLS: &str = "camera.controls.";
+
+/// The key of a control of the camera.
+pub(super) fn control_key(name: &str) -> String {
+    format!("{CONTROLS}{name}")
+}
 
 /// The sections of the settings that hold them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -149,26 +155,23 @@ impl Tunable {
         }
         let changed: Self =
             serde_path_to_error::deserialize(all).map_err(|error| error.to_string())?;
-        changed.check().map(|()| changed)
+        changed.check().map_err(|impossible| impossible.to_string()).map(|()| changed)
     }
 
-    fn check(&self) -> Result<(), String> {
-        let sections = [
+    /// Whether every value is possible; the first that is not.
+    pub(crate) fn check(&self) -> Result<(), Impossible> {
+        limits::first_of([
             ("camera", self.camera.check()),
             ("pace", self.pace.check()),
             ("tracking", self.tracking.check()),
             ("expression", self.expression.check()),
-        ];
-        let wrong = sections.into_iter().find_map(|(name, outcome)| Some((name, outcome.err()?)));
-        match wrong {
-            Some((section, (key, why))) => Err(format!("{section}.{key} {why}")),
-            None => zones::settings::check(&self.zone).map_err(|(_, why)| format!("{ZONE} {why}")),
-        }
+        ])?;
+        zones::settings::check(&self.zone)
     }
 
     /// The value of each key in [`OFFERS`] and of each control that is set.
     pub fn values(&self) -> Changes {
-        let controls = self.camera.controls.keys().map(|name| format!("{CONTROLS}{name}"));
+        let controls = self.camera.controls.keys().map(|name| control_key(name));
         let controls: Vec<String> = controls.collect();
         let offers = OFFERS.iter().map(|(key, _)| *key);
         look_up(&as_written(self), offers.chain(controls.iter().map(String::as_str)))
@@ -218,7 +221,7 @@ impl Tunable {
 
     /// The numbers that commands and groups set, too.
     pub(crate) fn tuning(&self) -> Tuning {
-        Tuning { threshold: Some(self.tracking.start_confidence), max_fps: Some(self.pace.max_fps) }
+        Tuning::given(&self.tracking, &self.pace)
     }
 
     /// The zones that the daemon was started with are no trial.

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::camera_tuning::{CameraTuning, Touched};
 use super::live::Live;
-use super::tunable::{Changes, MAX_FPS, THRESHOLD, Tunable, ZONE, as_written};
+use super::tunable::{Changes, MAX_FPS, THRESHOLD, Tunable, ZONE, as_written, control_key};
 use super::what_if::WhatIf;
 use crate::contract::in_force::InForce;
 use crate::contract::inventory::SettingsDigest;
@@ -107,7 +107,7 @@ impl Tuning {
         values.insert(ZONE.to_owned(), as_written(&self.saved.zone));
         let mut keys: Vec<String> = values.keys().cloned().collect();
         let controls = self.live.controls.borrow();
-        let controls = controls.1.iter().map(|control| format!("camera.controls.{}", control.name));
+        let controls = controls.1.iter().map(|control| control_key(&control.name));
         keys.extend(controls.filter(|key| !values.contains_key(key)));
         (values, keys)
     }

@@ -10,6 +10,7 @@ use super::media;
 use crate::limits::{Mistake, within};
 use crate::name::Name;
 use crate::pixels::frame::Orientation;
+use crate::pixels::planes::MAX_SIDE;
 
 /// The `[camera]` section.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,8 +88,8 @@ impl Settings {
         if !self.format.is_empty() && self.fourcc().is_none() {
             return Err(("format", unreadable_format(&self.format)));
         }
-        within("width", self.width, 0, 16384)?;
-        within("height", self.height, 0, 16384)?;
+        within("width", self.width, 0, MAX_SIDE)?;
+        within("height", self.height, 0, MAX_SIDE)?;
         within("fps", self.fps, 1, 240)?;
         if ![0, 90, 180, 270].contains(&self.rotate) {
             return Err(("rotate", format!("is {}, it must be 0, 90, 180 or 270", self.rotate)));

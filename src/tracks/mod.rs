@@ -22,7 +22,9 @@ use crate::zones::Admission;
 use assignment::assign;
 use face::Face;
 use grouping::Grouping;
-pub use settings::{Expression as ExpressionSettings, Tracking as TrackingSettings};
+pub use settings::{
+    Expression as ExpressionSettings, START_CONFIDENCE, Tracking as TrackingSettings,
+};
 pub use track::{Change, ChangeKind, TrackedFace};
 use track::{TENTATIVE_LOST, Track};
 

@@ -1,12 +1,17 @@
 //! The `[tracking]` and `[expression]` sections. `docs/design/tracking.md` gives the
 //! reason of each default.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 use super::grouping::Groups;
 use crate::geometry::{Rect, Size};
 use crate::limits::{Mistake, within};
 use crate::zones::{Admission, Zones};
+
+/// Confidences that can be asked of a face before it counts.
+pub const START_CONFIDENCE: RangeInclusive<f64> = 0.0..=1.0;
 
 /// When a face is a face, and when it is gone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -100,7 +105,8 @@ impl Default for Expression {
 impl Tracking {
     /// The key of an impossible value, and what it must be.
     pub fn check(&self) -> Result<(), Mistake> {
-        within("start_confidence", self.start_confidence, 0.0, 1.0)?;
+        let (least, most) = (*START_CONFIDENCE.start() as f32, *START_CONFIDENCE.end() as f32);
+        within("start_confidence", self.start_confidence, least, most)?;
         within("confirm_s", self.confirm_s, 0.0, 60.0)?;
         within("confirm_frames", self.confirm_frames, 1, 100)?;
         within("lost_s", self.lost_s, 0.1, 3600.0)?;

@@ -4,6 +4,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::polygon::{MOST_POINTS, Polygon};
+use crate::limits::Impossible;
 use crate::name::Name;
 
 /// Zones that a camera may have: a set of them is the bits of a number.
@@ -57,14 +58,15 @@ const fn enabled() -> bool {
 
 /// What is wrong with the zones: the number of the first wrong one, from 1, and words that
 /// follow their key.
-pub fn check(zones: &[Settings]) -> Result<(), (usize, String)> {
+pub fn check(zones: &[Settings]) -> Result<(), Impossible> {
+    let wrong = |number, why| Impossible { key: "zone".to_owned(), section: Some(number), why };
     if zones.len() > MOST_ZONES {
         let why = format!("is there {} times, at most {MOST_ZONES} are possible", zones.len());
-        return Err((MOST_ZONES + 1, why));
+        return Err(wrong(MOST_ZONES + 1, why));
     }
     for (index, zone) in zones.iter().enumerate() {
         let number = index + 1;
-        zone.check(&zones[..index], number).map_err(|why| (number, why))?;
+        zone.check(&zones[..index], number).map_err(|why| wrong(number, why))?;
     }
     Ok(())
 }
@@ -122,7 +124,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_with_the_zone_and_the_remedy() {
-        let wrong = |zones: &[Settings]| check(zones).expect_err("refused").1;
+        let wrong = |zones: &[Settings]| check(zones).expect_err("refused").why;
         assert_eq!(check(&[zone("desk", &SQUARE), zone("sofa", &SQUARE[..3])]), Ok(()));
         assert!(wrong(&[zone("", &SQUARE)]).contains("number 1: name must not be empty"));
         assert!(wrong(&[zone("a/b", &SQUARE)]).contains("'/'"));
@@ -152,6 +154,6 @@ mod tests {
         let many: Vec<Settings> = (0..17).map(|n| zone(&n.to_string(), &SQUARE)).collect();
         assert!(wrong(&many).contains("17 times, at most 16"));
         let second = check(&[zone("desk", &SQUARE), zone("sofa", &line), zone("tv", &line)]);
-        assert_eq!(second.expect_err("refused").0, 2);
+        assert_eq!(second.expect_err("refused").section, Some(2));
     }
 }

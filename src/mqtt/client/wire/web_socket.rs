@@ -15,11 +15,12 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::{Message, WebSocketConfig};
 
 use crate::mqtt::client::error::ConnectionError;
+use crate::mqtt::settings::LARGEST_PACKET;
 use crate::mqtt::url::BrokerUrl;
 
-/// Of one message: the largest `mqtt.max_packet_bytes` and what stands around it. A broker
+/// Of one message: the largest packet and what stands around it. A broker
 /// may put packets together in one message or spread one over several.
-const MOST_BYTES: usize = (16 << 20) + 1024;
+const MOST_BYTES: usize = LARGEST_PACKET + 1024;
 
 /// Asks the web server behind `stream` for a WebSocket that speaks MQTT.
 ///
@@ -31,10 +32,9 @@ pub(super) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     broker: &BrokerUrl,
     path: &str,
 ) -> Result<WebSocket<S>, ConnectionError> {
-    let BrokerUrl { host, port, .. } = broker;
-    let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
     // The scheme is read for the port only: TLS is around `stream` already.
-    let mut request = format!("ws://{host}:{port}{path}").into_client_request().map_err(refused)?;
+    let url = format!("ws://{}{path}", broker.authority());
+    let mut request = url.into_client_request().map_err(refused)?;
     // The client must ask for it (MQTT 5, 6.0).
     request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static("mqtt"));
     let config = WebSocketConfig::default()
