@@ -85,16 +85,22 @@ pub(super) fn camera(
 /// A camera that its owner or one of its groups has paused.
 fn closed(groups: &[Name], runtime: &Overrides) -> Option<Finding> {
     let paused = InForce::of(&Settled::default(), groups, runtime).paused;
-    let (by, remedy) = match paused.from {
+    let group = match paused.from {
         _ if !paused.value => return None,
-        Author::Group(group) => {
-            let remedy = format!("take \"paused\" out of the settings of the group {group}");
-            (format!("its group {group}"), remedy)
-        }
-        _ => ("its owner".to_owned(), RESUME.to_owned()),
+        Author::Group(group) => Some(group),
+        _ => None,
     };
-    let message = format!("paused by {by}: it stays closed, also now");
+    let by = group.as_ref().map_or("its owner".to_owned(), |group| format!("its group {group}"));
+    let (message, remedy) =
+        (format!("paused by {by}: it stays closed, also now"), reopening(group.as_deref()));
     Some(Finding::warning(Check::Camera, message, remedy).because(ReasonCode::Paused))
+}
+
+/// What opens a camera that this group, or its owner, has closed.
+fn reopening(group: Option<&str>) -> String {
+    group.map_or(RESUME.to_owned(), |group| {
+        format!("take \"paused\" out of the settings of the group {group}")
+    })
 }
 
 /// What the daemon that has the camera says of it.
@@ -117,8 +123,9 @@ fn told(running: &Running) -> Finding {
             Finding::warning(Check::Camera, message, TAMPERED).because(code)
         }
         CameraWords::Trouble(_, why) => lost("", &SourceError::Lost(why)),
-        CameraWords::Paused => {
-            Finding::warning(Check::Camera, message, RESUME).because(ReasonCode::Paused)
+        CameraWords::Paused(group) => {
+            let remedy = reopening(group.as_deref());
+            Finding::warning(Check::Camera, message, remedy).because(ReasonCode::Paused)
         }
         CameraWords::Other(_) => Finding::ok(Check::Camera, message),
     }

@@ -98,7 +98,10 @@ impl About {
         components
             .chain(self.binary_sensors(camera))
             .map(|(key, value)| {
-                self.identified(&format!("{camera}_{key}"), merge(value, availability.clone()))
+                // Who leaves is told after the camera has closed, and who was before it as soon as
+                // it opens: the device's own availability, which comes first, is what counts.
+                let value = if key == "event" { value } else { merge(value, availability.clone()) };
+                self.identified(&format!("{camera}_{key}"), value)
             })
             .collect()
     }
@@ -145,7 +148,7 @@ impl About {
         format!("{{{{ {value} or '{NO_EXPRESSION}' }}}}")
     }
 
-    /// An entity of a camera is there while the process and the camera are.
+    /// What a camera shows is there while the process and the camera are.
     pub(super) fn camera_availability(&self, camera: &Name) -> Value {
         json!({
             "avty": [

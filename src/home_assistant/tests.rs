@@ -62,6 +62,8 @@ fn a_device_has_what_home_assistant_demands() {
     }
     assert_eq!(components["front_expression"]["ops"], json!(["happy", "not_happy", "none"]));
     assert_eq!(components["front_face"]["avty_mode"], "all");
+    // A camera that closes is away before it is told who has left by that.
+    assert!(components["front_event"].get("avty").is_none());
 }
 
 #[test]

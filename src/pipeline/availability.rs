@@ -34,11 +34,10 @@ impl Availability {
     /// `closed` says that they do not because somebody wanted so.
     pub(crate) fn update(&mut self, now: Duration, delivers: bool, closed: bool) -> bool {
         if !delivers {
-            let lost = self.delivers_since.take().filter(|_| !closed);
-            if let Some(since) = lost {
+            if let Some(since) = self.delivers_since.take() {
                 if now.saturating_sub(self.available_since.unwrap_or(since)) >= SOON {
                     (self.proof, self.wanted) = (PROOF, Duration::ZERO);
-                } else {
+                } else if !closed {
                     self.wanted = self.proof.next_delay(0.0);
                 }
             }
@@ -83,6 +82,18 @@ mod tests {
         let flaps = changes(3600, |second| second % 40 < 38 || second > 3000);
         assert!(flaps.len() <= 14, "{flaps:?}");
         assert!(flaps.len() % 2 == 1, "at last it is available: {flaps:?}");
+    }
+
+    #[test]
+    fn a_camera_that_has_worked_since_it_was_lost_is_available_at_once_after_a_pause() {
+        let mut availability = Availability::default();
+        let mut update = |second, delivers, closed| {
+            availability.update(Duration::from_secs(second), delivers, closed)
+        };
+        assert!(update(0, true, false) && !update(1, false, false));
+        assert!(!update(2, true, false) && update(10, true, false));
+        assert!(!update(3601, false, true));
+        assert!(update(3602, true, false), "what it did an hour ago counts no more");
     }
 
     #[test]

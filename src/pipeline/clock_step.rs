@@ -52,6 +52,28 @@ impl ClockMonitor {
     }
 }
 
+/// When something became so, by a wall clock that may be set later.
+#[derive(Clone, Debug)]
+pub(crate) struct Since {
+    /// As far as is known by now.
+    pub(crate) wall: SystemTime,
+    clock: ClockMonitor,
+}
+
+impl Since {
+    /// It became so at `now`; times count the machine's sleep.
+    pub(crate) fn new(now: Moment) -> Self {
+        Self { wall: now.wall, clock: ClockMonitor::new(now) }
+    }
+
+    /// Whether the wall clock was set since the last call, which makes another time of it.
+    pub(crate) fn corrected(&mut self, now: Moment) -> bool {
+        let step = self.clock.stepped(now);
+        self.wall = step.map_or(self.wall, |step| step.corrected(self.wall));
+        step.is_some()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,5 +92,15 @@ mod tests {
         let back = clock.stepped(moment(73, 60_002)).expect("set back");
         assert_eq!(back, ClockStep::Back(seconds(30_000)));
         assert_eq!(back.corrected(at(90_001).wall), at(60_001).wall);
+    }
+
+    #[test]
+    fn what_became_so_before_the_clock_was_set_did_so_then() {
+        let moment = |monotonic, wall| Moment { wall: at(wall).wall, ..at(monotonic) };
+        let mut since = Since::new(moment(10, 1_000));
+        assert!(!since.corrected(moment(70, 1_060)));
+        assert!(since.corrected(moment(71, 90_000)), "another time is to be told");
+        assert_eq!(since.wall, at(90_000 - 61).wall);
+        assert!(!since.corrected(moment(72, 90_001)));
     }
 }

@@ -1,12 +1,14 @@
 //! What this device is made of, told once and again when it changes.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
+use super::clock_step::Since;
 use super::plan::Plan;
+use crate::clock::Moment;
 use crate::contract::inventory::{
     FailedUpgrade, INVENTORY_SCHEMA, Inventory, SettingsDigest, Upgraded,
 };
@@ -44,6 +46,8 @@ pub(super) struct Composition {
     pub groups: Vec<String>,
     /// As dpkg was last asked.
     pub package: Option<Package>,
+    /// When the last of it became so.
+    pub since: Since,
 }
 
 /// Version of this program.
@@ -51,7 +55,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 impl Composition {
     /// At the start: dpkg was not asked yet.
-    pub(super) fn of(plan: &Plan) -> Self {
+    pub(super) fn of(plan: &Plan, now: Moment) -> Self {
         let (networks, groups) = (&plan.networks, plan.about.topics.groups());
         Self {
             model: networks.info().id.clone(),
@@ -60,17 +64,18 @@ impl Composition {
             refused_settings: None,
             groups: groups.iter().map(ToString::to_string).collect(),
             package: None,
+            since: Since::new(now),
         }
     }
 
-    pub(super) fn inventory(&self, now: SystemTime) -> Inventory {
+    pub(super) fn inventory(&self) -> Inventory {
         let failed = |what, message| FailedUpgrade { what, message };
         let package = self.package.as_ref().and_then(package_trouble);
         let models = (!self.refused_models.is_empty()).then(|| self.refused_models.join("; "));
         let settings = self.refused_settings.as_ref();
         Inventory {
             schema: INVENTORY_SCHEMA,
-            time: rfc3339(now),
+            time: rfc3339(self.since.wall),
             version: VERSION.to_owned(),
             package: self.package.as_ref().map(|package| package.version.clone()),
             architecture: std::env::consts::ARCH,
@@ -101,6 +106,7 @@ fn package_trouble(package: &Package) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::at;
 
     fn composition() -> Composition {
         Composition {
@@ -110,13 +116,14 @@ mod tests {
             refused_settings: None,
             groups: vec!["hall".into()],
             package: Some(Package { version: format!("{VERSION}-1"), unfinished: None }),
+            since: Since::new(at(0)),
         }
     }
 
     #[test]
     fn what_failed_is_told_with_its_reason() {
         let failed = |composition: Composition| {
-            let failed = composition.inventory(SystemTime::UNIX_EPOCH).failed;
+            let failed = composition.inventory().failed;
             failed.into_iter().map(|failed| (failed.what, failed.message)).collect::<Vec<_>>()
         };
         assert_eq!(failed(composition()), []);

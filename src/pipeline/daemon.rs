@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+use super::clock_step::Since;
 use super::composition::{Composition, watch_package};
 use super::heartbeat;
 use super::page::Page;
@@ -58,7 +59,7 @@ pub async fn daemon(
     signals: Signals,
 ) -> Result<Ending> {
     let mut program = Program::start(plan, gallery.clone(), rehearse, store, signals)?;
-    program.tell_inventory();
+    program.publish_inventory();
     program.enforce();
     let wanted = program.attend().await;
     let ending = program.end(wanted).await;
@@ -115,7 +116,8 @@ impl Program {
     ) -> Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (publisher, control) = connect(&plan, &clock)?;
-        let (composition, subject) = (Composition::of(&plan), Subject::of(&plan));
+        let (composition, subject) =
+            (Composition::of(&plan, clock.now_with_sleep()), Subject::of(&plan));
         let held = holding(&plan.config).at(publisher.brokers());
         let Plan { config, networks, grouping, about, camera, state_dir, page_tls, .. } = plan;
         let (broker, device) = (Listed(publisher.brokers()), publisher.topics().device());
@@ -235,8 +237,14 @@ impl Program {
         false
     }
 
-    fn tell_inventory(&self) {
-        let inventory = self.composition.inventory(self.shared.clock.now().wall);
+    /// Something in it became another.
+    fn tell_inventory(&mut self) {
+        self.composition.since = Since::new(self.shared.clock.now_with_sleep());
+        self.publish_inventory();
+    }
+
+    fn publish_inventory(&self) {
+        let inventory = self.composition.inventory();
         if let Err(refused) = self.watcher.publisher.set_inventory(&inventory) {
             log::error!("inventory: {refused}");
         }
@@ -244,6 +252,9 @@ impl Program {
 
     fn look(&mut self) {
         self.hear_groups();
+        if self.composition.since.corrected(self.shared.clock.now_with_sleep()) {
+            self.publish_inventory();
+        }
         self.watcher.change_errors = self.changes.store_errors();
         let strained = self.watcher.look();
         self.shared.orders.send_modify(|orders| orders.strained = strained);

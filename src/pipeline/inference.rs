@@ -82,6 +82,11 @@ impl Inference {
             }
             if let Some(step) = clock.stepped(self.shared.clock.now_with_sleep()) {
                 self.reporter.correct(step);
+                // It may have been taken before the step.
+                let since = ClockMonitor::new(frame.captured).stepped(self.shared.clock.now());
+                if let Some(step) = since {
+                    frame.captured.wall = step.corrected(frame.captured.wall);
+                }
             }
             let orders = *self.shared.orders.borrow();
             // Also without a picture: in a zone that is off nobody has left it.

@@ -93,9 +93,9 @@ impl Observation {
             CaptureState::NotACamera(why) => Some((ReasonCode::NotACamera, why.clone())),
             CaptureState::Failed(why) => Some((ReasonCode::NoCamera, why.clone())),
             CaptureState::Paused if self.is_paused() => {
-                let why = match &self.control.in_force.paused.from {
-                    Author::Group(group) => format!("its group {group} is paused"),
-                    _ => "its owner has paused it; send resume".to_owned(),
+                let why = match self.pausing_group() {
+                    Some(group) => format!("its group {group} is paused"),
+                    None => "its owner has paused it; send resume".to_owned(),
                 };
                 Some((ReasonCode::Paused, why))
             }
@@ -175,6 +175,14 @@ impl Observation {
         self.capture == CaptureState::Paused && self.control.in_force.paused.value
     }
 
+    /// The group that has closed the camera; none where its owner has.
+    fn pausing_group(&self) -> Option<&str> {
+        match &self.control.in_force.paused.from {
+            Author::Group(group) => Some(group),
+            _ => None,
+        }
+    }
+
     /// Whether pictures come in which something can be seen.
     pub(crate) fn delivers(&self) -> bool {
         matches!(self.capture, CaptureState::Running(_)) && self.frames.is_known()
@@ -240,7 +248,9 @@ impl Observation {
         match &self.capture {
             CaptureState::Failed(why) => CameraWords::Other(why.clone()),
             CaptureState::NotACamera(why) => CameraWords::Other(why.clone()),
-            CaptureState::Paused if self.is_paused() => CameraWords::Paused,
+            CaptureState::Paused if self.is_paused() => {
+                CameraWords::Paused(self.pausing_group().map(ToString::to_string))
+            }
             CaptureState::Opening { .. } | CaptureState::Paused => {
                 CameraWords::Other("opening the camera".to_owned())
             }

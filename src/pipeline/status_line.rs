@@ -21,8 +21,8 @@ pub(crate) struct StatusLine {
 pub(crate) enum CameraWords {
     /// Why no face can be found: one of [`TROUBLES`], and its words.
     Trouble(ReasonCode, String),
-    /// Closed, because its owner or a group said so.
-    Paused,
+    /// Closed, because its owner or this group said so.
+    Paused(Option<String>),
     /// It is opened, or runs, or its pictures are over.
     Other(String),
 }
@@ -38,7 +38,9 @@ pub(crate) const TROUBLES: [(ReasonCode, &str); 7] = [
     (ReasonCode::Covered, "covered: "),
     (ReasonCode::Turned, "turned: "),
 ];
-const PAUSED: &str = "paused, the camera is closed";
+const PAUSED: &str = "paused";
+const BY_GROUP: &str = " by its group ";
+const CLOSED: &str = ", the camera is closed";
 
 /// How the words about the broker begin.
 pub(super) const CONNECTED: &str = "connected to the broker";
@@ -52,7 +54,8 @@ impl fmt::Display for CameraWords {
                 let begins = TROUBLES.iter().find(|(trouble, _)| trouble == code);
                 write!(f, "{}{why}", begins.map_or("", |(_, begin)| begin))
             }
-            Self::Paused => f.write_str(PAUSED),
+            Self::Paused(None) => write!(f, "{PAUSED}{CLOSED}"),
+            Self::Paused(Some(group)) => write!(f, "{PAUSED}{BY_GROUP}{group}{CLOSED}"),
             Self::Other(words) => f.write_str(words),
         }
     }
@@ -86,11 +89,17 @@ impl StatusLine {
         let trouble = troubles.find_map(|(code, begin)| Some((*code, camera.strip_prefix(begin)?)));
         let camera = match trouble {
             Some((code, why)) => CameraWords::Trouble(code, why.to_owned()),
-            None if camera == PAUSED => CameraWords::Paused,
-            None => CameraWords::Other(camera.to_owned()),
+            None => paused(camera).unwrap_or_else(|| CameraWords::Other(camera.to_owned())),
         };
         Self { identifying, camera, broker: broker.to_owned() }
     }
+}
+
+/// What is told of a camera that is closed.
+fn paused(words: &str) -> Option<CameraWords> {
+    let by = words.strip_prefix(PAUSED)?.strip_suffix(CLOSED)?;
+    let group = by.strip_prefix(BY_GROUP).map(ToOwned::to_owned);
+    (by.is_empty() || group.is_some()).then_some(CameraWords::Paused(group))
 }
 
 #[cfg(test)]
@@ -104,7 +113,8 @@ mod tests {
         let trouble = prop::sample::select(TROUBLES.map(|(code, _)| code).to_vec());
         prop_oneof![
             (trouble, why).prop_map(|(code, why)| CameraWords::Trouble(code, why)),
-            Just(CameraWords::Paused),
+            Just(CameraWords::Paused(None)),
+            "[a-z_-]{1,9}".prop_map(|group| CameraWords::Paused(Some(group))),
             "[0-9]{1,3} frames/s".prop_map(CameraWords::Other),
         ]
     }

@@ -41,8 +41,8 @@ pub struct Tracker {
     now: Duration,
     /// When the last frame was taken.
     frame: Option<Duration>,
-    /// How long after the one before it the last frame came.
-    interval: Option<Duration>,
+    /// How long after the one before it each of the last two frames came.
+    intervals: [Option<Duration>; 2],
 }
 
 /// What is known of places in a frame.
@@ -84,7 +84,7 @@ impl Tracker {
             next: 1,
             now: Duration::ZERO,
             frame: None,
-            interval: None,
+            intervals: [None; 2],
         }
     }
 
@@ -113,8 +113,8 @@ impl Tracker {
         let now = now.max(self.now);
         self.now = now;
         let interval = self.frame.replace(now).map(|last| now.saturating_sub(last));
-        let lost = self.lost(interval);
-        self.interval = interval;
+        self.intervals = [self.intervals[1], interval];
+        let lost = self.lost();
         let interval = interval.unwrap_or_default();
         // What is seen behind a gap does not carry on what was before it.
         let gap = lost.max(GAP);
@@ -159,7 +159,7 @@ impl Tracker {
     /// a second it would otherwise be forgotten before the next frame could confirm it.
     pub fn pass(&mut self, now: Duration, out: &mut Vec<Change>) {
         self.now = self.now.max(now);
-        let lost = self.lost(self.interval);
+        let lost = self.lost();
         let without = self.frame.map_or(Duration::ZERO, |frame| self.now.saturating_sub(frame));
         self.leave(without, lost, lost, out);
     }
@@ -228,8 +228,9 @@ impl Tracker {
     /// How long a confirmed face may stay unseen: `lost_s`, but never so short that
     /// one frame decides. The last two intervals count by the shorter one, so that a
     /// single gap between frames does not keep faces that it should end.
-    fn lost(&self, interval: Option<Duration>) -> Duration {
-        let steady = self.interval.zip(interval).map(|(before, last)| before.min(last));
+    fn lost(&self) -> Duration {
+        let [before, last] = self.intervals;
+        let steady = before.zip(last).map(|(before, last)| before.min(last));
         Duration::from_secs_f32(self.tracking.lost_s).max(steady.unwrap_or_default() * 3 / 2)
     }
 

@@ -201,6 +201,21 @@ fn a_short_patience_loses_nobody_who_waits_for_a_look() {
     }
 }
 
+#[test]
+fn one_long_gap_keeps_nobody_who_is_not_seen_after_it() {
+    let settings = TrackingSettings { confirm_s: 0.0, confirm_frames: 1, ..Default::default() };
+    let mut tracker = Tracker::new(settings, ExpressionSettings::default(), 2);
+    let mut told = Vec::new();
+    let second = Duration::from_secs;
+    tracker.update(second(0), &[], &mut told);
+    // An hour later one frame shows a face, and the camera is lost.
+    let face = found(Rect { x: 10.0, y: 10.0, width: 100.0, height: 100.0 });
+    tracker.update(second(3600), &[face], &mut told);
+    tracker.pass(second(3603), &mut told);
+    let kinds: Vec<_> = told.iter().map(|change| &change.kind).collect();
+    assert!(matches!(kinds.last(), Some(ChangeKind::FaceLeft)), "{kinds:?}");
+}
+
 fn anywhere() -> impl Strategy<Value = Rect> {
     (-200f32..1300.0, -200f32..750.0, 1f32..900.0, 1f32..900.0)
         .prop_map(|(x, y, width, height)| Rect::new(x, y, width, height))

@@ -77,9 +77,14 @@ impl Settings {
             return Err(format!("number {number}: name {error}"));
         }
         // Home Assistant writes ids in small letters and without '-', where both would be one.
-        let id = |name: &str| name.to_ascii_lowercase().replace('-', "_");
+        // Nor with '_' twice or at an end.
+        let id = |name: &str| {
+            let parts = name.split(['-', '_']).filter(|part| !part.is_empty());
+            parts.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("_")
+        };
         if before.iter().any(|other| id(&other.name) == id(&self.name)) {
-            let rule = "small and capital letters, '-' and '_' are the same in entity ids";
+            let rule = "for entity ids small and capital letters are the same, and so are '-' and \
+                        '_', which count once between letters and not at the ends";
             let name = &self.name;
             return Err(format!("number {number}: name is '{name}' for the second time ({rule})"));
         }
@@ -130,7 +135,10 @@ mod tests {
         assert!(wrong(&[zone("a/b", &SQUARE)]).contains("'/'"));
         let twice = wrong(&[zone("desk", &SQUARE), zone("Desk", &SQUARE)]);
         assert!(twice.contains("number 2") && twice.contains("second time"), "{twice}");
-        assert!(wrong(&[zone("a-b", &SQUARE), zone("a_b", &SQUARE)]).contains("second time"));
+        for (one, other) in [("a-b", "a_b"), ("desk", "Desk_"), ("a--b", "a-b"), ("_a", "a")] {
+            let refused = wrong(&[zone(one, &SQUARE), zone(other, &SQUARE)]);
+            assert!(refused.contains("second time"), "{one} {other}: {refused}");
+        }
         assert!(wrong(&[zone("desk", &SQUARE[..2])]).contains("2 corners"));
         assert!(wrong(&[zone("desk", &[[0.0, 0.0]; 33])]).contains("33 corners"));
         let pixels = wrong(&[zone("desk", &[[0.0, 0.0], [640.0, 0.0], [640.0, 480.0]])]);
