@@ -115,7 +115,8 @@ impl Inbox {
         let outcome = self.publisher.set_retained(Class::Discovery, self.about.topic(), payload);
         match outcome {
             Err(MessageError::Oversized { size, limit, .. }) => {
-                let refused = TooLarge { size, limit };
+                let with_earlier = before.is_some() && self.about.check_size(limit).is_ok();
+                let refused = TooLarge { size, limit, with_earlier };
                 log::error!("Home Assistant: {refused}; {}", refused.remedy());
             }
             Err(refused) => log::error!("{refused}"),

@@ -3,25 +3,29 @@
 use super::About;
 use crate::mqtt::message::packet_size;
 
-/// Home Assistant never hears of this device: its announcement is larger than what may be
-/// sent.
+/// The announcement is larger than what may be sent: Home Assistant never hears of this device, or
+/// where only what is taken back makes it so, never that entities of an earlier run are gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "it is never told of this device: the announcement has {size} bytes, more than \
-     mqtt.max_packet_bytes = {limit}"
+    "it is never told {}: the announcement has {size} bytes, more than \
+     mqtt.max_packet_bytes = {limit}",
+    if *with_earlier { "what is gone since an earlier run" } else { "of this device" }
 )]
 pub struct TooLarge {
     /// Bytes of its packet, at most.
     pub size: usize,
     /// `mqtt.max_packet_bytes`.
     pub limit: usize,
+    /// Whether it has entities of an earlier run in it, which it takes back.
+    pub with_earlier: bool,
 }
 
 impl TooLarge {
     /// What to do. An announcement grows with zones, cameras and versions.
     pub fn remedy(&self) -> String {
         let enough = self.size.next_power_of_two();
-        format!("set mqtt.max_packet_bytes to {} at least, better to {enough}", self.size)
+        let by_hand = if self.with_earlier { ", or delete there what is gone" } else { "" };
+        format!("set mqtt.max_packet_bytes to {} at least, better to {enough}{by_hand}", self.size)
     }
 }
 
@@ -31,6 +35,21 @@ impl About {
     /// The announcement, with nothing of an earlier run in it, has more bytes than `limit`.
     pub fn check_size(&self, limit: usize) -> Result<(), TooLarge> {
         let size = packet_size(&self.topic(), self.payload(None).to_string().len());
-        if size > limit { Err(TooLarge { size, limit }) } else { Ok(()) }
+        if size > limit { Err(TooLarge { size, limit, with_earlier: false }) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_device_that_is_not_told_of_is_called_so() {
+        let whole = TooLarge { size: 5000, limit: 4096, with_earlier: false };
+        assert!(whole.to_string().contains("never told of this device: the announcement has 5000"));
+        assert!(whole.remedy().ends_with("to 5000 at least, better to 8192"));
+        let earlier = TooLarge { with_earlier: true, ..whole };
+        assert!(earlier.to_string().contains("never told what is gone"));
+        assert!(earlier.remedy().ends_with("or delete there what is gone"));
     }
 }
