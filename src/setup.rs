@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::digest::digest;
 use crate::config::layers::{Layers, conf_d};
+use crate::config::place::Place;
 use crate::config::{self, Config, Sources};
 use crate::doctor;
 use crate::hexadecimal::hexadecimal;
@@ -130,13 +131,14 @@ impl SettingsStore for SettingsFiles {
         let layers = self.load().map(|(_, layers)| layers).unwrap_or_default();
         let origin = |key: &String| {
             let place = layers.origin(key);
-            let file = place.rsplit_once(':').map(|(file, _)| Path::new(file));
-            let later = file.is_some_and(|file| {
-                file.parent() == ours.parent() && file.file_name() > ours.file_name()
-            });
-            let outside = ["--set ", "environment variable "];
-            let fixed = later || outside.iter().any(|begin| place.starts_with(begin));
-            Origin { place, fixed }
+            let fixed = match &place {
+                Place::Default => false,
+                Place::Line { file, .. } => {
+                    file.parent() == ours.parent() && file.file_name() > ours.file_name()
+                }
+                Place::Variable(_) | Place::Option(_) => true,
+            };
+            Origin { is_default: place == Place::Default, place: place.to_string(), fixed }
         };
         keys.iter().map(origin).collect()
     }

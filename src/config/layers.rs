@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{self, ENVIRONMENT_PREFIX};
+use super::place::Place;
 use super::typed;
 use crate::error::{Error, Kind, Result};
 
@@ -31,7 +32,7 @@ struct Layer {
 #[derive(Clone, Debug)]
 struct Assignment {
     /// Where it stands, for a message.
-    place: String,
+    place: Place,
     /// Dotted.
     key: String,
     value: toml::Value,
@@ -149,7 +150,7 @@ impl Layers {
     fn assignments(&self, defaults: &toml::Table) -> Result<Vec<Assignment>> {
         let mut assignments = Vec::new();
         for (name, value) in &self.environment {
-            let place = format!("environment variable {name}");
+            let place = Place::Variable(name.clone());
             let wrong = |reason: String| Error::new(Kind::Config, format!("{place}: {reason}"));
             let Some(key) = keys::of_variable(name) else {
                 // Other programs' variables may begin like ours (Kubernetes sets
@@ -167,7 +168,7 @@ impl Layers {
             assignments.push(Assignment { place, key, value });
         }
         for (key, text) in &self.overrides {
-            let place = format!("--set {key}");
+            let place = Place::Option(key.clone());
             let inner = typed::unquoted(text).filter(|_| typed::is_text(defaults, key));
             let value = typed::read(defaults, key, inner.as_deref().unwrap_or(text))
                 .map_err(|reason| Error::new(Kind::Config, format!("{place}: {reason}")))?;
@@ -184,8 +185,8 @@ impl Layers {
         keys.into_iter().collect()
     }
 
-    /// Where `key` (dotted) got its value: "file:line", a variable, an option.
-    pub fn origin(&self, key: &str) -> String {
+    /// Where `key` (dotted) got its value.
+    pub fn origin(&self, key: &str) -> Place {
         let assigned = |sets: fn(&str, &str, &str) -> bool| {
             let option = self.overrides.iter().rev().find(|(name, text)| sets(key, name, text));
             let variable = || {
@@ -195,22 +196,16 @@ impl Layers {
                 })
             };
             option
-                .map(|(name, _)| format!("--set {name}"))
-                .or_else(|| variable().map(|(name, _)| format!("environment variable {name}")))
+                .map(|(name, _)| Place::Option(name.clone()))
+                .or_else(|| variable().map(|(name, _)| Place::Variable(name.clone())))
         };
-        let line = || {
-            let line =
-                |layer: &Layer| Some(format!("{}:{}", layer.path.display(), layer.line_of(key)?));
-            self.files.iter().rev().find_map(line)
-        };
+        let line =
+            || self.files.iter().rev().find_map(|layer| Some(layer.place(layer.line_of(key)?)));
         // Of a section that no file has, its keys may still be set.
         let within = |key: &str, name: &str, _: &str| {
             name.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'))
         };
-        assigned(gives)
-            .or_else(line)
-            .or_else(|| assigned(within))
-            .unwrap_or_else(|| "built-in default".to_owned())
+        assigned(gives).or_else(line).or_else(|| assigned(within)).unwrap_or(Place::Default)
     }
 
     /// That a value is wrong: `why` follows its key (dotted), behind its place.
@@ -227,9 +222,7 @@ impl Layers {
         why: impl std::fmt::Display,
     ) -> Error {
         let layer = self.files.iter().rev().find(|layer| layer.line_of(name).is_some());
-        let place = layer.and_then(|layer| {
-            Some(format!("{}:{}", layer.path.display(), layer.line_of_section(name, number)?))
-        });
+        let place = layer.and_then(|layer| Some(layer.place(layer.line_of_section(name, number)?)));
         let place = place.unwrap_or_else(|| self.origin(name));
         Error::new(Kind::Config, format!("{place}: {name} {why}"))
     }
@@ -241,9 +234,13 @@ impl Layers {
 }
 
 impl Layer {
+    fn place(&self, line: usize) -> Place {
+        Place::Line { file: self.path.clone(), line }
+    }
+
     fn refuse(&self, error: &toml::de::Error) -> Error {
         let place = match error.span() {
-            Some(span) => format!("{}:{}", self.path.display(), self.line_at(span.start)),
+            Some(span) => self.place(self.line_at(span.start)).to_string(),
             None => self.path.display().to_string(),
         };
         let key = error.span().and_then(|span| self.key_at(span.start));

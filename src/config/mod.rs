@@ -7,6 +7,7 @@
 pub mod digest;
 pub mod keys;
 pub mod layers;
+pub mod place;
 mod typed;
 
 use std::path::{Path, PathBuf};

@@ -22,6 +22,8 @@ pub(super) const SETUP: [&str; 5] = [
 pub struct Origin {
     /// `/etc/expressiond/expressiond.toml:12`, `--set camera.fps`, `built-in default`.
     pub place: String,
+    /// It stands nowhere: nobody gave another.
+    pub is_default: bool,
     /// A later layer gives it: saving it here would change nothing.
     pub fixed: bool,
 }

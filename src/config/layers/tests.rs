@@ -34,12 +34,15 @@ fn later_layers_win_and_each_value_knows_its_place() {
         );
     let toy: Toy = layers.merge().unwrap();
     assert_eq!(toy, Toy { camera: Camera { source: "a".into(), fps: 3 } });
-    assert_eq!(layers.origin("camera.source"), "0.toml:2");
-    assert_eq!(layers.origin("camera.fps"), "environment variable EXPRESSIOND__CAMERA__FPS");
+    assert_eq!(layers.origin("camera.source").to_string(), "0.toml:2");
+    assert_eq!(
+        layers.origin("camera.fps").to_string(),
+        "environment variable EXPRESSIOND__CAMERA__FPS"
+    );
     let layers = layers.with_override("camera.fps", "4");
     assert_eq!(layers.merge::<Toy>().unwrap().camera.fps, 4);
-    assert_eq!(layers.origin("camera.fps"), "--set camera.fps");
-    assert_eq!(layers.origin("camera.none"), "built-in default");
+    assert_eq!(layers.origin("camera.fps").to_string(), "--set camera.fps");
+    assert_eq!(layers.origin("camera.none").to_string(), "built-in default");
 }
 
 #[test]
@@ -54,13 +57,16 @@ fn of_a_table_and_its_entry_the_later_wins_and_each_has_its_place() {
             .with_override("controls.gain", "5");
         let controls = layers.merge::<Controlled>().unwrap().controls;
         assert_eq!(controls, BTreeMap::from([("focus".into(), 1), ("gain".into(), 5)]));
-        assert_eq!(layers.origin("controls.gain"), "--set controls.gain");
-        assert_eq!(layers.origin("controls.focus"), "0.toml:2");
+        assert_eq!(layers.origin("controls.gain").to_string(), "--set controls.gain");
+        assert_eq!(layers.origin("controls.focus").to_string(), "0.toml:2");
     }
     let layers = layers(&[file]).with_environment(variable("{ gain = 3 }"));
-    assert_eq!(layers.origin("controls.gain"), "environment variable EXPRESSIOND__CONTROLS");
+    assert_eq!(
+        layers.origin("controls.gain").to_string(),
+        "environment variable EXPRESSIOND__CONTROLS"
+    );
     let layers = Layers::default().with_override("camera.fps", "3");
-    assert_eq!(layers.origin("camera"), "--set camera.fps");
+    assert_eq!(layers.origin("camera").to_string(), "--set camera.fps");
 }
 
 /// Settings with names that are not known beforehand.
@@ -109,9 +115,9 @@ fn no_mistake_tells_a_value_which_may_be_a_secret() {
 #[test]
 fn a_name_may_have_dots() {
     let layers = layers(&["[a]\n\"b.c\" = 1\nb.d = 2\n"]);
-    assert_eq!(layers.origin("a.b.c"), "0.toml:2");
-    assert_eq!(layers.origin("a.b.d"), "0.toml:3");
-    assert_eq!(layers.origin("a.b.e"), "built-in default");
+    assert_eq!(layers.origin("a.b.c").to_string(), "0.toml:2");
+    assert_eq!(layers.origin("a.b.d").to_string(), "0.toml:3");
+    assert_eq!(layers.origin("a.b.e").to_string(), "built-in default");
 }
 
 #[test]

@@ -173,7 +173,7 @@ function build(key, range, label, origin) {
   }
   const output = make("output", { htmlFor: id });
   // What nobody has set needs no word.
-  const place = origin && origin.place !== "built-in default" ? say("from", { place: origin.place }) : "";
+  const place = origin && !origin.is_default ? say("from", { place: origin.place }) : "";
   const hint = make("small", { id: `${id}-hint` }, place);
   input.setAttribute("aria-describedby", hint.id);
   const row = make("div", { className: `knob ${range.kind}` }, make("label", { htmlFor: id }, label), output, input, hint);
