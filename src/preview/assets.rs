@@ -28,7 +28,13 @@ pub(super) fn find(path: &str) -> Option<(&'static str, &'static [u8])> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::contract::payload::ReasonCode;
+    use crate::events::EventType;
+    use crate::preview::live::EVENTS;
+    use crate::preview::store::SETUP;
 
     #[test]
     fn the_page_is_small_and_asks_nobody_else() {
@@ -43,5 +49,34 @@ mod tests {
                 assert!(!text.contains(inline), "{inline}: the policy forbids it, or should");
             }
         }
+    }
+
+    fn script(path: &str) -> &'static str {
+        std::str::from_utf8(find(path).expect("is there").1).expect("text")
+    }
+
+    /// The names in lines that read `  <begin>name: "words",`.
+    fn words(begin: &str) -> BTreeSet<String> {
+        let lines = script("/words.js").lines();
+        let named =
+            lines.filter_map(|line| line.trim_start().strip_prefix(begin)?.split_once(": "));
+        named.map(|(name, _)| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn the_page_has_words_for_every_reason_and_event_and_for_no_other() {
+        // What no status can say at the broker, the page can.
+        let codes = ReasonCode::ALL.iter().map(|code| code.name()).chain(["no_broker"]);
+        assert_eq!(words("reason_"), codes.map(str::to_owned).collect());
+        let events = EventType::ALL.map(|kind| kind.name().to_owned());
+        assert_eq!(words("event_"), BTreeSet::from(events));
+    }
+
+    #[test]
+    fn the_page_asks_for_what_the_first_run_takes_and_shows_as_many_events_as_are_kept() {
+        for key in SETUP {
+            assert!(script("/setup.js").contains(&format!("\"{key}\"")), "{key}");
+        }
+        assert!(script("/app.js").contains(&format!("const MOST = {EVENTS};")));
     }
 }

@@ -27,7 +27,7 @@ use crate::tracks::TrackedFace;
 use crate::zones::Masks;
 
 /// So many of the latest events are shown.
-const EVENTS: usize = 50;
+pub(super) const EVENTS: usize = 50;
 
 /// A face as the page draws it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
