@@ -7,11 +7,13 @@ use super::clock_step::ClockStep;
 use crate::annotate::snapshot::Legend;
 use crate::attention::Findings;
 use crate::clock::Moment;
+use crate::config::Config;
 use crate::contract::payload::{CameraState, SCHEMA_VERSION, ZoneState, rfc3339};
-use crate::events::{Event, Recorder};
+use crate::events::{Event, Origin, Recorder, system_randomness};
 use crate::geometry::{Rect, Size};
 use crate::name::Name;
 use crate::publish::Publisher;
+use crate::tracks::grouping::Grouping;
 use crate::tracks::{Change, ChangeKind, Filter, TrackedFace, Tracker};
 use crate::zones::occupancy::{Occupancy, Person, Use};
 use crate::zones::trial::Trial;
@@ -97,7 +99,7 @@ fn face_to_show(faces: &[TrackedFace], shown: Option<u64>) -> Option<(&TrackedFa
 impl Reporter {
     /// No face is followed and no state published yet; `classes` are
     /// the names of what is told (groups, where there are any).
-    pub(crate) fn new(
+    fn new(
         camera: Name,
         classes: Vec<String>,
         tracker: Tracker,
@@ -117,6 +119,28 @@ impl Reporter {
             trial: None,
             told: None,
         }
+    }
+
+    /// As the settings say, of what the model of this id sees, which tells so many classes apart.
+    pub(crate) fn of(
+        config: &Config,
+        model: &str,
+        class_count: usize,
+        grouping: &Grouping,
+        camera: &Name,
+        publisher: &Publisher,
+    ) -> Self {
+        let classes = grouping.told().to_vec();
+        let origin = Origin {
+            device: publisher.topics().device().to_string(),
+            camera: camera.to_string(),
+            model: model.to_owned(),
+            classes: classes.clone(),
+        };
+        let (tracking, expression) = (config.tracking.clone(), config.expression.clone());
+        let tracker = Tracker::new(tracking, expression, class_count).telling(grouping);
+        let recorder = Recorder::new(origin, system_randomness());
+        Self::new(camera.clone(), classes, tracker, recorder, publisher.clone())
     }
 
     /// Only faces outside of masks; those in `zones` are counted there.

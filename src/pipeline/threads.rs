@@ -16,14 +16,11 @@ use crate::annotate::gallery::Gallery;
 use crate::attention::pace::Pace;
 use crate::attention::{Attention, Relief};
 use crate::config::Config;
-use crate::detector::ModelInfo;
 use crate::detector::networks::Networks;
 use crate::error::{Error, Kind, Result};
-use crate::events::{Origin, Recorder, system_randomness};
 use crate::name::Name;
 use crate::publish::Publisher;
 use crate::source;
-use crate::tracks::Tracker;
 use crate::tracks::grouping::Grouping;
 use crate::zones::Zones;
 
@@ -61,8 +58,10 @@ impl Threads {
             }),
             shared: Arc::clone(shared),
         };
+        let info = networks.info();
         let reporter =
-            reporter(config, networks.info(), &grouping, camera, publisher).within(zones.clone());
+            Reporter::of(config, &info.id, info.classes.len(), &grouping, camera, publisher)
+                .within(zones.clone());
         let pace = Pace::new(config.pace.clone());
         let mut attention = Attention::new(networks, distance, Some(pace))?;
         attention.set_masks(&zones.masks());
@@ -80,30 +79,6 @@ impl Threads {
             capture: Thread::spawn("capture", move || capture.run())?,
         })
     }
-}
-
-fn reporter(
-    config: &Config,
-    info: &ModelInfo,
-    grouping: &Grouping,
-    camera: &Name,
-    publisher: &Publisher,
-) -> Reporter {
-    let origin = Origin {
-        device: publisher.topics().device().to_string(),
-        camera: camera.to_string(),
-        model: info.id.clone(),
-        classes: grouping.told().to_vec(),
-    };
-    let tracker =
-        Tracker::new(config.tracking.clone(), config.expression.clone(), info.classes.len());
-    Reporter::new(
-        camera.clone(),
-        grouping.told().to_vec(),
-        tracker.telling(grouping),
-        Recorder::new(origin, system_randomness()),
-        publisher.clone(),
-    )
 }
 
 /// A thread whose end can be waited for from asynchronous code.

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::control::changes::Changes;
 use crate::control::inbox::{self, ControlMessages};
 use crate::error::{Error, Kind, Result};
-use crate::events::{Event, Origin, Recorder, system_randomness};
+use crate::events::Event;
 use crate::mqtt::credentials::Credentials;
 use crate::pipeline::plan::{Identity, about, settled};
 use crate::pipeline::reporter::Reporter;
@@ -27,7 +27,6 @@ use crate::pipeline::state::{CaptureState, Open, Orders, View};
 use crate::pipeline::watcher::{Subject, Watcher};
 use crate::publish::{Publisher, Start};
 use crate::random::jitter;
-use crate::tracks::Tracker;
 use crate::tracks::grouping::{Grouping, Groups};
 use crate::zones::{self, Zones};
 
@@ -165,22 +164,9 @@ impl Device {
             jitter: if options.jitter { jitter } else { || 0.0 },
         };
         let (publisher, received) = Publisher::start(start)?;
-        let origin = Origin {
-            device: device.to_string(),
-            camera: camera.to_string(),
-            model: MODEL.to_owned(),
-            classes: about.classes.clone(),
-        };
         let control = inbox::start(publisher.clone(), received, about, Arc::clone(&clock));
-        let reporter = Reporter::new(
-            camera.clone(),
-            origin.classes.clone(),
-            Tracker::new(config.tracking.clone(), config.expression.clone(), CLASSES.len())
-                .telling(&grouping),
-            Recorder::new(origin, system_randomness()),
-            publisher.clone(),
-        )
-        .within(Zones::new(&config.zone));
+        let reporter = Reporter::of(&config, MODEL, CLASSES.len(), &grouping, &camera, &publisher)
+            .within(Zones::new(&config.zone));
         let shared = Shared::new(Arc::clone(&clock), Orders::default(), None);
         shared.capture.send_replace(CaptureState::Running(Open::default()));
         let now = clock.now().monotonic;
