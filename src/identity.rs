@@ -38,7 +38,11 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The key of an impossible value, and what it must be.
+    /// Whether every value is possible.
+    ///
+    /// # Errors
+    ///
+    /// The key of the first that is not, and what it must be.
     pub fn check(&self) -> Result<(), Mistake> {
         if !self.id.is_empty() {
             Name::device(&*self.id).map_err(|error| ("id", error.to_string()))?;
@@ -54,6 +58,10 @@ impl Settings {
     }
 
     /// The groups, the one whose word counts most last.
+    ///
+    /// # Errors
+    ///
+    /// One of them cannot be a level of a topic.
     pub fn groups(&self) -> Result<Vec<Name>, NameError> {
         self.groups.iter().map(|group| Name::new(&**group)).collect()
     }
@@ -86,6 +94,10 @@ impl Settings {
 
     /// The device's id: configured, or derived from the machine id, or made
     /// once and kept in `state_dir`.
+    ///
+    /// # Errors
+    ///
+    /// The configured one cannot be a level of a topic, or a new one cannot be kept.
     pub fn resolve(&self, machine_id: &Path, state_dir: Option<&Path>) -> Result<Name, Error> {
         if !self.id.is_empty() {
             return Ok(Name::device(&*self.id)?);

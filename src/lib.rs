@@ -7,7 +7,7 @@
 //! `docs/design/architecture.md` follows one frame all the way.
 
 #![forbid(unsafe_code)]
-#![warn(missing_docs, unreachable_pub)]
+#![warn(missing_docs, unreachable_pub, clippy::missing_errors_doc)]
 // They panic where they cannot write.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 

@@ -72,6 +72,10 @@ impl Name {
     }
 
     /// A camera stands beside the device's own topics and may not be called so.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new), or it is one of those.
     pub fn camera(text: impl Into<String>) -> Result<Self, NameError> {
         let name = Self::new(text)?;
         if RESERVED.contains(&name.0.as_str()) {
@@ -81,6 +85,10 @@ impl Name {
     }
 
     /// A device stands beside the groups and may not be called so.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new), or it is that.
     pub fn device(text: impl Into<String>) -> Result<Self, NameError> {
         let name = Self::new(text)?;
         if name.0 == GROUPS {

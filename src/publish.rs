@@ -70,6 +70,10 @@ impl Publisher {
     /// Starts the task that keeps the connection, on the current tokio runtime,
     /// and with no broker configured a broker as well. Messages to the
     /// subscriptions come out of the receiver.
+    ///
+    /// # Errors
+    ///
+    /// There is no place for the outbox, no port for the broker inside, or TLS cannot be had.
     pub fn start(start: Start) -> Result<(Self, received::Receiver), StartError> {
         let Start { settings, device, state_dir, credentials, subscriptions, .. } = start;
         let topics = Topics::new(&settings.base_topic, device)?;
@@ -99,6 +103,10 @@ impl Publisher {
     }
 
     /// Queues an event of `camera`. Events with the same `track` arrive in order.
+    ///
+    /// # Errors
+    ///
+    /// It can never be sent: longer than a packet may be.
     pub fn publish_event(
         &self,
         camera: &Name,
@@ -117,21 +125,37 @@ impl Publisher {
     }
 
     /// Says what a camera sees now.
+    ///
+    /// # Errors
+    ///
+    /// It can never be sent: longer than a packet may be.
     pub fn set_camera_state(&self, camera: &Name, state: &CameraState) -> Result<(), MessageError> {
         self.set_retained(Class::State, self.topics.state(camera), json(state)?)
     }
 
     /// Says what the device does and why nothing happens.
+    ///
+    /// # Errors
+    ///
+    /// It can never be sent: longer than a packet may be.
     pub fn set_status(&self, status: &DeviceStatus) -> Result<(), MessageError> {
         self.set_retained(Class::State, self.topics.status(), json(status)?)
     }
 
     /// Says which program, model and settings the device has.
+    ///
+    /// # Errors
+    ///
+    /// It can never be sent: longer than a packet may be.
     pub fn set_inventory(&self, inventory: &Inventory) -> Result<(), MessageError> {
         self.set_retained(Class::State, self.topics.inventory(), json(inventory)?)
     }
 
     /// Sends a picture of `camera` once, now or not at all.
+    ///
+    /// # Errors
+    ///
+    /// It can never be sent: longer than a packet may be.
     pub fn publish_snapshot(&self, camera: &Name, jpeg: Vec<u8>) -> Result<(), MessageError> {
         self.mqtt.push_snapshot(self.topics.snapshot(camera), jpeg)
     }
@@ -142,6 +166,10 @@ impl Publisher {
     }
 
     /// Sets what a retained topic says; the latest wins, an empty payload removes it.
+    ///
+    /// # Errors
+    ///
+    /// It can never be sent: longer than a packet may be, or on an impossible topic.
     pub fn set_retained(
         &self,
         class: Class,

@@ -53,7 +53,11 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The key of an impossible value, and what it must be.
+    /// Whether every value is possible.
+    ///
+    /// # Errors
+    ///
+    /// The key of the first that is not, and what it must be.
     pub fn check(&self) -> Result<(), Mistake> {
         let (least, most) = (*MAX_FPS.start() as f32, *MAX_FPS.end() as f32);
         within("max_fps", self.max_fps, least, most)?;

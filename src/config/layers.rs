@@ -109,6 +109,10 @@ impl Layers {
     }
 
     /// Reads every layer alone (for the place of a mistake), then merges all.
+    ///
+    /// # Errors
+    ///
+    /// A value that is no such type, or a key that is none, with its place.
     pub fn merge<T: Default + Serialize + DeserializeOwned>(&self) -> Result<T> {
         for layer in &self.files {
             toml::from_str::<T>(&layer.text).map_err(|error| layer.refuse(&error))?;

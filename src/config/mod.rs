@@ -97,7 +97,11 @@ impl Config {
         Self { camera, pace, tracking, expression, zone, ..self }
     }
 
-    /// Whether every value is possible; the first that is not.
+    /// Whether every value is possible.
+    ///
+    /// # Errors
+    ///
+    /// The first that is not.
     pub fn check(&self) -> std::result::Result<(), Impossible> {
         limits::first_of([
             ("device", self.device.check()),
@@ -111,6 +115,11 @@ impl Config {
 }
 
 /// Reads, layers and checks the settings; with them, where each came from.
+///
+/// # Errors
+///
+/// A file that cannot be read or understood, an unknown key, or a value that is impossible, with its
+/// place and what it must be.
 pub fn load(sources: &Sources) -> Result<(Config, Layers)> {
     let mut layers =
         Layers::read(sources.file(), sources.file.is_some(), sources.instance.as_deref())?

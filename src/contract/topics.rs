@@ -20,6 +20,10 @@ pub struct Topics {
 
 impl Topics {
     /// `base` may have levels of its own (`home/expressiond`).
+    ///
+    /// # Errors
+    ///
+    /// A level of `base` that may not stand in a topic.
     pub fn new(base: &str, device: Name) -> Result<Self, NameError> {
         name::check_topic(base)?;
         Ok(Self { base: base.to_owned(), device, groups: Vec::new() })

@@ -48,6 +48,10 @@ pub enum GroupSettingsError {
 
 impl GroupSettings {
     /// Reads a payload; an empty one takes everything back.
+    ///
+    /// # Errors
+    ///
+    /// It is too long, no object, or says what cannot be: in words.
     pub fn parse(payload: &[u8]) -> Result<Self, GroupSettingsError> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]

@@ -89,6 +89,10 @@ impl Overrides {
     }
 
     /// Keeps it for the next run. Waits for the disk.
+    ///
+    /// # Errors
+    ///
+    /// The folder or the file cannot be written; what was there stays.
     pub fn save(&self, state_dir: &Path) -> io::Result<()> {
         storage::make_folder(state_dir)?;
         storage::replace(&state_dir.join(FILE), &serde_json::to_vec(self)?, storage::PRIVATE)

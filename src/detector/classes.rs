@@ -6,6 +6,10 @@ pub const RESERVED: [&str; 3] = ["none", "unknown", "unavailable"];
 
 /// Class names are shown to people and sent in events: any script, no control
 /// characters, each one once, whatever the case of its letters.
+///
+/// # Errors
+///
+/// Which class is wrong and why, in words.
 pub fn check_classes(classes: &[String]) -> Result<(), String> {
     if classes.is_empty() {
         return Err("classes is empty: a detector has at least one".to_owned());

@@ -166,6 +166,10 @@ impl Detector {
     /// Loads the model that `settings` name, checked from its checksum to its
     /// self-test. Where they only say what it is called, one that is refused is passed
     /// over for the next older one: [`refused`](Self::refused).
+    ///
+    /// # Errors
+    ///
+    /// The settings name what is not installed, or what they name cannot be run or fails its self-test.
     pub fn load(settings: &Settings) -> Result<Self, ModelError> {
         load::load(settings, &mut Trials::default())
     }
@@ -213,6 +217,10 @@ impl Detector {
     }
 
     /// Decodes and letterboxes a frame: what [`look`](Self::look) then looks at.
+    ///
+    /// # Errors
+    ///
+    /// The frame's bytes are no picture of its format.
     pub fn prepare(&mut self, frame: &Frame) -> Result<Prepared, ModelError> {
         let start = Instant::now();
         let letterbox = self.preprocessor.prepare(frame, &mut self.input)?;
@@ -242,6 +250,10 @@ impl Detector {
 
     /// Runs the network on the picture prepared last; replaces `out` as
     /// [`detect`](Self::detect) does.
+    ///
+    /// # Errors
+    ///
+    /// The library refuses to run, or an output is not what the model says.
     pub fn look(
         &mut self,
         prepared: &Prepared,

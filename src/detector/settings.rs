@@ -60,7 +60,11 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The key of an impossible value, and what it must be.
+    /// Whether every value is possible.
+    ///
+    /// # Errors
+    ///
+    /// The key of the first that is not, and what it must be.
     pub fn check(&self) -> Result<(), Mistake> {
         if !plain(&self.name) {
             return Err(("name", format!("is {:?}, it must be {PLAIN}", self.name)));

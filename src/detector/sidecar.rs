@@ -160,6 +160,10 @@ impl SideCar {
     }
 
     /// Reads and checks a side-car; an error names the key and what it must be.
+    ///
+    /// # Errors
+    ///
+    /// In words: the key, and what it must be.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut reader = serde_json::Deserializer::from_str(text);
         let card: Self = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
@@ -233,6 +237,10 @@ impl SideCar {
 
     /// The file is the truth; a side-car that says otherwise belongs to another one.
     /// An error names the key and both values.
+    ///
+    /// # Errors
+    ///
+    /// In words: the key, and both values.
     pub fn agrees(
         &self,
         layout: Layout,

@@ -87,6 +87,10 @@ impl fmt::Debug for Engine {
 
 impl Engine {
     /// Builds an interpreter on these very bytes, `threads` wide.
+    ///
+    /// # Errors
+    ///
+    /// They are no such file, need what the library lacks, or have more inputs than one.
     pub fn new(bytes: Vec<u8>, threads: usize) -> Result<Self, ModelError> {
         check_mark(&bytes)?;
         let model = lasting(bytes)?;
@@ -105,6 +109,10 @@ impl Engine {
     }
 
     /// Runs the network on `input`, which has the input tensor's type and length.
+    ///
+    /// # Errors
+    ///
+    /// Its type or length is another, or the library refuses to run.
     pub fn run(&mut self, input: &TensorBuffer) -> Result<(), ModelError> {
         let copied = match input {
             TensorBuffer::Int8(values) => self.interpreter.copy(values, 0),
@@ -118,6 +126,10 @@ impl Engine {
 
     /// An output of the last run, of the length that its shape says: one that
     /// grows with what it sees (a file with its own suppression) is refused.
+    ///
+    /// # Errors
+    ///
+    /// There is no such output, or its length is another one now.
     pub fn output(&self, index: usize) -> Result<Tensor<'_>, ModelError> {
         let tensor = self.interpreter.output(index).map_err(ModelError::refused)?;
         let info = &self.outputs[index];
@@ -154,6 +166,10 @@ fn lasting(bytes: Vec<u8>) -> Result<&'static Model<'static>, ModelError> {
 
 /// What every TensorFlow Lite file begins with: an offset, then the schema's
 /// identifier. The library itself does not look.
+///
+/// # Errors
+///
+/// They begin otherwise.
 pub fn check_mark(bytes: &[u8]) -> Result<(), ModelError> {
     if bytes.get(4..8) == Some(b"TFL3") { Ok(()) } else { Err(ModelError::NotTflite) }
 }

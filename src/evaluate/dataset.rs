@@ -68,6 +68,10 @@ impl DataSet {
 
     /// The same for a model whose classes are told in groups: each class of the set must
     /// have its place among them.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), or a class has no place.
     pub fn open_grouped(yaml: &Path, split: &str, grouping: &Grouping) -> Result<Self, DataError> {
         let places = |names: &[String]| placed(names, grouping).ok_or("");
         Self::open_where(yaml, split, grouping.told(), places)

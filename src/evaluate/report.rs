@@ -39,6 +39,10 @@ struct Figure {
 
 /// Writes `index.html` and its figures into `folder`, which is there. `pictures` are what the
 /// pictures of `results` are called.
+///
+/// # Errors
+///
+/// A file cannot be written.
 pub fn write(
     folder: &Path,
     summary: &Summary,

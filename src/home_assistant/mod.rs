@@ -62,7 +62,11 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Impossible values: the key and what to do.
+    /// Whether every value is possible.
+    ///
+    /// # Errors
+    ///
+    /// The key of the first that is not, and what it must be.
     pub fn check(&self) -> Result<(), Mistake> {
         for (key, topic) in
             [("discovery_prefix", &self.discovery_prefix), ("birth_topic", &self.birth_topic)]

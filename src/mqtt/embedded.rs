@@ -41,6 +41,10 @@ pub struct EmbeddedBroker {
 
 impl EmbeddedBroker {
     /// Starts on `port`; 0 takes 1883 when it is free, else any free port.
+    ///
+    /// # Errors
+    ///
+    /// The port is taken, or there is no thread for it.
     pub fn start(port: u16) -> Result<Self, EmbeddedBrokerError> {
         let port = free_port(port)?;
         let (stop, stopping) = oneshot::channel::<()>();

@@ -64,6 +64,10 @@ impl Queue {
     }
 
     /// Takes an event; it stays until acknowledged, dropped (and counted) or too old.
+    ///
+    /// # Errors
+    ///
+    /// It can never be sent: longer than a packet may be, or on an impossible topic.
     pub fn push_event(
         &mut self,
         topic: String,
@@ -84,6 +88,10 @@ impl Queue {
 
     /// Sets what a retained topic says; the latest wins. An empty payload removes
     /// it from the broker (MQTT 3.1.1, 3.3.1.3).
+    ///
+    /// # Errors
+    ///
+    /// It can never be sent, as with [`push_event`](Self::push_event); what was said before stays.
     pub fn set_retained(
         &mut self,
         class: Class,
@@ -100,6 +108,10 @@ impl Queue {
     }
 
     /// Takes a picture to send once: not retained, not kept for another connection.
+    ///
+    /// # Errors
+    ///
+    /// It can never be sent, as with [`push_event`](Self::push_event).
     pub fn push_snapshot(
         &mut self,
         topic: String,

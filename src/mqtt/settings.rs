@@ -81,7 +81,11 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The key of an impossible value, and what it must be.
+    /// Whether every value is possible.
+    ///
+    /// # Errors
+    ///
+    /// The key of the first that is not, and what it must be.
     pub fn check(&self) -> Result<(), Mistake> {
         let brokers = self.url.brokers().map_err(|error| ("url", error.to_string()))?;
         if brokers.is_empty() && self.version == Version::V5 {

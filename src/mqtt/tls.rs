@@ -51,7 +51,11 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The key in `[mqtt]` of an impossible value, and what it must be.
+    /// Whether every value is possible.
+    ///
+    /// # Errors
+    ///
+    /// The key in `[mqtt]` of the first that is not, and what it must be.
     pub fn check(&self, tls: bool) -> Result<(), Mistake> {
         if !tls && *self != Self::default() {
             let remedy =

@@ -79,6 +79,10 @@ impl Outbox {
     }
 
     /// An outbox that goes on where the journal in `folder` ends.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be written, or another process has it.
     pub fn open(settings: OutboxSettings, folder: &Path) -> Result<Self, JournalError> {
         let (journal, replay) = Journal::open(folder)?;
         if !replay.entries.is_empty() || replay.damaged > 0 {

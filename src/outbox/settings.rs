@@ -36,7 +36,11 @@ impl Default for OutboxSettings {
 }
 
 impl OutboxSettings {
-    /// The key in `[mqtt]` of an impossible value, and what it must be.
+    /// Whether every value is possible.
+    ///
+    /// # Errors
+    ///
+    /// The key in `[mqtt]` of the first that is not, and what it must be.
     pub fn check(&self) -> Result<(), Mistake> {
         within("outbox.max_events", self.max_events as u64, 1, 1_000_000)?;
         within("outbox.max_bytes", self.max_bytes as u64, 1 << 16, 1 << 30)?;

@@ -10,6 +10,10 @@ use super::preprocess::Preprocessor;
 use super::tensor::{Encoding, InputSpec, TensorBuffer};
 
 /// The whole picture, turned upright.
+///
+/// # Errors
+///
+/// Its bytes are no picture of its format.
 pub fn to_rgb(frame: &Frame) -> Result<RgbImage, PixelError> {
     let size = frame.orientation.upright(stored_size(frame)?);
     let encoding = Encoding::UInt8 { scale: 1.0 / 255.0, zero_point: 0 };

@@ -62,7 +62,11 @@ impl Settings {
         if self.cert_file.is_empty() { "http" } else { "https" }
     }
 
-    /// Impossible values: the key and what to do.
+    /// Whether every value is possible.
+    ///
+    /// # Errors
+    ///
+    /// The key of the first that is not, and what it must be.
     pub fn check(&self) -> Result<(), Mistake> {
         let address = self.address();
         if !self.listen.is_empty() && address.is_none() {

@@ -103,7 +103,11 @@ impl Default for Expression {
 }
 
 impl Tracking {
-    /// The key of an impossible value, and what it must be.
+    /// Whether every value is possible.
+    ///
+    /// # Errors
+    ///
+    /// The key of the first that is not, and what it must be.
     pub fn check(&self) -> Result<(), Mistake> {
         let (least, most) = (*START_CONFIDENCE.start() as f32, *START_CONFIDENCE.end() as f32);
         within("start_confidence", self.start_confidence, least, most)?;
@@ -116,7 +120,11 @@ impl Tracking {
 }
 
 impl Expression {
-    /// The key of an impossible value, and what it must be.
+    /// Whether every value is possible.
+    ///
+    /// # Errors
+    ///
+    /// The key of the first that is not, and what it must be.
     pub fn check(&self) -> Result<(), Mistake> {
         self.groups.check().map_err(|why| ("groups", why))?;
         within("enter", self.enter, 0.5, 1.0)?;

@@ -56,8 +56,11 @@ const fn enabled() -> bool {
     true
 }
 
-/// What is wrong with the zones: the number of the first wrong one, from 1, and words that
-/// follow their key.
+/// Whether zones are possible, each by itself and together.
+///
+/// # Errors
+///
+/// The first that is not, with its number.
 pub fn check(zones: &[Settings]) -> Result<(), Impossible> {
     let wrong = |number, why| Impossible { key: "zone".to_owned(), section: Some(number), why };
     if zones.len() > MOST_ZONES {
