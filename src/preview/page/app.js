@@ -4,7 +4,7 @@ import { byId, colour, make, setText } from "./dom.js";
 import { AGAIN, watch } from "./picture.js";
 import * as setup from "./setup.js";
 import * as tune from "./tune.js";
-import { knows, say, speak, time } from "./words.js";
+import { knows, say, speak, spoken, time } from "./words.js";
 
 /** So many of the latest events are shown. */
 const MOST = 50;
@@ -55,8 +55,6 @@ function reasons(status, said) {
   const text = (list) => list.map((item) => item.textContent).join("\n");
   if (text([...home.children]) !== text(items)) home.replaceChildren(...items);
 }
-
-const spoken = (name) => name.replaceAll("_", " ");
 
 function events(news) {
   const home = byId("events");

@@ -1,7 +1,7 @@
 // The live picture: reads the parts of the device's endless answer, draws the newest.
 
 import { byId, colour, draw, make, setText } from "./dom.js";
-import { say, time } from "./words.js";
+import { say, spoken, time } from "./words.js";
 import * as zones from "./zones.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -126,7 +126,7 @@ function label(words) {
   if (byId("canvas").getAttribute("aria-label") !== words) byId("canvas").setAttribute("aria-label", words);
 }
 
-const named = (face, classes) => (face.class === null ? say("undecided") : classes[face.class].replaceAll("_", " "));
+const named = (face, classes) => (face.class === null ? say("undecided") : spoken(classes[face.class]));
 
 function box(face, classes) {
   const [left, top, width, height] = face.rect.map((share) => `${share * 100}%`);
@@ -169,9 +169,9 @@ function list(faces, classes) {
 
 function emptyRow(track, classes) {
   const bars = classes.map((name, index) => {
-    const meter = make("meter", { min: 0, max: 1, value: 0, "aria-label": name.replaceAll("_", " ") });
+    const meter = make("meter", { min: 0, max: 1, value: 0, "aria-label": spoken(name) });
     meter.style.setProperty("--colour", colour(index));
-    return make("div", { className: "bar" }, make("span", {}, name.replaceAll("_", " ")), meter, make("output"));
+    return make("div", { className: "bar" }, make("span", {}, spoken(name)), meter, make("output"));
   });
   const head = make("p", {}, make("b", {}, say("face", { track })), " ", make("span", { className: "what" }), make("span", { className: "since" }));
   const row = make("li", {}, head, ...bars);

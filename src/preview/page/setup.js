@@ -1,7 +1,7 @@
 // Which camera, which name, which broker: what only a new start takes over.
 
 import { byId, draw, make, picture, post, setText } from "./dom.js";
-import { say } from "./words.js";
+import { say, spoken } from "./words.js";
 
 const CAMERA = "camera.source";
 const FIELDS = {
@@ -100,7 +100,7 @@ function changed() {
 function findings(list) {
   const item = ({ check, verdict, message, remedy }) =>
     make("li", { className: verdict },
-      make("b", {}, `${check.replaceAll("_", " ")}: ${say(`verdict_${verdict}`)}`),
+      make("b", {}, `${spoken(check)}: ${say(`verdict_${verdict}`)}`),
       make("span", {}, message), ...(remedy ? [make("small", {}, remedy)] : []));
   byId("findings").replaceChildren(...list.map(item));
 }

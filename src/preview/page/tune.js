@@ -2,7 +2,7 @@
 
 import { byId, make, post, setText } from "./dom.js";
 import { renew } from "./setup.js";
-import { say } from "./words.js";
+import { say, spoken } from "./words.js";
 import * as zones from "./zones.js";
 
 /** So long after the last movement the device is told. */
@@ -136,7 +136,7 @@ export async function load(keepPen = false) {
     const key = `camera.controls.${control.name}`;
     values[key] ??= control.value;
     for (const known of [values, changes]) if (key in known) known[key] = numbered(known[key], control);
-    return row(key, control, control.name.replaceAll("_", " "));
+    return row(key, control, spoken(control.name));
   });
   byId("controls").replaceChildren(...controls);
   byId("camera").hidden = controls.length === 0;

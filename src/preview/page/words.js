@@ -179,6 +179,9 @@ export function say(key, values = {}) {
   return sentence.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
+/** A name of the device's, as it is written for people. */
+export const spoken = (name) => name.replaceAll("_", " ");
+
 /** Whether there is a sentence called `key`. */
 export const knows = (key) => key in words;
 
