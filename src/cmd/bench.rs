@@ -100,9 +100,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut model = String::new();
     let mut viewer = Vec::new();
     for threads in &args.threads {
-        let path = args.model.clone().unwrap_or_default();
-        let settings = Settings { path, threads: *threads, ..Settings::default() };
-        let mut networks = super::load_networks(&settings)?;
+        let mut networks = networks(args, *threads)?;
         if model.is_empty() {
             super::tell_refused(&networks);
         }
@@ -139,20 +137,22 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.json { output::json(&report) } else { output::text(&report) }
 }
 
+/// The networks that are asked for, so many threads wide.
+fn networks(args: &Args, threads: usize) -> Result<Networks> {
+    let path = args.model.clone().unwrap_or_default();
+    super::load_networks(&Settings { path, threads, ..Settings::default() })
+}
+
 /// What a still room costs, on one thread with raw frames.
 fn still_room(args: &Args) -> Result<Still> {
-    let path = args.model.clone().unwrap_or_default();
-    let settings = Settings { path, ..Settings::default() };
-    let networks = Networks::load(&settings)?;
+    let networks = networks(args, Settings::default().threads)?;
     let [_, (_, raw)] = frames(args, networks.info())?;
     still::measure(&raw, networks)
 }
 
 /// What people before the camera cost, on one thread with raw frames.
 fn people(args: &Args) -> Result<Vec<Situation>> {
-    let path = args.model.clone().unwrap_or_default();
-    let settings = Settings { path, ..Settings::default() };
-    let networks = Networks::load(&settings)?;
+    let networks = networks(args, Settings::default().threads)?;
     let portrait = source_picture(args, networks.info())?;
     situations::measure(networks, &portrait)
 }
