@@ -28,10 +28,27 @@ const NO_EXPRESSION: &str = "none";
 impl About {
     /// Entities of one camera. With several, each carries its camera's name.
     pub(super) fn camera_components(&self, camera: &Name) -> Components {
+        let mut shown = self.state_entities(camera);
+        shown.push(("tampering", self.tampering(camera, &self.named(camera, "Tampering"))));
+        if self.snapshots {
+            shown.push(("snapshot", self.snapshot_entity(camera)));
+        }
+        let shown = shown.into_iter().map(|(key, value)| (key.to_owned(), value));
+        let availability = self.camera_availability(camera);
+        let shown = shown
+            .chain(self.binary_sensors(camera))
+            .map(|(key, value)| (key, merge(value, availability.clone())));
+        shown
+            .chain([("event".to_owned(), self.event_entity(camera))])
+            .map(|(key, value)| self.identified(&format!("{camera}_{key}"), value))
+            .collect()
+    }
+
+    /// What the camera's state says.
+    fn state_entities(&self, camera: &Name) -> Vec<(&'static str, Value)> {
         let state = self.topics.state(camera);
         let named = |name: &str| self.named(camera, name);
-        let event_types = EventType::ALL.map(EventType::name);
-        let mut components = vec![
+        vec![
             (
                 "expression",
                 json!({
@@ -72,38 +89,29 @@ impl About {
                     "stat_t": state, "val_tpl": "{{ value_json.time }}",
                 }),
             ),
-            (
-                "event",
-                json!({
-                    "p": "event", "name": named("Event"), "evt_typ": event_types,
-                    "stat_t": self.topics.event(camera),
-                    // An event with `late: true` waited through an outage and must not
-                    // trigger an automation now, so its value is left empty. Only late
-                    // events have the field: without `default(false)` Home Assistant logs
-                    // a template warning for each of the others.
-                    "val_tpl": "{% if not value_json.late | default(false) %}{{ value }}{% endif %}",
-                }),
-            ),
-        ];
-        components.push(("tampering", self.tampering(camera, &named("Tampering"))));
-        if self.snapshots {
-            let image = json!({
-                "p": "image", "name": named("Snapshot"), "content_type": "image/jpeg",
-                "image_topic": self.topics.snapshot(camera),
-            });
-            components.push(("snapshot", image));
-        }
-        let components = components.into_iter().map(|(key, value)| (key.to_owned(), value));
-        let availability = self.camera_availability(camera);
-        components
-            .chain(self.binary_sensors(camera))
-            .map(|(key, value)| {
-                // Who leaves is told after the camera has closed, and who was before it as soon as
-                // it opens: the device's own availability, which comes first, is what counts.
-                let value = if key == "event" { value } else { merge(value, availability.clone()) };
-                self.identified(&format!("{camera}_{key}"), value)
-            })
-            .collect()
+        ]
+    }
+
+    fn snapshot_entity(&self, camera: &Name) -> Value {
+        json!({
+            "p": "image", "name": self.named(camera, "Snapshot"), "content_type": "image/jpeg",
+            "image_topic": self.topics.snapshot(camera),
+        })
+    }
+
+    /// What happens. Who leaves is told after the camera has closed, and who is there as soon as
+    /// it opens: it is there while the process is, whose availability stands above all entities.
+    fn event_entity(&self, camera: &Name) -> Value {
+        json!({
+            "p": "event", "name": self.named(camera, "Event"),
+            "evt_typ": EventType::ALL.map(EventType::name),
+            "stat_t": self.topics.event(camera),
+            // An event with `late: true` waited through an outage and must not
+            // trigger an automation now, so its value is left empty. Only late
+            // events have the field: without `default(false)` Home Assistant logs
+            // a template warning for each of the others.
+            "val_tpl": "{% if not value_json.late | default(false) %}{{ value }}{% endif %}",
+        })
     }
 
     /// One for each expression that the owner asks for: whether it is the one that is seen.
