@@ -67,10 +67,8 @@ impl Handle {
         let (access, version, embedded) =
             with_broker_inside(access, version, settings.embedded_port)?;
         let brokers = access.brokers.clone();
-        if access.password.is_some()
-            && let Some(broker) = brokers.iter().find(|to| !to.tls && !to.is_loopback())
-        {
-            log::warn!(broker:%; "the password goes over the network in plain text: use mqtts://");
+        if access.password.is_some() {
+            warn_of_plain_text(&brokers);
         }
         let options = ConnectOptions::new(&settings, version, labels, access);
         let outbox = match &state_dir {
@@ -97,16 +95,7 @@ impl Handle {
             .transpose()
             .map_err(StartError::Thread)?;
         tokio::spawn(async move {
-            match storing {
-                None => client.run().await,
-                Some(storing) => {
-                    tokio::select! {
-                        () = client.run() => {}
-                        never = storing.run() => never,
-                    }
-                    storing.end().await;
-                }
-            }
+            run(client, storing).await;
             finished.send_replace(true);
         });
         let handle = Self {
@@ -196,6 +185,26 @@ impl Handle {
         let mut done = self.done.clone();
         // An error means the task is gone already.
         let _ = done.wait_for(|done| *done).await;
+    }
+}
+
+fn warn_of_plain_text(brokers: &[BrokerUrl]) {
+    if let Some(broker) = brokers.iter().find(|to| !to.tls && !to.is_loopback()) {
+        log::warn!(broker:%; "the password goes over the network in plain text: use mqtts://");
+    }
+}
+
+/// Keeps the connection until it is told to stop, and the disk up with the outbox, if there is one.
+async fn run(client: Client, storing: Option<Storing>) {
+    match storing {
+        None => client.run().await,
+        Some(storing) => {
+            tokio::select! {
+                () = client.run() => {}
+                never = storing.run() => never,
+            }
+            storing.end().await;
+        }
     }
 }
 

@@ -234,20 +234,10 @@ impl fmt::Display for FleetReport {
         writeln!(f, "{} devices, outboxes {outbox}, at {}", self.devices, self.broker)?;
         writeln!(f, "connected   {}", self.connecting)?;
         if let Some(restart) = &self.restart {
-            writeln!(f, "came back   {}", restart.back)?;
-            writeln!(
-                f,
-                "            {} events waited after {:.1} s; caught up {:.1} s after its return",
-                restart.waiting, restart.outage_s, restart.caught_up_s
-            )?;
+            writeln!(f, "{restart}")?;
         }
-        for Interruption { from, away_s, most_away, caught_up_s } in &self.interruptions {
-            let caught_up = caught_up_s.map_or("not".to_owned(), |s| format!("after {s:.1} s"));
-            writeln!(
-                f,
-                "interrupted {from}: {most_away} away at most, all back after {away_s:.1} s, \
-                 caught up {caught_up}"
-            )?;
+        for interruption in &self.interruptions {
+            writeln!(f, "{interruption}")?;
         }
         if self.at_each_address.len() > 1 {
             for (broker, devices) in &self.at_each_address {
@@ -271,25 +261,56 @@ impl fmt::Display for FleetReport {
             "", "s", "events/s", "received/s", "broker CPU", "broker MiB", "client CPU"
         )?;
         for lap in &self.laps {
-            let broker = |value: Option<f64>, unit| {
-                value.map_or("-".to_owned(), |value| format!("{value:.1}{unit}"))
-            };
-            writeln!(
-                f,
-                "{:<12} {:>6.1} {:>9.1} {:>11.1} {:>10} {:>11} {:>9.1}%",
-                lap.name,
-                lap.seconds,
-                lap.made_per_s,
-                lap.received_per_s,
-                broker(lap.broker_cpu, "%"),
-                broker(lap.broker_peak_rss_mb, ""),
-                lap.client_cpu
-            )?;
+            writeln!(f, "{lap}")?;
         }
         write!(
             f,
             "this process at most {:.1} MiB, {} open files",
             self.peak_rss_mb, self.open_files
+        )
+    }
+}
+
+impl fmt::Display for Restart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { back, waiting, outage_s, caught_up_s, .. } = self;
+        writeln!(f, "came back   {back}")?;
+        write!(
+            f,
+            "            {waiting} events waited after {outage_s:.1} s; caught up {caught_up_s:.1} s \
+             after its return"
+        )
+    }
+}
+
+impl fmt::Display for Interruption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, away_s, most_away, caught_up_s } = self;
+        let caught_up = caught_up_s.map_or("not".to_owned(), |s| format!("after {s:.1} s"));
+        write!(
+            f,
+            "interrupted {from}: {most_away} away at most, all back after {away_s:.1} s, \
+             caught up {caught_up}"
+        )
+    }
+}
+
+/// A row below the head of the table.
+impl fmt::Display for Lap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let broker = |value: Option<f64>, unit| {
+            value.map_or("-".to_owned(), |value| format!("{value:.1}{unit}"))
+        };
+        write!(
+            f,
+            "{:<12} {:>6.1} {:>9.1} {:>11.1} {:>10} {:>11} {:>9.1}%",
+            self.name,
+            self.seconds,
+            self.made_per_s,
+            self.received_per_s,
+            broker(self.broker_cpu, "%"),
+            broker(self.broker_peak_rss_mb, ""),
+            self.client_cpu
         )
     }
 }
