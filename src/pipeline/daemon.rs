@@ -28,7 +28,7 @@ use crate::mqtt::Holding;
 use crate::mqtt::urls::Listed;
 use crate::preview::SettingsStore;
 use crate::preview::live::Live;
-use crate::preview::tuning::PageOrder;
+use crate::preview::trial::PageOrder;
 use crate::publish::{Publisher, Start};
 use crate::random::jitter;
 use crate::service::{Service, watchdog_interval};

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::home_assistant::About;
 use crate::preview::server::{Start, start};
-use crate::preview::tuning::PageOrder;
+use crate::preview::trial::PageOrder;
 use crate::preview::{Settings, SettingsStore};
 use crate::tracks::grouping::Grouping;
 

@@ -77,7 +77,7 @@ impl Service {
             return Ok(not_now("another camera's picture is being taken"));
         };
         let (live, clock) = (Arc::clone(&self.live), Arc::clone(&self.clock));
-        let (masked, shown) = (self.tuning().saved().has_masks(), path.display().to_string());
+        let (masked, shown) = (self.trial().saved().has_masks(), path.display().to_string());
         let taken = blocking(move || {
             let _turn = turn;
             let node = find(&path)?;
@@ -125,7 +125,7 @@ impl Service {
                     return answer;
                 }
                 log::info!("page: settings were saved in {}, starting again", saved.file);
-                self.tuning().start_after(answer)
+                self.trial().start_after(answer)
             }
             Err(refused) => answer::json(StatusCode::CONFLICT, &refused),
         }
@@ -185,8 +185,8 @@ mod tests {
     use crate::preview::live::Live;
     use crate::preview::store::{Origin, Permit, Saved, SettingsStore, Undone};
     use crate::preview::stream::Content;
+    use crate::preview::trial::Trial;
     use crate::preview::tunable::Tunable;
-    use crate::preview::tuning::Tuning;
     use crate::tracks::grouping::Grouping;
 
     /// Settings that nobody can read.
@@ -223,12 +223,12 @@ mod tests {
     fn service() -> Service {
         let live = Arc::new(Live::new(&crate::preview::Settings::default(), false));
         let (orders, told) = (mpsc::unbounded_channel().0, Grouping::none(&[]));
-        let tuning = Tuning::new(Arc::clone(&live), orders, told, Tunable::default());
+        let trial = Trial::new(Arc::clone(&live), orders, told, Tunable::default());
         Service {
             live,
             gate: Arc::new(Mutex::new(Gate::new(None, Vec::new(), "http", 80))),
             sessions: None,
-            tuning: Mutex::new(tuning),
+            trial: Mutex::new(trial),
             store: Arc::new(Unreadable),
             pictures: watch::channel(None).1,
             clock: Arc::new(SystemClock),

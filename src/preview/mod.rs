@@ -22,9 +22,9 @@ mod store;
 mod stream;
 mod tls;
 pub mod token;
+pub(crate) mod trial;
 pub mod tunable;
 mod tune;
-pub(crate) mod tuning;
 mod viewers;
 mod what_if;
 

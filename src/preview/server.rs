@@ -29,8 +29,8 @@ use super::sessions::SessionFile;
 use super::settings::Settings;
 use super::store::SettingsStore;
 use super::token::TokenHash;
+use super::trial::{PageOrder, Trial};
 use super::tunable::Tunable;
-use super::tuning::{PageOrder, Tuning};
 use crate::clock::Clock;
 use crate::tracks::grouping::Grouping;
 
@@ -110,12 +110,12 @@ async fn serve(start: Start, orders: mpsc::UnboundedSender<PageOrder>) {
     let known = sessions.as_ref().map(|file| file.read(start.clock.now().monotonic));
     let gate = Gate::new(token, start.hosts, scheme, address.port())
         .with_sessions(known.unwrap_or_default());
-    let tuning = Tuning::new(Arc::clone(&start.live), orders, start.told, start.tunable);
+    let trial = Trial::new(Arc::clone(&start.live), orders, start.told, start.tunable);
     let service = Arc::new(Service {
         live: Arc::clone(&start.live),
         gate: Arc::new(Mutex::new(gate)),
         sessions: sessions.map(Arc::new),
-        tuning: Mutex::new(tuning),
+        trial: Mutex::new(trial),
         store: start.store,
         pictures,
         clock: Arc::clone(&start.clock),
@@ -241,13 +241,13 @@ async fn forget_what_was_left(service: &Service, show: &watch::Sender<Option<Pic
         if !watched || !service.live.shows_pictures() {
             show.send_if_modified(|picture| picture.take().is_some());
         }
-        let mut tuning = service.tuning();
+        let mut trial = service.trial();
         // Also what somebody tries who does not watch at all, as a script does.
-        let version = tuning.version();
+        let version = trial.version();
         let trying = known.replace(version) != Some(version);
         alone = if watched || trying { 0 } else { alone + 1 };
         if alone >= LEFT {
-            tuning.leave();
+            trial.leave();
         }
     }
 }

@@ -24,8 +24,8 @@ use super::picture::Picture;
 use super::sessions::SessionFile;
 use super::store::SettingsStore;
 use super::stream::{BOUNDARY, Content, watch_live};
+use super::trial::{Trial, Version};
 use super::tunable::LONGEST;
-use super::tuning::{Tuning, Version};
 use crate::clock::Clock;
 use crate::contract::payload::ReasonCode;
 
@@ -42,7 +42,7 @@ pub(super) struct Service {
     pub gate: Arc<Mutex<Gate>>,
     /// Where it is kept who has logged in; none without a token or a folder for state.
     pub sessions: Option<Arc<SessionFile>>,
-    pub tuning: Mutex<Tuning>,
+    pub trial: Mutex<Trial>,
     pub store: Arc<dyn SettingsStore>,
     pub pictures: watch::Receiver<Option<Picture>>,
     pub clock: Arc<dyn Clock>,
@@ -90,8 +90,8 @@ impl Service {
         self.gate.lock().expect("no panic under this lock")
     }
 
-    pub(super) fn tuning(&self) -> std::sync::MutexGuard<'_, Tuning> {
-        self.tuning.lock().expect("no panic under this lock")
+    pub(super) fn trial(&self) -> std::sync::MutexGuard<'_, Trial> {
+        self.trial.lock().expect("no panic under this lock")
     }
 
     /// What is known at once; none for the settings, which wait for a disk.

@@ -10,15 +10,15 @@ use serde_json::{Value, json};
 use super::answer;
 use super::service::{Answer, SILENT_DISK, Service, blocking, silent_disk};
 use super::store::{Permit, Refused, Saved, Undone};
+use super::trial::Version;
 use super::tunable::{self, Changes, Tunable, is_tunable, read_changes};
-use super::tuning::Version;
 
 impl Service {
     pub(super) async fn settings(&self) -> Answer {
         let (values, keys, tried, version) = {
-            let tuning = self.tuning();
-            let (values, keys) = tuning.values_and_keys();
-            (values, keys, tuning.tried().clone(), tuning.version())
+            let trial = self.trial();
+            let (values, keys) = trial.values_and_keys();
+            (values, keys, trial.tried().clone(), trial.version())
         };
         // Before them: who is told of newer ones only asks once more.
         let offered = self.live.offered.load(Ordering::Relaxed);
@@ -51,13 +51,13 @@ impl Service {
     /// knows of what is tried.
     pub(super) fn attempt(&self, body: &[u8], known: Option<Version>) -> Result<Answer, String> {
         let changes = read_changes(body, is_tunable)?;
-        let mut tuning = self.tuning();
-        if tuning.is_beyond(known) {
+        let mut trial = self.trial();
+        if trial.is_beyond(known) {
             return Ok(overtaken());
         }
-        let changes = tuning.with_masks(changes, known);
-        let what_if = tuning.attempt(changes)?;
-        Ok(of_version(StatusCode::OK, &what_if, tuning.version()))
+        let changes = trial.with_masks(changes, known);
+        let what_if = trial.attempt(changes)?;
+        Ok(of_version(StatusCode::OK, &what_if, trial.version()))
     }
 
     pub(super) async fn save(
@@ -67,11 +67,11 @@ impl Service {
     ) -> Result<Answer, String> {
         let changes = read_changes(body, is_tunable)?;
         let (permit, version) = {
-            let mut tuning = self.tuning();
-            if tuning.is_beyond(known) {
+            let mut trial = self.trial();
+            if trial.is_beyond(known) {
                 return Ok(overtaken());
             }
-            (tuning.before_save(&changes, known)?, tuning.version())
+            (trial.before_save(&changes, known)?, trial.version())
         };
         // What was tried before it was saved is tried still.
         let unsaved = move |refused: &Refused| of_version(StatusCode::CONFLICT, refused, version);
@@ -85,17 +85,17 @@ impl Service {
     /// Writes, and takes over what is written.
     fn save_now(&self, changes: &Changes, permit: &Permit) -> Result<Answer, Refused> {
         let Saved { file, written, digest } = self.store.save(changes, permit)?;
-        let mut tuning = self.tuning();
-        let restarts = tuning.keep(changes);
-        tuning.tell(digest);
+        let mut trial = self.trial();
+        let restarts = trial.keep(changes);
+        trial.tell(digest);
         log::info!("page: settings were saved in {file}");
         let saved = json!({ "file": file, "written": written, "restarts": restarts });
-        let answer = of_version(StatusCode::OK, &saved, tuning.version());
-        Ok(if restarts { tuning.start_after(answer) } else { answer })
+        let answer = of_version(StatusCode::OK, &saved, trial.version());
+        Ok(if restarts { trial.start_after(answer) } else { answer })
     }
 
     pub(super) async fn undo(self: &Arc<Self>, known: Option<Version>) -> Answer {
-        if self.tuning().is_beyond(known) {
+        if self.trial().is_beyond(known) {
             return overtaken();
         }
         let service = Arc::clone(self);
@@ -108,7 +108,7 @@ impl Service {
 
     /// Writes what was before, and takes that over.
     fn undo_now(&self) -> Result<Answer, Refused> {
-        let saved = self.tuning().saved().clone();
+        let saved = self.trial().saved().clone();
         // Its owner may have drawn a mask since, in another file: then what is saved hides
         // nothing yet, and what is taken back would.
         let permit = move |before: &Tunable| {
@@ -116,11 +116,11 @@ impl Service {
         };
         let Undone { settings, mut restarts, digest } = self.store.undo(&permit)?;
         log::info!("page: the settings saved last were taken back");
-        let mut tuning = self.tuning();
-        tuning.tell(digest);
-        restarts |= tuning.replace(settings);
-        let answer = of_version(StatusCode::OK, &json!({ "restarts": restarts }), tuning.version());
-        Ok(if restarts { tuning.start_after(answer) } else { answer })
+        let mut trial = self.trial();
+        trial.tell(digest);
+        restarts |= trial.replace(settings);
+        let answer = of_version(StatusCode::OK, &json!({ "restarts": restarts }), trial.version());
+        Ok(if restarts { trial.start_after(answer) } else { answer })
     }
 }
 

@@ -15,7 +15,7 @@ use super::tunable::{Changes, MAX_FPS, THRESHOLD, Tunable, ZONE, as_written, con
 use super::what_if::WhatIf;
 use crate::contract::in_force::InForce;
 use crate::contract::inventory::SettingsDigest;
-use crate::contract::tuning;
+use crate::contract::tuning::Tuning;
 use crate::tracks::grouping::Grouping;
 use crate::zones;
 
@@ -23,7 +23,7 @@ use crate::zones;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum PageOrder {
     /// These numbers count as if the settings file gave them.
-    Settle(tuning::Tuning),
+    Settle(Tuning),
     /// The settings files have changed, and this is what they give now.
     Saved(SettingsDigest),
     /// The settings file has changed: start again with it.
@@ -40,7 +40,7 @@ impl Drop for NewStart {
     }
 }
 
-/// Counts what has happened to [`Tuning`]. There is one trial, however many pages are open: one
+/// Counts what has happened to [`Trial`]. There is one trial, however many pages are open: one
 /// that knows an older version of it would take back what somebody else tries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Version(u64);
@@ -53,7 +53,7 @@ impl Version {
 }
 
 /// The settings as the file gives them, and what is tried instead.
-pub(super) struct Tuning {
+pub(super) struct Trial {
     live: Arc<Live>,
     orders: mpsc::UnboundedSender<PageOrder>,
     told: Grouping,
@@ -65,7 +65,7 @@ pub(super) struct Tuning {
     touched: Touched,
 }
 
-impl Tuning {
+impl Trial {
     pub(super) fn new(
         live: Arc<Live>,
         orders: mpsc::UnboundedSender<PageOrder>,
