@@ -18,7 +18,7 @@ def automations() -> str:
     blocks = [block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if block.startswith("- alias:")]
     assert len(blocks) >= 4, "the guide has no automations"
     greeting = next(block for block in blocks if "face_appeared" in block)
-    return "\n".join([*blocks, farewell(greeting)]).replace('for: "00:05:00"', 'for: "00:00:01"')
+    return re.sub('for: "00:(05:00|00:30)"', 'for: "00:00:01"', "\n".join([*blocks, farewell(greeting)]))
 
 
 def farewell(greeting: str) -> str:
@@ -63,6 +63,11 @@ def a_smile_lights_the_lamp(world):
     world.watch(world.empty)
     until("the lamp is off", lambda: lit() == "off")
     world.watch(world.smile)
+    until("the lamp is on again", lambda: lit() == "on")
+    world.home.call("switch.turn_off", "active")
+    until("the lamp is off as the camera is closed", lambda: lit() == "off")
+    world.home.call("switch.turn_on", "active")
+    until("a smile again", lambda: checks.smiling(world))
 
 
 def who_comes_is_greeted(world):
@@ -77,16 +82,35 @@ def who_comes_is_greeted(world):
 
 def nobody_leaves_unnoticed(world):
     """Also when an expression ends in the same millisecond."""
-    left = lambda: {change["id"] for change in world.home.do("heard") if change["event_type"] == "face_left"}
-    told = lambda: [
-        data["message"] for data in called(world, "persistent_notification.create") if data["title"] == "Farewell"
-    ]
+    left, told = lambda: departures(world), lambda: farewells(world)
     world.watch(FRAMES, {"door_face": "on"})
     # What happened while it was not available is shown now, and was no event.
     before = left()
     until("all who leave are told", lambda: len(left() - before) >= 3 and left() - before <= set(told()))
     assert len(set(told())) == len(told()), "one is told twice"
     world.watch(world.smile)
+
+
+def departures(world) -> set[str]:
+    """Ids of the events that Home Assistant has heard."""
+    return {change["id"] for change in world.home.do("heard") if change["event_type"] == "face_left"}
+
+
+def farewells(world) -> list[str]:
+    """Ids that were told."""
+    notified = called(world, "persistent_notification.create")
+    return [data["message"] for data in notified if data["title"] == "Farewell"]
+
+
+def who_is_there_when_the_camera_closes_leaves(world):
+    """After the camera's availability says that it is away."""
+    until("a smile", lambda: checks.smiling(world))
+    before = departures(world)
+    world.home.call("switch.turn_off", "active")
+    until("the camera is closed", lambda: checks.gone(world, checks.CAMERA))
+    until("that is told", lambda: departures(world) - before and departures(world) - before <= set(farewells(world)))
+    world.home.call("switch.turn_on", "active")
+    until("a smile again", lambda: checks.smiling(world))
 
 
 def a_covered_lens_is_told(world):
@@ -114,6 +138,7 @@ TESTS = [
     a_smile_lights_the_lamp,
     who_comes_is_greeted,
     nobody_leaves_unnoticed,
+    who_is_there_when_the_camera_closes_leaves,
     a_covered_lens_is_told,
     a_fault_is_told_with_its_remedy,
     the_camera_closes_at_night,
