@@ -53,12 +53,16 @@ fn judge(degrees: Option<f32>, throttling: Throttling, hot_c: f32) -> Finding {
         Finding::warning(Check::Board, message, remedy).because(ReasonCode::Throttled)
     };
     // Most boards tell nothing of it, which is no reason to say that they are not.
-    let not = if throttling == Throttling::No { ", not throttled" } else { "" };
+    let not = match throttling {
+        Throttling::No => ", not throttled",
+        Throttling::Powered => ", enough power",
+        Throttling::Unknown | Throttling::Yes(_) => "",
+    };
     match (throttling, degrees) {
         (Throttling::Yes(why), _) => strained(
             why.to_owned(),
-            "use the power supply made for this board and a heat sink; `vcgencmd get_throttled` \
-             shows it",
+            "use the power supply made for this board, a short cable, and a heat sink; `vcgencmd \
+             get_throttled` shows what has happened",
         ),
         (_, Some(degrees)) if degrees >= hot_c => strained(
             format!("the processor has {degrees:.0} °C, pace.hot_c is {hot_c:.0}"),
@@ -97,6 +101,8 @@ mod tests {
     fn only_a_board_that_tells_is_called_not_throttled() {
         for degrees in [Some(40.0), None] {
             let found = |throttling| judge(degrees, throttling, 80.0);
+            let powered = found(Throttling::Powered).message;
+            assert!(powered.contains("power") && !powered.contains("throttled"), "{powered}");
             let (told, untold) = (found(Throttling::No), found(Throttling::Unknown));
             assert_eq!((told.verdict, untold.verdict), (Verdict::Ok, Verdict::Ok));
             assert!(told.message.contains("not throttled"), "{told:?}");
