@@ -5,6 +5,7 @@
 mod board;
 mod broker;
 mod camera;
+mod ends;
 mod files;
 pub mod finding;
 mod installed;
