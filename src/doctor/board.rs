@@ -1,10 +1,12 @@
 //! The board: its clock, its heat and its power.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::SystemTime;
 
 use super::finding::{Check, Finding};
+use super::installed::Unit;
 use crate::board::{TIMESYNC, Throttling, clock_trouble, temperature, throttling};
 use crate::contract::payload::{ReasonCode, rfc3339};
 
@@ -43,8 +45,24 @@ fn synchronized() -> Option<String> {
 }
 
 /// Whether heat or the power supply slow the board down; `hot_c` is `pace.hot_c`, in °C.
-pub(crate) fn board(hot_c: f32) -> Finding {
-    judge(temperature(), throttling(), hot_c)
+/// `unit` is the service, whose memory should be limited.
+pub(crate) fn board(hot_c: f32, unit: Option<&Unit>) -> Finding {
+    let mut found = judge(temperature(), throttling(), hot_c);
+    let controllers = unit.and_then(|_| fs::read_to_string(CONTROLLERS).ok());
+    if controllers.is_some_and(|controllers| !limits_memory(&controllers)) {
+        found.message += UNLIMITED;
+    }
+    found
+}
+
+/// What a kernel can limit (linux/Documentation/admin-guide/cgroup-v2.rst).
+const CONTROLLERS: &str = "/sys/fs/cgroup/cgroup.controllers";
+/// No warning: it is so on each board with Raspberry Pi OS, and the daemon needs little.
+const UNLIMITED: &str = "; this kernel limits no memory, and MemoryMax= of the service does nothing \
+                         (on Raspberry Pi OS: cgroup_enable=memory in /boot/firmware/cmdline.txt)";
+
+fn limits_memory(controllers: &str) -> bool {
+    controllers.split_whitespace().any(|controller| controller == "memory")
 }
 
 fn judge(degrees: Option<f32>, throttling: Throttling, hot_c: f32) -> Finding {
@@ -95,6 +113,13 @@ mod tests {
             assert_eq!(finding.verdict, Verdict::Warning, "{finding:?}");
             assert_eq!(finding.reason, Some(ReasonCode::Throttled));
         }
+    }
+
+    #[test]
+    fn a_kernel_without_the_controller_limits_no_memory() {
+        assert!(limits_memory("cpuset cpu io memory hugetlb pids rdma misc\n"));
+        assert!(!limits_memory("cpuset cpu io pids\n"), "Raspberry Pi OS");
+        assert!(!limits_memory("memory_other"));
     }
 
     #[test]
