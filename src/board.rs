@@ -1,5 +1,6 @@
 //! How the board itself is doing: heat, power and its clock.
 
+mod mounts;
 mod sensors;
 
 use std::fs;
@@ -7,6 +8,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use crate::clock::never_set;
+pub(crate) use mounts::forgets;
 use sensors::{Chosen, HWMON, THERMAL, celsius, text, thermometer, voltage_alarm};
 
 static THERMOMETER: Chosen = Chosen::new();
