@@ -8,7 +8,6 @@ use super::installed::Unit;
 use super::running::Running;
 use crate::config::instance::plain;
 use crate::contract::payload::ReasonCode;
-use crate::error::Kind;
 
 /// Whether the daemon runs; `status` is its retained status topic, where one was read.
 pub(crate) fn service(
@@ -119,6 +118,7 @@ fn with_reasons(mut finding: Finding, status: &Value) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
     use serde_json::json;
 
     fn unit(active: &str, exit_code: u8) -> Unit {
