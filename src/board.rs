@@ -1,17 +1,22 @@
 //! How the board itself is doing: heat, power and its clock.
 
+mod mounts;
+mod sensors;
+
 use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
 use crate::clock::never_set;
+pub(crate) use mounts::forgets;
+use sensors::{Chosen, HWMON, THERMAL, celsius, text, thermometer, voltage_alarm};
 
-/// Temperature of the processor in °C, where the kernel tells it
-/// (linux/Documentation/ABI/testing/sysfs-class-thermal: millidegrees).
+static THERMOMETER: Chosen = Chosen::new();
+static VOLTAGE_ALARM: Chosen = Chosen::new();
+
+/// Temperature of the processor in °C, where the kernel tells it.
 pub(crate) fn temperature() -> Option<f32> {
-    let text = fs::read_to_string("/sys/class/thermal/thermal_zone0/temp").ok()?;
-    let millis: f32 = text.trim().parse().ok()?;
-    Some(millis / 1000.0)
+    celsius(THERMOMETER.get(|| thermometer(THERMAL.as_ref(), HWMON.as_ref()))?)
 }
 
 /// What board this is, such as `Raspberry Pi 4 Model B Rev 1.4`, where its firmware tells
@@ -32,8 +37,13 @@ fn property(path: &Path) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// What `vcgencmd get_throttled` prints, from the firmware's own file.
+/// What `vcgencmd get_throttled` prints, from the firmware's own file. Raspberry Pi's kernels
+/// print a warning with all registers when it is read for the first time (`deprecated, use hwmon
+/// sysfs instead`, drivers/firmware/raspberrypi.c there), until they took it away (their pull request
+/// 6697, 2025); others, and those of a Raspberry Pi 5, have no such file. It is read where there is no alarm of the voltage. What it tells besides,
+/// that the firmware throttles because of heat, shows in the temperature.
 const THROTTLED: &str = "/sys/devices/platform/soc/soc:firmware/get_throttled";
+const WEAK: &str = "the power supply is too weak (under-voltage)";
 
 /// Whether a Raspberry Pi's firmware slows the board down just now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +52,8 @@ pub(crate) enum Throttling {
     Unknown,
     /// It does not.
     No,
+    /// The power supply is strong enough; nobody tells more.
+    Powered,
     /// It does; the words say why.
     Yes(&'static str),
 }
@@ -50,24 +62,34 @@ pub(crate) enum Throttling {
 pub(crate) fn throttled() -> Option<&'static str> {
     match throttling() {
         Throttling::Yes(why) => Some(why),
-        Throttling::Unknown | Throttling::No => None,
+        Throttling::Unknown | Throttling::No | Throttling::Powered => None,
     }
 }
 
 /// The same, where what nobody tells must not count as a no.
 pub(crate) fn throttling() -> Throttling {
-    throttling_at(Path::new(THROTTLED))
+    let alarm = VOLTAGE_ALARM.get(|| voltage_alarm(HWMON.as_ref()));
+    alarm.map_or_else(|| throttling_at(THROTTLED.as_ref()), powered_at)
+}
+
+/// What the alarm of the voltage says.
+fn powered_at(alarm: &Path) -> Throttling {
+    match text(alarm).as_deref() {
+        Some("0") => Throttling::Powered,
+        Some("1") => Throttling::Yes(WEAK),
+        _ => Throttling::Unknown,
+    }
 }
 
 fn throttling_at(path: &Path) -> Throttling {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    let Ok(bits) = u32::from_str_radix(text.trim().trim_start_matches("0x"), 16) else {
+    let text = text(path).unwrap_or_default();
+    let Ok(bits) = u32::from_str_radix(text.trim_start_matches("0x"), 16) else {
         return Throttling::Unknown;
     };
     // The low half is what holds now, the high half what has happened since boot
     // (Raspberry Pi documentation, "get_throttled").
     let now = [
-        (1 << 0, "the power supply is too weak (under-voltage)"),
+        (1 << 0, WEAK),
         (1 << 2, "the firmware throttles the processor"),
         (1 << 3, "the processor is near its temperature limit"),
         (1 << 1, "the firmware caps the processor's clock"),
@@ -107,7 +129,7 @@ mod tests {
         };
         let because = |text: &str, part: &str| match says(text) {
             Throttling::Yes(words) => words.contains(part),
-            Throttling::Unknown | Throttling::No => false,
+            Throttling::Unknown | Throttling::No | Throttling::Powered => false,
         };
         assert_eq!(says("0\n"), Throttling::No);
         assert_eq!(says("50000\n"), Throttling::No, "under-voltage has occurred, long ago");
@@ -115,6 +137,19 @@ mod tests {
         assert!(because("0x4", "throttles"));
         assert_eq!(says("nonsense"), Throttling::Unknown);
         assert_eq!(throttling_at(Path::new("/absent")), Throttling::Unknown);
+    }
+
+    #[test]
+    fn the_alarm_of_the_voltage_tells_weak_power_and_no_more() {
+        let file = tempfile::NamedTempFile::new().expect("temporary file");
+        for (text, says) in [
+            ("0\n", Throttling::Powered),
+            ("1\n", Throttling::Yes(WEAK)),
+            ("", Throttling::Unknown),
+        ] {
+            fs::write(file.path(), text).expect("written");
+            assert_eq!(powered_at(file.path()), says);
+        }
     }
 
     #[test]

@@ -7,8 +7,8 @@ use expressiond::source::devices::{Node, State};
 
 /// List cameras: driver, formats, sizes, and whether each can be used.
 ///
-/// The name below /dev/v4l/by-id stays the same when numbers move: put it into
-/// camera.source.
+/// The name below /dev/v4l that is shown stays the same when numbers move: put it
+/// into camera.source.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -41,6 +41,9 @@ fn description(node: &Node) -> String {
     let mut text = format!("{}  {card}  [{driver}; {bus}]\n  {verdict}\n", node.path.display());
     if let Some(link) = &node.link {
         text += &format!("  {}\n", link.display());
+    }
+    if let Some(note) = &node.link_note {
+        text += &format!("  {note}\n");
     }
     for offer in &node.formats {
         let sizes: Vec<String> = offer

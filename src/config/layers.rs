@@ -18,7 +18,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys::{self, ENVIRONMENT_PREFIX};
 use super::place::Place;
-use super::typed;
+use super::{instance, typed};
 use crate::error::{Error, Kind, Result};
 
 /// One settings file as read.
@@ -69,7 +69,7 @@ impl Layers {
         }
         let folder = conf_d(file);
         if let Some(name) = instance {
-            layers.push(&folder.join(format!("{name}.toml")))?;
+            layers.push(&instance::file(&folder, name))?;
             return Ok(layers);
         }
         if is_there(&folder) {

@@ -5,6 +5,7 @@
 //! this.
 
 pub mod digest;
+pub(crate) mod instance;
 pub mod keys;
 pub mod layers;
 pub mod place;

@@ -10,6 +10,7 @@ use super::in_force::InForce;
 use super::tuning::Tuning;
 pub use crate::mqtt::message::{OFFLINE, ONLINE};
 use crate::mqtt::stats::Stats;
+use crate::source::SourceError;
 
 /// Version of the retained payloads; rises when a reader must change.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -130,6 +131,16 @@ impl ReasonCode {
             ReasonCode::Throttled => "throttled",
             ReasonCode::ClockNotSet => "clock_not_set",
             ReasonCode::NoFace => "no_face",
+        }
+    }
+}
+
+/// Why there is no picture, where the source could not be opened or was lost.
+impl From<&SourceError> for ReasonCode {
+    fn from(error: &SourceError) -> Self {
+        match error {
+            SourceError::NotACamera(_) => ReasonCode::NotACamera,
+            _ => ReasonCode::NoCamera,
         }
     }
 }

@@ -1,10 +1,12 @@
 //! The board: its clock, its heat and its power.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::SystemTime;
 
 use super::finding::{Check, Finding};
+use super::installed::Unit;
 use crate::board::{TIMESYNC, Throttling, clock_trouble, temperature, throttling};
 use crate::contract::payload::{ReasonCode, rfc3339};
 
@@ -43,8 +45,24 @@ fn synchronized() -> Option<String> {
 }
 
 /// Whether heat or the power supply slow the board down; `hot_c` is `pace.hot_c`, in °C.
-pub(crate) fn board(hot_c: f32) -> Finding {
-    judge(temperature(), throttling(), hot_c)
+/// `unit` is the service, whose memory should be limited.
+pub(crate) fn board(hot_c: f32, unit: Option<&Unit>) -> Finding {
+    let mut found = judge(temperature(), throttling(), hot_c);
+    let controllers = unit.and_then(|_| fs::read_to_string(CONTROLLERS).ok());
+    if controllers.is_some_and(|controllers| !limits_memory(&controllers)) {
+        found.message += UNLIMITED;
+    }
+    found
+}
+
+/// What a kernel can limit (linux/Documentation/admin-guide/cgroup-v2.rst).
+const CONTROLLERS: &str = "/sys/fs/cgroup/cgroup.controllers";
+/// No warning: it is so on each board with Raspberry Pi OS, and the daemon needs little.
+const UNLIMITED: &str = "; this kernel limits no memory, and MemoryMax= of the service does nothing \
+                         (on Raspberry Pi OS: cgroup_enable=memory in /boot/firmware/cmdline.txt)";
+
+fn limits_memory(controllers: &str) -> bool {
+    controllers.split_whitespace().any(|controller| controller == "memory")
 }
 
 fn judge(degrees: Option<f32>, throttling: Throttling, hot_c: f32) -> Finding {
@@ -53,12 +71,16 @@ fn judge(degrees: Option<f32>, throttling: Throttling, hot_c: f32) -> Finding {
         Finding::warning(Check::Board, message, remedy).because(ReasonCode::Throttled)
     };
     // Most boards tell nothing of it, which is no reason to say that they are not.
-    let not = if throttling == Throttling::No { ", not throttled" } else { "" };
+    let not = match throttling {
+        Throttling::No => ", not throttled",
+        Throttling::Powered => ", enough power",
+        Throttling::Unknown | Throttling::Yes(_) => "",
+    };
     match (throttling, degrees) {
         (Throttling::Yes(why), _) => strained(
             why.to_owned(),
-            "use the power supply made for this board and a heat sink; `vcgencmd get_throttled` \
-             shows it",
+            "use the power supply made for this board, a short cable, and a heat sink; `vcgencmd \
+             get_throttled` shows what has happened",
         ),
         (_, Some(degrees)) if degrees >= hot_c => strained(
             format!("the processor has {degrees:.0} °C, pace.hot_c is {hot_c:.0}"),
@@ -94,9 +116,18 @@ mod tests {
     }
 
     #[test]
+    fn a_kernel_without_the_controller_limits_no_memory() {
+        assert!(limits_memory("cpuset cpu io memory hugetlb pids rdma misc\n"));
+        assert!(!limits_memory("cpuset cpu io pids\n"), "Raspberry Pi OS");
+        assert!(!limits_memory("memory_other"));
+    }
+
+    #[test]
     fn only_a_board_that_tells_is_called_not_throttled() {
         for degrees in [Some(40.0), None] {
             let found = |throttling| judge(degrees, throttling, 80.0);
+            let powered = found(Throttling::Powered).message;
+            assert!(powered.contains("power") && !powered.contains("throttled"), "{powered}");
             let (told, untold) = (found(Throttling::No), found(Throttling::Unknown));
             assert_eq!((told.verdict, untold.verdict), (Verdict::Ok, Verdict::Ok));
             assert!(told.message.contains("not throttled"), "{told:?}");

@@ -164,6 +164,11 @@ fn inside() -> Vec<Finding> {
 
 fn unreachable(url: &BrokerUrl, stopped: &Stopped) -> Vec<Finding> {
     let (message, remedy) = match stopped.step {
+        Step::Resolve if is_multicast(&url.host) => (
+            stopped.reason.clone(),
+            "names in .local need multicast DNS here (`sudo apt install libnss-mdns`, which brings \
+             avahi-daemon); or the broker's IP address in mqtt.url",
+        ),
         Step::Resolve => (
             stopped.reason.clone(),
             "check the name in mqtt.url and the network (`getent hosts NAME`)",
@@ -175,6 +180,11 @@ fn unreachable(url: &BrokerUrl, stopped: &Stopped) -> Vec<Finding> {
     };
     let findings = vec![Finding::problem(Check::Broker, Kind::Unavailable, message, remedy)];
     with_the_rest(findings, "the broker must be reached first")
+}
+
+/// Whether a name is one of multicast DNS, which no name server knows (RFC 6762, 3).
+fn is_multicast(host: &str) -> bool {
+    host.trim_end_matches('.').to_ascii_lowercase().ends_with(".local")
 }
 
 /// The TCP connection stood, and then it did not go on.
@@ -327,4 +337,26 @@ pub(super) fn with_the_rest(mut findings: Vec<Finding>, why: &str) -> Vec<Findin
         }
     }
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_no_name_server_knows_has_its_remedy() {
+        let stopped = Stopped { step: Step::Resolve, reason: "not known".into() };
+        for (url, multicast) in [
+            ("mqtt://homeassistant.local", true),
+            ("mqtts://Broker.LOCAL:8884", true),
+            ("mqtt://broker.lan", false),
+            ("mqtt://local", false),
+        ] {
+            let url = url.parse::<BrokerUrl>().expect("valid");
+            let found = unreachable(&url, &stopped);
+            let remedy = found[0].remedy.as_deref().unwrap_or_default();
+            assert_eq!(remedy.contains("libnss-mdns"), multicast, "{url}: {remedy}");
+            assert_eq!(found.len(), STEPS.len());
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::finding::{Check, Finding};
+use super::finding::{Check, Finding, Verdict};
 use super::running::Running;
 use crate::attention::{Attention, Findings, Sight};
 use crate::clock::{Clock, SystemClock};
@@ -20,7 +20,7 @@ use crate::name::Name;
 use crate::pipeline::status_line::{CameraWords, StatusLine};
 use crate::pixels::frame::Frame;
 use crate::source;
-use crate::source::{FrameSource, SourceError, devices};
+use crate::source::{FrameSource, Opened, Settings, SourceError, devices, remedy_for_broken};
 use crate::tracks::face::starting;
 
 /// How long a camera is looked at: its exposure needs some frames to settle.
@@ -45,7 +45,7 @@ pub(super) fn camera(
     kept: Result<&Overrides, &Unreadable>,
 ) -> Finding {
     if let Some(running) = running {
-        return told(running);
+        return told(&config.camera, running);
     }
     let kept = match kept {
         Ok(kept) => kept,
@@ -73,12 +73,30 @@ pub(super) fn camera(
     let count = |found: &[Detection]| starting(found, classes, start).len();
     let attention = match Attention::new(networks, distance, None) {
         Ok(attention) => attention,
-        Err(error) => return lost(&config.camera.source, &SourceError::Lost(error.to_string())),
+        Err(error) => return lost(None, ReasonCode::NoCamera, error.to_string()),
     };
     let needed = distance.needed(config.camera.orientation());
     match source::open(&config.camera, needed, Arc::clone(&clock), &|| true) {
-        Ok(mut source) => look(source.as_mut(), attention, clock.as_ref(), count),
-        Err(error) => lost(&config.camera.source, &error),
+        Ok(mut source) => {
+            let found = look(source.as_mut(), attention, clock.as_ref(), count);
+            doubted(found, devices::doubt(Path::new(&config.camera.source)))
+        }
+        Err(error) => {
+            let device = source::device(&config.camera);
+            lost(device.as_deref(), ReasonCode::from(&error), error.to_string())
+        }
+    }
+}
+
+/// A camera that works and may be another one after the next restart.
+fn doubted(found: Finding, doubt: Option<String>) -> Finding {
+    match doubt {
+        Some(doubt) if found.verdict == Verdict::Ok => {
+            let message = format!("{}; {doubt}", found.message);
+            let remedy = "put the name that `expressiond cameras` shows of it into camera.source";
+            Finding::warning(Check::Camera, message, remedy)
+        }
+        _ => found,
     }
 }
 
@@ -104,36 +122,33 @@ fn reopening(group: Option<&str>) -> String {
 }
 
 /// What the daemon that has the camera says of it.
-fn told(running: &Running) -> Finding {
+fn told(camera: &Settings, running: &Running) -> Finding {
     let Some(status) = &running.status else {
         let why = format!("{} has it; its status topic tells more", running.who);
         return Finding::skipped(Check::Camera, why);
     };
-    let camera = StatusLine::parse(status).camera;
-    let message = format!("{} has it: {camera}", running.who);
-    match camera {
-        CameraWords::Trouble(ReasonCode::NotACamera, why) => {
-            lost("", &SourceError::NotACamera(why))
+    let words = StatusLine::parse(status).camera;
+    let message = format!("{} has it: {words}", running.who);
+    match words {
+        CameraWords::Trouble(ReasonCode::BadFrames, _) => {
+            unreadable(message, remedy_for_broken(camera.is_recorded()))
         }
-        CameraWords::Trouble(ReasonCode::BadFrames, _) => unreadable(message, CABLE),
         CameraWords::Trouble(code @ ReasonCode::Dark, _) => {
             Finding::warning(Check::Camera, message, LIGHT).because(code)
         }
         CameraWords::Trouble(code, _) if code.is_tampering() => {
             Finding::warning(Check::Camera, message, TAMPERED).because(code)
         }
-        CameraWords::Trouble(_, why) => lost("", &SourceError::Lost(why)),
+        CameraWords::Trouble(code, why) => lost(source::device(camera).as_deref(), code, why),
         CameraWords::Paused(group) => {
             let remedy = reopening(group.as_deref());
             Finding::warning(Check::Camera, message, remedy).because(ReasonCode::Paused)
         }
-        CameraWords::Other(_) => Finding::ok(Check::Camera, message),
+        CameraWords::Other(_) => {
+            doubted(Finding::ok(Check::Camera, message), devices::doubt(Path::new(&camera.source)))
+        }
     }
 }
-
-/// For a camera of which no good frame comes, and for a recording.
-const CABLE: &str = "another cable, USB port or camera.format";
-const PICTURES: &str = "other pictures: `expressiond detect PICTURE` says what is wrong with one";
 
 /// It opens, but its frames are broken.
 fn unreadable(message: String, remedy: &str) -> Finding {
@@ -141,32 +156,14 @@ fn unreadable(message: String, remedy: &str) -> Finding {
         .because(ReasonCode::BadFrames)
 }
 
-/// Not to be had: whether it is a camera at all, and who has it.
-fn lost(source: &str, error: &SourceError) -> Finding {
-    let code = match error {
-        SourceError::NotACamera(_) => ReasonCode::NotACamera,
-        _ => ReasonCode::NoCamera,
-    };
-    let why = error.to_string();
-    let nodes = devices::list();
-    let holder = nodes.iter().find_map(|node| {
-        let named = Path::new(source) == node.path || names(&why, &node.path);
-        if named { holder(&node.path) } else { None }
-    });
-    let message = match holder {
+/// Not to be had; `device` is the node that is meant, where it is known.
+fn lost(device: Option<&Path>, code: ReasonCode, why: String) -> Finding {
+    let message = match device.and_then(holder) {
         Some(holder) => format!("{why} (it is {holder})"),
         None => why,
     };
     let remedy = "`expressiond cameras` lists what is there; docs/guide/cameras.md";
     Finding::problem(Check::Camera, Kind::Unavailable, message, remedy).because(code)
-}
-
-/// Whether a device is told of, and not another whose number begins with the same digits.
-fn names(words: &str, device: &Path) -> bool {
-    let device = device.to_string_lossy();
-    let ends =
-        |at: usize| !words[at + device.len()..].starts_with(|next: char| next.is_ascii_digit());
-    words.match_indices(&*device).any(|(at, _)| ends(at))
 }
 
 /// The program that has a device open, as far as this user may see.
@@ -210,13 +207,19 @@ fn look(
             },
             Err(SourceError::BadFrame(reason)) => (bad, cause) = (bad + 1, reason),
             Err(SourceError::End) => break,
-            Err(error) => return lost("", &error),
+            Err(error) => {
+                let device = match source.opened() {
+                    Opened::Device { node, .. } => Some(node),
+                    Opened::Files => None,
+                };
+                return lost(device.as_deref(), ReasonCode::from(&error), error.to_string());
+            }
         }
     }
     match seen {
         None => {
             let message = format!("{words} opens, but no good picture came ({bad} broken)");
-            let remedy = if source.is_recorded() { PICTURES } else { CABLE };
+            let remedy = remedy_for_broken(source.is_recorded());
             if bad > 0 {
                 return unreadable(format!("{message}: {cause}"), remedy);
             }
@@ -242,10 +245,15 @@ fn look(
 mod tests {
     use super::*;
     use crate::control::groups::GroupSettings;
-    use crate::doctor::finding::Verdict;
+
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    fn running(status: &str) -> Running {
+        Running { who: "expressiond.service".into(), status: Some(status.into()) }
+    }
 
     fn says(status: &str) -> Finding {
-        told(&Running { who: "expressiond.service".into(), status: Some(status.into()) })
+        told(&Settings::default(), &running(status))
     }
 
     #[test]
@@ -262,12 +270,47 @@ mod tests {
     }
 
     #[test]
-    fn a_device_is_not_told_of_by_a_number_that_begins_like_its_own() {
-        let four = Path::new("/dev/video4");
-        assert!(!names("/dev/video44: its writer is not running", four));
-        for words in ["/dev/video4: it is busy", "/dev/video44 or /dev/video4"] {
-            assert!(names(words, four), "{words}");
+    fn no_cable_mends_a_recording() {
+        let recorded = tempfile::tempdir().expect("temporary folder");
+        let recorded = recorded.path().display().to_string();
+        for (source, cable) in [("/dev/video0", true), (&*recorded, false)] {
+            let running = running("broken frames: cut off; connected to the broker");
+            let camera = Settings { source: source.into(), ..Settings::default() };
+            let found = told(&camera, &running);
+            let remedy = found.remedy.expect("a remedy");
+            assert_eq!(remedy.contains("cable"), cable, "{source}: {remedy}");
         }
+    }
+
+    #[test]
+    fn who_has_the_device_is_told_by_its_node() {
+        let file = tempfile::NamedTempFile::new().expect("temporary file");
+        let found = lost(None, ReasonCode::NotACamera, "a codec".into());
+        assert_eq!((&*found.message, found.reason), ("a codec", Some(ReasonCode::NotACamera)));
+        let input = file.reopen().expect("opened");
+        let mut child =
+            std::process::Command::new("sleep").arg("60").stdin(input).spawn().expect("sleep");
+        let (limit, told) = (Instant::now() + LIMIT, format!("process {}", child.id()));
+        loop {
+            let found = lost(Some(file.path()), ReasonCode::NoCamera, "busy".into());
+            if found.message.contains(&told) {
+                break;
+            }
+            // A child that another test starts just now has the file, too, until its exec(2).
+            assert!(Instant::now() < limit, "{found:?}");
+        }
+        child.kill().and_then(|()| child.wait()).expect("ended");
+    }
+
+    #[test]
+    fn a_camera_that_may_be_its_twin_is_a_warning() {
+        let fine = || Finding::ok(Check::Camera, "it opens");
+        let doubt = || Some("another camera has the same name".to_owned());
+        assert_eq!(doubted(fine(), None).verdict, Verdict::Ok);
+        let found = doubted(fine(), doubt());
+        assert_eq!((found.verdict, found.kind), (Verdict::Warning, None));
+        let dark = Finding::warning(Check::Camera, "dark", LIGHT).because(ReasonCode::Dark);
+        assert_eq!(doubted(dark.clone(), doubt()), dark);
     }
 
     #[test]
@@ -279,6 +322,11 @@ mod tests {
         );
         let paused = says("here I am; paused, the camera is closed; connecting to the broker");
         assert_eq!(paused.reason, Some(ReasonCode::Paused));
+        // Of its group `resume` takes nothing back.
+        let by_group =
+            says("paused by its group hall, the camera is closed; connecting to the broker");
+        let remedy = by_group.remedy.expect("a remedy");
+        assert!(remedy.contains("hall") && !remedy.contains("resume"), "{remedy}");
         let gone =
             says("no camera: it is not there; is it plugged in?; no broker: none; 2 events wait");
         assert_eq!((gone.reason, gone.kind), (Some(ReasonCode::NoCamera), Some(Kind::Unavailable)));

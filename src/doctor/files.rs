@@ -9,6 +9,7 @@ use rustix::fs::statvfs;
 
 use super::finding::{Check, Finding};
 use super::installed::Unit;
+use crate::board::forgets;
 use crate::config::Config;
 use crate::control::overrides::Unreadable;
 use crate::error::Kind;
@@ -61,6 +62,7 @@ pub(crate) fn credentials(
             }
             Err(error) => {
                 let message = format!("{key}: cannot read {}: {error}", path.display());
+                let message = message + &not_handed_over(&path, credentials, unit);
                 let remedy = "put the file there, or name another; docs/guide/secure.md shows how \
                               to hand secrets to the service";
                 return Finding::problem(Check::Credentials, Kind::Config, message, remedy);
@@ -83,6 +85,15 @@ pub(crate) fn credentials(
         return Finding::ok(Check::Credentials, "none are needed: no user, no own certificates");
     }
     Finding::ok(Check::Credentials, format!("readable: {}", read.join(", ")))
+}
+
+/// That nobody hands this file over, which has a name and no path.
+fn not_handed_over(path: &Path, credentials: &Credentials, unit: Option<&Unit>) -> String {
+    match unit {
+        _ if path.is_absolute() || credentials.folder.is_some() => String::new(),
+        Some(unit) => format!("; no LoadCredential= of {} hands it over", unit.name),
+        None => "; systemd hands over no credentials here, as no service has these settings".into(),
+    }
 }
 
 /// What this user may not touch: the service may, where there is one. Without one this user
@@ -180,13 +191,15 @@ pub(crate) fn state(
             }
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
                 let message = format!("{shown} is full: {error}; events wait in memory only");
-                let remedy = "make room (`journalctl --vacuum-size=50M`, `apt clean`), or set \
-                              device.state_dir to another disk";
+                let remedy = format!(
+                    "make room (`journalctl --vacuum-size=50M`, `apt clean`), or {}",
+                    elsewhere(unit)
+                );
                 Finding::problem(Check::State, Kind::Output, message, remedy)
             }
             _ => {
                 let message = format!("cannot write in {shown}: {error}");
-                let remedy = "make the folder writable, or set device.state_dir to one that is";
+                let remedy = format!("make the folder writable, or {}", elsewhere(unit));
                 Finding::problem(Check::State, Kind::Output, message, remedy)
             }
         };
@@ -196,10 +209,32 @@ pub(crate) fn state(
         let (message, remedy) = (unreadable.to_string(), Unreadable::REMEDY);
         return Finding::problem(Check::State, Kind::Output, message, remedy);
     }
+    if let Some(why) = forgets(existing(folder), unit.is_some()) {
+        let message = format!(
+            "{shown} can be written, and is empty after each restart of the machine: {why}. Events \
+             that wait are lost then, and a paused camera is opened again"
+        );
+        return Finding::warning(Check::State, message, elsewhere(unit));
+    }
     let Ok(disk) = statvfs(existing(folder)) else {
         return Finding::ok(Check::State, format!("{shown} can be written"));
     };
     judge_space(&shown.to_string(), disk.f_bavail * disk.f_frsize, config.mqtt.outbox.max_bytes)
+}
+
+/// How state comes to another disk. A service with `DynamicUser=` and `ProtectSystem=strict` may
+/// write nowhere but in the folder that systemd makes for it (systemd.exec(5)), and would end
+/// with 74 again and again.
+fn elsewhere(unit: Option<&Unit>) -> String {
+    let Some(unit) = unit else { return "set device.state_dir to a folder on another disk".into() };
+    let name =
+        unit.state_dir.as_deref().and_then(Path::file_name).unwrap_or("expressiond".as_ref());
+    let folder = Path::new("/var/lib/private").join(name);
+    format!(
+        "mount another disk at {}; for device.state_dir the unit needs DynamicUser=no, User= and \
+         ReadWritePaths=",
+        folder.display()
+    )
 }
 
 /// Whether `free` bytes hold the outbox twice: its file is compacted by writing a new one
@@ -273,6 +308,28 @@ mod tests {
         assert!(skipped.message.ends_with(SUDO), "{skipped:?}");
         let problem = found(None);
         assert_eq!((problem.kind, &*problem.message), (Some(Kind::Output), "may not"));
+    }
+
+    #[test]
+    fn a_name_that_nobody_hands_over_is_told_as_such() {
+        let name = "mqtt-password".to_owned();
+        let mut config = Config::default();
+        config.mqtt.password_file.clone_from(&name);
+        let named = [("mqtt.password_file", name)];
+        let found = |unit| credentials(&config, &named, &Credentials::default(), unit).message;
+        assert!(found(None).contains("hands over no credentials"), "{}", found(None));
+        let service = Unit { name: "expressiond.service".into(), ..Unit::default() };
+        let message = found(Some(&service));
+        assert!(message.contains("no LoadCredential= of expressiond.service"), "{message}");
+    }
+
+    #[test]
+    fn a_service_s_state_goes_to_another_disk_by_a_mount() {
+        assert!(elsewhere(None).contains("device.state_dir"));
+        let door = Unit { state_dir: Some("/var/lib/expressiond@door".into()), ..Unit::default() };
+        let says = elsewhere(Some(&door));
+        assert!(says.contains("/var/lib/private/expressiond@door"), "{says}");
+        assert!(says.contains("ReadWritePaths="), "{says}");
     }
 
     fn state_of(folder: &Path) -> Finding {

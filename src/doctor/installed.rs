@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::config::instance::{in_unit, plain};
+
 /// The unit whose command line names the settings that are looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Unit {
@@ -32,10 +34,12 @@ pub(crate) struct Unit {
     pub credentials: Vec<(String, PathBuf)>,
     /// Instances that run beside it (`expressiond@door.service`).
     pub others: Vec<String>,
+    /// Whether systemd has yet to do what it was told about this unit (`Job`).
+    pub waits: bool,
 }
 
 const PROPERTIES: &str = "Id,LoadState,ActiveState,SubState,StatusText,UnitFileState,MainPID,\
-                          NRestarts,ExecMainStatus,Result,ExecStart,StateDirectory";
+                          NRestarts,ExecMainStatus,Result,ExecStart,StateDirectory,Job";
 
 impl Unit {
     /// Whether it should run, and has no process that does.
@@ -49,7 +53,7 @@ impl Unit {
         // `expressiond@*` matches only loaded units, and an instance that was stopped is not
         // loaded any more: the wanted one is named as well.
         let ours = match instance {
-            Some(instance) => format!("expressiond@{instance}.service"),
+            Some(instance) => format!("expressiond@{}.service", in_unit(instance)),
             None => "expressiond.service".to_owned(),
         };
         let properties = format!("--property={PROPERTIES}");
@@ -62,7 +66,7 @@ impl Unit {
 
     /// The one in `systemctl show`'s answer that is installed and names these settings.
     fn choose(text: &str, settings: &Path, instance: Option<&str>) -> Option<Self> {
-        let mut others = Vec::new();
+        let (mut others, instance) = (Vec::new(), instance.map(plain));
         let found = text.split("\n\n").filter_map(|block| {
             let value = |key: &str| {
                 block
@@ -72,8 +76,8 @@ impl Unit {
             };
             let words: Vec<&str> = value("ExecStart").split_whitespace().collect();
             let of = words.iter().position(|word| *word == "--instance");
-            let ours = words.iter().any(|word| Path::new(word) == settings)
-                && of.and_then(|at| words.get(at + 1)).copied() == instance;
+            let of = of.and_then(|at| words.get(at + 1)).map(|word| plain(&unquoted(word)));
+            let ours = words.iter().any(|word| Path::new(word) == settings) && of == instance;
             let (id, runs) = (value("Id"), value("ActiveState") == "active");
             if !ours && runs && !others.iter().any(|other| other == id) {
                 others.push(id.to_owned());
@@ -95,6 +99,7 @@ impl Unit {
                     .map(|name| Path::new("/var/lib").join(name)),
                 credentials: Vec::new(),
                 others: Vec::new(),
+                waits: value("Job").parse().is_ok_and(|job: u32| job != 0),
             })
         });
         let chosen = found.reduce(|first, _| first)?;
@@ -108,6 +113,13 @@ impl Unit {
             *name = path.display().to_string();
         }
     }
+}
+
+/// A word of a command line as it was meant: some versions of systemctl print one with backslashes
+/// in quotes, each backslash twice.
+fn unquoted(word: &str) -> String {
+    let inner = word.strip_prefix('"').and_then(|word| word.strip_suffix('"'));
+    inner.map_or_else(|| word.to_owned(), |inner| inner.replace(r"\\", r"\"))
 }
 
 /// What systemctl(1) prints; none where it fails.
@@ -178,6 +190,26 @@ StateDirectory=expressiond
         assert_eq!((door.exit_code, door.main_pid, &*door.active), (78, None, "failed"));
         assert_eq!(door.result, "exit-code");
         assert_eq!((unit("/home/me/mine.toml", None), unit(settings, Some("hall"))), (None, None));
+    }
+
+    #[test]
+    fn an_instance_is_found_by_either_way_to_write_its_name() {
+        let settings = Path::new("/etc/expressiond/expressiond.toml");
+        let shown = |word: &str| {
+            let command =
+                format!("expressiond run --config {} --instance {word}", settings.display());
+            format!(
+                "Id=expressiond@Cam\\xc2\\xae.service\nLoadState=loaded\nActiveState=inactive\n\
+                     Job=1297\nExecStart={{ path=/x ; argv[]={command} ; ignore_errors=no }}\n"
+            )
+        };
+        for word in [r"Cam\xc2\xae", r#""Cam\\xc2\\xae""#] {
+            for name in ["Cam®", r"Cam\xc2\xae"] {
+                let unit = Unit::choose(&shown(word), settings, Some(name)).expect("found");
+                assert_eq!((&*unit.name, unit.waits), (r"expressiond@Cam\xc2\xae.service", true));
+            }
+            assert_eq!(Unit::choose(&shown(word), settings, None), None);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod board;
 mod broker;
 mod camera;
+mod ends;
 mod files;
 pub mod finding;
 mod installed;
@@ -145,7 +146,7 @@ impl Examination<'_> {
             }
         };
         self.add(board::clock());
-        self.add(board::board(config.pace.hot_c));
+        self.add(board::board(config.pace.hot_c, self.unit.as_ref()));
         self.add(service::service(self.unit.as_ref(), running.as_ref(), status.as_ref()));
         Ok(device)
     }
@@ -160,7 +161,7 @@ impl Examination<'_> {
             self.add(Finding::skipped(check, "the settings must be right first"));
         }
         self.add(board::clock());
-        self.add(board::board(Config::default().pace.hot_c));
+        self.add(board::board(Config::default().pace.hot_c, self.unit.as_ref()));
         let running = Running::find(self.unit.as_ref(), None);
         self.add(service::service(self.unit.as_ref(), running.as_ref(), None));
     }

@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
+use super::ends::end;
 use super::finding::{Check, Finding, Verdict};
 use super::installed::Unit;
 use super::running::Running;
+use crate::config::instance::plain;
 use crate::contract::payload::ReasonCode;
-use crate::error::Kind;
 
 /// Whether the daemon runs; `status` is its retained status topic, where one was read.
 pub(crate) fn service(
@@ -43,7 +44,7 @@ fn alive(unit: Option<&Unit>, running: &Running) -> Finding {
     let status = running.status.as_deref().unwrap_or("it runs");
     let message = format!("{}: {status}", running.who);
     if let Some(unit) = unit.filter(|unit| !unit.starts_at_boot) {
-        let remedy = format!("sudo systemctl enable {}", unit.name);
+        let remedy = format!("sudo systemctl enable {}", quoted(&unit.name));
         let message = format!("{message}; it will not run after a restart of the machine");
         return Finding::warning(Check::Service, message, remedy);
     }
@@ -51,51 +52,43 @@ fn alive(unit: Option<&Unit>, running: &Running) -> Finding {
         return Finding::ok(Check::Service, message);
     }
     let message = format!("{message}; systemd has restarted it {restarts} times");
-    let remedy = format!("journalctl -u {} says why it ended", running.who);
+    let remedy = format!("journalctl -u {} says why it ended", quoted(&running.who));
     Finding::warning(Check::Service, message, remedy)
 }
 
 /// A unit without a process.
 fn down(unit: &Unit) -> Finding {
     let name = &unit.name;
+    if unit.waits && unit.exit_code == 0 && ["inactive", "activating"].contains(&&*unit.active) {
+        let message = format!("{name} waits for its turn: systemd does something else first");
+        let remedy = "systemctl list-jobs shows what that is; nothing if it passes";
+        return Finding::warning(Check::Service, message, remedy);
+    }
     if let (true, Some(other)) = (unit.active == "inactive", unit.others.first()) {
         let message = format!("{name} does not run; {} does", unit.others.join(", "));
         let remedy = match other.strip_prefix("expressiond@") {
-            Some(other) => format!("add --instance {}", other.trim_end_matches(".service")),
+            Some(other) => format!("add --instance {}", plain(other.trim_end_matches(".service"))),
             None => "leave out --instance".to_owned(),
         };
         return Finding::warning(Check::Service, message, remedy);
     }
     if unit.active == "inactive" {
-        let (message, remedy) =
-            (format!("{name} does not run"), format!("sudo systemctl enable --now {name}"));
+        let (message, remedy) = (
+            format!("{name} does not run"),
+            format!("sudo systemctl enable --now {}", quoted(name)),
+        );
         return Finding::warning(Check::Service, message, remedy);
     }
-    let (kind, end) = end(unit);
-    let message = format!("{name} is {} ({}), {end}", unit.active, unit.sub);
-    let remedy = format!("journalctl -u {name} -n 20 says why");
-    Finding::problem(Check::Service, kind, message, remedy)
+    let end = end(unit);
+    let message = format!("{name} is {} ({}), {}", unit.active, unit.sub, end.words);
+    let more = end.remedy.map_or(String::new(), |more| format!("; {more}"));
+    let remedy = format!("journalctl -u {} -n 20 says why{more}", quoted(name));
+    Finding::problem(Check::Service, end.kind, message, remedy)
 }
 
-/// SIGKILL (signal(7)).
-const KILL: u8 = 9;
-
-/// How the unit's last process ended. Where something else ended it, the number that systemd
-/// keeps may be a signal's, and is no exit code (`Result`, systemd.service(5)).
-fn end(unit: &Unit) -> (Kind, String) {
-    let by_itself = ["", "success", "exit-code", "start-limit-hit"];
-    if !by_itself.contains(&&*unit.result) {
-        let signal = match (&*unit.result, unit.exit_code) {
-            // With OOMPolicy=continue systemd does not tell the kernel's from anybody else's.
-            ("signal", KILL) => format!(" {KILL}, as where memory is short (journalctl -k)"),
-            ("signal", number) => format!(" {number}"),
-            _ => String::new(),
-        };
-        return (Kind::Internal, format!("it was ended: {}{signal}", unit.result));
-    }
-    let kind = Kind::ALL.into_iter().find(|kind| kind.exit_code() == unit.exit_code);
-    let why = kind.map_or(String::new(), |kind| format!(" ({})", kind.name()));
-    (kind.unwrap_or(Kind::Internal), format!("it ended with {}{why}", unit.exit_code))
+/// A unit's name as a shell takes it: those that systemd escapes have backslashes.
+fn quoted(unit: &str) -> String {
+    if unit.contains('\\') { format!("'{unit}'") } else { unit.to_owned() }
 }
 
 /// What the daemon gives as reasons on its status topic, the first fault's code with it.
@@ -125,6 +118,7 @@ fn with_reasons(mut finding: Finding, status: &Value) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
     use serde_json::json;
 
     fn unit(active: &str, exit_code: u8) -> Unit {
@@ -157,22 +151,33 @@ mod tests {
     }
 
     #[test]
-    fn a_signal_s_number_is_no_exit_code() {
-        for (result, number) in [("oom-kill", 9), ("core-dump", 11), ("watchdog", 6)] {
-            let killed = Unit { result: result.to_owned(), ..unit("failed", number) };
-            let found = service(Some(&killed), None, None);
-            assert_eq!(found.kind, Some(Kind::Internal));
-            assert!(found.message.ends_with(&format!("it was ended: {result}")), "{found:?}");
+    fn a_unit_that_has_yet_to_start_is_not_to_be_enabled() {
+        for active in ["inactive", "activating"] {
+            let waiting = Unit { waits: true, ..unit(active, 0) };
+            let found = service(Some(&waiting), None, None);
+            assert_eq!(found.verdict, Verdict::Warning, "{found:?}");
+            assert!(found.message.contains("waits for its turn"), "{found:?}");
+            assert!(found.remedy.is_some_and(|remedy| remedy.contains("list-jobs")));
         }
-        for (number, words) in [(9, "signal 9, as where memory is short"), (11, "signal 11")] {
-            let killed = Unit { result: "signal".to_owned(), ..unit("failed", number) };
-            let found = service(Some(&killed), None, None);
-            assert!(found.message.contains(&format!("it was ended: {words}")), "{found:?}");
-        }
-        for result in ["exit-code", "start-limit-hit"] {
-            let left = Unit { result: result.to_owned(), ..unit("failed", 78) };
-            assert_eq!(service(Some(&left), None, None).kind, Some(Kind::Config), "{result}");
-        }
+        let failing = Unit { waits: true, ..unit("activating", 74) };
+        assert_eq!(service(Some(&failing), None, None).kind, Some(Kind::Output));
+    }
+
+    #[test]
+    fn a_name_that_systemd_escapes_passes_a_shell() {
+        let name = r"expressiond@Cam\xc2\xae.service".to_owned();
+        let idle = service(Some(&Unit { name, ..unit("inactive", 0) }), None, None);
+        let remedy = idle.remedy.expect("a remedy");
+        assert_eq!(remedy, r"sudo systemctl enable --now 'expressiond@Cam\xc2\xae.service'");
+        let others = vec![r"expressiond@Cam\xc2\xae.service".to_owned()];
+        let beside = service(Some(&Unit { others, ..unit("inactive", 0) }), None, None);
+        assert_eq!(beside.remedy.as_deref(), Some("add --instance Cam®"));
+    }
+
+    #[test]
+    fn what_systemd_could_not_prepare_has_its_remedy() {
+        let found = service(Some(&unit("failed", 243)), None, None);
+        assert!(found.remedy.is_some_and(|remedy| remedy.contains("LoadCredential=")));
     }
 
     #[test]

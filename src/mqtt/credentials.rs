@@ -64,7 +64,26 @@ impl Credentials {
             }
             Ok(text.to_owned())
         });
-        text.map(Some).map_err(|source| Unreadable { key, path, source })
+        text.map(Some).map_err(|error| {
+            let source = self.explained(&path, error);
+            Unreadable { key, path, source }
+        })
+    }
+
+    /// Why the file at `path` cannot be read, where systemd should have handed it over and has
+    /// given this process no folder (systemd.exec(5), `$CREDENTIALS_DIRECTORY`).
+    pub(crate) fn explained(&self, path: &Path, error: io::Error) -> io::Error {
+        let handed = path.is_relative() && self.folder.is_none();
+        if !handed || error.kind() != io::ErrorKind::NotFound {
+            return error;
+        }
+        io::Error::new(
+            error.kind(),
+            format!(
+                "{error}; systemd handed over no credentials: it was started by hand, or a drop-in \
+                 empties LoadCredential= (name the file by its whole path)"
+            ),
+        )
     }
 }
 
@@ -103,6 +122,14 @@ mod tests {
         let error = read("mqtt-password").expect_err("too long").to_string();
         assert!(error.contains("mqtt.password_file"), "{error}");
         assert_eq!(credentials.path("absent"), Path::new("absent"));
+        let error = read("absent").expect_err("absent").to_string();
+        assert!(!error.contains("LoadCredential="), "{error}");
+        let by_hand = Credentials::default();
+        let error = by_hand.secret("mqtt.password_file", "absent").expect_err("absent").to_string();
+        assert!(error.contains("handed over no credentials"), "{error}");
+        let error =
+            by_hand.secret("mqtt.password_file", "/absent").expect_err("absent").to_string();
+        assert!(!error.contains("LoadCredential="), "{error}");
         let absent = folder.path().join("absent").display().to_string();
         let error = read(&absent).expect_err("absent").to_string();
         assert!(error.contains("mqtt.password_file") && error.contains(&absent), "{error}");

@@ -195,7 +195,7 @@ pub(crate) fn private_key(
     credentials: &Credentials,
 ) -> Result<PrivateKeyDer<'static>, TlsError> {
     let path = credentials.path(name);
-    let text = read(key, &path)?;
+    let text = read(key, &path, credentials)?;
     PrivateKeyDer::from_pem_slice(without_mark(&text)).map_err(|error| unusable(key, &path, &error))
 }
 
@@ -206,7 +206,7 @@ pub(crate) fn certificates(
     credentials: &Credentials,
 ) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let path = credentials.path(name);
-    let text = read(key, &path)?;
+    let text = read(key, &path, credentials)?;
     let found: Vec<_> = CertificateDer::pem_slice_iter(without_mark(&text))
         .collect::<Result<_, _>>()
         .map_err(|error| unusable(key, &path, &error))?;
@@ -225,8 +225,9 @@ pub(crate) fn certificates(
     Err(unusable(key, &path, &pem::Error::NoItemsFound))
 }
 
-fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
-    fs::read(path).map_err(|error| unusable(key, path, &pem::Error::Io(error)))
+fn read(key: &'static str, path: &Path, credentials: &Credentials) -> Result<Vec<u8>, TlsError> {
+    let explained = |error| pem::Error::Io(credentials.explained(path, error));
+    fs::read(path).map_err(|error| unusable(key, path, &explained(error)))
 }
 
 fn unusable(key: &'static str, path: &Path, error: &pem::Error) -> TlsError {

@@ -80,10 +80,7 @@ impl Capture {
                 End::Lost(error) => {
                     let reason = error.to_string();
                     log.lost(&reason);
-                    let code = match error {
-                        SourceError::NotACamera(_) => ReasonCode::NotACamera,
-                        _ => ReasonCode::NoCamera,
-                    };
+                    let code = ReasonCode::from(&error);
                     let now = self.now();
                     shared.frames.send_modify(|frames| frames.lose(now, code, &reason));
                     match code {

@@ -1,7 +1,7 @@
 //! The whole program while it runs: starts the threads, listens to signals and
 //! commands, ends in order.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -19,6 +19,7 @@ use super::state::Orders;
 use super::threads::{Setup, Threads};
 use super::watcher::{Subject, Watcher};
 use crate::alarm::Alarm;
+use crate::board::forgets;
 use crate::clock::{Clock, SystemClock};
 use crate::control::changes::Changes;
 use crate::control::command::Command;
@@ -86,6 +87,17 @@ fn say_ready(service: &Service) {
     service.alive();
 }
 
+/// Says that what is kept does not outlive a restart of the machine, a pause among it.
+fn warn_of_memory(state_dir: Option<&Path>) {
+    let Some(folder) = state_dir else { return };
+    // systemd.exec(5), `StateDirectory=`.
+    let given = std::env::var_os("STATE_DIRECTORY").is_some();
+    if let Some(why) = forgets(folder, given) {
+        let folder = folder.display();
+        log::warn!("{folder} is empty after each restart of the machine: {why}; see doctor");
+    }
+}
+
 pub(super) struct Program {
     pub(super) shared: Arc<Shared>,
     pub(super) threads: Threads,
@@ -123,6 +135,7 @@ impl Program {
         let (broker, device) = (Listed(publisher.brokers()), publisher.topics().device());
         log::info!("broker: {broker}; mosquitto_sub -v -t '{}/{device}/#'", config.mqtt.base_topic);
         let groups = about.topics.groups().to_vec();
+        warn_of_memory(state_dir.as_deref());
         let changes = Changes::load(settled(&config), groups, state_dir.clone());
         let zones = Zones::new(&config.zone);
         let in_force = changes.in_force();

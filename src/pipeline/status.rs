@@ -13,6 +13,7 @@ use crate::contract::payload::Counts;
 use crate::contract::payload::{DeviceStatus, Reach, Reason, ReasonCode, SCHEMA_VERSION, rfc3339};
 use crate::control::changes::ControlState;
 use crate::mqtt::stats::Stats;
+use crate::source::remedy_for_broken;
 
 /// A camera that is opened for so long has a driver that hangs.
 const LONG_OPENING: Duration = Duration::from_secs(5);
@@ -103,7 +104,9 @@ impl Observation {
                 if self.frames.cause().is_some() =>
             {
                 let why = self.frames.cause().unwrap_or_default();
-                let message = format!("{why}; another cable, USB port or camera.format?");
+                let recorded =
+                    matches!(&self.capture, CaptureState::Running(open) if open.recorded);
+                let message = format!("{why}; try {}", remedy_for_broken(recorded));
                 Some((ReasonCode::BadFrames, message))
             }
             CaptureState::Opening { since }

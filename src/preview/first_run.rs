@@ -259,6 +259,7 @@ mod tests {
         Node {
             path: path.into(),
             link: None,
+            link_note: None,
             driver: "uvcvideo".into(),
             card: "Webcam".into(),
             bus: bus.into(),

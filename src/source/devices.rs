@@ -19,6 +19,7 @@ use super::frame_source::SourceError;
 use super::guard::guarded;
 use super::modes::{Interval, Mode, Offer, Rates, SizeRange};
 use super::negotiate::nothing_readable;
+use super::twins::{BY_ID, BY_PATH, Plugged, is_by_id, steady};
 use crate::geometry::Size;
 
 /// One `/dev/video*` node.
@@ -28,6 +29,8 @@ pub struct Node {
     pub path: PathBuf,
     /// A name that stays when numbers move: below `/dev/v4l/by-id`, else by-path.
     pub link: Option<PathBuf>,
+    /// What to know of that name: why it is not the one by-id. None where there is nothing.
+    pub link_note: Option<String>,
     /// The driver's name, such as `uvcvideo`.
     pub driver: String,
     /// The device's own name.
@@ -79,7 +82,28 @@ const BRIDGE: &str = "a CSI camera's receiver gives raw sensor data; bring it th
 
 /// All nodes, in order of their numbers.
 pub fn list() -> Vec<Node> {
-    paths().iter().map(|path| examine(path)).collect()
+    let mut nodes: Vec<Node> = paths().iter().map(|path| examine(path)).collect();
+    let plugged = |node: &Node| Plugged {
+        card: node.card.clone(),
+        bus: node.bus.clone(),
+        links: links(&node.path),
+        is_camera: node.state != State::NotACamera,
+    };
+    let all: Vec<Plugged> = nodes.iter().map(plugged).collect();
+    for (at, node) in nodes.iter_mut().enumerate() {
+        (node.link, node.link_note) = steady(&all, at);
+    }
+    nodes
+}
+
+/// Why `source`, a link by a camera's own name, may lead to another camera after a restart;
+/// none where it cannot, and where it is no such link.
+pub(crate) fn doubt(source: &Path) -> Option<String> {
+    if !is_by_id(source) {
+        return None;
+    }
+    let path = real_name(source);
+    list().into_iter().find(|node| node.path == path)?.link_note
 }
 
 /// The node of this name in [`list`], none where the list has none: nothing else is opened.
@@ -125,6 +149,7 @@ fn unknown(path: &Path) -> Node {
     Node {
         path: path.to_owned(),
         link: links(path).into_iter().next(),
+        link_note: None,
         driver: String::new(),
         card: name.unwrap_or_default().trim().to_owned(),
         bus: String::new(),
@@ -286,15 +311,18 @@ fn some_of(range: &SizeRange) -> Vec<Size> {
     usual.into_iter().filter(fits).chain([range.most]).collect()
 }
 
-/// The links that lead to this node, those by the camera's own name first.
+/// The links that lead to this node, those by the camera's own name first. A port has several
+/// names by now (`usb-0:1.3`, `usbv2-0:1.3`): the order is that of every start.
 pub(super) fn links(path: &Path) -> Vec<PathBuf> {
-    let folders = ["/dev/v4l/by-id", "/dev/v4l/by-path"];
-    let entries = folders.into_iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten();
-    entries
+    let entries = [BY_ID, BY_PATH].into_iter().filter_map(|folder| fs::read_dir(folder).ok());
+    let mut links: Vec<PathBuf> = entries
+        .flatten()
         .flatten()
         .map(|entry| entry.path())
         .filter(|link| fs::canonicalize(link).is_ok_and(|target| target == path))
-        .collect()
+        .collect();
+    links.sort();
+    links
 }
 
 #[cfg(test)]

@@ -30,6 +30,15 @@ pub enum SourceError {
     Unwanted,
 }
 
+/// What to do where its pictures come and none can be read; `recorded` says that it is no camera.
+pub(crate) const fn remedy_for_broken(recorded: bool) -> &'static str {
+    if recorded {
+        "other pictures: `expressiond detect PICTURE` says what is wrong with one"
+    } else {
+        "another cable, USB port or camera.format"
+    }
+}
+
 /// What a source has open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Opened {

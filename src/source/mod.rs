@@ -16,6 +16,7 @@ mod replay;
 pub(crate) mod settings;
 pub(crate) mod still;
 mod timestamps;
+mod twins;
 mod v4l2;
 
 use std::io;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::geometry::Size;
 use devices::{Node, State};
+pub(crate) use frame_source::remedy_for_broken;
 pub use frame_source::{FrameSource, Opened, SourceError};
 pub use settings::Settings;
 use settings::Target;
@@ -72,16 +74,22 @@ fn out_of_reach(path: &Path, error: &io::Error) -> SourceError {
     SourceError::Lost(format!("{}: {reason}", path.display()))
 }
 
+/// The device that the settings mean, as far as it can be told now, also where it cannot be
+/// used: its node, not a link to it. None for recorded pictures, and where nothing is meant.
+pub(crate) fn device(settings: &Settings) -> Option<PathBuf> {
+    let listed = |part: Option<&str>| Some(meant(&devices::list(), part)?.path.clone());
+    match settings.target() {
+        Target::Recorded(_) => None,
+        Target::Device(path) => Some(devices::real_name(&path)),
+        Target::First => listed(None),
+        Target::Named(part) => listed(Some(&part)),
+    }
+}
+
 /// The first usable camera, or the first whose name, bus or link contains `part`.
 fn find(part: Option<&str>) -> Result<PathBuf, SourceError> {
     let nodes = devices::list();
-    let named: Vec<&Node> = nodes.iter().filter(|node| answers_to(node, part)).collect();
-    if let Some(node) = named.iter().find(|node| node.state == State::Usable) {
-        return Ok(node.path.clone());
-    }
-    // What may become usable says more than what never will.
-    let telling = named.iter().min_by_key(|node| node.state == State::NotACamera);
-    let Some(node) = telling else {
+    let Some(node) = meant(&nodes, part) else {
         return Err(SourceError::Lost(match part {
             None => "no camera is plugged in".to_owned(),
             Some(part) => {
@@ -93,6 +101,14 @@ fn find(part: Option<&str>) -> Result<PathBuf, SourceError> {
         None => Ok(node.path.clone()),
         Some(refusal) => Err(refusal),
     }
+}
+
+/// The same, or where none can be used the one that says most.
+fn meant<'a>(nodes: &'a [Node], part: Option<&str>) -> Option<&'a Node> {
+    let named: Vec<&Node> = nodes.iter().filter(|node| answers_to(node, part)).collect();
+    let usable = named.iter().find(|node| node.state == State::Usable);
+    // What may become usable says more than what never will.
+    usable.or_else(|| named.iter().min_by_key(|node| node.state == State::NotACamera)).copied()
 }
 
 fn answers_to(node: &Node, part: Option<&str>) -> bool {

@@ -1,0 +1,84 @@
+//! Names of instances as systemd writes them.
+//!
+//! In the name of a unit every byte but letters of ASCII, digits and `:-_.@\` is written as `\xNN`
+//! (systemd.unit(5), "String Escaping for Inclusion in Unit Names"): udev has cameras whose names
+//! have `®`, `+` or `=`. `%i` hands that on as it is; `%I` would make `/` of `-` besides.
+
+use std::path::{Path, PathBuf};
+
+/// The settings file of an instance in the folder `conf.d`, whose name may be written either way.
+pub(super) fn file(folder: &Path, name: &str) -> PathBuf {
+    let literal = folder.join(format!("{name}.toml"));
+    if literal.symlink_metadata().is_ok() {
+        return literal;
+    }
+    folder.join(format!("{}.toml", plain(name)))
+}
+
+/// The name without `\xNN`; as it is where that would be no name of a file in UTF-8.
+pub(crate) fn plain(name: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::with_capacity(name.len()), name.as_bytes());
+    while let Some((first, more)) = rest.split_first() {
+        let byte = more.strip_prefix(b"x").and_then(|more| more.first_chunk()).and_then(coded);
+        match byte.filter(|_| *first == b'\\') {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &more[3..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = more;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| name.to_owned())
+}
+
+/// The byte that two digits stand for. A file's name has neither `/` nor zero.
+fn coded(digits: &[u8; 2]) -> Option<u8> {
+    let text = std::str::from_utf8(digits).ok().filter(|text| !text.starts_with('+'))?;
+    u8::from_str_radix(text, 16).ok().filter(|byte| ![0, b'/'].contains(byte))
+}
+
+/// The name as it stands in the name of a unit, whether or not it is written so already.
+pub(crate) fn in_unit(name: &str) -> String {
+    let stays = |byte: u8| byte.is_ascii_alphanumeric() || b":-_.@\\".contains(&byte);
+    let piece = |byte: u8| match stays(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("\\x{byte:02x}"),
+    };
+    name.bytes().map(piece).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_that_systemd_escapes_are_those_of_the_camera_s_name() {
+        for (escaped, name) in [
+            (r"046d_Cam\xc2\xae_C\x2b\x3d1", "046d_Cam®_C+=1"),
+            ("pci-0000:01:00.0-usb-0:1.3:1.0", "pci-0000:01:00.0-usb-0:1.3:1.0"),
+            ("door", "door"),
+        ] {
+            assert_eq!(plain(escaped), name);
+            assert_eq!(in_unit(name), escaped);
+            assert_eq!((plain(name), in_unit(escaped)), (name.to_owned(), escaped.to_owned()));
+        }
+        assert_eq!(plain(r"front\x2ddoor"), "front-door");
+        for other in [r"a\xc2", r"\x2fetc", r"a\x00", r"a\xg0", r"a\x+1", r"a\x2", r"a\n", "\\"] {
+            assert_eq!(plain(other), other, "no name of a file");
+        }
+    }
+
+    #[test]
+    fn the_file_s_name_may_be_written_either_way() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let (escaped, named) = (r"Cam\xc2\xae", folder.path().join("Cam®.toml"));
+        assert_eq!(file(folder.path(), escaped), named, "it is missing by its own name");
+        let literal = folder.path().join(format!("{escaped}.toml"));
+        std::fs::write(&literal, "").expect("written");
+        assert_eq!(file(folder.path(), escaped), literal);
+        assert_eq!(file(folder.path(), "Cam®"), named);
+    }
+}
