@@ -18,8 +18,8 @@ use crate::pixels::planes::MAX_SIDE;
 pub struct Settings {
     /// Name in topics and events: letters, digits, `_` and `-`. Default `camera`.
     pub name: String,
-    /// `auto` (the first usable camera), a device (`/dev/video0`, `video0` or `0`; better a
-    /// link below `/dev/v4l/by-id`), a part of a camera's name, bus or link, a folder of
+    /// `auto` (the first usable camera), a device (`/dev/video0`, `video0` or `0`; better
+    /// the link that `expressiond cameras` shows), a part of a camera's name, bus or link, a folder of
     /// pictures, a picture, or a Motion-JPEG file (`.mjpeg`). `./` before a folder's name tells
     /// it from `auto` and from a device. Streams and films must be bridged. Default `auto`.
     pub source: String,

@@ -63,10 +63,11 @@ function choice(value, words, more = "") {
 
 /** A camera of the device; `watched` is the one that it has open. */
 function card(camera, watched) {
-  const { path, link, state, unusable } = camera;
+  const { path, link, link_note: note, state, unusable } = camera;
   const own = path === watched;
   const name = say("cameraAt", { name: camera.card || path, path });
   const made = choice(link ?? path, name, own ? say("cameraOpen") : (unusable ?? ""));
+  made.label.title = note ?? "";
   made.input.disabled = state !== "usable" && state !== "busy";
   // What a person may not see is not shown here, either.
   if (own && byId("veil").hidden) show(made.canvas, byId("canvas"));
