@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -63,6 +64,8 @@ class Client:
     """mosquitto_pub and mosquitto_sub as the fleet's administrator."""
 
     def __init__(self, options: argparse.Namespace) -> None:
+        if not all(map(shutil.which, ("mosquitto_pub", "mosquitto_sub"))):
+            raise Refused("no mosquitto_pub and mosquitto_sub: sudo apt-get install mosquitto-clients")
         # Options in a file of theirs: a command line can be read by every user.
         self.folder = tempfile.TemporaryDirectory(prefix="expressiond-credentials-")
         lines = [f"-h {options.host}", f"-p {options.port}", f"-u {options.user}"]
@@ -238,7 +241,10 @@ class RabbitMQ:
 
 
 def password_of(options: argparse.Namespace) -> str | None:
-    return options.password_file.read_text().strip() if options.password_file else None
+    try:
+        return options.password_file.read_text().strip() if options.password_file else None
+    except UnicodeDecodeError as error:
+        raise Refused(f"{options.password_file}: {error}") from error
 
 
 def subjects(topics: list[str]) -> list[str]:
