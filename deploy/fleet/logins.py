@@ -24,10 +24,12 @@ PICTURES = "+/snapshot"
 READS = ["command", "status", "+/availability", "+/state"]
 # A name of a device or token (docs/ref/mqtt.md): nothing that could be part of a pattern.
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+# What the broker keeps of a device, also of one that is gone, until somebody removes it.
+KEPT = [f"{BASE}/+/{leaf}" for leaf in TELLS if leaf != "+/event"] + ["homeassistant/device/+/config"]
 # Names that are no device's, with the topic filters that they may write and read.
 PEOPLE = {
-    # It hears everything, and says what devices are told and nothing else.
-    "admin": ([f"{BASE}/groups/+/settings", f"{BASE}/+/command", f"{BASE}-enrol/+/answer"], ["#"]),
+    # It hears everything, says what devices are told, and removes what those that are gone left.
+    "admin": ([f"{BASE}/groups/+/settings", f"{BASE}/+/command", f"{BASE}-enrol/+/answer", *KEPT], ["#"]),
     "homeassistant": (["homeassistant/#", f"{BASE}/+/command"], ["homeassistant/#", f"{BASE}/#"]),
     "observer": ([], [f"{BASE}/+/{leaf}" for leaf in TELLS]),
 }
