@@ -38,6 +38,15 @@ def installs_and_purges_without_leftovers(board: Board, workshop: Workshop) -> N
     assert not (board.folder / "var/cache/private/expressiond-csi").exists()
 
 
+def a_state_folder_that_is_mounted_is_emptied(board: Board, workshop: Workshop) -> None:
+    """As docs/guide/upgrade.md has it where the root forgets: the purge is no failure."""
+    install(board, workshop)
+    board.write("data/state/outbox", "x")
+    board.mount("--bind", str(board.folder / "data/state"), "var/lib/private/expressiond")
+    board.run("apt-get", "purge", "--yes", "expressiond")
+    assert list((board.folder / "data/state").iterdir()) == []
+
+
 def what_ended_for_good_is_tried_with_what_may_mend_it(board: Board, workshop: Workshop) -> None:
     """systemd itself does not try again after 78 (docs/ref/exit-codes.md). What its owner has
     stopped stays so."""
@@ -138,8 +147,7 @@ def a_repository_that_was_tampered_with_is_refused(board: Board, workshop: Works
 
 def unattended_upgrades_keep_changed_settings_and_can_be_taken_back(board: Board, workshop: Workshop) -> None:
     install(board, workshop)
-    board.write("etc/apt/apt.conf.d/50unattended-upgrades-expressiond",
-                (ROOT / "deploy/apt/50unattended-upgrades-expressiond").read_text())
+    board.upgrades_by_itself()
     changed = board.read(SETTINGS).replace('name = "camera"', 'name = "hall"')
     board.write(SETTINGS, changed)
     package, version = workshop.next_version()
@@ -208,8 +216,7 @@ def model_packages_run_once_trusted_and_roll_back(board: Board, workshop: Worksh
     board.run("apt-get", "install", "--yes", "--allow-downgrades", f"{MODEL_PACKAGE}=90.0.0")
     assert board.model() == ("90.0.0", [])
     # There it stays, as the guide says, whatever is newer.
-    board.write("etc/apt/apt.conf.d/50unattended-upgrades-expressiond",
-                (ROOT / "deploy/apt/50unattended-upgrades-expressiond").read_text())
+    board.upgrades_by_itself()
     board.run("apt-mark", "hold", MODEL_PACKAGE)
     board.run("unattended-upgrade", "--verbose")
     assert board.model() == ("90.0.0", [])
@@ -221,6 +228,7 @@ def model_packages_run_once_trusted_and_roll_back(board: Board, workshop: Worksh
 
 TESTS = [
     installs_and_purges_without_leftovers,
+    a_state_folder_that_is_mounted_is_emptied,
     what_ended_for_good_is_tried_with_what_may_mend_it,
     a_model_comes_to_an_older_program,
     a_pre_release_sorts_before_its_release,
