@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 from board import LICENCE, MODEL, ROOT, Board, Failed, Workshop, replace, run
 
@@ -141,7 +142,11 @@ def a_repository_that_was_tampered_with_is_refused(board: Board, workshop: Works
     told = board.run("apt-get", "install", "--yes", "expressiond", ok=False)
     assert "Hash Sum mismatch" in told or "unexpected" in told, told
     # The lists, under a signature that is right.
-    replace(workshop.folder / repo / "dists/stable/InRelease", "Suite: stable", "Suite: stabler")
+    lists = workshop.folder / repo / "dists/stable/InRelease"
+    replace(lists, "Suite: stable", "Suite: stabler")
+    # Changed within the second in which it was published, it would be what the board has already.
+    later = lists.stat().st_mtime + 2
+    os.utime(lists, (later, later))
     board.run("apt-get", "update", "--error-on=any", ok=False)
 
 
