@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,10 +24,12 @@ PICTURES = "+/snapshot"
 READS = ["command", "status", "+/availability", "+/state"]
 # A name of a device or token (docs/ref/mqtt.md): nothing that could be part of a pattern.
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+# What the broker keeps of a device, also of one that is gone, until somebody removes it.
+KEPT = [f"{BASE}/+/{leaf}" for leaf in TELLS if leaf != "+/event"] + ["homeassistant/device/+/config"]
 # Names that are no device's, with the topic filters that they may write and read.
 PEOPLE = {
-    # It hears everything, and says what devices are told and nothing else.
-    "admin": ([f"{BASE}/groups/+/settings", f"{BASE}/+/command", f"{BASE}-enrol/+/answer"], ["#"]),
+    # It hears everything, says what devices are told, and removes what those that are gone left.
+    "admin": ([f"{BASE}/groups/+/settings", f"{BASE}/+/command", f"{BASE}-enrol/+/answer", *KEPT], ["#"]),
     "homeassistant": (["homeassistant/#", f"{BASE}/+/command"], ["homeassistant/#", f"{BASE}/#"]),
     "observer": ([], [f"{BASE}/+/{leaf}" for leaf in TELLS]),
 }
@@ -63,6 +66,8 @@ class Client:
     """mosquitto_pub and mosquitto_sub as the fleet's administrator."""
 
     def __init__(self, options: argparse.Namespace) -> None:
+        if not all(map(shutil.which, ("mosquitto_pub", "mosquitto_sub"))):
+            raise Refused("no mosquitto_pub and mosquitto_sub: sudo apt-get install mosquitto-clients")
         # Options in a file of theirs: a command line can be read by every user.
         self.folder = tempfile.TemporaryDirectory(prefix="expressiond-credentials-")
         lines = [f"-h {options.host}", f"-p {options.port}", f"-u {options.user}"]
@@ -238,7 +243,10 @@ class RabbitMQ:
 
 
 def password_of(options: argparse.Namespace) -> str | None:
-    return options.password_file.read_text().strip() if options.password_file else None
+    try:
+        return options.password_file.read_text().strip() if options.password_file else None
+    except UnicodeDecodeError as error:
+        raise Refused(f"{options.password_file}: {error}") from error
 
 
 def subjects(topics: list[str]) -> list[str]:

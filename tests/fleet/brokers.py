@@ -49,6 +49,8 @@ class Fleet:
     """A broker of its own, in a folder; `start` and `more` are what differs."""
 
     name: str
+    # The broker's authority, where it is encrypted.
+    cafile: Path | None = None
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -64,6 +66,7 @@ class Fleet:
 
     def tool(self, *words: str) -> list:
         login = ["--host", "127.0.0.1", "--port", str(self.broker.port), "--password-file", self.folder / "admin"]
+        login += ["--cafile", self.cafile] if self.cafile else []
         return [CREDENTIALS, self.name, *words, *login, "--state", self.folder / "tokens", *self.more()]
 
     def more(self) -> list:
@@ -102,21 +105,30 @@ class Mosquitto(Fleet):
     name = "mosquitto"
 
     def start(self) -> subprocess.Popen:
-        # Not root's once it runs, as Debian's is: its file has to be its own (docs/guide/fleet.md).
-        folder = self.folder / "broker"
-        state = folder / "dynamic-security.json"
-        folder.mkdir()
+        state = self.owned("dynamic-security.json")
         run(["mosquitto_ctrl", "dynsec", "init", state, "admin", "of-the-admin"])
-        if os.geteuid() == 0:
-            self.folder.chmod(0o711)
-            for path in (folder, state):
-                shutil.chown(path, "mosquitto", "mosquitto")
+        self.give(state)
         plugin = next(Path("/usr/lib").glob("*/mosquitto_dynamic_security.so"))
-        (self.folder / "conf").write_text(
+        (self.folder / "conf").write_text(self.settings(plugin, state))
+        return self.launch()
+
+    def settings(self, plugin: Path, state: Path) -> str:
+        return (
             f"per_listener_settings false\nlistener {self.broker.port} 127.0.0.1\nallow_anonymous false\n"
             f"plugin {plugin}\nplugin_opt_config_file {state}\n"
         )
-        return self.launch()
+
+    def owned(self, name: str) -> Path:
+        """A file of the broker's own, which is not root's once it runs, as Debian's (docs/guide/fleet.md)."""
+        folder = self.folder / "broker"
+        folder.mkdir(exist_ok=True)
+        self.give(folder)
+        return folder / name
+
+    def give(self, path: Path) -> None:
+        if os.geteuid() == 0:
+            self.folder.chmod(0o711)
+            shutil.chown(path, "mosquitto", "mosquitto")
 
     def launch(self) -> subprocess.Popen:
         return self.spawn(["/usr/sbin/mosquitto", "-c", self.folder / "conf"])

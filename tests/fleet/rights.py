@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -76,6 +77,35 @@ def a_site_says_what_its_devices_say_and_tells_no_others_what_to_do(fleet: Fleet
     told.stop()
 
 
+def the_admin_removes_what_a_gone_device_left(fleet: Fleet, program: Path) -> None:
+    """docs/guide/fleet.md, "Take a device away": else it is offline for ever to whoever asks the broker."""
+    fleet.add("d1")
+    own = [f"expressiond/d1/{leaf}" for leaf in logins.TELLS if not leaf.startswith("+/")]
+    own += ["expressiond/d1/door/availability", "expressiond/d1/door/state"]
+    announcement = "homeassistant/device/expressiond_d1/config"
+    for topic in [*own, announcement]:
+        assert fleet.broker.publish("d1", topic, "kept", "-r")
+    assert kept(fleet, [*own, announcement]) == {*own, announcement}
+    run(fleet.tool("revoke", "d1"))
+    if fleet.name == "mosquitto":
+        removing = ["-t", "expressiond/d1/#", "--retained-only", "--remove-retained", "-W", 5]
+        done = refused(fleet.broker.words("mosquitto_sub", "admin", *removing), "")
+        assert done.returncode in (0, 27), done
+        own = []
+    # RabbitMQ keeps it for exact topics.
+    for topic in [*own, announcement]:
+        run(fleet.broker.words("mosquitto_pub", "admin", "-q", 1, "-r", "-n", "-t", topic))
+    left = kept(fleet, ["expressiond/#", announcement] if fleet.name == "mosquitto" else [*own, announcement])
+    assert left == set(), left
+
+
+def kept(fleet: Fleet, topics: list[str]) -> set[str]:
+    """Those that the broker has something for."""
+    words = [word for topic in topics for word in ("-t", topic)]
+    command = fleet.broker.words("mosquitto_sub", "admin", *words, "--retained-only", "-F", "%t", "-W", 3)
+    return set(subprocess.run(command, check=False, capture_output=True, text=True).stdout.split())
+
+
 def the_access_list_says_what_logins_are_given(fleet: Fleet, program: Path) -> None:
     """And the file of the bridge what a site is given: they are read by Mosquitto and by people."""
     listed = access_list((DEPLOY / "fleet.acl").read_text())
@@ -136,6 +166,7 @@ def nats_knows_who_is_no_device(fleet: Fleet, program: Path) -> None:
 TESTS = [
     who_is_no_device_has_the_rights_of_the_access_list,
     a_site_says_what_its_devices_say_and_tells_no_others_what_to_do,
+    the_admin_removes_what_a_gone_device_left,
     the_access_list_says_what_logins_are_given,
     nats_is_not_opened_to_everybody,
     nats_knows_who_is_no_device,

@@ -36,7 +36,8 @@ class Serving:
 
     def __init__(self, fleet: Fleet, *more: str, signs: bool = True, path: str = "") -> None:
         self.fleet, self.authority = fleet, fleet.folder / "ca"
-        authority(self.authority)
+        if not Path(self.certificate).exists():
+            authority(self.authority)
         self.scratch = fleet.folder / "scratch"
         self.scratch.mkdir()
         ca = ["--ca-cert", self.certificate, "--ca-key", f"{self.authority}.key"] if signs else []
@@ -72,8 +73,8 @@ class Serving:
 
     def board(self, name: str) -> tuple[Path, list]:
         """A board's folder, and what makes it one of the fleet."""
-        folder = self.fleet.folder / name
-        return folder, [ROOT / "deploy/fleet/join", "127.0.0.1", self.fleet.broker.port, "", folder]
+        folder, fleet = self.fleet.folder / name, self.fleet
+        return folder, [ROOT / "deploy/fleet/join", "127.0.0.1", fleet.broker.port, fleet.cafile or "", folder]
 
     def token(self, device: str) -> str:
         return run(self.fleet.tool("token", device)).strip()

@@ -173,6 +173,11 @@ class Board:
             "Signed-By: /etc/apt/keyrings/expressiond-archive-keyring.asc\n"
         ))
 
+    def upgrades_by_itself(self) -> None:
+        """By what the package brings for it: docs/guide/upgrade.md."""
+        example = "/usr/share/doc/expressiond/examples/50unattended-upgrades-expressiond"
+        self.run("install", "-m", "644", example, "/etc/apt/apt.conf.d/")
+
     def play_systemd(self, answers: str) -> None:
         """Notes what it and udev are told, in /systemd; `answers`: lines of a shell's `case` of that."""
         self.write("systemd", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 from board import LICENCE, MODEL, ROOT, Board, Failed, Workshop, replace, run
 
@@ -36,6 +37,15 @@ def installs_and_purges_without_leftovers(board: Board, workshop: Workshop) -> N
     left = board.files() - before
     assert not left, f"left after purge: {sorted(left)}"
     assert not (board.folder / "var/cache/private/expressiond-csi").exists()
+
+
+def a_state_folder_that_is_mounted_is_emptied(board: Board, workshop: Workshop) -> None:
+    """As docs/guide/upgrade.md has it where the root forgets: the purge is no failure."""
+    install(board, workshop)
+    board.write("data/state/outbox", "x")
+    board.mount("--bind", str(board.folder / "data/state"), "var/lib/private/expressiond")
+    board.run("apt-get", "purge", "--yes", "expressiond")
+    assert list((board.folder / "data/state").iterdir()) == []
 
 
 def what_ended_for_good_is_tried_with_what_may_mend_it(board: Board, workshop: Workshop) -> None:
@@ -132,14 +142,17 @@ def a_repository_that_was_tampered_with_is_refused(board: Board, workshop: Works
     told = board.run("apt-get", "install", "--yes", "expressiond", ok=False)
     assert "Hash Sum mismatch" in told or "unexpected" in told, told
     # The lists, under a signature that is right.
-    replace(workshop.folder / repo / "dists/stable/InRelease", "Suite: stable", "Suite: stabler")
+    lists = workshop.folder / repo / "dists/stable/InRelease"
+    replace(lists, "Suite: stable", "Suite: stabler")
+    # Changed within the second in which it was published, it would be what the board has already.
+    later = lists.stat().st_mtime + 2
+    os.utime(lists, (later, later))
     board.run("apt-get", "update", "--error-on=any", ok=False)
 
 
 def unattended_upgrades_keep_changed_settings_and_can_be_taken_back(board: Board, workshop: Workshop) -> None:
     install(board, workshop)
-    board.write("etc/apt/apt.conf.d/50unattended-upgrades-expressiond",
-                (ROOT / "deploy/apt/50unattended-upgrades-expressiond").read_text())
+    board.upgrades_by_itself()
     changed = board.read(SETTINGS).replace('name = "camera"', 'name = "hall"')
     board.write(SETTINGS, changed)
     package, version = workshop.next_version()
@@ -208,8 +221,7 @@ def model_packages_run_once_trusted_and_roll_back(board: Board, workshop: Worksh
     board.run("apt-get", "install", "--yes", "--allow-downgrades", f"{MODEL_PACKAGE}=90.0.0")
     assert board.model() == ("90.0.0", [])
     # There it stays, as the guide says, whatever is newer.
-    board.write("etc/apt/apt.conf.d/50unattended-upgrades-expressiond",
-                (ROOT / "deploy/apt/50unattended-upgrades-expressiond").read_text())
+    board.upgrades_by_itself()
     board.run("apt-mark", "hold", MODEL_PACKAGE)
     board.run("unattended-upgrade", "--verbose")
     assert board.model() == ("90.0.0", [])
@@ -221,6 +233,7 @@ def model_packages_run_once_trusted_and_roll_back(board: Board, workshop: Worksh
 
 TESTS = [
     installs_and_purges_without_leftovers,
+    a_state_folder_that_is_mounted_is_emptied,
     what_ended_for_good_is_tried_with_what_may_mend_it,
     a_model_comes_to_an_older_program,
     a_pre_release_sorts_before_its_release,

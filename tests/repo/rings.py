@@ -70,8 +70,7 @@ def set_up(board: Board, workshop: Workshop, device: str, repo: str, port: int) 
     board.follow(workshop, repo, workshop.keyring(workshop.key))
     board.run("apt-get", "update")
     board.run("apt-get", "install", "--yes", f"expressiond={workshop.version}")
-    board.write("etc/apt/apt.conf.d/50unattended-upgrades-expressiond",
-                (ROOT / "deploy/apt/50unattended-upgrades-expressiond").read_text())
+    board.upgrades_by_itself()
     board.write("etc/expressiond/conf.d/50-fleet.toml", (
         f'[device]\nid = "{device}"\n[mqtt]\nurl = "mqtt://127.0.0.1:{port}"\nreconnect_max_s = 1\n'
     ))
