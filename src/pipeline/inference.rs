@@ -355,3 +355,6 @@ impl Inference {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests;
