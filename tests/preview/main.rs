@@ -90,9 +90,14 @@ fn of_a_camera_that_is_lost_nothing_is_shown_until_it_is_back() {
     let device = Device::start(settings(folder.path(), broker.port, ""));
     let mut live = Live::watch(device.port, &[]);
     live.until("picture", |_| true);
+    let available = |word: &str| {
+        broker.until(|topic, text| topic == "expressiond/test/door/availability" && text == word)
+    };
+    available("online");
     camera.lose();
     let told = live.until("state", |state| state["blind"] == true);
     assert_eq!(told["status"]["reasons"][0]["code"], "no_camera", "{told}");
+    available("offline");
     for _ in 0..3 {
         let Part::Json(state) = live.part() else { panic!("a picture of what is over") };
         assert_eq!(state["kind"], "state");
@@ -100,6 +105,7 @@ fn of_a_camera_that_is_lost_nothing_is_shown_until_it_is_back() {
     camera.put();
     live.until("picture", |_| true);
     live.until("state", |state| state["blind"] == false);
+    available("online");
 }
 
 #[test]
