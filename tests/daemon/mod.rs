@@ -3,6 +3,7 @@
 // Each test binary uses a part of this.
 #![allow(dead_code)]
 
+pub mod held;
 pub mod http;
 pub mod page;
 pub mod program;

@@ -8,6 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::Setup;
+use crate::daemon::held::Held;
 use crate::daemon::http::{Live, get, post, until};
 use crate::daemon::page::Device;
 use crate::start;
@@ -91,13 +92,16 @@ fn where_nothing_is_new_nothing_is_saved_and_the_daemon_goes_on() {
 fn a_save_while_other_settings_are_tried_is_taken_over_when_those_are_refused() {
     let setup = start("");
     let device = &setup.device;
-    write_own(&setup, UNFIT);
+    let held = Held::within(setup.folder.path());
+    write_own(&setup, &format!("[mqtt]\n{}", held.keys()));
     reload(device);
-    // Before the model's self-test is over.
+    let trial = held.reached();
     write_own(&setup, "");
     let named =
         post(device.port, "/api/setup/save", &json!({ "home_assistant.device_name": "Hall" }));
     assert_eq!(named.status, 200, "{}", named.text());
+    trial.fails();
+    device.says("the new settings are refused");
     assert_eq!(get(device.listens(), "/api/settings").json()["about"]["name"], "Hall");
 }
 
