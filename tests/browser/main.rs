@@ -26,7 +26,7 @@ const PHONE: (u32, u32) = (390, 844);
 
 fn start(more: &str) -> (Device, Broker, TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let device = Device::start(settings(folder.path(), broker.port, more));
     (device, broker, folder)
 }

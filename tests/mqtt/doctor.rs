@@ -17,7 +17,8 @@ use tempfile::TempDir;
 
 use crate::certificates::{Authority, Issued, text};
 use crate::fake::{accept, acknowledge, listen, packet, publish_id};
-use crate::mosquitto::{Mosquitto, free_port};
+use crate::mosquitto::Mosquitto;
+use crate::ports::free_port;
 use crate::program::program;
 use crate::reference::table;
 use crate::running::Running;

@@ -25,7 +25,7 @@ pub struct Setup {
 
 pub fn start(more: &str) -> Setup {
     let folder = tempfile::tempdir().unwrap();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let device = Device::start(settings(folder.path(), broker.port, more));
     Setup { device, broker, folder }
 }
@@ -85,7 +85,7 @@ fn a_pause_is_privacy_here_too() {
 #[test]
 fn of_a_camera_that_is_lost_nothing_is_shown_until_it_is_back() {
     let folder = tempfile::tempdir().unwrap();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let camera = Picture::instead(folder.path());
     let device = Device::start(settings(folder.path(), broker.port, ""));
     let mut live = Live::watch(device.port, &[]);

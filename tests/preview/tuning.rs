@@ -360,7 +360,7 @@ fn a_name_and_a_broker_are_tried_saved_and_taken_over_by_a_new_start() {
 #[test]
 fn the_password_is_sent_to_the_broker_of_the_settings_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let secret = folder.path().join("password");
     std::fs::write(&secret, "not for everybody").unwrap();
     let user = format!("[mqtt]\nusername = \"door\"\npassword_file = {secret:?}\n");

@@ -18,7 +18,7 @@ fn tell(port: u16, command: &str) {
 #[test]
 fn groups_have_their_say_between_the_file_and_a_command() {
     let folder = temporary();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let settings = [&FOR_EVER[..], &[("device.groups", r#"["building", "hall"]"#)]].concat();
     let status = |words: &'static str| {
         broker.until(|topic, text| topic.ends_with("test/status") && text.contains(words))
@@ -43,7 +43,7 @@ fn groups_have_their_say_between_the_file_and_a_command() {
     drop(broker);
 
     // A broker that knows nothing opens no camera, and resuming is not for the device.
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let _second = daemon(folder.path(), broker.port, &settings);
     let status = |words: &'static str| {
         broker.until(|topic, text| topic.ends_with("test/status") && text.contains(words))
@@ -61,7 +61,7 @@ fn groups_have_their_say_between_the_file_and_a_command() {
 #[test]
 fn what_is_set_is_shown_and_survives_a_restart() {
     let folder = temporary();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let status = |words: &'static str| {
         broker.until(|topic, text| topic.ends_with("test/status") && text.contains(words))
     };
@@ -90,7 +90,7 @@ fn what_is_set_is_shown_and_survives_a_restart() {
 #[test]
 fn a_snapshot_is_one_picture_that_fits_and_is_not_kept() {
     let folder = temporary();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     // Of a camera with a bad cable: three of four are cut off, and the fourth answers.
     let camera = folder.path().join("camera");
     std::fs::create_dir(&camera).unwrap();
@@ -150,7 +150,7 @@ fn a_snapshot_is_one_picture_that_fits_and_is_not_kept() {
 #[test]
 fn a_snapshot_that_cannot_be_is_refused_with_the_reason() {
     let folder = temporary();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let settings = [("camera.source", "/dev/video-none"), ("snapshots.enabled", "true")];
     let log = folder.path().join("log");
     let file = std::fs::File::create(&log).unwrap();
@@ -178,7 +178,7 @@ fn a_snapshot_that_cannot_be_is_refused_with_the_reason() {
 #[test]
 fn pausing_closes_the_camera_and_survives_a_restart() {
     let folder = temporary();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let settings = [&FOR_EVER[..], &[("camera.fps", "6")]].concat();
     let tell = |command: &str| tell(broker.port, command);
     let mut first = daemon(folder.path(), broker.port, &settings);
@@ -218,7 +218,7 @@ fn pausing_closes_the_camera_and_survives_a_restart() {
 #[test]
 fn a_restart_ends_every_story_and_the_program() {
     let folder = temporary();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let mut daemon = daemon(folder.path(), broker.port, &FOR_EVER);
     broker.until(|topic, text| topic.ends_with("/event") && text.contains("face_appeared"));
     tell(broker.port, r#"{"command":"restart"}"#);

@@ -47,7 +47,7 @@ fn a_visit_is_told_over_mosquitto_from_the_first_event_to_offline() {
 
 fn tell_a_visit(version: &str) {
     let folder = temporary();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let settings = [&DEMONSTRATION[..], &[("mqtt.version", version)]].concat();
     let mut daemon = daemon(folder.path(), broker.port, &settings);
     let heard =
@@ -88,7 +88,7 @@ fn tell_a_visit(version: &str) {
 #[test]
 fn every_event_has_its_annotated_picture() {
     let folder = temporary();
-    let (broker, pictures) = (Broker::start(folder.path()), folder.path().join("pictures"));
+    let (broker, pictures) = (Broker::start(), folder.path().join("pictures"));
     // Of an earlier run: it stays, and what comes stands behind it.
     std::fs::create_dir(&pictures).unwrap();
     std::fs::write(pictures.join("0041-face_left-happy.jpg"), "earlier").unwrap();
@@ -127,7 +127,7 @@ fn every_event_has_its_annotated_picture() {
 #[test]
 fn a_missing_camera_is_a_state_with_a_reason() {
     let folder = temporary();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let mut daemon = daemon(folder.path(), broker.port, &[("camera.source", "/dev/video-none")]);
     broker.until(|topic, text| topic.ends_with("test/status") && text.contains("no_camera"));
     daemon.terminate();
@@ -146,7 +146,7 @@ fn a_broken_picture_among_good_ones_is_counted_and_passed_over() {
         std::fs::write(pictures.join(format!("{number:02}.jpg")), data).unwrap();
     }
     std::fs::write(pictures.join("06b.jpg"), "no picture").unwrap();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let source = pictures.display().to_string();
     let settings = [("camera.source", &*source), ("camera.fps", "6"), ("camera.repeat", "true")];
     let _daemon = daemon(folder.path(), broker.port, &settings);
@@ -176,7 +176,7 @@ fn broken_pictures(folder: &Path, count: usize) -> String {
 #[test]
 fn pictures_of_which_none_can_be_read_are_a_reason_and_not_an_empty_room() {
     let folder = temporary();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let source = broken_pictures(folder.path(), 12);
     let settings = [("camera.source", &*source), ("camera.fps", "4"), ("camera.repeat", "true")];
     let _daemon = daemon(folder.path(), broker.port, &settings);
@@ -195,7 +195,7 @@ fn pictures_of_which_none_can_be_read_are_a_reason_and_not_an_empty_room() {
 #[test]
 fn a_source_that_never_delivers_is_not_well_while_it_is_tried_again() {
     let folder = temporary();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let source = broken_pictures(folder.path(), 2);
     let settings = [("camera.source", &*source), ("camera.fps", "1"), ("camera.repeat", "true")];
     let _daemon = daemon(folder.path(), broker.port, &settings);
@@ -216,7 +216,7 @@ fn a_source_that_never_delivers_is_not_well_while_it_is_tried_again() {
 #[test]
 fn a_recording_that_comes_late_is_looked_at_picture_by_picture() {
     let folder = temporary();
-    let (broker, log) = (Broker::start(folder.path()), folder.path().join("log"));
+    let (broker, log) = (Broker::start(), folder.path().join("log"));
     let late = folder.path().join("late");
     let source = late.display().to_string();
     let settings = [("camera.source", &*source), ("camera.fps", "60")];
@@ -243,7 +243,7 @@ fn a_recording_that_comes_late_is_looked_at_picture_by_picture() {
 #[test]
 fn recorded_pictures_none_of_which_can_be_read_end_with_the_code_for_input() {
     let folder = temporary();
-    let (broker, log) = (Broker::start(folder.path()), folder.path().join("log"));
+    let (broker, log) = (Broker::start(), folder.path().join("log"));
     let whole = std::fs::read("models/self-test.jpg").unwrap();
     for (kind, bytes) in
         [("cut", &whole[..whole.len() / 3]), ("empty", b""), ("text", b"no picture")]
@@ -265,7 +265,7 @@ fn recorded_pictures_none_of_which_can_be_read_end_with_the_code_for_input() {
 #[test]
 fn a_face_is_told_at_one_picture_a_second() {
     let folder = temporary();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let settings =
         [("camera.source", "models/self-test.jpg"), ("camera.fps", "1"), ("camera.repeat", "true")];
     let _daemon = daemon(folder.path(), broker.port, &settings);
@@ -275,7 +275,7 @@ fn a_face_is_told_at_one_picture_a_second() {
 #[test]
 fn a_signal_ends_every_story_and_says_goodbye() {
     let folder = temporary();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let mut daemon = daemon(folder.path(), broker.port, &FOR_EVER);
     broker.until(|topic, text| topic.ends_with("/event") && text.contains("expression_started"));
     daemon.terminate();
@@ -291,9 +291,8 @@ fn a_signal_ends_every_story_and_says_goodbye() {
     // By ourselves, acknowledged: the last will would not be preceded by this.
     // The broker may hear of it after we have left.
     let end = Instant::now() + LIMIT;
-    let log = || std::fs::read_to_string(folder.path().join("broker.log")).unwrap();
-    while !log().contains("Received DISCONNECT from expressiond-test") {
-        assert!(Instant::now() < end, "{}", log());
+    while !broker.log().contains("Received DISCONNECT from expressiond-test") {
+        assert!(Instant::now() < end, "{}", broker.log());
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -338,7 +337,7 @@ fn a_broker_inside_whose_port_is_taken_ends_with_the_code_for_what_is_not_to_be_
 #[test]
 fn a_second_daemon_on_one_state_folder_ends_with_the_code_for_the_disk_and_says_why() {
     let folder = temporary();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let mut first = daemon(folder.path(), broker.port, &FOR_EVER);
     broker.until(|topic, text| topic == "expressiond/test/availability" && text == "online");
     let (code, words) = refused(command(folder.path(), broker.port, &FOR_EVER));
