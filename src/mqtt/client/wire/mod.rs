@@ -21,7 +21,6 @@ use std::net::SocketAddr;
 use tokio::net::TcpStream;
 
 pub(super) use self::connection::{Connection, Event, NotSent, Token, is_acknowledged};
-use self::decode::decode;
 use self::frame::Frames;
 use super::endpoints::Endpoints;
 use super::error::ConnectionError;
@@ -112,7 +111,7 @@ pub fn read_pieces(five: bool, largest: usize, piece: usize, bytes: &[u8]) -> Ve
         frames.buffer().extend_from_slice(piece);
         loop {
             let (kept, read) = match frames.next() {
-                Ok(Some(frame)) => (frame.body.len(), decode(protocol, frame)),
+                Ok(Some(frame)) => (frame.body.len(), decode::decode(protocol, frame)),
                 Ok(None) => break,
                 Err(bad) => {
                     found.push((0, format!("{bad:?}")));
