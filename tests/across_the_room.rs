@@ -75,7 +75,7 @@ fn through_the_daemon(sequence: &Sequence) -> Vec<Told> {
     let folder = tempfile::tempdir().unwrap();
     let film = folder.path().join("film.mjpeg");
     record(sequence, &film);
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let (source, fps) = (film.display().to_string(), FPS.to_string());
     let settings = [("camera.source", &*source), ("camera.fps", &*fps)];
     let mut daemon = daemon(folder.path(), broker.port, &settings);

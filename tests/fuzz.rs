@@ -29,11 +29,12 @@ mod targets {
     pub mod picture;
     pub mod raw;
     pub mod side_car;
+    pub mod wire;
 }
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 9] = [
+const TARGETS: [Target; 10] = [
     ("command", targets::command::fuzz),
     ("data_yaml", targets::data_yaml::fuzz),
     ("jpeg", targets::jpeg::fuzz),
@@ -43,15 +44,25 @@ const TARGETS: [Target; 9] = [
     ("picture", targets::picture::fuzz),
     ("raw", targets::raw::fuzz),
     ("side_car", targets::side_car::fuzz),
+    ("wire", targets::wire::fuzz),
 ];
 
-const INPUTS: [&[u8]; 7] = [
+const INPUTS: [&[u8]; 10] = [
     b"",
     include_bytes!("../models/self-test.jpg"),
     include_bytes!("pictures/restart.jpg"),
     include_bytes!("../models/expression-yolo12n.json"),
     br#"{"command":"set","threshold":0.7,"max_fps":null}"#,
     br#"{"tracking.start_confidence":0.5,"camera.rotate":90}"#,
+    b"door.local:80\nhttp://door.local:80\nsame-origin\nBearer 0123\nexpressiond_80=0123; a=b",
+    // MQTT 5 in pieces of 3: CONNACK without wildcards, a refused SUBACK and PUBACK, a message,
+    // a PINGRESP, and a DISCONNECT with its reason.
+    b"\x07\x20\x05\0\0\x02\x28\0\x90\x03\0\x01\x87\x40\x03\0\x02\x95\
+      \x31\x06\0\x01t\0hi\xd0\0\xe0\x08\x98\x06\x1f\0\x03off",
+    // MQTT 3.1.1 byte by byte: a message that is too large to read, one behind it, and a length
+    // of five bytes.
+    b"\x02\x20\x02\0\0\x30\x50\0\x01t0123456789012345678901234567890123456789\
+      0123456789012345678901234567890123456\x30\x05\0\x01thi\x30\xff\xff\xff\xff\x01",
     // Faces so small that their area was none.
     b"val: images\nnames: [a, b]\n\x000 0 0 1e-30 1e-30\n1 .5 .5 .2 .2",
 ];

@@ -216,7 +216,7 @@ fn a_model_is_measured_on_the_picture_of_its_self_test() {
 fn a_daemon_whose_close_network_is_damaged_says_so_in_its_status() {
     let checkout = Checkout::new();
     checkout.damage("-close");
-    let broker = Broker::start(checkout.0.path());
+    let broker = Broker::start();
     let url = format!("mqtt.url=mqtt://127.0.0.1:{}", broker.port);
     let log = std::fs::File::create(checkout.path("log")).unwrap();
     let mut command = checkout.command(&["run", "--config", "e.toml", "--set", &url]);

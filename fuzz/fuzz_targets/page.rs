@@ -1,5 +1,6 @@
 //! What a browser may send to the page: headers, and JSON that changes settings. Without
-//! the token nothing opens; whatever is accepted is possible and reads back.
+//! the token nothing opens, and where there is none our own page alone changes anything;
+//! whatever is accepted is possible and reads back.
 #![no_main]
 
 use std::net::IpAddr;
@@ -38,4 +39,10 @@ fn headers(text: &str) {
         assert!(gate.admit(wanted, &from, peer, now).is_err(), "it opened without the token");
     }
     assert!(gate.log_in(text, &from, peer, now).is_err(), "it opened without the token");
+    let mut gate = Gate::new(None, vec!["door.local".into()], "http", 80);
+    if gate.admit(Wanted::Change, &from, peer, now).is_ok() {
+        let (host, origin) = (from.host.unwrap_or_default(), from.origin.unwrap_or_default());
+        let is_ours = |scheme| origin.eq_ignore_ascii_case(&format!("{scheme}://{host}"));
+        assert!(is_ours("http") || is_ours("https"), "another site's page changed something");
+    }
 }

@@ -27,6 +27,8 @@ pub mod tls;
 pub(crate) mod url;
 pub mod urls;
 
+#[doc(hidden)]
+pub use client::wire::read_pieces;
 pub use error::StartError;
 pub use holding::Holding;
 pub use settings::Settings;

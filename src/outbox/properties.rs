@@ -55,8 +55,10 @@ proptest! {
     fn order_bounds_and_account(
         steps in prop::collection::vec((0u8..9, 0u8..3), 0..200),
         max_events in 1usize..20,
+        max_bytes in 1usize..80,
     ) {
-        let mut outbox = Outbox::new(Settings { max_events, ..Settings::default() });
+        let settings = Settings { max_events, max_bytes, ..Settings::default() };
+        let mut outbox = Outbox::new(settings);
         let (mut pushed, mut acknowledged) = (0u64, 0u64);
         let mut in_flight: VecDeque<(Sequence, u8)> = VecDeque::new();
         let mut held = HashSet::new();
@@ -64,8 +66,16 @@ proptest! {
             match step {
                 0 | 1 => {
                     let entry = entry(&track.to_string(), &track.to_string());
-                    outbox.push(Entry { topic: topic(track), ..entry });
+                    let entry = Entry { topic: topic(track), ..entry };
+                    let room = max_events.min(max_bytes / entry.bytes()).max(1);
+                    let before = sequences(&outbox);
+                    outbox.push(entry);
                     pushed += 1;
+                    // The oldest went, and no more of them than had to.
+                    let kept = before.len().min(room - 1);
+                    let after = sequences(&outbox);
+                    prop_assert_eq!(&after[..kept], &before[before.len() - kept..]);
+                    prop_assert_eq!(after.len(), kept + 1);
                 }
                 2 | 3 => if let Some((sequence, text, _)) = take(&mut outbox, 1) {
                     let track: u8 = text.parse().expect("its track");
@@ -112,6 +122,7 @@ proptest! {
                 }
             }
             prop_assert!(outbox.len() <= max_events);
+            prop_assert!(outbox.bytes <= max_bytes || outbox.len() == 1);
             let dropped = outbox.dropped().full + outbox.dropped().oversized;
             prop_assert_eq!(pushed, acknowledged + dropped + outbox.len() as u64);
             prop_assert_eq!(

@@ -59,6 +59,44 @@ fn unacknowledged_events_go_again_in_order() {
     assert_eq!(order, ["2", "3"]);
 }
 
+fn texts(outbox: &mut Outbox) -> Vec<String> {
+    std::iter::from_fn(|| take(outbox, 1)).map(|out| out.1).collect()
+}
+
+/// What happens now is worth more than what happened before the outage.
+#[test]
+fn a_full_outbox_drops_the_oldest_by_number_and_by_bytes() {
+    // Each counts for three bytes.
+    for (max_events, max_bytes) in [(3, 1000), (1000, 9), (1000, 11)] {
+        let mut outbox = Outbox::new(Settings { max_events, max_bytes, ..Settings::default() });
+        for text in ["1", "2", "3", "4", "5"] {
+            outbox.push(entry("a", text));
+        }
+        assert_eq!(texts(&mut outbox), ["3", "4", "5"], "{max_events}, {max_bytes}");
+        assert_eq!(outbox.dropped().full, 2);
+        outbox.push(entry("a", "larger than all"));
+        let left = if max_events == 3 { 3 } else { 1 };
+        assert_eq!(outbox.len(), left, "{max_events}, {max_bytes}");
+    }
+}
+
+#[test]
+fn an_outbox_that_has_become_smaller_keeps_the_newest() {
+    let smaller = [
+        Settings { max_events: 2, ..Settings::default() },
+        Settings { max_bytes: 6, ..Settings::default() },
+    ];
+    for smaller in smaller {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let mut outbox = Outbox::open(Settings::default(), folder.path()).expect("opens");
+        ["1", "2", "3", "4"].iter().for_each(|text| outbox.push(entry("a", text)));
+        drop(outbox);
+        let mut outbox = Outbox::open(smaller.clone(), folder.path()).expect("opens");
+        assert_eq!(texts(&mut outbox), ["3", "4"], "{smaller:?}");
+        assert_eq!(outbox.dropped().full, 2);
+    }
+}
+
 /// One event that was refused used to hold up all others, for up to a week.
 #[test]
 fn what_is_refused_holds_up_its_topic_only() {

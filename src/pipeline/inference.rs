@@ -360,3 +360,6 @@ impl Inference {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -410,4 +410,4 @@ fn announce(event: &Event) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

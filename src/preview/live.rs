@@ -224,7 +224,7 @@ impl Live {
     }
 
     /// Events after number `known`, oldest first, and the number of the last.
-    pub(super) fn events_after(&self, known: u64) -> (u64, Vec<Event>) {
+    pub(crate) fn events_after(&self, known: u64) -> (u64, Vec<Event>) {
         let kept = self.events.lock().expect("no panic under this lock");
         let news = usize::try_from(kept.0.saturating_sub(known)).unwrap_or(usize::MAX);
         let passed_over = kept.1.len().saturating_sub(news);

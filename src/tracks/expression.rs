@@ -242,3 +242,6 @@ fn largest(values: &[f32]) -> (usize, f32) {
     let by_value = |a: &(usize, f32), b: &(usize, f32)| a.1.total_cmp(&b.1);
     values.iter().copied().enumerate().rev().max_by(by_value).unwrap_or((0, 0.0))
 }
+
+#[cfg(test)]
+mod tests;

@@ -135,3 +135,27 @@ impl Expression {
         within("votes", self.votes as f32, 1.0, self.votes_of as f32)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_face_starts_at_the_smallest_size_and_is_kept_down_to_four_fifths_of_it() {
+        let tracking = Tracking { smallest_face: 0.1, ..Tracking::default() };
+        let picture = Size::new(2000, 1000);
+        let admission = |height| {
+            let face = Rect::new(0.0, 0.0, 50.0, height);
+            tracking.admission(&face, picture, &Zones::default())
+        };
+        for height in [100.0, 101.0, 900.0] {
+            assert_eq!(admission(height), Admission::Any, "{height}");
+        }
+        for height in [80.5, 99.0] {
+            assert_eq!(admission(height), Admission::Known, "{height}");
+        }
+        for height in [0.0, 79.5] {
+            assert_eq!(admission(height), Admission::Refused, "{height}");
+        }
+    }
+}

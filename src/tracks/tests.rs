@@ -236,3 +236,19 @@ proptest! {
         prop_assert!(!room.tracker.is_busy(), "{:?}", followed);
     }
 }
+
+/// However short `confirm_s` is.
+#[test]
+fn a_face_is_told_when_it_was_seen_in_as_many_frames_as_the_settings_say() {
+    for confirm_frames in [1, 3, 5] {
+        let tracking =
+            TrackingSettings { confirm_s: 0.0, confirm_frames, ..TrackingSettings::default() };
+        let mut room = Room::new(tracking, FPS);
+        let face = Rect::new(500.0, 200.0, 80.0, 107.0);
+        for frame in 1..=6 {
+            room.show([face]);
+            let told = usize::from(frame >= confirm_frames);
+            assert_eq!(room.count(ChangeKind::FaceAppeared), told, "{frame} of {confirm_frames}");
+        }
+    }
+}

@@ -1,13 +1,12 @@
 //! A camera, or the whole device, that goes away and comes back.
 
-use std::net::TcpListener;
-
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::daemon::Broker;
 use crate::daemon::http::{get, until};
 use crate::daemon::page::{Device, Picture, layer, settings};
+use crate::daemon::ports::free_port;
 use crate::driver::LEFT;
 use crate::{FACE, KNOB, WIDE, shown, shown_after, start};
 
@@ -15,7 +14,7 @@ use crate::{FACE, KNOB, WIDE, shown, shown_after, start};
 #[ignore = "needs chromium-driver: make browser-test"]
 fn of_a_camera_that_is_lost_no_picture_stays() {
     let folder = tempfile::tempdir().unwrap();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let camera = Picture::instead(folder.path());
     let device = Device::start(settings(folder.path(), broker.port, ""));
     let browser = shown(&device, WIDE);
@@ -104,10 +103,10 @@ fn what_an_outage_has_taken_back_is_said() {
 #[ignore = "needs chromium-driver: make browser-test"]
 fn an_open_page_takes_over_the_classes_of_a_new_start() {
     let folder = tempfile::tempdir().unwrap();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let path = settings(folder.path(), broker.port, "");
     // At port 0 it would be elsewhere after the new start.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let fixed = std::fs::read_to_string(&path).unwrap();
     let fixed = fixed.replace("127.0.0.1:0\"", &format!("127.0.0.1:{port}\""));
     std::fs::write(&path, fixed).unwrap();

@@ -71,7 +71,7 @@ fn a_camera_is_chosen_by_its_picture() {
     let fits = "return document.documentElement.scrollWidth <= window.innerWidth";
     assert_eq!(browser.run(fits), json!(true), "nothing hangs over the edge");
     browser.run("document.getElementById('setup').scrollIntoView()");
-    screenshot::check("cameras", &browser.screenshot());
+    screenshot::check("cameras", &browser);
 
     // With the keyboard alone: from the pictures that are played to the free camera.
     let chosen = "return document.querySelector('.camera :checked').value";

@@ -1,12 +1,12 @@
 //! Chromium through its driver: WebDriver (<https://www.w3.org/TR/webdriver2/>) is JSON
 //! over HTTP.
 
-use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
 use crate::daemon::http::{ask, until};
+use crate::daemon::ports::free_port;
 use crate::daemon::{LIMIT, Running};
 
 /// Keys as WebDriver writes them (17.4.2).
@@ -27,7 +27,7 @@ pub struct Browser {
 
 impl Browser {
     pub fn start((width, height): (u32, u32)) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let driver = Command::new("chromedriver")
             .arg(format!("--port={port}"))
             .stdout(Stdio::null())

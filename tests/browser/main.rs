@@ -26,7 +26,7 @@ const PHONE: (u32, u32) = (390, 844);
 
 fn start(more: &str) -> (Device, Broker, TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let device = Device::start(settings(folder.path(), broker.port, more));
     (device, broker, folder)
 }
@@ -70,7 +70,7 @@ fn a_person_sees_tunes_saves_and_takes_back() {
     for (name, dark) in [("wide", false), ("wide-dark", true)] {
         browser.dark(dark);
         browser.until("a happy face in the picture", HAPPY);
-        screenshot::check(name, &browser.screenshot());
+        screenshot::check(name, &browser);
     }
     browser.dark(false);
 
@@ -86,7 +86,7 @@ fn a_person_sees_tunes_saves_and_takes_back() {
         topic.ends_with("/status")
             && text.contains("\"threshold\":{\"value\":1.0,\"from\":\"file\"}")
     });
-    screenshot::check("tuned", &browser.screenshot());
+    screenshot::check("tuned", &browser);
     browser.type_into(KNOB, driver::HOME);
     browser.click("#save");
     browser.until("that it is saved", SAVED);
@@ -115,7 +115,7 @@ fn the_page_fits_a_phone_and_can_be_read_aloud() {
     browser
         .until("that it is connected", "return document.getElementById('pill').className === 'ok'");
     browser.until("a happy face in the picture", HAPPY);
-    screenshot::check("phone", &browser.screenshot());
+    screenshot::check("phone", &browser);
     let fits = "return document.documentElement.scrollWidth <= window.innerWidth";
     assert_eq!(browser.run(fits), json!(true), "nothing hangs over the edge");
     // Every control has a name, and the picture says what is in it.
@@ -158,7 +158,7 @@ fn without_the_token_there_is_a_door_and_nothing_behind_it() {
         "its words",
         "return document.querySelector('#login .lead').textContent.length > 20",
     );
-    screenshot::check("login", &browser.screenshot());
+    screenshot::check("login", &browser);
     browser.type_into("#token", "a guess");
     browser.click("#login button");
     browser.until(
@@ -185,7 +185,7 @@ fn without_the_token_there_is_a_door_and_nothing_behind_it() {
         "return /Paused/.test(document.getElementById('veil').textContent)",
     );
     assert_eq!(browser.run(FACE), json!(false), "nothing is left of the picture");
-    screenshot::check("paused", &browser.screenshot());
+    screenshot::check("paused", &browser);
     browser.click("#logout");
     browser.until("the door", "return location.pathname === '/login'");
 }

@@ -50,7 +50,7 @@ fn zones_are_drawn_saved_and_seen_again() {
     browser.type_into("#pen", &format!("{ENTER}{right}{ENTER}{down}{ENTER}{ESCAPE}"));
     browser.type_into("#zone-list li:nth-child(2) select", "never");
     shows(&browser, "desk,zone1: never looked at");
-    screenshot::check("zones", &browser.screenshot());
+    screenshot::check("zones", &browser);
 
     browser.click("#zone-save");
     browser.until("that it is saved", ZONES_SAVED);

@@ -1,7 +1,7 @@
 //! As much of HTTP/1.1 as a test needs, so that nothing between it and the device mends
 //! what is wrong.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -85,6 +85,18 @@ fn line(reader: &mut impl BufRead) -> Option<String> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|length| *length > 0)?;
     Some(line.trim_end().to_owned())
+}
+
+/// What comes until the device ends the connection, which it does in time.
+pub fn ended(stream: &mut TcpStream) -> Vec<u8> {
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let mut rest = Vec::new();
+    match stream.read_to_end(&mut rest) {
+        Err(error) if error.kind() != ErrorKind::ConnectionReset => {
+            panic!("not ended within {LIMIT:?}: {error}, after {}", String::from_utf8_lossy(&rest))
+        }
+        _ => rest,
+    }
 }
 
 /// The live picture.

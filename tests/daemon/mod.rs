@@ -3,73 +3,43 @@
 // Each test binary uses a part of this.
 #![allow(dead_code)]
 
+pub mod held;
 pub mod http;
+mod mosquitto;
 pub mod page;
+pub mod ports;
 pub mod program;
 mod running;
 
-use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use mosquitto::Mosquitto;
 use program::program;
 pub use running::{LIMIT, Running};
-
-fn mosquitto() -> PathBuf {
-    ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/usr/bin/mosquitto"]
-        .map(PathBuf::from)
-        .into_iter()
-        .find(|path| path.exists())
-        .expect("mosquitto is installed by `make setup`")
-}
 
 /// A broker of this test's own, and what it hears.
 pub struct Broker {
     pub port: u16,
-    _process: Running,
+    mosquitto: Mosquitto,
     _subscriber: Running,
     pub heard: Receiver<(String, String)>,
 }
 
 impl Broker {
-    pub fn start(folder: &Path) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let config = folder.join("mosquitto.conf");
-        std::fs::write(&config, format!("listener {port} 127.0.0.1\nallow_anonymous true\n"))
-            .unwrap();
-        let process = Command::new(mosquitto())
-            .arg("-v")
-            .arg("-c")
-            .arg(&config)
-            .stderr(File::create(folder.join("broker.log")).unwrap())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let process = Running(process);
-        let end = Instant::now() + LIMIT;
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < end, "mosquitto did not start");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+    pub fn start() -> Self {
+        let mut mosquitto = Mosquitto::start();
+        let port = mosquitto.port;
         let mut subscriber = Command::new("mosquitto_sub")
-            .args([
-                "-h",
-                "127.0.0.1",
-                "-p",
-                &port.to_string(),
-                "-v",
-                "-q",
-                "1",
-                "-t",
-                "expressiond/#",
-            ])
+            .args(["-h", "127.0.0.1", "-p", &port.to_string()])
+            .args(["-v", "-q", "1", "-t", "expressiond/#"])
             .stdout(Stdio::piped())
             .spawn()
             .expect("mosquitto_sub is installed by `make setup`");
+        mosquitto.says("that somebody listens", |log| log.contains("Sending SUBACK"));
         let lines = BufReader::new(subscriber.stdout.take().unwrap()).split(b'\n');
         let (tell, heard) = channel();
         std::thread::spawn(move || {
@@ -82,7 +52,12 @@ impl Broker {
                 }
             }
         });
-        Self { port, _process: process, _subscriber: Running(subscriber), heard }
+        Self { port, mosquitto, _subscriber: Running(subscriber), heard }
+    }
+
+    /// What the broker has said so far.
+    pub fn log(&self) -> String {
+        self.mosquitto.log()
     }
 
     /// Publishes a message, and waits until the broker has it.

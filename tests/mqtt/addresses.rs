@@ -11,8 +11,9 @@ use serde_json::Value;
 
 use crate::daemon::{preload, start_with};
 use crate::fake::{ACCEPTED, accept, acknowledge, listen, packet, publish_id, welcome};
-use crate::mosquitto::{Mosquitto, free_port};
+use crate::mosquitto::Mosquitto;
 use crate::observer::Observer;
+use crate::ports::free_port;
 use crate::support::{camera, event, first_sightings, publisher, settings, until};
 
 fn url(port: u16) -> String {

@@ -3,8 +3,9 @@
 use expressiond::mqtt::message::{Class, PACKET_OVERHEAD};
 use expressiond::mqtt::protocol::Version;
 
-use crate::mosquitto::{Mosquitto, free_port};
+use crate::mosquitto::Mosquitto;
 use crate::observer::Observer;
+use crate::ports::free_port;
 use crate::support::{
     AnyBroker, VERSIONS, begin, camera, event, first_sightings, publisher, settings, speaking,
     until,

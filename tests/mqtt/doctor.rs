@@ -7,7 +7,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use expressiond::contract::payload::ReasonCode;
 use expressiond::doctor::finding::{Check, SCHEMA_VERSION, Verdict};
@@ -17,10 +17,11 @@ use tempfile::TempDir;
 
 use crate::certificates::{Authority, Issued, text};
 use crate::fake::{accept, acknowledge, listen, packet, publish_id};
-use crate::mosquitto::{Mosquitto, free_port};
+use crate::mosquitto::Mosquitto;
+use crate::ports::free_port;
 use crate::program::program;
 use crate::reference::table;
-use crate::running::Running;
+use crate::running::{LIMIT, Running};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_expressiond");
 const PAGE: &str = include_str!("../../docs/ref/doctor.md");
@@ -544,6 +545,37 @@ fn a_daemon_that_runs_is_found_and_not_disturbed() {
         .output()
         .unwrap();
     assert!(left.stdout.is_empty(), "{left:?}");
+}
+
+/// Six times as old as one that is repeated: whoever left it does not say what is so now.
+#[test]
+fn a_status_of_long_ago_says_nothing_of_the_daemon_that_runs() {
+    let broker = Mosquitto::start();
+    let device = Device::new(&plain_url(free_port()), "[pace]\nidle_fps = 1\n");
+    let repeat = ["--set", "camera.repeat=true", "--set", "camera.fps=5"];
+    let mut run = device.command("run", &repeat);
+    let _daemon = Running(run.stderr(Stdio::null()).spawn().unwrap());
+    // At the broker where somebody else has left a status.
+    let there = format!("mqtt.url={}", plain_url(broker.port));
+    let examine = || device.examine(&[&repeat[..], &["--set", &there]].concat());
+    let limit = Instant::now() + LIMIT;
+    while examine().check("camera")["verdict"] != "skipped" {
+        assert!(Instant::now() < limit, "the daemon does not run: {:#}", examine().0);
+    }
+    // Doctor takes a few seconds itself.
+    for (age, told) in [(120, true), (181, false), (86_400, false)] {
+        let time = SystemTime::now() - Duration::from_secs(age);
+        let time = humantime::format_rfc3339_millis(time).to_string();
+        let status = json!({ "time": time, "reasons": [] }).to_string();
+        let kept = Command::new("mosquitto_pub")
+            .args(["-p", &broker.port.to_string(), "-q", "1", "-r", "-t", "expressiond/d1/status"])
+            .args(["-m", &status])
+            .status();
+        assert!(kept.unwrap().success());
+        let report = examine();
+        let message = report.check("service")["message"].as_str().unwrap();
+        assert_eq!(message.contains("its status topic says that all is well"), told, "{age} s");
+    }
 }
 
 #[test]

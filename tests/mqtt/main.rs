@@ -14,8 +14,11 @@ mod kills;
 mod late;
 mod limits;
 mod monitoring;
+#[path = "../daemon/mosquitto.rs"]
 mod mosquitto;
 mod observer;
+#[path = "../daemon/ports.rs"]
+mod ports;
 #[path = "../daemon/program.rs"]
 mod program;
 #[path = "../reference/mod.rs"]

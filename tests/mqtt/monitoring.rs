@@ -18,7 +18,8 @@ use expressiond::mqtt::stats::Stats;
 use serde_json::{Value, json};
 
 use crate::contract;
-use crate::mosquitto::{Mosquitto, free_port};
+use crate::mosquitto::Mosquitto;
+use crate::ports::free_port;
 use crate::running::{LIMIT, Running};
 use crate::support::{publisher, settings};
 

@@ -34,7 +34,7 @@ impl AnyBroker {
     }
 
     pub fn embedded() -> Self {
-        Self::Embedded(EmbeddedBroker::start(crate::mosquitto::free_port()).expect("a free port"))
+        Self::Embedded(EmbeddedBroker::start(crate::ports::free_port()).expect("a free port"))
     }
 
     /// Mosquitto in both protocols, and the one inside in the protocol that is found.

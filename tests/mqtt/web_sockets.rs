@@ -8,8 +8,9 @@ use expressiond::publish::Publisher;
 
 use crate::certificates::{Authority, text};
 use crate::fake::{accept, listen};
-use crate::mosquitto::{Mosquitto, free_port};
+use crate::mosquitto::Mosquitto;
 use crate::observer::Observer;
+use crate::ports::free_port;
 use crate::support::{
     VERSIONS, begin, camera, event, first_sightings, publisher, settings, speaking, until,
 };

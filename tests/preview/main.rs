@@ -25,7 +25,7 @@ pub struct Setup {
 
 pub fn start(more: &str) -> Setup {
     let folder = tempfile::tempdir().unwrap();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let device = Device::start(settings(folder.path(), broker.port, more));
     Setup { device, broker, folder }
 }
@@ -85,14 +85,19 @@ fn a_pause_is_privacy_here_too() {
 #[test]
 fn of_a_camera_that_is_lost_nothing_is_shown_until_it_is_back() {
     let folder = tempfile::tempdir().unwrap();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let camera = Picture::instead(folder.path());
     let device = Device::start(settings(folder.path(), broker.port, ""));
     let mut live = Live::watch(device.port, &[]);
     live.until("picture", |_| true);
+    let available = |word: &str| {
+        broker.until(|topic, text| topic == "expressiond/test/door/availability" && text == word)
+    };
+    available("online");
     camera.lose();
     let told = live.until("state", |state| state["blind"] == true);
     assert_eq!(told["status"]["reasons"][0]["code"], "no_camera", "{told}");
+    available("offline");
     for _ in 0..3 {
         let Part::Json(state) = live.part() else { panic!("a picture of what is over") };
         assert_eq!(state["kind"], "state");
@@ -100,6 +105,7 @@ fn of_a_camera_that_is_lost_nothing_is_shown_until_it_is_back() {
     camera.put();
     live.until("picture", |_| true);
     live.until("state", |state| state["blind"] == false);
+    available("online");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
 use crate::daemon::http::{ask, get, until};
+use crate::daemon::ports::free_port;
 use crate::{Setup, start};
 
 const DOCUMENT: &str = include_str!("../../docs/ref/metrics.md");
@@ -92,7 +93,7 @@ fn promtool_monitoring_finds_nothing_wrong() {
 fn a_real_prometheus_monitoring_scrapes_and_the_alerts_read_it() {
     let setup = start("");
     let (device, folder) = (&setup.device, &setup.folder);
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/monitoring/prometheus-rules.yaml");
     let config = folder.path().join("prometheus.yml");
     let text = format!(

@@ -1,11 +1,13 @@
 //! Who is not let in.
 
+use std::collections::BTreeSet;
 use std::io::Write;
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
 
-use serde_json::json;
-
-use crate::daemon::http::{Live, ask, get, post};
+use crate::daemon::http::{Live, ask, ended, get, open};
+use crate::daemon::{LIMIT, Running};
 use crate::start;
 
 fn token() -> (String, String) {
@@ -19,24 +21,34 @@ fn token() -> (String, String) {
     (token, line)
 }
 
+/// Every path that the one place that knows all of them knows, but for those that anybody may
+/// see: a new one is guarded, or named here.
+fn guarded_paths() -> BTreeSet<&'static str> {
+    let source = include_str!("../../src/preview/service.rs");
+    let (program, _tests) = source.split_once("#[cfg(test)]").unwrap();
+    let open = ["/login", "/healthz", "/readyz"];
+    let quoted = program.split('"').skip(1).step_by(2);
+    quoted.filter(|text| text.starts_with('/') && !open.contains(text)).collect()
+}
+
 #[test]
 fn without_the_token_there_is_nothing_to_see() {
     let (token, line) = token();
     let setup = start(&line);
     let device = &setup.device;
     let port = device.port;
-    for path in ["/api/live", "/api/settings", "/metrics"] {
-        assert_eq!(get(port, path).status, 401, "{path}");
-    }
-    for path in ["/api/try", "/api/save", "/api/undo", "/api/setup", "/api/setup/test"] {
-        assert_eq!(post(port, path, &json!({})).status, 401, "{path}");
+    let origin = format!("http://127.0.0.1:{port}");
+    let guarded = guarded_paths();
+    assert!(guarded.len() > 10, "{guarded:?}");
+    for (path, method) in guarded.iter().flat_map(|p| ["GET", "HEAD", "POST"].map(|m| (p, m))) {
+        let answer = open(port, method, path, &[("Origin", &origin)], "{}").1;
+        assert_eq!(answer.status, 401, "{method} {path}");
     }
     // What everybody may know; the page has to ask for what it shows.
     assert_eq!(get(port, "/").status, 200);
     assert_eq!(get(port, "/healthz").status, 200);
     assert!([200, 503].contains(&get(port, "/readyz").status));
 
-    let origin = format!("http://127.0.0.1:{port}");
     let log_in = |token: &str| ask(port, "POST", "/login", &[("Origin", &origin)], token);
     assert_eq!(log_in("0123456789").status, 401);
     let answer = log_in(&token);
@@ -198,24 +210,28 @@ fn with_a_certificate_it_speaks_https_and_nothing_else() {
     let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     let mut stdin = client.stdin.take().unwrap();
     stdin.write_all(request.as_bytes()).unwrap();
-    let answer = client.wait_with_output().unwrap();
+    let mut stdout = client.stdout.take().unwrap();
+    let _client = Running(client);
+    let (tell, heard) = channel();
+    std::thread::spawn(move || tell.send(std::io::read_to_string(&mut stdout)));
+    let text = heard.recv_timeout(LIMIT).expect("it ends").unwrap();
     drop(stdin);
-    let text = String::from_utf8_lossy(&answer.stdout);
     assert!(text.starts_with("HTTP/1.1 200") && text.ends_with("alive\n"), "{text}");
     // Plain text is no handshake: the connection ends without an answer.
-    let mut plain = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
-    plain.set_read_timeout(Some(crate::daemon::LIMIT)).unwrap();
+    let mut plain = TcpStream::connect(("127.0.0.1", port)).unwrap();
     plain.write_all(request.as_bytes()).unwrap();
-    let mut rest = Vec::new();
-    let _ = std::io::Read::read_to_end(&mut plain, &mut rest);
+    let rest = ended(&mut plain);
     assert!(!rest.starts_with(b"HTTP"), "{}", String::from_utf8_lossy(&rest));
     // A key that is another's is told before anything runs, with its setting.
     let other = Command::new(env!("CARGO_BIN_EXE_expressiond"))
         .args(["run", "--config"])
         .arg(&setup.device.settings)
         .args(["--set", &format!("preview.key_file={cert}")])
-        .output()
+        .stderr(Stdio::piped())
+        .spawn()
         .unwrap();
-    assert_eq!(other.status.code(), Some(78));
-    assert!(String::from_utf8_lossy(&other.stderr).contains("preview.key_file"));
+    let mut other = Running(other);
+    assert_eq!(other.code(), Some(78));
+    let words = std::io::read_to_string(other.0.stderr.take().unwrap()).unwrap();
+    assert!(words.contains("preview.key_file"), "{words}");
 }

@@ -1,12 +1,12 @@
 //! What is tried, saved and taken back.
 
-use std::io::Read;
 use std::net::TcpListener;
+use std::sync::mpsc::channel;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::daemon::http::{self, Live, Part, get, post, until};
+use crate::daemon::http::{self, Live, Part, ended, get, post, until};
 use crate::daemon::page::{Device, layer, settings};
 use crate::daemon::{Broker, LIMIT};
 use crate::{Setup, start};
@@ -360,7 +360,7 @@ fn a_name_and_a_broker_are_tried_saved_and_taken_over_by_a_new_start() {
 #[test]
 fn the_password_is_sent_to_the_broker_of_the_settings_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let secret = folder.path().join("password");
     std::fs::write(&secret, "not for everybody").unwrap();
     let user = format!("[mqtt]\nusername = \"door\"\npassword_file = {secret:?}\n");
@@ -376,15 +376,13 @@ fn the_password_is_sent_to_the_broker_of_the_settings_alone() {
 
     let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = stranger.local_addr().unwrap().port();
-    let heard = std::thread::spawn(move || {
+    let (tell, heard) = channel();
+    std::thread::spawn(move || {
         let (mut visitor, _) = stranger.accept().unwrap();
-        visitor.set_read_timeout(Some(LIMIT)).unwrap();
-        let mut heard = Vec::new();
-        visitor.read_to_end(&mut heard).unwrap();
-        heard
+        let _ = tell.send(ended(&mut visitor));
     });
     let reached = login(port);
     assert_eq!(reached["verdict"], "skipped", "{reached}");
     assert!(reached["message"].as_str().unwrap().contains("password"), "{reached}");
-    assert_eq!(heard.join().unwrap(), Vec::<u8>::new());
+    assert_eq!(heard.recv_timeout(LIMIT).expect("it came and went"), Vec::<u8>::new());
 }

@@ -96,19 +96,25 @@ def a_flagged_frame_is_counted_and_passed_over(machine: Machine, outside: Listen
     times = lost(machine)
     press(machine, "inject_v4l2_buf_flag_error")
     until("one more bad frame", lambda: outside.status()["frames"]["bad"] > bad)
+    # A loss would be told behind it.
+    seen = outside.status()["frames"]["captured"]
+    until("more frames", lambda: outside.status()["frames"]["captured"] > seen + 20)
     assert lost(machine) == times, "the stream went on"
 
 
-def recovers_from(fault: str, words: str = ""):
+def recovers_from(fault: str):
     def test(machine: Machine, outside: Listener) -> None:
         running(machine)
-        times = lost(machine)
+        reopened = until("a status", outside.status)["frames"]["reopened"]
+        times, process = lost(machine), pid(machine)
         for control in fault.split("+"):
             press(machine, control)
         until("the loss in the log", lambda: lost(machine) > times)
+        until("it is opened again", lambda: outside.status()["frames"]["reopened"] > reopened)
+        seen = outside.status()["frames"]["captured"]
+        until("more frames", lambda: outside.status()["frames"]["captured"] > seen + 20)
         running(machine)
-        log = machine.run("journalctl -u expressiond --no-pager | grep 'camera lost' | tail -n 3")
-        assert words in log, log
+        assert pid(machine) == process
 
     test.__name__ = f"recovers_from_{fault.replace('+', '_and_')}"
     return test

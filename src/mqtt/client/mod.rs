@@ -16,7 +16,7 @@ mod reconnect;
 mod refusal;
 pub(crate) mod session;
 mod subscribed;
-mod wire;
+pub(super) mod wire;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+mod waiting;
+
 use std::collections::VecDeque;
 
 use tokio::sync::watch;
@@ -195,29 +197,13 @@ fn a_pause_of_an_earlier_run_is_known_before_anything_runs() {
     }
 }
 
-#[test]
-fn a_pause_is_noticed_while_a_lost_camera_is_waited_for() {
-    let shared = shared();
-    let gone = || Err(SourceError::Lost("gone".to_owned()));
-    let capture = capture((0..100).map(|_| gone()).collect(), &shared);
-    let thread = std::thread::spawn(move || capture.run());
-    // By the sixth the wait takes eight seconds.
-    let beats = |shared: &Shared| shared.counters.beats().0;
+/// Waits until this holds.
+fn reach(what: &str, holds: impl Fn() -> bool) {
     let end = std::time::Instant::now() + LIMIT;
-    while shared.counters.read().reopened < 5 && std::time::Instant::now() < end {
+    while !holds() {
+        assert!(std::time::Instant::now() < end, "not within {LIMIT:?}: {what}");
         std::thread::yield_now();
     }
-    let (before, began) = (beats(&shared), shared.clock.now().monotonic);
-    while beats(&shared) < before + 3 && std::time::Instant::now() < end {
-        std::thread::yield_now();
-    }
-    assert!(beats(&shared) >= before + 3);
-    shared.orders.send_modify(|orders| orders.paused = true);
-    until(&shared.capture, |state| *state == CaptureState::Paused);
-    let took = shared.clock.now().monotonic.saturating_sub(began);
-    assert!(took < Duration::from_secs(6), "{took:?}");
-    shared.stop.stop();
-    thread.join().unwrap();
 }
 
 /// An hour's recording on a slow disk is looked through for minutes.
@@ -237,11 +223,7 @@ fn an_opening_that_takes_long_is_alive_and_ends_with_a_pause_or_a_stop() {
     let opening = |state: &CaptureState| matches!(state, CaptureState::Opening { .. });
     until(&shared.capture, opening);
     let (before, began) = (shared.counters.beats().0, shared.capture.borrow().clone());
-    let end = std::time::Instant::now() + LIMIT;
-    while shared.counters.beats().0 < before + 3 {
-        assert!(std::time::Instant::now() < end, "the watchdog would end it");
-        std::thread::yield_now();
-    }
+    reach("signs of life", || shared.counters.beats().0 >= before + 3);
     let state = shared.capture.borrow().clone();
     assert!(opening(&state) && state != began, "a driver seems to hang: {state:?}");
     shared.orders.send_modify(|orders| orders.paused = true);

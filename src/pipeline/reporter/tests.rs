@@ -82,13 +82,18 @@ fn a_clearly_larger_face_and_one_whose_expression_is_known_are_shown() {
 
 const FRAME: Size = Size::new(100, 100);
 
-fn zone(name: &str, kind: Kind, left: f32, right: f32) -> zones::Settings {
+pub(in crate::pipeline) fn zone(name: &str, kind: Kind, left: f32, right: f32) -> zones::Settings {
     let points = vec![[left, 0.0], [right, 0.0], [right, 1.0], [left, 1.0]];
     zones::Settings { name: name.into(), kind, points, enabled: true }
 }
 
 /// Of a device whose broker is away, with these zones in its settings.
 fn reporter(saved: &[zones::Settings]) -> Reporter {
+    reporter_of(saved, &["happy".to_owned()])
+}
+
+/// The same with a model of these classes.
+pub(in crate::pipeline) fn reporter_of(saved: &[zones::Settings], classes: &[String]) -> Reporter {
     let url = "mqtt://127.0.0.1:1".into();
     let start = Start {
         settings: mqtt::settings::Settings { url, ..Default::default() },
@@ -100,7 +105,7 @@ fn reporter(saved: &[zones::Settings]) -> Reporter {
         jitter: || 0.0,
     };
     let (publisher, _) = Publisher::start(start).expect("started");
-    let classes = vec!["happy".to_owned()];
+    let classes = classes.to_vec();
     let origin = Origin {
         device: "d1".into(),
         camera: "camera".into(),
@@ -108,7 +113,7 @@ fn reporter(saved: &[zones::Settings]) -> Reporter {
         classes: classes.clone(),
     };
     let tracking = TrackingSettings { confirm_s: 0.0, confirm_frames: 1, ..Default::default() };
-    let tracker = Tracker::new(tracking, ExpressionSettings::default(), 1);
+    let tracker = Tracker::new(tracking, ExpressionSettings::default(), classes.len());
     let recorder = Recorder::new(origin, system_randomness());
     let camera = Name::camera("camera").expect("a name");
     Reporter::new(camera, classes, tracker, recorder, publisher).within(Zones::new(saved))

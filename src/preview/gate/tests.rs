@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::preview::token::Token;
 
@@ -145,17 +147,72 @@ fn wrong_tokens_from_ever_so_many_addresses_keep_nobody_else_out() {
     assert_eq!(gate.attempts.len(), 1);
 }
 
-proptest::proptest! {
+/// Names of this device more often than any text, which is hardly ever one.
+fn hosts() -> impl Strategy<Value = String> {
+    prop_oneof!["door\\.local(:[0-9]{0,5})?", Just("127.0.0.1".to_owned()), ".*"]
+}
+
+/// Beginnings and continuations of `right`, all of it in another place, and any text.
+fn nearly(right: &str, cut: usize, more: &str) -> String {
+    match cut {
+        0 => format!("{more}{right}"),
+        1 => format!("{right}{more}x"),
+        2 => more.to_owned(),
+        _ => right.chars().rev().skip(cut - 2).collect::<Vec<_>>().into_iter().rev().collect(),
+    }
+}
+
+proptest! {
     #[test]
-    fn no_header_is_too_strange(host in ".*", cookie in ".*", authorization in ".*") {
+    fn nothing_but_the_token_or_its_session_opens(
+        host in hosts(),
+        cut in (0usize..60, 0usize..80),
+        more in ("[^; ]{0,9}", ".*"),
+        names in prop_oneof!["expressiond_8080=", "expressiond_80=", ".*"],
+        scheme in prop_oneof!["[Bb]earer ", "Basic ", ".*"],
+    ) {
         let token = Token::random();
         let mut gate = gate(Some(&token));
-        let from = Credentials {
-            host: Some(&host),
+        let page = Credentials { origin: Some("http://door.local"), ..from("door.local") };
+        let cookie = gate.log_in(&token.to_string(), &page, PEER, NOW).expect("the token");
+        let session = cookie.split(['=', ';']).nth(1).expect("a value");
+        let (wrong, other) = (nearly(&token.to_string(), cut.0, &more.1), nearly(session, cut.1, &more.0));
+        prop_assume!(wrong.trim() != token.to_string() && other != session);
+        let (cookie, authorization) = (format!("{names}{other}"), format!("{scheme}{wrong}"));
+        let asked = Credentials {
             cookie: Some(&cookie),
             authorization: Some(&authorization),
-            ..Credentials::default()
+            origin: Some("http://door.local"),
+            ..from(&host)
         };
-        proptest::prop_assert!(gate.admit(Wanted::Read, &from, PEER, NOW).is_err());
+        for wanted in [Wanted::Read, Wanted::Change] {
+            prop_assert!(gate.admit(wanted, &asked, PEER, NOW).is_err(), "{asked:?}");
+        }
+        prop_assert!(gate.log_in(&wrong, &asked, PEER, NOW).is_err(), "{asked:?}");
+    }
+
+    #[test]
+    fn what_is_changed_without_a_token_is_changed_by_our_own_page(
+        host in hosts(),
+        other in hosts(),
+        own in any::<bool>(),
+        scheme in prop_oneof!["https?://", "HTTP://", ".*"],
+        fetch_site in prop::option::of(prop_oneof!["same-origin", "none", "cross-site", ".*"]),
+    ) {
+        let origin = format!("{scheme}{}", if own { &host } else { &other });
+        let asked = Credentials {
+            origin: Some(&origin),
+            fetch_site: fetch_site.as_deref(),
+            ..from(&host)
+        };
+        let ours = ["http", "https"].map(|scheme| format!("{scheme}://{}", host.to_lowercase()));
+        let is_known = name_of(&host).is_some_and(|name| {
+            let name = name.to_lowercase();
+            ["door.local", "localhost"].contains(&&*name) || name.parse::<IpAddr>().is_ok()
+        });
+        let is_same_site = [None, Some("same-origin"), Some("none")].contains(&asked.fetch_site);
+        let lower = origin.strip_prefix("http").map(|rest| format!("http{}", rest.to_lowercase()));
+        let is_ours = is_known && is_same_site && lower.is_some_and(|lower| ours.contains(&lower));
+        prop_assert_eq!(gate(None).admit(Wanted::Change, &asked, PEER, NOW).is_ok(), is_ours);
     }
 }

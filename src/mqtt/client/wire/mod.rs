@@ -21,6 +21,7 @@ use std::net::SocketAddr;
 use tokio::net::TcpStream;
 
 pub(super) use self::connection::{Connection, Event, NotSent, Token, is_acknowledged};
+use self::frame::Frames;
 use super::endpoints::Endpoints;
 use super::error::ConnectionError;
 use super::options::ConnectOptions;
@@ -98,4 +99,30 @@ async fn log_in_with(
 ) -> Result<Connection, ConnectionError> {
     let stream = socket::wrap(stream, broker, options).await?;
     Connection::open(stream, options, protocol).await
+}
+
+/// For the fuzzer: what these bytes of a broker say when they arrive in pieces of this size, with
+/// what is kept of each packet, up to the first that ends the connection.
+#[doc(hidden)]
+pub fn read_pieces(five: bool, largest: usize, piece: usize, bytes: &[u8]) -> Vec<(usize, String)> {
+    let protocol = if five { Protocol::V5 } else { Protocol::V311 };
+    let (mut frames, mut found) = (Frames::new(largest), Vec::new());
+    for piece in bytes.chunks(piece.max(1)) {
+        frames.buffer().extend_from_slice(piece);
+        loop {
+            let (kept, read) = match frames.next() {
+                Ok(Some(frame)) => (frame.body.len(), decode::decode(protocol, frame)),
+                Ok(None) => break,
+                Err(bad) => {
+                    found.push((0, format!("{bad:?}")));
+                    return found;
+                }
+            };
+            found.push((kept, format!("{read:?}")));
+            if read.is_err() {
+                return found;
+            }
+        }
+    }
+    found
 }

@@ -1,15 +1,16 @@
 //! The daemon as its users run it: committed photographs in, events out through a
 //! real Mosquitto; and what it does when something is wrong or missing.
 
+mod commands;
+#[path = "../daemon/mod.rs"]
 mod daemon;
 
-use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use daemon::{Broker, LIMIT, Running, command, daemon, daemon_that_logs, publish};
+use daemon::{Broker, LIMIT, Running, command, daemon};
 use expressiond::events::Event;
 use tempfile::TempDir;
 
@@ -25,10 +26,10 @@ fn temporary() -> TempDir {
 /// What the daemon says fits the schema that `docs/ref/mqtt.md` names for its topic.
 fn assert_documented(topic: &str, text: &str) {
     let schema = match topic.rsplit('/').next() {
-        Some("event") => include_str!("../docs/ref/event.schema.json"),
-        Some("state") => include_str!("../docs/ref/camera-state.schema.json"),
-        Some("status") => include_str!("../docs/ref/status.schema.json"),
-        Some("inventory") => include_str!("../docs/ref/inventory.schema.json"),
+        Some("event") => include_str!("../../docs/ref/event.schema.json"),
+        Some("state") => include_str!("../../docs/ref/camera-state.schema.json"),
+        Some("status") => include_str!("../../docs/ref/status.schema.json"),
+        Some("inventory") => include_str!("../../docs/ref/inventory.schema.json"),
         Some("availability") => return assert!(["online", "offline"].contains(&text), "{text}"),
         _ => panic!("{topic} is not documented"),
     };
@@ -46,7 +47,7 @@ fn a_visit_is_told_over_mosquitto_from_the_first_event_to_offline() {
 
 fn tell_a_visit(version: &str) {
     let folder = temporary();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let settings = [&DEMONSTRATION[..], &[("mqtt.version", version)]].concat();
     let mut daemon = daemon(folder.path(), broker.port, &settings);
     let heard =
@@ -87,7 +88,7 @@ fn tell_a_visit(version: &str) {
 #[test]
 fn every_event_has_its_annotated_picture() {
     let folder = temporary();
-    let (broker, pictures) = (Broker::start(folder.path()), folder.path().join("pictures"));
+    let (broker, pictures) = (Broker::start(), folder.path().join("pictures"));
     // Of an earlier run: it stays, and what comes stands behind it.
     std::fs::create_dir(&pictures).unwrap();
     std::fs::write(pictures.join("0041-face_left-happy.jpg"), "earlier").unwrap();
@@ -126,7 +127,7 @@ fn every_event_has_its_annotated_picture() {
 #[test]
 fn a_missing_camera_is_a_state_with_a_reason() {
     let folder = temporary();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let mut daemon = daemon(folder.path(), broker.port, &[("camera.source", "/dev/video-none")]);
     broker.until(|topic, text| topic.ends_with("test/status") && text.contains("no_camera"));
     daemon.terminate();
@@ -145,7 +146,7 @@ fn a_broken_picture_among_good_ones_is_counted_and_passed_over() {
         std::fs::write(pictures.join(format!("{number:02}.jpg")), data).unwrap();
     }
     std::fs::write(pictures.join("06b.jpg"), "no picture").unwrap();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let source = pictures.display().to_string();
     let settings = [("camera.source", &*source), ("camera.fps", "6"), ("camera.repeat", "true")];
     let _daemon = daemon(folder.path(), broker.port, &settings);
@@ -175,7 +176,7 @@ fn broken_pictures(folder: &Path, count: usize) -> String {
 #[test]
 fn pictures_of_which_none_can_be_read_are_a_reason_and_not_an_empty_room() {
     let folder = temporary();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let source = broken_pictures(folder.path(), 12);
     let settings = [("camera.source", &*source), ("camera.fps", "4"), ("camera.repeat", "true")];
     let _daemon = daemon(folder.path(), broker.port, &settings);
@@ -194,7 +195,7 @@ fn pictures_of_which_none_can_be_read_are_a_reason_and_not_an_empty_room() {
 #[test]
 fn a_source_that_never_delivers_is_not_well_while_it_is_tried_again() {
     let folder = temporary();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let source = broken_pictures(folder.path(), 2);
     let settings = [("camera.source", &*source), ("camera.fps", "1"), ("camera.repeat", "true")];
     let _daemon = daemon(folder.path(), broker.port, &settings);
@@ -215,7 +216,7 @@ fn a_source_that_never_delivers_is_not_well_while_it_is_tried_again() {
 #[test]
 fn a_recording_that_comes_late_is_looked_at_picture_by_picture() {
     let folder = temporary();
-    let (broker, log) = (Broker::start(folder.path()), folder.path().join("log"));
+    let (broker, log) = (Broker::start(), folder.path().join("log"));
     let late = folder.path().join("late");
     let source = late.display().to_string();
     let settings = [("camera.source", &*source), ("camera.fps", "60")];
@@ -242,7 +243,7 @@ fn a_recording_that_comes_late_is_looked_at_picture_by_picture() {
 #[test]
 fn recorded_pictures_none_of_which_can_be_read_end_with_the_code_for_input() {
     let folder = temporary();
-    let (broker, log) = (Broker::start(folder.path()), folder.path().join("log"));
+    let (broker, log) = (Broker::start(), folder.path().join("log"));
     let whole = std::fs::read("models/self-test.jpg").unwrap();
     for (kind, bytes) in
         [("cut", &whole[..whole.len() / 3]), ("empty", b""), ("text", b"no picture")]
@@ -264,7 +265,7 @@ fn recorded_pictures_none_of_which_can_be_read_end_with_the_code_for_input() {
 #[test]
 fn a_face_is_told_at_one_picture_a_second() {
     let folder = temporary();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let settings =
         [("camera.source", "models/self-test.jpg"), ("camera.fps", "1"), ("camera.repeat", "true")];
     let _daemon = daemon(folder.path(), broker.port, &settings);
@@ -274,7 +275,7 @@ fn a_face_is_told_at_one_picture_a_second() {
 #[test]
 fn a_signal_ends_every_story_and_says_goodbye() {
     let folder = temporary();
-    let broker = Broker::start(folder.path());
+    let broker = Broker::start();
     let mut daemon = daemon(folder.path(), broker.port, &FOR_EVER);
     broker.until(|topic, text| topic.ends_with("/event") && text.contains("expression_started"));
     daemon.terminate();
@@ -290,205 +291,10 @@ fn a_signal_ends_every_story_and_says_goodbye() {
     // By ourselves, acknowledged: the last will would not be preceded by this.
     // The broker may hear of it after we have left.
     let end = Instant::now() + LIMIT;
-    let log = || std::fs::read_to_string(folder.path().join("broker.log")).unwrap();
-    while !log().contains("Received DISCONNECT from expressiond-test") {
-        assert!(Instant::now() < end, "{}", log());
+    while !broker.log().contains("Received DISCONNECT from expressiond-test") {
+        assert!(Instant::now() < end, "{}", broker.log());
         std::thread::sleep(Duration::from_millis(10));
     }
-}
-
-fn tell(port: u16, command: &str) {
-    publish(port, "expressiond/test/command", &["-m", command]);
-}
-
-#[test]
-fn groups_have_their_say_between_the_file_and_a_command() {
-    let folder = temporary();
-    let broker = Broker::start(folder.path());
-    let settings = [&FOR_EVER[..], &[("device.groups", r#"["building", "hall"]"#)]].concat();
-    let status = |words: &'static str| {
-        broker.until(|topic, text| topic.ends_with("test/status") && text.contains(words))
-    };
-    let group = |group: &str, payload: &str| {
-        let topic = format!("expressiond/groups/{group}/settings");
-        publish(broker.port, &topic, &["-r", "-m", payload]);
-    };
-    // Stands there before the device has ever been heard of.
-    group("building", r#"{"threshold":0.5,"paused":true}"#);
-    let mut first = daemon(folder.path(), broker.port, &settings);
-    status(r#""threshold":{"value":0.5,"from":"group:building"}"#);
-    status(r#""code":"paused","camera":"door","message":"its group building is paused""#);
-    group("hall", r#"{"threshold":0.6,"paused":false}"#);
-    status(r#""threshold":{"value":0.6,"from":"group:hall"}"#);
-    tell(broker.port, r#"{"command":"set","threshold":0.9}"#);
-    status(r#""threshold":{"value":0.9,"from":"command"}"#);
-    group("hall", r#"{"threshold":2}"#);
-    status(r#""commands_refused":1"#);
-    first.terminate();
-    assert_eq!(first.code(), Some(0));
-    drop(broker);
-
-    // A broker that knows nothing opens no camera, and resuming is not for the device.
-    let broker = Broker::start(folder.path());
-    let _second = daemon(folder.path(), broker.port, &settings);
-    let status = |words: &'static str| {
-        broker.until(|topic, text| topic.ends_with("test/status") && text.contains(words))
-    };
-    let closed = r#""paused":{"value":true,"from":"group:building"}"#;
-    status(closed);
-    tell(broker.port, r#"{"command":"resume"}"#);
-    tell(broker.port, r#"{"command":"set","threshold":null}"#);
-    let heard = status(r#""threshold":{"value":0.6,"from":"group:hall"}"#);
-    assert!(heard.last().unwrap().1.contains(closed), "{heard:?}");
-    publish(broker.port, "expressiond/groups/building/settings", &["-r", "-n"]);
-    broker.until(|topic, text| topic == "expressiond/test/door/availability" && text == "online");
-}
-
-#[test]
-fn what_is_set_is_shown_and_survives_a_restart() {
-    let folder = temporary();
-    let broker = Broker::start(folder.path());
-    let status = |words: &'static str| {
-        broker.until(|topic, text| topic.ends_with("test/status") && text.contains(words))
-    };
-    let mut first = daemon(folder.path(), broker.port, &FOR_EVER);
-    status(r#""runtime":{"threshold":null,"max_fps":null}"#);
-    tell(broker.port, r#"{"command":"set","threshold":0.9}"#);
-    status(r#""runtime":{"threshold":0.9,"max_fps":null}"#);
-    tell(broker.port, r#"{"command":"set","max_fps":5}"#);
-    status(r#""runtime":{"threshold":0.9,"max_fps":5.0}"#);
-    tell(broker.port, r#"{"command":"identify"}"#);
-    status(r#""identifying":true"#);
-    // Nobody has allowed pictures.
-    tell(broker.port, r#"{"command":"snapshot"}"#);
-    status(r#""commands_refused":1"#);
-    first.terminate();
-    assert_eq!(first.code(), Some(0));
-    let _second = daemon(folder.path(), broker.port, &FOR_EVER);
-    for word in ["offline", "online"] {
-        broker.until(|topic, text| topic == "expressiond/test/availability" && text == word);
-    }
-    tell(broker.port, r#"{"command":"set","threshold":null}"#);
-    let heard = status(r#""runtime":{"threshold":null,"max_fps":5.0}"#);
-    assert!(heard.iter().all(|(topic, _)| !topic.ends_with("/snapshot")));
-}
-
-#[test]
-fn a_snapshot_is_one_picture_that_fits_and_is_not_kept() {
-    let folder = temporary();
-    let broker = Broker::start(folder.path());
-    // Of a camera with a bad cable: three of four are cut off, and the fourth answers.
-    let camera = folder.path().join("camera");
-    std::fs::create_dir(&camera).unwrap();
-    let whole = std::fs::read(Path::new(DEMONSTRATION[1].1).join("000.jpg")).unwrap();
-    for (name, end) in [("0.jpg", 1), ("1.jpg", 2), ("2.jpg", 2), ("3.jpg", 2)] {
-        std::fs::write(camera.join(name), &whole[..whole.len() / end]).unwrap();
-    }
-    let camera = [("camera.source", camera.to_str().unwrap()), ("camera.repeat", "true")];
-    let pictures = [("snapshots.enabled", "true"), ("mqtt.max_packet_bytes", "16384")];
-    let settings = [&FOR_EVER[..], &camera, &pictures].concat();
-    let _daemon = daemon(folder.path(), broker.port, &settings);
-    broker.until(|topic, text| topic == "expressiond/test/door/availability" && text == "online");
-    let port = broker.port.to_string();
-    let subscribe = || {
-        let mut subscriber = Command::new("mosquitto_sub")
-            .args(["-h", "127.0.0.1", "-p", &port, "-F", "%t %r %x"])
-            .args(["-t", "expressiond/test/status", "-t", "expressiond/test/door/snapshot"])
-            .args(["-t", "marker"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(subscriber.stdout.take().unwrap()).lines();
-        let (tell, heard) = channel();
-        std::thread::spawn(move || {
-            lines.map_while(Result::ok).try_for_each(|line| tell.send(line))
-        });
-        // The retained status comes first: all subscriptions of the packet are in force.
-        let first = heard.recv_timeout(LIMIT).unwrap();
-        assert!(first.contains("/status 1 "), "{first}");
-        (Running(subscriber), heard)
-    };
-    let next = |heard: &Receiver<String>, topics: &[&str]| loop {
-        let line = heard.recv_timeout(LIMIT).unwrap();
-        if topics.iter().any(|topic| line.starts_with(topic)) {
-            break line;
-        }
-    };
-    let (_subscriber, heard) = subscribe();
-    tell(broker.port, r#"{"command":"snapshot"}"#);
-    let picture = next(&heard, &["expressiond/test/door/snapshot "]);
-    let digits = picture.strip_prefix("expressiond/test/door/snapshot 0 ").unwrap();
-    let bytes: Vec<u8> = digits
-        .as_bytes()
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect();
-    assert!(bytes.len() < 16384);
-    image::load_from_memory(&bytes).unwrap();
-    // Whoever comes later gets the status and no picture: a retained one would come before
-    // what is published after the subscription.
-    let (_later, heard) = subscribe();
-    publish(broker.port, "marker", &["-m", "now"]);
-    let first = next(&heard, &["expressiond/test/door/snapshot ", "marker "]);
-    assert!(first.starts_with("marker "), "{first}");
-}
-
-#[test]
-fn a_snapshot_that_cannot_be_is_refused_with_the_reason() {
-    let folder = temporary();
-    let broker = Broker::start(folder.path());
-    let settings = [("camera.source", "/dev/video-none"), ("snapshots.enabled", "true")];
-    let log = folder.path().join("log");
-    let file = std::fs::File::create(&log).unwrap();
-    let _daemon = daemon_that_logs(folder.path(), broker.port, &settings, file);
-    broker.until(|topic, text| topic.ends_with("test/status") && text.contains("no_camera"));
-    let refused = |count: usize| {
-        let words = format!(r#""commands_refused":{count}"#);
-        broker.until(|topic, text| topic.ends_with("test/status") && text.contains(&words));
-        let log = std::fs::read_to_string(&log).unwrap();
-        let lines = log.lines().filter(|line| line.contains("no snapshot"));
-        let lines: Vec<String> = lines.map(str::to_owned).collect();
-        assert_eq!(lines.len(), count, "each once: {log}");
-        lines.last().unwrap().clone()
-    };
-    tell(broker.port, r#"{"command":"snapshot"}"#);
-    let without_a_camera = refused(1);
-    assert!(without_a_camera.contains("/dev/video-none"), "{without_a_camera}");
-    // What is owed when the camera is closed is owed no longer.
-    tell(broker.port, r#"{"command":"snapshot"}"#);
-    tell(broker.port, r#"{"command":"pause"}"#);
-    let paused = refused(2);
-    assert!(paused.contains("no snapshot: paused"), "{paused}");
-}
-
-#[test]
-fn pausing_closes_the_camera_and_survives_a_restart() {
-    let folder = temporary();
-    let broker = Broker::start(folder.path());
-    let settings = [&FOR_EVER[..], &[("camera.fps", "6")]].concat();
-    let tell = |command: &str| tell(broker.port, command);
-    let mut first = daemon(folder.path(), broker.port, &settings);
-    broker.until(|topic, text| topic == "expressiond/test/door/availability" && text == "online");
-    tell(r#"{"command":"pause"}"#);
-    let captured = |words: &str| {
-        let fits = |topic: &str, text: &str| topic.ends_with("test/status") && text.contains(words);
-        let status = broker.until(fits).pop().unwrap().1;
-        serde_json::from_str::<serde_json::Value>(&status).unwrap()["frames"]["captured"].clone()
-    };
-    let at_first = captured(r#""paused":true"#);
-    assert!(at_first.as_u64() >= Some(1), "{at_first}");
-    // Closed, and not only said to be: in the ten seconds that it makes itself known no
-    // frame comes.
-    tell(r#"{"command":"identify"}"#);
-    captured(r#""identifying":true"#);
-    assert_eq!(captured(r#""identifying":false"#), at_first);
-    first.terminate();
-    assert_eq!(first.code(), Some(0));
-    broker.until(|topic, text| topic == "expressiond/test/availability" && text == "offline");
-    let _second = daemon(folder.path(), broker.port, &settings);
-    broker.until(|topic, text| topic.ends_with("test/status") && text.contains("\"paused\":true"));
-    tell(r#"{"command":"resume"}"#);
-    broker.until(|topic, text| topic == "expressiond/test/door/availability" && text == "online");
 }
 
 #[test]
@@ -508,16 +314,34 @@ fn what_only_the_owner_can_mend_ends_with_its_exit_code() {
     assert_eq!(daemon(folder.path(), 1, &[("camera.none", "0")]).code(), Some(78));
 }
 
+/// What a start says that ends by itself, with its code.
+fn refused(mut command: Command) -> (Option<i32>, String) {
+    let mut refused = Running(command.stderr(Stdio::piped()).spawn().unwrap());
+    let mut stderr = refused.0.stderr.take().unwrap();
+    let words = std::thread::spawn(move || std::io::read_to_string(&mut stderr).unwrap());
+    let code = refused.code();
+    (code, words.join().unwrap())
+}
+
 #[test]
-fn a_reader_that_has_seen_enough_ends_a_command_quietly() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_expressiond"))
-        .args(["completions", "bash"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop(child.stdout.take());
-    let stderr = child.stderr.take().unwrap();
-    Running(child).code();
-    assert_eq!(std::io::read_to_string(stderr).unwrap(), "");
+fn a_broker_inside_whose_port_is_taken_ends_with_the_code_for_what_is_not_to_be_had() {
+    let folder = temporary();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let settings = [("mqtt.url", ""), ("mqtt.embedded_port", &*port)];
+    let (code, words) = refused(command(folder.path(), 1, &settings));
+    assert_eq!(code, Some(69), "{words}");
+    assert!(words.contains("mqtt.embedded_port") && words.contains(&port), "{words}");
+}
+
+#[test]
+fn a_second_daemon_on_one_state_folder_ends_with_the_code_for_the_disk_and_says_why() {
+    let folder = temporary();
+    let broker = Broker::start();
+    let mut first = daemon(folder.path(), broker.port, &FOR_EVER);
+    broker.until(|topic, text| topic == "expressiond/test/availability" && text == "online");
+    let (code, words) = refused(command(folder.path(), broker.port, &FOR_EVER));
+    assert_eq!(code, Some(74), "{words}");
+    assert!(words.contains("outbox.lock"), "{words}");
+    assert!(first.0.try_wait().unwrap().is_none(), "the first goes on");
 }

@@ -1,7 +1,9 @@
 //! A Mosquitto of our own on a free port, with its own configuration.
 
+// Each test binary uses a part of this.
+#![allow(dead_code)]
+
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,7 +11,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::running::LIMIT;
+use super::ports::free_port;
+use super::running::LIMIT;
 
 pub struct Mosquitto {
     pub port: u16,
@@ -48,8 +51,11 @@ impl Mosquitto {
         broker
     }
 
-    /// Starts it (again) and waits until it listens.
+    /// Starts it (again) and waits until it says that it listens: whoever answers at its port
+    /// may be somebody else.
     pub fn resume(&mut self) {
+        let running = |log: &str| log.matches(" running\n").count();
+        let before = running(&self.log());
         let log =
             fs::File::options().create(true).append(true).open(self.folder.path().join("log"));
         let child = Command::new(binary())
@@ -61,12 +67,25 @@ impl Mosquitto {
             .spawn()
             .expect("mosquitto starts");
         self.child = Some(child);
+        self.says("that it listens", |log| running(log) > before);
+    }
+
+    /// What it has said so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Waits until it has said so.
+    pub fn says(&mut self, what: &str, said: impl Fn(&str) -> bool) {
         let limit = Instant::now() + LIMIT;
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
-            let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-            let child = self.child.as_mut().expect("just started");
+        loop {
+            let log = self.log();
+            if said(&log) {
+                return;
+            }
+            let child = self.child.as_mut().expect("running");
             assert!(child.try_wait().expect("status").is_none(), "mosquitto ended: {log}");
-            assert!(Instant::now() < limit, "mosquitto does not listen: {log}");
+            assert!(Instant::now() < limit, "mosquitto does not say {what}: {log}");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -119,15 +138,9 @@ impl Drop for Mosquitto {
             let _ = child.wait();
         }
         if std::thread::panicking() {
-            let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-            eprintln!("what mosquitto said:\n{log}");
+            eprintln!("what mosquitto said:\n{}", self.log());
         }
     }
-}
-
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("its address").port()
 }
 
 /// Debian installs it where only root's PATH looks.

@@ -1,0 +1,187 @@
+//! What orders do to frames: the real networks look, and the test says what time it is.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use super::*;
+use crate::attention::reach::Distance;
+use crate::clock::Clock;
+use crate::contract::payload::Counts;
+use crate::detector::networks::Networks;
+use crate::detector::{ModelInfo, Settings};
+use crate::events::EventType;
+use crate::pipeline::reporter::tests::{reporter_of, zone};
+use crate::pipeline::state::{Open, Orders};
+use crate::preview;
+use crate::source::picture;
+use crate::tracks::{ExpressionSettings, TrackingSettings};
+use crate::zones::{self, Kind, Zones};
+
+/// What every frame here shows: somebody.
+const SOMEBODY: &str = "tests/demo/frames/030.jpg";
+/// Frames come 15 times a second.
+const FRAME: Duration = Duration::from_micros(66_667);
+
+/// Says when the frame that was put last was taken: to look takes no time.
+#[derive(Default)]
+struct FrameClock(AtomicU64);
+
+impl Clock for FrameClock {
+    fn now(&self) -> Moment {
+        let monotonic = Duration::from_micros(self.0.load(Ordering::SeqCst));
+        Moment { monotonic, wall: SystemTime::UNIX_EPOCH + monotonic }
+    }
+}
+
+/// An inference thread, and what it is fed with.
+struct Bench {
+    clock: Arc<FrameClock>,
+    shared: Arc<Shared>,
+    live: Arc<Live>,
+    frame: Frame,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Bench {
+    /// With these orders from the first frame on.
+    fn start(orders: Orders, saved: &[zones::Settings]) -> Self {
+        let clock = Arc::new(FrameClock::default());
+        let live = Arc::new(Live::new(&preview::settings::Settings::default(), false));
+        let shared =
+            Shared::new(Arc::clone(&clock) as Arc<dyn Clock>, orders, Some(Arc::clone(&live)));
+        let networks = Networks::load(&Settings::default()).expect("the committed models");
+        let ModelInfo { classes, .. } = networks.info();
+        let reporter = reporter_of(saved, classes);
+        let pace = pace::Settings::default();
+        let attention =
+            Attention::new(networks, Distance::default(), Some(Pace::new(pace.clone())))
+                .expect("attention");
+        let inference = Inference {
+            attention,
+            pace,
+            relief: Some(Relief::default()),
+            reporter,
+            shared: Arc::clone(&shared),
+            largest_packet: 1 << 20,
+            gallery: None,
+        };
+        let frame = picture::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(SOMEBODY));
+        let thread = std::thread::spawn(move || inference.run());
+        Self { clock, shared, live, frame: frame.expect("a picture"), thread }
+    }
+
+    /// Shows so many frames more. All of them but the last were looked at then.
+    fn show(&mut self, frames: u64) {
+        for _ in 0..frames {
+            let mut frame = self.frame.clone();
+            self.frame.sequence += 1;
+            frame.captured.monotonic = FRAME * (15 + self.frame.sequence as u32);
+            let micros = frame.captured.monotonic.as_micros() as u64;
+            assert!(self.shared.mailbox.put_when_empty(&mut frame), "the thread has ended");
+            self.clock.0.store(micros, Ordering::SeqCst);
+        }
+    }
+
+    fn opened(&self, recorded: bool) {
+        let open = Open { recorded, ..Open::default() };
+        self.shared.capture.send_replace(CaptureState::Running(open));
+    }
+
+    /// What became of the frames, and how many faces have appeared.
+    fn end(self) -> (Counts, usize) {
+        self.shared.mailbox.close();
+        self.thread.join().expect("no panic");
+        let (_, events) = self.live.events_after(0);
+        let appeared = |event: &&Event| event.event_type == EventType::FaceAppeared;
+        (self.shared.counters.read(), events.iter().filter(appeared).count())
+    }
+}
+
+/// What becomes of so many frames under these orders.
+fn play(orders: Orders, frames: u64) -> (Counts, usize) {
+    let mut bench = Bench::start(orders, &[]);
+    bench.show(frames);
+    bench.end()
+}
+
+fn tuned(threshold: Option<f32>, max_fps: Option<f32>) -> Orders {
+    Orders { tuning: Tuning { threshold, max_fps }, ..Orders::default() }
+}
+
+#[tokio::test]
+async fn an_ordered_threshold_says_who_is_told() {
+    assert!(play(tuned(Some(0.5), None), 15).1 > 0);
+    assert_eq!(play(tuned(Some(1.0), None), 15).1, 0);
+}
+
+#[tokio::test]
+async fn an_ordered_rate_says_how_many_frames_are_looked_at() {
+    let (counts, _) = play(tuned(None, Some(5.0)), 60);
+    assert!((19..=21).contains(&counts.detected), "{counts:?}");
+    assert_eq!(counts.detected + counts.rested, 60);
+    let (counts, _) = play(Orders::default(), 15);
+    assert!(counts.detected > 10, "it is the order that made them fewer: {counts:?}");
+}
+
+/// Of a recording each frame is looked at, whatever the order says; the camera after it has a
+/// pace of its own again, which has not heard of the order yet.
+#[tokio::test]
+async fn an_ordered_rate_holds_for_the_camera_that_is_opened_after_a_recording() {
+    let mut bench = Bench::start(tuned(None, Some(5.0)), &[]);
+    bench.opened(true);
+    bench.show(16);
+    let recorded = bench.shared.counters.read();
+    assert!(recorded.rested == 0 && recorded.detected >= 14, "{recorded:?}");
+    bench.opened(false);
+    bench.show(60);
+    let (counts, _) = bench.end();
+    let later = counts.detected - recorded.detected;
+    // Up to two of the recording's frames were still on their way.
+    assert!((19..=23).contains(&later), "{later} of 60");
+}
+
+/// They were taken before the camera was closed.
+#[tokio::test]
+async fn a_paused_thread_looks_at_no_frame_that_is_still_on_its_way() {
+    let (counts, appeared) = play(Orders { paused: true, ..Orders::default() }, 15);
+    assert_eq!((counts.detected, counts.rested, appeared), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn what_the_page_tries_leaves_a_commands_threshold_in_force() {
+    for (threshold, somebody) in [(Some(1.0), false), (None, true)] {
+        let mut bench = Bench::start(tuned(threshold, None), &[]);
+        // Nobody is told as yet, and the order is known.
+        bench.live.faces.send_replace(Some(tried(1.0, 0.5)));
+        bench.show(4);
+        assert_eq!(bench.live.events_after(0).1, [], "what is tried holds");
+        bench.live.faces.send_replace(Some(tried(0.5, 0.7)));
+        bench.show(15);
+        assert_eq!(bench.end().1 > 0, somebody, "{threshold:?}");
+    }
+}
+
+fn tried(start_confidence: f32, hold_s: f32) -> FaceTuning {
+    FaceTuning {
+        tracking: TrackingSettings { start_confidence, ..TrackingSettings::default() },
+        expression: ExpressionSettings { hold_s, ..ExpressionSettings::default() },
+        zones: None,
+    }
+}
+
+#[tokio::test]
+async fn a_mask_that_is_switched_on_hides_what_is_under_it_from_the_network() {
+    let mask = zones::Settings { enabled: false, ..zone("all", Kind::Mask, 0.0, 1.0) };
+    let saved = [mask];
+    let holds = Zones::new(&saved).set_of(|_| true);
+    let mut bench = Bench::start(Orders { zones: holds, ..Orders::default() }, &saved);
+    bench.show(15);
+    let (counts, appeared) = bench.end();
+    // Where everything is hidden there is nothing to look for, once that is known.
+    assert!(counts.detected <= 1 && appeared == 0, "{counts:?}, {appeared}");
+    let mut bench = Bench::start(Orders::default(), &saved);
+    bench.show(15);
+    let (counts, appeared) = bench.end();
+    assert!(counts.detected > 10 && appeared > 0, "it was the mask: {counts:?}, {appeared}");
+}
