@@ -3,6 +3,8 @@
 use std::fmt::{self, Display};
 
 /// A key of its section whose value cannot be, and what it must be, in words that follow it.
+/// Where two keys do not go together it is one that somebody has set: a default has no place
+/// that could be mended.
 pub(crate) type Mistake = (&'static str, String);
 
 /// A value that cannot be.
@@ -47,6 +49,22 @@ pub(crate) fn within<T: PartialOrd + Display>(
     } else {
         Err((key, format!("is {value}, it must be from {least} to {most}")))
     }
+}
+
+/// Refuses a certificate without its key, or the other way round. Each is its key in the
+/// `section`, and the file that it names.
+pub(crate) fn pair(
+    section: &str,
+    cert: (&'static str, &str),
+    key: (&'static str, &str),
+) -> Result<(), Mistake> {
+    let (set, missing) = match (cert.1.is_empty(), key.1.is_empty()) {
+        (false, true) => (cert.0, key.0),
+        (true, false) => (key.0, cert.0),
+        _ => return Ok(()),
+    };
+    let why = "is empty: a certificate and its key belong together";
+    Err((set, format!("is set, and {section}.{missing} {why}")))
 }
 
 #[cfg(test)]

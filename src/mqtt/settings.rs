@@ -96,15 +96,18 @@ impl Settings {
         self.tls.check(brokers.iter().any(|broker| broker.tls))?;
         name::check_topic(&self.base_topic).map_err(|error| ("base_topic", error.to_string()))?;
         if !self.password_file.is_empty() && self.username.is_empty() {
-            let remedy = "a password needs a user name (MQTT 3.1.1, 3.1.2.9): set it too";
-            return Err(("username", remedy.into()));
+            let remedy = "is set, and mqtt.username is empty: a password needs a user name (MQTT \
+                          3.1.1, 3.1.2.9)";
+            return Err(("password_file", remedy.into()));
         }
         for (key, text) in [("username", &self.username), ("client_id", &self.client_id)] {
             if text.len() > MOST_TEXT {
-                return Err((
-                    key,
-                    format!("is longer than {MOST_TEXT} bytes, which MQTT cannot send"),
-                ));
+                let why = format!("is longer than {MOST_TEXT} bytes, which MQTT cannot send");
+                return Err((key, why));
+            }
+            if text.contains('\0') {
+                // MQTT 3.1.1, 1.5.3 and 5, 1.5.4: whoever receives it ends the connection.
+                return Err((key, "holds the character U+0000, which MQTT cannot send".into()));
             }
         }
         within("keep_alive_s", self.keep_alive_s, 5, 3600)?;
@@ -145,9 +148,11 @@ mod tests {
         assert_eq!(wrong(|s| s.url = "broker".into()), "url");
         assert_eq!(wrong(|s| s.version = Version::V5), "version");
         assert_eq!(wrong(|s| s.base_topic = "a/#".into()), "base_topic");
-        assert_eq!(wrong(|s| s.password_file = "p".into()), "username");
+        assert_eq!(wrong(|s| s.password_file = "p".into()), "password_file");
         assert_eq!(wrong(|s| s.tls.ca_file = "ca.crt".into()), "tls");
         assert_eq!(wrong(|s| s.client_id = "c".repeat(70_000)), "client_id");
+        assert_eq!(wrong(|s| s.client_id = "c\0".into()), "client_id");
+        assert_eq!(wrong(|s| s.username = "\0".into()), "username");
         assert_eq!(wrong(|s| s.keep_alive_s = 0), "keep_alive_s");
         assert_eq!(wrong(|s| s.max_packet_bytes = 1), "max_packet_bytes");
         assert_eq!(wrong(|s| s.outbox.max_events = 0), "outbox.max_events");

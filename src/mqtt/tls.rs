@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use self::verifier::Verifier;
 use super::credentials::{Credentials, without_mark};
-use crate::limits::Mistake;
+use crate::limits::{Mistake, pair};
 
 /// The oldest protocol that is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,11 +65,7 @@ impl Settings {
         if self.alpn.iter().any(|name| !(1..=255).contains(&name.len())) {
             return Err(("tls.alpn", "must be names of 1 to 255 bytes".into()));
         }
-        match (self.cert_file.is_empty(), self.key_file.is_empty()) {
-            (true, false) => Err(("tls.cert_file", "must be set with mqtt.tls.key_file".into())),
-            (false, true) => Err(("tls.key_file", "must be set with mqtt.tls.cert_file".into())),
-            _ => Ok(()),
-        }
+        pair("mqtt", ("tls.cert_file", &self.cert_file), ("tls.key_file", &self.key_file))
     }
 }
 
@@ -246,6 +242,8 @@ mod tests {
     #[test]
     fn half_a_client_certificate_is_refused() {
         let half = Settings { cert_file: "device.crt".into(), ..Settings::default() };
+        assert_eq!(half.check(true).expect_err("refused").0, "tls.cert_file");
+        let half = Settings { key_file: "device.key".into(), ..Settings::default() };
         assert_eq!(half.check(true).expect_err("refused").0, "tls.key_file");
     }
 

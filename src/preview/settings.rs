@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::token::TokenHash;
-use crate::limits::{Mistake, within};
+use crate::limits::{Mistake, pair, within};
 
 /// Section `[preview]`: a page with the live picture, and metrics. Off by default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -76,14 +76,11 @@ impl Settings {
         if self.needs_token() {
             TokenHash::parse(&self.token_hash).map_err(|why| ("token_hash", why.to_owned()))?;
         } else if address.is_some_and(|address| !address.ip().is_loopback()) {
-            let words = "is empty, and whoever reaches preview.listen would see the camera: \
-                         run `expressiond preview-token`, or listen on 127.0.0.1";
-            return Err(("token_hash", words.into()));
+            let words = "preview.token_hash is empty: whoever reaches it would see the camera. Run \
+                         `expressiond preview-token`, or listen on 127.0.0.1";
+            return Err(("listen", format!("is '{}', and {words}", self.listen)));
         }
-        if self.cert_file.is_empty() != self.key_file.is_empty() {
-            let missing = if self.cert_file.is_empty() { "cert_file" } else { "key_file" };
-            return Err((missing, "is empty: a certificate and its key belong together".into()));
-        }
+        pair("preview", ("cert_file", &self.cert_file), ("key_file", &self.key_file))?;
         within("max_fps", self.max_fps, 0.1, 30.0)?;
         within("max_viewers", self.max_viewers, 1, 32)?;
         let is_name = |name: &String| {
@@ -113,7 +110,7 @@ mod tests {
             assert_eq!(at(local).check(), Ok(()), "{local}");
         }
         for open in ["0.0.0.0:80", "[::]:80", "192.168.1.2:80", "[::ffff:127.0.0.1]:80"] {
-            assert_eq!(refused(at(open)), "token_hash", "{open}");
+            assert_eq!(refused(at(open)), "listen", "{open}");
         }
         let token_hash = format!("sha256:{}", "0".repeat(64));
         assert_eq!(Settings { token_hash, ..at("0.0.0.0:80") }.check(), Ok(()));
@@ -129,7 +126,8 @@ mod tests {
         assert_eq!(set(|s| s.listen = "8080".into()), "listen");
         assert_eq!(set(|s| s.listen = "localhost:8080".into()), "listen");
         assert_eq!(set(|s| s.token_hash = "hunter2".into()), "token_hash");
-        assert_eq!(set(|s| s.cert_file = "a.pem".into()), "key_file");
+        assert_eq!(set(|s| s.cert_file = "a.pem".into()), "cert_file");
+        assert_eq!(set(|s| s.key_file = "a.pem".into()), "key_file");
         assert_eq!(set(|s| s.max_fps = 0.0), "max_fps");
         assert_eq!(set(|s| s.max_viewers = 0), "max_viewers");
         assert_eq!(set(|s| s.hosts = vec!["a b".into()]), "hosts");

@@ -132,6 +132,11 @@ impl Expression {
         within("hold_s", self.hold_s, 0.0, 60.0)?;
         within("smoothing_s", self.smoothing_s, 0.0, 60.0)?;
         within("votes_of", self.votes_of as f32, 1.0, 64.0)?;
+        if self.votes == Self::default().votes && self.votes > self.votes_of {
+            let (votes, of) = (self.votes, self.votes_of);
+            let why = format!("is {of}, it must be at least expression.votes, which is {votes}");
+            return Err(("votes_of", why));
+        }
         within("votes", self.votes as f32, 1.0, self.votes_of as f32)
     }
 }
@@ -139,6 +144,18 @@ impl Expression {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_votes_that_do_not_fit_the_one_that_was_set_is_named() {
+        let refused = |votes, votes_of| {
+            let settings = Expression { votes, votes_of, ..Expression::default() };
+            settings.check().err().map(|(key, _)| key)
+        };
+        let Expression { votes, votes_of, .. } = Expression::default();
+        assert_eq!(refused(votes, votes - 1), Some("votes_of"));
+        assert_eq!(refused(votes_of + 1, votes_of), Some("votes"));
+        assert_eq!(refused(votes, votes), None);
+    }
 
     #[test]
     fn a_face_starts_at_the_smallest_size_and_is_kept_down_to_four_fifths_of_it() {
