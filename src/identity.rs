@@ -86,9 +86,11 @@ impl Settings {
             let first = folders.as_bytes().split(|byte| *byte == b':').next();
             return first.map(|folder| OsStr::from_bytes(folder).into());
         }
-        let base = set("XDG_STATE_HOME")
-            .map(PathBuf::from)
-            .or_else(|| Some(Path::new(&set("HOME")?).join(".local/state")))?;
+        // XDG Base Directory Specification: a relative path is invalid and is ignored. What
+        // survives a restart would else depend on the folder from which it is started.
+        let absolute = |name| set(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
+        let base =
+            absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))?;
         Some(base.join("expressiond"))
     }
 
@@ -296,6 +298,9 @@ mod tests {
         assert_eq!(env(&[("XDG_STATE_HOME", "/x")]), Some("/x/expressiond".into()));
         assert_eq!(env(&[("HOME", "/h")]), Some("/h/.local/state/expressiond".into()));
         assert_eq!(env(&[]), None);
+        let relative = env(&[("XDG_STATE_HOME", "x"), ("HOME", "/h")]);
+        assert_eq!(relative, Some("/h/.local/state/expressiond".into()));
+        assert_eq!(env(&[("XDG_STATE_HOME", "./x"), ("HOME", "h")]), None);
     }
 
     #[test]
