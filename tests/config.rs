@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use expressiond::config::Config;
 use expressiond::config::keys::flatten;
@@ -193,7 +194,10 @@ fn every_kind_of_mistake_names_its_place_and_ends_with_78() {
             vec!["e.toml:3", "a corner is [x, y]"],
         ),
         ("[[zone]]\nname = 'a'\nkind = 'x'\npoints = []\n", vec![], vec!["e.toml:3", "`count`"]),
-        ("[zone]\nname = 'a'\n", vec![], vec!["e.toml:1"]),
+        ("[zone]\nname = 'a'\n", vec![], vec!["e.toml:1", "[[zone]], in double brackets"]),
+        ("[mqtt]\nclient_id = \"\\u0000\"\n", vec![], vec!["e.toml:2: mqtt.client_id", "U+0000"]),
+        ("", vec!["--instance", ""], vec!["--instance \"\"", "a name"]),
+        ("", vec!["--instance", "../e"], vec!["--instance \"../e\"", "a name"]),
         ("", vec!["--set", "zone=[]"], vec!["--set zone", "in a file only"]),
         ("", vec!["--set", "camera.fps=0"], vec!["--set camera.fps", "1 to 240"]),
         ("", vec!["--set", "camera.fps"], vec!["key=value"]),
@@ -336,8 +340,8 @@ fn what_a_variable_cannot_be_is_told_in_words() {
     let file = empty_file(folder.path());
     for (variable, text, words) in [
         ("EXPRESSIOND__LOG__LEVEL", "INFO", vec!["INFO", "`error`, `warn`, `info`"]),
-        ("EXPRESSIOND__CAMERA__FPS", "many", vec!["camera.fps is \"many\"", "a whole number"]),
-        ("EXPRESSIOND__CAMERA__FPS", "-5", vec!["-5", "u32"]),
+        ("EXPRESSIOND__CAMERA__FPS", "many", vec!["camera.fps must be a whole number"]),
+        ("EXPRESSIOND__CAMERA__FPS", "-5", vec!["camera.fps must be a whole number, 0 or more"]),
         ("EXPRESSIOND__CAMERA__FPS", "0", vec!["camera.fps", "1 to 240"]),
         ("EXPRESSIOND__CAMERA__MIRROR", "perhaps", vec!["true or false"]),
         ("EXPRESSIOND__CAMERA__FSP", "5", vec!["no key camera.fsp", "camera has", "fps"]),
@@ -347,7 +351,7 @@ fn what_a_variable_cannot_be_is_told_in_words() {
         ("EXPRESSIOND_CAMERA_CONTROLS", "{}", vec!["EXPRESSIOND__CAMERA__CONTROLS"]),
         ("EXPRESSIOND_CAMERA__CONTROLS__GAIN", "7", vec!["EXPRESSIOND__CAMERA__CONTROLS"]),
         ("expressiond__camera__fps", "5", vec!["EXPRESSIOND__CAMERA__FPS"]),
-        ("EXPRESSIOND__CAMERA", "5", vec!["camera is \"5\"", "a section"]),
+        ("EXPRESSIOND__CAMERA", "5", vec!["camera must be set key by key", "a section"]),
     ] {
         let (code, told) = check_with(&file, &[(variable, text.as_ref())], &[]);
         assert_eq!(code, Some(78), "{variable}={text}: {told}");
@@ -414,7 +418,24 @@ fn variables_and_folders_that_are_not_utf8_do_not_matter() {
 #[test]
 fn what_is_there_and_cannot_be_read_is_a_mistake() {
     type Spoil = fn(&Path);
-    let cases: [(&str, Spoil, &[&str]); 6] = [
+    let cases: [(&str, Spoil, &[&str]); 8] = [
+        (
+            "a pipe, into which nobody may ever write",
+            |parts| {
+                std::fs::create_dir(parts).unwrap();
+                let pipe = Command::new("mkfifo").arg(parts.join("a.toml")).status();
+                assert!(pipe.unwrap().success());
+            },
+            &["a.toml", "a pipe or a socket"],
+        ),
+        (
+            "a file without an end",
+            |parts| {
+                std::fs::create_dir(parts).unwrap();
+                symlink("/dev/zero", parts.join("a.toml")).unwrap();
+            },
+            &["a.toml", "larger than 1 MiB"],
+        ),
         ("a file", |parts| std::fs::write(parts, "").unwrap(), &["conf.d", "Not a directory"]),
         (
             "a link to nothing",
@@ -452,6 +473,26 @@ fn what_is_there_and_cannot_be_read_is_a_mistake() {
         assert_eq!(code, Some(78), "{what}: {told}");
         assert!(words.iter().all(|word| told.contains(word)), "{what}: {told}");
     }
+}
+
+/// As a shell hands over `<(...)`, and a file that was taken away by a link to nothing.
+#[test]
+fn settings_may_come_through_a_pipe() {
+    let mut checking = Command::new(env!("CARGO_BIN_EXE_expressiond"))
+        .args(["check-config", "--config", "/dev/stdin"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    checking.stdin.take().unwrap().write_all(b"[camera]\nfps = 9\n").unwrap();
+    let told = checking.wait_with_output().unwrap();
+    let text = String::from_utf8(told.stdout).unwrap();
+    assert!(told.status.success() && text.contains("camera.fps = 9  (/dev/stdin:2)"), "{text}");
+    let folder = tempfile::tempdir().unwrap();
+    let file = empty_file(folder.path());
+    std::fs::create_dir(folder.path().join("conf.d")).unwrap();
+    symlink("/dev/null", folder.path().join("conf.d/a.toml")).unwrap();
+    assert_eq!(check_with(&file, &[], &[]).0, Some(0));
 }
 
 /// What editors and macOS leave beside a file is no settings.

@@ -6,13 +6,23 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::error::{Error, Kind, Result};
+
 /// The settings file of an instance in the folder `conf.d`, whose name may be written either way.
-pub(super) fn file(folder: &Path, name: &str) -> PathBuf {
+///
+/// # Errors
+///
+/// That is no name.
+pub(super) fn file(folder: &Path, name: &str) -> Result<PathBuf> {
+    if name.is_empty() || name.contains(['/', '\0']) {
+        let why = "it must be a name, not empty and without '/': conf.d/NAME.toml is read";
+        return Err(Error::new(Kind::Config, format!("--instance {name:?}: {why}")));
+    }
     let literal = folder.join(format!("{name}.toml"));
     if literal.symlink_metadata().is_ok() {
-        return literal;
+        return Ok(literal);
     }
-    folder.join(format!("{}.toml", plain(name)))
+    Ok(folder.join(format!("{}.toml", plain(name))))
 }
 
 /// The name without `\xNN`; as it is where that would be no name of a file in UTF-8.
@@ -72,13 +82,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_name_is_no_path_either() {
+        for name in ["", "../x", "/etc/x", "a/b", "\0"] {
+            let error = file(Path::new("conf.d"), name).expect_err("refused").to_string();
+            assert!(error.contains("--instance") && error.contains("a name"), "{error}");
+        }
+    }
+
+    #[test]
     fn the_file_s_name_may_be_written_either_way() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let (escaped, named) = (r"Cam\xc2\xae", folder.path().join("Cam®.toml"));
-        assert_eq!(file(folder.path(), escaped), named, "it is missing by its own name");
+        let file = |name| file(folder.path(), name).expect("a name");
+        assert_eq!(file(escaped), named, "it is missing by its own name");
         let literal = folder.path().join(format!("{escaped}.toml"));
         std::fs::write(&literal, "").expect("written");
-        assert_eq!(file(folder.path(), escaped), literal);
-        assert_eq!(file(folder.path(), "Cam®"), named);
+        assert_eq!(file(escaped), literal);
+        assert_eq!(file("Cam®"), named);
     }
 }

@@ -8,25 +8,17 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use config::{Config as Merger, FileFormat};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use toml::de::{DeTable, DeValue};
 
+use super::file::{Layer, is_there, parts, unreadable};
 use super::keys::{self, ENVIRONMENT_PREFIX};
 use super::place::Place;
-use super::{instance, typed};
+use super::{instance, typed, written};
 use crate::error::{Error, Kind, Result};
-
-/// One settings file as read.
-#[derive(Clone, Debug)]
-struct Layer {
-    path: PathBuf,
-    text: String,
-}
 
 /// One value from the environment or the command line.
 #[derive(Clone, Debug)]
@@ -65,25 +57,19 @@ impl Layers {
     pub fn read(file: &Path, required: bool, instance: Option<&str>) -> Result<Self> {
         let mut layers = Self::default();
         if required || is_there(file) {
-            layers.push(file)?;
+            layers.files.push(Layer::read(file)?);
         }
         let folder = conf_d(file);
         if let Some(name) = instance {
-            layers.push(&instance::file(&folder, name))?;
+            layers.files.push(Layer::read_part(&instance::file(&folder, name)?)?);
             return Ok(layers);
         }
         if is_there(&folder) {
             for path in parts(&folder).map_err(|error| unreadable(&folder, error))? {
-                layers.push(&path)?;
+                layers.files.push(Layer::read_part(&path)?);
             }
         }
         Ok(layers)
-    }
-
-    fn push(&mut self, path: &Path) -> Result<()> {
-        let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, error))?;
-        self.files.push(Layer { path: path.to_owned(), text });
-        Ok(())
     }
 
     /// Adds the variables that carry our prefix. Others may be anything, also such that
@@ -114,11 +100,9 @@ impl Layers {
     ///
     /// A value that is no such type, or a key that is none, with its place.
     pub fn merge<T: Default + Serialize + DeserializeOwned>(&self) -> Result<T> {
-        for layer in &self.files {
-            toml::from_str::<T>(&layer.text).map_err(|error| layer.refuse(&error))?;
-        }
         let defaults = toml::Table::try_from(T::default())
             .map_err(|error| Error::caused(Kind::Internal, "cannot write the defaults", error))?;
+        self.files.iter().try_for_each(|layer| layer.check::<T>(&defaults))?;
         let assignments = self.assignments(&defaults)?;
         let mut builder = Merger::builder();
         let groups = self.files.iter().rposition(|layer| layer.line_of(GROUPS).is_some());
@@ -132,19 +116,15 @@ impl Layers {
             builder = builder.add_source(config::File::from_str(&text, FileFormat::Toml));
         }
         for Assignment { place, key, value } in assignments {
-            // Some of these errors are drawn over several lines.
-            let wrong = |error: &dyn std::fmt::Display| {
-                let reason = error.to_string();
-                let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
-                Error::new(Kind::Config, format!("{place}: {reason}"))
-            };
-            alone(&key, &value).try_into::<T>().map_err(|error| wrong(&error))?;
+            let wrong = |reason| Error::new(Kind::Config, format!("{place}: {reason}"));
+            let names: Vec<&str> = key.split('.').collect();
+            written::check::<T>(&defaults, &names, &value).map_err(wrong)?;
             // A source of its own: overrides of one source are set in no order, and of a table
             // and an entry of it the later one is to win.
             let source = Merger::builder()
                 .set_override(&key, from_toml(value))
                 .and_then(|builder| builder.build());
-            builder = builder.add_source(source.map_err(|error| wrong(&error))?);
+            builder = builder.add_source(source.map_err(|error| wrong(error.to_string()))?);
         }
         let merged = builder.build().and_then(Merger::try_deserialize);
         merged.map_err(|error| Error::caused(Kind::Config, "the layers of settings", error))
@@ -237,67 +217,6 @@ impl Layers {
     }
 }
 
-impl Layer {
-    fn place(&self, line: usize) -> Place {
-        Place::Line { file: self.path.clone(), line }
-    }
-
-    fn refuse(&self, error: &toml::de::Error) -> Error {
-        let place = match error.span() {
-            Some(span) => self.place(self.line_at(span.start)).to_string(),
-            None => self.path.display().to_string(),
-        };
-        let key = error.span().and_then(|span| self.key_at(span.start));
-        let key = key.map(|key| format!(" (in \"{key}\")")).unwrap_or_default();
-        let reason = without_value(error.message().trim());
-        let message = format!("{place}: {reason}{key}; docs/ref/config.md lists every key");
-        Error::new(Kind::Config, message)
-    }
-
-    fn line_at(&self, offset: usize) -> usize {
-        let end = offset.min(self.text.len());
-        self.text.as_bytes()[..end].iter().filter(|byte| **byte == b'\n').count() + 1
-    }
-
-    /// What of the line says which key or section it is about: the value behind it may be a
-    /// password that stands under a wrong key, and a mistake goes into the journal, the
-    /// inventory and reports.
-    fn key_at(&self, offset: usize) -> Option<&str> {
-        let line = self.text.lines().nth(self.line_at(offset) - 1)?.trim();
-        match line.split_once('=') {
-            Some((key, _)) => Some(key.trim()),
-            None => line.starts_with('[').then_some(line),
-        }
-    }
-
-    fn line_of(&self, key: &str) -> Option<usize> {
-        let table = DeTable::parse(&self.text).ok()?;
-        let (mut table, mut rest) = (table.get_ref(), key);
-        loop {
-            // A name may have dots of its own, as a camera's control.
-            let behind = |name: &str| match rest.strip_prefix(name)? {
-                "" => Some(""),
-                more => more.strip_prefix('.'),
-            };
-            let entries = table.iter();
-            let (found, value, more) = entries
-                .filter_map(|(name, value)| Some((name, value, behind(name.get_ref())?)))
-                .min_by_key(|(.., more)| more.len())?;
-            match value.get_ref() {
-                DeValue::Table(inner) if !more.is_empty() => (table, rest) = (inner, more),
-                _ => return Some(self.line_at(found.span().start)),
-            }
-        }
-    }
-
-    fn line_of_section(&self, name: &str, number: usize) -> Option<usize> {
-        let table = DeTable::parse(&self.text).ok()?;
-        let (_, sections) = table.get_ref().iter().find(|(key, _)| key.get_ref() == name)?;
-        let DeValue::Array(sections) = sections.get_ref() else { return None };
-        Some(self.line_at(sections.get(number.checked_sub(1)?)?.span().start))
-    }
-}
-
 /// The one table whose entries belong together: where a later layer has it, it takes the place of
 /// the earlier one, or a group could never be taken away again.
 const GROUPS: &str = "expression.groups";
@@ -311,50 +230,6 @@ fn without_groups(text: &str) -> Result<String> {
     Ok(table.to_string())
 }
 
-/// serde's `invalid type: string "secret", expected u32` without what was there.
-fn without_value(reason: &str) -> Cow<'_, str> {
-    const OPENINGS: [(&str, &str); 2] = [(" \"", "\", expected"), (" `", "`, expected")];
-    let quoted = OPENINGS.iter().find_map(|(opening, closing)| {
-        let start = reason.find(opening)?;
-        Some((start, start + 1 + reason[start + 1..].rfind(closing)? + 1))
-    });
-    match quoted.filter(|_| reason.starts_with("invalid ")) {
-        Some((start, end)) => format!("{}{}", &reason[..start], &reason[end..]).into(),
-        None => reason.into(),
-    }
-}
-
-/// Whether something stands at `path`, be it unreadable or a link to nothing.
-fn is_there(path: &Path) -> bool {
-    !path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-}
-
-/// The settings files of a folder, in order of name. What begins with a dot is hidden,
-/// as for the shell's `*.toml`: editors and macOS leave such files beside the real ones.
-fn parts(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut parts = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        if !hidden && entry.path().extension().is_some_and(|extension| extension == "toml") {
-            parts.push(entry.path());
-        }
-    }
-    parts.sort();
-    Ok(parts)
-}
-
-fn unreadable(path: &Path, error: io::Error) -> Error {
-    let remedy = match error.kind() {
-        io::ErrorKind::PermissionDenied => " (the user that runs this needs to read it)",
-        io::ErrorKind::InvalidData => " (settings are text in UTF-8)",
-        io::ErrorKind::NotFound if path.is_symlink() => " (it is a link to nothing)",
-        _ => "",
-    };
-    let message = format!("cannot read the settings {}{remedy}", path.display());
-    Error::caused(Kind::Config, message, error)
-}
-
 /// Whether the assignment of `text` to `name` gives `key` its value: by itself, or within a whole
 /// table that is set at once.
 fn gives(key: &str, name: &str, text: &str) -> bool {
@@ -363,13 +238,6 @@ fn gives(key: &str, name: &str, text: &str) -> bool {
     let Ok(table) = toml::from_str::<toml::Table>(&format!("value = {text}")) else { return false };
     let mut names = std::iter::once("value").chain(rest.split('.'));
     names.try_fold(toml::Value::Table(table), |value, name| value.get(name).cloned()).is_some()
-}
-
-/// A table that holds nothing but this value.
-fn alone(key: &str, value: &toml::Value) -> toml::Value {
-    key.rsplit('.').fold(value.clone(), |value, name| {
-        toml::Value::Table(toml::Table::from_iter([(name.to_owned(), value)]))
-    })
 }
 
 fn from_toml(value: toml::Value) -> config::Value {

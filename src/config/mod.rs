@@ -5,11 +5,13 @@
 //! this.
 
 pub mod digest;
+mod file;
 pub(crate) mod instance;
 pub mod keys;
 pub mod layers;
 pub mod place;
 mod typed;
+mod written;
 
 use std::path::{Path, PathBuf};
 
@@ -138,3 +140,6 @@ pub fn load(sources: &Sources) -> Result<(Config, Layers)> {
     })?;
     Ok((config, layers))
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,8 +22,39 @@ pub(super) fn read(defaults: &Table, key: &str, text: &str) -> Result<Value, Str
         Kind::Like(Value::Table(section)) => table(section, text),
         Kind::Any => Ok(by_its_look(text)),
     };
-    value.map_err(|needed| format!("{key} is \"{text}\", it must be {needed}"))
+    // Without the text: a password may stand under a wrong key.
+    value.map_err(|needed| format!("{key} must be {needed}"))
 }
+
+/// What the value of `key` (dotted) must be, in words that follow "must be"; none where it is
+/// an entry of a table of the owner's.
+///
+/// # Errors
+///
+/// In words: there is no such key.
+pub(super) fn needed(defaults: &Table, key: &str) -> Result<Option<String>, String> {
+    Ok(match kind(defaults, key)? {
+        Kind::Any => None,
+        Kind::Like(Value::Table(section)) if !section.is_empty() => Some(key_by_key(section)),
+        Kind::Like(value) => {
+            let words = match value {
+                Value::String(_) | Value::Datetime(_) => "text, in quotes",
+                Value::Integer(_) => WHOLE_NUMBER,
+                Value::Float(_) => NUMBER,
+                Value::Boolean(_) => SWITCH,
+                Value::Array(_) => LIST,
+                Value::Table(_) => TABLE,
+            };
+            Some(words.to_owned())
+        }
+    })
+}
+
+const WHOLE_NUMBER: &str = "a whole number, 0 or more";
+const NUMBER: &str = "a number";
+const SWITCH: &str = "true or false";
+const LIST: &str = "a list of texts, as in [\"a\", \"b\"]";
+const TABLE: &str = "a table, as in { brightness = 5 }";
 
 /// Text that is written as a string of TOML, without its quotes. `--set` reads text so:
 /// a value that was quoted for the shell and for TOML must not keep the second quotes.
@@ -67,7 +98,7 @@ fn open_tables(table: &Table, prefix: &str) -> Vec<String> {
 }
 
 /// A list of sections, which no text stands for.
-const ZONE: &str = "zone";
+pub(super) const ZONE: &str = "zone";
 
 /// What a key holds.
 enum Kind<'a> {
@@ -83,8 +114,9 @@ fn kind<'a>(defaults: &'a Table, key: &str) -> Result<Kind<'a>, String> {
         return Err("zones are set in a file only, as [[zone]] sections".to_owned());
     }
     let unknown = |section: &str, table: &Table| {
-        let names: Vec<&str> = table.keys().map(String::as_str).collect();
+        let mut names: Vec<&str> = table.keys().map(String::as_str).collect();
         let place = if section.is_empty() {
+            names.push("[[zone]]");
             "the sections are".to_owned()
         } else {
             format!("{section} has")
@@ -119,7 +151,7 @@ fn toml_value(text: &str) -> Option<Value> {
 fn whole_number(text: &str) -> Result<i64, String> {
     let text = text.trim();
     let toml = || toml_value(text).and_then(|value| value.as_integer());
-    text.parse().ok().or_else(toml).ok_or_else(|| "a whole number".to_owned())
+    text.parse().ok().or_else(toml).ok_or_else(|| WHOLE_NUMBER.to_owned())
 }
 
 fn number(text: &str) -> Result<f64, String> {
@@ -129,14 +161,14 @@ fn number(text: &str) -> Result<f64, String> {
         Value::Float(number) => Some(number),
         _ => None,
     };
-    text.parse().ok().or_else(toml).ok_or_else(|| "a number".to_owned())
+    text.parse().ok().or_else(toml).ok_or_else(|| NUMBER.to_owned())
 }
 
 fn switch(text: &str) -> Result<bool, String> {
     match text.trim().to_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => Ok(true),
         "false" | "no" | "off" | "0" => Ok(false),
-        _ => Err("true or false".to_owned()),
+        _ => Err(SWITCH.to_owned()),
     }
 }
 
@@ -144,14 +176,12 @@ fn switch(text: &str) -> Result<bool, String> {
 /// be a table of the owner's own instead (`expression.groups`).
 fn list(text: &str) -> Result<Value, String> {
     if text.trim_start().starts_with('{') {
-        return inline_table(text, "{ one = [\"a\"], two = [\"b\", \"c\"] }");
+        return inline_table(text, "a table, as in { one = [\"a\"], two = [\"b\", \"c\"] }");
     }
     if text.trim_start().starts_with('[') {
         let texts =
             |value: &Value| value.as_array().is_some_and(|all| all.iter().all(Value::is_str));
-        return toml_value(text.trim())
-            .filter(texts)
-            .ok_or_else(|| "a list of texts, as in a,b or [\"a\", \"b\"]".to_owned());
+        return toml_value(text.trim()).filter(texts).ok_or_else(|| LIST.to_owned());
     }
     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
     Ok(items.map(Value::from).collect::<Vec<_>>().into())
@@ -160,16 +190,20 @@ fn list(text: &str) -> Result<Value, String> {
 /// A whole table of the owner's own keys.
 fn table(section: &Table, text: &str) -> Result<Value, String> {
     if section.is_empty() {
-        return inline_table(text, "{ brightness = 5 }");
+        return inline_table(text, TABLE);
     }
-    let names: Vec<&str> = section.keys().map(String::as_str).collect();
-    Err(format!("set key by key, it is a section with {}", names.join(", ")))
+    Err(key_by_key(section))
 }
 
-/// A table as TOML writes one in a line, as in `example`.
-fn inline_table(text: &str, example: &str) -> Result<Value, String> {
+fn key_by_key(section: &Table) -> String {
+    let names: Vec<&str> = section.keys().map(String::as_str).collect();
+    format!("set key by key, it is a section with {}", names.join(", "))
+}
+
+/// A table as TOML writes one in a line; else what is `needed`.
+fn inline_table(text: &str, needed: &str) -> Result<Value, String> {
     let table = toml_value(text.trim()).filter(Value::is_table);
-    table.ok_or_else(|| format!("a table, as in {example}"))
+    table.ok_or_else(|| needed.to_owned())
 }
 
 /// Here the text's look is all there is. Text that looks like a number needs quotes.
@@ -247,7 +281,7 @@ mod tests {
     #[test]
     fn what_cannot_be_is_told_in_words() {
         for (key, text, words) in [
-            ("a.count", "many", "a.count is \"many\", it must be a whole number"),
+            ("a.count", "many", "a.count must be a whole number, 0 or more"),
             ("a.count", "1.5", "a whole number"),
             ("a.count", "99999999999999999999", "a whole number"),
             ("a.share", "much", "a number"),

@@ -105,11 +105,6 @@ fn no_mistake_tells_a_value_which_may_be_a_secret() {
         assert!(!message.contains("hunter2"), "{message}");
         assert!(message.starts_with("0.toml:") && message.len() > 40, "{message}");
     }
-    assert_eq!(
-        without_value("invalid type: integer `5`, expected a string"),
-        "invalid type: integer, expected a string"
-    );
-    assert_eq!(without_value("unknown field `a`, expected `b`"), "unknown field `a`, expected `b`");
 }
 
 #[test]
