@@ -1,15 +1,14 @@
 //! `expressiond run`: the daemon.
 
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
 use super::ConfigArgs;
 use expressiond::alarm::Alarm;
 use expressiond::annotate;
-use expressiond::config::layers::Layers;
-use expressiond::config::{self, Config, Sources};
+use expressiond::config::{self, Sources};
 use expressiond::error::{Error, Kind, Result};
 use expressiond::logging;
 use expressiond::mqtt::Holding;
@@ -46,20 +45,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let _entered = runtime.enter();
         Signals::new()?
     };
-    // What is wrong with them belongs into the journal as well, where no settings say how.
-    let (config, layers) = config::load(&args.config.sources())
-        .inspect_err(|_| logging::start(&logging::Settings::default()))?;
-    logging::start(&config.log);
-    log_panics();
-    for file in layers.files() {
-        log::info!("settings: {}", file.display());
-    }
-    if let Some(folder) = &args.annotate {
-        annotate::make_folder(folder)?;
-    }
-    let ending = work(args, config, layers, signals, &runtime);
+    let ending = work(args, signals, &runtime);
     // Ends the publisher's tasks and with them its lock on the outbox, but waits for no
-    // look-up of a name and for no model that is just loaded.
+    // look-up of a name, for no model that is just loaded and for no file that does not come.
     runtime.shutdown_background();
     match ending? {
         Ending::Finished => Ok(()),
@@ -68,19 +56,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 /// Runs the daemon until it ends.
-fn work(
-    args: &Args,
-    config: Config,
-    layers: Layers,
-    mut signals: Signals,
-    runtime: &Runtime,
-) -> Result<Ending> {
+fn work(args: &Args, mut signals: Signals, runtime: &Runtime) -> Result<Ending> {
     let files = args.config.sources();
     let setup = Arc::new(SettingsFiles::new(files.clone()));
-    let rehearse = Arc::new(move |held: &Holding| rehearse(&files, held));
+    let rehearse = {
+        let files = files.clone();
+        Arc::new(move |held: &Holding| rehearse(&files, held))
+    };
+    let pictures = args.annotate.clone();
     runtime.block_on(async {
-        // The model's self-test takes seconds on a slow board.
-        let plan = tokio::task::spawn_blocking(move || Plan::make(config, &layers));
+        // The settings may come through a pipe or from a disk that does not answer; the model's
+        // self-test takes seconds on a slow board.
+        let plan = tokio::task::spawn_blocking(move || prepare(&files, pictures.as_deref()));
         let plan = tokio::select! {
             plan = plan => plan.map_err(|error| {
                 Error::caused(Kind::Panic, "a fault of this program while it started", error)
@@ -94,6 +81,22 @@ fn work(
         introduce(&plan);
         daemon(plan, args.annotate.clone(), rehearse, setup, signals).await
     })
+}
+
+/// Reads the settings and loads what they ask for.
+fn prepare(files: &Sources, pictures: Option<&Path>) -> Result<Plan> {
+    // What is wrong with them belongs into the journal as well, where no settings say how.
+    let (config, layers) =
+        config::load(files).inspect_err(|_| logging::start(&logging::Settings::default()))?;
+    logging::start(&config.log);
+    log_panics();
+    for file in layers.files() {
+        log::info!("settings: {}", file.display());
+    }
+    if let Some(folder) = pictures {
+        annotate::make_folder(folder)?;
+    }
+    Plan::make(config, &layers)
 }
 
 /// Tries the settings that the files hold. The model's self-test takes seconds on a slow board:

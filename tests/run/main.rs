@@ -6,12 +6,15 @@ mod commands;
 mod daemon;
 
 use std::net::TcpListener;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use daemon::{Broker, LIMIT, Running, command, daemon};
 use expressiond::events::Event;
+use rustix::fs::OFlags;
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 const DEMONSTRATION: [(&str, &str); 3] =
@@ -312,6 +315,32 @@ fn what_only_the_owner_can_mend_ends_with_its_exit_code() {
     assert_eq!(daemon(folder.path(), 1, &[("model.path", "none.tflite")]).code(), Some(70));
     assert_eq!(daemon(folder.path(), 1, &[("camera.fps", "0")]).code(), Some(78));
     assert_eq!(daemon(folder.path(), 1, &[("camera.none", "0")]).code(), Some(78));
+}
+
+/// As a share that has gone away leaves them: whoever stops it must not have to kill it.
+#[test]
+fn a_signal_ends_it_while_its_settings_do_not_come() {
+    let folder = temporary();
+    let pipe = folder.path().join("f.toml");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_expressiond"));
+        run.args(["run", "--config"]).arg(&pipe).stderr(Stdio::null());
+        let mut daemon = Running(run.spawn().unwrap());
+        // Can be opened without waiting as soon as it reads at the other end.
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
+        let end = Instant::now() + LIMIT;
+        let _silent = loop {
+            match options.open(&pipe) {
+                Ok(pipe) => break pipe,
+                Err(error) => assert!(Instant::now() < end, "it reads no settings: {error}"),
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        kill_process(Pid::from_child(&daemon.0), signal).unwrap();
+        assert_eq!(daemon.code(), Some(0), "{signal:?}");
+    }
 }
 
 /// What a start says that ends by itself, with its code.
