@@ -15,7 +15,8 @@ use expressiond::error::{Error, Kind, Result};
 pub struct Args {
     #[command(flatten)]
     config: ConfigArgs,
-    /// Print all values in force, as TOML
+    /// Print all values in force, as TOML that can be read back: mqtt.url with what follows ?,
+    /// where a cloud's token may stand
     #[arg(long)]
     all: bool,
 }
