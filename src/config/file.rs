@@ -73,7 +73,7 @@ impl Layer {
         };
         let key = error.span().and_then(|span| self.key_at(span.start));
         let key = key.map(|key| format!(" (in \"{key}\")")).unwrap_or_default();
-        let reason = written::without_value(error.message().trim());
+        let reason = written::in_words(error.message().trim());
         let message = format!("{place}: {reason}{key}; docs/ref/config.md lists every key");
         Error::new(Kind::Config, message)
     }

@@ -122,6 +122,13 @@ fn what_only_a_file_can_have_wrong() {
         // The first in the file, whatever the order of the names.
         ("[mqtt]\nx = 1\n[camera]\ny = 1\n", "k.toml:2: there is no key mqtt.x"),
         ("[kamera]\n", "k.toml:1: there is no key kamera"),
+        ("[[zone]]\nnam = 'a'\n", "k.toml:2: there is no key `nam`; there are `name`, `kind`, "),
+        ("[[zone]]\nname = 5\n", "k.toml:2: it must be text, in quotes (in \"name\")"),
+        ("[[zone]]\nname = 'a'\npoints = 5\n", "k.toml:3: it must be a list (in \"points\")"),
+        (
+            "[[zone]]\nkind = 'x'\n",
+            "k.toml:2: it is `x`, it must be `count` or `mask` (in \"kind\")",
+        ),
     ] {
         let refused = refused(text, &[]);
         assert!(refused.starts_with(told), "{refused}");

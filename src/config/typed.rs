@@ -38,7 +38,7 @@ pub(super) fn needed(defaults: &Table, key: &str) -> Result<Option<String>, Stri
         Kind::Like(Value::Table(section)) if !section.is_empty() => Some(key_by_key(section)),
         Kind::Like(value) => {
             let words = match value {
-                Value::String(_) | Value::Datetime(_) => "text, in quotes",
+                Value::String(_) | Value::Datetime(_) => TEXT,
                 Value::Integer(_) => WHOLE_NUMBER,
                 Value::Float(_) => NUMBER,
                 Value::Boolean(_) => SWITCH,
@@ -50,6 +50,20 @@ pub(super) fn needed(defaults: &Table, key: &str) -> Result<Option<String>, Stri
     })
 }
 
+/// What serde expected, in the same words.
+pub(super) fn named(expected: &str) -> &str {
+    match expected {
+        "a string" | "string" => TEXT,
+        "u8" | "u16" | "u32" | "u64" | "usize" => WHOLE_NUMBER,
+        "f32" | "f64" => NUMBER,
+        "a boolean" => SWITCH,
+        "a sequence" => "a list",
+        "a map" => "a table",
+        other => other,
+    }
+}
+
+const TEXT: &str = "text, in quotes";
 const WHOLE_NUMBER: &str = "a whole number, 0 or more";
 const NUMBER: &str = "a number";
 const SWITCH: &str = "true or false";

@@ -1,8 +1,6 @@
 //! Values as a file or an assignment has them, each tried alone: whether it is one of its key,
 //! and what is wrong with it, in the words of [`typed`] wherever it stands.
 
-use std::borrow::Cow;
-
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
@@ -80,32 +78,38 @@ pub(super) fn check<T: DeserializeOwned>(
 
 /// serde's `message` about the value of `key` in words.
 fn refusal(key: &str, value: &Value, needed: Option<String>, message: &str) -> String {
-    let word = message.strip_prefix("unknown variant ");
-    if let Some((word, words)) = word.and_then(|rest| rest.split_once(", expected ")) {
-        return format!("{key} is {word}, it must be {words}");
-    }
     match (needed, value) {
         (Some(_), Value::Integer(number)) if *number > 0 && message.starts_with(OUT_OF_RANGE) => {
-            format!("{key} is {number}, which is too large")
+            return format!("{key} is {number}, which is too large");
         }
-        (Some(needed), _) if message.starts_with("invalid ") => format!("{key} must be {needed}"),
-        _ => format!("{key}: {}", without_value(message)),
+        (Some(needed), _) if message.starts_with("invalid ") => {
+            return format!("{key} must be {needed}");
+        }
+        _ => {}
+    }
+    let words = in_words(message);
+    match words.strip_prefix("it ") {
+        Some(words) => format!("{key} {words}"),
+        None => format!("{key}: {words}"),
     }
 }
 
 /// How serde begins to say that a whole number does not fit its type.
 const OUT_OF_RANGE: &str = "invalid value: integer";
 
-/// serde's `invalid type: string "secret", expected u32` without what was there.
-pub(super) fn without_value(reason: &str) -> Cow<'_, str> {
-    const OPENINGS: [(&str, &str); 2] = [(" \"", "\", expected"), (" `", "`, expected")];
-    let quoted = OPENINGS.iter().find_map(|(opening, closing)| {
-        let start = reason.find(opening)?;
-        Some((start, start + 1 + reason[start + 1..].rfind(closing)? + 1))
-    });
-    match quoted.filter(|_| reason.starts_with("invalid ")) {
-        Some((start, end)) => format!("{}{}", &reason[..start], &reason[end..]).into(),
-        None => reason.into(),
+/// serde's `message` in words, without what was there in place of another type: it may be a
+/// password. What is none of serde's stays as it is.
+pub(super) fn in_words(message: &str) -> String {
+    let about = |opening| message.strip_prefix(opening)?.split_once(", expected ");
+    let wrong = ["invalid type: ", "invalid value: "].iter().any(|it| message.starts_with(it));
+    if let Some((name, names)) = about("unknown field ") {
+        format!("there is no key {name}; there are {}", names.trim_start_matches("one of "))
+    } else if let Some((word, words)) = about("unknown variant ") {
+        format!("it is {word}, it must be {words}")
+    } else if let Some((_, expected)) = message.rsplit_once(", expected ").filter(|_| wrong) {
+        format!("it must be {}", typed::named(expected))
+    } else {
+        message.to_owned()
     }
 }
 
@@ -121,12 +125,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_there_is_left_out_of_what_serde_says() {
-        assert_eq!(
-            without_value("invalid type: integer `5`, expected a string"),
-            "invalid type: integer, expected a string"
-        );
-        let words = "unknown field `a`, expected `b`";
-        assert_eq!(without_value(words), words);
+    fn what_serde_says_is_told_in_words_and_without_a_value() {
+        for (message, words) in [
+            ("invalid type: integer `5`, expected a string", "it must be text, in quotes"),
+            ("invalid type: string \"a, expected b\", expected f32", "it must be a number"),
+            ("invalid type: map, expected a sequence", "it must be a list"),
+            ("invalid value: integer `-5`, expected u64", "it must be a whole number, 0 or more"),
+            (
+                "unknown field `a`, expected one of `b`, `c`",
+                "there is no key `a`; there are `b`, `c`",
+            ),
+            ("unknown variant `a`, expected `b` or `c`", "it is `a`, it must be `b` or `c`"),
+            ("invalid key-value, expected `=`", "invalid key-value, expected `=`"),
+        ] {
+            assert_eq!(in_words(message), words);
+        }
     }
 }
