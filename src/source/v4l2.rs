@@ -219,12 +219,9 @@ impl FrameSource for Camera {
         self.opened.clone()
     }
 
-    fn set_low_light(&mut self, on: bool) -> bool {
-        let Some((device, _)) = &self.io else { return false };
-        self.low_light.set(device, on).unwrap_or_else(|reason| {
-            log::warn!("{}: {reason}", self.words);
-            false
-        })
+    fn set_low_light(&mut self, on: bool) -> Result<bool, String> {
+        let Some((device, _)) = &self.io else { return Ok(false) };
+        self.low_light.set(device, on).map_err(|reason| format!("{}: {reason}", self.words))
     }
 
     fn set_orientation(&mut self, orientation: Orientation) {
