@@ -244,12 +244,19 @@ fn known(device: &Device, table: &str) -> Option<Vec<Description>> {
     .ok()
 }
 
-/// The crate panics on a kind of control that is younger than it.
+/// The crate (0.14) panics on a kind of control that is younger than it, as the rectangles of
+/// kernel 6.15 (`V4L2_CTRL_TYPE_RECT`, linux/Documentation/userspace-api/media/v4l/
+/// vidioc-queryctrl.rst): many UVC cameras have one for their region of interest. It gives no
+/// way around that control, and asking the kernel past it takes an ioctl, which is `unsafe`.
 fn list(device: &Device) -> io::Result<Vec<Description>> {
     let none = [Errno::INVAL, Errno::NOTTY].map(|errno| Some(errno.raw_os_error()));
-    guarded(|| device.query_controls()).flatten().or_else(|error| {
+    guarded(|| device.query_controls()).map_err(too_young).flatten().or_else(|error| {
         if none.contains(&error.raw_os_error()) { Ok(Vec::new()) } else { Err(error) }
     })
+}
+
+fn too_young(error: io::Error) -> io::Error {
+    io::Error::other(format!("{error}, such as the rectangle controls of kernels from 6.15 on"))
 }
 
 fn find<'a>(known: &'a [Description], table: &str, name: &str) -> Result<&'a Description, String> {
