@@ -12,9 +12,6 @@ use v4l::control::{Control, Description, Flags, Type, Value};
 use v4l::device::Device;
 
 use super::guard::guarded;
-pub(super) use low_light::LowLight;
-
-mod low_light;
 
 /// What the owner wants a control to be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -92,7 +89,10 @@ pub(super) fn offers(device: &Device, set: &ControlValues) -> Vec<ControlOffer> 
 }
 
 /// What a control has; of a menu of numbers the driver's default, since the crate reads none.
-fn reading(control: &Description, read: impl FnOnce(u32) -> io::Result<Control>) -> Option<Value> {
+pub(super) fn reading(
+    control: &Description,
+    read: impl FnOnce(u32) -> io::Result<Control>,
+) -> Option<Value> {
     if control.typ == Type::IntegerMenu {
         return default_of(control).map(|_| Value::Integer(control.default));
     }
@@ -121,7 +121,7 @@ fn offer(control: &Description, value: &Value, set: &ControlValues) -> Option<Co
 }
 
 /// A control's value in the settings' words; none for kinds that are not set here.
-fn value_of(control: &Description, value: &Value) -> Option<ControlValue> {
+pub(super) fn value_of(control: &Description, value: &Value) -> Option<ControlValue> {
     match (control.typ, value) {
         (Type::Boolean, Value::Boolean(on)) => Some(ControlValue::Switch(*on)),
         (Type::Boolean, Value::Integer(on)) => Some(ControlValue::Switch(*on != 0)),
@@ -135,7 +135,7 @@ fn value_of(control: &Description, value: &Value) -> Option<ControlValue> {
 
 /// None where the driver tells one that the control does not take: uvcvideo passes on what the
 /// camera says (`UVC_GET_DEF`), and some say 57343 of 0 to 255, or an entry that is none.
-fn default_of(control: &Description) -> Option<ControlValue> {
+pub(super) fn default_of(control: &Description) -> Option<ControlValue> {
     let default = match control.typ {
         Type::Boolean => ControlValue::Switch(control.default != 0),
         _ => ControlValue::Number(control.default),
@@ -235,7 +235,7 @@ fn is_inactive(known: &[Description], name: &str) -> bool {
 
 /// What the camera has. One control that cannot be asked for hides all others: a camera without
 /// what is wanted of them is more than none, so that is told and no failure.
-fn known(device: &Device, table: &str) -> Option<Vec<Description>> {
+pub(super) fn known(device: &Device, table: &str) -> Option<Vec<Description>> {
     // What fails once may work the next time, on a bus that is busy.
     let told = list(device).or_else(|_| list(device));
     told.inspect_err(|error| {
@@ -259,7 +259,11 @@ fn too_young(error: io::Error) -> io::Error {
     io::Error::other(format!("{error}, such as the rectangle controls of kernels from 6.15 on"))
 }
 
-fn find<'a>(known: &'a [Description], table: &str, name: &str) -> Result<&'a Description, String> {
+pub(super) fn find<'a>(
+    known: &'a [Description],
+    table: &str,
+    name: &str,
+) -> Result<&'a Description, String> {
     let usable = || known.iter().filter(|control| is_usable(control));
     usable().find(|control| name_of(&control.name) == name).ok_or_else(|| {
         let names: Vec<String> = usable().map(|control| name_of(&control.name)).collect();
@@ -269,7 +273,7 @@ fn find<'a>(known: &'a [Description], table: &str, name: &str) -> Result<&'a Des
 }
 
 /// The driver's number and value for what is wanted, checked against what it says it takes.
-fn resolve(
+pub(super) fn resolve(
     known: &[Description],
     table: &str,
     name: &str,
@@ -286,7 +290,7 @@ fn resolve(
 /// # Errors
 ///
 /// What the control takes instead.
-fn taken(control: &Description, wanted: &ControlValue) -> Result<Value, String> {
+pub(super) fn taken(control: &Description, wanted: &ControlValue) -> Result<Value, String> {
     let (least, most) = (control.minimum, control.maximum);
     match (control.typ, wanted) {
         (Type::Boolean, ControlValue::Switch(on)) => Ok(Value::Boolean(*on)),
@@ -312,4 +316,4 @@ fn taken(control: &Description, wanted: &ControlValue) -> Result<Value, String> 
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -20,12 +20,13 @@ use v4l::video::Capture;
 use v4l::video::capture::Parameters;
 use v4l::{Format, FourCC};
 
-use super::controls::{self, ControlOffer, ControlValues, LowLight, Overruled};
+use super::controls::{self, ControlOffer, ControlValues, Overruled};
 use super::devices::{describe, real_name};
 use super::errno::explain;
 use super::formats::{known, matrix, range};
 use super::frame_source::{FrameSource, Opened, SourceError};
 use super::guard::guarded;
+use super::low_light::LowLight;
 use super::modes::Interval;
 use super::negotiate::{Request, choose};
 use super::settings::Settings;

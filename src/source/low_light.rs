@@ -3,7 +3,7 @@
 use v4l::control::Description;
 use v4l::device::Device;
 
-use super::{
+use super::controls::{
     ControlValue, ControlValues, apply, default_of, find, known, reading, resolve, taken, value_of,
 };
 
@@ -13,7 +13,7 @@ use super::{
 /// driver's defaults. The values that the camera had before would be wrong: after a crash in
 /// the dark they are those of `[camera.low_light]`, which the camera keeps while it has power.
 /// They stand in only where the driver tells no default that can be.
-pub(in crate::source) struct LowLight {
+pub(super) struct LowLight {
     dark: ControlValues,
     /// By the settings.
     settled: ControlValues,
@@ -29,7 +29,7 @@ impl LowLight {
     /// # Errors
     ///
     /// In words for the owner: which key, and what the camera takes.
-    pub(in crate::source) fn prepare(
+    pub(super) fn prepare(
         device: &Device,
         dark: &ControlValues,
         controls: &ControlValues,
@@ -48,12 +48,12 @@ impl LowLight {
         Ok(Self::of(dark, light))
     }
 
-    pub(super) fn of(dark: ControlValues, settled: ControlValues) -> Self {
+    fn of(dark: ControlValues, settled: ControlValues) -> Self {
         Self { dark, light: settled.clone(), settled }
     }
 
     /// From now on light brings back the values of `tried`, where they have any.
-    pub(in crate::source) fn follow(&mut self, tried: &ControlValues) {
+    pub(super) fn follow(&mut self, tried: &ControlValues) {
         let back = |name: &String| {
             let value = tried.get(name).or_else(|| self.settled.get(name))?;
             Some((name.clone(), value.clone()))
@@ -66,14 +66,9 @@ impl LowLight {
     /// # Errors
     ///
     /// The control that the camera refuses.
-    pub(in crate::source) fn set(&self, device: &Device, on: bool) -> Result<bool, String> {
+    pub(super) fn set(&self, device: &Device, on: bool) -> Result<bool, String> {
         let values = if on { &self.dark } else { &self.light };
         apply(device, LOW_LIGHT, values).map(|_| on && !values.is_empty())
-    }
-
-    #[cfg(test)]
-    pub(super) fn light(&self) -> &ControlValues {
-        &self.light
     }
 }
 
@@ -83,7 +78,7 @@ impl LowLight {
 /// # Errors
 ///
 /// In words for the owner, a value of `dark` that cannot be.
-pub(super) fn without(
+fn without(
     known: &[Description],
     dark: &ControlValues,
     controls: &ControlValues,
@@ -105,3 +100,6 @@ pub(super) fn without(
     }
     Ok(light)
 }
+
+#[cfg(test)]
+mod tests;
