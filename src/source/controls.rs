@@ -246,7 +246,7 @@ pub(super) fn known(device: &Device, table: &str) -> Option<Vec<Description>> {
 
 /// The crate (0.14) panics on a kind of control that is younger than it, as the rectangles of
 /// kernel 6.15 (`V4L2_CTRL_TYPE_RECT`, linux/Documentation/userspace-api/media/v4l/
-/// vidioc-queryctrl.rst): many UVC cameras have one for their region of interest. It gives no
+/// vidioc-queryctrl.rst): uvcvideo has one for a camera's region of interest. It gives no
 /// way around that control, and asking the kernel past it takes an ioctl, which is `unsafe`.
 fn list(device: &Device) -> io::Result<Vec<Description>> {
     let none = [Errno::INVAL, Errno::NOTTY].map(|errno| Some(errno.raw_os_error()));
