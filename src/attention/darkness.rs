@@ -53,8 +53,11 @@ impl Darkness {
         let last = self.last.replace(now);
         let goes_on = last.is_some_and(|then| now.saturating_sub(then) <= GAP);
         if !goes_on {
-            // What was so before and is so again need not have been so between.
-            (self.low.since, self.dark.since) = (None, None);
+            // What was so before and is so again need not have been so between. And the camera
+            // was closed, which takes its long exposures back: what they made of the room says
+            // nothing of what it shows without them.
+            self.dark.since = None;
+            (self.low, self.lit_for) = (Lasting::default(), LIT_FOR);
         }
         self.follow(now, highlights, goes_on);
         let before = self.low.clone();
@@ -138,9 +141,29 @@ mod tests {
         let mut saw = |second, highlights| darkness.saw(Duration::from_secs(second), highlights);
         assert!(!saw(0, 0.7) && !saw(10, 0.05) && !saw(600, 0.05));
         assert!(saw(605, 0.05), "five seconds of pictures");
-        assert!(saw(606, 0.7) && saw(700, 0.7), "nor is it light");
-        assert!(!saw(720, 0.7));
-        assert!(!saw(700, 0.05) && saw(705, 0.05));
+        // After a gap it is decided anew, and nothing is left of the night: the pictures are
+        // those of an exposure for light, in which this room is bright.
+        assert!(saw(606, 0.7) && !saw(700, 0.7), "opened anew");
+        assert!(!saw(690, 0.05) && saw(695, 0.05), "a clock that ran back");
+        assert!(!saw(800, 0.05) && saw(805, 0.05), "as after any opening");
+    }
+
+    #[test]
+    fn an_opening_ends_the_growing_patience_with_light() {
+        let mut darkness = Darkness::default();
+        let night = |seconds: std::ops::Range<u64>, darkness: &mut Darkness, light: Option<f32>| {
+            let mut low = false;
+            for second in seconds {
+                let bright = light.unwrap_or(if low { 0.6 } else { 0.05 });
+                low = darkness.saw(Duration::from_secs(second), bright);
+            }
+            low
+        };
+        night(0..20_000, &mut darkness, None);
+        assert!(darkness.lit_for > Duration::from_secs(600), "its own exposure makes it bright");
+        assert!(night(30_000..30_007, &mut darkness, Some(0.05)), "dark for five seconds");
+        assert!(night(30_007..30_027, &mut darkness, Some(0.7)));
+        assert!(!night(30_027..30_029, &mut darkness, Some(0.7)), "twenty seconds of light");
     }
 
     #[test]

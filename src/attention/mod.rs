@@ -24,7 +24,7 @@ use crate::detector::ModelError;
 use crate::detector::networks::Networks;
 use crate::geometry::{Rect, Region, Size};
 use crate::pixels::frame::{Frame, Orientation};
-use crate::pixels::scene::{CELLS, SIDE, Scene};
+use crate::pixels::scene::{CELLS, Cells, SIDE, Scene};
 use crate::zones::Masks;
 pub use budget::Relief;
 use darkness::Darkness;
@@ -78,7 +78,7 @@ pub struct Attention {
     /// The picture when it was looked at as a whole, and when: slow motion adds up against it.
     scene: Option<(Scene, Duration)>,
     glanced: Option<Duration>,
-    /// How the picture of the last glance stood.
+    /// How the last picture stood.
     orientation: Orientation,
     movements: Movements,
     conditions: Conditions,
@@ -162,6 +162,7 @@ impl Attention {
         let step = self.pace.as_mut().map_or(Some(Activity::Recorded), |pace| pace.step(now));
         let Some(activity) = step else { return Ok(Sight::Passed) };
         let picture = self.examiner.picture(frame)?;
+        self.follow_orientation(frame.orientation);
         let situation = Situation { now, picture, activity, followed, share };
         let mut looks = std::mem::take(&mut self.looks);
         self.planner.plan(&situation, &mut looks);
@@ -190,9 +191,6 @@ impl Attention {
         }
         self.examiner.begin();
         let (scene, mut time) = self.examiner.look(frame, looks, glance, progress)?;
-        if glance {
-            self.follow_orientation(frame.orientation);
-        }
         let lively = self.compare(scene.as_ref(), at);
         if idle
             && lively
@@ -219,6 +217,7 @@ impl Attention {
     /// Another camera is looked through from now on: what was known of the one before says nothing
     /// of what it shows. The budget goes on, which is the board's.
     pub fn leave_camera(&mut self) {
+        self.planner.forget();
         self.scene = None;
         self.glanced = None;
         self.movements = Movements::default();
@@ -228,9 +227,10 @@ impl Attention {
     }
 
     /// What has moved only because its owner turned the picture has neither moved nor is it
-    /// another place.
+    /// another place. But nobody was looked for in it as it stands now.
     fn follow_orientation(&mut self, orientation: Orientation) {
         if std::mem::replace(&mut self.orientation, orientation) != orientation {
+            self.planner.forget();
             self.scene = None;
             self.movements = Movements::default();
             self.tamper.forget_views();
@@ -285,8 +285,7 @@ impl Attention {
                 self.planner.moved(region, since, at.now);
             }
         }
-        let first = changed.is_none();
-        let change = if first { 1.0 } else { cells().count() as f32 / CELLS as f32 };
+        let change = changed.map_or(1.0, |changed| share(&changed, scene.hidden()));
         let lively = self.pace.as_mut().is_none_or(|pace| pace.saw(at.now, change, busy));
         self.conditions = Conditions {
             low: self.darkness.saw(at.now, scene.highlights()),
@@ -310,6 +309,13 @@ impl Attention {
 /// How many frames a second are looked at, at most.
 fn fps(pace: Option<&Pace>) -> f32 {
     pace.map_or(USUAL_FPS, |pace| pace.settings().max_fps)
+}
+
+/// The share of what is to be seen that has changed: what is masked never does, and a camera
+/// that sees through a gap would need half of it for `pace.motion`.
+fn share(changed: &Cells, hidden: &Cells) -> f32 {
+    let count = |cells: &Cells| cells.iter().filter(|cell| **cell).count() as f32;
+    count(changed) / (CELLS as f32 - count(hidden)).max(1.0)
 }
 
 /// Where a cell of a [`Scene`] lies in a picture.
@@ -346,17 +352,4 @@ fn who_is_new_first(suspects: &mut [Rect], followed: &[Followed]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_is_not_followed_yet_is_looked_at_again_before_who_is() {
-        let at = |x: f32| Rect::new(x, 100.0, 32.0, 40.0);
-        let followed = [10.0, 300.0].map(|x| Followed::at(at(x)));
-        // Half of one that is followed was cut off.
-        let cut = Rect { height: 20.0, ..at(303.0) };
-        let mut suspects = [at(12.0), at(600.0), cut, at(500.0)];
-        who_is_new_first(&mut suspects, &followed);
-        assert_eq!(suspects, [at(600.0), at(500.0), at(12.0), cut]);
-    }
-}
+mod tests;

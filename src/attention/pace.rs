@@ -32,7 +32,8 @@ pub struct Settings {
     /// to 86400 (in each of the frames of `idle_fps` at most), and all of it closely in six
     /// times that, 12 s at least: somebody may sit very still. Default 10.
     pub idle_look_s: f32,
-    /// Share of the picture that must change to count as motion, 0 to 1. Default 0.02.
+    /// Share of the picture without its masks that must change to count as motion, 0 to 1.
+    /// Default 0.02.
     pub motion: f32,
     /// Temperature of the processor in °C from which it is looked around half as often, 0
     /// to 150. Default 80.

@@ -164,6 +164,14 @@ impl Planner {
         self.sweep.moved(region, since, now);
     }
 
+    /// The picture is another one from now on, as if nothing had been looked at yet. The budget
+    /// goes on, which is the board's.
+    pub(super) fn forget(&mut self) {
+        self.whole = Watched::default();
+        self.sweep.forget();
+        self.motion = None;
+    }
+
     /// Replaces `out` by the looks for a frame, which are taken to be carried out.
     pub fn plan(&mut self, at: &Situation<'_>, out: &mut Vec<Look>) {
         out.clear();
@@ -325,7 +333,9 @@ fn longer(interval: Duration, share: f32) -> Duration {
 /// Whether a look shows a face nearly as well as one at the face itself would.
 fn shows(look: &Look, face: &Rect, picture: Size) -> bool {
     const NEARLY: f32 = 0.5;
-    let whole = face.share_in(&look.region.rect()) >= 1.0 && !look.cuts(face, picture);
+    /// A box that lies in it from edge to edge: its area is rounded otherwise than the part's.
+    const WHOLLY: f32 = 0.999;
+    let whole = face.share_in(&look.region.rect()) >= WHOLLY && !look.cuts(face, picture);
     whole && look.misfit(face) < NEARLY
 }
 

@@ -29,7 +29,7 @@ impl Sweep {
     pub(super) fn set_masks(&mut self, masks: &Masks) {
         if self.masks != *masks {
             self.masks.clone_from(masks);
-            self.made_for = None;
+            self.forget();
         }
     }
 
@@ -43,6 +43,11 @@ impl Sweep {
         self.tiles.clear();
         self.tiles.resize(self.regions.len(), Watched::default());
         self.carried_out = None;
+    }
+
+    /// No piece was looked at yet: the picture is another one.
+    pub(super) fn forget(&mut self) {
+        self.made_for = None;
     }
 
     /// By `now` something moved in this region that has been moving since `since`: of the pieces

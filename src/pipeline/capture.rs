@@ -16,6 +16,9 @@ use crate::name::Name;
 use crate::pixels::frame::Frame;
 use crate::preview::camera_tuning::CameraTuning;
 use crate::source::{FrameSource, SourceError};
+use low_light::LowLight;
+
+mod low_light;
 
 /// A camera that was just plugged in is back within a second; one that is gone
 /// for the night costs one open(2) every half minute.
@@ -161,6 +164,10 @@ impl Capture {
             live.offer(source.opened(), source.controls());
             live.opened.send_replace(Some(source.opened()));
         }
+        // Its first pictures are taken with the values for light: what was seen of those before,
+        // perhaps in another night, asks for nothing.
+        shared.view.send_if_modified(|view| std::mem::take(&mut view.conditions.low));
+        let mut low_light = LowLight::new();
         let recorded = source.is_recorded();
         let open =
             Open { words: words.clone(), low_light: false, recorded, source: source.opened() };
@@ -169,7 +176,7 @@ impl Capture {
             self.shared.frames.send_modify(|frames| frames.opened(now));
             self.shared.capture.send_replace(CaptureState::Running(open.clone()));
             let steady = now + STEADY;
-            let end = self.read(source.as_mut(), frame, |now| {
+            let end = self.read(source.as_mut(), frame, &mut low_light, |now| {
                 if now >= steady && self.shared.frames.borrow().is_known() {
                     backoff.reset();
                     log.works(&words);
@@ -183,13 +190,18 @@ impl Capture {
             source.resume();
         };
         if !matches!(end, End::Lost(_)) {
+            low_light.take_back(source.as_mut());
             self.take_back(source.as_mut());
         }
+        self.close(source);
+        end
+    }
+
+    fn close(&self, source: Box<dyn FrameSource>) {
         drop(source);
         if let Some(live) = &self.shared.live {
             live.opened.send_replace(None);
         }
-        end
     }
 
     /// Reads until the source is lost, ends, or the daemon stops. `came` is told of each
@@ -198,10 +210,11 @@ impl Capture {
         &self,
         source: &mut dyn FrameSource,
         frame: &mut Frame,
+        low_light: &mut LowLight,
         mut came: impl FnMut(Duration),
     ) -> End {
         let mut suspend = SuspendMonitor::new(self.shared.clock.asleep());
-        let (mut low_light, mut tuning) = (false, None);
+        let mut tuning = None;
         let recorded = source.is_recorded();
         let mut limit = START_LIMIT;
         loop {
@@ -221,8 +234,9 @@ impl Capture {
                 let slept = slept.as_secs();
                 return End::Lost(SourceError::Lost(format!("the machine slept for {slept} s")));
             }
-            self.follow_light(source, &mut low_light);
+            low_light.follow(source, self.shared.view.borrow().conditions.low, self.now());
             self.follow_page(source, &mut tuning, low_light);
+            self.tell(low_light.is_in_force());
             let outcome = source.next_frame(frame, limit);
             let now = self.now();
             limit = READ_LIMIT;
@@ -273,7 +287,7 @@ impl Capture {
         &self,
         source: &mut dyn FrameSource,
         tuning: &mut Option<CameraTuning>,
-        low_light: bool,
+        low_light: &mut LowLight,
     ) {
         let Some(live) = &self.shared.live else { return };
         let wanted = live.camera.borrow().clone();
@@ -289,9 +303,7 @@ impl Capture {
                 Err(reason) => Some(reason),
             };
             live.refused.send_replace(refused);
-            if low_light {
-                self.ask_for_low_light(source, true);
-            }
+            low_light.restore(source, self.now());
         }
         *tuning = wanted;
     }
@@ -309,16 +321,8 @@ impl Capture {
         }
     }
 
-    /// Asks for longer exposures when it has become dark, and takes that back.
-    fn follow_light(&self, source: &mut dyn FrameSource, low_light: &mut bool) {
-        let wanted = self.shared.view.borrow().conditions.low;
-        if std::mem::replace(low_light, wanted) != wanted {
-            self.ask_for_low_light(source, wanted);
-        }
-    }
-
-    fn ask_for_low_light(&self, source: &mut dyn FrameSource, wanted: bool) {
-        let in_force = source.set_low_light(wanted);
+    /// Tells whether longer exposures are in force, where that has changed.
+    fn tell(&self, in_force: bool) {
         let changed = self.shared.capture.send_if_modified(|state| match state {
             CaptureState::Running(open) => {
                 std::mem::replace(&mut open.low_light, in_force) != in_force

@@ -51,7 +51,7 @@ pub struct ControlOffer {
     /// The name in the settings.
     pub name: String,
     /// What it is where nobody sets it: what it was when the camera was opened, or the driver's
-    /// default where the settings had set it by then.
+    /// default where the settings had set it by then or it cannot be read.
     pub value: ControlValue,
     /// What it may be.
     #[serde(flatten)]
@@ -83,41 +83,64 @@ pub enum ControlRange {
 /// What the camera offers, on which `set` was set; nothing where it does not tell.
 pub(super) fn offers(device: &Device, set: &ControlValues) -> Vec<ControlOffer> {
     let known = list(device).unwrap_or_default();
-    let offer = |control: &Description| {
-        let value = guarded(|| device.control(control.id)).ok()?.ok()?.value;
-        offer(control, &value, set)
-    };
+    let offer =
+        |control: &Description| offer(control, &reading(control, |id| device.control(id))?, set);
     known.iter().filter(|control| is_usable(control)).filter_map(offer).collect()
+}
+
+/// What a control has; of a menu of numbers the driver's default, since the crate reads none.
+pub(super) fn reading(
+    control: &Description,
+    read: impl FnOnce(u32) -> io::Result<Control>,
+) -> Option<Value> {
+    if control.typ == Type::IntegerMenu {
+        return default_of(control).map(|_| Value::Integer(control.default));
+    }
+    Some(guarded(|| read(control.id)).ok()?.ok()?.value)
 }
 
 /// None for kinds that are not set here, such as text and regions.
 fn offer(control: &Description, value: &Value, set: &ControlValues) -> Option<ControlOffer> {
-    let Description { minimum: least, maximum: most, step, .. } = *control;
-    let (value, range) = match (control.typ, value) {
-        (Type::Boolean, Value::Boolean(on)) => (ControlValue::Switch(*on), ControlRange::Switch),
-        (Type::Boolean, Value::Integer(on)) => {
-            (ControlValue::Switch(*on != 0), ControlRange::Switch)
-        }
-        (Type::Menu | Type::IntegerMenu, Value::Integer(number)) => {
+    let value = value_of(control, value)?;
+    let range = match control.typ {
+        Type::Boolean => ControlRange::Switch,
+        Type::Menu | Type::IntegerMenu => {
             let items = control.items.as_deref().unwrap_or_default();
             let entries = items.iter().map(|(index, item)| (*index, item.to_string())).collect();
-            (ControlValue::Number(*number), ControlRange::Menu { entries })
+            ControlRange::Menu { entries }
         }
-        (Type::Integer | Type::Integer64, Value::Integer(number)) => {
-            (ControlValue::Number(*number), ControlRange::Number { least, most, step })
+        _ => {
+            let Description { minimum: least, maximum: most, step, .. } = *control;
+            ControlRange::Number { least, most, step }
         }
-        _ => return None,
     };
     let name = name_of(&control.name);
-    let value = if set.contains_key(&name) { default_of(control) } else { value };
+    let default = || default_of(control).unwrap_or_else(|| value.clone());
+    let value = if set.contains_key(&name) { default() } else { value };
     Some(ControlOffer { name, value, range })
 }
 
-fn default_of(control: &Description) -> ControlValue {
-    match control.typ {
+/// A control's value in the settings' words; none for kinds that are not set here.
+pub(super) fn value_of(control: &Description, value: &Value) -> Option<ControlValue> {
+    match (control.typ, value) {
+        (Type::Boolean, Value::Boolean(on)) => Some(ControlValue::Switch(*on)),
+        (Type::Boolean, Value::Integer(on)) => Some(ControlValue::Switch(*on != 0)),
+        (Type::Menu | Type::IntegerMenu | Type::Integer | Type::Integer64, value) => match value {
+            Value::Integer(number) => Some(ControlValue::Number(*number)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// None where the driver tells one that the control does not take: uvcvideo passes on what the
+/// camera says (`UVC_GET_DEF`), and some say 57343 of 0 to 255, or an entry that is none.
+pub(super) fn default_of(control: &Description) -> Option<ControlValue> {
+    let default = match control.typ {
         Type::Boolean => ControlValue::Switch(control.default != 0),
         _ => ControlValue::Number(control.default),
-    }
+    };
+    taken(control, &default).is_ok().then_some(default)
 }
 
 fn is_usable(control: &Description) -> bool {
@@ -210,85 +233,9 @@ fn is_inactive(known: &[Description], name: &str) -> bool {
     control.is_some_and(|control| control.flags.contains(Flags::INACTIVE))
 }
 
-/// The values of `[camera.low_light]`, and those that replace them when light returns.
-///
-/// The latter are those that are tried on the page, else those of `[camera.controls]`, else the
-/// driver's defaults. The values that
-/// the camera had before would be wrong: after a crash in the dark they are those of
-/// `[camera.low_light]`, which the camera keeps while it has power.
-pub(super) struct LowLight {
-    dark: ControlValues,
-    /// By the settings.
-    settled: ControlValues,
-    /// By what is tried.
-    light: ControlValues,
-}
-
-const LOW_LIGHT: &str = "camera.low_light";
-
-impl LowLight {
-    /// Checks the values against what the camera takes, and sets those for light.
-    ///
-    /// # Errors
-    ///
-    /// In words for the owner: which key, and what the camera takes.
-    pub(super) fn prepare(
-        device: &Device,
-        dark: &ControlValues,
-        controls: &ControlValues,
-    ) -> Result<Self, String> {
-        let dark = dark.clone();
-        if dark.is_empty() {
-            return Ok(Self::of(dark, ControlValues::new()));
-        }
-        let Some(known) = known(device, LOW_LIGHT) else {
-            return Ok(Self::of(ControlValues::new(), ControlValues::new()));
-        };
-        let light = without(&known, &dark, controls)?;
-        apply(device, LOW_LIGHT, &light)?;
-        Ok(Self::of(dark, light))
-    }
-
-    fn of(dark: ControlValues, settled: ControlValues) -> Self {
-        Self { dark, light: settled.clone(), settled }
-    }
-
-    /// From now on light brings back the values of `tried`, where they have any.
-    pub(super) fn follow(&mut self, tried: &ControlValues) {
-        let back = |(name, settled): (&String, &ControlValue)| {
-            (name.clone(), tried.get(name).unwrap_or(settled).clone())
-        };
-        self.light = self.settled.iter().map(back).collect();
-    }
-
-    /// Whether longer exposures are now asked for.
-    ///
-    /// # Errors
-    ///
-    /// The control that the camera refuses.
-    pub(super) fn set(&self, device: &Device, on: bool) -> Result<bool, String> {
-        let values = if on { &self.dark } else { &self.light };
-        apply(device, LOW_LIGHT, values).map(|_| on && !values.is_empty())
-    }
-}
-
-/// The values to go back to.
-fn without(
-    known: &[Description],
-    dark: &ControlValues,
-    controls: &ControlValues,
-) -> Result<ControlValues, String> {
-    let back = |(name, dark): (&String, &ControlValue)| {
-        resolve(known, LOW_LIGHT, name, dark)?;
-        let default = default_of(find(known, LOW_LIGHT, name)?);
-        Ok((name.clone(), controls.get(name).cloned().unwrap_or(default)))
-    };
-    dark.iter().map(back).collect()
-}
-
 /// What the camera has. One control that cannot be asked for hides all others: a camera without
 /// what is wanted of them is more than none, so that is told and no failure.
-fn known(device: &Device, table: &str) -> Option<Vec<Description>> {
+pub(super) fn known(device: &Device, table: &str) -> Option<Vec<Description>> {
     // What fails once may work the next time, on a bus that is busy.
     let told = list(device).or_else(|_| list(device));
     told.inspect_err(|error| {
@@ -297,15 +244,26 @@ fn known(device: &Device, table: &str) -> Option<Vec<Description>> {
     .ok()
 }
 
-/// The crate panics on a kind of control that is younger than it.
+/// The crate (0.14) panics on a kind of control that is younger than it, as the rectangles of
+/// kernel 6.15 (`V4L2_CTRL_TYPE_RECT`, linux/Documentation/userspace-api/media/v4l/
+/// vidioc-queryctrl.rst): uvcvideo has one for a camera's region of interest. It gives no
+/// way around that control, and asking the kernel past it takes an ioctl, which is `unsafe`.
 fn list(device: &Device) -> io::Result<Vec<Description>> {
     let none = [Errno::INVAL, Errno::NOTTY].map(|errno| Some(errno.raw_os_error()));
-    guarded(|| device.query_controls()).flatten().or_else(|error| {
+    guarded(|| device.query_controls()).map_err(too_young).flatten().or_else(|error| {
         if none.contains(&error.raw_os_error()) { Ok(Vec::new()) } else { Err(error) }
     })
 }
 
-fn find<'a>(known: &'a [Description], table: &str, name: &str) -> Result<&'a Description, String> {
+fn too_young(error: io::Error) -> io::Error {
+    io::Error::other(format!("{error}, such as the rectangle controls of kernels from 6.15 on"))
+}
+
+pub(super) fn find<'a>(
+    known: &'a [Description],
+    table: &str,
+    name: &str,
+) -> Result<&'a Description, String> {
     let usable = || known.iter().filter(|control| is_usable(control));
     usable().find(|control| name_of(&control.name) == name).ok_or_else(|| {
         let names: Vec<String> = usable().map(|control| name_of(&control.name)).collect();
@@ -315,17 +273,28 @@ fn find<'a>(known: &'a [Description], table: &str, name: &str) -> Result<&'a Des
 }
 
 /// The driver's number and value for what is wanted, checked against what it says it takes.
-fn resolve(
+pub(super) fn resolve(
     known: &[Description],
     table: &str,
     name: &str,
     wanted: &ControlValue,
 ) -> Result<Control, String> {
     let control = find(known, table, name)?;
-    let takes = |what: String| format!("{table}.{name} is {wanted}, it takes {what}");
-    let value = match (control.typ, wanted) {
-        (Type::Boolean, ControlValue::Switch(on)) => Value::Boolean(*on),
-        (Type::Boolean, _) => return Err(takes("true or false".into())),
+    let value = taken(control, wanted)
+        .map_err(|takes| format!("{table}.{name} is {wanted}, it takes {takes}"))?;
+    Ok(Control { id: control.id, value })
+}
+
+/// The driver's value for what is wanted.
+///
+/// # Errors
+///
+/// What the control takes instead.
+pub(super) fn taken(control: &Description, wanted: &ControlValue) -> Result<Value, String> {
+    let (least, most) = (control.minimum, control.maximum);
+    match (control.typ, wanted) {
+        (Type::Boolean, ControlValue::Switch(on)) => Ok(Value::Boolean(*on)),
+        (Type::Boolean, _) => Err("true or false".into()),
         (Type::Menu | Type::IntegerMenu, wanted) => {
             let items = control.items.as_deref().unwrap_or_default();
             let found = items.iter().find(|(index, item)| match wanted {
@@ -333,23 +302,18 @@ fn resolve(
                 ControlValue::Entry(text) => item.to_string() == *text,
                 ControlValue::Switch(_) => false,
             });
-            let Some((index, _)) = found else {
+            found.map(|(index, _)| Value::Integer(i64::from(*index))).ok_or_else(|| {
                 let all = items.iter().map(|(index, item)| format!("{index} ({item})"));
-                return Err(takes(all.collect::<Vec<_>>().join(", ")));
-            };
-            Value::Integer(i64::from(*index))
+                all.collect::<Vec<_>>().join(", ")
+            })
         }
-        (_, ControlValue::Number(number)) => {
-            let (least, most) = (control.minimum, control.maximum);
-            if !(least..=most).contains(number) {
-                return Err(takes(format!("{least} to {most}")));
-            }
-            Value::Integer(*number)
+        (_, ControlValue::Number(number)) if (least..=most).contains(number) => {
+            Ok(Value::Integer(*number))
         }
-        _ => return Err(takes(format!("a number, {} to {}", control.minimum, control.maximum))),
-    };
-    Ok(Control { id: control.id, value })
+        (_, ControlValue::Number(_)) => Err(format!("{least} to {most}")),
+        _ => Err(format!("a number, {least} to {most}")),
+    }
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

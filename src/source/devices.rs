@@ -46,6 +46,12 @@ pub struct Node {
 }
 
 impl Node {
+    /// Whether its pictures are another program's, whose times they may carry, and of which the
+    /// last is kept for the next reader.
+    pub(super) fn is_loopback(&self) -> bool {
+        self.driver == LOOPBACK
+    }
+
     /// Why it cannot be used, for who wants its pictures.
     pub(super) fn refusal(&self) -> Option<SourceError> {
         let reason = format!("{}: {}", self.path.display(), self.unusable.as_ref()?);
@@ -186,7 +192,7 @@ fn judge(node: &Node, capabilities: Flags, has_subdevices: bool) -> Result<(), (
         return not_a_camera("a codec or image processor of the board, not a camera");
     }
     if !capabilities.contains(Flags::VIDEO_CAPTURE) {
-        if node.driver == LOOPBACK {
+        if node.is_loopback() {
             let reason = "its writer is not running (v4l2loopback)".to_owned();
             return Err((State::Unavailable, reason));
         }

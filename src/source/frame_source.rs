@@ -101,8 +101,12 @@ pub trait FrameSource: Send {
 
     /// Asks for longer exposures while it is dark, or takes that back. Says whether
     /// that is in force; a source that has no such thing does nothing.
-    fn set_low_light(&mut self, _on: bool) -> bool {
-        false
+    ///
+    /// # Errors
+    ///
+    /// In words for the owner: what the camera refuses now. It has some of it, perhaps.
+    fn set_low_light(&mut self, _on: bool) -> Result<bool, String> {
+        Ok(false)
     }
 
     /// Turns pictures differently from the next one on.

@@ -7,6 +7,7 @@ mod exif;
 pub mod formats;
 mod frame_source;
 mod guard;
+mod low_light;
 pub(crate) mod media;
 pub(crate) mod modes;
 pub mod motion_jpeg;

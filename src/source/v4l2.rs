@@ -20,12 +20,13 @@ use v4l::video::Capture;
 use v4l::video::capture::Parameters;
 use v4l::{Format, FourCC};
 
-use super::controls::{self, ControlOffer, ControlValues, LowLight, Overruled};
+use super::controls::{self, ControlOffer, ControlValues, Overruled};
 use super::devices::{describe, real_name};
 use super::errno::explain;
 use super::formats::{known, matrix, range};
 use super::frame_source::{FrameSource, Opened, SourceError};
 use super::guard::guarded;
+use super::low_light::LowLight;
 use super::modes::Interval;
 use super::negotiate::{Request, choose};
 use super::settings::Settings;
@@ -62,6 +63,7 @@ pub(super) struct Camera {
     format_checked: Duration,
     /// Whether a frame has come that was taken after the opening.
     fresh: bool,
+    loopback: bool,
 }
 
 impl Camera {
@@ -124,8 +126,9 @@ impl Camera {
         // A rate that cannot be set is not told, either.
         let rate = rate.map(|given| Interval::from(given.interval)).ok();
         let rate = rate.filter(|rate| rate.is_possible());
-        let rate = rate.map_or(String::new(), |rate| format!(" at {:.0}/s", rate.fps()));
+        let rate = rate.map_or(String::new(), |rate| format!(" at {}/s", told(rate.fps())));
         let words = format!("{} ({}), {has}{rate}", path.display(), node.card);
+        let loopback = node.is_loopback();
         Ok(Self {
             io: Some((device, stream)),
             given: now,
@@ -140,6 +143,7 @@ impl Camera {
             since,
             format_checked: since,
             fresh: false,
+            loopback,
         })
     }
 
@@ -149,16 +153,17 @@ impl Camera {
         let end = self.clock.now().monotonic + limit;
         let handle = stream.handle();
         let mut meta = Metadata::default();
+        // Whether the next frame has come only since the one before was read.
+        let mut awaited = false;
         // Buffers come first in, first out: pass over those that a newer one follows.
         for more in (0..=BUFFERS).rev() {
             stream.set_timeout(end.saturating_sub(self.clock.now().monotonic));
             let (bytes, of) = stream.next()?;
             meta = *of;
-            // A loopback device keeps the last picture of its writer for the next reader: a
-            // frame older than the opening is passed over. Where the writer's times begin at
-            // zero, all frames look older, and the last that waits is taken.
-            let stale = !self.fresh && stamp(&meta).is_some_and(|taken| taken < self.since);
-            if more == 0 || !(stale || handle.poll(POLLIN, 0).is_ok_and(|ready| ready > 0)) {
+            let old = !self.fresh && is_old(stamp(&meta), self.since, self.loopback, awaited);
+            let waits = handle.poll(POLLIN, 0).is_ok_and(|ready| ready > 0);
+            awaited = !waits;
+            if more == 0 || !(old || waits) {
                 let used = (meta.bytesused as usize).min(bytes.len());
                 data.clear();
                 data.extend_from_slice(&bytes[..used]);
@@ -219,12 +224,9 @@ impl FrameSource for Camera {
         self.opened.clone()
     }
 
-    fn set_low_light(&mut self, on: bool) -> bool {
-        let Some((device, _)) = &self.io else { return false };
-        self.low_light.set(device, on).unwrap_or_else(|reason| {
-            log::warn!("{}: {reason}", self.words);
-            false
-        })
+    fn set_low_light(&mut self, on: bool) -> Result<bool, String> {
+        let Some((device, _)) = &self.io else { return Ok(false) };
+        self.low_light.set(device, on).map_err(|reason| format!("{}: {reason}", self.words))
     }
 
     fn set_orientation(&mut self, orientation: Orientation) {
@@ -253,6 +255,21 @@ impl Drop for Camera {
             log::debug!("{}: the driver refused to stop streaming", self.words);
         }
     }
+}
+
+/// Whether a frame may be of before the opening at `since`, as far as its time tells: a loopback
+/// device keeps the last picture of its writer for the next reader, with the writer's time where
+/// that has one of its own, as GStreamer has (`V4L2_BUF_FLAG_TIMESTAMP_COPY`,
+/// linux/Documentation/userspace-api/media/v4l/buffer.rst). Then nothing tells; and where the
+/// times of an older module begin at zero, all frames look old. What came while it was awaited
+/// is new in any case, so that costs one frame.
+fn is_old(stamp: Option<Duration>, since: Duration, loopback: bool, awaited: bool) -> bool {
+    !awaited && stamp.map_or(loopback, |taken| taken < since)
+}
+
+/// A rate in words, to a tenth: 30, 7.5.
+fn told(fps: f64) -> f64 {
+    (fps * 10.0).round() / 10.0
 }
 
 /// When the driver took the frame, if it says so by our clock.
@@ -300,6 +317,37 @@ fn no_video_device(path: &Path, error: &io::Error) -> SourceError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// How many frames of a camera that is opened at 100 s are passed over. Given are the times
+    /// by its driver and whether they were awaited, as they are read.
+    fn passed_over(loopback: bool, frames: &[(Option<u64>, bool)]) -> usize {
+        let since = Duration::from_secs(100);
+        let is_old = |(seconds, awaited): &&(Option<u64>, bool)| {
+            is_old(seconds.map(Duration::from_secs), since, loopback, *awaited)
+        };
+        frames.iter().take_while(is_old).count()
+    }
+
+    #[test]
+    fn a_loopback_devices_picture_of_yesterday_is_passed_over_and_others_are_not() {
+        let [kept, next] = [false, true];
+        let told = [(Some(20), kept), (Some(101), next)];
+        assert_eq!(passed_over(true, &told), 1, "by the kernel's time");
+        let writers = [(None, kept), (None, next), (None, next)];
+        assert_eq!(passed_over(true, &writers), 1, "by the time of GStreamer, which tells nothing");
+        let from_zero = [(Some(3), kept), (Some(4), next), (Some(5), next)];
+        assert_eq!(passed_over(true, &from_zero), 1, "of an older module");
+        let several = [(Some(20), kept), (Some(21), kept), (Some(101), next)];
+        assert_eq!(passed_over(true, &several), 2, "all that waited");
+        assert_eq!(passed_over(true, &[(Some(100), kept)]), 0, "of now");
+        assert_eq!(passed_over(false, &writers), 0, "a camera keeps none");
+    }
+
+    #[test]
+    fn rates_that_are_no_whole_numbers_are_told_as_they_are() {
+        let words = [30.0, 30_000.0 / 1001.0, 7.5, 0.5].map(|fps| told(fps).to_string());
+        assert_eq!(words, ["30", "30", "7.5", "0.5"]);
+    }
 
     #[test]
     fn a_format_that_the_library_cannot_read_is_another_one() {

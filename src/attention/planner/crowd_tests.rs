@@ -219,3 +219,14 @@ fn few_faces_are_looked_at_in_every_frame_and_little_else_is() {
         assert!((most - 0.3..=most).contains(&close), "{close} a second of {most}");
     }
 }
+
+/// The part of a box that lies in a region is multiplied from other numbers than the box.
+#[test]
+fn a_look_at_a_face_shows_it_wherever_its_edges_are() {
+    let hidden: Vec<Rect> = (0..1000u16)
+        .map(|n| f32::from(n) * 0.137)
+        .map(|n| face(300.0 + n * 3.1, 200.0 + n, 60.0 + n * 0.71))
+        .filter(|face| !shows(&INPUTS.face(face, PICTURE), face, PICTURE))
+        .collect();
+    assert!(hidden.is_empty(), "{} of 1000, as {:?}", hidden.len(), hidden[0]);
+}

@@ -1,3 +1,4 @@
+mod light;
 mod waiting;
 
 use std::collections::VecDeque;
@@ -5,11 +6,10 @@ use std::collections::VecDeque;
 use tokio::sync::watch;
 
 use super::*;
-use crate::attention::Conditions;
 use crate::clock::SystemClock;
 use crate::contract::payload::Counts;
 use crate::pipeline::mailbox::Taken;
-use crate::pipeline::state::{Orders, View};
+use crate::pipeline::state::Orders;
 use crate::preview::live::Live;
 use crate::source::Opened;
 use crate::source::controls::{ControlValue, ControlValues, Overruled};
@@ -45,8 +45,8 @@ impl FrameSource for Script {
         self.recorded
     }
 
-    fn set_low_light(&mut self, on: bool) -> bool {
-        on
+    fn set_low_light(&mut self, on: bool) -> Result<bool, String> {
+        Ok(on)
     }
 }
 
@@ -79,10 +79,8 @@ fn until<T>(values: &watch::Sender<T>, wanted: impl FnMut(&T) -> bool) {
 }
 
 /// Runs until `wanted` was the state, with what each opening brings.
-fn run(openings: Openings, low: bool, wanted: fn(&CaptureState) -> bool) -> Counts {
+fn run(openings: Openings, wanted: fn(&CaptureState) -> bool) -> Counts {
     let shared = shared();
-    let conditions = Conditions { low, ..Conditions::default() };
-    shared.view.send_replace(View { conditions, ..View::default() });
     let capture = capture(openings, &shared);
     let thread = std::thread::spawn(move || capture.run());
     until(&shared.capture, wanted);
@@ -99,10 +97,10 @@ fn broken(count: u32) -> impl Iterator<Item = Read> {
 fn many_broken_frames_in_a_row_open_it_again_and_a_good_one_between_does_not() {
     let patient = broken(29).chain([Ok(())]).chain(broken(29)).chain([Ok(())]);
     let one = VecDeque::from([Ok(script(patient))]);
-    let counters = run(one, false, |state| *state == CaptureState::Ended);
+    let counters = run(one, |state| *state == CaptureState::Ended);
     assert_eq!((counters.bad, counters.captured, counters.reopened), (58, 2, 0));
     let two = VecDeque::from([Ok(script(broken(31))), Ok(script([Ok(())]))]);
-    let counters = run(two, false, |state| *state == CaptureState::Ended);
+    let counters = run(two, |state| *state == CaptureState::Ended);
     assert_eq!((counters.bad, counters.captured, counters.reopened), (30, 1, 1));
 }
 
@@ -248,19 +246,9 @@ fn a_panic_closes_the_mailbox() {
 #[test]
 fn what_is_no_camera_is_its_own_state() {
     let wrong = || Err(SourceError::NotACamera("a codec".to_owned()));
-    run(VecDeque::from([wrong(), wrong()]), false, |state| {
+    run(VecDeque::from([wrong(), wrong()]), |state| {
         *state == CaptureState::NotACamera("a codec".to_owned())
     });
-}
-
-#[test]
-fn in_the_dark_longer_exposures_are_asked_for() {
-    let endless = Script { then: || Ok(()), ..script([]) };
-    run(
-        VecDeque::from([Ok(endless)]),
-        true,
-        |state| matches!(state, CaptureState::Running(open) if open.low_light),
-    );
 }
 
 /// Tells what it is asked for.
@@ -275,9 +263,9 @@ impl FrameSource for Obedient {
         "obedient".to_owned()
     }
 
-    fn set_low_light(&mut self, on: bool) -> bool {
+    fn set_low_light(&mut self, on: bool) -> Result<bool, String> {
         self.0.send(format!("low light: {on}")).unwrap();
-        on
+        Ok(on)
     }
 
     fn set_controls(&mut self, values: &ControlValues) -> Result<Overruled, String> {
@@ -307,25 +295,6 @@ fn gain(tried: i64, saved: i64) -> CameraTuning {
     let gain = |value| ControlValues::from([("gain".to_owned(), ControlValue::Number(value))]);
     let (orientation, touched) = Default::default();
     CameraTuning { orientation, controls: gain(tried), saved: gain(saved), touched }
-}
-
-#[test]
-fn what_is_tried_on_the_page_does_not_undo_low_light() {
-    let (shared, live, asked, capture) = obedient();
-    let dark = |low| {
-        let conditions = Conditions { low, ..Conditions::default() };
-        shared.view.send_replace(View { conditions, ..View::default() });
-    };
-    dark(true);
-    let thread = std::thread::spawn(move || capture.run());
-    let next = || asked.recv_timeout(LIMIT).unwrap();
-    assert_eq!(next(), "low light: true");
-    live.camera.send_replace(Some(gain(3, 1)));
-    assert_eq!([next(), next()], ["gain 3", "low light: true"]);
-    dark(false);
-    assert_eq!(next(), "low light: false");
-    shared.stop.stop();
-    thread.join().unwrap();
 }
 
 #[test]

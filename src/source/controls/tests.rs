@@ -2,7 +2,12 @@ use v4l::control::MenuItem;
 
 use super::*;
 
-fn control(id: u32, name: &str, typ: Type, items: Option<Vec<(u32, MenuItem)>>) -> Description {
+pub(in crate::source) fn control(
+    id: u32,
+    name: &str,
+    typ: Type,
+    items: Option<Vec<(u32, MenuItem)>>,
+) -> Description {
     Description {
         id,
         typ,
@@ -16,7 +21,7 @@ fn control(id: u32, name: &str, typ: Type, items: Option<Vec<(u32, MenuItem)>>) 
     }
 }
 
-fn known() -> Vec<Description> {
+pub(in crate::source) fn known() -> Vec<Description> {
     let line = MenuItem::Name("50 Hz".into());
     vec![
         control(1, "Exposure Time, Absolute", Type::Integer, None),
@@ -65,6 +70,10 @@ fn what_the_settings_have_set_goes_back_to_the_drivers_default() {
     let offered = |control, value| offer(control, &Value::Integer(value), &set).expect("offered");
     assert_eq!(offered(exposure, 300).value, ControlValue::Number(250));
     assert_eq!(offered(balance, 0).value, ControlValue::Switch(true));
+    let none = Description { default: 57343, ..control(1, "Gain", Type::Integer, None) };
+    let gain = [("gain".to_owned(), ControlValue::Number(30))].into();
+    let offered = offer(&none, &Value::Integer(30), &gain).expect("offered");
+    assert_eq!(offered.value, ControlValue::Number(30), "the driver tells none that can be");
 }
 
 #[test]
@@ -133,32 +142,13 @@ fn what_waits_for_another_control_is_set_after_it_and_what_no_longer_counts_is_t
 }
 
 #[test]
-fn low_light_goes_back_to_the_settings_or_the_default() {
-    let values = |pairs: &[(&str, ControlValue)]| -> ControlValues {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
-    };
-    let exposure = "exposure_time_absolute";
-    let balance = "white_balance_automatic";
-    let dark =
-        values(&[(exposure, ControlValue::Number(1000)), (balance, ControlValue::Switch(false))]);
-    let light = without(&known(), &dark, &ControlValues::new()).unwrap();
-    assert_eq!(
-        light,
-        values(&[(exposure, ControlValue::Number(250)), (balance, ControlValue::Switch(true))])
-    );
-    let settings = values(&[(exposure, ControlValue::Number(300))]);
-    let light = without(&known(), &dark, &settings).unwrap();
-    assert_eq!(light[exposure], ControlValue::Number(300));
-    let mut low_light = LowLight::of(dark.clone(), light.clone());
-    low_light.follow(&values(&[
-        (exposure, ControlValue::Number(400)),
-        ("gain", ControlValue::Number(3)),
-    ]));
-    let tried = values(&[(exposure, ControlValue::Number(400))]);
-    assert_eq!(low_light.light, light.clone().into_iter().chain(tried).collect());
-    low_light.follow(&ControlValues::new());
-    assert_eq!(low_light.light, light, "tried no more");
-    let impossible = values(&[(exposure, ControlValue::Number(9999))]);
-    let error = without(&known(), &impossible, &settings).unwrap_err();
-    assert!(error.starts_with("camera.low_light.exposure_time_absolute is 9999"), "{error}");
+fn a_menu_of_numbers_is_offered() {
+    let numbers = [(0, MenuItem::Value(-1000)), (4, MenuItem::Value(1000))];
+    let bias = control(1, "Exposure, Bias", Type::IntegerMenu, Some(numbers.into()));
+    let bias = Description { default: 4, ..bias };
+    let value = reading(&bias, |_| Err(io::Error::other("not of this kind"))).expect("its default");
+    let offered = offer(&bias, &value, &ControlValues::new()).expect("a menu");
+    assert_eq!(offered.value, ControlValue::Number(4));
+    let entries = vec![(0, "-1000".to_owned()), (4, "1000".to_owned())];
+    assert_eq!(offered.range, ControlRange::Menu { entries });
 }

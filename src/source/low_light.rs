@@ -1,0 +1,105 @@
+//! What `[camera.low_light]` asks for while it is dark, and how that is taken back.
+
+use v4l::control::Description;
+use v4l::device::Device;
+
+use super::controls::{
+    ControlValue, ControlValues, apply, default_of, find, known, reading, resolve, taken, value_of,
+};
+
+/// The values of `[camera.low_light]`, and those that replace them when light returns.
+///
+/// The latter are those that are tried on the page, else those of `[camera.controls]`, else the
+/// driver's defaults. The values that the camera had before would be wrong: after a crash in
+/// the dark they are those of `[camera.low_light]`, which the camera keeps while it has power.
+/// They stand in only where the driver tells no default that can be.
+pub(super) struct LowLight {
+    dark: ControlValues,
+    /// By the settings.
+    settled: ControlValues,
+    /// By what is tried.
+    light: ControlValues,
+}
+
+const LOW_LIGHT: &str = "camera.low_light";
+
+impl LowLight {
+    /// Checks the values against what the camera takes, and sets those for light.
+    ///
+    /// # Errors
+    ///
+    /// In words for the owner: which key, and what the camera takes.
+    pub(super) fn prepare(
+        device: &Device,
+        dark: &ControlValues,
+        controls: &ControlValues,
+    ) -> Result<Self, String> {
+        let dark = dark.clone();
+        if dark.is_empty() {
+            return Ok(Self::of(dark, ControlValues::new()));
+        }
+        let Some(known) = known(device, LOW_LIGHT) else {
+            return Ok(Self::of(ControlValues::new(), ControlValues::new()));
+        };
+        let has =
+            |control: &Description| value_of(control, &reading(control, |id| device.control(id))?);
+        let light = without(&known, &dark, controls, has)?;
+        apply(device, LOW_LIGHT, &light)?;
+        Ok(Self::of(dark, light))
+    }
+
+    fn of(dark: ControlValues, settled: ControlValues) -> Self {
+        Self { dark, light: settled.clone(), settled }
+    }
+
+    /// From now on light brings back the values of `tried`, where they have any.
+    pub(super) fn follow(&mut self, tried: &ControlValues) {
+        let back = |name: &String| {
+            let value = tried.get(name).or_else(|| self.settled.get(name))?;
+            Some((name.clone(), value.clone()))
+        };
+        self.light = self.dark.keys().filter_map(back).collect();
+    }
+
+    /// Whether longer exposures are now asked for.
+    ///
+    /// # Errors
+    ///
+    /// The control that the camera refuses.
+    pub(super) fn set(&self, device: &Device, on: bool) -> Result<bool, String> {
+        let values = if on { &self.dark } else { &self.light };
+        apply(device, LOW_LIGHT, values).map(|_| on && !values.is_empty())
+    }
+}
+
+/// The values to go back to; `has` is what a control has at the opening. What has none is left
+/// alone when light returns: a camera without it is more than none.
+///
+/// # Errors
+///
+/// In words for the owner, a value of `dark` that cannot be.
+fn without(
+    known: &[Description],
+    dark: &ControlValues,
+    controls: &ControlValues,
+    has: impl Fn(&Description) -> Option<ControlValue>,
+) -> Result<ControlValues, String> {
+    let mut light = ControlValues::new();
+    for (name, dark) in dark {
+        resolve(known, LOW_LIGHT, name, dark)?;
+        let control = find(known, LOW_LIGHT, name)?;
+        let stated = controls.get(name).cloned().or_else(|| default_of(control));
+        let value = stated.or_else(|| {
+            log::warn!(
+                "{LOW_LIGHT}.{name}: the driver tells no usable default to go back to; give it in \
+                 [camera.controls]"
+            );
+            has(control).filter(|value| taken(control, value).is_ok())
+        });
+        light.extend(value.map(|value| (name.clone(), value)));
+    }
+    Ok(light)
+}
+
+#[cfg(test)]
+mod tests;
