@@ -42,8 +42,9 @@ pub(crate) struct Args {
     /// Frames to measure for each input and number of threads
     #[arg(long, default_value_t = 100)]
     frames: usize,
-    /// Numbers of threads to try
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 2])]
+    /// Numbers of threads to try, as in 1,2,4
+    #[arg(long, value_name = "N", num_args = 1.., value_delimiter = ',',
+        value_parser = super::threads(), default_values_t = [1, 2])]
     threads: Vec<usize>,
     /// What the camera sends
     #[arg(long, value_delimiter = ',', default_values = INPUTS, value_parser = INPUTS)]

@@ -69,7 +69,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// Threads for inference
-    #[arg(long, default_value_t = Settings::default().threads)]
+    #[arg(long, value_parser = super::threads(), default_value_t = Settings::default().threads)]
     threads: usize,
 }
 

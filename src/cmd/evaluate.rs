@@ -58,7 +58,7 @@ pub struct Args {
     #[arg(long, value_name = "GROUP", value_delimiter = ',')]
     groups: Vec<String>,
     /// Threads for inference
-    #[arg(long, default_value_t = Settings::default().threads)]
+    #[arg(long, value_parser = super::threads(), default_value_t = Settings::default().threads)]
     threads: usize,
     /// Only pictures whose names begin with this
     #[arg(long, value_name = "PREFIX", default_value = "")]

@@ -18,9 +18,11 @@ pub(crate) mod simulate;
 
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
+
 use expressiond::config::Sources;
 use expressiond::detector::networks::Networks;
-use expressiond::detector::{ModelInfo, Settings};
+use expressiond::detector::{ModelInfo, Settings, THREADS};
 use expressiond::error::{Error, Kind, Result};
 use expressiond::logging;
 use expressiond::tracks::grouping::{Grouping, Groups};
@@ -45,6 +47,12 @@ impl ConfigArgs {
         let Self { config, instance, overrides } = self.clone();
         Sources { file: config, instance, overrides }
     }
+}
+
+/// What `--threads` may be: as many as `model.threads`.
+pub(crate) fn threads() -> RangedU64ValueParser<usize> {
+    let (least, most) = THREADS.into_inner();
+    RangedU64ValueParser::new().range(least as u64..=most as u64)
 }
 
 /// The networks that these settings ask for.

@@ -50,7 +50,7 @@ struct File {
     #[arg(long)]
     json: bool,
     /// Threads for inference (default: those of the settings)
-    #[arg(long)]
+    #[arg(long, value_parser = super::threads())]
     threads: Option<usize>,
 }
 

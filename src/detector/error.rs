@@ -17,7 +17,10 @@ pub enum ModelError {
         reason: Box<ModelError>,
     },
     /// No model has the name that the settings give.
-    #[error("none is called {name} in {places}; `model.name` or `model.path` says which to take")]
+    #[error(
+        "none is called {name} in {places}; name one that is there, or a .tflite file: `model.name` or \
+         `model.path` in the settings, --model for detect, evaluate and bench"
+    )]
     Unknown {
         /// That name.
         name: String,
@@ -28,10 +31,15 @@ pub enum ModelError {
     #[error("{}", .0.join("; "))]
     All(Vec<String>),
     /// The file cannot be read.
-    #[error("cannot be read: {0}; set model.path to a .tflite file")]
+    #[error(
+        "cannot be read: {0}; a .tflite file is wanted: `model.path` in the settings, --model for \
+         detect, evaluate and bench"
+    )]
     Read(std::io::Error),
     /// The file does not have the mark of a TensorFlow Lite file.
-    #[error("not a TensorFlow Lite file (no TFL3 mark): is it another format, or cut off?")]
+    #[error(
+        "not a TensorFlow Lite file (no TFL3 mark): is it the side-car, another format, or cut off?"
+    )]
     NotTflite,
     /// The interpreter cannot be made, for the reason given.
     #[error("TensorFlow Lite refuses it: {0}")]

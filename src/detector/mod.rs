@@ -44,7 +44,7 @@ pub use error::ModelError;
 use layout::Head;
 use raw_head::decode_level as raw_level;
 use sample::Output;
-pub use settings::Settings;
+pub use settings::{Settings, THREADS};
 use sidecar::Layout;
 use tflite::{Dtype, Engine, TensorInfo};
 use trial::Trials;

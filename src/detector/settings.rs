@@ -1,11 +1,15 @@
 //! The `[model]` section.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::sidecar::{PLAIN, plain};
 use crate::limits::{Mistake, within};
+
+/// Threads that inference can be given.
+pub const THREADS: RangeInclusive<usize> = 1..=64;
 
 /// Section `[model]`: which model runs, and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,7 +76,7 @@ impl Settings {
         if let Some(name) = self.close.iter().find(|name| !plain(name)) {
             return Err(("close", format!("has {name:?}, each must be {PLAIN}")));
         }
-        within("threads", self.threads, 1, 64)?;
+        within("threads", self.threads, *THREADS.start(), *THREADS.end())?;
         within("floor", self.floor, 0.001, 0.999)
     }
 }

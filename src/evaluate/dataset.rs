@@ -83,7 +83,10 @@ impl DataSet {
         classes: &[String],
         mapped: impl Fn(&[String]) -> Result<Vec<usize>, &'static str>,
     ) -> Result<Self, DataError> {
-        let bytes = std::fs::read(yaml).map_err(|error| wrong(yaml.display(), error))?;
+        let bytes = std::fs::read(yaml).map_err(|error| match error.kind() {
+            ErrorKind::IsADirectory => wrong(yaml.display(), "is a folder: name its data.yaml"),
+            _ => wrong(yaml.display(), error),
+        })?;
         let about =
             Description::parse(&bytes, split).map_err(|reason| wrong(yaml.display(), reason))?;
         let classes = mapped(&about.names).map_err(|remedy| {

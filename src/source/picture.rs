@@ -1,6 +1,6 @@
 //! One picture file as a frame.
 
-use std::io::{Cursor, Read};
+use std::io::{Cursor, ErrorKind, Read};
 use std::path::Path;
 
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
@@ -52,7 +52,10 @@ pub(super) fn read_into(path: &Path, frame: &mut Frame) -> Result<(), PictureErr
     frame.data.clear();
     std::fs::File::open(path)
         .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut frame.data))
-        .map_err(|error| refused(error.to_string()))?;
+        .map_err(|error| match error.kind() {
+            ErrorKind::IsADirectory => refused("is a folder: name its pictures".to_owned()),
+            _ => refused(error.to_string()),
+        })?;
     if frame.data.len() as u64 > LARGEST {
         let most = LARGEST >> 20;
         return Err(refused(format!(

@@ -129,12 +129,14 @@ fn pictures_in(folder: &Path) -> std::io::Result<(Vec<PathBuf>, Vec<String>)> {
     // Names with a dot in front are notes of other systems (._photo.jpg), no pictures.
     let paths = entries.map(|entry| entry.path()).filter(|path| !name(path).starts_with('.'));
     let (mut files, others): (Vec<PathBuf>, Vec<PathBuf>) =
-        paths.partition(|path| media::is_read(path));
+        paths.partition(|path| media::is_read(path) && path.is_file());
     files.sort();
     let mut others: Vec<String> = others
         .iter()
-        .filter_map(|path| {
-            Some(format!("{}, is the name of {}", name(path), media::by_name(path)?))
+        .filter_map(|path| match media::is_read(path) {
+            // Whoever reads a pipe waits for its writer.
+            true => Some(format!("{}, is no file", name(path))),
+            false => Some(format!("{}, is the name of {}", name(path), media::by_name(path)?)),
         })
         .collect();
     others.sort();

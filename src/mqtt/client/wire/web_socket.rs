@@ -45,11 +45,16 @@ pub(super) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(WebSocket { inner, unread: Bytes::new() })
 }
 
+const HANGS_UP: &str = "it hangs up unanswered (a port for plain MQTT, or is TLS wanted: wss://?)";
+
 fn refused(error: Error) -> ConnectionError {
     let reason = match error {
-        Error::Io(error) => return error.into(),
+        Error::Io(error) => match error.into() {
+            ConnectionError::Cut => HANGS_UP.to_owned(),
+            other => return other,
+        },
         Error::Http(answer) => format!("the web server there answers {}", answer.status()),
-        Error::Protocol(ProtocolError::HandshakeIncomplete) => return ConnectionError::Cut,
+        Error::Protocol(ProtocolError::HandshakeIncomplete) => HANGS_UP.to_owned(),
         Error::Protocol(ProtocolError::SecWebSocketSubProtocolError(_)) => {
             "the web server there offers no MQTT".to_owned()
         }
@@ -123,5 +128,21 @@ fn io_error(error: Error) -> io::Error {
             io::ErrorKind::UnexpectedEof.into()
         }
         other => io::Error::other(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As Mosquitto does at a port for plain MQTT.
+    #[tokio::test]
+    async fn whoever_hangs_up_unanswered_speaks_no_websocket_there() {
+        let (ours, theirs) = tokio::io::duplex(4096);
+        drop(theirs);
+        let broker = "ws://localhost:1883".parse().expect("a URL");
+        let refused = open(ours, &broker, "/mqtt").await.err().expect("refused");
+        let ConnectionError::WebSocket(words) = &refused else { panic!("{refused}") };
+        assert!(words.contains("plain MQTT"), "{words}");
     }
 }
