@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 from typing import Self
 
-from board import ROOT, Board, Workshop, run, until
 from provisioning import ANSIBLE, ansible, find_mosquitto, free_port, wait_for
+
+from board import ROOT, Board, Workshop, run, until
 
 REPEAT_S = 30  # docs/ref/mqtt.md
 
