@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::shown::face_to_show;
 use super::*;
 use crate::clock::{SystemClock, at};
 use crate::detector::Detection;
