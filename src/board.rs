@@ -39,9 +39,10 @@ fn property(path: &Path) -> Option<String> {
 
 /// What `vcgencmd get_throttled` prints, from the firmware's own file. Raspberry Pi's kernels
 /// print a warning with all registers when it is read for the first time (`deprecated, use hwmon
-/// sysfs instead`, drivers/firmware/raspberrypi.c there), until they took it away (their pull request
-/// 6697, 2025); others, and those of a Raspberry Pi 5, have no such file. It is read where there is no alarm of the voltage. What it tells besides,
-/// that the firmware throttles because of heat, shows in the temperature.
+/// sysfs instead`, drivers/firmware/raspberrypi.c there), until they took it away (their pull
+/// request 6697, 2025); others, and those of a Raspberry Pi 5, have no such file. It is read where
+/// there is no alarm of the voltage. What it tells besides, that the firmware throttles because
+/// of heat, shows in the temperature.
 const THROTTLED: &str = "/sys/devices/platform/soc/soc:firmware/get_throttled";
 const WEAK: &str = "the power supply is too weak (under-voltage)";
 

@@ -23,6 +23,7 @@ pub mod control;
 pub mod detector;
 pub mod doctor;
 pub mod error;
+mod escapes;
 pub mod evaluate;
 pub mod events;
 pub mod geometry;

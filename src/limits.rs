@@ -1,6 +1,7 @@
 //! Checks of single values in the settings.
 
 use std::fmt::{self, Display};
+use std::ops::RangeInclusive;
 
 /// A key of its section whose value cannot be, and what it must be, in words that follow it.
 /// Where two keys do not go together it is one that somebody has set: a default has no place
@@ -49,6 +50,11 @@ pub(crate) fn within<T: PartialOrd + Display>(
     } else {
         Err((key, format!("is {value}, it must be from {least} to {most}")))
     }
+}
+
+/// A range as settings hold its numbers. Its ends are written for JSON, where 0.1 is no `f32`.
+pub(crate) fn narrow(range: &RangeInclusive<f64>) -> RangeInclusive<f32> {
+    *range.start() as f32..=*range.end() as f32
 }
 
 /// Refuses a certificate without its key, or the other way round. Each is its key in the

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{Mistake, within};
+use crate::limits::{Mistake, narrow, within};
 
 /// Frames per second that can be asked for.
 pub const MAX_FPS: RangeInclusive<f64> = 0.1..=240.0;
@@ -60,7 +60,7 @@ impl Settings {
     ///
     /// The key of the first that is not, and what it must be.
     pub fn check(&self) -> Result<(), Mistake> {
-        let (least, most) = (*MAX_FPS.start() as f32, *MAX_FPS.end() as f32);
+        let (least, most) = narrow(&MAX_FPS).into_inner();
         within("max_fps", self.max_fps, least, most)?;
         if self.idle_fps != 0.0 {
             within("idle_fps", self.idle_fps, least, most)?;

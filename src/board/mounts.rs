@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use crate::escapes;
+
 /// One line of `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
 #[derive(Debug, PartialEq, Eq)]
 struct Mount {
@@ -57,21 +59,7 @@ fn mount(line: &str) -> Option<Mount> {
 
 /// A path in which blanks and backslashes are written as `\040`, in octal.
 fn unescaped(text: &str) -> PathBuf {
-    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
-    while let Some((first, more)) = rest.split_first() {
-        let digits = more.first_chunk::<3>().filter(|_| *first == b'\\');
-        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &more[3..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = more;
-            }
-        }
-    }
+    let bytes = escapes::unescaped(text, |digits| escapes::number(digits, 8));
     PathBuf::from(std::ffi::OsString::from_vec(bytes))
 }
 

@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
+use crate::escapes;
 
 /// The settings file of an instance in the folder `conf.d`, whose name may be written either way.
 ///
@@ -27,27 +28,12 @@ pub(super) fn file(folder: &Path, name: &str) -> Result<PathBuf> {
 
 /// The name without `\xNN`; as it is where that would be no name of a file in UTF-8.
 pub(crate) fn plain(name: &str) -> String {
-    let (mut bytes, mut rest) = (Vec::with_capacity(name.len()), name.as_bytes());
-    while let Some((first, more)) = rest.split_first() {
-        let byte = more.strip_prefix(b"x").and_then(|more| more.first_chunk()).and_then(coded);
-        match byte.filter(|_| *first == b'\\') {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &more[3..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = more;
-            }
-        }
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| name.to_owned())
-}
-
-/// The byte that two digits stand for. A file's name has neither `/` nor zero.
-fn coded(digits: &[u8; 2]) -> Option<u8> {
-    let text = std::str::from_utf8(digits).ok().filter(|text| !text.starts_with('+'))?;
-    u8::from_str_radix(text, 16).ok().filter(|byte| ![0, b'/'].contains(byte))
+    // A file's name has neither `/` nor zero.
+    let coded = |code: &[u8; 3]| {
+        let byte = escapes::number(code.strip_prefix(b"x")?, 16)?;
+        (![0, b'/'].contains(&byte)).then_some(byte)
+    };
+    String::from_utf8(escapes::unescaped(name, coded)).unwrap_or_else(|_| name.to_owned())
 }
 
 /// The name as it stands in the name of a unit, whether or not it is written so already.

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use crate::attention::pace::{self, MAX_FPS};
+use crate::limits::narrow;
 use crate::tracks::{START_CONFIDENCE, TrackingSettings};
 
 /// Numbers that are in force instead of the settings file's; none leaves its own.
@@ -25,12 +26,9 @@ impl Tuning {
 
     /// Without numbers that no command could have set.
     pub(crate) fn possible(self) -> Self {
-        let within = |value: &f32, range: RangeInclusive<f64>| {
-            (*range.start() as f32..=*range.end() as f32).contains(value)
-        };
         Self {
-            threshold: self.threshold.filter(|value| within(value, START_CONFIDENCE)),
-            max_fps: self.max_fps.filter(|value| within(value, MAX_FPS)),
+            threshold: self.threshold.filter(|value| narrow(&START_CONFIDENCE).contains(value)),
+            max_fps: self.max_fps.filter(|value| narrow(&MAX_FPS).contains(value)),
         }
     }
 }

@@ -18,8 +18,8 @@ pub enum ModelError {
     },
     /// No model has the name that the settings give.
     #[error(
-        "none is called {name} in {places}; name one that is there, or a .tflite file: `model.name` or \
-         `model.path` in the settings, --model for detect, evaluate and bench"
+        "none is called {name} in {places}; name one that is there, or a .tflite file: \
+         `model.name` or `model.path` in the settings, --model for detect, evaluate and bench"
     )]
     Unknown {
         /// That name.

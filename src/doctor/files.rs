@@ -90,7 +90,7 @@ pub(crate) fn credentials(
 /// That nobody hands this file over, which has a name and no path.
 fn not_handed_over(path: &Path, credentials: &Credentials, unit: Option<&Unit>) -> String {
     match unit {
-        _ if path.is_absolute() || credentials.folder.is_some() => String::new(),
+        _ if !credentials.wants_systemd(path) => String::new(),
         Some(unit) => format!("; no LoadCredential= of {} hands it over", unit.name),
         None => "; systemd hands over no credentials here, as no service has these settings".into(),
     }

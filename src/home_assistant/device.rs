@@ -1,5 +1,7 @@
 //! Entities of the device: what the status topic tells, and its controls.
 
+use std::ops::RangeInclusive;
+
 use serde_json::{Value, json};
 
 use super::{About, Components, merge};
@@ -24,7 +26,8 @@ impl About {
                 self.number(
                     "Threshold",
                     "threshold",
-                    json!({ "min": START_CONFIDENCE.start(), "max": START_CONFIDENCE.end(), "step": 0.01, "ic": "mdi:tune-variant" }),
+                    &START_CONFIDENCE,
+                    json!({ "step": 0.01, "ic": "mdi:tune-variant" }),
                 ),
             ),
             (
@@ -32,7 +35,8 @@ impl About {
                 self.number(
                     "Most frames per second",
                     "max_fps",
-                    json!({ "min": MAX_FPS.start(), "max": MAX_FPS.end(), "step": 0.1, "unit_of_meas": "fps" }),
+                    &MAX_FPS,
+                    json!({ "step": 0.1, "unit_of_meas": "fps" }),
                 ),
             ),
         ];
@@ -107,9 +111,10 @@ impl About {
     }
 
     /// A number that a command sets. It shows what is in force, whoever said so.
-    fn number(&self, name: &str, key: &str, more: Value) -> Value {
+    fn number(&self, name: &str, key: &str, range: &RangeInclusive<f64>, more: Value) -> Value {
         let base = json!({
             "p": "number", "name": name, "mode": "box", "ent_cat": "config",
+            "min": range.start(), "max": range.end(),
             "cmd_t": self.topics.command(),
             "cmd_tpl": format!(r#"{{"command":"set","{key}":{{{{ value }}}}}}"#),
             "stat_t": self.topics.status(),

@@ -70,11 +70,16 @@ impl Credentials {
         })
     }
 
+    /// Whether the file at `path` has a name that systemd alone could lead to a file, and this
+    /// process has no folder of its.
+    pub(crate) fn wants_systemd(&self, path: &Path) -> bool {
+        path.is_relative() && self.folder.is_none()
+    }
+
     /// Why the file at `path` cannot be read, where systemd should have handed it over and has
     /// given this process no folder (systemd.exec(5), `$CREDENTIALS_DIRECTORY`).
     pub(crate) fn explained(&self, path: &Path, error: io::Error) -> io::Error {
-        let handed = path.is_relative() && self.folder.is_none();
-        if !handed || error.kind() != io::ErrorKind::NotFound {
+        if !self.wants_systemd(path) || error.kind() != io::ErrorKind::NotFound {
             return error;
         }
         io::Error::new(

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::grouping::Groups;
 use crate::geometry::{Rect, Size};
-use crate::limits::{Mistake, within};
+use crate::limits::{Mistake, narrow, within};
 use crate::zones::{Admission, Zones};
 
 /// Confidences that can be asked of a face before it counts.
@@ -109,7 +109,7 @@ impl Tracking {
     ///
     /// The key of the first that is not, and what it must be.
     pub fn check(&self) -> Result<(), Mistake> {
-        let (least, most) = (*START_CONFIDENCE.start() as f32, *START_CONFIDENCE.end() as f32);
+        let (least, most) = narrow(&START_CONFIDENCE).into_inner();
         within("start_confidence", self.start_confidence, least, most)?;
         within("confirm_s", self.confirm_s, 0.0, 60.0)?;
         within("confirm_frames", self.confirm_frames, 1, 100)?;

@@ -290,6 +290,15 @@ fn obedient() -> (Arc<Shared>, Arc<Live>, std::sync::mpsc::Receiver<String>, Cap
     (shared, live, asked, capture)
 }
 
+/// Has the camera closed, by a pause or for good.
+fn close(shared: &Shared, pause: bool) {
+    if pause {
+        shared.orders.send_modify(|orders| orders.paused = true);
+    } else {
+        shared.stop.stop();
+    }
+}
+
 /// What the page wants: this gain, beside the one that is saved.
 fn gain(tried: i64, saved: i64) -> CameraTuning {
     let gain = |value| ControlValues::from([("gain".to_owned(), ControlValue::Number(value))]);
@@ -316,11 +325,7 @@ fn what_is_only_tried_goes_before_the_camera_is_closed() {
         let next = || asked.recv_timeout(LIMIT).unwrap();
         live.camera.send_replace(Some(gain(3, 1)));
         assert_eq!(next(), "gain 3");
-        if pause {
-            shared.orders.send_modify(|orders| orders.paused = true);
-        } else {
-            shared.stop.stop();
-        }
+        close(&shared, pause);
         assert_eq!(next(), "gain 1", "paused: {pause}");
         shared.stop.stop();
         thread.join().unwrap();

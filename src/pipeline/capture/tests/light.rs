@@ -50,11 +50,7 @@ fn low_light_is_taken_back_before_the_camera_is_closed() {
         assert_eq!(next(), "gain 3");
         dark(&shared, true);
         assert_eq!(next(), "low light: true");
-        if pause {
-            shared.orders.send_modify(|orders| orders.paused = true);
-        } else {
-            shared.stop.stop();
-        }
+        close(&shared, pause);
         assert_eq!([next(), next()], ["low light: false", "gain 1"], "paused: {pause}");
         shared.stop.stop();
         thread.join().unwrap();
