@@ -56,7 +56,7 @@ lint: setup-build $(RUFF)/ready ## Clippy, the order of src/'s rooms, the librar
 	cargo test --locked --features simulate --test architecture
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
 		cargo doc --locked --no-deps --document-private-items --lib --features simulate
-	$(RUFF)/bin/ruff check
+	$(RUFF)/bin/ruff check --no-cache
 
 # The version that the training code is locked to, without the gigabytes beside it.
 $(RUFF)/ready: models/training/requirements.lock

@@ -11,9 +11,8 @@ import time
 from pathlib import Path
 from typing import Self
 
-from provisioning import ANSIBLE, ansible, find_mosquitto, free_port, wait_for
-
 from board import ROOT, Board, Workshop, run, until
+from provisioning import ANSIBLE, ansible, find_mosquitto, free_port, wait_for
 
 REPEAT_S = 30  # docs/ref/mqtt.md
 
