@@ -99,6 +99,33 @@ fn what_an_outage_has_taken_back_is_said() {
     );
 }
 
+/// A slider is moved as the live picture comes back, so that the device has not been told yet
+/// when the page asks what is so now.
+const MOVED: &str = "const cut = window.fetch;
+    window.fetch = async (path, options) => {
+        const answer = await cut(path, options);
+        if (path === '/api/live' && window.out === false) {
+            const knob = document.getElementById('knob-expression.enter');
+            knob.value = 1;
+            knob.dispatchEvent(new Event('input'));
+        }
+        return answer;
+    };";
+
+#[test]
+#[ignore = "needs chromium-driver: make browser-test"]
+fn what_is_moved_as_an_outage_ends_is_tried() {
+    let (device, _broker, _folder) = start("");
+    let browser = shown_after(&device, WIDE, &format!("{{ {OUTAGE} }} {{ {MOVED} }}"));
+    browser.run("window.out = true; window.cut()");
+    browser.until("that it is lost", LOST_SIGHT);
+    browser.run("window.out = false");
+    until("the device tries it", || {
+        let tried = get(device.port, "/api/settings").json()["tried"].clone();
+        (tried["expression.enter"] == 1).then_some(())
+    });
+}
+
 #[test]
 #[ignore = "needs chromium-driver: make browser-test"]
 fn an_open_page_takes_over_the_classes_of_a_new_start() {

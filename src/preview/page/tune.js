@@ -22,8 +22,9 @@ let offered = 0;
 let version = 0;
 /** What is asked of the device, one after the other: each builds on the version before it. */
 let turns = Promise.resolve();
-/** What was moved while the settings were being fetched: it is newer than these. */
+/** What was moved just before the settings were fetched, or meanwhile: it is newer than these. */
 const moved = new Map();
+let fetching = 0;
 let waiting = 0;
 
 const unit = (key) =>
@@ -107,16 +108,28 @@ function settle(work) {
   }, SETTLED);
 }
 
+/** What the device says of its settings; nothing where one has to log in first. */
+async function fetched() {
+  fetching += 1;
+  try {
+    const answer = await fetch("/api/settings");
+    if (answer.status === 401) return location.replace("/login");
+    if (!answer.ok) throw new Error(await answer.text());
+    return await answer.json();
+  } finally {
+    fetching -= 1;
+  }
+}
+
 /**
  * Builds all of it anew from what the device says. `keepPen` leaves whoever draws the pen, unless
  * the device has other zones than they know of.
  */
 export async function load(keepPen = false) {
-  moved.clear();
-  const answer = await fetch("/api/settings");
-  if (answer.status === 401) return location.replace("/login");
-  if (!answer.ok) throw new Error(await answer.text());
-  const settings = await answer.json();
+  // What the device has not been told yet would be lost.
+  if (!timer) moved.clear();
+  const settings = await fetched();
+  if (!settings) return settings;
   settle(moved.size > 0 ? attempt : null);
   const drawn = tried.zone ?? values.zone ?? [];
   const focused = document.activeElement?.id;
@@ -195,6 +208,8 @@ function turn(key, range, input) {
 function change(key, value, before) {
   if (JSON.stringify(value) === JSON.stringify(before)) delete changes[key];
   else changes[key] = value;
+  // What was moved before has been told.
+  if (!timer && fetching === 0) moved.clear();
   moved.set(key, value);
   refresh();
   settle(attempt);
