@@ -54,7 +54,7 @@ impl SettingsFiles {
     }
 
     fn load(&self) -> Result<(Config, Layers), Refused> {
-        config::load(&self.sources).map_err(|error| Refused::because(error.to_string()))
+        config::load_again(&self.sources).map_err(|error| Refused::because(error.to_string()))
     }
 
     /// The settings as they are in the files, if a start would take them, and `permit` has
@@ -107,6 +107,17 @@ fn unwritable(file: &Path, error: &io::Error, text: Option<&str>) -> Refused {
     Refused { why, lines: text.unwrap_or_default().to_owned() }
 }
 
+/// Refuses an address of which the part that is not shown was left as it was shown.
+fn written_out(changes: &Changes) -> Result<(), Refused> {
+    let url = changes.get("mqtt.url").and_then(Value::as_str);
+    if url.is_some_and(|url| url.contains("?...")) {
+        let why = "mqtt.url: ?... stands for what is not shown here, a cloud's token perhaps: \
+                   write that out";
+        return Err(Refused::because(why));
+    }
+    Ok(())
+}
+
 fn content(file: &Path) -> io::Result<Option<String>> {
     match fs::read_to_string(file) {
         Ok(text) => Ok(Some(text)),
@@ -145,6 +156,7 @@ impl SettingsStore for SettingsFiles {
 
     fn save(&self, changes: &Changes, permit: &Permit) -> Result<Saved, Refused> {
         let _turn = self.writing.lock().expect("no panic under this lock");
+        written_out(changes)?;
         let file = self.file();
         let saved = |written, config: &Config| Saved {
             file: file.display().to_string(),
@@ -206,7 +218,9 @@ impl SettingsStore for SettingsFiles {
     }
 
     fn values(&self, keys: &[&str]) -> Result<Changes, Refused> {
-        let (config, _) = self.load()?;
+        let (mut config, _) = self.load()?;
+        // A cloud's token may stand there. The page sends nothing back that nobody has changed.
+        config.mqtt.url = config.mqtt.url.without_queries();
         let all = serde_json::to_value(config).unwrap_or_default();
         Ok(look_up(&all, keys.iter().copied()))
     }
@@ -220,8 +234,8 @@ impl SettingsStore for SettingsFiles {
         sources.overrides.extend(changes.iter().filter_map(text));
         let known = self.load().ok().and_then(|(config, _)| config.mqtt.url.brokers().ok());
         let known = known.unwrap_or_default();
-        let found =
-            config::load(&sources).and_then(|(config, _)| doctor::try_broker(&config, &known));
+        let found = config::load_again(&sources)
+            .and_then(|(config, _)| doctor::try_broker(&config, &known));
         match found {
             Ok(findings) => findings.iter().map(|finding| json!(finding)).collect(),
             Err(error) => {

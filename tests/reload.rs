@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -50,14 +50,18 @@ impl Service {
         stderr: Stdio,
         watchdog: Option<Duration>,
     ) -> Self {
+        write_with(&folder.path().join("expressiond.toml"), "/dev/video-one", more);
+        Self::run_in(folder, port, stderr, watchdog)
+    }
+
+    /// With the settings that are in this folder.
+    fn run_in(folder: TempDir, port: &str, stderr: Stdio, watchdog: Option<Duration>) -> Self {
         let socket = folder.path().join("notify");
         let manager = UnixDatagram::bind(&socket).unwrap();
         manager.set_read_timeout(Some(LIMIT)).unwrap();
-        let settings = folder.path().join("expressiond.toml");
-        write_with(&settings, "/dev/video-one", more);
         let daemon = program(&["run", "--config"])
             .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .arg(&settings)
+            .arg(folder.path().join("expressiond.toml"))
             .env("NOTIFY_SOCKET", &socket)
             .env("EXPRESSIOND__MQTT__URL", format!("mqtt://127.0.0.1:{port}"))
             .envs(watchdog.map(|time| ("WATCHDOG_USEC", time.as_micros().to_string())))
@@ -71,14 +75,19 @@ impl Service {
     /// before it loads the model. (`SigCgt` of proc_pid_status(5) would not do: an emulator
     /// of another processor catches every signal from the start.)
     fn until_it_listens(&mut self) {
-        let (first, heard) = mpsc::channel();
+        let line = self.lines().recv_timeout(LIMIT).expect("it writes a line");
+        assert!(line.contains("settings: "), "{line}");
+    }
+
+    /// What it writes from now on.
+    fn lines(&mut self) -> mpsc::Receiver<String> {
+        let (written, heard) = mpsc::channel();
         let lines = BufReader::new(self.daemon.0.stderr.take().expect("piped")).lines();
         // Reads on until the end, so that the daemon never waits for a reader.
         std::thread::spawn(move || {
-            lines.map_while(Result::ok).for_each(|line| drop(first.send(line)))
+            lines.map_while(Result::ok).for_each(|line| drop(written.send(line)))
         });
-        let line = heard.recv_timeout(LIMIT).expect("it writes a line");
-        assert!(line.contains("settings: "), "{line}");
+        heard
     }
 
     /// Notifications up to and including the first that has `text` in it.
@@ -112,12 +121,16 @@ fn write(settings: &Path, camera: &str) {
 
 /// `more` goes on in the section `[mqtt]`.
 fn write_with(settings: &Path, camera: &str, more: &str) {
-    let folder = settings.parent().unwrap().display();
-    let text = format!(
+    let text = text(camera, settings.parent().unwrap(), more);
+    std::fs::write(settings, text).unwrap();
+}
+
+fn text(camera: &str, folder: &Path, more: &str) -> String {
+    let folder = folder.display();
+    format!(
         "[device]\nid = \"test\"\nstate_dir = \"{folder}/state\"\n\
          [camera]\nsource = \"{camera}\"\n[mqtt]\nurl = \"mqtt://127.0.0.1:1\"\n{more}"
-    );
-    std::fs::write(settings, text).unwrap();
+    )
 }
 
 #[test]
@@ -131,6 +144,32 @@ fn sighup_takes_new_settings_in_the_same_process() {
     assert!(told[reloading..].contains("MONOTONIC_USEC="), "{told}");
     assert!(told[reloading..].contains("READY=1"), "{told}");
     assert!(!told.contains("STOPPING=1"), "{told}");
+    service.daemon.terminate();
+    service.until("STOPPING=1");
+    assert_eq!(service.daemon.code(), Some(0));
+}
+
+/// A pipe gives its text once. Read again it is empty, and its masks would be gone.
+#[test]
+fn settings_that_came_through_a_pipe_are_not_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("expressiond.toml");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // Whoever writes waits for whoever reads.
+    let writer = {
+        let (pipe, state) = (pipe.clone(), folder.path().to_owned());
+        std::thread::spawn(move || std::fs::write(pipe, text("/dev/video-one", &state, "")))
+    };
+    let mut service = Service::run_in(folder, "1", Stdio::piped(), None);
+    let lines = service.lines();
+    service.until("video-one");
+    writer.join().unwrap().unwrap();
+    service.signal(Signal::HUP);
+    let told = service.until("READY=1");
+    assert!(told.contains("RELOADING=1"), "{told}");
+    let refused = std::iter::from_fn(|| lines.recv_timeout(LIMIT).ok())
+        .find(|line| line.contains("the old ones stay"));
+    assert!(refused.is_some_and(|line| line.contains("it is a pipe")));
     service.daemon.terminate();
     service.until("STOPPING=1");
     assert_eq!(service.daemon.code(), Some(0));

@@ -1,8 +1,22 @@
 //! A small fleet as `expressiond simulate` runs the large one (`make fleet-test`).
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+#[path = "daemon/mosquitto.rs"]
+mod mosquitto;
+#[path = "daemon/ports.rs"]
+mod ports;
+#[path = "daemon/running.rs"]
+mod running;
+
+use mosquitto::Mosquitto;
+use running::{LIMIT, Running};
 
 /// Ends after ten minutes (timeout(1), with 124): the longest takes half a minute.
 fn command() -> Command {
@@ -59,4 +73,46 @@ fn no_other_machine_is_loaded() {
     assert_eq!(output.status.code(), Some(78));
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(message.contains("only simulated against a broker on this machine"), "{message}");
+}
+
+#[test]
+fn nothing_of_it_stays_at_a_broker_that_runs_already() {
+    let broker = Mosquitto::start();
+    let url = format!("mqtt://127.0.0.1:{}", broker.port);
+    simulate(&["--devices", "2", "--seconds", "1", "--url", &url]);
+    let log = broker.log();
+    let connected = log.lines().filter(|line| line.contains(" as simulation-listener-"));
+    // A clean session: the broker has forgotten the one before, and keeps none.
+    assert!(connected.last().is_some_and(|line| line.contains("(p2, c1,")), "{log}");
+}
+
+#[test]
+fn whoever_ends_it_ends_its_mosquitto() {
+    let temporary = tempfile::tempdir().unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_expressiond"))
+        .args(["simulate", "--devices", "2", "--seconds", "600"])
+        .env("TMPDIR", temporary.path())
+        .spawn()
+        .unwrap();
+    let mut running = Running(child);
+    // Its log is there when its Mosquitto is.
+    let folder = until_there(temporary.path(), |folder| folder.join("log").exists());
+    let mode = folder.metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    running.terminate();
+    assert_eq!(running.code(), Some(69));
+    assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
+}
+
+/// The folder below `parent`, as soon as it is `ready`.
+fn until_there(parent: &Path, ready: impl Fn(&Path) -> bool) -> PathBuf {
+    let end = Instant::now() + LIMIT;
+    while Instant::now() < end {
+        let folder = fs::read_dir(parent).unwrap().next().map(|entry| entry.unwrap().path());
+        if let Some(folder) = folder.filter(|folder| ready(folder)) {
+            return folder;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("no folder in {} within {LIMIT:?}", parent.display());
 }

@@ -103,11 +103,11 @@ fn prepare(files: &Sources, pictures: Option<&Path>) -> Result<Plan> {
 /// what was written meanwhile is tried as well, since the next start reads it.
 fn rehearse(files: &Sources, held: &Holding) -> Result<()> {
     loop {
-        let (config, layers) = config::load(files)?;
+        let (config, layers) = config::load_again(files)?;
         // First what takes no time: whoever mends his settings step by step waits for none.
         holding(&config).try_after(held)?;
         Plan::make(config.clone(), &layers)?;
-        if config::load(files)?.0 == config {
+        if config::load_again(files)?.0 == config {
             return Ok(());
         }
         log::info!("the settings have changed while they were tried");

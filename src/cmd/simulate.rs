@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output;
 use expressiond::error::{Error, Kind, Result};
+use expressiond::pipeline::signals::StopSignals;
 use expressiond::runtime;
 use expressiond::simulate;
 use expressiond::simulate::Options;
@@ -85,7 +86,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     );
     spinner.enable_steady_tick(Duration::from_millis(200));
     let mut say = |what: &str| spinner.set_message(what.to_owned());
-    let report = runtime.block_on(simulate::run(&options, broker, &mut say));
+    // Whoever ends it ends the Mosquitto with it, and leaves nothing behind.
+    let report = runtime.block_on(async {
+        let mut stop = StopSignals::new()?;
+        tokio::select! {
+            report = simulate::run(&options, broker, &mut say) => report,
+            name = stop.next() => {
+                Err(Error::new(Kind::Unavailable, format!("{name}: ended before there was a result")))
+            }
+        }
+    });
     spinner.finish_and_clear();
     let report = report?;
     if args.json {

@@ -36,8 +36,7 @@ impl Layer {
     ///
     /// As [`read`](Self::read), or it is no file.
     pub(super) fn read_part(path: &Path) -> Result<Self> {
-        let kind = path.metadata().map(|metadata| metadata.file_type());
-        if kind.is_ok_and(|kind| kind.is_fifo() || kind.is_socket()) {
+        if is_pipe(path) {
             let why = "it is a pipe or a socket, and only files are read here";
             return Err(unreadable(path, io::Error::new(io::ErrorKind::InvalidInput, why)));
         }
@@ -139,6 +138,12 @@ fn text_of(path: &Path) -> io::Result<String> {
 /// Whether something stands at `path`, be it unreadable or a link to nothing.
 pub(super) fn is_there(path: &Path) -> bool {
     !path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+/// Whether what stands there can be read once at most.
+pub(super) fn is_pipe(path: &Path) -> bool {
+    let kind = path.metadata().map(|metadata| metadata.file_type());
+    kind.is_ok_and(|kind| kind.is_fifo() || kind.is_socket())
 }
 
 /// The settings files of a folder, in order of name. What begins with a dot is hidden,

@@ -141,5 +141,20 @@ pub fn load(sources: &Sources) -> Result<(Config, Layers)> {
     Ok((config, layers))
 }
 
+/// Reads the settings once more, which a start has read already.
+///
+/// # Errors
+///
+/// As [`load`]; or they came through a pipe, which has nothing any more: without them masks
+/// and the broker would be the defaults.
+pub fn load_again(sources: &Sources) -> Result<(Config, Layers)> {
+    let file = sources.file();
+    if file::is_pipe(file) {
+        let why = "it is a pipe, which is read once: end the daemon and start it anew";
+        return Err(Error::new(Kind::Config, format!("{}: {why}", file.display())));
+    }
+    load(sources)
+}
+
 #[cfg(test)]
 mod tests;

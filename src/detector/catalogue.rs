@@ -59,17 +59,21 @@ pub(super) fn companions(settings: &Settings, name: &str, version: &str) -> Vec<
     all.into_iter().filter(|entry| entry.version.as_ref() == Some(&version)).collect()
 }
 
-/// Where models that come with the program stand: the working directory's `models`,
-/// beside the program, or where packages put it.
-pub(super) fn folders() -> [PathBuf; 3] {
+/// Where models that come with the program stand: where it was installed with them. A program
+/// that was built looks in its sources, if it runs there, and where packages put them. In another
+/// folder a `models` may be anybody's.
+pub(super) fn folders() -> Vec<PathBuf> {
     let program = std::env::current_exe().unwrap_or_default();
     let installed = program.parent().unwrap_or(Path::new("")).join("../share/expressiond/models");
-    ["models".into(), installed, "/usr/share/expressiond/models".into()]
+    if installed.is_dir() {
+        return vec![installed];
+    }
+    let sources = Path::new("Cargo.toml").exists().then(|| "models".into());
+    sources.into_iter().chain(["/usr/share/expressiond/models".into()]).collect()
 }
 
 fn own(name: &str) -> Option<ModelFile> {
-    let files = folders().map(|folder| folder.join(format!("{name}.tflite")));
-    files.into_iter().find_map(at)
+    folders().into_iter().map(|folder| folder.join(format!("{name}.tflite"))).find_map(at)
 }
 
 /// The model in a file, if it is there.

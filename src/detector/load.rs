@@ -42,8 +42,8 @@ pub(super) fn load(settings: &Settings, trials: &mut Trials) -> Result<Detector,
         }
     }
     if refused.is_empty() {
-        let mut places = catalogue::folders().map(|folder| folder.display().to_string()).to_vec();
-        places.push(settings.packages.display().to_string());
+        let places = catalogue::folders().into_iter().chain([settings.packages.clone()]);
+        let places: Vec<String> = places.map(|folder| folder.display().to_string()).collect();
         let (name, places) = (settings.name.clone(), places.join(", "));
         return Err(ModelError::Unknown { name, places });
     }

@@ -89,7 +89,13 @@ fn say_ready(service: &Service) {
 
 /// Says that what is kept does not outlive a restart of the machine, a pause among it.
 fn warn_of_memory(state_dir: Option<&Path>) {
-    let Some(folder) = state_dir else { return };
+    let Some(folder) = state_dir else {
+        log::warn!(
+            "there is no folder for state (device.state_dir, STATE_DIRECTORY, HOME): a pause, what \
+             groups have said and events that wait are forgotten when the daemon ends"
+        );
+        return;
+    };
     // systemd.exec(5), `StateDirectory=`.
     let given = std::env::var_os("STATE_DIRECTORY").is_some();
     if let Some(why) = forgets(folder, given) {

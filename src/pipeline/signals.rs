@@ -32,19 +32,27 @@ impl Signals {
     ///
     /// The system gives no handler or no descriptor for one.
     pub fn new() -> Result<Self> {
-        let listen = |kind| {
-            signal(kind)
-                .map_err(|error| Error::caused(Kind::Internal, "cannot listen for signals", error))
-        };
-        let stop = StopSignals {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-        };
-        Ok(Self { stop, reload: listen(SignalKind::hangup())? })
+        Ok(Self { stop: StopSignals::new()?, reload: listen(SignalKind::hangup())? })
     }
 }
 
+fn listen(kind: SignalKind) -> Result<Signal> {
+    signal(kind).map_err(|error| Error::caused(Kind::Internal, "cannot listen for signals", error))
+}
+
 impl StopSignals {
+    /// Listens from now on, as [`Signals::new`].
+    ///
+    /// # Errors
+    ///
+    /// As for it.
+    pub fn new() -> Result<Self> {
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
     /// The name of one that has come, if one has: what the runtime has not been told of yet is
     /// heard, too.
     pub(super) async fn came(&mut self) -> Option<&'static str> {

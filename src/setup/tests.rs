@@ -195,3 +195,17 @@ fn what_may_not_be_saved_is_not() {
     assert_eq!(refused.expect_err("refused").why, "it would turn");
     assert!(!files.file().exists());
 }
+
+#[test]
+fn a_token_in_an_address_is_not_shown_and_not_lost() {
+    let (_folder, files) = files("[mqtt]\nurl = \"wss://cloud.example/mqtt?token=SECRET\"\n");
+    let values = files.values(&["mqtt.url"]).expect("right");
+    assert_eq!(values["mqtt.url"], json!("wss://cloud.example/mqtt?..."));
+    for url in ["wss://cloud.example/mqtt?...", "wss://a.example/?...,wss://b.example/?t=1"] {
+        let refused = save(&files, json!({ "mqtt.url": url })).expect_err(url);
+        assert!(refused.why.contains("write that out"), "{}", refused.why);
+    }
+    save(&files, json!({ "mqtt.username": "me" })).expect("saved");
+    let kept = json!(files.load().expect("right").0.mqtt.url);
+    assert_eq!(kept, json!("wss://cloud.example/mqtt?token=SECRET"));
+}

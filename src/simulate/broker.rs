@@ -1,7 +1,9 @@
 //! The broker that a simulated fleet talks to: on this machine and nowhere else.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -72,11 +74,7 @@ impl FleetBroker {
             Some(program) => program.to_owned(),
             None => find()?,
         };
-        let folder =
-            std::env::temp_dir().join(format!("expressiond-simulate-{}", std::process::id()));
-        fs::create_dir_all(&folder).map_err(|error| {
-            Error::caused(Kind::Output, format!("cannot make {}", folder.display()), error)
-        })?;
+        let folder = make_folder()?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .and_then(|listener| listener.local_addr())
             .map_err(|error| cannot("no free port", error))?
@@ -140,6 +138,8 @@ impl FleetBroker {
         let limit = Instant::now() + LIMIT;
         while child.try_wait().is_ok_and(|status| status.is_none()) {
             if Instant::now() > limit {
+                // This fails only where it has ended by now.
+                let _ = child.kill().and_then(|()| child.wait());
                 return Err(Error::new(Kind::Unavailable, "mosquitto does not end"));
             }
             sleep(Duration::from_millis(5)).await;
@@ -189,6 +189,28 @@ impl Drop for Own {
         }
         // Where this fails, a few files stay in the temporary folder.
         let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A folder that nobody else could have made or can write in: where root runs this, a link in it
+/// would have any file overwritten. Of a number in use, a killed run's perhaps, the next is taken.
+fn make_folder() -> Result<PathBuf> {
+    let first = std::process::id();
+    let named = |number| std::env::temp_dir().join(format!("expressiond-simulate-{number}"));
+    let mut folders = (first..first.saturating_add(100)).map(named);
+    loop {
+        let Some(folder) = folders.next() else {
+            let why = "cannot make a folder in the temporary one: a hundred names are taken";
+            return Err(Error::new(Kind::Output, why));
+        };
+        match DirBuilder::new().mode(0o700).create(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                let what = format!("cannot make {}", folder.display());
+                return Err(Error::caused(Kind::Output, what, error));
+            }
+        }
     }
 }
 

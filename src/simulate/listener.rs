@@ -19,8 +19,15 @@ use crate::mqtt::urls::Listed;
 /// Before a subscription that was refused is asked for again.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// How long a broker may take to forget a session.
+const FORGETS_WITHIN: Duration = Duration::from_secs(5);
+
 /// The client's task, which ends when this is dropped.
-pub(crate) struct Listener(JoinHandle<()>);
+pub(crate) struct Listener {
+    task: JoinHandle<()>,
+    id: String,
+    brokers: Vec<BrokerUrl>,
+}
 
 impl Listener {
     /// Returns when the broker has confirmed the subscription, after [`LIMIT`] at most. The
@@ -30,18 +37,41 @@ impl Listener {
         let id = format!("{BASE}-listener-{}", std::process::id());
         let subscribed = Arc::new(Notify::new());
         let brokers = broker.brokers.clone();
-        let listener = Self(tokio::spawn(listen(id, brokers, ledger, Arc::clone(&subscribed))));
+        let heard = listen(id.clone(), brokers.clone(), ledger, Arc::clone(&subscribed));
+        let listener = Self { task: tokio::spawn(heard), id, brokers };
         timeout(LIMIT, subscribed.notified()).await.map_err(|_| {
             let brokers = Listed(&broker.brokers);
             Error::new(Kind::Unavailable, format!("{brokers} takes no subscription"))
         })?;
         Ok(listener)
     }
+
+    /// Ends it, and its sessions at the brokers, which would keep all events of later runs.
+    pub(crate) async fn leave(self) {
+        self.task.abort();
+        for broker in &self.brokers {
+            let mut options = MqttOptions::new(&self.id, &broker.host, broker.port);
+            options.set_clean_session(true);
+            let (client, mut eventloop) = AsyncClient::new(options, 1);
+            // MQTT 3.1.1, 3.1.2.4: the session is gone with the connection that asks for it.
+            let forgotten = async {
+                while let Ok(event) = eventloop.poll().await {
+                    if matches!(event, Event::Incoming(Packet::ConnAck(_))) {
+                        // Fails only where the event loop is gone, and that is ours.
+                        let _ = client.disconnect().await;
+                    }
+                }
+            };
+            if timeout(FORGETS_WITHIN, forgotten).await.is_err() {
+                log::warn!("{broker} keeps the session of {}", self.id);
+            }
+        }
+    }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 

@@ -86,7 +86,7 @@ pub async fn run(
     report.troubles = fleet.troubles();
     report.account(&ledger, &steady);
     fleet.shutdown().await;
-    drop(listener);
+    listener.leave().await;
     broker.stop().await?;
     Ok(report)
 }
