@@ -12,6 +12,7 @@ for the export's thresholds (unless the set has one) and `train`.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import random
 import shutil
@@ -33,6 +34,7 @@ from .labels import Row, Vocabulary, label_file, read_rows
 from .linked import Entry, sources_of, unique_names, write
 from .mapping import map_classes
 from .progress import progress
+from .shown import miniature
 
 if TYPE_CHECKING:
     from .find_faces import FaceFinder
@@ -103,7 +105,8 @@ def examine(
                 report.dropped["no face found"].append(str(item.path))
                 continue
             item.rows = [replace(item.rows[0], box=box)]
-        item.hash = perceptual_hash(image)
+        item.hash, item.miniature = perceptual_hash(image), miniature(image)
+        item.digest = hashlib.sha256(item.path.read_bytes()).digest()
         boxes = (row.box for row in item.rows if words.names[row.label] not in no_face)
         item.faces = [Face.of(image, box) for box in boxes]
         good.append(item)
