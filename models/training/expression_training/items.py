@@ -30,6 +30,8 @@ class Item:
     miniature: np.ndarray | None = None
     faces: list[Face] = field(default_factory=list)
     group: int = -1
+    #: how often it is drawn, if it is trained on
+    weight: int = 1
 
 
 @dataclass

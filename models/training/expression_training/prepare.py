@@ -32,7 +32,7 @@ from .grouping import MOST_OF_ONE, without_duplicates
 from .items import GIVEN, Item, Report
 from .labels import Row, Vocabulary, label_file, read_rows
 from .linked import Entry, sources_of, unique_names, write
-from .mapping import map_classes
+from .mapping import map_classes, mapping_of
 from .progress import progress
 from .shown import miniature
 
@@ -62,6 +62,7 @@ def from_yolo(data: DataSet, report: Report) -> list[Item]:
     if data.left_out:
         report.dropped["splits that are not there"] = list(data.left_out)
     given: dict[Path, str] = {}
+    drawn = Counter(data.draws("train") if "train" in splits else ())
     for split in splits:
         for path in data.files(split):
             given.setdefault(path, split if split in GIVEN else "")
@@ -79,7 +80,7 @@ def from_yolo(data: DataSet, report: Report) -> list[Item]:
                 f"{label_file(path)}: lines of the same box give one face several classes (label --blend): "
                 "prepare the set that it was made of, and blend what comes of it"
             )
-        items.append(Item(path, rows, split))
+        items.append(Item(path, rows, split, weight=max(drawn[path], 1)))
     return items
 
 
@@ -143,7 +144,8 @@ def entries_of(sides: dict[str, list[Item]], folder: Path) -> Iterator[Entry]:
     source_of = sources_of(folder)
     for side, items in sides.items():
         for item, name in zip(items, unique_names([item.path for item in items])):
-            yield Entry(side, item.path, name, item.rows, 1, *source_of(item.path))
+            weight = item.weight if side == "train" else 1
+            yield Entry(side, item.path, name, item.rows, weight, *source_of(item.path))
 
 
 def with_edges(file: Path, picture: Path) -> None:
@@ -174,15 +176,16 @@ def read(args: argparse.Namespace, report: Report) -> tuple[Path, Vocabulary, li
     if args.source.is_dir():
         names = args.classes or class_folders(args.source)
         folder, words, items = args.source, Vocabulary(names), from_folders(args.source, names)
-    elif args.find_faces:
+    elif args.find_faces or args.classes:
         raise DataError(
-            f"{args.source}: --find-faces is for a folder per class: this set has boxes of its own"
+            f"{args.source}: {'--find-faces' if args.find_faces else '--classes'} is for a folder per class: "
+            "this set has boxes and classes of its own (--map picks among these)"
         )
     else:
         data = DataSet.open(args.source)
         folder, words, items = data.root, data.vocabulary, from_yolo(data, report)
     if args.map:
-        words, items = map_classes(words, items, dict(args.map), report)
+        words, items = map_classes(words, items, mapping_of(args.map), report)
     words.check_words()
     if not items:
         raise DataError(f"{args.source}: no pictures; it must be a folder per class or a data.yaml")
