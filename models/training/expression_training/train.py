@@ -21,7 +21,7 @@ from . import checkpoint
 from .augment import Augmented, Batches, collate
 from .boxes import Outputs
 from .close_looks import CloseLooks, Kind, kinds_of
-from .dataset import DataError, DataSet, Picture, existing, size_of
+from .dataset import DataError, DataSet, Picture, above_zero, at_least_one, existing, size_of
 from .history import log_epoch, log_last, plot
 from .labels import Vocabulary
 from .linked import sources_of
@@ -218,7 +218,7 @@ def check_first(data: DataSet, last: Path, terms: dict, init: Path | None) -> No
     """What would end a run hours later, or make it another's, ends it before it reads its pictures."""
     data.vocabulary.check_words()
     if next(data.pictures("val"), None) is None:
-        raise DataError(f"no picture of 'val' can be used; the first: {data.left_out[0]}")
+        raise data.unusable("val")
     if last.exists():
         checkpoint.check(last, read_checkpoint(last), terms, init)
     elif init is not None:
@@ -274,15 +274,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--levels", type=int, nargs="+", choices=STRIDES, help="strides of the heads (default: the preset's)"
     )
     parser.add_argument("--size", type=size_of, help="input in pixels, as 288x192 or 160")
-    parser.add_argument("--epochs", type=int)
-    parser.add_argument("--batch", type=int)
-    parser.add_argument("--lr", type=float)
-    parser.add_argument("--minutes", type=float, help="end the schedule after this time instead of epochs")
+    parser.add_argument("--epochs", type=at_least_one)
+    parser.add_argument("--batch", type=at_least_one)
+    parser.add_argument("--lr", type=above_zero)
+    parser.add_argument(
+        "--minutes", type=above_zero, help="end the schedule after this time instead of epochs"
+    )
     parser.add_argument(
         "--init", type=existing, help="start from these weights (.pt or .safetensors), of scale n also for s"
     )
     parser.add_argument(
-        "--processes", type=int, default=1, help="share each batch; as many as there are cores is fastest"
+        "--processes",
+        type=at_least_one,
+        default=1,
+        help="share each batch; as many as there are cores is fastest",
     )
     parser.add_argument("--seed", type=int, help="of order and augmentation; another one for another run")
 
