@@ -262,7 +262,8 @@ def read_rows(path: Path, vocabulary: Vocabulary, share: bool | None = None) -> 
             row = parse(line, vocabulary)
         except ValueError as error:
             raise DataError(f"{path}:{number}: {error}") from error
-        # one that was written twice is one face, as the daemon takes it (src/evaluate/labels.rs)
+        # one that was written twice is one face, as the daemon takes it where the digits are the same, too
+        # (src/evaluate/labels.rs)
         faces.setdefault(row.box if share else row, {}).setdefault(row, number)
     return [face_of(path, lines, vocabulary) for lines in faces.values()]
 

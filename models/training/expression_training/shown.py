@@ -35,7 +35,6 @@ class Shown:
 
     def __init__(self, items: Sequence[Item]):
         self.items = items
-        self.pictures = np.stack([item.miniature for item in items]) if items else np.empty((0, SIDE, SIDE))
         number: dict[bytes, int] = {}
         self.files = np.array([number.setdefault(item.digest, len(number)) for item in items])
 
@@ -43,21 +42,22 @@ class Shown:
         """Those of the others that show the same as this one (up to `bits`) where it has a face, or are
         the same file."""
         for start in range(0, len(others), TOGETHER):
-            some = np.asarray(others[start : start + TOGETHER])
+            some = np.array(others[start : start + TOGETHER])
+            pictures = [self.items[one].miniature for one in (*some, index)]
             alike = self.files[some] == self.files[index]
             for face in self.items[index].faces:
-                alike |= differing(self.pictures, index, some, face.box) <= bits
+                alike |= differing(pictures, face.box) <= bits
             yield from some[alike].tolist()
 
 
-def differing(pictures: np.ndarray, index: int, others: np.ndarray, box: Box) -> np.ndarray:
-    """In how many bits each of the others differs from one at this box; where it is too small to tell, in
+def differing(pictures: Sequence[np.ndarray], box: Box) -> np.ndarray:
+    """In how many bits each of them differs from the last at this box; where it is too small to tell, in
     more than there are."""
     x, y, w, h = (side * SIDE for side in box)
     rows, columns = span(y, h), span(x, w)
     if min(rows.stop - rows.start, columns.stop - columns.start) < WAVES:
-        return np.full(len(others), WAVES**2 + 1)
-    parts = pictures[np.append(others, index), rows, columns].astype(np.float32)
+        return np.full(len(pictures) - 1, WAVES**2 + 1)
+    parts = np.stack([picture[rows, columns] for picture in pictures]).astype(np.float32)
     low = waves(rows.stop - rows.start) @ parts @ waves(columns.stop - columns.start).T
     low = low.reshape(len(low), -1)
     signs = low > np.median(low[:, 1:], axis=1, keepdims=True)
