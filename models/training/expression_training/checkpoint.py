@@ -12,17 +12,20 @@ from .dataset import DataSet
 from .labels import DataError, Vocabulary, label_file
 from .options import Options
 
+SHORTER = " (a run may become longer, not shorter)"
 #: the words for what has no value that says something to people
 OTHERS = {"set": "the pictures that it draws, or their labels, are others"}
 #: What checkpoints did not say at first: a run whose checkpoint does not goes on as if it were alike, and
 #: says it from then on.
-NOTED_LATER = ("names", "unknown", "ignore", "negative", "share", "kpt_shape")
+NOTED_LATER = ("names", "unknown", "ignore", "negative", "share", "kpt_shape", "epochs", "minutes")
+#: A run may become longer, and not shorter: of what lies behind its share is another, so that it would end
+#: at once, or in the middle of its schedule.
+LENGTHS = ("epochs", "minutes")
 
 
 def terms(options: Options, words: Vocabulary) -> dict:
-    """Everything but the run's length. A list, as JSON has it: a checkpoint holds no tuples."""
-    said = {key: value for key, value in asdict(options).items() if key != "epochs"}
-    return json.loads(json.dumps(said | meaning(words)))
+    """What a run is told. A list, as JSON has it: a checkpoint holds no tuples."""
+    return json.loads(json.dumps(asdict(options) | meaning(words)))
 
 
 def meaning(words: Vocabulary) -> dict:
@@ -41,7 +44,8 @@ def meaning(words: Vocabulary) -> dict:
 
 def of_run(data: DataSet, minutes: float | None) -> dict:
     """The terms of a run beside its options: what it draws, and by what its schedule ends."""
-    return {"set": drawn(data), "length": "minutes" if minutes else "epochs"}
+    said = {"set": drawn(data), "length": "minutes" if minutes else "epochs", "minutes": minutes}
+    return said | ({"epochs": None} if minutes else {})  # then nothing ends by them
 
 
 def drawn(data: DataSet) -> str:
@@ -68,9 +72,9 @@ def check(path: Path, state: dict, wanted: dict, init: Path | None = None) -> No
     """Refuses to go on with what another run left at `path`."""
     old = state.get("terms")
     changed = [
-        OTHERS.get(key) or f"{key} was {old.get(key)} and is {value}"
+        OTHERS.get(key) or f"{key} was {old.get(key)} and is {value}" + (SHORTER if key in LENGTHS else "")
         for key, value in wanted.items()
-        if old is not None and old.get(key) != value and (key in old or key not in NOTED_LATER)
+        if old is not None and (key in old or key not in NOTED_LATER) and differs(key, old.get(key), value)
     ]
     if old is None:
         changed.append("an earlier version left it, which did not say what it was trained on")
@@ -81,3 +85,10 @@ def check(path: Path, state: dict, wanted: dict, init: Path | None = None) -> No
             f"{path} is of another run: {'; '.join(changed)}. Give what it began with, remove "
             f"{path.parent} to begin anew, or name another --out (with --init to start from its weights)"
         )
+
+
+def differs(key: str, was: object, value: object) -> bool:
+    """Whether that makes it another run."""
+    if key in LENGTHS:  # none, where the run ends by the other
+        return was is not None and value is not None and value < was
+    return was != value

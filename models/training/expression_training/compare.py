@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from .dataset import INPUT, DataSet, Size, existing
+from .dataset import INPUT, DataSet, Size, at_least_one, existing
 from .detect import tflite_runner, torch_runner
 from .evaluate import as_is, measure
 from .export import to_float
@@ -67,7 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("weights", type=existing, help="checkpoint (.pt) or .safetensors")
     parser.add_argument("data", type=Path, help="data.yaml")
     parser.add_argument("--out", type=Path, required=True, help="folder for the table and the models")
-    parser.add_argument("--samples", type=int, default=400, help="calibration pictures (default 400)")
+    parser.add_argument(
+        "--samples", type=at_least_one, default=400, help="calibration pictures (default 400)"
+    )
 
 
 def run(args: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -26,8 +27,10 @@ __all__ = [
     "Letterbox",
     "Picture",
     "Size",
+    "at_least_one",
     "existing",
     "label_file",
+    "above_zero",
     "read_image",
     "size_of",
     "write_image",
@@ -67,6 +70,24 @@ def size_of(text: str) -> Size:
     if not 1 <= len(sides) <= 2 or any(side < 32 or side % 32 for side in sides):
         raise ValueError(f"{text}: one number or widthxheight, multiples of 32")
     return sides[0], sides[-1]
+
+
+def at_least_one(text: str) -> int:
+    """How many of something that there must be."""
+    if not text.isdecimal() or (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: a whole number, at least 1")
+    return number
+
+
+def above_zero(text: str) -> float:
+    """How much of something that there must be."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}: a number, more than 0")
+    return number
 
 
 def existing(text: str) -> Path:
@@ -180,12 +201,16 @@ class DataSet:
                 self.leave_out(error)
         return found
 
-    def load(self, split: str, levels: int = 0) -> list[Picture]:
-        """All of a split, in memory."""
-        pictures = list(self.pictures(split, levels))
+    def load(self, split: str, levels: int = 0, every: int = 1) -> list[Picture]:
+        """All of a split, or every so many of it, in memory."""
+        pictures = list(self.pictures(split, levels, every))
         if not pictures:
-            raise DataError(f"no picture of '{split}' can be used; the first: {self.left_out[0]}")
+            raise self.unusable(split)
         return pictures
+
+    def unusable(self, split: str) -> DataError:
+        """What there is to say where nothing of a split could be read."""
+        return DataError(f"no picture of '{split}' can be used; the first: {self.left_out[0]}")
 
     def read(self, path: Path, levels: int = 1) -> Picture:
         image = read_image(path)

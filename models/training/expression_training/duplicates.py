@@ -91,8 +91,14 @@ class Groups:
 
 def near_pairs(hashes: Sequence[int], limit: int = NEAR) -> Iterator[tuple[int, int]]:
     """Pairs whose hashes differ in at most `limit` bits."""
+    for index, others in neighbours(hashes, limit):
+        yield from ((index, int(other)) for other in others[others > index])
+
+
+def neighbours(hashes: Sequence[int], limit: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Of each hash the others that differ from it in at most `limit` bits."""
     values = np.array(hashes, np.uint64)
-    for index in range(len(values)):
-        differing = np.bitwise_count(values[index + 1 :] ^ values[index])
-        for other in np.flatnonzero(differing <= limit):
-            yield index, index + 1 + int(other)
+    for index, value in enumerate(values):
+        near = np.bitwise_count(values ^ value) <= limit
+        near[index] = False
+        yield index, np.flatnonzero(near)

@@ -97,7 +97,7 @@ def pictures_of(data: DataSet, split: str, only: str, levels: int = 0) -> Iterat
 def measure(run: Runner, size: Size, data: DataSet, split: str, change: Change, only: str = "") -> dict:
     seen = [compared(run, size, picture, change) for picture in pictures_of(data, split, only)]
     if not seen:
-        raise DataError(f"no picture of '{split}' can be used; the first: {data.left_out[0]}")
+        raise data.unusable(split)
     return summarize(seen, data.names)
 
 
@@ -142,7 +142,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, help="write all results here")
 
 
+def check_asked(args: argparse.Namespace) -> None:
+    """Without a network there is nothing to measure, and no table would say so."""
+    if not args.model and not args.weights:
+        raise DataError("nothing to measure: --model or --weights names it")
+
+
 def run(args: argparse.Namespace) -> None:
+    check_asked(args)
     data = DataSet.open(args.data)
     runners: dict[str, tuple[Runner, Size, Card | None]] = {}
     if args.weights:

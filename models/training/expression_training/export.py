@@ -21,7 +21,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .dataset import INPUT, DataError, DataSet, Labels, Picture, Size, existing, read_image, size_of
+from .dataset import (
+    INPUT,
+    DataError,
+    DataSet,
+    Labels,
+    Picture,
+    Size,
+    at_least_one,
+    existing,
+    read_image,
+    size_of,
+)
 from .detect import Runner, detect, tflite_runner
 from .device import DeviceNetwork
 from .faces import look, tally
@@ -318,7 +329,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", type=size_of, default=INPUT, help="input in pixels: 160, or 288x192 (default)"
     )
-    parser.add_argument("--samples", type=int, default=400, help="calibration pictures (default 400)")
+    parser.add_argument(
+        "--samples", type=at_least_one, default=400, help="calibration pictures (default 400)"
+    )
     parser.add_argument(
         "--version", type=version_of, help="of the side-car (default: the patch after the program's own)"
     )
@@ -331,7 +344,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="it will be shown single faces (model.close), in looks so many times as wide, 1.5 to 4",
     )
     parser.add_argument("--alarms", type=float, default=0.03, help="false alarms per scene (default 0.03)")
-    parser.add_argument("--every", type=int, default=1, help="choose levels on every Nth picture")
+    parser.add_argument("--every", type=at_least_one, default=1, help="choose levels on every Nth picture")
 
 
 def export(weights: Path, data: DataSet, args: argparse.Namespace) -> dict:
@@ -343,7 +356,7 @@ def export(weights: Path, data: DataSet, args: argparse.Namespace) -> dict:
     if words := network.description.too_near(args.size):
         print(words, flush=True)
     samples = list(calibration(data, args.size, args.samples))
-    pictures = list(data.pictures(selection(data), levels=4, every=args.every))
+    pictures = data.load(selection(data), levels=4, every=args.every)
     islands = () if args.all_int8 else FLOAT_ISLANDS
     with tempfile.TemporaryDirectory() as folder:
         model = args.float or Path(folder) / "float.tflite"

@@ -6,6 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from .duplicates import Face
 from .labels import Row
 
@@ -22,8 +24,14 @@ class Item:
     #: the split that it stays in, of GIVEN
     given: str = ""
     hash: int = 0
+    #: of the file: with the same bytes it is the same picture
+    digest: bytes = b""
+    #: the whole of it, small (shown.py)
+    miniature: np.ndarray | None = None
     faces: list[Face] = field(default_factory=list)
     group: int = -1
+    #: how often it is drawn, if it is trained on
+    weight: int = 1
 
 
 @dataclass

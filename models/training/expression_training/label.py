@@ -228,6 +228,8 @@ def check_teaching(args: argparse.Namespace, data: DataSet) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    if args.size and not args.weights:
+        raise DataError("--size is the input of --weights, and a --model has its own: leave --size out")
     data = DataSet.open(args.data)
     if not args.blend:
         check_teaching(args, data)

@@ -12,7 +12,7 @@ label does not say which.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from unicodedata import category
@@ -181,19 +181,34 @@ class Vocabulary:
             shares[list(told)] = list(told.values())
         return shares
 
-    def one_face(self, row: Row, other: Row) -> Row:
-        """What two rows of the same box say; raises ValueError, in words, where that is not one face."""
-        place = f"box {' '.join(f'{value:g}' for value in row.box)}"
-        for label in (row.label, other.label):
+    def one_face(self, lines: Sequence[Row]) -> Row:
+        """What all rows of the same box say; raises ValueError, in words, where that is not one face."""
+        if len(lines) == 1:
+            return lines[0]
+        box = lines[0].box
+        place = f"box {' '.join(f'{value:g}' for value in box)}"
+        told = [(row.label, row.share) for row in lines]
+        for number, (label, _) in enumerate(told):
             if (name := self.names[label]) not in self.classes:
                 raise ValueError(f"{place}: '{name}' is no class and stands with another line of that box")
-        if other.label in dict(row.told):
-            raise ValueError(f"{place}: '{self.names[other.label]}' stands there twice")
-        told = row.told + other.told
-        if (total := sum(share for _, share in told)) > 1 + ROUNDING:
-            names = ", ".join(self.names[label] for label, _ in told)
-            raise ValueError(f"{place}: {names} have {total:g} of one face together, more than 1")
-        return Row.of(told, row.box)
+            if label in dict(told[:number]):
+                raise ValueError(f"{place}: '{name}' stands there twice")
+        if (total := sum(share for _, share in told)) <= 1 + ROUNDING:
+            return Row.of(told, box)
+        names = [self.names[label] for label, _ in told]
+        if not self.share and (name := self.one_of(names)):
+            return Row(self.names.index(name), box)
+        remedy = (
+            "" if self.share else ": keep one of the lines, or name them as one of `groups`, or an `unknown`"
+        )
+        raise ValueError(
+            f"{place}: {', '.join(names)} have {total:g} of one face together, more than 1{remedy}"
+        )
+
+    def one_of(self, classes: Sequence[str]) -> str | None:
+        """The name for "one of these", or, where there is none, for a face whose class nobody knows."""
+        groups = (name for name, members in self.groups.items() if set(members) == set(classes))
+        return next(groups, min(self.unknown, default=None))
 
 
 @dataclass(frozen=True)
@@ -239,20 +254,26 @@ def read_rows(path: Path, vocabulary: Vocabulary, share: bool | None = None) -> 
         return []
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: {error}") from error
-    seen: set[str] = set()
-    rows: dict[object, Row] = {}
+    faces: dict[object, dict[Row, int]] = {}
     for number, line in enumerate(map(str.strip, text.splitlines()), 1):
-        # one that was written twice is one face, as the daemon takes it (src/evaluate/labels.rs)
-        if not line or line in seen:
+        if not line:
             continue
-        seen.add(line)
         try:
             row = parse(line, vocabulary)
-            face = row.box if share else line
-            rows[face] = vocabulary.one_face(rows[face], row) if face in rows else row
         except ValueError as error:
             raise DataError(f"{path}:{number}: {error}") from error
-    return list(rows.values())
+        # one that was written twice is one face, as the daemon takes it where the digits are the same, too
+        # (src/evaluate/labels.rs)
+        faces.setdefault(row.box if share else row, {}).setdefault(row, number)
+    return [face_of(path, lines, vocabulary) for lines in faces.values()]
+
+
+def face_of(path: Path, lines: dict[Row, int], vocabulary: Vocabulary) -> Row:
+    """What lines of one face say together, each with its number."""
+    try:
+        return vocabulary.one_face(list(lines))
+    except ValueError as error:
+        raise DataError(f"{path}:{max(lines.values())}: {error}") from error
 
 
 def parse(line: str, vocabulary: Vocabulary) -> Row:

@@ -8,6 +8,16 @@ from .items import Item, Report
 from .labels import DataError, Row, Vocabulary
 
 
+def mapping_of(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    """New names by old ones; of two for one the first would be forgotten."""
+    mapping: dict[str, str] = {}
+    for old, new in pairs:
+        if old in mapping:
+            raise DataError(f"--map: '{old}' is to be '{mapping[old]}' and '{new}': name it once")
+        mapping[old] = new
+    return mapping
+
+
 def map_classes(
     words: Vocabulary, items: list[Item], mapping: dict[str, str], report: Report
 ) -> tuple[Vocabulary, list[Item]]:

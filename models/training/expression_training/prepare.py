@@ -12,6 +12,7 @@ for the export's thresholds (unless the set has one) and `train`.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import random
 import shutil
@@ -31,8 +32,9 @@ from .grouping import MOST_OF_ONE, without_duplicates
 from .items import GIVEN, Item, Report
 from .labels import Row, Vocabulary, label_file, read_rows
 from .linked import Entry, sources_of, unique_names, write
-from .mapping import map_classes
+from .mapping import map_classes, mapping_of
 from .progress import progress
+from .shown import miniature
 
 if TYPE_CHECKING:
     from .find_faces import FaceFinder
@@ -60,6 +62,7 @@ def from_yolo(data: DataSet, report: Report) -> list[Item]:
     if data.left_out:
         report.dropped["splits that are not there"] = list(data.left_out)
     given: dict[Path, str] = {}
+    drawn = Counter(data.draws("train") if "train" in splits else ())
     for split in splits:
         for path in data.files(split):
             given.setdefault(path, split if split in GIVEN else "")
@@ -77,7 +80,7 @@ def from_yolo(data: DataSet, report: Report) -> list[Item]:
                 f"{label_file(path)}: lines of the same box give one face several classes (label --blend): "
                 "prepare the set that it was made of, and blend what comes of it"
             )
-        items.append(Item(path, rows, split))
+        items.append(Item(path, rows, split, weight=max(drawn[path], 1)))
     return items
 
 
@@ -103,7 +106,8 @@ def examine(
                 report.dropped["no face found"].append(str(item.path))
                 continue
             item.rows = [replace(item.rows[0], box=box)]
-        item.hash = perceptual_hash(image)
+        item.hash, item.miniature = perceptual_hash(image), miniature(image)
+        item.digest = hashlib.sha256(item.path.read_bytes()).digest()
         boxes = (row.box for row in item.rows if words.names[row.label] not in no_face)
         item.faces = [Face.of(image, box) for box in boxes]
         good.append(item)
@@ -140,7 +144,8 @@ def entries_of(sides: dict[str, list[Item]], folder: Path) -> Iterator[Entry]:
     source_of = sources_of(folder)
     for side, items in sides.items():
         for item, name in zip(items, unique_names([item.path for item in items])):
-            yield Entry(side, item.path, name, item.rows, 1, *source_of(item.path))
+            weight = item.weight if side == "train" else 1
+            yield Entry(side, item.path, name, item.rows, weight, *source_of(item.path))
 
 
 def with_edges(file: Path, picture: Path) -> None:
@@ -171,15 +176,16 @@ def read(args: argparse.Namespace, report: Report) -> tuple[Path, Vocabulary, li
     if args.source.is_dir():
         names = args.classes or class_folders(args.source)
         folder, words, items = args.source, Vocabulary(names), from_folders(args.source, names)
-    elif args.find_faces:
+    elif args.find_faces or args.classes:
         raise DataError(
-            f"{args.source}: --find-faces is for a folder per class: this set has boxes of its own"
+            f"{args.source}: {'--find-faces' if args.find_faces else '--classes'} is for a folder per class: "
+            "this set has boxes and classes of its own (--map picks among these)"
         )
     else:
         data = DataSet.open(args.source)
         folder, words, items = data.root, data.vocabulary, from_yolo(data, report)
     if args.map:
-        words, items = map_classes(words, items, dict(args.map), report)
+        words, items = map_classes(words, items, mapping_of(args.map), report)
     words.check_words()
     if not items:
         raise DataError(f"{args.source}: no pictures; it must be a folder per class or a data.yaml")

@@ -40,7 +40,10 @@ def calibration(data: DataSet, size: Size, count: int, seed: int = 0) -> Iterato
     """
     files = data.files("train")
     random.Random(seed).shuffle(files)
-    for picture in itertools.islice(data.readable(files), count):
+    pictures = itertools.islice(data.readable(files), count)
+    if (first := next(pictures, None)) is None:
+        raise data.unusable("train")
+    for picture in itertools.chain([first], pictures):
         boxed = Letterbox.of(picture.image, size).image[:, :, ::-1]
         value = boxed.astype(np.float32) / 255
         value[0, 0, :2] = 0, 1

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .dataset import INPUT, DataSet, existing, size_of
 from .detect import torch_runner
-from .evaluate import pictures_of
+from .evaluate import check_asked, pictures_of
 from .faces import HEIGHTS, Sheet, look, tally
 from .sidecar import model_for, name_among
 from .weights import build
@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    check_asked(args)
     data = DataSet.open(args.data)
     pictures = list(pictures_of(data, args.split, args.group, levels=1))
     runners = {}

@@ -8,12 +8,11 @@ command again to resume.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -22,14 +21,13 @@ from . import checkpoint
 from .augment import Augmented, Batches, collate
 from .boxes import Outputs
 from .close_looks import CloseLooks, Kind, kinds_of
-from .dataset import DataError, DataSet, Picture, Size, existing, size_of
-from .detect import detect, torch_runner
+from .dataset import DataError, DataSet, Picture, above_zero, at_least_one, existing, size_of
+from .history import log_epoch, log_last, plot
 from .labels import Vocabulary
 from .linked import sources_of
 from .loss import Lesson, Parts, Targets, Weights, detection_loss, distillation_loss
 from .members import Member, roles, translated
-from .metrics import judged, summarize
-from .network import SCALES, STRIDES, YOLO12
+from .network import SCALES, STRIDES
 from .options import PRESETS, Options
 from .parallel import ALONE, Peers, run_in
 from .progress import progress
@@ -150,14 +148,6 @@ class Answers:
     member: Member
 
 
-def validate(network: YOLO12, data: DataSet, size: Size, every: int = 1) -> dict:
-    run = torch_runner(network)
-    pictures = []
-    for picture in data.pictures("val", every=every):
-        pictures.append(judged(detect(run, picture.image, size), picture.labels))
-    return summarize(pictures, data.names)
-
-
 @dataclass(frozen=True)
 class Run:
     """What a run is given: it may be in several processes, the pictures are in memory once."""
@@ -186,6 +176,8 @@ class Run:
         elif self.init is not None:
             trainer.start_from(self.init)
         done = trainer.done(self.minutes)
+        if done >= 1 and peers.leads:
+            log_last(self.folder, trainer, self.data)
         while done < 1:
             parts = train_epoch(trainer, self.pictures, self.draws, self.kinds, self.minutes)
             done = trainer.done(self.minutes)
@@ -226,7 +218,7 @@ def check_first(data: DataSet, last: Path, terms: dict, init: Path | None) -> No
     """What would end a run hours later, or make it another's, ends it before it reads its pictures."""
     data.vocabulary.check_words()
     if next(data.pictures("val"), None) is None:
-        raise DataError(f"no picture of 'val' can be used; the first: {data.left_out[0]}")
+        raise data.unusable("val")
     if last.exists():
         checkpoint.check(last, read_checkpoint(last), terms, init)
     elif init is not None:
@@ -273,59 +265,6 @@ def train_epoch(
     return list(zip(*parts))
 
 
-def log_epoch(
-    folder: Path, trainer: Trainer, member: Member, data: DataSet, parts: Sequence[Parts], final: bool
-) -> None:
-    mean = {
-        f.name: torch.stack([getattr(p, f.name) for p in parts]).float().mean(0).cpu() for f in fields(Parts)
-    }
-    row = {
-        "network": member.plan.name,
-        "epoch": trainer.epoch,
-        "minutes": round(trainer.seconds / 60, 2),
-        "loss_class": round(float(mean["classes"]), 4),
-        "loss_box": round(float(mean["box"]), 4),
-        "loss_distribution": round(float(mean["distribution"]), 4),
-        # of a batch, level after level: a level without any does not learn
-        "positives": "/".join(f"{n:.0f}" for n in mean["positives"].tolist()),
-        "map50": "",
-    }
-    # labels of a set's classes say nothing of a network that tells groups of them apart
-    if member.names == data.names and (final or trainer.epoch % 10 == 0):
-        result = validate(member.average, data, trainer.options.size, 1 if final else 4)
-        row["map50"] = round(result["map50"], 4)
-    path = folder / "log.csv"
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, row)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
-    print(" ".join(f"{key}={value}" for key, value in row.items() if value != ""), flush=True)
-
-
-def plot(folder: Path, name: str) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    with (folder / "log.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row["network"] == name]
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4))
-    epochs = [int(row["epoch"]) for row in rows]
-    for key in ("loss_class", "loss_box", "loss_distribution"):
-        left.plot(epochs, [float(row[key]) for row in rows], label=key)
-    left.set(xlabel="epoch", ylabel="loss")
-    left.legend()
-    known = [(int(row["epoch"]), float(row["map50"])) for row in rows if row["map50"]]
-    if known:
-        right.plot(*zip(*known), marker="o")
-    right.set(xlabel="epoch", ylabel="mAP@0.5 (validation)", ylim=(0, 1))
-    figure.tight_layout()
-    figure.savefig(folder / f"{name}.png", dpi=120)
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=Path, help="data.yaml of a YOLO-format set")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; resumed if it exists")
@@ -335,15 +274,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--levels", type=int, nargs="+", choices=STRIDES, help="strides of the heads (default: the preset's)"
     )
     parser.add_argument("--size", type=size_of, help="input in pixels, as 288x192 or 160")
-    parser.add_argument("--epochs", type=int)
-    parser.add_argument("--batch", type=int)
-    parser.add_argument("--lr", type=float)
-    parser.add_argument("--minutes", type=float, help="end the schedule after this time instead of epochs")
+    parser.add_argument("--epochs", type=at_least_one)
+    parser.add_argument("--batch", type=at_least_one)
+    parser.add_argument("--lr", type=above_zero)
+    parser.add_argument(
+        "--minutes", type=above_zero, help="end the schedule after this time instead of epochs"
+    )
     parser.add_argument(
         "--init", type=existing, help="start from these weights (.pt or .safetensors), of scale n also for s"
     )
     parser.add_argument(
-        "--processes", type=int, default=1, help="share each batch; as many as there are cores is fastest"
+        "--processes",
+        type=at_least_one,
+        default=1,
+        help="share each batch; as many as there are cores is fastest",
     )
     parser.add_argument("--seed", type=int, help="of order and augmentation; another one for another run")
 

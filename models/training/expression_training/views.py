@@ -238,7 +238,9 @@ def close_look(
     pixels = FILLING_PIXELS if filling and r.random() < filling else CLOSE_PIXELS
     wanted = min(r.uniform(*pixels), MOST_ENLARGED * side, CLOSE_SHARE * min(size))
     centre = [length * (0.5 + r.gauss(0, 0.06)) for length in size]
-    if picture.portrait and ground is not None and r.random() < 0.5:
+    # a place that is none stays where it is: what is set in elsewhere is the face
+    is_face = number < len(picture.labels.boxes)
+    if is_face and picture.portrait and ground is not None and r.random() < 0.5:
         image, labels = place(ground, size, r, 1.0, 0.3)
         image = image.copy()
         return image, Labels.joined([labels, set_in(image, picture, centre, wanted, r)])

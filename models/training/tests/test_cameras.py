@@ -11,10 +11,11 @@ from test_prepare import run
 from expression_training import duplicates
 from expression_training.dataset import DataError
 from expression_training.find_faces import FaceFinder
-from expression_training.grouping import same
+from expression_training.grouping import seen_again
 from expression_training.items import Item
 from expression_training.labels import Row
 from expression_training.metrics import pairwise_iou
+from expression_training.shown import miniature
 from expression_training.sidecar import MODELS
 
 SIZE = (320, 240)
@@ -101,9 +102,9 @@ def test_what_is_set_aside_is_known_again_whatever_the_labels_say():
     other, rows = frame(2, True, 200, 100, 25)
     items.append(Item("other.jpg", rows))
     for item, picture in zip(items, (image, image, other), strict=True):
-        item.hash = 7
+        item.hash, item.digest, item.miniature = 7, str(item.path).encode(), miniature(picture)
         item.faces = [duplicates.Face.of(picture, row.box) for row in item.rows]
-    assert [same(items[0], item, 6) for item in items[1:]] == [True, False]
+    assert seen_again(items, 2, 6) == {1: 0}
 
 
 def test_faces_too_small_for_a_hash_are_known_by_their_place():

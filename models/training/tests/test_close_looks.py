@@ -103,6 +103,15 @@ def test_a_place_that_only_looks_like_a_face_is_shown_as_closely():
         assert not len(labels.boxes) and not len(labels.negatives)
 
 
+def test_such_a_place_of_a_portrait_is_shown_and_not_its_face():
+    picture = with_nothing(scene([(20, 20, 120, 140)]), (250, 180, 290, 220))
+    assert picture.portrait
+    for seed in range(40):
+        _, labels = views.close_look(picture, 1, scene([]), CLOSE, random.Random(seed))
+        middles = (labels.boxes[:, :2] + labels.boxes[:, 2:]) / 2
+        assert (np.abs(middles - 64).max(1, initial=0) > 30).all(), seed
+
+
 def test_a_face_of_a_scene_is_shown_as_closely_with_its_neighbours():
     picture = scene([(100, 100, 140, 150), (150, 100, 190, 150)])
     neighbours = 0

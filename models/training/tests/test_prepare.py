@@ -87,6 +87,18 @@ def test_what_is_set_aside_is_not_trained_on(tmp_path):
     assert files["choose"] == {f"choose{n}.png" for n in range(60, 66)}
 
 
+def test_what_a_list_names_twice_is_trained_on_twice_as_often(tmp_path):
+    source = yolo(tmp_path / "set", {"train": range(40)})
+    names = [f"images/train/train{number}.png" for number in range(40)]
+    (tmp_path / "set/train.txt").write_text("\n".join(names * 2 + names[:20]))
+    source.write_text(source.read_text().replace("train: images/train", "train: train.txt"))
+    report, data, files = run(source, tmp_path / "out")
+    drawn = Counter(path.name for path in data.draws("train"))
+    assert report.kept == 40 and drawn.keys() == files["train"]
+    assert all(times == (3 if int(name[5:-4]) < 20 else 2) for name, times in drawn.items())
+    assert len(data.draws("val")) == len(files["val"]) > 0
+
+
 def test_splits_that_are_not_there_are_named_and_no_error(tmp_path):
     source = yolo(tmp_path / "set", {"train": range(30)}, "names: [happy, not_happy]\ntest: ../test/images")
     report, _, files = run(source, tmp_path / "out")

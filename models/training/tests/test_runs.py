@@ -1,6 +1,7 @@
 """What ends a run before it begins, and what a run that goes on must agree with."""
 
 import argparse
+import csv
 import json
 import sys
 from dataclasses import replace
@@ -126,6 +127,45 @@ def test_a_run_is_not_continued_from_other_weights_or_by_another_clock(own, begu
     del state["terms"]
     torch.save(state, begun / "last.pt")
     refused(own, begun, "an earlier version left it", monkeypatch)
+
+
+@pytest.mark.parametrize("minutes", [None, 6.0])
+def test_a_run_becomes_longer_and_not_shorter(own, begun, monkeypatch, minutes):
+    data = DataSet.open(own)
+    terms = train.checkpoint.terms(OPTIONS, data.vocabulary) | train.checkpoint.of_run(data, minutes)
+    trainer = train.Trainer(OPTIONS, data.vocabulary, terms=terms)
+    trainer.save(begun / "last.pt")
+    if minutes:
+        refused(own, begun, "minutes was 6.0 and is 3 .*longer, not shorter", monkeypatch, minutes=3)
+    else:
+        refused(own, begun, "epochs was 2 and is 1 .*longer", monkeypatch, options=replace(OPTIONS, epochs=1))
+    for epochs, longer in ((2, minutes), (3, minutes and 9.0), *(((1, minutes),) if minutes else ())):
+        wanted = train.checkpoint.terms(replace(OPTIONS, epochs=epochs), data.vocabulary)
+        wanted |= train.checkpoint.of_run(data, longer)
+        train.checkpoint.check(begun / "last.pt", train.read_checkpoint(begun / "last.pt"), wanted)
+
+
+def test_a_run_that_was_killed_after_its_last_checkpoint_is_validated_when_it_goes_on(
+    own, tmp_path, monkeypatch
+):
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    data, folder = DataSet.open(own), tmp_path / "run"
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(train, "log_epoch", killed)
+        train.train(data, folder, ONCE)
+    assert (folder / "last.pt").exists() and not (folder / "log.csv").exists()
+    for _ in range(2):  # told once
+        train.train(data, folder, ONCE)
+        (row,) = csv.DictReader((folder / "log.csv").open())
+        assert row["epoch"] == "1" and 0 <= float(row["map50"]) <= 1 and not row["loss_class"]
+        assert (folder / "model.png").stat().st_size > 1000
+
+
+def test_nothing_is_plotted_where_nothing_was_logged(tmp_path):
+    train.plot(tmp_path, "model")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_set_without_validation_is_refused_before_it_trains(own, tmp_path, monkeypatch):

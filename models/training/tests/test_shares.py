@@ -78,8 +78,26 @@ def test_without_shares_lines_of_one_box_are_several_faces(tmp_path):
     plain, text = Vocabulary(NAMES), f"0 {PLACE}\n1 {PLACE} 0.3\n5 {PLACE}\n"
     assert rows_of(tmp_path, text, plain) == [Row(number, (0.5, 0.5, 0.4, 0.4)) for number in (0, 1, 5)]
     # a set with shares that is made of them would take them for one
-    with pytest.raises(DataError, match=r"a\.txt:2.*have 2 of one face"):
+    with pytest.raises(DataError, match=r"a\.txt:3.*have 3 of one face.*`groups`"):
         rows_of(tmp_path, text, plain, share=True)
+
+
+PLAIN = Vocabulary(["a", "b", "c", "two", "face"], frozenset({"face"}), groups={"two": ("a", "b")})
+
+
+def test_label_takes_what_train_takes_of_a_set_without_shares(tmp_path):
+    """A face that two tools labelled, or one tool twice."""
+    again = f"0 {PLACE}\n0 0.50 .5 0.400 0.4\n"
+    for share in (False, True):
+        assert rows_of(tmp_path, again, PLAIN, share=share) == [Row(0, (0.5, 0.5, 0.4, 0.4))]
+    for classes, name in (((0, 1), "two"), ((1, 0), "two"), ((0, 2), "face"), ((0, 1, 2), "face")):
+        text = "".join(f"{number} {PLACE}\n" for number in classes) + "2 .2 .2 .1 .1\n"
+        face, other = rows_of(tmp_path, text, PLAIN, share=True)
+        assert PLAIN.names[face.label] == name and face.told == ((face.label, 1.0),) and other.label == 2
+    nameless = Vocabulary(["a", "b", "c", "two"], groups={"two": ("a", "b")})
+    assert rows_of(tmp_path, f"0 {PLACE}\n1 {PLACE}\n", nameless, share=True)[0].label == 3
+    with pytest.raises(DataError, match="a, c have 2 of one face together.*keep one of the lines"):
+        rows_of(tmp_path, f"0 {PLACE}\n2 {PLACE}\n", nameless, share=True)
 
 
 def test_prepare_refuses_faces_with_several_classes(tmp_path):
