@@ -10,20 +10,23 @@ use crate::observer::Observer;
 use crate::support::{camera, event, first_sightings, publisher, settings};
 
 const BRIDGE: &str = include_str!("../../deploy/mosquitto/bridge.conf");
+/// The one that the file names, and another.
+const SITES: [&str; 2] = ["site-1", "site-2"];
 
-/// A broker with the committed access list, and a site that has the rights that the file names.
+/// A broker with the committed access list, and sites that have the rights that the file names.
 fn centre(folder: &Path) -> Mosquitto {
     let rights: Vec<_> = BRIDGE.lines().filter_map(|line| line.strip_prefix("#   ")).collect();
-    let list = format!("{LIST}\nuser site-1\n{}\n", rights.join("\n"));
-    broker_for(folder, &["admin", "homeassistant", "site-1"], &list)
+    let [first, second] = SITES.map(|site| format!("user {site}\n{}\n", rights.join("\n")));
+    let users = ["admin", "homeassistant", SITES[0], SITES[1]];
+    broker_for(folder, &users, &format!("{LIST}\n{first}{second}"))
 }
 
 /// The committed lines, to that broker and without its certificate.
-fn site(centre: &Mosquitto) -> Mosquitto {
+fn site(centre: &Mosquitto, name: &str) -> Mosquitto {
     let lines: Vec<_> = BRIDGE.lines().filter(|line| !line.starts_with("bridge_cafile")).collect();
     let here = format!("127.0.0.1:{}\nrestart_timeout 1", centre.port);
     let lines = lines.join("\n").replace("broker.example:8883", &here);
-    let lines = lines.replace("change-me", PASSWORD);
+    let lines = lines.replace("change-me", PASSWORD).replace(SITES[0], name);
     Mosquitto::with(&format!("allow_anonymous true\n{lines}\n"))
 }
 
@@ -31,7 +34,7 @@ fn site(centre: &Mosquitto) -> Mosquitto {
 async fn the_centre_hears_everything_also_what_happened_while_the_line_was_down() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let mut centre = centre(folder.path());
-    let site = site(&centre);
+    let site = site(&centre, SITES[0]);
     let (device, _received) = publisher(settings(site.port));
     let hearing = observer(&centre, "admin").await;
     device.publish_event(&camera(), "1", &event(1, 0)).expect("taken");
@@ -49,11 +52,28 @@ async fn the_centre_hears_everything_also_what_happened_while_the_line_was_down(
     device.shutdown().await;
 }
 
+/// Also where their hosts have one name, as here.
+#[tokio::test]
+async fn two_sites_do_not_throw_each_other_out() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let centre = centre(folder.path());
+    let hearing = observer(&centre, "admin").await;
+    let sites = SITES.map(|name| site(&centre, name));
+    let devices = [device(&sites[0], folder.path(), "d1"), device(&sites[1], folder.path(), "d2")];
+    for name in ["d1", "d2"] {
+        hearing.latest(&format!("expressiond/{name}/availability"), "online").await;
+    }
+    assert!(!centre.log().contains("already connected"), "{}", centre.log());
+    for device in devices {
+        device.shutdown().await;
+    }
+}
+
 #[tokio::test]
 async fn what_the_centre_says_to_devices_and_groups_reaches_the_site() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let centre = centre(folder.path());
-    let site = site(&centre);
+    let site = site(&centre, SITES[0]);
     let listening = Observer::at(site.port).await;
     let home = device(&centre, folder.path(), "homeassistant");
     home.set_retained(Class::State, "homeassistant/private".into(), b"secret".to_vec())

@@ -85,8 +85,8 @@ class Workshop:
         run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", private])
         run(["openssl", "pkey", "-in", private, "-pubout", "-out", public])
 
-    def publish(self, repo: str, packages: list, suite: str = "stable") -> None:
-        env = self.gpg_home | {"KEY": self.key, "REPO": str(self.folder / repo)}
+    def publish(self, repo: str, packages: list, suite: str = "stable", key: str = "") -> None:
+        env = self.gpg_home | {"KEY": key or self.key, "REPO": str(self.folder / repo)}
         run(["deploy/apt/publish", suite, *packages], env=env)
 
     def next_version(self) -> tuple[Path, str]:

@@ -193,6 +193,44 @@ def a_published_version_never_changes(board: Board, workshop: Workshop) -> None:
         raise AssertionError("other bytes under a published version were taken")
 
 
+def what_was_not_published_is_not_there(board: Board, workshop: Workshop) -> None:
+    """Also for the next run, which lists whatever is in the pool."""
+    repo, (package, _) = f"aborted-{board.suite}", workshop.next_version()
+    workshop.publish(repo, [workshop.package])
+    pool = workshop.folder / repo / "pool/stable"
+    other = workshop.folder / f"aborted-other-{board.suite}" / workshop.package.name
+    other.parent.mkdir()
+    other.write_bytes(workshop.package.read_bytes() + b"\n")
+    # The second of them is refused; nobody has the key; a copy was cut off before.
+    for packages, key in (([package, other], ""), ([package], "0" * 40), ([package.with_name("gone.deb")], "")):
+        try:
+            workshop.publish(repo, packages, key=key)
+        except Failed:
+            assert [each.name for each in pool.iterdir()] == [workshop.package.name], (packages, key)
+        else:
+            raise AssertionError(f"published: {packages} by {key}")
+    (pool / f"{package.name}.new").write_bytes(b"half")
+    workshop.publish(repo, [package])
+    assert {each.name for each in pool.iterdir()} == {workshop.package.name, package.name}
+    assert (pool / package.name).read_bytes() == package.read_bytes()
+
+
+def a_suite_is_signed_anew_by_another_key(board: Board, workshop: Workshop) -> None:
+    """Before the old one goes, with nothing new in it."""
+    repo, new = f"rotated-{board.suite}", workshop.make_archive_key(f"rotated-{board.suite}")
+    workshop.publish(repo, [workshop.package])
+    workshop.publish(repo, [], key=new)
+    board.follow(workshop, repo, workshop.keyring(new))
+    board.run("apt-get", "update", "--error-on=any")
+    assert workshop.version in board.run("apt-cache", "policy", "expressiond")
+    try:
+        workshop.publish(repo, [], suite="stabel")
+    except Failed as refused:
+        assert "no packages named" in str(refused)
+    else:
+        raise AssertionError("a suite that nobody has published was signed")
+
+
 def model_packages_run_once_trusted_and_roll_back(board: Board, workshop: Workshop) -> None:
     install(board, workshop)
     own, refused = board.model()
@@ -241,5 +279,7 @@ TESTS = [
     a_repository_that_was_tampered_with_is_refused,
     unattended_upgrades_keep_changed_settings_and_can_be_taken_back,
     a_published_version_never_changes,
+    what_was_not_published_is_not_there,
+    a_suite_is_signed_anew_by_another_key,
     model_packages_run_once_trusted_and_roll_back,
 ]
