@@ -70,7 +70,7 @@ fn one_of_another_version_is_none_and_a_broken_one_is_told() {
 
 const MODEL: &str = "expression-yolo12n";
 
-/// A working directory with copies of the committed models: every command looks there first.
+/// A checkout with copies of the committed models, in which every command looks for them.
 struct Checkout(TempDir);
 
 impl Checkout {
@@ -78,6 +78,7 @@ impl Checkout {
         let checkout = Self(tempfile::tempdir().unwrap());
         let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
         std::fs::create_dir(checkout.path("models")).unwrap();
+        std::fs::write(checkout.path("Cargo.toml"), "").unwrap();
         let copy = |file: &str| {
             std::fs::copy(models.join(file), checkout.path("models").join(file)).unwrap();
         };
@@ -138,6 +139,20 @@ impl Checkout {
 fn tells(text: &str, words: &str) {
     assert!(text.contains("-close.tflite: sha256 is") && text.contains(words), "{text}");
     assert!(!text.contains("runs instead"), "the model itself runs: {text}");
+}
+
+#[test]
+fn models_in_any_other_folder_are_not_the_programs_own() {
+    let checkout = Checkout::new();
+    let shown = |checkout: &Checkout| {
+        let output = checkout.command(&["model", "show", "--config", "e.toml"]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let own = format!("models/{MODEL}.tflite");
+    assert!(shown(&checkout).contains(&own));
+    std::fs::remove_file(checkout.path("Cargo.toml")).unwrap();
+    // Where the package is installed, its own.
+    assert!(!shown(&checkout).contains(&format!("({own}")));
 }
 
 #[test]
