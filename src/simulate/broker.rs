@@ -129,21 +129,20 @@ impl FleetBroker {
     /// Ends our own with SIGTERM, as a service manager does, so that it writes its sessions
     /// to disk first.
     pub(crate) async fn stop(&mut self) -> Result<()> {
-        let Some(mut child) = self.own.as_mut().and_then(|own| own.child.take()) else {
-            return Ok(());
-        };
+        let Some(own) = &mut self.own else { return Ok(()) };
+        let Some(child) = &mut own.child else { return Ok(()) };
         self.pid = None;
-        kill_process(Pid::from_child(&child), Signal::TERM)
+        kill_process(Pid::from_child(child), Signal::TERM)
             .map_err(|error| Error::caused(Kind::Unavailable, "cannot stop mosquitto", error))?;
         let limit = Instant::now() + LIMIT;
         while child.try_wait().is_ok_and(|status| status.is_none()) {
             if Instant::now() > limit {
-                // This fails only where it has ended by now.
-                let _ = child.kill().and_then(|()| child.wait());
                 return Err(Error::new(Kind::Unavailable, "mosquitto does not end"));
             }
             sleep(Duration::from_millis(5)).await;
         }
+        // Until here whoever drops it kills it.
+        own.child = None;
         Ok(())
     }
 
@@ -197,12 +196,7 @@ impl Drop for Own {
 fn make_folder() -> Result<PathBuf> {
     let first = std::process::id();
     let named = |number| std::env::temp_dir().join(format!("expressiond-simulate-{number}"));
-    let mut folders = (first..first.saturating_add(100)).map(named);
-    loop {
-        let Some(folder) = folders.next() else {
-            let why = "cannot make a folder in the temporary one: a hundred names are taken";
-            return Err(Error::new(Kind::Output, why));
-        };
+    for folder in (first..first.saturating_add(100)).map(named) {
         match DirBuilder::new().mode(0o700).create(&folder) {
             Ok(()) => return Ok(folder),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
@@ -212,6 +206,8 @@ fn make_folder() -> Result<PathBuf> {
             }
         }
     }
+    let why = "cannot make a folder in the temporary one: a hundred names are taken";
+    Err(Error::new(Kind::Output, why))
 }
 
 /// The Mosquitto in `PATH`, or in /usr/sbin: Debian installs it there, and only root's

@@ -4,11 +4,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::daemon::Broker;
-use crate::daemon::http::{get, until};
+use crate::daemon::http::until;
 use crate::daemon::page::{Device, Picture, layer, settings};
 use crate::daemon::ports::free_port;
 use crate::driver::LEFT;
-use crate::{FACE, KNOB, WIDE, shown, shown_after, start};
+use crate::{FACE, KNOB, WIDE, shown, shown_after, start, tried};
 
 #[test]
 #[ignore = "needs chromium-driver: make browser-test"]
@@ -48,14 +48,17 @@ fn a_page_whose_first_question_is_lost_asks_again() {
     shown_after(&device, WIDE, LOST);
 }
 
-/// The live picture can be cut off, and kept away for as long as `out` holds.
+/// The live picture can be cut off, and kept away for as long as `out` holds; `back` is called
+/// as it comes again.
 const OUTAGE: &str = "const real = window.fetch;
-    window.fetch = (path, options) => {
+    window.fetch = async (path, options) => {
         if (path !== '/api/live') return real(path, options);
-        if (window.out) return Promise.reject(new TypeError('out'));
+        if (window.out) throw new TypeError('out');
         const control = new AbortController();
         window.cut = () => control.abort();
-        return real(path, { ...options, signal: control.signal });
+        const answer = await real(path, { ...options, signal: control.signal });
+        window.back?.();
+        return answer;
     };";
 const LOST_SIGHT: &str = "return !document.getElementById('veil').hidden";
 
@@ -82,7 +85,7 @@ fn what_an_outage_has_taken_back_is_said() {
     browser.type_into(KNOB, LEFT);
     let tries = |count: usize| {
         until(&format!("{count} tried"), || {
-            let tried = get(device.port, "/api/settings").json()["tried"].clone();
+            let tried = tried(&device);
             (tried.as_object().unwrap().len() == count).then_some(())
         });
     };
@@ -99,29 +102,23 @@ fn what_an_outage_has_taken_back_is_said() {
     );
 }
 
-/// A slider is moved as the live picture comes back, so that the device has not been told yet
-/// when the page asks what is so now.
-const MOVED: &str = "const cut = window.fetch;
-    window.fetch = async (path, options) => {
-        const answer = await cut(path, options);
-        if (path === '/api/live' && window.out === false) {
-            const knob = document.getElementById('knob-expression.enter');
-            knob.value = 1;
-            knob.dispatchEvent(new Event('input'));
-        }
-        return answer;
+/// So that the device has not been told yet when the page asks what is so now.
+const MOVED: &str = "window.back = () => {
+        const knob = document.getElementById('knob-expression.enter');
+        knob.value = 1;
+        knob.dispatchEvent(new Event('input'));
     };";
 
 #[test]
 #[ignore = "needs chromium-driver: make browser-test"]
 fn what_is_moved_as_an_outage_ends_is_tried() {
     let (device, _broker, _folder) = start("");
-    let browser = shown_after(&device, WIDE, &format!("{{ {OUTAGE} }} {{ {MOVED} }}"));
-    browser.run("window.out = true; window.cut()");
+    let browser = shown_after(&device, WIDE, OUTAGE);
+    browser.run(&format!("{MOVED} window.out = true; window.cut()"));
     browser.until("that it is lost", LOST_SIGHT);
     browser.run("window.out = false");
     until("the device tries it", || {
-        let tried = get(device.port, "/api/settings").json()["tried"].clone();
+        let tried = tried(&device);
         (tried["expression.enter"] == 1).then_some(())
     });
 }

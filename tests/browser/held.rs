@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::daemon::http::{get, post, until};
+use crate::daemon::http::{post, until};
 use crate::driver::{Browser, END, LEFT};
-use crate::{KNOB, SAVED, WIDE, shown, start};
+use crate::{KNOB, SAVED, WIDE, shown, start, tried};
 
 /// Waits until the slider of the threshold stands at `value`, and the number beside it.
 fn stands(browser: &Browser, what: &str, value: &str, beside: &str) {
@@ -24,8 +24,7 @@ fn a_slider_shows_what_a_command_gives_and_goes_back_after_it() {
     browser.type_into(KNOB, LEFT);
     stands(&browser, "what is tried", "0.69", "69 %");
     let tries = |wanted: Value| {
-        let tried = || get(device.port, "/api/settings").json()["tried"].clone();
-        until(&format!("the device tries {wanted}"), || (tried() == wanted).then_some(()));
+        until(&format!("the device tries {wanted}"), || (tried(&device) == wanted).then_some(()));
     };
     tries(json!({ "tracking.start_confidence": 0.69 }));
     // Only then does it hear commands.
@@ -46,8 +45,7 @@ fn two_pages_tune_the_same_device_and_know_of_each_other() {
     let (device, _broker, _folder) = start("");
     let (one, other) = (shown(&device, WIDE), shown(&device, WIDE));
     let tries = |wanted: Value| {
-        let tried = || get(device.port, "/api/settings").json()["tried"].clone();
-        until(&format!("the device tries {wanted}"), || (tried() == wanted).then_some(()));
+        until(&format!("the device tries {wanted}"), || (tried(&device) == wanted).then_some(()));
     };
     let said = "return document.getElementById('what-if').textContent";
     one.type_into(KNOB, LEFT);
@@ -86,8 +84,7 @@ fn what_is_moved_while_the_settings_are_on_their_way_is_not_lost() {
     browser.type_into("#knob-expression\\.enter", END);
     browser.run("window.come()");
     let wanted = json!({ "pace.max_fps": 3, "expression.enter": 1 });
-    let tried = || get(device.port, "/api/settings").json()["tried"].clone();
-    until("both are tried", || (tried() == wanted).then_some(()));
+    until("both are tried", || (tried(&device) == wanted).then_some(()));
     let knob = "return document.getElementById('knob-expression.enter').value === '1'";
     browser.until("the slider where it was moved to", knob);
 }

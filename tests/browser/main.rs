@@ -16,9 +16,10 @@ mod zones;
 use std::process::Command;
 
 use daemon::Broker;
+use daemon::http::get;
 use daemon::page::{Device, settings};
 use driver::Browser;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const WIDE: (u32, u32) = (1280, 1100);
@@ -29,6 +30,11 @@ fn start(more: &str) -> (Device, Broker, TempDir) {
     let broker = Broker::start();
     let device = Device::start(settings(folder.path(), broker.port, more));
     (device, broker, folder)
+}
+
+/// What the device tries.
+fn tried(device: &Device) -> Value {
+    get(device.port, "/api/settings").json()["tried"].clone()
 }
 
 /// The device's page in a window of this size, with a face in the picture.

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::daemon::http::{get, post, until};
+use crate::daemon::http::{post, until};
 use crate::driver::{Browser, DOWN, END, ENTER, ESCAPE, LEFT, RIGHT};
-use crate::{PHONE, WIDE, screenshot, shown, start};
+use crate::{PHONE, WIDE, screenshot, shown, start, tried};
 
 const TELLS: &str = "return document.getElementById('zone-said').textContent";
 const NAMES: &str = "return [...document.querySelectorAll('#zone-names span')]
@@ -143,9 +143,8 @@ fn what_is_drawn_stays_when_somebody_else_tries_something_else() {
     );
     browser.drag("mouse", "#pen", (100, 90), (100, 90));
     shows(&browser, "zone1");
-    let tried = || get(device.port, "/api/settings").json()["tried"].clone();
     until("both", || {
-        let tried = tried();
+        let tried = tried(&device);
         (tried["pace.max_fps"] == 3 && tried["zone"][0]["name"] == "zone1").then_some(())
     });
     assert_eq!(browser.complaints(), Vec::<String>::new());
@@ -219,7 +218,7 @@ fn an_impossible_zone_holds_up_no_slider() {
     browser.until("why not", &format!("{TELLS}.includes('crosses')"));
     browser.type_into("#knob-expression\\.enter", END);
     until("the device tries it", || {
-        let tried = get(device.port, "/api/settings").json()["tried"].clone();
+        let tried = tried(&device);
         (tried["expression.enter"] == 1).then_some(())
     });
     browser.until("why not, still", &format!("{TELLS}.includes('crosses')"));

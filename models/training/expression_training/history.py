@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -16,9 +15,6 @@ from .loss import Parts
 from .members import Member
 from .metrics import judged, summarize
 from .network import YOLO12
-
-if TYPE_CHECKING:
-    from .train import Trainer
 
 LOG = "log.csv"
 #: the columns that are plotted as losses, and where `Parts` has them
@@ -33,28 +29,43 @@ def validate(network: YOLO12, data: DataSet, size: Size, every: int = 1) -> dict
     return summarize(pictures, data.names)
 
 
-def log_epoch(
-    folder: Path, trainer: Trainer, member: Member, data: DataSet, parts: Sequence[Parts], final: bool
-) -> None:
-    row = {
-        "network": member.plan.name,
-        "epoch": trainer.epoch,
-        "minutes": round(trainer.seconds / 60, 2),
-        **means(parts),
-        "map50": "",
-    }
-    # labels of a set's classes say nothing of a network that tells groups of them apart
-    if member.names == data.names and (final or trainer.epoch % 10 == 0):
-        result = validate(member.average, data, trainer.options.size, 1 if final else 4)
-        row["map50"] = round(result["map50"], 4)
-    path = folder / LOG
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, row)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
-    print(" ".join(f"{key}={value}" for key, value in row.items() if value != ""), flush=True)
+@dataclass(frozen=True)
+class History:
+    """Where it stands, and what networks are validated on, with this input."""
+
+    folder: Path
+    data: DataSet
+    size: Size
+
+    def log(self, member: Member, epoch: int, seconds: float, parts: Sequence[Parts], final: bool) -> None:
+        """A network's epoch; the run has taken so long by its end."""
+        row = {
+            "network": member.plan.name,
+            "epoch": epoch,
+            "minutes": round(seconds / 60, 2),
+            **means(parts),
+            "map50": "",
+        }
+        # labels of a set's classes say nothing of a network that tells groups of them apart
+        if member.names == self.data.names and (final or epoch % 10 == 0):
+            result = validate(member.average, self.data, self.size, 1 if final else 4)
+            row["map50"] = round(result["map50"], 4)
+        path = self.folder / LOG
+        new = not path.exists()
+        with path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, row)
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+        print(" ".join(f"{key}={value}" for key, value in row.items() if value != ""), flush=True)
+
+    def complete(self, members: Sequence[Member], epoch: int, seconds: float) -> None:
+        """What a run lacks that was killed between its last checkpoint and what it says of its end. The
+        losses of its last epoch are gone."""
+        told = {(row.get("network"), row.get("epoch")) for row in logged(self.folder)}
+        for member in members:
+            if (member.plan.name, str(epoch)) not in told:
+                self.log(member, epoch, seconds, (), final=True)
 
 
 def means(parts: Sequence[Parts]) -> dict[str, float | str]:
@@ -67,15 +78,6 @@ def means(parts: Sequence[Parts]) -> dict[str, float | str]:
     losses = {key: round(float(mean[part]), 4) for key, part in LOSSES.items()}
     # of a batch, level after level: a level without any does not learn
     return losses | {"positives": "/".join(f"{n:.0f}" for n in mean["positives"].tolist())}
-
-
-def log_last(folder: Path, trainer: Trainer, data: DataSet) -> None:
-    """What a run lacks that was killed between its last checkpoint and what it says of its end. The losses
-    of its last epoch are gone."""
-    told = {(row.get("network"), row.get("epoch")) for row in logged(folder)}
-    for member in trainer.members:
-        if (member.plan.name, str(trainer.epoch)) not in told:
-            log_epoch(folder, trainer, member, data, (), final=True)
 
 
 def logged(folder: Path) -> list[dict[str, str]]:

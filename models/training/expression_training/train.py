@@ -22,7 +22,7 @@ from .augment import Augmented, Batches, collate
 from .boxes import Outputs
 from .close_looks import CloseLooks, Kind, kinds_of
 from .dataset import DataError, DataSet, Picture, above_zero, at_least_one, existing, size_of
-from .history import log_epoch, log_last, plot
+from .history import History, plot
 from .labels import Vocabulary
 from .linked import sources_of
 from .loss import Lesson, Parts, Targets, Weights, detection_loss, distillation_loss
@@ -175,16 +175,17 @@ class Run:
                 trainer.save_weights(self.folder)
         elif self.init is not None:
             trainer.start_from(self.init)
+        history = History(self.folder, self.data, self.options.size)
         done = trainer.done(self.minutes)
         if done >= 1 and peers.leads:
-            log_last(self.folder, trainer, self.data)
+            history.complete(trainer.members, trainer.epoch, trainer.seconds)
         while done < 1:
             parts = train_epoch(trainer, self.pictures, self.draws, self.kinds, self.minutes)
             done = trainer.done(self.minutes)
             if peers.leads:
                 trainer.save(last)
                 for member, own in zip(trainer.members, parts):
-                    log_epoch(self.folder, trainer, member, self.data, own, final=done >= 1)
+                    history.log(member, trainer.epoch, trainer.seconds, own, final=done >= 1)
         if peers.leads:
             for member in trainer.members:
                 plot(self.folder, member.plan.name)

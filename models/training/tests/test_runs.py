@@ -153,7 +153,7 @@ def test_a_run_that_was_killed_after_its_last_checkpoint_is_validated_when_it_go
 
     data, folder = DataSet.open(own), tmp_path / "run"
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(train, "log_epoch", killed)
+        patched.setattr(train.History, "log", killed)
         train.train(data, folder, ONCE)
     assert (folder / "last.pt").exists() and not (folder / "log.csv").exists()
     for _ in range(2):  # told once
