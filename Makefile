@@ -32,6 +32,10 @@ build: setup-build ## Build the release binary
 cargo-test: setup
 	cargo test --locked --features simulate
 
+# target/debug/expressiond as the tests have it. `cargo build` would compile half of it again: without what
+# tests depend on, some libraries have fewer features.
+PROGRAM_OF_TESTS = cargo test --locked --features simulate --test simulate --no-run
+
 .PHONY: arm-test arm-count
 BOARD := aarch64-unknown-linux-gnu
 # Optimised, since the emulator makes it slow enough. TESTS: cargo's own words for some of them.
@@ -89,7 +93,7 @@ browser-test: setup-build ## Use the page in a real browser: Chromium, headless 
 
 .PHONY: guide-test
 guide-test: setup ## Run the commands of docs/guide/fleet.md as they stand (as root, in namespaces)
-	cargo test --locked --features simulate --test simulate --no-run
+	$(PROGRAM_OF_TESTS)
 	tests/guide/fleet target/debug/expressiond
 
 .PHONY: fuzz
@@ -240,7 +244,7 @@ repo-test: ## Install, upgrade, roll back and purge from a repository, and run t
 BROKER ?=
 credentials-test: setup ## A stolen board, revocation, tokens and rotation at Mosquitto and RabbitMQ [BROKER=mosquitto]
 	@if [ "$(BROKER)" != mosquitto ]; then .ci/setup cluster; fi
-	cargo build --locked --features simulate
+	$(PROGRAM_OF_TESTS)
 	tests/fleet/credentials target/debug/expressiond $(BROKER)
 
 .PHONY: ring-test
@@ -251,7 +255,7 @@ ring-test: setup ## Upgrade a fleet that is played in steps, and stop where too 
 CLUSTER_DEVICES ?= 20
 cluster-test: setup ## Make nodes of RabbitMQ and NATS clusters fail under a fleet, and count (as root; 15 minutes)
 	.ci/setup cluster
-	cargo build --locked --features simulate
+	$(PROGRAM_OF_TESTS)
 	tests/cluster/run target/debug/expressiond --devices $(CLUSTER_DEVICES)
 
 .PHONY: vm-test
@@ -268,7 +272,7 @@ board-test: ## From a blank machine to events, through outages, upgrade and purg
 
 .PHONY: ha-test
 ha-test: setup ## Show the daemon to real Home Assistants: ten minutes, and as many for their root once
-	cargo build --locked
+	$(PROGRAM_OF_TESTS)
 	tests/home-assistant/run target/debug/expressiond
 
 .PHONY: help
