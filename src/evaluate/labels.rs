@@ -30,31 +30,34 @@ pub fn parse(
     key_points: Option<KeyPoints>,
     size: Size,
 ) -> Result<Vec<Truth>, (usize, String)> {
-    let mut found: Vec<(&str, Truth)> = Vec::new();
+    let mut found: Vec<(usize, Rect)> = Vec::new();
     for (number, line) in (1..).zip(text.lines().map(str::trim)) {
-        // A line that was written twice is one face, as other programs take it.
-        if line.is_empty() || found.iter().any(|(other, _)| *other == line) {
+        if line.is_empty() {
             continue;
         }
-        let truth = read(line, classes, key_points, size).map_err(|reason| (number, reason))?;
-        found.push((line, truth));
+        let face =
+            read(line, classes.len(), key_points, size).map_err(|reason| (number, reason))?;
+        // A face that was written twice is one, however its numbers are, as other programs take it.
+        if !found.contains(&face) {
+            found.push(face);
+        }
     }
-    Ok(found.into_iter().map(|(_, truth)| truth).collect())
+    Ok(found.into_iter().map(|(class, rect)| Truth { class: classes[class], rect }).collect())
 }
 
+/// The set's class, of `count`, and the box of one line.
 fn read(
     line: &str,
-    classes: &[usize],
+    count: usize,
     key_points: Option<KeyPoints>,
     size: Size,
-) -> Result<Truth, String> {
+) -> Result<(usize, Rect), String> {
     let numbers: Result<Vec<f32>, _> = line.split_whitespace().map(str::parse).collect();
     let numbers =
         numbers.map_err(|_| format!("'{}' holds something else than numbers", quoted(line)))?;
     let [class, shares @ ..] = &numbers[..] else {
         return Err("is empty".to_owned());
     };
-    let count = classes.len();
     let known = *class >= 0.0 && class.fract() == 0.0 && (*class as usize) < count;
     if !known {
         return Err(format!("class {class} is not below {count}"));
@@ -72,7 +75,7 @@ fn read(
     let [left, top, right, bottom] = shape.edges();
     let (width, height) = (size.width as f32, size.height as f32);
     let rect = Rect::from_edges(left * width, top * height, right * width, bottom * height);
-    Ok(Truth { class: classes[*class as usize], rect })
+    Ok((*class as usize, rect))
 }
 
 /// Whether a share lies in the picture.
@@ -226,8 +229,10 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_stands_twice_is_one_face() {
+    fn a_face_that_stands_twice_is_one() {
         assert_eq!(parsed("0 .5 .5 .5 .5\r\n\r\n0 .5 .5 .5 .5\r\n").unwrap().len(), 1);
+        assert_eq!(parsed("0 .5 .5 .5 .5\n0  0.50 5e-1 .5 .5 .9").unwrap().len(), 1);
+        assert_eq!(parsed("0 .5 .5 .5 .5\n1 .5 .5 .5 .5").unwrap().len(), 2);
     }
 
     #[test]
