@@ -1,6 +1,9 @@
 //! The reference file equals the defaults, the page lists every key, mistakes are
 //! told with their place and exit code 78.
 
+#[path = "daemon/running.rs"]
+mod running;
+
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::Write;
@@ -11,6 +14,7 @@ use std::process::{Command, Output, Stdio};
 
 use expressiond::config::Config;
 use expressiond::config::keys::flatten;
+use running::output;
 
 const REFERENCE: &str = include_str!("../config/expressiond.toml");
 const PAGE: &str = include_str!("../docs/ref/config.md");
@@ -137,7 +141,7 @@ fn the_defaults_are_possible() {
 
 fn check(file: &Path, more: &[&str]) -> Output {
     let program = env!("CARGO_BIN_EXE_expressiond");
-    Command::new(program).arg("check-config").arg("--config").arg(file).args(more).output().unwrap()
+    output(Command::new(program).arg("check-config").arg("--config").arg(file).args(more))
 }
 
 #[test]
@@ -271,17 +275,17 @@ const EMULATED_ROOT: &str = "QEMU_LD_PREFIX";
 
 /// `check-config` with nothing but this in the environment.
 fn check_with(file: &Path, variables: &[(&str, &OsStr)], more: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_expressiond"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_expressiond"));
+    command
         .args(["check-config", "--config"])
         .arg(file)
         .args(more)
         .env_clear()
         .envs(std::env::var_os(EMULATED_ROOT).map(|root| (EMULATED_ROOT, root)))
-        .envs(variables.iter().copied())
-        .output()
-        .unwrap();
-    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
-    (output.status.code(), text.concat())
+        .envs(variables.iter().copied());
+    let told = output(&mut command);
+    let text = [told.stdout, told.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    (told.status.code(), text.concat())
 }
 
 /// A reload of the service prints it into the journal.
@@ -523,11 +527,7 @@ fn a_mistake_in_one_of_several_zones_has_the_line_of_that_zone() {
         ("[camera.controls]\ngain = [1]\n".to_owned(), 2, "without a fraction"),
     ] {
         std::fs::write(&file, &text).unwrap();
-        let checked = Command::new(env!("CARGO_BIN_EXE_expressiond"))
-            .args(["check-config", "--config"])
-            .arg(&file)
-            .output()
-            .unwrap();
+        let checked = check(&file, &[]);
         assert_eq!(checked.status.code(), Some(78), "{text}");
         let said = String::from_utf8_lossy(&checked.stderr);
         assert!(said.contains(&format!("t.toml:{line}: ")) && said.contains(words), "{said}");

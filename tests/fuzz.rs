@@ -47,12 +47,15 @@ const TARGETS: [Target; 10] = [
     ("wire", targets::wire::fuzz),
 ];
 
-const INPUTS: [&[u8]; 10] = [
+const INPUTS: [&[u8]; 12] = [
     b"",
     include_bytes!("../models/self-test.jpg"),
     include_bytes!("pictures/restart.jpg"),
     include_bytes!("../models/expression-yolo12n.json"),
     br#"{"command":"set","threshold":0.7,"max_fps":null}"#,
+    // Components that are gone, one of which was removed already and one that is none.
+    br#"{"cmps":{"old":{"p":"sensor","n":1},"door_face":{"p":"light","n":1},"x":{"p":"a"},"y":2}}"#,
+    br#"{"path":"/dev/video0"}"#,
     br#"{"tracking.start_confidence":0.5,"camera.rotate":90}"#,
     b"door.local:80\nhttp://door.local:80\nsame-origin\nBearer 0123\nexpressiond_80=0123; a=b",
     // MQTT 5 in pieces of 3: CONNACK without wildcards, a refused SUBACK and PUBACK, a message,

@@ -3,14 +3,16 @@
 #[path = "daemon/program.rs"]
 mod program;
 mod reference;
+#[path = "daemon/running.rs"]
+mod running;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use expressiond::alarm::Alarm;
 use program::program;
 use reference::table;
+use running::output;
 
 const PAGE: &str = include_str!("../docs/ref/journal.md");
 const CATALOG: &str = include_str!("../deploy/systemd/expressiond.catalog");
@@ -87,12 +89,8 @@ fn a_run_tells_its_events_with_fields_and_no_frame() {
          [camera]\nname = \"door\"\nsource = \"tests/demo/frames\"\nfps = 6\n"
     );
     std::fs::write(&settings, text).unwrap();
-    let output = program(&["run", "--config"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .arg(&settings)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let mut run = program(&["run", "--config"]);
+    let output = output(run.current_dir(env!("CARGO_MANIFEST_DIR")).arg(&settings));
     let log = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{log}");
     let events: Vec<&str> = log.lines().filter(|line| line.contains(" event=")).collect();

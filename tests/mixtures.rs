@@ -171,6 +171,55 @@ fn a_trace_of_a_smile_is_neither() {
     assert_eq!(scene.kinds(), [FaceAppeared]);
 }
 
+#[test]
+fn of_seven_a_leading_class_of_two_fifths_is_clear() {
+    let mut scene = Scene::new(&in_groups(7, &[]), 10.0, FLOOR, 1);
+    scene.looks(3.0, &[0.09, 0.09, 0.36, 0.09, 0.09, 0.09, 0.09], 0.1);
+    assert_eq!(scene.kinds(), [FaceAppeared, ExpressionStarted]);
+    assert_eq!(scene.expression(), Some(2));
+}
+
+/// Somebody who has smiled and speaks now, neutral and surprised by turns: neither is told,
+/// and the smile is not kept for that.
+#[test]
+fn what_two_others_replace_by_turns_ends() {
+    let mut scene = Scene::new(&in_groups(7, &[]), 10.0, FLOOR, 1);
+    let leads = |class: usize| {
+        let mut confidences = [0.045; 7];
+        confidences[class] = 0.63;
+        confidences
+    };
+    scene.looks(5.0, &leads(1), 0.1);
+    for turn in 0..40 {
+        scene.looks(0.5, &leads(if turn % 2 == 0 { 0 } else { 3 }), 0.1);
+    }
+    assert_eq!(scene.kinds()[..3], [FaceAppeared, ExpressionStarted, ExpressionEnded]);
+    assert_eq!(scene.told[2].class, 1);
+}
+
+#[test]
+fn a_group_is_clear_when_its_classes_are_together() {
+    let mut scene = Scene::new(&seven("positive neutral negative"), 10.0, FLOOR, 1);
+    // Sad or frightened or angry: negative in any case.
+    scene.looks(3.0, &[0.045, 0.018, 0.3, 0.045, 0.225, 0.045, 0.225], 0.1);
+    assert_eq!(scene.kinds(), [FaceAppeared, ExpressionStarted]);
+    assert_eq!(scene.expression(), Some(2));
+    assert!(scene.told[1].confidence > 0.7, "{:?}", scene.told[1]);
+}
+
+/// Six of seven classes are a large group, also of a face that says nothing.
+#[test]
+fn a_face_that_says_nothing_is_in_no_group() {
+    for groups in ["happy not_happy", "positive neutral negative"] {
+        let mut scene = Scene::new(&seven(groups), 10.0, FLOOR, 1);
+        scene.looks(5.0, &[0.9 / 7.0; 7], 0.1);
+        assert_eq!(scene.kinds(), [FaceAppeared], "{groups}");
+        scene.looks(3.0, &[0.0, 0.9, 0.0, 0.0, 0.0, 0.0, 0.0], 0.1);
+        scene.looks(3.0, &[0.9 / 7.0; 7], 0.1);
+        assert_eq!(scene.kinds(), [FaceAppeared, ExpressionStarted, ExpressionEnded], "{groups}");
+    }
+}
+
 proptest! {
     /// However the classes are mixed, two of them or nine: what is told stays told.
     #[test]

@@ -6,6 +6,7 @@ mod daemon;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use daemon::program::WITHOUT_SETTINGS;
 use daemon::{Broker, Running};
 use expressiond::detector::Settings;
 use expressiond::detector::networks::{Network, Networks};
@@ -105,9 +106,14 @@ impl Checkout {
         std::fs::write(file, bytes).unwrap();
     }
 
+    /// With the model of this checkout, which commands without settings must be told: they would
+    /// take what a package has brought to this machine.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_expressiond"));
         command.current_dir(self.0.path()).args(arguments).stdin(Stdio::null());
+        if WITHOUT_SETTINGS.contains(&arguments[0]) {
+            command.arg(format!("--model=models/{MODEL}.tflite"));
+        }
         command
     }
 
@@ -144,15 +150,20 @@ fn tells(text: &str, words: &str) {
 #[test]
 fn models_in_any_other_folder_are_not_the_programs_own() {
     let checkout = Checkout::new();
-    let shown = |checkout: &Checkout| {
-        let output = checkout.command(&["model", "show", "--config", "e.toml"]).output().unwrap();
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let own = format!("models/{MODEL}.tflite");
-    assert!(shown(&checkout).contains(&own));
+    // No package that is installed here has one of this name.
+    for end in ["tflite", "json"] {
+        let models = checkout.path("models");
+        let file = |name: &str| models.join(format!("{name}.{end}"));
+        std::fs::rename(file(MODEL), file("nobody")).unwrap();
+    }
+    let show = ["model", "show", "--config", "e.toml", "--set", "model.name=nobody"];
+    let shown = String::from_utf8(checkout.run(&show).stdout).unwrap();
+    assert!(shown.contains("models/nobody.tflite"), "{shown}");
     std::fs::remove_file(checkout.path("Cargo.toml")).unwrap();
-    // Where the package is installed, its own.
-    assert!(!shown(&checkout).contains(&format!("({own}")));
+    let output = checkout.command(&show).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(70), "{told}");
+    assert!(told.contains("nobody"), "{told}");
 }
 
 #[test]
@@ -214,8 +225,7 @@ fn a_model_is_measured_on_the_picture_of_its_self_test() {
     let mut card: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     card["self_test"]["picture"] = json!("face.jpg");
     std::fs::write(&file, card.to_string()).unwrap();
-    let model = format!("--model=models/{MODEL}.tflite");
-    let bench = ["bench", &model, "--no-still", "--frames=1", "--threads=1", "--inputs=mjpeg"];
+    let bench = ["bench", "--no-still", "--frames=1", "--threads=1", "--inputs=mjpeg"];
     checkout.run(&bench);
 
     card.as_object_mut().unwrap().remove("self_test");

@@ -9,7 +9,6 @@ use expressiond::geometry::Rect;
 use expressiond::tracks::ChangeKind::{
     ExpressionChanged, ExpressionEnded, ExpressionStarted, FaceAppeared, FaceLeft,
 };
-use expressiond::tracks::grouping::{Grouping, Groups};
 use expressiond::tracks::{
     Change, ChangeKind, ExpressionSettings, Filter, Tracker, TrackingSettings,
 };
@@ -287,97 +286,6 @@ fn when_the_camera_goes_everything_ends() {
     assert!(scene.tracker.tracks(scene.now).is_empty());
 }
 
-/// A face on which the model finds each class with this share of its confidence, give or
-/// take `noise` of it.
-fn mixture(shares: &[f32], noise: f32, random: &mut u32) -> Vec<Detection> {
-    let mut boxes: Vec<Detection> = shares
-        .iter()
-        .enumerate()
-        .map(|(class, share)| {
-            *random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let trembling = 1.0 + noise * ((*random >> 8) as f32 / (1 << 23) as f32 - 1.0);
-            face(class, (0.9 * share * trembling).clamp(0.0, 1.0), 50.0)
-        })
-        .filter(|found| found.confidence > 0.0)
-        .collect();
-    boxes.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
-    boxes
-}
-
-fn of_classes(count: usize) -> Scene {
-    let (tracking, expression) = (TrackingSettings::default(), ExpressionSettings::default());
-    Scene { tracker: Tracker::new(tracking, expression, count), ..Scene::at(10.0) }
-}
-
-/// Shares that sum to 1.
-fn shares() -> impl Strategy<Value = Vec<f32>> {
-    proptest::collection::vec(0.001f32..1.0, 2..10).prop_map(|mut shares| {
-        let total: f32 = shares.iter().sum();
-        shares.iter_mut().for_each(|share| *share /= total);
-        shares
-    })
-}
-
-/// The seven classes of the large model, the second of which smiles.
-fn grouped(groups: &str) -> Scene {
-    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-    let classes = words("neutral happy sad surprise fear disgust anger");
-    let groups = Groups::Named(words(groups));
-    let grouping = Grouping::resolve(&groups, &classes, &Default::default()).unwrap();
-    let scene = of_classes(classes.len());
-    Scene { tracker: scene.tracker.telling(&grouping), ..scene }
-}
-
-#[test]
-fn of_seven_a_leading_class_of_two_fifths_is_clear() {
-    let mut scene = of_classes(7);
-    let shares = [0.1, 0.1, 0.4, 0.1, 0.1, 0.1, 0.1];
-    scene.seconds(3.0, |_| mixture(&shares, 0.1, &mut 1));
-    assert_eq!(scene.kinds(), [FaceAppeared, ExpressionStarted]);
-    assert_eq!(scene.told[1].class, 2);
-}
-
-/// Somebody who has smiled and speaks now, neutral and surprised by turns: neither is told,
-/// and the smile is not kept for that.
-#[test]
-fn what_two_others_replace_by_turns_ends() {
-    let mut scene = of_classes(7);
-    let mut random = 1;
-    let mut leads = |class: usize| {
-        let mut shares = [0.05; 7];
-        shares[class] = 0.7;
-        mixture(&shares, 0.1, &mut random)
-    };
-    scene.seconds(5.0, |_| leads(1));
-    scene.seconds(20.0, |number| leads(if number / 5 % 2 == 0 { 0 } else { 3 }));
-    assert_eq!(scene.kinds()[..3], [FaceAppeared, ExpressionStarted, ExpressionEnded]);
-    assert_eq!(scene.told[2].class, 1);
-}
-
-#[test]
-fn a_group_is_clear_when_its_classes_are_together() {
-    let mut scene = grouped("positive neutral negative");
-    // Sad or frightened or angry: negative in any case.
-    scene.seconds(3.0, |_| mixture(&[0.05, 0.02, 0.33, 0.05, 0.25, 0.05, 0.25], 0.1, &mut 1));
-    assert_eq!(scene.kinds(), [FaceAppeared, ExpressionStarted]);
-    assert_eq!(scene.told[1].class, 2);
-    assert!(scene.told[1].confidence > 0.7, "{:?}", scene.told[1]);
-}
-
-/// Six of seven classes are a large group, also of a face that says nothing.
-#[test]
-fn a_face_that_says_nothing_is_in_no_group() {
-    for groups in ["happy not_happy", "positive neutral negative"] {
-        let mut scene = grouped(groups);
-        let mut random = 1;
-        scene.seconds(5.0, |_| mixture(&[1.0 / 7.0; 7], 0.1, &mut random));
-        assert_eq!(scene.kinds(), [FaceAppeared], "{groups}");
-        scene.seconds(3.0, |_| mixture(&[0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0], 0.1, &mut random));
-        scene.seconds(3.0, |_| mixture(&[1.0 / 7.0; 7], 0.1, &mut random));
-        assert_eq!(scene.kinds(), [FaceAppeared, ExpressionStarted, ExpressionEnded], "{groups}");
-    }
-}
-
 fn detection() -> impl Strategy<Value = Detection> {
     (0usize..2, 0.1f32..1.0, 0f32..600.0, 0f32..400.0, 5f32..200.0, 5f32..200.0).prop_map(
         |(class, confidence, x, y, w, h)| Detection {
@@ -389,48 +297,6 @@ fn detection() -> impl Strategy<Value = Detection> {
 }
 
 proptest! {
-    /// However the classes are mixed, two of them or nine: what is told stays told.
-    #[test]
-    fn no_mixture_flickers(shares in shares(), seed: u32) {
-        let mut scene = of_classes(shares.len());
-        let mut random = seed;
-        scene.seconds(30.0, |_| mixture(&shares, 0.15, &mut random));
-        let kinds = scene.kinds();
-        prop_assert!(
-            kinds == [FaceAppeared] || kinds == [FaceAppeared, ExpressionStarted], "{:?}", kinds
-        );
-    }
-
-    /// A class with at least 0.4 and three and a half times the next one's share is told two
-    /// seconds after it came up, whatever was told before.
-    #[test]
-    fn a_lead_is_told_within_two_seconds(
-        others in shares(), lead in 0.4f32..1.0, seed: u32, before in 0usize..8,
-    ) {
-        let mut shares: Vec<f32> = others.iter().map(|share| share * (1.0 - lead)).collect();
-        let next = shares.iter().copied().fold(0.0, f32::max);
-        prop_assume!(next * 3.5 <= lead);
-        shares.push(lead);
-        let (class, mut random) = (shares.len() - 1, seed);
-        let mut scene = of_classes(shares.len());
-        let first: Vec<f32> =
-            (0..shares.len()).map(|n| f32::from(u8::from(n == before % class))).collect();
-        scene.seconds(5.0, |_| mixture(&first, 0.0, &mut random));
-        scene.seconds(2.0, |_| mixture(&shares, 0.02, &mut random));
-        prop_assert_eq!(scene.tracker.tracks(scene.now)[0].expression.unwrap().0, class);
-    }
-
-    /// A profile, a covered mouth: of three classes and more it ends as none of them.
-    #[test]
-    fn what_cannot_be_judged_ends_as_nothing(count in 3usize..10, class in 0usize..9, seed: u32) {
-        let (class, mut random) = (class % count, seed);
-        let mut scene = of_classes(count);
-        let clear: Vec<f32> = (0..count).map(|n| f32::from(u8::from(n == class))).collect();
-        scene.seconds(3.0, |_| mixture(&clear, 0.1, &mut random));
-        scene.seconds(4.0, |_| mixture(&vec![1.0 / count as f32; count], 0.1, &mut random));
-        prop_assert_eq!(scene.kinds(), [FaceAppeared, ExpressionStarted, ExpressionEnded]);
-    }
-
     /// Whatever is seen: each face appears once and leaves once, its expressions begin
     /// and end in between, numbers are never used again.
     #[test]

@@ -3,6 +3,8 @@
 
 #[path = "daemon/program.rs"]
 mod program;
+#[path = "daemon/running.rs"]
+mod running;
 
 use std::fs;
 
@@ -11,7 +13,7 @@ use rustix::fs::{CWD, Mode, mknodat};
 
 /// The exit code of `arguments`, and what standard error says.
 fn told(arguments: &[&str]) -> (Option<i32>, String) {
-    let output = program(arguments).output().expect("runs");
+    let output = running::output(&mut program(arguments));
     (output.status.code(), String::from_utf8(output.stderr).expect("text"))
 }
 

@@ -1,13 +1,18 @@
 //! What a broker may send: an accepted command or word of a group is short and changes
-//! numbers only to such that survive the state folder's file.
+//! numbers only to such that survive the state folder's file. Whatever it has kept as our
+//! announcement, the next one has all that is there now.
 #![no_main]
 
+use expressiond::contract::topics::Topics;
 use expressiond::contract::tuning::Tuning;
 use expressiond::control::command::{Command, LONGEST};
 use expressiond::control::groups::GroupSettings;
 use expressiond::control::overrides::Overrides;
+use expressiond::home_assistant::{About, Hardware, Settings};
+use expressiond::name::Name;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    announced_after(data);
     if let Ok(said) = GroupSettings::parse(data) {
         survives(Overrides { groups: [("g".to_owned(), said)].into(), ..Overrides::default() });
     }
@@ -23,6 +28,24 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         survives(kept);
     }
 });
+
+/// An announcement from an earlier run takes nothing from this one's.
+fn announced_after(before: &[u8]) {
+    let about = About {
+        settings: Settings::default(),
+        topics: Topics::new("expressiond", Name::new("d1").expect("a name")).expect("a topic"),
+        cameras: vec![Name::camera("door").expect("a name")],
+        classes: vec!["happy".into(), "not_happy".into()],
+        snapshots: false,
+        zones: Vec::new(),
+        page: None,
+        hardware: Hardware::default(),
+    };
+    let (new, again) = (about.payload(None), about.payload(Some(before)));
+    for (key, component) in new["cmps"].as_object().expect("an object") {
+        assert_eq!(&again["cmps"][key], component, "{key}");
+    }
+}
 
 fn survives(kept: Overrides) {
     let text = serde_json::to_vec(&kept).expect("JSON");

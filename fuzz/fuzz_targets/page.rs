@@ -1,4 +1,4 @@
-//! What a browser may send to the page: headers, and JSON that changes settings. Without
+//! What a browser may send to the page: headers, a camera, and JSON that changes settings. Without
 //! the token nothing opens, and where there is none our own page alone changes anything;
 //! whatever is accepted is possible and reads back.
 #![no_main]
@@ -6,12 +6,17 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use expressiond::preview::first_run::read_chosen;
 use expressiond::preview::gate::{Credentials, Gate, Wanted, name_of};
 use expressiond::preview::token::TokenHash;
 use expressiond::preview::tunable::{Tunable, is_tunable, read_changes};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     headers(&String::from_utf8_lossy(data));
+    if let Ok(path) = read_chosen(data) {
+        let text = serde_json::to_vec(&serde_json::json!({ "path": path })).expect("JSON");
+        assert_eq!(read_chosen(&text), Ok(path));
+    }
     let Ok(changes) = read_changes(data, is_tunable) else { return };
     let settings = Tunable::default();
     let Ok(changed) = settings.with(&changes) else { return };

@@ -268,7 +268,7 @@ mod tests {
     /// A look at the first shows a part of the second, which a piece shows small.
     #[test]
     fn who_stands_close_beside_somebody_is_looked_at_too() {
-        let networks = Networks::load(&Settings::default()).unwrap();
+        let networks = Networks::load(&Settings::committed()).unwrap();
         let mut examiner = Examiner::new(networks).unwrap();
         let inputs = Inputs { close_look: 2.4, ..examiner.inputs() };
         let picture = Size::new(1280, 720);

@@ -17,7 +17,7 @@ fn who_is_not_followed_yet_is_looked_at_again_before_who_is() {
 /// Looks at an empty room at 15 frames a second. Returns when the whole picture was looked at,
 /// in milliseconds; before each frame `change` may change something.
 fn wholes(frames: u32, mut change: impl FnMut(u32, &mut Attention, &mut Frame)) -> Vec<u128> {
-    let networks = Networks::load(&Settings::default()).expect("the committed models");
+    let networks = Networks::load(&Settings::committed()).expect("the committed models");
     let pace = Pace::new(pace::Settings::default());
     let mut attention =
         Attention::new(networks, Distance::default(), Some(pace)).expect("attention");

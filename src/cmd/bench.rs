@@ -3,6 +3,8 @@
 mod situations;
 mod stages;
 mod still;
+#[cfg(test)]
+mod tests;
 mod viewer;
 mod yuyv;
 

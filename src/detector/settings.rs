@@ -43,6 +43,14 @@ pub struct Settings {
     pub floor: f32,
 }
 
+#[cfg(test)]
+impl Settings {
+    /// The models of this checkout, whatever packages have brought to this machine.
+    pub(crate) fn committed() -> Self {
+        Self { packages: "/nonexistent".into(), ..Self::default() }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {

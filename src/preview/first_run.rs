@@ -23,11 +23,20 @@ use crate::source::{Opened, still};
 const TURN: Duration = Duration::from_secs(5);
 const HELD: &str = "the camera is closed, or a command holds pictures back";
 
-/// Of which camera a picture is wanted.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Chosen {
     path: PathBuf,
+}
+
+/// Of which camera a picture is wanted.
+///
+/// # Errors
+///
+/// In words: it is no JSON, or has another key.
+pub fn read_chosen(body: &[u8]) -> Result<PathBuf, String> {
+    let Chosen { path } = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    Ok(path)
 }
 
 impl Service {
@@ -68,7 +77,7 @@ impl Service {
 
     /// One picture of a camera that nobody uses: it is opened for that and closed again.
     pub(super) async fn show_camera(&self, body: &[u8], peer: IpAddr) -> Result<Answer, String> {
-        let Chosen { path } = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+        let path = read_chosen(body)?;
         if self.live.is_private() {
             return Ok(not_now(HELD));
         }

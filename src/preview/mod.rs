@@ -8,7 +8,7 @@ mod answer;
 mod assets;
 pub(crate) mod camera_tuning;
 mod connections;
-mod first_run;
+pub mod first_run;
 pub mod gate;
 pub(crate) mod live;
 mod metrics;

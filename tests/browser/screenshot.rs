@@ -61,7 +61,7 @@ pub fn check(name: &str, browser: &Browser) {
     differences.sort_unstable();
     let difference = differences[(differences.len() as f64 * ALIKE) as usize];
     if difference > MOST {
-        let kept = std::env::temp_dir().join(format!("{name}.png"));
+        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.png"));
         std::fs::write(&kept, png).unwrap();
         panic!("{name} differs by {difference} from {}: {}", path.display(), kept.display());
     }

@@ -309,6 +309,8 @@ def troubles(found: dict) -> list[str]:
     troubles = []
     if found["lost"]:
         troubles.append(f"{found['lost']} of {found['made']} events were lost")
+    if found["out_of_order"]:
+        troubles.append(f"{found['out_of_order']} of {found['made']} events came out of order")
     if found["caught_up_s"] is None:
         troubles.append("the listener did not get everything in time")
     return troubles

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -21,10 +22,22 @@ from stolen import CREDENTIALS, Broker  # noqa: E402
 LIMIT = 90.0
 
 
+def attempt(words: list, **more: object) -> subprocess.CompletedProcess:
+    """What became of a command, which ends in time."""
+    words = [str(word) for word in words]
+    return subprocess.run(words, check=False, capture_output=True, text=True, timeout=LIMIT, **more)
+
+
 def run(words: list, **more: object) -> str:
-    done = subprocess.run([str(word) for word in words], check=False, capture_output=True, text=True, **more)
+    done = attempt(words, **more)
     assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
     return done.stdout
+
+
+def examined(program: Path, settings: Path) -> dict[str, tuple[str, str]]:
+    """Of each check of doctor's, its verdict and its message."""
+    told = json.loads(attempt([program, "doctor", "--json", "--config", settings], cwd=ROOT).stdout)
+    return {each["check"]: (each["verdict"], each["message"]) for each in told["checks"]}
 
 
 def until(what: str, holds) -> None:

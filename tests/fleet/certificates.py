@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from brokers import ROOT, Fleet, Mosquitto, free_port, listens, run, until
+from brokers import ROOT, Fleet, Mosquitto, attempt, examined, free_port, listens, run, until
 from serving import Serving, authority
 from stolen import Broker, Listener
 
@@ -68,7 +66,7 @@ class Certified(Mosquitto):
 
     def says(self, name: str, certificate: tuple[Path, Path] | None, topic: str, payload: str) -> bool:
         words = self.words("mosquitto_pub", name, certificate, "-q", 1, "-t", topic, "-m", payload)
-        return subprocess.run(words, check=False, capture_output=True, timeout=30).returncode == 0
+        return attempt(words).returncode == 0
 
 
 def certificate(by: Path, path: Path, name: str, *extensions: str) -> tuple[Path, Path]:
@@ -120,7 +118,7 @@ def with_a_certificate(fleet: Certified, program: Path) -> None:
     fleet.broker.passwords["hall"] = (board / "mqtt-password").read_text().strip()
     assert fleet.broker.may_log_in("hall") and fleet.broker.may_log_in("d1")
     words = fleet.words("mosquitto_pub", "d1", None, "-u", "d1", "-P", fleet.broker.passwords["d1"])
-    done = subprocess.run([*words, "-t", "expressiond/d1/status", "-m", "x"], check=False, capture_output=True)
+    done = attempt([*words, "-t", "expressiond/d1/status", "-m", "x"])
     assert done.returncode != 0
     # What is taken away says nothing and hears nothing, whatever it can show.
     connected = Listener(fleet.words("mosquitto_sub", "hall", hall, "-t", "expressiond/hall/command", "-F", "%t %p"))
@@ -142,9 +140,7 @@ def the_daemon_may_all(fleet: Certified, program: Path, hall: tuple[Path, Path])
         f'url = "mqtts://127.0.0.1:{fleet.certified}"\n[mqtt.tls]\nca_file = "{fleet.cafile}"\n'
         f'cert_file = "{hall[0]}"\nkey_file = "{hall[1]}"\n'
     )
-    words = [str(program), "doctor", "--json", "--config", str(settings)]
-    told = json.loads(subprocess.run(words, cwd=ROOT, check=False, capture_output=True, text=True).stdout)
-    found = {each["check"]: (each["verdict"], each["message"]) for each in told["checks"]}
+    found = examined(program, settings)
     for check in ("credentials", "tls", "login", "topics"):
         assert found[check][0] == "ok", found
 

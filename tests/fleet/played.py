@@ -17,7 +17,7 @@ DAY_S = 86400
 
 def publish(port: int, topic: str, payload: str) -> None:
     words = ["mosquitto_pub", "-h", "127.0.0.1", "-p", str(port), "-q", "1", "-r", "-t", topic, "-m", payload]
-    subprocess.run(words, check=True)
+    subprocess.run(words, check=True, timeout=60)
 
 
 def say(port: int, device: str, version: str, uptime_s: int = DAY_S) -> None:

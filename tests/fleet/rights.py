@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
-from brokers import ROOT, Fleet, run
+from brokers import ROOT, Fleet, attempt, run
 from serving import refused
 from stolen import CREDENTIALS
 
@@ -103,7 +102,7 @@ def kept(fleet: Fleet, topics: list[str]) -> set[str]:
     """Those that the broker has something for."""
     words = [word for topic in topics for word in ("-t", topic)]
     command = fleet.broker.words("mosquitto_sub", "admin", *words, "--retained-only", "-F", "%t", "-W", 3)
-    return set(subprocess.run(command, check=False, capture_output=True, text=True).stdout.split())
+    return set(attempt(command).stdout.split())
 
 
 def the_access_list_says_what_logins_are_given(fleet: Fleet, program: Path) -> None:

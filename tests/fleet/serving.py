@@ -9,12 +9,11 @@ import subprocess
 from pathlib import Path
 from typing import Self
 
-from brokers import LIMIT, ROOT, Fleet, run, until
+from brokers import LIMIT, ROOT, Fleet, attempt, run, until
 
 
 def refused(words: list, text: str, **more: object) -> subprocess.CompletedProcess:
-    words = [str(word) for word in words]
-    return subprocess.run(words, check=False, input=text, text=True, capture_output=True, **more)
+    return attempt(words, input=text, **more)
 
 
 def authority(path: Path) -> None:

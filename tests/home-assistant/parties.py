@@ -63,7 +63,7 @@ class Broker(Process):
 
     def say(self, topic: str, payload: str, *more: str) -> int:
         command = ["mosquitto_pub", "-p", str(self.port), "-q", "1", "-t", topic, "-m", payload, *more]
-        return subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode
+        return subprocess.run(command, stderr=subprocess.DEVNULL, check=False, timeout=LIMIT).returncode
 
 
 class Daemon(Process):
@@ -97,7 +97,7 @@ class Daemon(Process):
     def announced(self) -> dict:
         """The discovery payload, as the daemon prints it without connecting."""
         command = [str(word) for word in self.command("discovery", "--json")]
-        return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=ROOT).stdout)
+        return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=ROOT, timeout=LIMIT).stdout)
 
 
 def takes_entity_ids(version: str) -> bool:

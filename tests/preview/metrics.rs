@@ -116,6 +116,7 @@ fn a_real_prometheus_monitoring_scrapes_and_the_alerts_read_it() {
     let api = |path: &str| {
         // Prometheus answers with chunks to HTTP/1.1, so it is asked in what has none.
         let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
+        stream.set_read_timeout(Some(crate::daemon::LIMIT)).ok()?;
         write!(stream, "GET /api/v1/{path} HTTP/1.0\r\n\r\n").ok()?;
         let mut text = String::new();
         stream.read_to_string(&mut text).ok()?;

@@ -20,6 +20,7 @@ ROOT = HERE.parents[1]
 MODEL = "expression-yolo12n"
 LICENCE = "MIT/X11 & others"  # has what means something to sed
 LIMIT = 120.0  # seconds for anything that is waited for
+COMMAND_LIMIT = 1800.0  # and for a command, of which some install a system
 
 
 class Failed(Exception):
@@ -31,7 +32,7 @@ def run(command: list, *, ok: bool = True, env: dict | None = None, cwd: Path = 
     done = subprocess.run(
         [str(part) for part in command], cwd=cwd, env=os.environ | (env or {}), text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE if result else subprocess.STDOUT, check=False,
+        stderr=subprocess.PIPE if result else subprocess.STDOUT, check=False, timeout=COMMAND_LIMIT,
     )
     if (done.returncode == 0) != ok:
         raise Failed(f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr or ''}")

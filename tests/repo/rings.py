@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Self
 
-from board import ROOT, Board, Workshop, run, until
+from board import LIMIT, ROOT, Board, Workshop, run, until
 from provisioning import ANSIBLE, ansible, find_mosquitto, free_port, wait_for
 
 REPEAT_S = 30  # docs/ref/mqtt.md
@@ -106,7 +106,7 @@ def tells(port: int, device: str, version: str) -> bool:
     """Whether its inventory says that it runs this version."""
     topic = f"expressiond/{device}/inventory"
     listen = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(port), "-t", topic, "-C", "1", "-W", "2"]
-    heard = subprocess.run(listen, check=False, capture_output=True, text=True).stdout
+    heard = subprocess.run(listen, check=False, capture_output=True, text=True, timeout=LIMIT).stdout
     return bool(heard) and json.loads(heard)["version"] == version
 
 

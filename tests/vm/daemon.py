@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 
-from machine import Listener, Machine, until
+from machine import LIMIT, Listener, Machine, until
 
 UNBIND = "echo vivid.0 >/sys/bus/platform/drivers/vivid/unbind"
 #: the command that prints vivid's device
@@ -42,6 +42,7 @@ def order(machine: Machine, command: str) -> None:
         ["mosquitto_pub", "-h", "127.0.0.1", "-p", str(machine.port), "-q", "1"]
         + ["-t", "expressiond/vm/command", "-m", json.dumps({"command": command})],
         check=True,
+        timeout=LIMIT,
     )
 
 

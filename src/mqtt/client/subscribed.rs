@@ -140,6 +140,7 @@ mod tests {
         let answer = subscribed.answered(4, true, after(15), 0.0);
         assert_eq!(answer, ("groups".into(), Answer::TakenAfterAll));
         assert_eq!(subscribed.again_at(), None);
+        assert!(asked_again(&mut subscribed, after(3600), 5).is_empty(), "what is taken");
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl Bench {
         let live = Arc::new(Live::new(&preview::settings::Settings::default(), false));
         let shared =
             Shared::new(Arc::clone(&clock) as Arc<dyn Clock>, orders, Some(Arc::clone(&live)));
-        let networks = Networks::load(&Settings::default()).expect("the committed models");
+        let networks = Networks::load(&Settings::committed()).expect("the committed models");
         let ModelInfo { classes, .. } = networks.info();
         let reporter = reporter_of(saved, classes);
         let pace = pace::Settings::default();

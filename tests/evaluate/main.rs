@@ -1,11 +1,14 @@
-//! Our numbers against those of pycocotools, and the command on the committed model.
+//! Our numbers against those of pycocotools, and the commands `evaluate` and `detect` on the
+//! committed model.
 
-#[path = "daemon/program.rs"]
+mod detect;
+#[path = "../daemon/program.rs"]
 mod program;
+#[path = "../reference/mod.rs"]
+mod reference;
+mod set;
 
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-use std::process::Output;
 
 use expressiond::detector::Detection;
 use expressiond::evaluate::Truth;
@@ -14,8 +17,10 @@ use expressiond::evaluate::pairs::followed;
 use expressiond::evaluate::summary::summarize;
 use expressiond::geometry::Rect;
 use program::program;
+use reference::names_the_keys;
 use serde::Deserialize;
 use serde_json::Value;
+use set::{YAML, evaluate, face_line, json, renamed, set};
 
 #[derive(Deserialize)]
 struct Case {
@@ -45,7 +50,7 @@ fn result(raw: &RawResult) -> PictureResult {
 
 #[test]
 fn agrees_with_pycocotools() {
-    let cases: Vec<Case> = serde_json::from_str(include_str!("coco/coco.json")).unwrap();
+    let cases: Vec<Case> = serde_json::from_str(include_str!("../coco/coco.json")).unwrap();
     let names = ["a".to_owned(), "b".to_owned()];
     for case in cases {
         let results: Vec<PictureResult> = case.results.iter().map(result).collect();
@@ -61,51 +66,6 @@ fn agrees_with_pycocotools() {
         assert_eq!(rows, faces);
     }
 }
-
-/// Where the committed self-test picture has its face, as a line of labels.
-fn face_line(class: usize) -> String {
-    let card: serde_json::Value =
-        serde_json::from_str(&std::fs::read_to_string("models/expression-yolo12n.json").unwrap())
-            .unwrap();
-    let edges: Vec<f64> = card["self_test"]["expect"][0]["box"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|edge| edge.as_f64().unwrap() / 320.0)
-        .collect();
-    let [left, top, right, bottom] = edges[..] else { panic!("a box has four edges") };
-    let (x, y, w, h) = ((left + right) / 2.0, (top + bottom) / 2.0, right - left, bottom - top);
-    format!("{class} {x} {y} {w} {h}")
-}
-
-/// A set of copies of that picture, which the model must get right: for each name the
-/// text of its label file.
-fn set(yaml: &str, labels: &[(&str, &str)]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for kind in ["images", "labels"] {
-        std::fs::create_dir_all(folder.path().join(kind).join("val")).unwrap();
-    }
-    for (name, text) in labels {
-        let picture = folder.path().join(format!("images/val/{name}.jpg"));
-        std::fs::copy("models/self-test.jpg", picture).unwrap();
-        std::fs::write(folder.path().join(format!("labels/val/{name}.txt")), text).unwrap();
-    }
-    std::fs::write(folder.path().join("data.yaml"), yaml).unwrap();
-    folder
-}
-
-fn evaluate(folder: &Path, more: &[&str]) -> Output {
-    let words = [&["evaluate"], more].concat();
-    program(&words).arg(folder.join("data.yaml")).output().unwrap()
-}
-
-fn json(folder: &Path, more: &[&str]) -> Value {
-    let output = evaluate(folder, &[&["--json"], more].concat());
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-const YAML: &str = "val: images/val\nnames: [happy, not_happy]\n";
 
 /// Not a class of this set is measured that it does not label: mAP is 1, as COCO has it.
 #[test]
@@ -263,140 +223,22 @@ fn a_set_without_a_face_measures_false_alarms_only() {
     assert!(told.contains("no face is labelled"), "{told}");
 }
 
-/// A file's name may be any bytes.
-#[test]
-fn detect_tells_of_pictures_whose_names_are_not_utf8() {
-    let folder = tempfile::tempdir().unwrap();
-    let picture = folder.path().join(std::ffi::OsStr::from_bytes(b"b\xfcro.jpg"));
-    std::fs::copy("models/self-test.jpg", &picture).unwrap();
-    let output = program(&["detect", "--json", "--annotate"])
-        .arg(folder.path().join("out"))
-        .arg(&picture)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(told["picture"].as_str().unwrap().ends_with("b\u{fffd}ro.jpg"), "{told}");
-    assert_eq!(told["faces"].as_array().unwrap().len(), 1);
-}
-
-#[test]
-fn detects_json_has_the_documented_keys_and_no_others() {
-    let page = include_str!("../docs/ref/detect.md");
-    let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
-    let documented: Vec<&str> = rows.filter_map(|row| row.split('`').next()).collect();
-    let output = program(&["detect", "--json", "models/self-test.jpg"]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let face = &told["faces"][0];
-    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    let sorted = |mut keys: Vec<String>| {
-        keys.sort();
-        keys
-    };
-    let own = documented.iter().map(|key| (*key).to_owned()).collect();
-    assert_eq!(sorted([keys(&told), keys(face)].concat()), sorted(own));
-    let number = |value: &Value| value.as_f64().unwrap();
-    for (object, names) in
-        [(&told["frame"], &["width", "height"][..]), (&face["box"], &["x", "y", "width", "height"])]
-    {
-        assert_eq!(sorted(keys(object)), sorted(names.iter().map(|name| (*name).into()).collect()));
-        assert!(names.iter().all(|name| page.contains(&format!("`{name}`"))), "{names:?}");
-    }
-    let right = number(&face["box"]["x"]) + number(&face["box"]["width"]);
-    assert!(right <= number(&told["frame"]["width"]) + 0.01, "{told}");
-    assert!((0.0..=1.0).contains(&number(&face["confidence"])), "{told}");
-    let shares: f64 = face["shares"].as_object().unwrap().values().map(number).sum();
-    assert!((shares - 1.0).abs() < 1e-5, "{told}");
-}
-
-/// A set of the committed self-test picture alone, which the model must get right.
+/// A row for each key, and in it what is within: docs/ref/evaluate.md is a contract.
 #[test]
 fn the_command_writes_the_documented_keys_and_a_report() {
-    let yaml = "path: .\nval: images/val\nnames: {0: happy, 1: not_happy}\n";
-    let folder = set(yaml, &[("nasa_1", &face_line(0))]);
+    let face = face_line(0);
+    // Of two places, for groups, and a file that is none, to be left out.
+    let names = ["nasa_1", "nasa_2", "street_1", "street_2", "street_3"];
+    let folder = set(YAML, &names.map(|name| (name, &*face)));
+    std::fs::write(folder.path().join("images/val/street_3.jpg"), "").unwrap();
     let report = folder.path().join("report");
-    let output = evaluate(folder.path(), &["--json", "--report", report.to_str().unwrap()]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    for key in ["map50", "map50_95", "best_f1", "classes", "images", "model"] {
-        assert!(!result[key].is_null(), "no {key}");
-    }
-    for key in ["name", "precision", "recall", "ap50", "f1"] {
-        assert!(!result["classes"][0][key].is_null(), "no classes.{key}");
-    }
-    assert_eq!(result["images"], 1);
+    let result = json(folder.path(), &["--report", report.to_str().unwrap()]);
+    names_the_keys(include_str!("../../docs/ref/evaluate.md"), &result);
+    assert_eq!(result["images"], 4);
     assert!(result["classes"][0]["ap50"].as_f64().unwrap() > 0.99);
     for file in ["index.html", "f1.svg", "precision.svg", "recall.svg", "confusion.svg"] {
         assert!(std::fs::metadata(report.join(file)).unwrap().len() > 500, "{file}");
     }
-}
-
-/// The committed model under a side-car that calls its classes otherwise.
-fn renamed(folder: &Path, classes: [&str; 2]) -> std::path::PathBuf {
-    let text = std::fs::read_to_string("models/expression-yolo12n.json").unwrap();
-    let mut card: Value = serde_json::from_str(&text).unwrap();
-    let before: Vec<String> = serde_json::from_value(card["classes"].clone()).unwrap();
-    let name = |class: &Value| classes[before.iter().position(|b| class == b.as_str()).unwrap()];
-    let thresholds = card["thresholds"].as_object().unwrap().iter();
-    // Names are compared whatever the case of their letters.
-    let renamed = thresholds
-        .map(|(class, value)| (name(&class.as_str().into()).to_uppercase(), value.clone()));
-    let renamed = renamed.collect::<serde_json::Map<_, _>>();
-    let expected = name(&card["self_test"]["expect"][0]["class"]).to_owned();
-    card["thresholds"] = renamed.into();
-    card["self_test"]["expect"][0]["class"] = expected.into();
-    card["classes"] = classes.as_slice().into();
-    card["groups"] = serde_json::json!({ "bright": [classes[0]], "dull": [classes[1]] });
-    let model = folder.join("renamed.tflite");
-    std::fs::copy("models/expression-yolo12n.tflite", &model).unwrap();
-    std::fs::copy("models/self-test.jpg", folder.join("self-test.jpg")).unwrap();
-    std::fs::write(model.with_extension("json"), card.to_string()).unwrap();
-    model
-}
-
-#[test]
-fn detect_tells_the_shares_of_all_classes_and_groups_of_them() {
-    let folder = tempfile::tempdir().unwrap();
-    let model = renamed(folder.path(), ["Smile", "angry"]);
-    let detect = |more: &[&str]| {
-        let output = program(&["detect", "--json", "models/self-test.jpg", "--model"])
-            .arg(&model)
-            .args(more)
-            .output()
-            .unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        (output, text)
-    };
-    for (more, smile, other) in [
-        (&[][..], "Smile", "angry"),
-        (&["--groups", "happy,not_happy"], "happy", "not_happy"),
-        (&["--groups", "Bright,dull"], "Bright", "dull"),
-        (&["--groups", "negative"], "Smile", "negative"),
-        (&["--groups", " happy, not_happy,"], "happy", "not_happy"),
-        (&["--groups", "tense = anger, other=*"], "other", "tense"),
-        (&["--groups", ""], "Smile", "angry"),
-        (&["--threshold", "0.5"], "Smile", "angry"),
-    ] {
-        let (output, text) = detect(more);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let face = serde_json::from_str::<Value>(&text).unwrap()["faces"][0].clone();
-        assert_eq!(face["class"], smile, "{more:?}");
-        let shares = face["shares"].as_object().unwrap();
-        assert_eq!(shares.len(), 2, "{more:?}: {shares:?}");
-        let share = |name: &str| shares[name].as_f64().unwrap();
-        assert!(share(smile) > share(other) && (share(smile) + share(other) - 1.0).abs() < 1e-5);
-    }
-    let (output, _) = detect(&["--groups", "cheerful"]);
-    assert_eq!(output.status.code(), Some(78));
-    let message = String::from_utf8(output.stderr).unwrap();
-    for word in ["--groups name cheerful", "bright, dull", "Smile, angry"] {
-        assert!(message.contains(word), "{message}");
-    }
-    let (output, _) = detect(&["--groups", "a=smile+Smile"]);
-    assert_eq!(output.status.code(), Some(78));
-    let message = String::from_utf8(output.stderr).unwrap();
-    assert!(message.contains("--groups put smile into a twice"), "{message}");
 }
 
 /// A model of one vocabulary is measured on sets of others.
