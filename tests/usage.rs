@@ -7,13 +7,17 @@ mod program;
 mod running;
 
 use std::fs;
+use std::process::Output;
 
 use program::program;
 use rustix::fs::{CWD, Mode, mknodat};
 
 /// The exit code of `arguments`, and what standard error says.
 fn told(arguments: &[&str]) -> (Option<i32>, String) {
-    let output = running::output(&mut program(arguments));
+    of(program(arguments).output().expect("runs"))
+}
+
+fn of(output: Output) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8(output.stderr).expect("text"))
 }
 
@@ -74,7 +78,7 @@ fn a_pipe_in_a_folder_of_pictures_is_passed_over() {
         .expect("made");
     let source = format!("camera.source={}", folder.path().display());
     let state = format!("device.state_dir={}", path("state").display());
-    let (code, words) = told(&[
+    let (code, words) = of(running::output(&mut program(&[
         "run",
         "--config",
         "/dev/null",
@@ -88,7 +92,7 @@ fn a_pipe_in_a_folder_of_pictures_is_passed_over() {
         "camera.fps=30",
         "--set",
         "device.id=test",
-    ]);
+    ])));
     assert_eq!(code, Some(0), "{words}");
     assert!(words.contains("b.jpg, is no file"), "{words}");
 }
