@@ -184,7 +184,7 @@ impl Publisher {
         self.mqtt.repeat_retained();
     }
 
-    /// The wall clock was set: the times of events that wait are put right.
+    /// The wall clock was set: events that wait are as old as they were.
     pub fn clock_was_set(&self) {
         self.mqtt.clock_was_set();
     }

@@ -97,7 +97,8 @@ mod tests {
     fn storing(folder: &std::path::Path, sync_after_s: u64) -> Storing {
         let mut settings = Settings::default();
         settings.outbox.sync_after_s = sync_after_s;
-        let outbox = Outbox::open(settings.outbox.clone(), folder).expect("opens");
+        let outbox = Outbox::open(settings.outbox.clone(), folder, SystemClock.now_with_sleep())
+            .expect("opens");
         let shared = Arc::new(Shared::new(Queue::new(&settings, outbox)));
         Storing::start(shared, Arc::new(SystemClock)).expect("a thread")
     }
