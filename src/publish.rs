@@ -77,9 +77,10 @@ impl Publisher {
     pub fn start(start: Start) -> Result<(Self, received::Receiver), StartError> {
         let Start { settings, device, state_dir, credentials, subscriptions, .. } = start;
         let topics = Topics::new(&settings.base_topic, device)?;
+        let (topic, payload) = (topics.availability(), OFFLINE.to_vec());
         let (mqtt, received) = Handle::start(Parameters {
             labels: topics.labels(),
-            last_will: LastWill { topic: topics.availability(), payload: OFFLINE.to_vec() },
+            last_will: LastWill { topic, payload, retain: true },
             settings,
             state_dir,
             credentials,
@@ -158,6 +159,12 @@ impl Publisher {
     /// It can never be sent: longer than a packet may be.
     pub fn publish_snapshot(&self, camera: &Name, jpeg: Vec<u8>) -> Result<(), MessageError> {
         self.mqtt.push_snapshot(self.topics.snapshot(camera), jpeg)
+    }
+
+    /// Bytes of the largest packet that may go to the broker now: the settings' limit, or its own
+    /// where it has told one or shown one.
+    pub fn largest_packet(&self) -> usize {
+        self.mqtt.largest_packet()
     }
 
     /// Takes a picture back that has not left yet. Whether there was one.

@@ -137,6 +137,11 @@ impl Handle {
         outcome
     }
 
+    /// Bytes of the largest packet that may go to the broker now.
+    pub(crate) fn largest_packet(&self) -> usize {
+        self.shared.queue().largest_packet()
+    }
+
     /// Takes a picture back that has not left yet. Whether there was one.
     pub(crate) fn withdraw_snapshot(&self) -> bool {
         self.shared.queue().withdraw_snapshot()

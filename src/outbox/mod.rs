@@ -259,7 +259,10 @@ impl Outbox {
     /// entry: its folder must be forced to disk, and [`Self::settle`] told.
     pub(crate) fn finish(&mut self, outcome: io::Result<Done>) -> Option<(PathBuf, Sequence)> {
         let store = self.store.as_mut()?;
-        let last = store.finish(outcome)?;
+        let Some(last) = store.finish(outcome) else {
+            store.rest(&self.entries);
+            return None;
+        };
         Some((store.path().to_owned(), last))
     }
 
@@ -267,6 +270,7 @@ impl Outbox {
     pub(crate) fn settle(&mut self, outcome: io::Result<()>, last: Sequence) {
         if let Some(store) = &mut self.store {
             store.settle(outcome, last);
+            store.rest(&self.entries);
         }
     }
 

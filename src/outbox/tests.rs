@@ -223,7 +223,7 @@ fn a_young_event_is_young_when_the_clock_is_set_behind_a_restart() {
     drop(outbox);
     let mut outbox = open(moment(130, NOW - 10 * DAY + 30));
     let week = Settings::default().max_age_s;
-    let mut left = |outbox: &mut Outbox, now| {
+    let left = |outbox: &mut Outbox, now| {
         outbox.lost();
         outbox.take(now).map(|out| (out.late, out.left.as_secs()))
     };
@@ -330,4 +330,40 @@ fn the_card_is_forced_only_for_what_really_waits() {
     assert!(outbox.chore(at(9).monotonic).is_none());
     let journal = std::fs::metadata(folder.path().join("outbox.journal")).expect("there");
     assert_eq!(journal.len(), 0, "nothing is left to write");
+}
+
+/// Whoever acknowledged an event, and at the lock whoever saw a face, waited for the card.
+#[test]
+fn while_the_disk_is_waited_for_nothing_is_cut() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let open = || Outbox::open(Settings::default(), folder.path(), at(0)).expect("opens");
+    let journal = folder.path().join("outbox.journal");
+    let size = || std::fs::metadata(&journal).expect("there").len();
+    let goes = |outbox: &mut Outbox| {
+        let (sequence, ..) = take(outbox, 9).expect("waiting");
+        outbox.acknowledged(sequence);
+    };
+    let mut outbox = open();
+    for rewrite in [false, true] {
+        outbox.push(entry("a", "1"));
+        if rewrite {
+            outbox.store.as_mut().expect("on disk").ask_for_rewrite();
+        }
+        let before = size();
+        let chore = outbox.chore(at(9).monotonic).expect("due");
+        goes(&mut outbox);
+        assert!(size() > before, "a record says so");
+        let installed = outbox.finish(chore.run());
+        assert_eq!(installed.is_some(), rewrite);
+        if let Some((path, last)) = installed {
+            assert!(size() > 0, "the folder is still waited for");
+            outbox.settle(crate::storage::sync_folder_of(&path), last);
+        }
+        assert_eq!((size(), outbox.chore_due()), (0, None));
+    }
+    outbox.push(entry("a", "2"));
+    let _chore = outbox.chore(at(9).monotonic).expect("due");
+    goes(&mut outbox);
+    drop(outbox);
+    assert!(open().is_empty(), "a kill meanwhile brings nothing back");
 }

@@ -104,7 +104,8 @@ pub(crate) async fn visit(
     let Visitor { labels, filters, echo: (topic, payload) } = visitor;
     let client_id = client_id(settings, &labels.device);
     let (access, version) = (access.clone(), settings.version);
-    let last_will = LastWill { topic: topic.clone(), payload: payload.clone() };
+    // Whoever is interrupted leaves nothing behind: the broker says it, and keeps nothing.
+    let last_will = LastWill { topic: topic.clone(), payload: payload.clone(), retain: false };
     let mut endpoints = Endpoints::new(&labels.device);
     let options = ConnectOptions::new(settings, version, labels, access)
         .with_client_id(client_id)
