@@ -77,10 +77,9 @@ impl Publisher {
     pub fn start(start: Start) -> Result<(Self, received::Receiver), StartError> {
         let Start { settings, device, state_dir, credentials, subscriptions, .. } = start;
         let topics = Topics::new(&settings.base_topic, device)?;
-        let (topic, payload) = (topics.availability(), OFFLINE.to_vec());
         let (mqtt, received) = Handle::start(Parameters {
             labels: topics.labels(),
-            last_will: LastWill { topic, payload, retain: true },
+            last_will: LastWill { topic: topics.availability(), payload: OFFLINE.to_vec() },
             settings,
             state_dir,
             credentials,

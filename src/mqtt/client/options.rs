@@ -13,8 +13,6 @@ use crate::mqtt::settings::Settings;
 pub(crate) struct LastWill {
     pub topic: String,
     pub payload: Vec<u8>,
-    /// Whether the broker keeps it, for whoever comes later.
-    pub retain: bool,
 }
 
 /// Everything that a connection needs, whichever protocol it speaks.

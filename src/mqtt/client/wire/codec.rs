@@ -58,7 +58,7 @@ pub(super) fn connect(protocol: Protocol, options: &ConnectOptions) -> Packet {
             keep_alive,
             last_will: will.map(|will| {
                 let qos = rumqttc::QoS::AtLeastOnce;
-                v4::LastWill::new(&will.topic, will.payload.clone(), qos, will.retain)
+                v4::LastWill::new(&will.topic, will.payload.clone(), qos, true)
             }),
             login: login.map(|(user, password)| v4::Login::new(user, password)),
             ..v4::Connect::new(client_id)
@@ -73,7 +73,7 @@ pub(super) fn connect(protocol: Protocol, options: &ConnectOptions) -> Packet {
             let will = will.map(|will| {
                 let qos = rumqttc::v5::mqttbytes::QoS::AtLeastOnce;
                 let properties = Some(will_properties(&options.labels, &will.topic));
-                v5::LastWill::new(&will.topic, will.payload.clone(), qos, will.retain, properties)
+                v5::LastWill::new(&will.topic, will.payload.clone(), qos, true, properties)
             });
             let login = login.map(|(user, password)| v5::Login::new(user, password));
             Packet::V5(v5::Packet::Connect(connect, will, login))
