@@ -160,6 +160,12 @@ impl Publisher {
         self.mqtt.push_snapshot(self.topics.snapshot(camera), jpeg)
     }
 
+    /// Bytes of the largest packet that may go to the broker now: the settings' limit, or its own
+    /// where it has told one or shown one.
+    pub fn largest_packet(&self) -> usize {
+        self.mqtt.largest_packet()
+    }
+
     /// Takes a picture back that has not left yet. Whether there was one.
     pub fn withdraw_snapshot(&self) -> bool {
         self.mqtt.withdraw_snapshot()
@@ -184,7 +190,7 @@ impl Publisher {
         self.mqtt.repeat_retained();
     }
 
-    /// The wall clock was set: the times of events that wait are put right.
+    /// The wall clock was set: events that wait are as old as they were.
     pub fn clock_was_set(&self) {
         self.mqtt.clock_was_set();
     }

@@ -14,6 +14,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
 use crate::alarm::Alarm;
 
 /// Mode of files that are nobody else's business, whatever the umask is.
@@ -251,6 +254,35 @@ impl Worker {
         !waited.expect("no job runs under this lock").1.timed_out()
     }
 
+    /// Waits until what was handed over is done, without keeping the thread, for [`END_LIMIT`] at
+    /// most. A disk that has not answered by then is not waited for again when this is dropped.
+    pub(crate) async fn end(&self) {
+        self.end_within(END_LIMIT).await;
+    }
+
+    async fn end_within(&self, limit: Duration) {
+        let (done, outcome) = oneshot::channel();
+        self.submit("end", move || {
+            // Nobody waits for it any more when the disk has taken too long.
+            let _ = done.send(());
+        });
+        if timeout(limit, outcome).await.is_err() {
+            self.give_up();
+        }
+    }
+
+    /// Nothing is waited for any more.
+    fn give_up(&self) {
+        log::error!("the disk does not answer: what was to be kept last may be lost");
+        self.shared.state().ended = true;
+        self.shared.changed.notify_all();
+    }
+
+    /// How long the end still waits.
+    fn patience(&self) -> Duration {
+        if self.shared.state().ended { Duration::ZERO } else { END_LIMIT }
+    }
+
     /// Tries what failed once more, before its time: there will be no other.
     fn try_again_at_once(&self) {
         let mut state = self.shared.state();
@@ -263,13 +295,17 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        let end = Instant::now() + END_LIMIT;
+        let patience = self.patience();
+        if patience.is_zero() {
+            return;
+        }
+        let end = Instant::now() + patience;
         // First what is under way: it may fail, too.
-        let mut done = self.finish(END_LIMIT);
+        let mut done = self.finish(patience);
         self.try_again_at_once();
         done &= self.finish(end.saturating_duration_since(Instant::now()));
         if !done {
-            log::error!("the disk does not answer: what was to be kept last may be lost");
+            return self.give_up();
         }
         self.shared.state().ended = true;
         self.shared.changed.notify_all();

@@ -103,7 +103,7 @@ fn an_outbox_is_read_with_little_more_memory_than_it_holds() {
     const EACH: usize = 256 << 10;
     let folder = tempfile::tempdir().unwrap();
     let settings = OutboxSettings { max_bytes: 1 << 30, ..OutboxSettings::default() };
-    let open = || Outbox::open(settings.clone(), folder.path()).unwrap();
+    let open = || Outbox::open(settings.clone(), folder.path(), SystemClock.now()).unwrap();
     let mut outbox = open();
     for number in 0..EVENTS {
         outbox.push(Entry {

@@ -141,6 +141,13 @@ impl Changes {
         });
     }
 
+    /// Waits until all changes are written down, as far as the disk answers in time.
+    pub(crate) async fn end(&self) {
+        if let Some(kept) = &self.kept {
+            kept.worker.end().await;
+        }
+    }
+
     /// How often a change could not be written down.
     pub(crate) fn store_errors(&self) -> u64 {
         self.kept.as_ref().map_or(0, |kept| kept.errors.lock().expect(UNHARMED).count())

@@ -50,6 +50,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
+    use crate::clock::at;
     use crate::outbox::Outbox;
     use crate::outbox::OutboxSettings;
 
@@ -57,7 +58,7 @@ mod tests {
     fn a_daemon_started_by_hand_is_found_by_its_lock() {
         let folder = tempfile::tempdir().expect("temporary folder");
         assert_eq!(Running::find(None, Some(folder.path())), None);
-        let outbox = Outbox::open(OutboxSettings::default(), folder.path()).expect("opens");
+        let outbox = Outbox::open(OutboxSettings::default(), folder.path(), at(0)).expect("opens");
         let found = Running::find(None, Some(folder.path())).expect("found");
         assert!(found.who.contains(&std::process::id().to_string()), "{found:?}");
         drop(outbox);

@@ -23,9 +23,13 @@ pub struct TooLarge {
 impl TooLarge {
     /// What to do. An announcement grows with zones, cameras and versions.
     pub fn remedy(&self) -> String {
+        // This run's own announcement takes the place of the earlier one at the broker: whoever
+        // starts with more room finds nothing there any more of what is gone.
+        if self.with_earlier {
+            return "delete there by hand what is gone".to_owned();
+        }
         let enough = self.size.next_power_of_two();
-        let by_hand = if self.with_earlier { ", or delete there what is gone" } else { "" };
-        format!("set mqtt.max_packet_bytes to {} at least, better to {enough}{by_hand}", self.size)
+        format!("set mqtt.max_packet_bytes to {} at least, better to {enough}", self.size)
     }
 }
 
@@ -50,6 +54,7 @@ mod tests {
         assert!(whole.remedy().ends_with("to 5000 at least, better to 8192"));
         let earlier = TooLarge { with_earlier: true, ..whole };
         assert!(earlier.to_string().contains("never told what is gone"));
-        assert!(earlier.remedy().ends_with("or delete there what is gone"));
+        assert!(!earlier.remedy().contains("max_packet"), "it would come too late");
+        assert!(earlier.remedy().contains("by hand"));
     }
 }

@@ -72,7 +72,7 @@ impl Handle {
         }
         let options = ConnectOptions::new(&settings, version, labels, access);
         let outbox = match &state_dir {
-            Some(folder) => Outbox::open(settings.outbox.clone(), folder)?,
+            Some(folder) => Outbox::open(settings.outbox.clone(), folder, clock.now_with_sleep())?,
             None => Outbox::new(settings.outbox.clone()),
         };
         let shared = Arc::new(Shared::new(Queue::new(&settings, outbox)));
@@ -137,6 +137,11 @@ impl Handle {
         outcome
     }
 
+    /// Bytes of the largest packet that may go to the broker now.
+    pub(crate) fn largest_packet(&self) -> usize {
+        self.shared.queue().largest_packet()
+    }
+
     /// Takes a picture back that has not left yet. Whether there was one.
     pub(crate) fn withdraw_snapshot(&self) -> bool {
         self.shared.queue().withdraw_snapshot()
@@ -160,7 +165,7 @@ impl Handle {
         self.shared.wake.notify_one();
     }
 
-    /// The wall clock was set: the times of what waits are put right, on the disk, too.
+    /// The wall clock was set: what waits is as old as it was, on the disk, too.
     pub(crate) fn clock_was_set(&self) {
         let now = self.clock.now_with_sleep();
         self.shared.queue().outbox().clock_was_set(now);

@@ -9,6 +9,7 @@ use super::embedded::free_port;
 use super::error::StartError;
 use super::settings::Settings;
 use super::url::BrokerUrl;
+use crate::clock::{Clock, SystemClock};
 use crate::outbox::{Outbox, OutboxSettings};
 
 /// The folder of the outbox, and the port of the broker inside.
@@ -45,7 +46,7 @@ impl Holding {
     /// Those of a start that could not have it.
     pub fn try_after(&self, held: &Self) -> Result<(), StartError> {
         if let Some(folder) = self.folder.as_deref().filter(|folder| !held.has(folder)) {
-            Outbox::open(self.outbox.clone(), folder)?;
+            Outbox::open(self.outbox.clone(), folder, SystemClock.now_with_sleep())?;
         }
         #[cfg(feature = "embedded-broker")]
         if let Some(port) = self.port.filter(|_| self.port != held.port) {
@@ -74,7 +75,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (ours, link) = (folder.path().join("ours"), folder.path().join("link"));
         let settings = Settings::default();
-        let _outbox = Outbox::open(settings.outbox.clone(), &ours).expect("opens");
+        let _outbox =
+            Outbox::open(settings.outbox.clone(), &ours, SystemClock.now()).expect("opens");
         std::os::unix::fs::symlink(&ours, &link).expect("a link");
         let held = Holding::of(&settings, Some(&ours));
         let tried = |folder: &Path| Holding::of(&settings, Some(folder)).try_after(&held);

@@ -44,6 +44,8 @@ pub struct Queue {
     /// For this connection only.
     snapshot: Option<Snapshot>,
     max_packet: usize,
+    /// Bytes of the largest packet that the broker takes, as far as this connection knows.
+    broker_takes: usize,
     event_qos: Qos,
     state_qos: Qos,
     stats: Stats,
@@ -57,6 +59,7 @@ impl Queue {
             retained: Retained::default(),
             snapshot: None,
             max_packet: settings.max_packet_bytes,
+            broker_takes: usize::MAX,
             event_qos: settings.event_qos,
             state_qos: settings.state_qos,
             stats: Stats::default(),
@@ -131,6 +134,11 @@ impl Queue {
         self.snapshot.take().is_some()
     }
 
+    /// Bytes of the largest packet that may go to the broker now.
+    pub fn largest_packet(&self) -> usize {
+        self.max_packet.min(self.broker_takes)
+    }
+
     fn admit(&self, topic: &str, payload_size: usize) -> Result<(), MessageError> {
         admission::admit(topic, payload_size, self.max_packet)
     }
@@ -143,6 +151,11 @@ impl Queue {
         self.stats.protocol = Some(protocol);
         self.stats.connections += 1;
         self.outbox.connected();
+    }
+
+    /// The broker of this connection takes packets of so many bytes at most.
+    pub fn limited(&mut self, largest: usize) {
+        self.broker_takes = largest;
     }
 
     /// The next connection is with this address of `mqtt.url`, and with this host there.
@@ -171,16 +184,21 @@ impl Queue {
 
     /// The connection broke or a try failed, for this reason unless we ended it.
     pub fn lost(&mut self, reason: Option<String>) {
-        self.stats.connected = false;
+        (self.stats.connected, self.broker_takes) = (false, usize::MAX);
         self.stats.protocol = None;
         (self.stats.broker, self.stats.address) = (None, None);
         self.stats.last_error = reason.or(self.stats.last_error.take());
         self.repeat_retained();
         if self.withdraw_snapshot() {
-            log::warn!("no snapshot: the connection was lost before it left");
-            self.count_refused_command();
+            self.snapshot_lost();
         }
         self.outbox.lost();
+    }
+
+    /// The connection took a picture with it that had not left yet.
+    pub fn snapshot_lost(&mut self) {
+        log::warn!("no snapshot: the connection was lost before it left");
+        self.count_refused_command();
     }
 
     /// The next message for this connection, or none until something changes.
@@ -261,7 +279,7 @@ impl Queue {
         match ticket {
             Ticket::Event(sequence) => self.outbox.drop_oversized(*sequence),
             Ticket::Retained | Ticket::Removed(..) => self.stats.states_refused += 1,
-            Ticket::Snapshot => {}
+            Ticket::Snapshot => self.count_refused_command(),
         }
     }
 

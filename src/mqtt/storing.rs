@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::shared::Shared;
 use crate::clock::Clock;
-use crate::storage::{END_LIMIT, Worker, sync_folder_of};
+use crate::storage::{Worker, sync_folder_of};
 
 /// What the work on the outbox is called: of all that waits for the thread, the last counts.
 const JOB: &str = "outbox";
@@ -46,17 +46,12 @@ impl Storing {
 
     /// Makes what waits safe before the process ends, as far as the disk answers in time.
     pub(super) async fn end(self) {
-        let (done, outcome) = oneshot::channel();
         let shared = Arc::clone(&self.shared);
         // After what `run` has begun, in the place of what it tries again.
         self.worker.submit(JOB, move || {
             work(Duration::MAX, &shared);
-            // Nobody waits for it any more when the disk has taken too long.
-            let _ = done.send(());
         });
-        if timeout(END_LIMIT, outcome).await.is_err() {
-            log::error!("the disk does not answer: events of the last seconds may be lost");
-        }
+        self.worker.end().await;
     }
 
     /// Does what is due at `now`, on the other thread, however often it takes.
@@ -88,6 +83,8 @@ fn work(now: Duration, shared: &Shared) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::timeout;
+
     use super::*;
     use crate::clock::SystemClock;
     use crate::mqtt::queue::Queue;
@@ -97,7 +94,8 @@ mod tests {
     fn storing(folder: &std::path::Path, sync_after_s: u64) -> Storing {
         let mut settings = Settings::default();
         settings.outbox.sync_after_s = sync_after_s;
-        let outbox = Outbox::open(settings.outbox.clone(), folder).expect("opens");
+        let outbox = Outbox::open(settings.outbox.clone(), folder, SystemClock.now_with_sleep())
+            .expect("opens");
         let shared = Arc::new(Shared::new(Queue::new(&settings, outbox)));
         Storing::start(shared, Arc::new(SystemClock)).expect("a thread")
     }

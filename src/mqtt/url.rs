@@ -51,9 +51,12 @@ pub enum UrlError {
     /// There is no host, or an impossible one.
     #[error("needs a host name or address after ://")]
     Host,
-    /// This is no port.
-    #[error("has the port '{0}': a number from 1 to 65535 is needed")]
-    Port(String),
+    /// What stands for the port is none. It is not told: it may be a password.
+    #[error(
+        "has a port that is none: a number from 1 to 65535 is needed; user and password are \
+         mqtt.username and mqtt.password_file"
+    )]
+    Port,
     /// The same password would be sent in plain text as soon as TLS does not answer.
     #[error(
         "has addresses with TLS and others without: begin all with mqtts:// or wss://, or none"
@@ -127,7 +130,7 @@ impl FromStr for BrokerUrl {
         let port = match port {
             None => Self::scheme(tls, web_socket.is_some()).1,
             Some(port) => match port.parse() {
-                Ok(0) | Err(_) => return Err(UrlError::Port(port.to_owned())),
+                Ok(0) | Err(_) => return Err(UrlError::Port),
                 Ok(number) => number,
             },
         };
@@ -215,8 +218,9 @@ mod tests {
             ("ws:///mqtt", UrlError::Host),
             ("mqtt://a,b", UrlError::Host),
             ("mqtt://fd00::1", UrlError::Host),
-            ("mqtt://broker.lan:0", UrlError::Port("0".into())),
-            ("mqtt://broker.lan:70000", UrlError::Port("70000".into())),
+            ("mqtt://broker.lan:0", UrlError::Port),
+            ("mqtt://broker.lan:70000", UrlError::Port),
+            ("mqtt://broker.lan:hunter2", UrlError::Port),
         ] {
             assert_eq!(text.parse::<BrokerUrl>(), Err(expected), "{text}");
         }

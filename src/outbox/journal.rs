@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use super::entry::{Entries, Entry, Sequence};
 use super::record::{Replay, event_record, removed_record, scan};
@@ -35,6 +36,17 @@ pub enum JournalError {
     )]
     Open {
         /// `device.state_dir`.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file system does not lock files.
+    #[error(
+        "cannot lock {}: {source}. Set device.state_dir to a folder of a file system that has \
+         locks (flock(2))", path.display()
+    )]
+    Unlockable {
+        /// The file by which the outbox would be locked.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
@@ -69,6 +81,14 @@ pub(crate) fn lock_file(folder: &Path) -> PathBuf {
     folder.join("outbox.lock")
 }
 
+/// Why there is no lock: only one error says that another process has it (flock(2)).
+fn not_locked(path: PathBuf, error: Errno) -> JournalError {
+    match error {
+        Errno::WOULDBLOCK => JournalError::Locked { path },
+        other => JournalError::Unlockable { path, source: other.into() },
+    }
+}
+
 impl Journal {
     /// Opens the journal in `folder`, which is made if need be. It is written anew; where
     /// that fails, as on a full disk, the old file is gone on with ([`Self::take_unclean`]).
@@ -80,7 +100,7 @@ impl Journal {
         let lock = options.create(true).append(true).mode(PRIVATE).open(&lock_path);
         let lock = lock.map_err(failed)?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| JournalError::Locked { path: lock_path })?;
+            .map_err(|error| not_locked(lock_path, error))?;
         let path = folder.join("outbox.journal");
         let replay = match File::open(&path) {
             Ok(file) => scan(file),
@@ -126,13 +146,16 @@ impl Journal {
         Ok(())
     }
 
-    /// Nothing waits any more: an empty file says so.
+    /// Nothing waits any more: an empty file says so. It waits for the disk where that is just
+    /// writing what is cut (ftruncate(2) waits for such pages).
     pub(super) fn cut(&mut self) -> io::Result<()> {
         if self.size > 0 {
             self.file.set_len(0)?;
             self.size = 0;
-            self.cuts += 1;
         }
+        // Also of an empty file: a rewrite that is under way has in it what a full disk did not
+        // take here.
+        self.cuts += 1;
         Ok(())
     }
 
@@ -315,6 +338,18 @@ mod tests {
         assert_eq!(replayed(folder.path()), living(&[(2, "two")]));
     }
 
+    /// A full disk had not taken the event, and the broker has it before the new file is there.
+    #[test]
+    fn a_rewrite_brings_nothing_back_that_the_file_never_had() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let (mut journal, _) = Journal::open(folder.path()).expect("opens");
+        let written = journal.begin_rewrite(&living(&[(1, "one")])).write().expect("written");
+        journal.cut().expect("cut");
+        assert!(!journal.install(written).expect("looked at"));
+        drop(journal);
+        assert_eq!(replayed(folder.path()), Entries::new());
+    }
+
     #[test]
     fn only_its_owner_reads_it_whatever_the_umask() {
         use std::os::unix::fs::PermissionsExt;
@@ -334,5 +369,13 @@ mod tests {
         assert!(matches!(second, JournalError::Locked { .. }), "{second}");
         drop(first);
         Journal::open(folder.path()).expect("free again");
+    }
+
+    #[test]
+    fn only_who_is_locked_out_looks_for_another_daemon() {
+        let told = |error| not_locked("state/outbox.lock".into(), error).to_string();
+        assert!(told(Errno::WOULDBLOCK).contains("another expressiond"));
+        let unlockable = told(Errno::NOLCK);
+        assert!(!unlockable.contains("another") && unlockable.contains("device.state_dir"));
     }
 }

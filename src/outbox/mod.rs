@@ -18,7 +18,7 @@ use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
@@ -49,6 +49,8 @@ pub struct Dropped {
 pub struct Outbox {
     settings: OutboxSettings,
     entries: Entries,
+    /// When those of an earlier run were read, or their times were put right last.
+    read: Moment,
     bytes: usize,
     next: Sequence,
     lanes: Lanes,
@@ -67,6 +69,8 @@ impl Outbox {
         Self {
             settings,
             entries: Entries::new(),
+            // There are none.
+            read: Moment { monotonic: Duration::ZERO, wall: SystemTime::UNIX_EPOCH },
             bytes: 0,
             next: 1,
             lanes: Lanes::default(),
@@ -78,12 +82,17 @@ impl Outbox {
         }
     }
 
-    /// An outbox that goes on where the journal in `folder` ends.
+    /// An outbox that goes on where the journal in `folder` ends; times count the machine's
+    /// sleep.
     ///
     /// # Errors
     ///
     /// The folder cannot be written, or another process has it.
-    pub fn open(settings: OutboxSettings, folder: &Path) -> Result<Self, JournalError> {
+    pub fn open(
+        settings: OutboxSettings,
+        folder: &Path,
+        now: Moment,
+    ) -> Result<Self, JournalError> {
         let (journal, replay) = Journal::open(folder)?;
         if !replay.entries.is_empty() || replay.damaged > 0 {
             log::info!(events = replay.entries.len(), damaged_bytes = replay.damaged;
@@ -91,7 +100,7 @@ impl Outbox {
         }
         let mut outbox = Self::new(settings);
         outbox.bytes = replay.entries.values().map(|entry| entry.bytes()).sum();
-        outbox.entries = replay.entries;
+        (outbox.entries, outbox.read) = (replay.entries, now);
         outbox.next = replay.next;
         outbox.store = Some(Store::new(journal, replay.next - 1));
         outbox.make_room(0);
@@ -168,8 +177,9 @@ impl Outbox {
         self.in_flight.insert(sequence);
         let entry = &self.entries[&sequence];
         let seconds = Duration::from_secs;
-        let late = entry.accepted.is_late(now, seconds(self.settings.late_after_s));
-        let left = seconds(self.settings.max_age_s).saturating_sub(entry.accepted.age(now));
+        let age = entry.accepted.age(now, self.read);
+        let late = entry.accepted.is_late(age, seconds(self.settings.late_after_s));
+        let left = seconds(self.settings.max_age_s).saturating_sub(age);
         Some(Outgoing { sequence, entry, late, left })
     }
 
@@ -197,17 +207,19 @@ impl Outbox {
         true
     }
 
-    /// The wall clock was set, and says `now`: what this run has accepted keeps its age, and the
-    /// wall time that goes with it is put right. The next run has nothing else to go by, and a
-    /// step of days would make young events old ones: the journal is written anew.
+    /// The wall clock was set, and says `now`: what waits keeps its age, and the wall time that
+    /// goes with it is put right. The next run has nothing else to go by, and a step of days
+    /// would make young events old ones: the journal is written anew.
     pub fn clock_was_set(&mut self, now: Moment) {
         let mut corrected = false;
         for entry in self.entries.values_mut() {
-            if let Some(accepted) = entry.accepted.corrected(now) {
+            let age = entry.accepted.age(now, self.read);
+            if let Some(accepted) = entry.accepted.corrected(age, now.wall) {
                 Arc::make_mut(entry).accepted = accepted;
                 corrected = true;
             }
         }
+        self.read = now;
         if let Some(store) = self.store.as_mut().filter(|_| corrected) {
             store.ask_for_rewrite();
         }
@@ -247,7 +259,10 @@ impl Outbox {
     /// entry: its folder must be forced to disk, and [`Self::settle`] told.
     pub(crate) fn finish(&mut self, outcome: io::Result<Done>) -> Option<(PathBuf, Sequence)> {
         let store = self.store.as_mut()?;
-        let last = store.finish(outcome)?;
+        let Some(last) = store.finish(outcome) else {
+            store.rest(&self.entries);
+            return None;
+        };
         Some((store.path().to_owned(), last))
     }
 
@@ -255,6 +270,7 @@ impl Outbox {
     pub(crate) fn settle(&mut self, outcome: io::Result<()>, last: Sequence) {
         if let Some(store) = &mut self.store {
             store.settle(outcome, last);
+            store.rest(&self.entries);
         }
     }
 
@@ -269,7 +285,7 @@ impl Outbox {
     }
 
     fn is_expired(&self, entry: &Entry, now: Moment) -> bool {
-        entry.accepted.age(now) > Duration::from_secs(self.settings.max_age_s)
+        entry.accepted.age(now, self.read) > Duration::from_secs(self.settings.max_age_s)
     }
 
     /// Drops what is too old at the front, also what is not handed out now.

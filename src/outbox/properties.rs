@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::tests::{entry, take};
 use super::{Entry, Outbox, Sequence};
+use crate::clock::at;
 use crate::outbox::OutboxSettings as Settings;
 
 fn sequences(outbox: &Outbox) -> Vec<Sequence> {
@@ -21,7 +22,7 @@ proptest! {
         let folder = tempfile::tempdir().expect("temporary folder");
         let open = || {
             let settings = Settings { max_events: 8, ..Settings::default() };
-            Outbox::open(settings, folder.path()).expect("opens")
+            Outbox::open(settings, folder.path(), at(0)).expect("opens")
         };
         let mut outbox = open();
         for step in steps {

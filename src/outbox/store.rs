@@ -20,6 +20,8 @@ pub(super) struct Store {
     /// A write failed or the clock was set: the file does not say what waits, says more than
     /// that, or says a wrong time.
     incomplete: bool,
+    /// A chore was handed out and is not at its end: the disk may be writing the file.
+    under_way: bool,
     errors: WriteErrors,
 }
 
@@ -54,7 +56,8 @@ impl Store {
     pub(super) fn new(mut journal: Journal, last: Sequence) -> Self {
         let unclean = journal.take_unclean();
         let (synced, incomplete) = if unclean.is_some() { (0, true) } else { (last, false) };
-        let mut store = Self { journal, synced, incomplete, errors: WriteErrors::default() };
+        let errors = WriteErrors::default();
+        let mut store = Self { journal, synced, incomplete, under_way: false, errors };
         store.note(&unclean.map_or(Ok(()), Err));
         store
     }
@@ -67,13 +70,13 @@ impl Store {
 
     /// Notes that an entry is gone; `left` are those that are not.
     pub(super) fn remove(&mut self, sequence: Sequence, left: &Entries) {
-        let outcome = if left.is_empty() {
-            // An empty file says the same as one more record, and costs no write. It also
-            // lacks nothing.
-            self.journal.cut().inspect(|()| self.incomplete = false)
+        let outcome = if left.is_empty() && !self.under_way {
+            // An empty file says the same as one more record, and costs no write.
+            self.cut()
         } else {
-            // Without this record the event goes out twice after a restart, which its
-            // readers know by its id: no reason to write everything again.
+            // To cut would wait for the chore; that is done at its end. Without this record the
+            // event goes out twice after a restart, which its readers know by its id: no reason
+            // to write everything again.
             self.journal.remove(sequence)
         };
         // That it went well says nothing: an empty file was not written to, and a disk that has
@@ -82,6 +85,22 @@ impl Store {
         if outcome.is_err() {
             self.note(&outcome);
         }
+    }
+
+    /// The chore that was handed out is at its end, and `left` is what waits: if nothing does, the
+    /// file is cut now.
+    pub(super) fn rest(&mut self, left: &Entries) {
+        self.under_way = false;
+        if left.is_empty()
+            && let Err(error) = self.cut()
+        {
+            self.note(&Err(error));
+        }
+    }
+
+    /// An empty file lacks nothing.
+    fn cut(&mut self) -> io::Result<()> {
+        self.journal.cut().inspect(|()| self.incomplete = false)
     }
 
     /// What the file says is not what it should: it is to be written anew.
@@ -101,11 +120,12 @@ impl Store {
 
     pub(super) fn begin_rewrite(&mut self, entries: &Entries, last: Sequence) -> Chore {
         // What fails from now on is missing in the new file, too.
-        self.incomplete = false;
+        (self.incomplete, self.under_way) = (false, true);
         Chore::Rewrite(self.journal.begin_rewrite(entries), last)
     }
 
-    pub(super) fn begin_sync(&self, last: Sequence) -> Chore {
+    pub(super) fn begin_sync(&mut self, last: Sequence) -> Chore {
+        self.under_way = true;
         Chore::Sync(self.journal.file(), last)
     }
 

@@ -88,10 +88,10 @@ fn an_outbox_that_has_become_smaller_keeps_the_newest() {
     ];
     for smaller in smaller {
         let folder = tempfile::tempdir().expect("temporary folder");
-        let mut outbox = Outbox::open(Settings::default(), folder.path()).expect("opens");
+        let mut outbox = Outbox::open(Settings::default(), folder.path(), at(0)).expect("opens");
         ["1", "2", "3", "4"].iter().for_each(|text| outbox.push(entry("a", text)));
         drop(outbox);
-        let mut outbox = Outbox::open(smaller.clone(), folder.path()).expect("opens");
+        let mut outbox = Outbox::open(smaller.clone(), folder.path(), at(0)).expect("opens");
         assert_eq!(texts(&mut outbox), ["3", "4"], "{smaller:?}");
         assert_eq!(outbox.dropped().full, 2);
     }
@@ -151,6 +151,7 @@ fn what_is_too_old_expires_behind_an_event_of_unknown_age() {
     let before =
         |seconds, text| Entry { accepted: Accepted::Before(at(seconds).wall), ..to("t", text) };
     let now = 1_800_000_000;
+    outbox.read = at(now);
     outbox.push(before(5, "unknown"));
     outbox.push(before(now - 101, "old"));
     outbox.push(before(now - 100, "not yet"));
@@ -187,9 +188,9 @@ fn a_young_event_is_young_after_a_restart_behind_a_step_of_the_clock() {
     const DAY: u64 = 86_400;
     const NOW: u64 = 1_800_000_000;
     let folder = tempfile::tempdir().expect("temporary folder");
-    let open = || Outbox::open(Settings::default(), folder.path()).expect("opens");
+    let open = |now| Outbox::open(Settings::default(), folder.path(), now).expect("opens");
     let moment = |monotonic, wall| Moment { wall: at(wall).wall, ..at(monotonic) };
-    let mut outbox = open();
+    let mut outbox = open(moment(90, NOW - 10 * DAY));
     let accepted = Accepted::Now(moment(100, NOW - 10 * DAY));
     outbox.push(Entry { accepted, ..entry("a", "1") });
     outbox.clock_was_set(moment(160, NOW));
@@ -200,10 +201,44 @@ fn a_young_event_is_young_after_a_restart_behind_a_step_of_the_clock() {
     outbox.clock_was_set(moment(170, NOW + 10));
     assert!(outbox.chore(Duration::ZERO).is_none());
     drop(outbox);
-    let mut outbox = open();
+    let mut outbox = open(moment(2, NOW + 27));
     let week = Settings::default().max_age_s;
     let left = outbox.take(moment(5, NOW + 30)).map(|out| (out.late, out.left.as_secs()));
     assert_eq!(left, Some((true, week - 90)));
+    assert_eq!(outbox.dropped().expired, 0);
+}
+
+/// The daemon is restarted before the network says the time: what the run before has seen went
+/// as too old with the step.
+#[test]
+fn a_young_event_is_young_when_the_clock_is_set_behind_a_restart() {
+    const DAY: u64 = 86_400;
+    const NOW: u64 = 1_800_000_000;
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let open = |now| Outbox::open(Settings::default(), folder.path(), now).expect("opens");
+    let moment = |monotonic, wall| Moment { wall: at(wall).wall, ..at(monotonic) };
+    let mut outbox = open(moment(90, NOW - 10 * DAY));
+    let accepted = Accepted::Now(moment(100, NOW - 10 * DAY));
+    outbox.push(Entry { accepted, ..entry("a", "1") });
+    drop(outbox);
+    let mut outbox = open(moment(130, NOW - 10 * DAY + 30));
+    let week = Settings::default().max_age_s;
+    let left = |outbox: &mut Outbox, now| {
+        outbox.lost();
+        outbox.take(now).map(|out| (out.late, out.left.as_secs()))
+    };
+    // Also before anybody has noticed that it was set.
+    assert_eq!(left(&mut outbox, moment(140, NOW)), Some((true, week - 40)));
+    outbox.clock_was_set(moment(160, NOW + 20));
+    assert_eq!(left(&mut outbox, moment(170, NOW + 30)), Some((true, week - 70)));
+    let chore = outbox.chore(Duration::ZERO).expect("due at once");
+    let (path, last) = outbox.finish(chore.run()).expect("installed");
+    outbox.settle(crate::storage::sync_folder_of(&path), last);
+    outbox.clock_was_set(moment(180, NOW + 40));
+    assert!(outbox.chore(Duration::ZERO).is_none(), "nothing is corrected twice");
+    drop(outbox);
+    let mut outbox = open(moment(5, NOW + 60));
+    assert_eq!(left(&mut outbox, moment(10, NOW + 65)), Some((true, week - 105)));
     assert_eq!(outbox.dropped().expired, 0);
 }
 
@@ -212,7 +247,7 @@ fn a_young_event_is_young_after_a_restart_behind_a_step_of_the_clock() {
 #[test]
 fn an_event_is_forced_to_the_card_when_its_own_time_has_come() {
     let folder = tempfile::tempdir().expect("temporary folder");
-    let mut outbox = Outbox::open(Settings::default(), folder.path()).expect("opens");
+    let mut outbox = Outbox::open(Settings::default(), folder.path(), at(0)).expect("opens");
     outbox.push(entry("a", "1"));
     outbox.push(Entry { accepted: Accepted::Now(at(1)), ..entry("a", "2") });
     assert_eq!(outbox.chore_due(), Some(Duration::from_secs(5)));
@@ -224,7 +259,7 @@ fn an_event_is_forced_to_the_card_when_its_own_time_has_come() {
 #[test]
 fn the_file_is_written_anew_when_most_of_it_is_history() {
     let folder = tempfile::tempdir().expect("temporary folder");
-    let mut outbox = Outbox::open(Settings::default(), folder.path()).expect("opens");
+    let mut outbox = Outbox::open(Settings::default(), folder.path(), at(0)).expect("opens");
     let journal = folder.path().join("outbox.journal");
     let size = || std::fs::metadata(&journal).expect("there").len();
     outbox.push(entry("a", "stays"));
@@ -243,14 +278,14 @@ fn the_file_is_written_anew_when_most_of_it_is_history() {
     assert!(largest < (64 << 10) + 1_000, "grew to {largest} bytes");
     assert_eq!(outbox.store_errors(), 0);
     drop(outbox);
-    assert_eq!(Outbox::open(Settings::default(), folder.path()).expect("opens").len(), 1);
+    assert_eq!(Outbox::open(Settings::default(), folder.path(), at(0)).expect("opens").len(), 1);
 }
 
 /// Stood for by a folder that has the new file's name. The daemon used to end with 74.
 #[test]
 fn a_full_disk_does_not_keep_what_waits_from_going() {
     let folder = tempfile::tempdir().expect("temporary folder");
-    let open = || Outbox::open(Settings::default(), folder.path()).expect("opens");
+    let open = || Outbox::open(Settings::default(), folder.path(), at(0)).expect("opens");
     let mut outbox = open();
     for text in ["1", "2"] {
         outbox.push(entry("a", text));
@@ -280,7 +315,7 @@ fn a_full_disk_does_not_keep_what_waits_from_going() {
 #[test]
 fn the_card_is_forced_only_for_what_really_waits() {
     let folder = tempfile::tempdir().expect("temporary folder");
-    let mut outbox = Outbox::open(Settings::default(), folder.path()).expect("opens");
+    let mut outbox = Outbox::open(Settings::default(), folder.path(), at(0)).expect("opens");
     outbox.connected();
     outbox.push(entry("a", "1"));
     assert!(outbox.chore(at(4).monotonic).is_none(), "it may still be acknowledged");
@@ -295,4 +330,40 @@ fn the_card_is_forced_only_for_what_really_waits() {
     assert!(outbox.chore(at(9).monotonic).is_none());
     let journal = std::fs::metadata(folder.path().join("outbox.journal")).expect("there");
     assert_eq!(journal.len(), 0, "nothing is left to write");
+}
+
+/// Whoever acknowledged an event, and at the lock whoever saw a face, waited for the card.
+#[test]
+fn while_the_disk_is_waited_for_nothing_is_cut() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let open = || Outbox::open(Settings::default(), folder.path(), at(0)).expect("opens");
+    let journal = folder.path().join("outbox.journal");
+    let size = || std::fs::metadata(&journal).expect("there").len();
+    let goes = |outbox: &mut Outbox| {
+        let (sequence, ..) = take(outbox, 9).expect("waiting");
+        outbox.acknowledged(sequence);
+    };
+    let mut outbox = open();
+    for rewrite in [false, true] {
+        outbox.push(entry("a", "1"));
+        if rewrite {
+            outbox.store.as_mut().expect("on disk").ask_for_rewrite();
+        }
+        let before = size();
+        let chore = outbox.chore(at(9).monotonic).expect("due");
+        goes(&mut outbox);
+        assert!(size() > before, "a record says so");
+        let installed = outbox.finish(chore.run());
+        assert_eq!(installed.is_some(), rewrite);
+        if let Some((path, last)) = installed {
+            assert!(size() > 0, "the folder is still waited for");
+            outbox.settle(crate::storage::sync_folder_of(&path), last);
+        }
+        assert_eq!((size(), outbox.chore_due()), (0, None));
+    }
+    outbox.push(entry("a", "2"));
+    let _chore = outbox.chore(at(9).monotonic).expect("due");
+    goes(&mut outbox);
+    drop(outbox);
+    assert!(open().is_empty(), "a kill meanwhile brings nothing back");
 }

@@ -44,8 +44,6 @@ pub(crate) struct Inference {
     pub reporter: Reporter,
     /// What all threads see.
     pub shared: Arc<Shared>,
-    /// Largest packet that may go to the broker, in bytes.
-    pub largest_packet: usize,
     /// Where pictures of events are kept, if their owner wants that.
     pub gallery: Option<Gallery>,
 }
@@ -265,7 +263,8 @@ impl Inference {
 
     fn publish(&self, picture: Option<Vec<u8>>) {
         let publisher = self.reporter.publisher();
-        let too_large = || "no picture is as small as mqtt.max_packet_bytes".to_owned();
+        let too_large =
+            || "no picture is as small as mqtt.max_packet_bytes and the broker demand".to_owned();
         let published = picture.ok_or_else(too_large).and_then(|bytes| {
             let size = bytes.len();
             let sent = publisher.publish_snapshot(&self.reporter.camera, bytes);
@@ -282,8 +281,9 @@ impl Inference {
 
     /// The picture as a JPEG that fits into a packet, if one does.
     fn pack(&self, picture: RgbImage) -> Option<Vec<u8>> {
-        let topic = self.reporter.publisher().topics().snapshot(&self.reporter.camera);
-        let room = self.largest_packet.saturating_sub(packet_size(&topic, 0));
+        let publisher = self.reporter.publisher();
+        let topic = publisher.topics().snapshot(&self.reporter.camera);
+        let room = publisher.largest_packet().saturating_sub(packet_size(&topic, 0));
         jpeg(picture, room)
     }
 

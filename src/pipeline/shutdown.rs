@@ -73,7 +73,7 @@ impl Program {
         if !reload {
             self.watcher.service.stopping();
         }
-        let (shared, watcher) = (&self.shared, &mut self.watcher);
+        let (shared, watcher, changes) = (&self.shared, &mut self.watcher, &self.changes);
         let Threads { capture, inference } = &mut self.threads;
         let finish = async {
             let closed = !reload || cameras_closed(capture, shared.live.as_deref()).await?;
@@ -85,7 +85,9 @@ impl Program {
             }
             watcher.leave();
             let captured = timeout(CAPTURE_LIMIT, capture.ended());
-            let (captured, ()) = tokio::join!(captured, watcher.publisher.shutdown());
+            // One card: where it hangs, both who write to it wait at the same time.
+            let kept = changes.end();
+            let (captured, (), ()) = tokio::join!(captured, watcher.publisher.shutdown(), kept);
             told?;
             captured.unwrap_or(Ok(()))?;
             if closed { Ok(()) } else { Err(left_open()) }

@@ -71,7 +71,6 @@ impl Threads {
             attention,
             reporter,
             shared: Arc::clone(shared),
-            largest_packet: config.mqtt.max_packet_bytes,
             gallery: gallery.map(Gallery::open).transpose()?,
         };
         Ok(Self {

@@ -13,7 +13,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::answer;
 use super::assets;
@@ -260,18 +260,19 @@ pub(super) fn silent_disk() -> Answer {
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
-    within(SETUP_LIMIT, work).await
+    done_before(sleep(SETUP_LIMIT), work).await
 }
 
-async fn within<T: Send + 'static>(
-    limit: Duration,
+async fn done_before<T: Send + 'static>(
+    limit: impl Future<Output = ()>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
     let job = tokio::task::spawn_blocking(work);
     let unbegun = job.abort_handle();
-    match timeout(limit, job).await {
-        Ok(done) => done.ok(),
-        Err(_) => {
+    tokio::select! {
+        biased;
+        done = job => done.ok(),
+        () = limit => {
             // It waits for a thread still, and must not happen after this answer.
             unbegun.abort();
             None
@@ -329,22 +330,25 @@ mod tests {
 
     #[test]
     fn what_was_not_begun_in_time_never_happens_and_what_was_begun_is_done() {
-        let limit = Duration::from_millis(1);
         let mut one_thread = tokio::runtime::Builder::new_current_thread();
         let runtime = one_thread.enable_time().max_blocking_threads(1).build().expect("a runtime");
         let (release, hangs) = channel::<()>();
         let (tell, done) = channel();
         let also = tell.clone();
         runtime.block_on(async {
-            let begun = within(limit, move || {
+            let (begins, has_begun) = tokio::sync::oneshot::channel();
+            let limit = async { has_begun.await.expect("it begins") };
+            let begun = done_before(limit, move || {
+                let _ = begins.send(());
                 let _ = hangs.recv();
                 tell.send("begun")
             });
             assert!(begun.await.is_none(), "too long");
-            assert!(within(limit, move || also.send("late")).await.is_none(), "no thread");
+            let late = done_before(std::future::ready(()), move || also.send("late"));
+            assert!(late.await.is_none(), "no thread");
             release.send(()).expect("it waits");
             // It comes after both on the one thread that there is.
-            assert!(within(Duration::from_secs(60), || ()).await.is_some());
+            assert!(done_before(sleep(Duration::from_secs(60)), || ()).await.is_some());
         });
         assert_eq!(done.try_iter().collect::<Vec<_>>(), ["begun"]);
     }

@@ -121,3 +121,20 @@ fn of_errors_that_follow_each_other_all_are_counted() {
         assert_eq!((errors.count(), errors.are_going_on()), (count, go_on));
     }
 }
+
+/// The outbox waited for a card that hangs, and then its worker did once more.
+#[tokio::test]
+async fn a_disk_that_did_not_answer_at_the_end_is_not_waited_for_again() {
+    let worker = Worker::start("test").expect("a thread");
+    worker.submit("answers", || {});
+    worker.end().await;
+    assert_eq!(worker.patience(), END_LIMIT, "what comes now is waited for");
+    let (go, gate) = mpsc::channel::<()>();
+    worker.submit("hangs", move || {
+        let _ = gate.recv_timeout(LIMIT);
+    });
+    worker.end_within(Duration::from_millis(1)).await;
+    assert_eq!(worker.patience(), Duration::ZERO);
+    drop(worker);
+    drop(go);
+}

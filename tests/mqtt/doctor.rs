@@ -374,9 +374,16 @@ fn a_broker_that_takes_no_wildcards() {
     let broker = std::thread::spawn(move || {
         let mut peer = accept(&listening);
         // Whoever only looks whether somebody answers says nothing.
-        while packet(&mut peer).is_none() {
-            peer = accept(&listening);
-        }
+        let connect = loop {
+            match packet(&mut peer) {
+                Some((_, connect)) => break connect,
+                None => peer = accept(&listening),
+            }
+        };
+        // A retained will, as the daemon's (3.1.2.3), but an empty one: whoever is interrupted
+        // leaves no camera behind.
+        assert_eq!(connect[7] & 0x24, 0x24, "{:#x}", connect[7]);
+        assert!(!String::from_utf8_lossy(&connect).contains("offline"));
         peer.write_all(&[0x20, 5, 0, 0, 2, 0x28, 0]).unwrap();
         while let Some((first, body)) = packet(&mut peer) {
             if first >> 4 == 8 {

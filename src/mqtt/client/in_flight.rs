@@ -21,7 +21,7 @@ pub(super) enum Sent {
     Farewell,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct SentMessage {
     pub ticket: Ticket,
     pub topic: String,
@@ -38,8 +38,7 @@ struct Numbered {
 /// A message at QoS 0, which nobody acknowledges. But what was sent after it and is acknowledged
 /// tells that the broker took it.
 struct Unheard {
-    topic: String,
-    size: usize,
+    message: SentMessage,
     number: u64,
 }
 
@@ -72,10 +71,10 @@ impl InFlight {
         if is_acknowledged(token) {
             // It reads in order (4.6).
             self.unheard.take_if(|unheard| unheard.number < number);
-        } else if let Sent::Message(SentMessage { topic, size, .. }) = &sent
-            && self.unheard.as_ref().is_none_or(|unheard| unheard.size < *size)
+        } else if let Sent::Message(message) = &sent
+            && self.unheard.as_ref().is_none_or(|unheard| unheard.message.size < message.size)
         {
-            self.unheard = Some(Unheard { topic: topic.clone(), size: *size, number });
+            self.unheard = Some(Unheard { message: message.clone(), number });
         }
         Some(sent)
     }
@@ -98,15 +97,30 @@ impl InFlight {
         self.unacknowledged.is_some_and(|since| now >= since + STALLED)
     }
 
-    /// The largest message that the broker may not have read: its size, its topic, and its
-    /// ticket where it is not settled.
-    pub(super) fn into_largest(self) -> Option<(usize, String, Option<Ticket>)> {
-        let sent = self.by_token.into_values().filter_map(|numbered| match numbered.sent {
-            Sent::Message(SentMessage { ticket, topic, size }) => Some((size, topic, Some(ticket))),
+    /// Whether a picture among them has not left yet.
+    pub(super) fn has_snapshot(&self) -> bool {
+        self.by_token.values().any(|numbered| {
+            matches!(&numbered.sent, Sent::Message(message) if message.ticket == Ticket::Snapshot)
+        })
+    }
+
+    /// Takes out the largest message that the broker may not have read. It may be settled, if it
+    /// went at QoS 0.
+    pub(super) fn take_largest(&mut self) -> Option<SentMessage> {
+        let sizes = self.by_token.iter().filter_map(|(token, numbered)| match &numbered.sent {
+            Sent::Message(message) => Some((message.size, *token)),
             Sent::Farewell => None,
         });
-        let unheard = self.unheard.map(|unheard| (unheard.size, unheard.topic, None));
-        sent.chain(unheard).max_by_key(|(size, ..)| *size)
+        let largest = sizes.max();
+        let is_larger =
+            |unheard: &mut Unheard| largest.is_none_or(|(size, _)| size <= unheard.message.size);
+        if let Some(unheard) = self.unheard.take_if(is_larger) {
+            return Some(unheard.message);
+        }
+        match self.by_token.remove(&largest?.1)?.sent {
+            Sent::Message(message) => Some(message),
+            Sent::Farewell => None,
+        }
     }
 }
 
@@ -147,16 +161,20 @@ mod tests {
             flight.insert(UNNUMBERED, message(2, 100_000), now);
             flight.settle(UNNUMBERED, now);
             more(&mut flight, now);
-            flight.into_largest()
+            (flight.take_largest(), flight.len())
         };
-        let picture = Some((100_000, "t2".to_owned(), None));
+        let taken = |sequence, size, left| match message(sequence, size) {
+            Sent::Message(message) => (Some(message), left),
+            Sent::Farewell => (None, left),
+        };
+        let picture = taken(2, 100_000, 1);
         assert_eq!(flight(|_, _| {}), picture, "nothing that waits for an answer is to blame");
         // An answer to what was sent before it says nothing of it.
-        assert_eq!(flight(|flight, now| drop(flight.settle(1, now))), picture);
+        assert_eq!(flight(|flight, now| drop(flight.settle(1, now))), taken(2, 100_000, 0));
         let later = |flight: &mut InFlight, now| {
             flight.insert(2, message(3, 50), now);
             flight.settle(2, now);
         };
-        assert_eq!(flight(later), Some((600, "t1".to_owned(), Some(Ticket::Event(1)))));
+        assert_eq!(flight(later), taken(1, 600, 0));
     }
 }

@@ -77,8 +77,8 @@ pub(crate) struct Visitor {
     pub labels: Labels,
     /// Topic filters to hear.
     pub filters: Vec<String>,
-    /// Topic and payload of a message that should come back. Both are the visitor's last
-    /// will, too: a broker may refuse a will, and then refuses the daemon.
+    /// Topic and payload of a message that should come back. The visitor has a last will there,
+    /// too: a broker may refuse a will, and then refuses the daemon.
     pub echo: (String, Vec<u8>),
 }
 
@@ -104,7 +104,9 @@ pub(crate) async fn visit(
     let Visitor { labels, filters, echo: (topic, payload) } = visitor;
     let client_id = client_id(settings, &labels.device);
     let (access, version) = (access.clone(), settings.version);
-    let last_will = LastWill { topic: topic.clone(), payload: payload.clone() };
+    // As the daemon's it is retained, since 3.1.1 has no other word for a broker that keeps nothing.
+    // Empty, it leaves nothing there when a visitor is interrupted (3.3.1.3).
+    let last_will = LastWill { topic: topic.clone(), payload: Vec::new() };
     let mut endpoints = Endpoints::new(&labels.device);
     let options = ConnectOptions::new(settings, version, labels, access)
         .with_client_id(client_id)

@@ -119,7 +119,11 @@ impl Session {
         // Subscriptions do not outlive a clean session: every time, and first.
         let subscribed = Subscribed::new(subscriptions, |filter| connection.subscribe(filter));
         let sweep_ends = (!subscriptions.sweep.is_empty()).then(|| Instant::now() + SWEEP);
-        context.shared.queue().connected(connection.protocol, sweep_ends.is_some());
+        {
+            let mut queue = context.shared.queue();
+            queue.limited(connection.largest);
+            queue.connected(connection.protocol, sweep_ends.is_some());
+        }
         let mut session = Self {
             connection,
             in_flight: InFlight::default(),
@@ -133,6 +137,9 @@ impl Session {
         let outcome = session.serve(context, subscriptions).await;
         if outcome.as_ref().is_err_and(ConnectionError::by_packet_size) {
             session.learn_limit(context);
+        }
+        if session.in_flight.has_snapshot() {
+            context.shared.queue().snapshot_lost();
         }
         outcome
     }
@@ -303,26 +310,24 @@ impl Session {
     /// The broker ended the connection over the size of a packet. It does not say which:
     /// of those that it may not have read, the largest exceeds its limit for certain.
     fn learn_limit(&mut self, context: &mut Context) {
-        let largest = std::mem::take(&mut self.in_flight).into_largest();
-        let Some((size, topic, ticket)) = largest else { return };
+        let Some(largest) = self.in_flight.take_largest() else { return };
+        let SentMessage { ticket, topic, size } = largest;
         context.too_large = Some((size, Instant::now() + FORGET_LIMIT));
         let reason = format!(
             "the broker ended the connection over a message of {size} bytes for {topic}, which \
              is not sent again: raise its limit or lower mqtt.max_packet_bytes"
         );
         log::warn!("{reason}");
-        let mut queue = context.shared.queue();
-        match ticket {
-            Some(ticket) => queue.too_large(&ticket, reason),
-            None => queue.note(reason),
-        }
+        context.shared.queue().too_large(&ticket, reason);
     }
 
     /// Somebody sent us more than we read, or we did in an earlier run (`ours`). Nothing is
     /// lost but that.
     fn passed_over(&mut self, topic: &str, size: usize, ours: bool, context: &Context) {
         let remedy = if ours {
-            "an earlier run of this device left it there; raise mqtt.max_packet_bytes"
+            // Ours takes its place, so that a later start with more room comes too late.
+            "an earlier run of this device left it there; delete in Home Assistant by hand what is \
+             gone since"
         } else {
             "find who writes there"
         };

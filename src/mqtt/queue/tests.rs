@@ -169,3 +169,22 @@ fn a_removed_topic_is_forgotten_once_the_broker_knows() {
     queue.lost(None);
     assert_eq!(queue.next(at(0)), None);
 }
+
+/// It was made for `mqtt.max_packet_bytes` alone, then thrown away without a word.
+#[test]
+fn a_picture_is_made_for_the_smaller_limit_and_counted_where_it_does_not_go() {
+    let mut queue = queue();
+    queue.limited(usize::MAX);
+    queue.connected(Protocol::V311, false);
+    assert_eq!(queue.largest_packet(), 4096);
+    queue.lost(None);
+    queue.limited(1000);
+    queue.connected(Protocol::V5, false);
+    assert_eq!(queue.largest_packet(), 1000);
+    queue.push_snapshot("d/snapshot".into(), vec![1], at(0)).expect("taken");
+    let (ticket, _) = queue.next(at(0)).expect("the picture");
+    queue.too_large(&ticket, "the broker takes less".into());
+    assert_eq!(queue.stats().commands_refused, 1);
+    queue.lost(None);
+    assert_eq!(queue.largest_packet(), 4096, "the next broker may take more");
+}

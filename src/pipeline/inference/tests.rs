@@ -63,7 +63,6 @@ impl Bench {
             relief: Some(Relief::default()),
             reporter,
             shared: Arc::clone(&shared),
-            largest_packet: 1 << 20,
             gallery: None,
         };
         let frame = picture::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(SOMEBODY));
