@@ -53,7 +53,9 @@ impl LowLight {
     fn ask(&mut self, source: &mut dyn FrameSource, now: Duration) {
         match source.set_low_light(self.wanted) {
             Ok(in_force) => {
-                (self.in_force, self.touched) = (in_force, in_force);
+                // What was set before stays set, also where another control decides now.
+                (self.in_force, self.touched) =
+                    (in_force, self.wanted && (self.touched || in_force));
                 (self.again, self.backoff) = (None, AGAIN);
             }
             Err(reason) => {
