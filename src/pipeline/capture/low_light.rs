@@ -91,6 +91,8 @@ mod tests {
         failures: u32,
         asked: u32,
         taken: Vec<bool>,
+        /// Another control decides all that is asked for.
+        overruled: bool,
     }
 
     impl FrameSource for Busy {
@@ -109,7 +111,7 @@ mod tests {
                 return Err("it refuses 1000: input/output error".to_owned());
             }
             self.taken.push(on);
-            Ok(on)
+            Ok(on && !self.overruled)
         }
     }
 
@@ -150,5 +152,12 @@ mod tests {
             assert_eq!(busy.taken.len(), taken);
             assert!(busy.taken.last().is_none_or(|last| !last));
         }
+        let (mut low, mut busy) = (LowLight::new(), Busy::default());
+        low.follow(&mut busy, true, Duration::ZERO);
+        busy.overruled = true;
+        low.restore(&mut busy, Duration::ZERO);
+        assert!(!low.is_in_force(), "another control decides");
+        low.take_back(&mut busy);
+        assert_eq!(busy.taken, [true, true, false], "and the camera still has it");
     }
 }
