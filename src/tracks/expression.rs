@@ -205,8 +205,8 @@ impl Expression {
             }
         }
         let unknown = outside as f32 / count.max(1) as f32;
-        // Of a group of all there is nothing outside, and nothing that it may be instead.
-        strongest + SLACK >= lead * scale(count) || rest <= left_to_others(lead) * unknown + SLACK
+        // A group of all classes has none outside, and says as little as the model does.
+        strongest + SLACK >= lead * scale(count) || rest < left_to_others(lead) * unknown
     }
 
     /// Ends what is told when it has not been clear enough to stay and nothing replaced it.

@@ -88,11 +88,3 @@ fn the_highest_limit_is_reached_again_after_another_class() {
         assert_eq!(classes, [0, 1], "{fps}/s: {told:?}");
     }
 }
-
-/// Whatever the face shows, it is one of the group.
-#[test]
-fn one_group_of_all_classes_is_told_of_a_doubtful_face() {
-    let mut expression = Expression::new(&[0; 7], Duration::ZERO);
-    let step = expression.update(Duration::ZERO, [1.0 / 7.0; 7].into_iter(), &AT_ONCE());
-    assert_eq!(step, Some(Step::Started { class: 0 }));
-}
