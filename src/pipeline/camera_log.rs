@@ -4,7 +4,7 @@
 use crate::alarm::Alarm;
 use crate::name::Name;
 
-/// How many openings, and how many causes, are told before the camera has worked for a
+/// How many openings, how many causes, and how many notes, are told before the camera has worked for a
 /// while.
 const MOST: usize = 4;
 
@@ -12,12 +12,13 @@ const MOST: usize = 4;
 pub(super) struct CameraLog {
     camera: Name,
     told: Vec<String>,
+    noted: Vec<String>,
     openings: usize,
 }
 
 impl CameraLog {
     pub(super) fn new(camera: Name) -> Self {
-        Self { camera, told: Vec::new(), openings: 0 }
+        Self { camera, told: Vec::new(), noted: Vec::new(), openings: 0 }
     }
 
     /// It was opened. `words` say what it is. Whether that was told.
@@ -28,6 +29,18 @@ impl CameraLog {
             log::info!(camera:% = self.camera; "camera opened: {words}");
         }
         tell
+    }
+
+    /// What its owner should know of an opening. How many of these were told.
+    pub(super) fn noted(&mut self, notes: &[String]) -> usize {
+        let before = self.noted.len();
+        for note in notes {
+            if self.noted.len() < MOST && !self.noted.contains(note) {
+                log::warn!(camera:% = self.camera; "{note}");
+                self.noted.push(note.clone());
+            }
+        }
+        self.noted.len() - before
     }
 
     /// It was lost or could not be opened, for this `reason`. Whether that was told.
@@ -46,7 +59,9 @@ impl CameraLog {
         if self.openings > MOST {
             log::info!(camera:% = self.camera; "camera works again: {words}");
         }
-        (self.openings, self.told) = (0, Vec::new());
+        self.openings = 0;
+        self.told.clear();
+        self.noted.clear();
     }
 }
 
@@ -66,7 +81,12 @@ mod tests {
             cycles.sum::<usize>()
         };
         assert_eq!(told(&mut log), MOST + reasons.len());
+        // What is to know of it takes no place of the reasons, nor they of it.
+        let notes = ["no controls".to_owned(), "another size".to_owned()];
+        let noted = |log: &mut CameraLog| (0..100).map(|_| log.noted(&notes)).sum::<usize>();
+        assert_eq!(noted(&mut log), notes.len());
         log.works("it");
+        assert_eq!(noted(&mut log), notes.len());
         assert_eq!(told(&mut log), MOST + reasons.len());
         assert!((0..100).filter(|number| log.lost(&format!("frame {number}"))).count() <= MOST);
     }

@@ -160,6 +160,7 @@ impl Capture {
         };
         let words = source.describe();
         log.opened(&words);
+        log.noted(source.notes());
         if let Some(live) = &self.shared.live {
             live.offer(source.opened(), source.controls());
             live.opened.send_replace(Some(source.opened()));

@@ -76,7 +76,7 @@ impl Inference {
             let taken = self.shared.mailbox.take(&mut frame, TICK.min(self.shared.period));
             if let Some(slept) = suspend.woke(self.shared.clock.asleep()) {
                 log::info!("the machine slept for {} s: no face is followed", slept.as_secs());
-                self.end();
+                self.end(self.time_of(&frame));
             }
             if let Some(step) = clock.stepped(self.shared.clock.now_with_sleep()) {
                 self.reporter.correct(step);
@@ -114,13 +114,24 @@ impl Inference {
                 self.shared.counters.beat_inference();
             }
         }
-        self.end();
+        self.end(self.time_of(&frame));
     }
 
     /// Whether a recording is played: its time is that of its pictures, however long the
     /// next one takes to come.
     fn is_playing(&self) -> bool {
         matches!(&*self.shared.capture.borrow(), CaptureState::Running(open) if open.recorded)
+    }
+
+    /// What time it is when `frame` is the last that came and nothing is seen: a recording's time
+    /// stands still after its last picture.
+    fn time_of(&self, frame: &Frame) -> Moment {
+        let has_ended = *self.shared.capture.borrow() == CaptureState::Ended;
+        if self.is_playing() || has_ended {
+            frame.time()
+        } else {
+            frame.time_at(self.shared.clock.now())
+        }
     }
 
     /// Looks at every frame of a recording, and at a camera's by its pace. What the settings
@@ -155,7 +166,7 @@ impl Inference {
             _ => work.viewpoint.follow(None, frame),
         };
         if change.is_some() {
-            self.end();
+            self.end(frame.time());
         }
         if change == Some(Change::Camera) {
             self.attention.leave_camera();
@@ -169,8 +180,7 @@ impl Inference {
     }
 
     /// Nothing of what is followed will be seen again.
-    fn end(&mut self) {
-        let now = self.shared.clock.now();
+    fn end(&mut self, now: Moment) {
         let events = self.reporter.end(now);
         self.tell(&events, now);
     }
@@ -302,7 +312,7 @@ impl Inference {
                     frames.broken(now.monotonic, Stage::Decoding, &reason);
                 });
                 // A face does not stay for as long as frames are broken.
-                return self.pass(frame.time_at(now));
+                return self.pass(self.time_of(frame));
             }
             Err(error) => {
                 // It worked at start: not the picture's fault. Until it works again
@@ -310,7 +320,7 @@ impl Inference {
                 if !std::mem::replace(&mut work.failing, true) {
                     log::error!("detector: {error}");
                 }
-                return self.pass(frame.time_at(self.shared.clock.now()));
+                return self.pass(self.time_of(frame));
             }
         }
         if let Some(gallery) = &mut self.gallery {

@@ -290,6 +290,8 @@ mod tests {
             assert_eq!(permit(&wanted, Some(&Opened::Files), masked), Ok(()));
         }
         assert_eq!(permit(&wanted, None, false), Ok(()), "the first run has no camera yet");
+        // Another node of the camera that is watched, whose masks hide nothing.
+        assert_eq!(permit(&wanted, Some(&device("/dev/video0", "usb-2")), false), Ok(()));
     }
 
     #[test]
@@ -307,6 +309,9 @@ mod tests {
             ..wanted.clone()
         };
         let why = permit(&busy, None, false).expect_err("refused");
+        assert_eq!(why, "/dev/video2: another program uses it");
+        // Also while a recording is read, which is in no camera's way.
+        let why = permit(&busy, Some(&Opened::Files), true).expect_err("refused");
         assert_eq!(why, "/dev/video2: another program uses it");
         let own = device("/dev/video2", "usb-2");
         let why = permit(&busy, Some(&own), false).expect_err("refused");

@@ -154,21 +154,60 @@ pub(super) fn name_of(driver: &str) -> String {
     lower.collect::<String>().split_whitespace().collect::<Vec<_>>().join("_")
 }
 
-/// Sets what is wanted, where the camera tells its controls. Says what it does not take now.
+/// Sets what is wanted of an open camera. Says what it does not take now.
 ///
 /// # Errors
 ///
-/// In words for the owner: which key, and what the camera takes.
+/// In words for the owner: which key, and what the camera takes, or that it tells no controls.
 pub(super) fn apply(
     device: &Device,
     table: &str,
     wanted: &ControlValues,
 ) -> Result<Overruled, String> {
-    let mut overruled = Overruled::new();
     if wanted.is_empty() {
-        return Ok(overruled);
+        return Ok(Overruled::new());
     }
-    let Some(known) = known(device, table) else { return Ok(overruled) };
+    let known = known(device, table)?;
+    set_known(device, table, known, wanted)
+}
+
+/// The same while it is opened: a camera that tells no controls is more than none. What is not
+/// set is noted. Whether it tells them.
+///
+/// # Errors
+///
+/// In words for the owner: which key, and what the camera takes.
+pub(super) fn apply_first(
+    device: &Device,
+    table: &str,
+    wanted: &ControlValues,
+    notes: &mut Vec<String>,
+) -> Result<bool, String> {
+    if wanted.is_empty() {
+        return Ok(true);
+    }
+    match known(device, table) {
+        Ok(known) => notes.extend(set_known(device, table, known, wanted)?.into_values()),
+        Err(none) => {
+            notes.push(none);
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Sets what is wanted of what is known of a camera's controls.
+///
+/// # Errors
+///
+/// As [`apply`].
+pub(super) fn set_known(
+    device: &Device,
+    table: &str,
+    known: Vec<Description>,
+    wanted: &ControlValues,
+) -> Result<Overruled, String> {
+    let mut overruled = Overruled::new();
     let refused = settle(&known, table, wanted, |control| device.set_control(control))?;
     if refused.is_empty() {
         return Ok(overruled);
@@ -179,9 +218,7 @@ pub(super) fn apply(
         if !is_inactive(&now, &name) {
             return Err(failure);
         }
-        let words = format!("{failure}; another control decides that now");
-        log::info!("{words}");
-        overruled.insert(name, words);
+        overruled.insert(name, format!("{failure}; another control decides that now"));
     }
     Ok(overruled)
 }
@@ -233,15 +270,15 @@ fn is_inactive(known: &[Description], name: &str) -> bool {
     control.is_some_and(|control| control.flags.contains(Flags::INACTIVE))
 }
 
-/// What the camera has. One control that cannot be asked for hides all others: a camera without
-/// what is wanted of them is more than none, so that is told and no failure.
-pub(super) fn known(device: &Device, table: &str) -> Option<Vec<Description>> {
+/// What the camera has. One control that cannot be asked for hides all others.
+///
+/// # Errors
+///
+/// In words for the owner, that `table` cannot be set.
+pub(super) fn known(device: &Device, table: &str) -> Result<Vec<Description>, String> {
     // What fails once may work the next time, on a bus that is busy.
     let told = list(device).or_else(|_| list(device));
-    told.inspect_err(|error| {
-        log::warn!("[{table}] is not set: the camera tells no controls: {error}")
-    })
-    .ok()
+    told.map_err(|error| format!("[{table}] is not set: the camera tells no controls: {error}"))
 }
 
 /// The crate (0.14) panics on a kind of control that is younger than it, as the rectangles of

@@ -84,6 +84,8 @@ const RECEIVERS: [&str; 3] = ["unicam", "rp1-cfe", "bcm2835-unicam"];
 const PROCESSORS: [&str; 5] = ["bcm2835-codec", "bcm2835-isp", "pispbe", "rpi-hevc-dec", "rpivid"];
 const CLASS: &str = "/sys/class/video4linux";
 const LOOPBACK: &str = "v4l2 loopback";
+const NO_WRITER: &str = "its writer is not running (v4l2loopback)";
+const NO_FORMATS: &str = "lists no formats just now; plug it in again";
 const BRIDGE: &str = "a CSI camera's receiver gives raw sensor data; bring it through libcamera and v4l2loopback: docs/guide/cameras.md";
 
 /// All nodes, in order of their numbers.
@@ -185,6 +187,7 @@ pub(super) fn describe(device: &Device, path: &Path) -> io::Result<Node> {
 
 fn judge(node: &Node, capabilities: Flags, has_subdevices: bool) -> Result<(), (State, String)> {
     let not_a_camera = |reason: &str| Err((State::NotACamera, reason.to_owned()));
+    let not_now = |reason: &str| Err((State::Unavailable, reason.to_owned()));
     if RECEIVERS.contains(&node.driver.as_str()) {
         return not_a_camera(BRIDGE);
     }
@@ -193,8 +196,7 @@ fn judge(node: &Node, capabilities: Flags, has_subdevices: bool) -> Result<(), (
     }
     if !capabilities.contains(Flags::VIDEO_CAPTURE) {
         if node.is_loopback() {
-            let reason = "its writer is not running (v4l2loopback)".to_owned();
-            return Err((State::Unavailable, reason));
+            return not_now(NO_WRITER);
         }
         return not_a_camera(if capabilities.contains(Flags::META_CAPTURE) {
             "carries a camera's metadata; use its other node"
@@ -215,6 +217,11 @@ fn judge(node: &Node, capabilities: Flags, has_subdevices: bool) -> Result<(), (
     }
     if !capabilities.contains(Flags::STREAMING) {
         return not_a_camera("its driver does not stream");
+    }
+    // A loopback device without `exclusive_caps` claims to be a camera also without a writer, whose
+    // formats are all that it has. A camera has some: it could not be asked.
+    if node.formats.is_empty() {
+        return not_now(if node.is_loopback() { NO_WRITER } else { NO_FORMATS });
     }
     if !node.formats.iter().any(|offer| offer.readable) {
         return not_a_camera(&nothing_readable(&node.formats));
@@ -377,7 +384,15 @@ mod tests {
             assert_eq!(state, State::NotACamera, "{driver}");
             assert!(reason.contains(words), "{driver}: {reason}");
         }
-        let (state, reason) = says(LOOPBACK, &[], Flags::VIDEO_OUTPUT, false).unwrap_err();
-        assert_eq!((state, reason.contains("writer")), (State::Unavailable, true), "{reason}");
+        // With `exclusive_caps` and without; and a camera that goes while it is asked.
+        for (driver, capabilities, words) in [
+            (LOOPBACK, Flags::VIDEO_OUTPUT, "writer"),
+            (LOOPBACK, camera | Flags::VIDEO_OUTPUT, "writer"),
+            ("uvcvideo", camera, "just now"),
+        ] {
+            let (state, reason) = says(driver, &[], capabilities, false).unwrap_err();
+            assert_eq!(state, State::Unavailable, "{driver}");
+            assert!(reason.contains(words), "{driver}: {reason}");
+        }
     }
 }

@@ -20,7 +20,11 @@ const KNOWN: [(Errno, &str); 19] = [
     (Errno::NXIO, "it was unplugged"),
     (Errno::SHUTDOWN, "it was unplugged"),
     (Errno::NOENT, "it is not there; is it plugged in?"),
-    (Errno::IO, "the driver reports an input/output error"),
+    (
+        Errno::IO,
+        "the driver reports an input/output error; plug it in again, at another port or with \
+         another cable",
+    ),
     (
         Errno::NOSPC,
         "its USB bus is full; another port, a smaller size, or camera.format = \"MJPG\"",
@@ -54,6 +58,17 @@ pub(super) fn explain(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// So that whoever reads the reason finds what to do.
+    #[test]
+    fn the_guide_names_each() {
+        let guide = include_str!("../../docs/guide/cameras.md");
+        let (_, rows) = guide.split_once("## When there is no picture").expect("a table");
+        for (_, words) in KNOWN {
+            let reason = words.split([';', ':', ',']).next().expect("words");
+            assert!(rows.contains(reason), "{reason}");
+        }
+    }
 
     #[test]
     fn a_bad_connection_is_not_a_camera_that_delivers_nothing() {

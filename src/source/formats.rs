@@ -66,6 +66,7 @@ pub(super) fn range(format: &Format) -> Range {
     let grey = known(format.fourcc)
         .is_some_and(|format| [Grey, Grey10, Grey12, Grey14, Grey16].contains(&format));
     match (format.quantization, format.colorspace) {
+        (Quantization::LimitedRange, _) => Range::Limited,
         (Quantization::FullRange, _) | (Quantization::Default, Colorspace::JPEG) => Range::Full,
         _ if grey => Range::Full,
         _ => Range::Limited,
@@ -104,6 +105,8 @@ mod tests {
         for grey in [b"GREY", b"Y16 "] {
             let format = format(grey, Colorspace::SRGB, Quantization::Default);
             assert_eq!(range(&format), Range::Full);
+            let said = Format { quantization: Quantization::LimitedRange, ..format };
+            assert_eq!(range(&said), Range::Limited, "as the driver says");
         }
     }
 

@@ -84,6 +84,12 @@ pub trait FrameSource: Send {
     /// 30/s".
     fn describe(&self) -> String;
 
+    /// What its owner should know of this opening, each in words: what could not be had as it was
+    /// asked for.
+    fn notes(&self) -> &[String] {
+        &[]
+    }
+
     /// What is open, for a program.
     fn opened(&self) -> Opened {
         Opened::Files

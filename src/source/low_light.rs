@@ -4,7 +4,8 @@ use v4l::control::Description;
 use v4l::device::Device;
 
 use super::controls::{
-    ControlValue, ControlValues, apply, default_of, find, known, reading, resolve, taken, value_of,
+    ControlValue, ControlValues, Overruled, apply, default_of, find, known, reading, resolve,
+    set_known, taken, value_of,
 };
 
 /// The values of `[camera.low_light]`, and those that replace them when light returns.
@@ -24,7 +25,8 @@ pub(super) struct LowLight {
 const LOW_LIGHT: &str = "camera.low_light";
 
 impl LowLight {
-    /// Checks the values against what the camera takes, and sets those for light.
+    /// Checks the values against what the camera takes, and sets those for light. What its owner
+    /// should know is noted.
     ///
     /// # Errors
     ///
@@ -33,18 +35,24 @@ impl LowLight {
         device: &Device,
         dark: &ControlValues,
         controls: &ControlValues,
+        notes: &mut Vec<String>,
     ) -> Result<Self, String> {
         let dark = dark.clone();
         if dark.is_empty() {
             return Ok(Self::of(dark, ControlValues::new()));
         }
-        let Some(known) = known(device, LOW_LIGHT) else {
-            return Ok(Self::of(ControlValues::new(), ControlValues::new()));
+        let known = match known(device, LOW_LIGHT) {
+            Ok(known) => known,
+            Err(none) => {
+                notes.push(none);
+                return Ok(Self::of(ControlValues::new(), ControlValues::new()));
+            }
         };
         let has =
             |control: &Description| value_of(control, &reading(control, |id| device.control(id))?);
-        let light = without(&known, &dark, controls, has)?;
-        apply(device, LOW_LIGHT, &light)?;
+        let light = without(&known, &dark, controls, has, notes)?;
+        // What another control decides in light is as it should be.
+        set_known(device, LOW_LIGHT, known, &light)?;
         Ok(Self::of(dark, light))
     }
 
@@ -61,14 +69,27 @@ impl LowLight {
         self.light = self.dark.keys().filter_map(back).collect();
     }
 
-    /// Whether longer exposures are now asked for.
+    /// Whether longer exposures are now in force: of what is asked for, at least one control is
+    /// set.
     ///
     /// # Errors
     ///
-    /// The control that the camera refuses.
+    /// The control that the camera refuses, or that it tells none now.
     pub(super) fn set(&self, device: &Device, on: bool) -> Result<bool, String> {
+        self.set_by(on, |values| apply(device, LOW_LIGHT, values))
+    }
+
+    fn set_by(
+        &self,
+        on: bool,
+        apply: impl FnOnce(&ControlValues) -> Result<Overruled, String>,
+    ) -> Result<bool, String> {
         let values = if on { &self.dark } else { &self.light };
-        apply(device, LOW_LIGHT, values).map(|_| on && !values.is_empty())
+        let overruled = apply(values)?;
+        for words in overruled.values() {
+            log::info!("{words}");
+        }
+        Ok(on && overruled.len() < values.len())
     }
 }
 
@@ -83,6 +104,7 @@ fn without(
     dark: &ControlValues,
     controls: &ControlValues,
     has: impl Fn(&Description) -> Option<ControlValue>,
+    notes: &mut Vec<String>,
 ) -> Result<ControlValues, String> {
     let mut light = ControlValues::new();
     for (name, dark) in dark {
@@ -90,10 +112,10 @@ fn without(
         let control = find(known, LOW_LIGHT, name)?;
         let stated = controls.get(name).cloned().or_else(|| default_of(control));
         let value = stated.or_else(|| {
-            log::warn!(
+            notes.push(format!(
                 "{LOW_LIGHT}.{name}: the driver tells no usable default to go back to; give it in \
                  [camera.controls]"
-            );
+            ));
             has(control).filter(|value| taken(control, value).is_ok())
         });
         light.extend(value.map(|value| (name.clone(), value)));

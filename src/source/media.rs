@@ -57,7 +57,7 @@ const ENDINGS: [(&[&str], Medium); 18] = [
 ];
 
 /// Whether a file's name ends in one of these, in lower case.
-pub(super) fn ends_in(path: &Path, endings: &[&str]) -> bool {
+fn ends_in(path: &Path, endings: &[&str]) -> bool {
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     endings.contains(&&*ending)
 }
@@ -65,6 +65,11 @@ pub(super) fn ends_in(path: &Path, endings: &[&str]) -> bool {
 /// Whether a file's name is that of a picture that is read.
 pub(super) fn is_read(path: &Path) -> bool {
     ends_in(path, &READ)
+}
+
+/// Whether a file's name is that of a Motion-JPEG recording.
+pub(super) fn is_motion_jpeg(path: &Path) -> bool {
+    ends_in(path, &["mjpeg", "mjpg"])
 }
 
 /// What the ending of a file's name says that is not read.

@@ -6,6 +6,7 @@ mod errno;
 mod exif;
 pub mod formats;
 mod frame_source;
+mod given;
 mod guard;
 mod low_light;
 pub(crate) mod media;
@@ -56,8 +57,8 @@ pub fn open(
             }
             path
         }
-        Target::First => find(None)?,
-        Target::Named(part) => find(Some(&part))?,
+        Target::First => find(&devices::list(), None)?,
+        Target::Named(part) => find(&devices::list(), Some(&part))?,
     };
     Ok(Box::new(v4l2::Camera::open(&device, settings, needed, clock)?))
 }
@@ -87,15 +88,12 @@ pub(crate) fn device(settings: &Settings) -> Option<PathBuf> {
     }
 }
 
-/// The first usable camera, or the first whose name, bus or link contains `part`.
-fn find(part: Option<&str>) -> Result<PathBuf, SourceError> {
-    let nodes = devices::list();
-    let Some(node) = meant(&nodes, part) else {
+/// The first usable camera of `nodes`, or the first whose name, bus or link contains `part`.
+fn find(nodes: &[Node], part: Option<&str>) -> Result<PathBuf, SourceError> {
+    let Some(node) = meant(nodes, part) else {
         return Err(SourceError::Lost(match part {
             None => "no camera is plugged in".to_owned(),
-            Some(part) => {
-                format!("no camera's name, bus or link contains '{part}' (camera.source)")
-            }
+            Some(part) => none_of_that_name(nodes, part),
         }));
     };
     match node.refusal() {
@@ -104,18 +102,113 @@ fn find(part: Option<&str>) -> Result<PathBuf, SourceError> {
     }
 }
 
+/// What cannot be opened does not tell its bus, by which it may be meant.
+fn none_of_that_name(nodes: &[Node], part: &str) -> String {
+    let words = format!("no camera's name, bus or link contains '{part}' (camera.source)");
+    let closed = nodes.iter().find(|node| node.bus.is_empty());
+    match closed.and_then(Node::refusal) {
+        Some(why) => format!("{words}, and one could not be asked: {why}"),
+        None => words,
+    }
+}
+
 /// The same, or where none can be used the one that says most.
 fn meant<'a>(nodes: &'a [Node], part: Option<&str>) -> Option<&'a Node> {
-    let named: Vec<&Node> = nodes.iter().filter(|node| answers_to(node, part)).collect();
+    let named = named(nodes, part);
     let usable = named.iter().find(|node| node.state == State::Usable);
     // What may become usable says more than what never will.
     usable.or_else(|| named.iter().min_by_key(|node| node.state == State::NotACamera)).copied()
 }
 
-fn answers_to(node: &Node, part: Option<&str>) -> bool {
-    let Some(part) = part else { return true };
+/// The nodes whose name, bus or link is `part`, else those of which one contains it.
+fn named<'a>(nodes: &'a [Node], part: Option<&str>) -> Vec<&'a Node> {
+    let Some(part) = part else { return nodes.iter().collect() };
+    let by = |fits: &dyn Fn(&Node) -> bool| nodes.iter().filter(|node| fits(node)).collect();
+    let exact: Vec<&Node> = by(&|node| names(node).any(|name| name == part));
+    if !exact.is_empty() {
+        return exact;
+    }
+    // A port that is empty is not another one whose name goes on: 1 is neither 10 nor 1.3.
+    by(&|node| names(node).any(|name| name.contains(part) && !(is_port(part) && is_port(&name))))
+}
+
+/// What a node is called, in lower case.
+fn names(node: &Node) -> impl Iterator<Item = String> {
     let links = devices::links(&node.path);
-    let links = links.iter().map(|link| link.to_string_lossy().into_owned());
-    let mut names = [node.card.clone(), node.bus.clone()].into_iter().chain(links);
-    names.any(|name| name.to_lowercase().contains(part))
+    let links = links.into_iter().map(|link| link.to_string_lossy().into_owned());
+    let names = [node.card.clone(), node.bus.clone()].into_iter().chain(links);
+    names.map(|name| name.to_lowercase())
+}
+
+/// Whether it is a USB port in full, `usb-0000:00:14.0-1.3`: the controller and the way through the
+/// hubs (`usb_make_path`, linux/include/linux/usb.h).
+fn is_port(name: &str) -> bool {
+    let port = name.strip_prefix("usb-").and_then(|path| path.rsplit_once('-'));
+    port.is_some_and(|(_, ports)| {
+        ports.split('.').all(|port| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(number: u32, card: &str, bus: &str, state: State) -> Node {
+        Node {
+            path: format!("/dev/video9{number}").into(),
+            link: None,
+            link_note: None,
+            driver: "uvcvideo".into(),
+            card: card.into(),
+            bus: bus.into(),
+            formats: Vec::new(),
+            state,
+            unusable: (state != State::Usable).then(|| "no permission".to_owned()),
+        }
+    }
+
+    fn found(nodes: &[Node], part: &str) -> Option<String> {
+        let node = meant(nodes, Some(part))?;
+        Some(node.path.to_string_lossy().into_owned())
+    }
+
+    #[test]
+    fn a_port_is_that_port_and_no_other() {
+        let on = |number, port: &str, state| {
+            node(number, "Webcam", &format!("usb-0000:00:14.0-{port}"), state)
+        };
+        let nodes = [
+            on(0, "10", State::Usable),
+            on(1, "1", State::Busy),
+            on(2, "1", State::NotACamera),
+            on(3, "1.3", State::Usable),
+        ];
+        let one = found(&nodes, "usb-0000:00:14.0-1");
+        assert_eq!(one.as_deref(), Some("/dev/video91"), "though others are free");
+        assert_eq!(found(&nodes, "usb-0000:00:14.0-1.3").as_deref(), Some("/dev/video93"));
+        let others = [&nodes[0], &nodes[3]].map(Clone::clone);
+        assert_eq!(found(&others, "usb-0000:00:14.0-1"), None, "it was unplugged");
+        assert_eq!(found(&others, "usb-0000:00:14.0").as_deref(), Some("/dev/video90"));
+        assert_eq!(found(&others, "14.0-1").as_deref(), Some("/dev/video90"), "a part");
+    }
+
+    #[test]
+    fn a_whole_name_comes_before_a_part_of_one() {
+        let nodes =
+            [node(0, "Cam Pro", "usb-a-1", State::Usable), node(1, "Cam", "usb-a-2", State::Busy)];
+        assert_eq!(found(&nodes, "cam").as_deref(), Some("/dev/video91"));
+        assert_eq!(found(&nodes, "pro").as_deref(), Some("/dev/video90"));
+        assert_eq!(found(&nodes[..1], "cam").as_deref(), Some("/dev/video90"));
+    }
+
+    #[test]
+    fn a_camera_that_could_not_be_asked_for_its_bus_is_told() {
+        let open = node(0, "Webcam", "usb-a-1", State::Usable);
+        let closed = node(1, "Webcam", "", State::Unavailable);
+        let why = |nodes: &[Node]| find(nodes, Some("usb-b-2")).expect_err("none").to_string();
+        let unknown = why(std::slice::from_ref(&open));
+        assert!(unknown.ends_with("contains 'usb-b-2' (camera.source)"), "{unknown}");
+        let asked = why(&[open, closed]);
+        assert!(asked.ends_with("/dev/video91: no permission"), "{asked}");
+    }
 }

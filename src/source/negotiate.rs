@@ -130,7 +130,7 @@ fn cheapest<'a>(
 /// In an owner's words, that a camera has no format that is read here.
 pub(super) fn nothing_readable(offers: &[Offer]) -> String {
     let names: Vec<&str> = offers.iter().map(|offer| offer.fourcc.trim_end()).collect();
-    let names = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+    let names = names.join(", ");
     format!(
         "offers only {names}, no pixel format that can be read; ffmpeg and v4l2loopback bring \
          it as pictures: docs/guide/cameras.md, \"A camera that sends only H.264\""

@@ -36,9 +36,9 @@ pub(super) struct Replay {
     /// Whether any picture of this round could be read, and why the last one could not.
     any_good: bool,
     failure: String,
+    notes: Vec<String>,
 }
 
-const MOTION_JPEG: [&str; 2] = ["mjpeg", "mjpg"];
 /// Bytes that tell what a file is.
 const HEAD: u64 = 64;
 
@@ -59,19 +59,20 @@ impl Replay {
             SourceError::Lost(format!("{}: {reason}", path.display()))
         };
         let none = "no pictures in it (JPEG or PNG, or a .mjpeg file)";
+        let mut notes = Vec::new();
         let recording = if path.is_dir() {
             let (files, others) = pictures_in(path).map_err(|error| lost(&error))?;
             match others.first() {
                 Some(other) if files.is_empty() => return Err(lost(&format!("{none}; {other}"))),
-                Some(other) => log::warn!(
+                Some(other) => notes.push(format!(
                     "{}: {} of its files are left out; the first, {other}",
                     path.display(),
                     others.len()
-                ),
+                )),
                 None => {}
             }
             Recording::Files(files)
-        } else if media::ends_in(path, &MOTION_JPEG) {
+        } else if media::is_motion_jpeg(path) {
             let opened = MotionJpeg::open(path, wanted);
             let why = |error: std::io::Error| error.downcast().unwrap_or_else(|error| lost(&error));
             Recording::MotionJpeg(opened.map_err(why)?)
@@ -96,6 +97,7 @@ impl Replay {
             time: Duration::ZERO,
             any_good: false,
             failure: String::new(),
+            notes,
         };
         if replay.len() == 0 { Err(lost(&none)) } else { Ok(replay) }
     }
@@ -167,6 +169,10 @@ impl FrameSource for Replay {
         frame.lag = frame.captured.monotonic.saturating_sub(self.time);
         frame.sequence += 1;
         Ok(())
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     fn is_recorded(&self) -> bool {
@@ -289,7 +295,10 @@ mod tests {
         assert!(error.contains("HEIC picture"), "{error}");
         png(&folder.path().join("b.png"));
         std::fs::write(folder.path().join("._b.png"), "").expect("written");
-        assert_eq!(open(folder.path()).expect("a picture").len(), 1);
+        let replay = open(folder.path()).expect("a picture");
+        assert_eq!(replay.len(), 1);
+        let [note] = replay.notes() else { panic!("{:?}", replay.notes()) };
+        assert!(note.contains("2 of its files are left out"), "{note}");
     }
 
     #[test]

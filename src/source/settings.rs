@@ -1,6 +1,6 @@
 //! The `[camera]` section.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +71,7 @@ pub(super) enum Target {
     First,
     /// A folder or file that is there.
     Recorded(PathBuf),
+    /// A device, or a path at which nothing is.
     Device(PathBuf),
     /// A part of a camera's name, bus or link, in lower case.
     Named(String),
@@ -125,7 +126,7 @@ impl Settings {
         let path = Path::new(&self.source);
         if is_there(path) {
             Target::Recorded(path.to_owned())
-        } else if path.is_absolute() {
+        } else if path.is_absolute() || is_written_as_path(path) {
             Target::Device(path.to_owned())
         } else {
             Target::Named(lower)
@@ -136,6 +137,13 @@ impl Settings {
     pub(super) fn fourcc(&self) -> Option<[u8; 4]> {
         formats::by_name(&self.format)
     }
+}
+
+/// Whether a relative path is meant, whatever is there: cameras are not called like this.
+fn is_written_as_path(path: &Path) -> bool {
+    let first = path.components().next();
+    let is_relative = matches!(first, Some(Component::CurDir | Component::ParentDir));
+    is_relative || media::is_read(path) || media::is_motion_jpeg(path)
 }
 
 /// # Errors
@@ -240,6 +248,19 @@ mod tests {
         assert_eq!(target("C920"), Target::Named("c920".into()));
         assert_eq!(target("video"), Target::Named("video".into()));
         assert_eq!(target("/"), Target::Recorded("/".into()));
+    }
+
+    #[test]
+    fn a_relative_path_at_which_nothing_is_is_no_cameras_name() {
+        let target = |source: &str| {
+            Settings { source: source.into(), ..Settings::default() }.target_where(|_| false)
+        };
+        for path in ["./film.mjpeg", "film.MJPEG", "../pictures", "./2024", "a.jpg", "x/y.png"] {
+            assert_eq!(target(path), Target::Device(path.into()), "{path}");
+        }
+        for name in ["usb-0000:01:00.0-1.3", "c920", "by-id/usb-046d", "cam v1.2"] {
+            assert_eq!(target(name), Target::Named(name.into()), "{name}");
+        }
     }
 
     #[test]

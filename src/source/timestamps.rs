@@ -23,7 +23,7 @@ const PATIENCE: u32 = 3;
 /// Follows one stream's times. All times are on the monotonic clock.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Timestamps {
-    /// The driver's time of the last frame.
+    /// The driver's time of the last frame that had a possible one.
     stamp: Option<Duration>,
     /// What the last frame was told to have.
     told: Option<Duration>,
@@ -36,27 +36,34 @@ impl Timestamps {
     /// none where that is not of the monotonic clock. Later than every time before, as
     /// long as `now` is, and never later than `now`.
     pub(super) fn taken(&mut self, stamp: Option<Duration>, now: Moment) -> Moment {
-        let before = self.stamp;
-        self.stamp = stamp.or(before);
-        let told = stamp.filter(|stamp| self.is_credible(*stamp, before, now.monotonic));
+        let told = stamp.and_then(|stamp| self.by_driver(stamp, now.monotonic));
         let monotonic = told.unwrap_or(now.monotonic).min(now.monotonic);
         self.told = Some(monotonic);
         let age = now.monotonic - monotonic;
         Moment { monotonic, wall: now.wall.checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH) }
     }
 
-    fn is_credible(&mut self, stamp: Duration, before: Option<Duration>, now: Duration) -> bool {
+    /// The frame's time by the driver's; none where that cannot be true.
+    fn by_driver(&mut self, stamp: Duration, now: Duration) -> Option<Duration> {
         if self.wrong >= PATIENCE {
-            return false;
+            return None;
         }
-        let possible = stamp <= now + AHEAD && now.saturating_sub(stamp) <= OLDEST;
-        let goes_on = before.is_none_or(|before| stamp > before);
-        if !(possible && goes_on) {
+        if stamp > now + AHEAD || now.saturating_sub(stamp) > OLDEST {
             self.wrong += 1;
-            return false;
+            return None;
         }
-        // Right, but before a frame that had to be told by its arrival.
-        self.told.is_none_or(|told| stamp.min(now) > told)
+        let before = self.stamp.replace(stamp).unwrap_or_default();
+        if stamp <= before {
+            self.wrong += 1;
+            return None;
+        }
+        match self.told {
+            // Right, but before a frame that had to be told by its arrival, which comes tens of
+            // milliseconds after a frame is taken. Until the driver's times have caught up, time
+            // goes on at half of their pace.
+            Some(told) if stamp <= told => Some(told + (stamp - before) / 2),
+            _ => Some(stamp),
+        }
     }
 }
 
@@ -126,6 +133,27 @@ mod tests {
         let jump = told(|now| Some(if now == 100_300 { now - 60_000 } else { now - 20 }));
         let right = |now: u64| if now == 100_300 { now } else { now - 20 };
         assert_eq!(jump, arrivals().into_iter().map(right).collect::<Vec<u64>>());
+    }
+
+    /// 30 frames a second, each 50 ms on its way, so that the next one is taken before the one that
+    /// is told by its arrival has come.
+    #[test]
+    fn one_jump_costs_few_frames_also_where_they_are_long_on_their_way() {
+        for jumped in [20, 40_000, 95_000, 180_000] {
+            let mut timestamps = Timestamps::default();
+            let (mut late, mut last) = (Vec::new(), Duration::ZERO);
+            for frame in 0..200 {
+                let taken = 100_000 + frame * 100 / 3;
+                let stamp = if frame == 50 { jumped } else { taken };
+                let told = timestamps.taken(Some(ms(stamp)), moment(ms(taken + 50))).monotonic;
+                assert!(told > last && told >= ms(taken), "{frame}: {told:?} after {last:?}");
+                last = told;
+                if told != ms(taken) {
+                    late.push(frame);
+                }
+            }
+            assert!(late.iter().all(|frame| (50..58).contains(frame)), "{jumped}: {late:?}");
+        }
     }
 
     proptest! {

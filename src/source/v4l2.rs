@@ -23,8 +23,9 @@ use v4l::{Format, FourCC};
 use super::controls::{self, ControlOffer, ControlValues, Overruled};
 use super::devices::{describe, real_name};
 use super::errno::explain;
-use super::formats::{known, matrix, range};
+use super::formats::{matrix, range};
 use super::frame_source::{FrameSource, Opened, SourceError};
+use super::given::{holds, mode, read_as};
 use super::guard::guarded;
 use super::low_light::LowLight;
 use super::modes::Interval;
@@ -41,6 +42,7 @@ use crate::pixels::frame::{Frame, Orientation, PixelFormat};
 const BUFFERS: u32 = 4;
 /// `POLLIN` (poll(2)).
 const POLLIN: i16 = 1;
+const CONTROLS: &str = "camera.controls";
 /// How often the driver is asked whether the format still holds.
 const FORMAT_CHECK: Duration = Duration::from_secs(2);
 
@@ -53,8 +55,11 @@ pub(super) struct Camera {
     orientation: Orientation,
     /// Those of the settings.
     controls: ControlValues,
+    /// Whether it told its controls when those were set.
+    tells_controls: bool,
     low_light: LowLight,
     words: String,
+    notes: Vec<String>,
     opened: Opened,
     clock: Arc<dyn Clock>,
     timestamps: Timestamps,
@@ -106,37 +111,36 @@ impl Camera {
             device.set_format(&asked).map_err(|error| lost("refuses the format", &error))?;
         let interval = Fraction::new(choice.interval.numerator, choice.interval.denominator);
         let rate = device.set_params(&Parameters::new(interval));
-        controls::apply(&device, "camera.controls", &settings.controls).map_err(refused)?;
-        let low_light =
-            LowLight::prepare(&device, &settings.low_light, &settings.controls).map_err(refused)?;
+        let mut notes = Vec::new();
+        let tells_controls =
+            controls::apply_first(&device, CONTROLS, &settings.controls, &mut notes)
+                .map_err(refused)?;
+        let (dark, light) = (&settings.low_light, &settings.controls);
+        let low_light = LowLight::prepare(&device, dark, light, &mut notes).map_err(refused)?;
         let stream = Stream::with_buffers(&device, Type::VideoCapture, BUFFERS)
             .map_err(|error| lost("gives no buffers", &error))?;
-        // Another program may have changed the format before the buffers were ours; and a driver
-        // takes what is asked for as advice, which a pinned format is not.
+        // Another program may have changed the format before the buffers were ours.
         let now = device.format().map_err(|error| lost("tells no format", &error))?;
-        let as_wanted = settings.fourcc().is_none() || now.fourcc == fourcc;
-        let holds = as_wanted && is_same(&now, &given);
-        let (has, wanted) = (mode(&now), mode(&asked));
-        let format = known(now.fourcc).filter(|_| holds).ok_or_else(|| {
-            refused(format!("gives {has} instead of {wanted}; set camera.format"))
-        })?;
-        if has != wanted {
-            log::warn!("{}: it gives {has} instead of {wanted}", path.display());
-        }
+        let pinned = settings.fourcc().is_some();
+        let format = read_as(&now, &given, &asked, pinned, &mut notes).map_err(refused)?;
         // A rate that cannot be set is not told, either.
         let rate = rate.map(|given| Interval::from(given.interval)).ok();
         let rate = rate.filter(|rate| rate.is_possible());
         let rate = rate.map_or(String::new(), |rate| format!(" at {}/s", told(rate.fps())));
-        let words = format!("{} ({}), {has}{rate}", path.display(), node.card);
+        let words = format!("{} ({}), {}{rate}", path.display(), node.card, mode(&now));
         let loopback = node.is_loopback();
+        // Of several cameras it says which.
+        let notes = notes.iter().map(|note| format!("{}: {note}", path.display())).collect();
         Ok(Self {
             io: Some((device, stream)),
             given: now,
             format,
             orientation: settings.orientation(),
             controls: settings.controls.clone(),
+            tells_controls,
             low_light,
             words,
+            notes,
             opened: Opened::Device { node: real_name(path), bus: node.bus, card: node.card },
             clock,
             timestamps: Timestamps::default(),
@@ -220,6 +224,10 @@ impl FrameSource for Camera {
         self.words.clone()
     }
 
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
     fn opened(&self) -> Opened {
         self.opened.clone()
     }
@@ -239,8 +247,14 @@ impl FrameSource for Camera {
     }
 
     fn set_controls(&mut self, values: &ControlValues) -> Result<Overruled, String> {
-        let Some((device, _)) = &self.io else { return Ok(Overruled::new()) };
-        let overruled = controls::apply(device, "camera.controls", values)?;
+        // One that told none offers nothing to try, and its owner knows.
+        let Some((device, _)) = self.io.as_ref().filter(|_| self.tells_controls) else {
+            return Ok(Overruled::new());
+        };
+        let overruled = controls::apply(device, CONTROLS, values)?;
+        for words in overruled.values() {
+            log::info!("{words}");
+        }
         self.low_light.follow(values);
         Ok(overruled)
     }
@@ -278,31 +292,6 @@ fn stamp(meta: &Metadata) -> Option<Duration> {
     let micros = u64::try_from(meta.timestamp.usec).ok()?;
     let monotonic = meta.flags.contains(Flags::TIMESTAMP_MONOTONIC);
     monotonic.then(|| Duration::from_secs(seconds) + Duration::from_micros(micros))
-}
-
-/// Whether `ask` tells the format that was given. One that the crate cannot read is another.
-///
-/// # Errors
-///
-/// In words, what has become of it.
-fn holds(given: &Format, ask: impl FnOnce() -> io::Result<Format>) -> Result<(), String> {
-    let changed = |to: &dyn Display| format!("another program has changed its format to {to}");
-    match guarded(ask) {
-        Err(error) => Err(changed(&format_args!("one that is not read: {error}"))),
-        // A device that is gone says so at the next frame.
-        Ok(Err(_)) => Ok(()),
-        Ok(Ok(now)) if is_same(&now, given) => Ok(()),
-        Ok(Ok(now)) => Err(changed(&mode(&now))),
-    }
-}
-
-/// "MJPG 640x480".
-fn mode(format: &Format) -> String {
-    format!("{} {}x{}", format.fourcc, format.width, format.height)
-}
-
-fn is_same(a: &Format, b: &Format) -> bool {
-    (a.width, a.height, a.fourcc, a.stride) == (b.width, b.height, b.fourcc, b.stride)
 }
 
 fn no_video_device(path: &Path, error: &io::Error) -> SourceError {
@@ -347,16 +336,5 @@ mod tests {
     fn rates_that_are_no_whole_numbers_are_told_as_they_are() {
         let words = [30.0, 30_000.0 / 1001.0, 7.5, 0.5].map(|fps| told(fps).to_string());
         assert_eq!(words, ["30", "30", "7.5", "0.5"]);
-    }
-
-    #[test]
-    fn a_format_that_the_library_cannot_read_is_another_one() {
-        let given = Format::new(640, 480, FourCC::new(b"MJPG"));
-        assert_eq!(holds(&given, || Ok(Format::new(640, 480, FourCC::new(b"MJPG")))), Ok(()));
-        assert_eq!(holds(&given, || Err(Errno::NODEV.into())), Ok(()), "told by the next frame");
-        let other = holds(&given, || Ok(Format::new(320, 240, FourCC::new(b"YUYV"))));
-        assert!(other.is_err_and(|reason| reason.ends_with("to YUYV 320x240")));
-        let unread = holds(&given, || panic!("a colour space that is younger than the crate"));
-        assert!(unread.is_err_and(|reason| reason.contains("v4l library cannot read")));
     }
 }

@@ -10,6 +10,10 @@ use std::time::Duration;
 
 use super::settings::Expression as Settings;
 
+/// How much of a share is as good as nothing. A smoothed share nears 1 without reaching it: in
+/// `f32` it stands still within a few 1e-7 of it, and a lead of 1 would never come back.
+const SLACK: f32 = 1e-4;
+
 /// What one frame did to the expression.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Step {
@@ -183,7 +187,7 @@ impl Expression {
         let others = self.shares.iter().enumerate().filter(|(other, _)| *other != class);
         let rival = others.map(|(_, share)| *share).fold(0.0, f32::max);
         let own = self.shares[class];
-        own >= lead * (own + rival) && own >= lead * scale(self.shares.len())
+        own + SLACK >= lead * (own + rival) && own + SLACK >= lead * scale(self.shares.len())
     }
 
     /// Whether the model says anything: a profile or a covered mouth gives every class
@@ -201,7 +205,8 @@ impl Expression {
             }
         }
         let unknown = outside as f32 / count.max(1) as f32;
-        strongest >= lead * scale(count) || rest < left_to_others(lead) * unknown
+        // A group of all classes has none outside, and says as little as the model does.
+        strongest + SLACK >= lead * scale(count) || rest < left_to_others(lead) * unknown
     }
 
     /// Ends what is told when it has not been clear enough to stay and nothing replaced it.

@@ -242,8 +242,6 @@ fn a_mask_that_was_saved_stays_while_others_are_tried() {
         }
     }
     assert_eq!(post(port, "/api/try", &json!({ "camera.rotate": 0 })).status, 200, "as it is");
-    let still = post(port, "/api/setup/picture", &json!({ "path": "/dev/video0" }));
-    assert_eq!(still.status, 409, "no camera here, or one that may not be seen");
 }
 
 #[test]

@@ -53,7 +53,9 @@ impl LowLight {
     fn ask(&mut self, source: &mut dyn FrameSource, now: Duration) {
         match source.set_low_light(self.wanted) {
             Ok(in_force) => {
-                (self.in_force, self.touched) = (in_force, in_force);
+                // What was set before stays set, also where another control decides now.
+                (self.in_force, self.touched) =
+                    (in_force, self.wanted && (self.touched || in_force));
                 (self.again, self.backoff) = (None, AGAIN);
             }
             Err(reason) => {
@@ -89,6 +91,8 @@ mod tests {
         failures: u32,
         asked: u32,
         taken: Vec<bool>,
+        /// Another control decides all that is asked for.
+        overruled: bool,
     }
 
     impl FrameSource for Busy {
@@ -107,7 +111,7 @@ mod tests {
                 return Err("it refuses 1000: input/output error".to_owned());
             }
             self.taken.push(on);
-            Ok(on)
+            Ok(on && !self.overruled)
         }
     }
 
@@ -148,5 +152,12 @@ mod tests {
             assert_eq!(busy.taken.len(), taken);
             assert!(busy.taken.last().is_none_or(|last| !last));
         }
+        let (mut low, mut busy) = (LowLight::new(), Busy::default());
+        low.follow(&mut busy, true, Duration::ZERO);
+        busy.overruled = true;
+        low.restore(&mut busy, Duration::ZERO);
+        assert!(!low.is_in_force(), "another control decides");
+        low.take_back(&mut busy);
+        assert_eq!(busy.taken, [true, true, false], "and the camera still has it");
     }
 }

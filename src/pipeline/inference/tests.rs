@@ -76,6 +76,7 @@ impl Bench {
             let mut frame = self.frame.clone();
             self.frame.sequence += 1;
             frame.captured.monotonic = FRAME * (15 + self.frame.sequence as u32);
+            frame.captured.wall = SystemTime::UNIX_EPOCH + frame.captured.monotonic;
             let micros = frame.captured.monotonic.as_micros() as u64;
             assert!(self.shared.mailbox.put_when_empty(&mut frame), "the thread has ended");
             self.clock.0.store(micros, Ordering::SeqCst);
@@ -89,11 +90,15 @@ impl Bench {
 
     /// What became of the frames, and how many faces have appeared.
     fn end(self) -> (Counts, usize) {
+        let (counts, events) = self.end_with_events();
+        let appeared = |event: &&Event| event.event_type == EventType::FaceAppeared;
+        (counts, events.iter().filter(appeared).count())
+    }
+
+    fn end_with_events(self) -> (Counts, Vec<Event>) {
         self.shared.mailbox.close();
         self.thread.join().expect("no panic");
-        let (_, events) = self.live.events_after(0);
-        let appeared = |event: &&Event| event.event_type == EventType::FaceAppeared;
-        (self.shared.counters.read(), events.iter().filter(appeared).count())
+        (self.shared.counters.read(), self.live.events_after(0).1)
     }
 }
 
@@ -183,4 +188,23 @@ async fn a_mask_that_is_switched_on_hides_what_is_under_it_from_the_network() {
     bench.show(15);
     let (counts, appeared) = bench.end();
     assert!(counts.detected > 10 && appeared > 0, "it was the mask: {counts:?}, {appeared}");
+}
+
+/// However long it takes until the thread notices its end.
+#[tokio::test]
+async fn the_last_events_of_a_recording_have_the_time_of_its_last_picture() {
+    for ended in [false, true] {
+        let mut bench = Bench::start(Orders::default(), &[]);
+        bench.opened(true);
+        bench.show(20);
+        let last = bench.clock.now();
+        if ended {
+            bench.shared.capture.send_replace(CaptureState::Ended);
+        }
+        bench.clock.0.fetch_add(30_000_000, Ordering::SeqCst);
+        let (_, events) = bench.end_with_events();
+        let told = events.last().expect("whoever was there leaves");
+        assert_eq!(told.event_type, EventType::FaceLeft);
+        assert_eq!(told.time, humantime::format_rfc3339_millis(last.wall).to_string());
+    }
 }

@@ -70,3 +70,21 @@ fn it_must_hold_for_as_long_as_the_settings_say() {
     // Since frame 5: half a second is four frames.
     assert_eq!(told, [(9, Step::Started { class: 0 })]);
 }
+
+/// What a class had before does not keep another from a lead of 1.
+#[test]
+fn the_highest_limit_is_reached_again_after_another_class() {
+    let settings = Settings { enter: 1.0, smoothing_s: 0.35, ..AT_ONCE() };
+    for fps in [5.0, 15.0, 30.0] {
+        let second = fps as usize;
+        let told = show(&settings, fps, &("a".repeat(5 * second) + &"b".repeat(10 * second)));
+        let classes: Vec<usize> = told
+            .iter()
+            .filter_map(|(_, step)| match step {
+                Step::Started { class } | Step::Changed { to: class, .. } => Some(*class),
+                Step::Ended { .. } => None,
+            })
+            .collect();
+        assert_eq!(classes, [0, 1], "{fps}/s: {told:?}");
+    }
+}
