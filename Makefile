@@ -6,6 +6,7 @@ TARGET ?= $(HOST)
 # A second cargo beside this one would wait for the same lock: one target at a time.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
+VENV := .deps/venv
 
 ##@ Use
 .PHONY: run
@@ -15,7 +16,16 @@ run: setup-build ## Build, then show the page, faces and events of the committed
 	target/release/expressiond run --config config/demo.toml
 
 .PHONY: test
-test: setup cargo-test model-test ## Run the tests of the program and of its training; what takes more machines is below
+# The program's tests wait for brokers and clocks most of the time: those of its training run beside them,
+# and are shown after them.
+test: setup $(VENV)/ready ## Run the tests of the program and of its training; what takes more machines is below
+	cargo test --locked --features simulate --no-run
+	@mkdir -p out
+	@$(MAKE) --no-print-directory model-test >out/model-test.log 2>&1 & training=$$!; \
+	$(MAKE) --no-print-directory cargo-test; program=$$?; \
+	wait $$training; training=$$?; \
+	cat out/model-test.log; \
+	exit $$((program || training))
 
 ##@ Develop
 .PHONY: setup setup-build
@@ -102,7 +112,6 @@ fuzz: setup-build ## Fuzz what reads outside bytes: make fuzz [MINUTES=10], for 
 	fuzz/run $(MINUTES)
 
 ##@ Model
-VENV := .deps/venv
 TRAINING := models/training
 
 # A checkout may lie below a folder with a blank in its name, which make cannot have in a target: those
