@@ -274,6 +274,11 @@ impl Worker {
     /// Nothing is waited for any more.
     fn give_up(&self) {
         log::error!("the disk does not answer: what was to be kept last may be lost");
+        self.stop();
+    }
+
+    /// The thread ends where it has nothing to do.
+    fn stop(&self) {
         self.shared.state().ended = true;
         self.shared.changed.notify_all();
     }
@@ -307,8 +312,7 @@ impl Drop for Worker {
         if !done {
             return self.give_up();
         }
-        self.shared.state().ended = true;
-        self.shared.changed.notify_all();
+        self.stop();
     }
 }
 

@@ -181,22 +181,32 @@ fn a_wall_clock_that_jumps_expires_nothing_of_this_run() {
     assert!(outbox.take(now).is_some_and(|out| !out.late));
 }
 
+/// What a clock says that is right, and what one says that is ten days behind, in seconds since 1970.
+const NOW: u64 = 1_800_000_000;
+const PAST: u64 = NOW - 10 * 86_400;
+
+fn moment(monotonic: u64, wall: u64) -> Moment {
+    Moment { wall: at(wall).wall, ..at(monotonic) }
+}
+
+/// Does what writes the file anew, to its end.
+fn rewrite(outbox: &mut Outbox, chore: Chore) {
+    let (path, last) = outbox.finish(chore.run()).expect("installed");
+    outbox.settle(crate::storage::sync_folder_of(&path), last);
+}
+
 /// Boards without a clock of their own wake up days in the past; the next run goes by what is
 /// on the disk.
 #[test]
 fn a_young_event_is_young_after_a_restart_behind_a_step_of_the_clock() {
-    const DAY: u64 = 86_400;
-    const NOW: u64 = 1_800_000_000;
     let folder = tempfile::tempdir().expect("temporary folder");
     let open = |now| Outbox::open(Settings::default(), folder.path(), now).expect("opens");
-    let moment = |monotonic, wall| Moment { wall: at(wall).wall, ..at(monotonic) };
-    let mut outbox = open(moment(90, NOW - 10 * DAY));
-    let accepted = Accepted::Now(moment(100, NOW - 10 * DAY));
+    let mut outbox = open(moment(90, PAST));
+    let accepted = Accepted::Now(moment(100, PAST));
     outbox.push(Entry { accepted, ..entry("a", "1") });
     outbox.clock_was_set(moment(160, NOW));
     let chore = outbox.chore(Duration::ZERO).expect("due at once");
-    let (path, last) = outbox.finish(chore.run()).expect("installed");
-    outbox.settle(crate::storage::sync_folder_of(&path), last);
+    rewrite(&mut outbox, chore);
     // Nothing is corrected twice.
     outbox.clock_was_set(moment(170, NOW + 10));
     assert!(outbox.chore(Duration::ZERO).is_none());
@@ -212,16 +222,13 @@ fn a_young_event_is_young_after_a_restart_behind_a_step_of_the_clock() {
 /// as too old with the step.
 #[test]
 fn a_young_event_is_young_when_the_clock_is_set_behind_a_restart() {
-    const DAY: u64 = 86_400;
-    const NOW: u64 = 1_800_000_000;
     let folder = tempfile::tempdir().expect("temporary folder");
     let open = |now| Outbox::open(Settings::default(), folder.path(), now).expect("opens");
-    let moment = |monotonic, wall| Moment { wall: at(wall).wall, ..at(monotonic) };
-    let mut outbox = open(moment(90, NOW - 10 * DAY));
-    let accepted = Accepted::Now(moment(100, NOW - 10 * DAY));
+    let mut outbox = open(moment(90, PAST));
+    let accepted = Accepted::Now(moment(100, PAST));
     outbox.push(Entry { accepted, ..entry("a", "1") });
     drop(outbox);
-    let mut outbox = open(moment(130, NOW - 10 * DAY + 30));
+    let mut outbox = open(moment(130, PAST + 30));
     let week = Settings::default().max_age_s;
     let left = |outbox: &mut Outbox, now| {
         outbox.lost();
@@ -232,8 +239,7 @@ fn a_young_event_is_young_when_the_clock_is_set_behind_a_restart() {
     outbox.clock_was_set(moment(160, NOW + 20));
     assert_eq!(left(&mut outbox, moment(170, NOW + 30)), Some((true, week - 70)));
     let chore = outbox.chore(Duration::ZERO).expect("due at once");
-    let (path, last) = outbox.finish(chore.run()).expect("installed");
-    outbox.settle(crate::storage::sync_folder_of(&path), last);
+    rewrite(&mut outbox, chore);
     outbox.clock_was_set(moment(180, NOW + 40));
     assert!(outbox.chore(Duration::ZERO).is_none(), "nothing is corrected twice");
     drop(outbox);
@@ -270,8 +276,7 @@ fn the_file_is_written_anew_when_most_of_it_is_history() {
         outbox.acknowledged(last);
         largest = largest.max(size());
         if let Some(chore) = outbox.chore(Duration::ZERO) {
-            let (path, last) = outbox.finish(chore.run()).expect("installed");
-            outbox.settle(crate::storage::sync_folder_of(&path), last);
+            rewrite(&mut outbox, chore);
             assert!(size() < 1_000, "what is left");
         }
     }
@@ -303,8 +308,7 @@ fn a_full_disk_does_not_keep_what_waits_from_going() {
     std::fs::remove_dir(&in_the_way).expect("removed");
     let chore = outbox.chore(Duration::ZERO).expect("due at once");
     assert!(matches!(chore, Chore::Rewrite(..)), "{chore:?}");
-    let (path, last) = outbox.finish(chore.run()).expect("installed");
-    outbox.settle(crate::storage::sync_folder_of(&path), last);
+    rewrite(&mut outbox, chore);
     assert_eq!((outbox.chore_due(), outbox.store_errors()), (None, 1));
     drop(outbox);
     let mut outbox = open();

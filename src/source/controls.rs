@@ -168,7 +168,11 @@ pub(super) fn apply(
         return Ok(Overruled::new());
     }
     let known = known(device, table)?;
-    set_known(device, table, known, wanted)
+    let overruled = set_known(device, table, known, wanted)?;
+    for words in overruled.values() {
+        log::info!("{words}");
+    }
+    Ok(overruled)
 }
 
 /// The same while it is opened: a camera that tells no controls is more than none. What is not
@@ -186,13 +190,8 @@ pub(super) fn apply_first(
     if wanted.is_empty() {
         return Ok(true);
     }
-    match known(device, table) {
-        Ok(known) => notes.extend(set_known(device, table, known, wanted)?.into_values()),
-        Err(none) => {
-            notes.push(none);
-            return Ok(false);
-        }
-    }
+    let Some(known) = known_or_noted(device, table, notes) else { return Ok(false) };
+    notes.extend(set_known(device, table, known, wanted)?.into_values());
     Ok(true)
 }
 
@@ -275,10 +274,19 @@ fn is_inactive(known: &[Description], name: &str) -> bool {
 /// # Errors
 ///
 /// In words for the owner, that `table` cannot be set.
-pub(super) fn known(device: &Device, table: &str) -> Result<Vec<Description>, String> {
+fn known(device: &Device, table: &str) -> Result<Vec<Description>, String> {
     // What fails once may work the next time, on a bus that is busy.
     let told = list(device).or_else(|_| list(device));
     told.map_err(|error| format!("[{table}] is not set: the camera tells no controls: {error}"))
+}
+
+/// What the camera has; that it tells none is noted.
+pub(super) fn known_or_noted(
+    device: &Device,
+    table: &str,
+    notes: &mut Vec<String>,
+) -> Option<Vec<Description>> {
+    known(device, table).map_err(|none| notes.push(none)).ok()
 }
 
 /// The crate (0.14) panics on a kind of control that is younger than it, as the rectangles of

@@ -4,8 +4,8 @@ use v4l::control::Description;
 use v4l::device::Device;
 
 use super::controls::{
-    ControlValue, ControlValues, Overruled, apply, default_of, find, known, reading, resolve,
-    set_known, taken, value_of,
+    ControlValue, ControlValues, Overruled, apply, default_of, find, known_or_noted, reading,
+    resolve, set_known, taken, value_of,
 };
 
 /// The values of `[camera.low_light]`, and those that replace them when light returns.
@@ -41,12 +41,8 @@ impl LowLight {
         if dark.is_empty() {
             return Ok(Self::of(dark, ControlValues::new()));
         }
-        let known = match known(device, LOW_LIGHT) {
-            Ok(known) => known,
-            Err(none) => {
-                notes.push(none);
-                return Ok(Self::of(ControlValues::new(), ControlValues::new()));
-            }
+        let Some(known) = known_or_noted(device, LOW_LIGHT, notes) else {
+            return Ok(Self::of(ControlValues::new(), ControlValues::new()));
         };
         let has =
             |control: &Description| value_of(control, &reading(control, |id| device.control(id))?);
@@ -86,9 +82,6 @@ impl LowLight {
     ) -> Result<bool, String> {
         let values = if on { &self.dark } else { &self.light };
         let overruled = apply(values)?;
-        for words in overruled.values() {
-            log::info!("{words}");
-        }
         Ok(on && overruled.len() < values.len())
     }
 }

@@ -252,9 +252,6 @@ impl FrameSource for Camera {
             return Ok(Overruled::new());
         };
         let overruled = controls::apply(device, CONTROLS, values)?;
-        for words in overruled.values() {
-            log::info!("{words}");
-        }
         self.low_light.follow(values);
         Ok(overruled)
     }
