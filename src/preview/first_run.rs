@@ -14,8 +14,8 @@ use tokio::time::timeout;
 use super::answer;
 use super::picture::thumbnail;
 use super::service::{Answer, Service, blocking, silent_disk};
-use super::store::{Refused, SETUP};
-use super::tunable::{Changes, read_changes};
+use super::store::{Refused, SETUP, SOURCE};
+use super::tunable::{Changes, Tunable, read_changes};
 use crate::source::devices::{self, Node, State};
 use crate::source::{Opened, still};
 
@@ -126,8 +126,14 @@ impl Service {
     }
 
     fn save_setup_now(&self, changes: &Changes) -> Answer {
-        // None of these keys moves the picture under a mask.
-        match self.store.save(changes, &|_| Ok(())) {
+        let saved = self.trial().saved().clone();
+        let chooses = changes.contains_key(SOURCE);
+        // None of the other keys brings another picture under a mask.
+        let permit = move |written: &Tunable| match chooses {
+            true => saved.refuse_another_camera(written),
+            false => Ok(()),
+        };
+        match self.store.save(changes, &permit) {
             Ok(saved) => {
                 let answer = answer::json(StatusCode::OK, &saved);
                 if !saved.written {
@@ -195,7 +201,6 @@ mod tests {
     use crate::preview::store::{Origin, Permit, Saved, SettingsStore, Undone};
     use crate::preview::stream::Content;
     use crate::preview::trial::Trial;
-    use crate::preview::tunable::Tunable;
     use crate::tracks::grouping::Grouping;
 
     /// Settings that nobody can read.

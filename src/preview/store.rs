@@ -7,10 +7,13 @@ use serde_json::Value;
 use super::tunable::{Changes, Tunable};
 use crate::contract::inventory::SettingsDigest;
 
+/// The key of the camera.
+pub(super) const SOURCE: &str = "camera.source";
+
 /// Settings that the page changes besides [`tunable`](super::tunable): the daemon starts
 /// again with them.
 pub(super) const SETUP: [&str; 5] = [
-    "camera.source",
+    SOURCE,
     "home_assistant.device_name",
     "home_assistant.suggested_area",
     "mqtt.url",

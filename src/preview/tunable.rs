@@ -204,6 +204,23 @@ impl Tunable {
         }
     }
 
+    /// A mask says nothing of the picture of another camera than the one that it was drawn for.
+    /// May wait for a driver.
+    ///
+    /// # Errors
+    ///
+    /// In words: these settings or `other` have a mask, and they mean two cameras.
+    pub(super) fn refuse_another_camera(&self, other: &Self) -> Result<(), String> {
+        let masked = self.has_masks() || other.has_masks();
+        if masked && !source::mean_the_same(&self.camera, &other.camera) {
+            return Err("camera.source: the settings have a mask, and what it hides would be \
+                        seen elsewhere in another camera's picture; delete the mask and save, \
+                        then choose the camera and draw it again"
+                .to_owned());
+        }
+        Ok(())
+    }
+
     /// With what a group or a command gives instead, which has the last word.
     pub(super) fn ruled_by(mut self, in_force: &InForce) -> Self {
         if let Some(Some(threshold)) = in_force.threshold.imposed() {
