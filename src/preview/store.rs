@@ -106,6 +106,9 @@ pub trait SettingsStore: Send + Sync {
     /// The settings cannot be read.
     fn values(&self, keys: &[&str]) -> Result<Changes, Refused>;
 
+    /// Whether other instances may run beside this one, each with a camera of its own.
+    fn is_instance(&self) -> bool;
+
     /// Reaches a broker as the daemon would, with these values changed: doctor's findings.
     fn test_broker(&self, changes: &Changes) -> Vec<Value>;
 }
