@@ -212,7 +212,7 @@ fn another_size_neither_freezes_a_picture_nor_brings_it_to_life() {
     let of = |number: u32, at: usize| scene(&noisy(&room(), number)).of_decoded(sizes[at]);
     let still = [of(1, 0), of(2, 1)];
     let mut tamper = Tamper::default();
-    let at = |frame: u32| usize::from(frame % 3 == 0);
+    let at = |frame: u32| usize::from(frame.is_multiple_of(3));
     assert_eq!(play(&mut tamper, 0, 120, |frame| still[at(frame)].clone()), [(60, FROZEN)]);
     let alive: Vec<Scene> = (0..120).map(|frame| of(frame, at(frame))).collect();
     let changes = play(&mut tamper, 120, 30, |frame| alive[frame as usize].clone());
