@@ -225,6 +225,10 @@ impl SettingsStore for SettingsFiles {
         Ok(look_up(&all, keys.iter().copied()))
     }
 
+    fn is_instance(&self) -> bool {
+        self.sources.instance.is_some()
+    }
+
     fn test_broker(&self, changes: &Changes) -> Vec<Value> {
         let mut sources = self.sources.clone();
         let text = |(key, value): (&String, &Value)| {

@@ -15,7 +15,8 @@ use expressiond::clock::{Clock, SystemClock};
 use expressiond::detector::networks::Networks;
 use expressiond::geometry::Size;
 use expressiond::pixels::frame::{Frame, Orientation, PixelFormat};
-use image::{Rgb, RgbImage, imageops};
+use image::codecs::jpeg::JpegEncoder;
+use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage, imageops};
 use program::models;
 
 /// Between two frames of a slow camera: each is at least glanced at.
@@ -55,6 +56,8 @@ struct Scenario {
     now: Duration,
     number: u32,
     orientation: Orientation,
+    /// As Motion-JPEG, of which a frame is decoded as finely as it is looked at.
+    compressed: bool,
 }
 
 impl Scenario {
@@ -63,7 +66,8 @@ impl Scenario {
         let pace = PaceSettings { idle_after_s: 1.0, idle_look_s: 30.0, ..PaceSettings::default() };
         let attention = attention(Some(Pace::new(pace)));
         let orientation = Orientation::default();
-        Self { attention, now: Duration::from_secs(1), number: 0, orientation }
+        let now = Duration::from_secs(1);
+        Self { attention, now, number: 0, orientation, compressed: false }
     }
 
     /// Shows a picture for so many seconds, with a sensor's noise or without. Returns what
@@ -95,7 +99,14 @@ impl Scenario {
             }
         }
         let size = Size::new(picture.width(), picture.height());
-        let (format, orientation) = (PixelFormat::Rgb24, self.orientation);
+        if self.compressed {
+            let mut jpeg = Vec::new();
+            let encoder = JpegEncoder::new_with_quality(&mut jpeg, 85);
+            encoder.write_image(&data, size.width, size.height, ExtendedColorType::Rgb8).unwrap();
+            data = jpeg;
+        }
+        let format = if self.compressed { PixelFormat::Mjpeg } else { PixelFormat::Rgb24 };
+        let orientation = self.orientation;
         Frame { data, format, size, orientation, ..Frame::empty(SystemClock.now()) }
     }
 }
@@ -126,6 +137,18 @@ fn a_picture_that_stands_still_is_told_and_passes() {
     assert_eq!(scenario.show(&room, 10, true), [None]);
     assert_eq!(scenario.show(&room, 50, false), [None]);
     assert_eq!(scenario.show(&room, 20, false), [None, Some(Tampering::Frozen)]);
+    assert_eq!(scenario.show(&room, 10, true), [Some(Tampering::Frozen), None]);
+}
+
+/// Where a piece of the sweep is due the frame is decoded finer than for a glance, and the same
+/// bytes give other brightnesses.
+#[test]
+fn a_compressed_picture_that_stands_still_is_told_and_passes() {
+    let room = imageops::resize(&room(), 1280, 720, imageops::FilterType::Triangle);
+    let mut scenario = Scenario { compressed: true, ..Scenario::start() };
+    assert_eq!(scenario.show(&room, 10, true), [None]);
+    assert_eq!(scenario.show(&room, 50, false), [None]);
+    assert_eq!(scenario.show(&room, 30, false), [None, Some(Tampering::Frozen)]);
     assert_eq!(scenario.show(&room, 10, true), [Some(Tampering::Frozen), None]);
 }
 

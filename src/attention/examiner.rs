@@ -137,7 +137,7 @@ impl Examiner {
         if glance {
             let main = self.networks.get_mut(Network::Main);
             let prepared = main.prepare_decoded(&decoded, whole);
-            scene = Some(main.scene(&prepared));
+            scene = Some(main.scene(&prepared).of_decoded(decoded.decoded_size()));
             prepared_whole = Some(prepared);
         }
         for look in looks {

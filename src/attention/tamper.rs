@@ -40,6 +40,9 @@ const SUDDEN: Duration = Duration::from_secs(10);
 const FROZEN_FOR: Duration = Duration::from_secs(60);
 /// One frame that differs is a decoder's slip.
 const ALIVE_FOR: Duration = Duration::from_secs(2);
+/// Sizes that a compressed frame of one camera is decoded to: all of it, a half, a quarter and an
+/// eighth.
+const SCALES: usize = 4;
 
 /// Share of the regions that keep their pattern, by [`likeness`], up to which the view is
 /// another one. Two different places share at most this in 95 of 100 pairs; a place in
@@ -61,7 +64,10 @@ const VIEWS: usize = 4;
 /// Watches one camera. All times are on the monotonic clock.
 #[derive(Clone, Debug, Default)]
 pub struct Tamper {
-    last: Option<(Scene, Duration)>,
+    /// When the last picture came.
+    last: Option<Duration>,
+    /// Since the picture changed: the last one of each size that frames were decoded to.
+    unchanged: Vec<Scene>,
     frozen: Lasting,
     covered: Lasting,
     turned: Lasting,
@@ -79,19 +85,19 @@ impl Tamper {
     /// anything is. Recorded pictures may well stand still or show another place: of what is
     /// told of them only [`Tampering::Covered`] counts.
     pub fn observe(&mut self, scene: &Scene, now: Duration) -> Option<Tampering> {
-        let last = self.last.replace((scene.clone(), now));
-        let since_last = last.as_ref().map(|(_, then)| now.saturating_sub(*then));
+        let since_last = self.last.replace(now).map(|then| now.saturating_sub(then));
         if since_last.is_some_and(|gap| gap > GAP) {
             self.forget_beginnings();
             // Who unplugs a frozen camera, or frees a lens while it is closed, has mended it.
             (self.frozen, self.covered) = (Lasting::default(), Lasting::default());
         }
-        let same = last.is_some_and(|(before, _)| before == *scene);
         // That is darkness, a reason of its own, covered or not.
         let (dark, detail) = (scene.highlights() < DARK, detail(scene.cells()));
-        // A black or blank picture has no noise to tell it by.
-        let stands_still = same && !dark && detail >= FLAT;
-        self.frozen.follow(stands_still, !same, now, FROZEN_FOR, ALIVE_FOR);
+        if let Some(same) = self.is_unchanged(scene) {
+            // A black or blank picture has no noise to tell it by.
+            let stands_still = same && !dark && detail >= FLAT;
+            self.frozen.follow(stands_still, !same, now, FROZEN_FOR, ALIVE_FOR);
+        }
         if dark {
             self.covered.since = None;
             self.turned.since = None;
@@ -120,13 +126,30 @@ impl Tamper {
         .map(|(_, tampering)| tampering)
     }
 
+    /// Whether the picture is the same as before, to the last bit; none where that cannot be
+    /// said: a compressed frame is decoded as finely as it is looked at, and the same bytes give
+    /// other brightnesses at another size.
+    fn is_unchanged(&mut self, scene: &Scene) -> Option<bool> {
+        let of_size = self.unchanged.iter().find(|before| before.decoded() == scene.decoded());
+        let same = of_size.map(|before| before == scene);
+        if same == Some(false) {
+            self.unchanged.clear();
+        }
+        if same != Some(true) {
+            // Only of a camera that goes from size to size.
+            if self.unchanged.len() == SCALES {
+                self.unchanged.remove(0);
+            }
+            self.unchanged.push(scene.clone());
+        }
+        same
+    }
+
     /// Nobody has turned the camera back: what it shows now is what it is meant to show.
-    fn accept(&mut self) {
+    fn accept(&mut self, scene: &Scene, now: Duration) {
         self.turned = Lasting::default();
         self.strange = None;
-        if let Some((scene, now)) = self.last.clone() {
-            self.remember(&scene, now);
-        }
+        self.remember(scene, now);
     }
 
     /// Pictures are turned or mirrored otherwise from now on: of what was known none says what
@@ -167,7 +190,7 @@ impl Tamper {
             .filter_map(|view| Some((likeness(&view.pattern, &pattern, hidden)?, view)))
             .max_by(|(a, _), (b, _)| a.total_cmp(b));
         if lasts && known.as_ref().is_none_or(|(likeness, _)| *likeness < KNOWN) {
-            return self.accept();
+            return self.accept(scene, now);
         }
         let Some((likeness_to_known, view)) = known else {
             // The first picture of its kind, or a known one without any edges.

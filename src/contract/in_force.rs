@@ -72,6 +72,11 @@ impl InForce {
         self.zones.get(zone).is_some_and(|given| given.value)
     }
 
+    /// Whether a group or a command says whether the zone of this name holds.
+    pub fn imposes(&self, zone: &str) -> bool {
+        self.zones.get(zone).is_some_and(|given| given.imposed().is_some())
+    }
+
     /// Whether no picture may leave the device in any way: its owner has closed the
     /// camera, or holds pictures back by a command.
     pub fn is_private(&self) -> bool {

@@ -160,6 +160,15 @@ fn raw(outputs: &[TensorInfo], input: Size, class_count: usize) -> Result<Head, 
             levels.sort_unstable_by_key(|level| level.stride);
             Ok(Head::Raw { levels, bins })
         }
+        // All are as deep as those of classes, and boxes may be so, too.
+        None if class_count.is_multiple_of(SIDES) && class_count >= 2 * SIDES => {
+            Err(ModelError::Layout(format!(
+                "outputs all have {class_count} channels, as many as there are classes: which are \
+                 boxes, with {} bins for each side, cannot be told. Export with another number of \
+                 classes or bins, or with one output (docs/ref/model.md)",
+                class_count / SIDES
+            )))
+        }
         _ => Err(foreign(outputs)),
     }
 }

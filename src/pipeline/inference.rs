@@ -88,7 +88,7 @@ impl Inference {
             }
             let orders = *self.shared.orders.borrow();
             // Also without a picture: in a zone that is off nobody has left it.
-            if let Some(masks) = self.reporter.obey(orders.zones) {
+            if let Some(masks) = self.reporter.obey(orders.zones, orders.imposed) {
                 self.attention.set_masks(&masks);
             }
             match taken {

@@ -106,9 +106,11 @@ impl Reporter {
         Self { zones, ..self }
     }
 
-    /// Other zones may hold from now on; then what the network must not see.
-    pub(crate) fn obey(&mut self, zones: ZoneSet) -> Option<Masks> {
-        if !self.zones.set_active(zones) {
+    /// Other zones may hold from now on, or others be `imposed` by a command or a group; then
+    /// what the network must not see.
+    pub(crate) fn obey(&mut self, zones: ZoneSet, imposed: ZoneSet) -> Option<Masks> {
+        let imposes = self.zones.set_imposed(imposed);
+        if !self.zones.set_active(zones) && !imposes {
             return None;
         }
         if let Some(trial) = &mut self.trial {
@@ -125,11 +127,11 @@ impl Reporter {
     }
 
     fn masks(&self) -> Masks {
-        self.zones.masks().and(self.tried_masks())
+        self.zones.masks().and(self.tried(Trial::masks))
     }
 
-    fn tried_masks(&self) -> Masks {
-        self.trial.as_ref().map(Trial::masks).unwrap_or_default()
+    fn tried(&self, masks: fn(&Trial) -> Masks) -> Masks {
+        self.trial.as_ref().map(masks).unwrap_or_default()
     }
 
     /// Where events and states go.
@@ -139,7 +141,7 @@ impl Reporter {
 
     /// For pictures of what is seen, which leave the device: what is tried hides more there.
     pub(crate) fn legend(&self) -> Legend<'_> {
-        Legend { classes: &self.classes, masks: self.blackened().and(self.tried_masks()) }
+        Legend { classes: &self.classes, masks: self.blackened().and(self.tried(Trial::blackened)) }
     }
 
     /// What the page's picture may not show either. Under a mask that is only tried it shows

@@ -57,6 +57,8 @@ pub(crate) struct Orders {
     pub tuning: Tuning,
     /// The zones that hold.
     pub zones: ZoneSet,
+    /// The zones of which a command or a group says whether they hold.
+    pub imposed: ZoneSet,
     /// While true the camera is closed.
     pub paused: bool,
     /// Whether the board is hot or throttled: it looks around half as often.
@@ -72,6 +74,7 @@ impl Orders {
     pub(super) fn take_over(&mut self, in_force: &InForce, zones: &Zones) -> Option<&'static str> {
         self.tuning = in_force.tuning();
         self.zones = zones.set_of(|zone| in_force.holds(zone));
+        self.imposed = zones.set_of(|zone| in_force.imposes(zone));
         self.paused = in_force.paused.value;
         let why = in_force.no_snapshot()?;
         self.snapshot.take().map(|_| why)

@@ -35,6 +35,13 @@ pub(crate) struct Decoded<'a> {
     pub(super) orientation: Orientation,
 }
 
+impl Decoded<'_> {
+    /// The size that it was decoded to.
+    pub(crate) fn decoded_size(&self) -> Size {
+        self.planes.size
+    }
+}
+
 /// Decodes frames, with buffers that are reused from frame to frame.
 #[derive(Debug)]
 pub(crate) struct FrameDecoder {

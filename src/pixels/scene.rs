@@ -3,6 +3,7 @@
 
 use super::letterbox::Letterbox;
 use super::tensor::{Encoding, InputSpec, TensorBuffer};
+use crate::geometry::Size;
 
 /// Cells a side. One holds a face at six metres or a hand that waves.
 pub(crate) const SIDE: usize = 16;
@@ -38,6 +39,8 @@ pub struct Scene {
     hidden: Cells,
     /// Mean distance of red and of blue from green, together, 0 to 2.
     colour: f32,
+    /// The size that the frame was decoded to; 0x0 where nobody said.
+    decoded: Size,
 }
 
 impl Scene {
@@ -61,6 +64,17 @@ impl Scene {
             }
             _ => unreachable!("the tensor was made from the same spec"),
         }
+    }
+
+    /// Of a frame that was decoded to this size, upon which the brightnesses depend to the last
+    /// bit.
+    pub(crate) fn of_decoded(self, decoded: Size) -> Self {
+        Self { decoded, ..self }
+    }
+
+    /// The size that the frame was decoded to.
+    pub(crate) fn decoded(&self) -> Size {
+        self.decoded
     }
 
     /// Which cells differ from `before`, without those that are hidden. A change of the
@@ -193,6 +207,7 @@ fn sample<T: Copy + Into<f32>>(
         contrasts: std::array::from_fn(|cell| of(cell).deviation(cell) * scale),
         hidden,
         colour: if nothing { all.mean_colour() } else { seen.mean_colour() } * scale,
+        decoded: Size::default(),
     }
 }
 
@@ -201,7 +216,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::geometry::Size;
 
     const SPEC: InputSpec = InputSpec {
         size: Size { width: 224, height: 224 },

@@ -9,10 +9,27 @@ const MOST: usize = 64;
 /// Connections of one address: whoever opens more keeps nobody else out. Those of this machine
 /// are not told apart: behind a proxy all are one's.
 const MOST_OF_ONE: usize = 32;
+/// Connections that are kept for addresses with few: one machine has several addresses, such as
+/// one of IPv4 and some of IPv6.
+const KEPT: usize = 16;
+/// So many are few: a browser's, and the live picture.
+const FEW: usize = 8;
 
-/// How many connections each address has open.
+/// How many connections each [`sender`] has open.
 #[derive(Debug, Default)]
 pub(super) struct Connections(BTreeMap<IpAddr, usize>);
+
+/// As whom an address counts. Of IPv6 the first 64 bits: within them a machine has as many
+/// addresses as it likes (RFC 4291, 2.5.4; RFC 8981).
+fn sender(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(own) if !own.is_loopback() => {
+            let interface = u128::from(u64::MAX);
+            IpAddr::V6((own.to_bits() & !interface).into())
+        }
+        other => other,
+    }
+}
 
 /// One that is open, until this is dropped.
 pub(super) struct Connection {
@@ -37,20 +54,25 @@ impl Drop for Connection {
 impl Connections {
     /// Counts one more of `peer`, if it may be.
     fn enter(&mut self, peer: IpAddr) -> bool {
-        let own = self.0.get(&peer).copied().unwrap_or_default();
-        let most = if peer.is_loopback() { MOST } else { MOST_OF_ONE };
-        let has_room = own < most && self.0.values().sum::<usize>() < MOST;
+        let (sender, all) = (sender(peer), self.0.values().sum::<usize>());
+        let own = self.0.get(&sender).copied().unwrap_or_default();
+        let has_room = match own {
+            _ if sender.is_loopback() => all < MOST,
+            0..FEW => all < MOST,
+            _ => own < MOST_OF_ONE && all < MOST - KEPT,
+        };
         if has_room {
-            self.0.insert(peer, own + 1);
+            self.0.insert(sender, own + 1);
         }
         has_room
     }
 
     fn leave(&mut self, peer: IpAddr) {
-        match self.0.get_mut(&peer) {
+        let sender = sender(peer);
+        match self.0.get_mut(&sender) {
             Some(own) if *own > 1 => *own -= 1,
             _ => {
-                self.0.remove(&peer);
+                self.0.remove(&sender);
             }
         }
     }
@@ -71,10 +93,27 @@ mod tests {
         let mut all = Connections::default();
         assert_eq!(entered(&mut all, "192.168.1.66", 100), 32);
         assert_eq!(entered(&mut all, "192.168.1.7", 6), 6);
-        assert_eq!(entered(&mut all, "fd00::7", 100), 26, "64 in all");
-        all.leave("192.168.1.7".parse().expect("an address"));
+        assert_eq!(entered(&mut all, "fd00::7", 100), 10, "48 of those with many");
         assert_eq!(entered(&mut all, "192.168.1.66", 1), 0);
-        assert_eq!(entered(&mut all, "192.168.1.8", 2), 1);
+        assert_eq!(entered(&mut all, "192.168.1.8", 100), 8);
+        assert_eq!(entered(&mut all, "192.168.1.9", 100), 8, "64 in all");
+        assert_eq!(entered(&mut all, "192.168.1.10", 1), 0);
+        all.leave("192.168.1.7".parse().expect("an address"));
+        assert_eq!(entered(&mut all, "192.168.1.10", 2), 1);
+    }
+
+    /// By privacy extensions it has a new one every day, and by hand as many as it likes.
+    #[test]
+    fn one_machine_with_many_addresses_keeps_nobody_out_either() {
+        let mut all = Connections::default();
+        let many = (0..100).map(|number| entered(&mut all, &format!("fd00::{number:x}:7"), 1));
+        assert_eq!(many.sum::<usize>(), 32);
+        assert_eq!(entered(&mut all, "192.168.1.66", 100), 16, "its IPv4");
+        assert_eq!(entered(&mut all, "192.168.1.7", 6), 6);
+        assert_eq!(entered(&mut all, "fd00:0:0:1::7", 1), 1, "another network");
+        assert_eq!(entered(&mut all, "::ffff:192.168.1.7", 6), 2, "as IPv4");
+        all.leave("fd00::5:7".parse().expect("an address"));
+        assert_eq!(all.0[&"fd00::".parse::<IpAddr>().expect("an address")], 31);
     }
 
     #[test]

@@ -14,10 +14,10 @@ use tokio::time::timeout;
 use super::answer;
 use super::picture::thumbnail;
 use super::service::{Answer, Service, blocking, silent_disk};
-use super::store::{Refused, SETUP};
-use super::tunable::{Changes, read_changes};
+use super::store::{Refused, SETUP, SOURCE};
+use super::tunable::{Changes, Tunable, read_changes};
 use crate::source::devices::{self, Node, State};
-use crate::source::{Opened, still};
+use crate::source::{self, Opened, still};
 
 /// So long a list or a picture may wait for the one before.
 const TURN: Duration = Duration::from_secs(5);
@@ -86,11 +86,15 @@ impl Service {
             return Ok(not_now("another camera's picture is being taken"));
         };
         let (live, clock) = (Arc::clone(&self.live), Arc::clone(&self.clock));
-        let (masked, shown) = (self.trial().saved().has_masks(), path.display().to_string());
+        let (saved, store) = (self.trial().saved().clone(), Arc::clone(&self.store));
+        let shown = path.display().to_string();
         let taken = blocking(move || {
             let _turn = turn;
             let node = find(&path)?;
-            permit(&node, live.opened.borrow().as_ref(), masked)?;
+            permit(&node, live.opened.borrow().as_ref(), saved.has_masks())?;
+            if store.is_instance() {
+                refuse_foreign(&node, source::device(&saved.camera).as_deref())?;
+            }
             let frame = still::still(&node, &clock, &|| live.is_private());
             frame.map_err(|error| error.to_string()).and_then(|frame| thumbnail(&frame))
         });
@@ -126,8 +130,14 @@ impl Service {
     }
 
     fn save_setup_now(&self, changes: &Changes) -> Answer {
-        // None of these keys moves the picture under a mask.
-        match self.store.save(changes, &|_| Ok(())) {
+        let saved = self.trial().saved().clone();
+        let chooses = changes.contains_key(SOURCE);
+        // None of the other keys brings another picture under a mask.
+        let permit = move |written: &Tunable| match chooses {
+            true => saved.refuse_another_camera(written),
+            false => Ok(()),
+        };
+        match self.store.save(changes, &permit) {
             Ok(saved) => {
                 let answer = answer::json(StatusCode::OK, &saved);
                 if !saved.written {
@@ -182,6 +192,23 @@ fn permit(wanted: &Node, opened: Option<&Opened>, masked: bool) -> Result<(), St
     }
 }
 
+/// Another instance's camera seems free while that one is paused, and its masks are in settings
+/// that are not read here: of an instance only its `own` camera is seen.
+///
+/// # Errors
+///
+/// In words, why not.
+fn refuse_foreign(wanted: &Node, own: Option<&Path>) -> Result<(), String> {
+    if own == Some(&*wanted.path) {
+        return Ok(());
+    }
+    Err(format!(
+        "{} may be another instance's camera, whose masks and pauses are not known here: \
+         `expressiond cameras` tells cameras apart",
+        wanted.path.display()
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
@@ -195,7 +222,6 @@ mod tests {
     use crate::preview::store::{Origin, Permit, Saved, SettingsStore, Undone};
     use crate::preview::stream::Content;
     use crate::preview::trial::Trial;
-    use crate::preview::tunable::Tunable;
     use crate::tracks::grouping::Grouping;
 
     /// Settings that nobody can read.
@@ -222,6 +248,10 @@ mod tests {
 
         fn values(&self, _: &[&str]) -> Result<Changes, Refused> {
             Err(Refused::because(UNREADABLE))
+        }
+
+        fn is_instance(&self) -> bool {
+            false
         }
 
         fn test_broker(&self, _: &Changes) -> Vec<Value> {
@@ -316,6 +346,16 @@ mod tests {
         let own = device("/dev/video2", "usb-2");
         let why = permit(&busy, Some(&own), false).expect_err("refused");
         assert!(why.contains("the live one"), "{why}");
+    }
+
+    #[test]
+    fn of_an_instance_no_camera_is_opened_that_may_be_another_ones() {
+        let wanted = node("/dev/video2", "usb-2");
+        assert_eq!(refuse_foreign(&wanted, Some(Path::new("/dev/video2"))), Ok(()));
+        for own in [None, Some(Path::new("/dev/video0"))] {
+            let why = refuse_foreign(&wanted, own).expect_err("refused");
+            assert!(why.starts_with("/dev/video2 may be another instance's"), "{why}");
+        }
     }
 
     #[test]

@@ -18,6 +18,9 @@ const MOST_ATTEMPTS: u32 = 10;
 /// faster, and in vain: a token is one of 2^160. A limit that all addresses share would only
 /// keep the owner out.
 const MOST_ADDRESSES: usize = 64;
+/// Wrong tokens that the journal tells at once, and then in a minute, of all addresses together:
+/// who has many could fill it.
+const MOST_LINES: u32 = 30;
 
 /// What a request says of itself; `None` where a header is absent or no text.
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,6 +71,8 @@ pub struct Gate {
     sessions: Sessions,
     /// Of addresses from which wrong tokens came lately.
     attempts: BTreeMap<IpAddr, TokenBucket>,
+    /// What the journal may be told of them.
+    lines: TokenBucket,
 }
 
 impl Gate {
@@ -86,6 +91,7 @@ impl Gate {
             cookie: format!("expressiond_{port}"),
             sessions: Sessions::default(),
             attempts: BTreeMap::new(),
+            lines: TokenBucket::new(MOST_LINES, Duration::ZERO),
         }
     }
 
@@ -144,6 +150,23 @@ impl Gate {
         Ok(self.cookie(&session, SESSION, from.origin))
     }
 
+    /// What the journal tells of a log-in that was just refused. Only of a token that was
+    /// compared: whatever else whoever reaches the port sends costs it no line.
+    pub(super) fn news(
+        &mut self,
+        refused: Refusal,
+        peer: IpAddr,
+        now: Duration,
+    ) -> Option<&'static str> {
+        if refused != Refusal::Token || !self.lines.allow(now) {
+            return None;
+        }
+        Some(match self.has_to_wait(peer, now) {
+            true => "a wrong token, of which it has sent too many: the next ones are not looked at",
+            false => "a wrong token",
+        })
+    }
+
     /// Ends the session whose cookie came, and takes the cookie back.
     pub fn log_out(&mut self, from: &Credentials) -> String {
         if let Some(session) = self.own_value(from.cookie) {
@@ -198,15 +221,16 @@ impl Gate {
             || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(name))
     }
 
+    /// Whether too many wrong tokens came from this address lately.
+    fn has_to_wait(&self, peer: IpAddr, now: Duration) -> bool {
+        self.attempts.get(&peer).is_some_and(|rate| !rate.clone().allow(now))
+    }
+
     /// Compares a token, if this address may still try.
     fn check(&mut self, token: &str, peer: IpAddr, now: Duration) -> Result<(), Refusal> {
         let Some(known) = self.token else { return Ok(()) };
-        let exhausted = |rate: &TokenBucket| {
-            let mut rate = rate.clone();
-            !rate.allow(now)
-        };
         self.attempts.retain(|_, rate| !rate.has_rested(now));
-        if self.attempts.get(&peer).is_some_and(exhausted) {
+        if self.has_to_wait(peer, now) {
             return Err(Refusal::TooMany);
         }
         if known.matches(token) {

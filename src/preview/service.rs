@@ -166,7 +166,11 @@ impl Service {
                 with_cookie(&cookie)
             }
             Err(refused) => {
-                log::warn!("page: {peer} was not let in: {refused:?}");
+                let news = self.gate().news(refused, peer, now);
+                match news {
+                    Some(what) => log::warn!("page: {peer} was not let in: {what}"),
+                    None => log::debug!("page: {peer} was not let in: {refused:?}"),
+                }
                 answer::refusal(refused)
             }
         }

@@ -7,10 +7,13 @@ use serde_json::Value;
 use super::tunable::{Changes, Tunable};
 use crate::contract::inventory::SettingsDigest;
 
+/// The key of the camera.
+pub(super) const SOURCE: &str = "camera.source";
+
 /// Settings that the page changes besides [`tunable`](super::tunable): the daemon starts
 /// again with them.
 pub(super) const SETUP: [&str; 5] = [
-    "camera.source",
+    SOURCE,
     "home_assistant.device_name",
     "home_assistant.suggested_area",
     "mqtt.url",
@@ -102,6 +105,9 @@ pub trait SettingsStore: Send + Sync {
     ///
     /// The settings cannot be read.
     fn values(&self, keys: &[&str]) -> Result<Changes, Refused>;
+
+    /// Whether other instances may run beside this one, each with a camera of its own.
+    fn is_instance(&self) -> bool;
 
     /// Reaches a broker as the daemon would, with these values changed: doctor's findings.
     fn test_broker(&self, changes: &Changes) -> Vec<Value>;

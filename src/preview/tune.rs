@@ -112,7 +112,9 @@ impl Service {
         // Its owner may have drawn a mask since, in another file: then what is saved hides
         // nothing yet, and what is taken back would.
         let permit = move |before: &Tunable| {
-            saved.refuse_what_uncovers(before).and_then(|()| before.refuse_what_uncovers(&saved))
+            saved.refuse_what_uncovers(before)?;
+            before.refuse_what_uncovers(&saved)?;
+            saved.refuse_another_camera(before)
         };
         let Undone { settings, mut restarts, digest } = self.store.undo(&permit)?;
         log::info!("page: the settings saved last were taken back");

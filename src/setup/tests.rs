@@ -133,7 +133,9 @@ fn where_nothing_can_be_written_the_lines_are_given() {
     let full = unwritable(&files.file(), &io::ErrorKind::StorageFull.into(), None);
     assert!(!full.why.contains("how to let it"), "{}", full.why);
     let (_folder, mut files) = self::files("");
+    assert!(!files.is_instance());
     files.sources.instance = Some("door".into());
+    assert!(files.is_instance());
     let refused = save(&files, json!({ "camera.mirror": true })).expect_err("not ours");
     assert!(refused.lines.contains("[camera]\nmirror = true\n"), "{}", refused.lines);
 }

@@ -88,6 +88,13 @@ pub(crate) fn device(settings: &Settings) -> Option<PathBuf> {
     }
 }
 
+/// Whether both settings mean the same camera, be it by another of its names, as far as it can
+/// be told now.
+pub(crate) fn mean_the_same(one: &Settings, other: &Settings) -> bool {
+    let same_node = || device(one).is_some_and(|node| device(other) == Some(node));
+    one.source == other.source || same_node()
+}
+
 /// The first usable camera of `nodes`, or the first whose name, bus or link contains `part`.
 fn find(nodes: &[Node], part: Option<&str>) -> Result<PathBuf, SourceError> {
     let Some(node) = meant(nodes, part) else {

@@ -69,6 +69,8 @@ struct Zone {
 pub struct Zones {
     all: Arc<[Zone]>,
     active: ZoneSet,
+    /// Those of which a command or a group says whether they hold.
+    imposed: ZoneSet,
 }
 
 impl Default for Zones {
@@ -89,7 +91,7 @@ impl Zones {
         let all: Arc<[Zone]> = settings.iter().take(settings::MOST_ZONES).map(zone).collect();
         let active = all.iter().enumerate().filter(|(_, zone)| zone.enabled).map(|(n, _)| n);
         let active = active.collect();
-        Self { all, active }
+        Self { all, active, imposed: ZoneSet::default() }
     }
 
     /// The zones for which `holds` says so, by name.
@@ -103,10 +105,17 @@ impl Zones {
         std::mem::replace(&mut self.active, active) != active
     }
 
-    /// Whether the zone of this name holds; none where there is no such zone.
-    fn holds(&self, name: &str) -> Option<bool> {
+    /// Of others a command or a group may say whether they hold from now on; whether that changes
+    /// anything.
+    pub fn set_imposed(&mut self, imposed: ZoneSet) -> bool {
+        std::mem::replace(&mut self.imposed, imposed) != imposed
+    }
+
+    /// Whether the zone of this name holds by the word of a command or a group; none where
+    /// neither says anything, and where there is no such zone.
+    fn imposed(&self, name: &str) -> Option<bool> {
         let number = self.all.iter().position(|zone| zone.name == name)?;
-        Some(self.active.contains(number))
+        self.imposed.contains(number).then(|| self.active.contains(number))
     }
 
     /// Number and name of each zone in which faces are counted, whether it holds or not.

@@ -28,17 +28,23 @@ impl Trial {
         trial
     }
 
-    /// Others of the settings' zones hold now: one of the same name follows, since it is what
-    /// a command or a group has switched.
+    /// Others of the settings' zones hold now: one of the same name follows what a command or a
+    /// group has switched. What only the settings say of it is what is tried otherwise.
     pub fn follow(&mut self, saved: &Zones) {
         let zones = self.zones.all.iter().enumerate();
-        let holds = zones.filter(|(_, zone)| saved.holds(&zone.name).unwrap_or(zone.enabled));
+        let holds = zones.filter(|(_, zone)| saved.imposed(&zone.name).unwrap_or(zone.enabled));
         self.zones.active = holds.map(|(number, _)| number).collect();
     }
 
     /// What the network must not see besides what it never sees.
     pub fn masks(&self) -> Masks {
         self.zones.masks()
+    }
+
+    /// What no picture that leaves the device may show besides: also what a command or a group
+    /// has switched off.
+    pub fn blackened(&self) -> Masks {
+        self.zones.blackened()
     }
 
     /// What may become of a face in a picture of `frame`, as far as these zones say.
@@ -66,7 +72,7 @@ impl Trial {
 mod tests {
     use super::*;
     use crate::clock::at;
-    use crate::zones::Kind;
+    use crate::zones::{Kind, ZoneSet};
 
     const FRAME: Size = Size::new(100, 100);
 
@@ -102,10 +108,23 @@ mod tests {
         let mut trial = Trial::new(&tried, &saved);
         assert_eq!(trial.masks().len(), 2);
         assert_eq!(trial.admission(face(80.0), FRAME), Admission::Refused);
-        saved.set_active(saved.set_of(|_| false));
+        saved.set_active(ZoneSet::default());
+        saved.set_imposed(saved.set_of(|_| true));
         trial.follow(&saved);
         assert_eq!(trial.masks().len(), 1);
         assert_eq!(trial.admission(face(20.0), FRAME), Admission::Any);
         assert_eq!(trial.admission(face(80.0), FRAME), Admission::Refused);
+        assert_eq!(trial.blackened().len(), 2, "pictures stay black under both");
+    }
+
+    #[test]
+    fn a_zone_that_the_settings_switch_off_can_be_tried_switched_on() {
+        let tv = zone("tv", Kind::Mask, 0.0, 0.5);
+        let mut saved = Zones::new(&[Settings { enabled: false, ..tv.clone() }]);
+        let mut trial = Trial::new(&[tv], &saved);
+        assert_eq!(trial.masks().len(), 1);
+        saved.set_imposed(saved.set_of(|_| true));
+        trial.follow(&saved);
+        assert_eq!(trial.masks().len(), 0, "a command says so, too");
     }
 }

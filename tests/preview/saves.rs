@@ -137,6 +137,37 @@ fn what_is_saved_or_taken_back_takes_effect_also_where_nobody_waits_for_the_answ
     assert_eq!(get(device.listens(), "/api/settings").json()["about"]["name"], "Hall");
 }
 
+/// What is hidden of one camera's picture would be seen in another's.
+#[test]
+fn a_mask_holds_the_camera_that_it_was_drawn_for() {
+    let setup = start("");
+    let choose = |port: u16, source: &str| {
+        post(port, "/api/setup/save", &json!({ "camera.source": source }))
+    };
+    let chosen = choose(setup.device.port, "/dev/video97");
+    assert_eq!(chosen.status, 200, "nothing is hidden: {}", chosen.text());
+    let mut port = setup.device.listens();
+    let points = "points = [[0, 0], [1, 0], [1, 1], [0, 1]]";
+    write_own(&setup, &format!("[[zone]]\nname = 'tv'\nkind = 'mask'\n{points}\n"));
+    // Before the daemon knows of the mask, and after.
+    for known in [false, true] {
+        if known {
+            reload(&setup.device);
+            port = setup.device.listens();
+        }
+        let undone = post(port, "/api/undo", &json!({}));
+        for refused in [choose(port, "/dev/video98"), choose(port, "auto"), undone] {
+            assert_eq!(refused.status, 409, "{}", refused.text());
+            let why = refused.json()["why"].as_str().unwrap().to_owned();
+            assert!(why.starts_with("camera.source") && why.contains("mask"), "{why}");
+        }
+    }
+    let other = post(port, "/api/setup/save", &json!({ "home_assistant.device_name": "Hall" }));
+    assert_eq!(other.status, 200, "{}", other.text());
+    let renamed = choose(setup.device.listens(), "video97");
+    assert_eq!(renamed.status, 200, "another name of the same: {}", renamed.text());
+}
+
 #[test]
 fn settings_that_cannot_be_read_are_told_where_a_camera_is_chosen() {
     let setup = start("");

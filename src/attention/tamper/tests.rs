@@ -205,6 +205,22 @@ fn a_still_room_lives_by_its_sensors_noise() {
     assert_eq!(show(&mut Tamper::default(), 0, 3600, &room()), []);
 }
 
+/// A frame that is decoded finer, or not, as it is looked at: another picture at each size.
+#[test]
+fn another_size_neither_freezes_a_picture_nor_brings_it_to_life() {
+    let sizes = [(640, 480), (320, 240)].map(|(width, height)| Size::new(width, height));
+    let of = |number: u32, at: usize| scene(&noisy(&room(), number)).of_decoded(sizes[at]);
+    let still = [of(1, 0), of(2, 1)];
+    let mut tamper = Tamper::default();
+    let at = |frame: u32| usize::from(frame.is_multiple_of(3));
+    assert_eq!(play(&mut tamper, 0, 120, |frame| still[at(frame)].clone()), [(60, FROZEN)]);
+    let alive: Vec<Scene> = (0..120).map(|frame| of(frame, at(frame))).collect();
+    let changes = play(&mut tamper, 120, 30, |frame| alive[frame as usize].clone());
+    assert_eq!(changes, [(122, FREE)]);
+    let changes = play(&mut tamper, 150, 600, |frame| alive[frame as usize / 40].clone());
+    assert_eq!(changes, [], "a change at one size is a change");
+}
+
 /// A network camera's encoder: the picture changes with each key frame only.
 #[test]
 fn a_picture_that_changes_every_ten_seconds_is_not_frozen() {
@@ -346,7 +362,7 @@ fn a_turn_that_lasts_an_hour_or_is_accepted_is_right() {
     show(&mut tamper, 0, 60, &looking_at(0.0, &wide));
     show(&mut tamper, 60, 60, &looking_at(1.0, &wide));
     assert_eq!(tamper.found(), TURNED);
-    tamper.accept();
+    tamper.accept(&scene(&looking_at(1.0, &wide)), Duration::from_secs(1120));
     assert_eq!(tamper.found(), FREE);
     assert_eq!(show(&mut tamper, 120, 120, &looking_at(1.0, &wide)), []);
 }

@@ -125,6 +125,7 @@ fn broken_and_foreign_files_are_refused_with_the_reason() {
         assert!(reason(&none, 2).contains("neither"), "{rows}x{columns}");
     }
     assert!(reason(&three_levels(320, 2)[..4], 5).contains("neither"));
+    assert!(reason(&three_levels(320, 64), 64).contains("cannot be told"));
 }
 
 #[test]

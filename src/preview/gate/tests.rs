@@ -71,6 +71,30 @@ fn the_token_opens_a_session_that_ends() {
     assert_eq!(gate.admit(Wanted::Read, &scrape, PEER, later), Ok(()));
 }
 
+/// Whoever reaches the port writes in it as much as they like else, and what the owner looks for
+/// is gone with the oldest lines.
+#[test]
+fn no_flood_of_refused_log_ins_fills_the_journal() {
+    let token = Token::random();
+    let mut gate = gate(Some(&token));
+    let page = Credentials { origin: Some("http://door.local"), ..from("door.local") };
+    let mut told = |of: &Credentials, peer: IpAddr| {
+        let refused = gate.log_in("wrong", of, peer, NOW).expect_err("wrong");
+        gate.news(refused, peer, NOW)
+    };
+    let lines: Vec<&str> = (0..1000).filter_map(|_| told(&page, PEER)).collect();
+    assert_eq!(lines.len(), MOST_ATTEMPTS as usize);
+    let waits = |line: &&str| line.contains("too many");
+    assert_eq!(lines.iter().position(waits), Some(lines.len() - 1), "{lines:?}");
+    let other = Credentials { origin: Some("http://evil.example"), ..page };
+    for of in [other, from("door.local"), from("evil.example"), Credentials::default()] {
+        assert_eq!(told(&of, PEER), None);
+    }
+    let many = (0..1000).map(|number: u32| IpAddr::V4(number.into()));
+    let lines = lines.len() + many.filter_map(|peer| told(&page, peer)).count();
+    assert_eq!(lines, MOST_LINES as usize, "also from many addresses");
+}
+
 #[test]
 fn logging_out_ends_the_session_itself() {
     let token = Token::random();
