@@ -226,10 +226,26 @@ def what_was_not_published_is_not_there(board: Board, workshop: Workshop) -> Non
             assert [each.name for each in pool.iterdir()] == [workshop.package.name], (packages, key)
         else:
             raise AssertionError(f"published: {packages} by {key}")
+    # As when the power goes, with the package under its name and nothing signed.
+    tools = workshop.folder / f"aborted-tools-{board.suite}"
+    tools.mkdir()
+    (tools / "gpg").write_text("#!/bin/sh\nkill -KILL $PPID\n")
+    (tools / "gpg").chmod(0o755)
+    path = {"PATH": f"{tools}:{os.environ['PATH']}"}
+    env = workshop.gpg_home | {"KEY": workshop.key, "REPO": str(workshop.folder / repo)} | path
+    run(["deploy/apt/publish", "stable", package], env=env, ok=False)
+    assert (pool / package.name).exists()
+    note = (pool / ".adding").read_bytes()
+    workshop.publish(repo, [])
+    assert [each.name for each in pool.iterdir()] == [workshop.package.name]
     (pool / f"{package.name}.new").write_bytes(b"half")
     workshop.publish(repo, [package])
     assert {each.name for each in pool.iterdir()} == {workshop.package.name, package.name}
     assert (pool / package.name).read_bytes() == package.read_bytes()
+    # Killed only after it had signed: boards have read of it.
+    (pool / ".adding").write_bytes(note)
+    workshop.publish(repo, [])
+    assert {each.name for each in pool.iterdir()} == {workshop.package.name, package.name}
 
 
 def a_suite_is_signed_anew_by_another_key(board: Board, workshop: Workshop) -> None:
