@@ -77,7 +77,7 @@ def what_ended_for_good_is_tried_with_what_may_mend_it(board: Board, workshop: W
     )
     started = "--quiet --system start expressiond@hall.service"
     by_its_camera = "reload-or-restart expressiond@usb-0:1.2.service"
-    again = f"--quiet restart {starting}"
+    again = f"try-restart {starting}"
     stays = ("start expressiond@old.service", "reload-or-restart expressiond@old.service", "trigger", waiting)
     stays_failed = (f"start {stopped}", f" start {kept}")
     for words in (
