@@ -29,6 +29,8 @@ def installs_and_purges_without_leftovers(board: Board, workshop: Workshop) -> N
     seen = json.loads(board.run("expressiond", "detect", "--json", "/root/picture.jpg", result=True))
     assert [face["class"] for face in seen["faces"]] == ["happy"], seen
     board.run("systemctl", "enable", "expressiond", "expressiond-csi")
+    board.run("systemctl", "add-requires", "boot-complete.target", "expressiond", "expressiond@door")
+    board.run("systemctl", "mask", "expressiond@hall", "expressiond@.service")
     board.write("var/lib/private/expressiond/outbox", "x")
     board.write("var/cache/private/expressiond-csi/registry", "x")
     board.write("etc/systemd/system/expressiond-csi.service.d/override.conf", "")
