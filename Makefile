@@ -238,8 +238,11 @@ model-package: build ## Make a signed package of a model: make model-package MOD
 
 .PHONY: repo
 SUITE ?= stable
+PUBLISHED = $(wildcard $(PACKAGE)_*.deb out/expressiond-model-*.deb)
+# Without any the script would sign the suite anew, and that looks like success.
 repo: ## Publish this version's packages and the models in out/ in a signed apt repository: make repo KEY=fingerprint [SUITE=stable]
-	KEY="$(KEY)" deploy/apt/publish $(SUITE) $(wildcard $(PACKAGE)_*.deb out/expressiond-model-*.deb)
+	@test -n "$(PUBLISHED)" || { echo "make package first" >&2; exit 1; }
+	KEY="$(KEY)" deploy/apt/publish $(SUITE) $(PUBLISHED)
 
 .PHONY: repo-test
 repo-test: ## Install, upgrade, roll back and purge from a repository, and run the Ansible role, in Debian 12 and 13

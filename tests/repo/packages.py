@@ -29,6 +29,8 @@ def installs_and_purges_without_leftovers(board: Board, workshop: Workshop) -> N
     seen = json.loads(board.run("expressiond", "detect", "--json", "/root/picture.jpg", result=True))
     assert [face["class"] for face in seen["faces"]] == ["happy"], seen
     board.run("systemctl", "enable", "expressiond", "expressiond-csi")
+    board.run("systemctl", "add-requires", "boot-complete.target", "expressiond", "expressiond@door")
+    board.run("systemctl", "mask", "expressiond@hall", "expressiond@.service")
     board.write("var/lib/private/expressiond/outbox", "x")
     board.write("var/cache/private/expressiond-csi/registry", "x")
     board.write("etc/systemd/system/expressiond-csi.service.d/override.conf", "")
@@ -59,21 +61,38 @@ def what_ended_for_good_is_tried_with_what_may_mend_it(board: Board, workshop: W
     board.run("apt-get", "update")
     # One that is enabled, one that its camera wants, and one that nobody wants any more.
     failed = ["expressiond@hall.service", "expressiond@usb-0:1.2.service", "expressiond@old.service"]
+    # Enabled as well: whose owner has stopped it and that had to be killed, and what one that runs would end.
+    stopped, kept = "expressiond@hung.service", "expressiond.service"
+    # With a process, and without.
+    starting, waiting = "expressiond@starting.service", "expressiond@waiting.service"
     board.play_systemd(
-        f"list-units*) printf '%s loaded failed failed Of a test\\n' {' '.join(failed)} ;;\n"
-        f"*is-enabled*{failed[0]}*) echo enabled ;;\n*is-enabled*) echo disabled ;;\n*is-active*) exit 3 ;;\n"
+        f"list-units*--state=activating*) printf '%s loaded activating start Of a test\\n' {starting} {waiting} ;;\n"
+        "list-units*--state=active,*' expressiond@'*) echo expressiond@run.service loaded active running Of a test ;;\n"
+        "list-units*--state=active,*) ;;\n"
+        f"list-units*) printf '%s loaded failed failed Of a test\\n' {' '.join([*failed, stopped, kept])} ;;\n"
+        f"show*ExecMain*{stopped}) printf '%s\\n' ExecMainStatus=9 ExecMainCode=2 Result=timeout ;;\n"
+        "show*ExecMain*) printf '%s\\n' Result=exit-code ExecMainCode=1 ExecMainStatus=78 ;;\n"
+        f"show*MainPID*{starting}) echo MainPID=7 ;;\nshow*MainPID*) echo MainPID=0 ;;\n"
+        f"*is-enabled*{failed[2]}*) echo disabled ;;\n*is-enabled*{failed[1]}*) echo disabled ;;\n"
+        "*is-enabled*) echo enabled ;;\n*is-active*) exit 3 ;;\n"
         f"show*{failed[1]}) echo WantedBy=sys-devices-platform-camera.device ;;\n"
     )
     started = "--quiet --system start expressiond@hall.service"
     by_its_camera = "reload-or-restart expressiond@usb-0:1.2.service"
-    stays = ("start expressiond@old.service", "reload-or-restart expressiond@old.service", "trigger")
+    again = f"try-restart {starting}"
+    stays = ("start expressiond@old.service", "reload-or-restart expressiond@old.service", "trigger", waiting)
+    stays_failed = (f"start {stopped}", f" start {kept}")
     for words in (
         ("install", f"expressiond={version}"), ("install", MODEL_PACKAGE), ("remove", MODEL_PACKAGE),
     ):
         board.run("apt-get", words[0], "--yes", *words[1:])
         told = board.told_systemd()
-        assert started in told and by_its_camera in told, (words, told)
-        assert not [line for line in told if any(word in line for word in stays)], told
+        assert started in told and by_its_camera in told and again in told, (words, told)
+        calls = [line for line in told if not line.startswith("show ")]
+        assert not [line for line in calls if any(word in line for word in (*stays, *stays_failed))], told
+        # Also the bridge of CSI cameras, of which a model's package knows nothing.
+        bridge = "try-restart expressiond.service expressiond@*.service expressiond-csi.service"
+        assert (bridge in told) == (words[1] != MODEL_PACKAGE), told
     # Also the bridge of CSI cameras films no more.
     board.run("apt-get", "remove", "--yes", "expressiond")
     stopped = next(line for line in board.told_systemd() if line.startswith("stop "))
@@ -209,10 +228,26 @@ def what_was_not_published_is_not_there(board: Board, workshop: Workshop) -> Non
             assert [each.name for each in pool.iterdir()] == [workshop.package.name], (packages, key)
         else:
             raise AssertionError(f"published: {packages} by {key}")
+    # As when the power goes, with the package under its name and nothing signed.
+    tools = workshop.folder / f"aborted-tools-{board.suite}"
+    tools.mkdir()
+    (tools / "gpg").write_text("#!/bin/sh\nkill -KILL $PPID\n")
+    (tools / "gpg").chmod(0o755)
+    path = {"PATH": f"{tools}:{os.environ['PATH']}"}
+    env = workshop.gpg_home | {"KEY": workshop.key, "REPO": str(workshop.folder / repo)} | path
+    run(["deploy/apt/publish", "stable", package], env=env, ok=False)
+    assert (pool / package.name).exists()
+    note = (pool / ".adding").read_bytes()
+    workshop.publish(repo, [])
+    assert [each.name for each in pool.iterdir()] == [workshop.package.name]
     (pool / f"{package.name}.new").write_bytes(b"half")
     workshop.publish(repo, [package])
     assert {each.name for each in pool.iterdir()} == {workshop.package.name, package.name}
     assert (pool / package.name).read_bytes() == package.read_bytes()
+    # Killed only after it had signed: boards have read of it.
+    (pool / ".adding").write_bytes(note)
+    workshop.publish(repo, [])
+    assert {each.name for each in pool.iterdir()} == {workshop.package.name, package.name}
 
 
 def a_suite_is_signed_anew_by_another_key(board: Board, workshop: Workshop) -> None:
