@@ -229,7 +229,7 @@ impl SettingsStore for SettingsFiles {
         let mut sources = self.sources.clone();
         let text = |(key, value): (&String, &Value)| {
             // Quoted, or text that looks quoted would lose its quotes.
-            Some(format!("{key}={}", toml::Value::from(value.as_str()?)))
+            Some((key.clone(), toml::Value::from(value.as_str()?).to_string()))
         };
         sources.overrides.extend(changes.iter().filter_map(text));
         let known = self.load().ok().and_then(|(config, _)| config.mqtt.url.brokers().ok());

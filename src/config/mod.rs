@@ -70,8 +70,8 @@ pub struct Sources {
     pub file: Option<PathBuf>,
     /// One of several daemons here: of `conf.d` only the file of this name is read.
     pub instance: Option<String>,
-    /// Single values, each `key=value` with a dotted key; they win over all files.
-    pub overrides: Vec<String>,
+    /// Single values, each behind its dotted key; they win over all files.
+    pub overrides: Vec<(String, String)>,
 }
 
 impl Sources {
@@ -127,10 +127,7 @@ pub fn load(sources: &Sources) -> Result<(Config, Layers)> {
     let mut layers =
         Layers::read(sources.file(), sources.file.is_some(), sources.instance.as_deref())?
             .with_environment(std::env::vars_os());
-    for text in &sources.overrides {
-        let (key, value) = text.split_once('=').ok_or_else(|| {
-            Error::new(Kind::Config, format!("--set {text}: it must be of the form key=value"))
-        })?;
+    for (key, value) in &sources.overrides {
         layers = layers.with_override(key, value);
     }
     let config: Config = layers.merge()?;
