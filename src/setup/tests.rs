@@ -187,6 +187,21 @@ fn saving_what_is_there_already_leaves_the_undo_as_it_is() {
     assert!(!files.file().exists());
 }
 
+/// A power cut would leave it to the next start.
+#[test]
+fn what_is_not_checked_yet_stands_in_no_file() {
+    let (_folder, files) = files("");
+    let file = files.file();
+    let permit = move |_: &Tunable| Err(format!("{:?}", content(&file).expect("readable")));
+    for rotate in [90, 180] {
+        let before = content(&files.file()).expect("readable");
+        let wanted = changes(json!({ "camera.rotate": rotate }));
+        let seen = files.save(&wanted, &permit).expect_err("refused").why;
+        assert_eq!(seen, format!("{before:?}"));
+        save(&files, json!({ "camera.rotate": rotate })).expect("saved");
+    }
+}
+
 #[test]
 fn what_may_not_be_saved_is_not() {
     let (_folder, files) = files("");
