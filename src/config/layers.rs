@@ -77,7 +77,7 @@ impl Layers {
     /// # Errors
     ///
     /// It would be larger than settings are.
-    pub(super) fn as_if(mut self, part: &Path, text: Option<&str>) -> Result<Self> {
+    pub(super) fn with_part(mut self, part: &Path, text: Option<&str>) -> Result<Self> {
         self.files.retain(|layer| layer.path != part);
         if let Some(text) = text {
             let later = |layer: &Layer| layer.path.parent() == part.parent() && *layer.path > *part;

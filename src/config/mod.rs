@@ -164,7 +164,7 @@ pub fn load_again(sources: &Sources) -> Result<(Config, Layers)> {
 /// As [`load_again`].
 pub fn load_as_if(sources: &Sources, part: &Path, text: Option<&str>) -> Result<(Config, Layers)> {
     may_be_read_again(sources)?;
-    load_of(sources, read(sources)?.as_if(part, text)?)
+    load_of(sources, read(sources)?.with_part(part, text)?)
 }
 
 fn may_be_read_again(sources: &Sources) -> Result<()> {

@@ -28,7 +28,7 @@ fn layers(texts: &[&str]) -> Layers {
 fn a_file_that_is_not_written_yet_counts_in_its_place() {
     let before = layers(&["[camera]\nfps = 1\n", "[camera]\nfps = 2\n", "[camera]\nfps = 3\n"]);
     let fps = |part: &str, text| {
-        let layers = before.clone().as_if(Path::new(part), text).expect("small");
+        let layers = before.clone().with_part(Path::new(part), text).expect("small");
         let fps = layers.merge::<Toy>().expect("right").camera.fps;
         (fps, layers.files().count())
     };
@@ -37,7 +37,7 @@ fn a_file_that_is_not_written_yet_counts_in_its_place() {
     assert_eq!(fps("15.toml", Some("[camera]\nfps = 4\n")), (3, 4));
     assert_eq!(fps("3.toml", Some("[camera]\nfps = 4\n")), (4, 4));
     let large = " ".repeat((1 << 20) + 1);
-    assert!(before.as_if(Path::new("2.toml"), Some(&large)).is_err());
+    assert!(before.with_part(Path::new("2.toml"), Some(&large)).is_err());
 }
 
 #[test]
