@@ -101,14 +101,36 @@ impl Settings {
     ///
     /// The configured one cannot be a level of a topic, or a new one cannot be kept.
     pub fn resolve(&self, machine_id: &Path, state_dir: Option<&Path>) -> Result<Name, Error> {
+        match self.given(machine_id)? {
+            Some(id) => Ok(id),
+            None => kept_or_made(state_dir.ok_or(Error::Nothing)?),
+        }
+    }
+
+    /// The same for whoever only asks: none where the device gets one at its first start.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::resolve`], but that nothing is kept.
+    pub fn known(
+        &self,
+        machine_id: &Path,
+        state_dir: Option<&Path>,
+    ) -> Result<Option<Name>, Error> {
+        if let Some(id) = self.given(machine_id)? {
+            return Ok(Some(id));
+        }
+        let kept = kept(&kept_in(state_dir.ok_or(Error::Nothing)?))?;
+        Ok(kept.as_deref().and_then(id_in))
+    }
+
+    /// The id that needs no place to be kept in. Containers often have no machine id, or one of
+    /// the text "uninitialized".
+    fn given(&self, machine_id: &Path) -> Result<Option<Name>, Error> {
         if !self.id.is_empty() {
-            return Ok(Name::device(&*self.id)?);
+            return Ok(Some(Name::device(&*self.id)?));
         }
-        if let Some(id) = fs::read_to_string(machine_id).ok().as_deref().and_then(derive) {
-            return Ok(id);
-        }
-        // Containers often have no machine id, or one of the text "uninitialized".
-        kept(state_dir.ok_or(Error::Nothing)?)
+        Ok(fs::read_to_string(machine_id).ok().as_deref().and_then(derive))
     }
 }
 
@@ -181,17 +203,32 @@ fn hex(text: &str) -> Option<[u8; 16]> {
     (number != 0).then_some(number.to_be_bytes())
 }
 
+/// Where an id is kept that was made.
+fn kept_in(state_dir: &Path) -> PathBuf {
+    state_dir.join("device-id")
+}
+
+/// What an earlier run kept at `path`, if there is something.
+fn kept(path: &Path) -> Result<Option<String>, Error> {
+    match storage::read(path) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(Error::Read { path: path.to_owned(), source }),
+    }
+}
+
+/// The id that was kept as this, unless it is damaged.
+fn id_in(kept: &str) -> Option<Name> {
+    Name::new(kept.trim()).ok()
+}
+
 /// Reads the id that an earlier run made, or makes one. Another id is another device to whoever
 /// listens, and the one before is never heard of again: a file that is there and cannot be read
 /// is no reason for that.
-fn kept(state_dir: &Path) -> Result<Name, Error> {
-    let path = state_dir.join("device-id");
-    let before = match fs::read(&path) {
-        Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(source) => return Err(Error::Read { path, source }),
-    };
-    if let Some(id) = before.as_deref().and_then(|text| Name::new(text.trim()).ok()) {
+fn kept_or_made(state_dir: &Path) -> Result<Name, Error> {
+    let path = kept_in(state_dir);
+    let before = kept(&path)?;
+    if let Some(id) = before.as_deref().and_then(id_in) {
         return Ok(id);
     }
     let digits = hexadecimal(&random::bytes::<{ DIGITS / 2 }>());
@@ -235,12 +272,17 @@ mod tests {
         for useless in ["", "uninitialized\n", "00000000000000000000000000000000\n"] {
             fs::write(&machine_id, useless).expect("write");
             let state = folder.path().join("state");
+            let known = || Settings::default().known(&machine_id, Some(&state)).expect("asked");
+            assert_eq!(known(), None, "who only asks makes none");
+            assert!(!state.exists());
             let first = Settings::default().resolve(&machine_id, Some(&state)).expect("made");
             let again = Settings::default().resolve(&machine_id, Some(&state)).expect("kept");
-            assert_eq!(first, again);
+            assert_eq!((&first, Some(&first)), (&again, known().as_ref()));
             assert_eq!(first.as_str().len(), DIGITS);
+            fs::remove_dir_all(&state).expect("removed");
         }
         assert!(matches!(Settings::default().resolve(&machine_id, None), Err(Error::Nothing)));
+        assert!(matches!(Settings::default().known(&machine_id, None), Err(Error::Nothing)));
     }
 
     #[test]
@@ -249,13 +291,13 @@ mod tests {
         let path = state.path().join("device-id");
         for damaged in [&b""[..], b"\0\0\0\0", b"\xff\xfe\n", b"a/b\n"] {
             fs::write(&path, damaged).expect("written");
-            let made = kept(state.path()).expect("made anew");
-            assert_eq!(kept(state.path()).expect("kept"), made);
+            let made = kept_or_made(state.path()).expect("made anew");
+            assert_eq!(kept_or_made(state.path()).expect("kept"), made);
         }
         // Stands for one that another user owns, which root reads all the same.
         fs::remove_file(&path).expect("removed");
         fs::create_dir(&path).expect("made");
-        let error = kept(state.path()).expect_err("not read");
+        let error = kept_or_made(state.path()).expect_err("not read");
         assert!(matches!(error, Error::Read { .. }), "{error}");
         let words = error.to_string();
         assert!(words.contains("device-id") && words.contains("device.id"), "{words}");

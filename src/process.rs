@@ -2,6 +2,7 @@
 //! A process is named as below `/proc`: by its id, or `self`.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 /// Largest resident memory so far (`VmHWM`) in MiB; 0 where it cannot be read.
@@ -27,6 +28,13 @@ pub fn cpu_time(process: &str) -> Duration {
 pub fn open_files() -> usize {
     // One of them is the folder itself, while it is read.
     fs::read_dir("/proc/self/fd").map_or(0, |files| files.count().saturating_sub(1))
+}
+
+/// Whether a process has the file at this path, in which there is no link, open, as far as this
+/// user may see.
+pub(crate) fn has_open(process: &str, file: &Path) -> bool {
+    let open = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
+    open.into_iter().any(|link| fs::read_link(link.path()).is_ok_and(|to| to == file))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! What the page's settings do to files: a file of the page's own in `conf.d`, checked as a
-//! start checks it before it stays, with the one before it kept for undo.
+//! start checks it before it is written, with the one before it kept for undo.
 
 mod edit;
 
@@ -57,29 +57,32 @@ impl SettingsFiles {
         config::load_again(&self.sources).map_err(|error| Refused::because(error.to_string()))
     }
 
-    /// The settings as they are in the files, if a start would take them, and `permit` has
-    /// nothing against them. The model is not tried, which takes seconds: nothing that the
-    /// page changes can make it unfit.
-    fn fit(&self, permit: &Permit) -> Result<Config, Refused> {
-        let (config, _) = self.load()?;
+    /// The settings with `text` in the page's file (none: there is no file), if a start would
+    /// take them, and `permit` has nothing against them. The model is not tried, which takes
+    /// seconds: nothing that the page changes can make it unfit.
+    fn fit(&self, text: Option<&str>, permit: &Permit) -> Result<Config, Refused> {
+        let loaded = config::load_as_if(&self.sources, &self.file(), text);
+        let (config, _) = loaded.map_err(|error| Refused::because(error.to_string()))?;
         permit(&config.tunable()).map_err(Refused::because)?;
         Surroundings::of(&config).map_err(|error| Refused::because(error.to_string()))?;
         Ok(config)
     }
 
     /// The page's file holds `text` (none: there is no file) afterwards, if the settings
-    /// are [`fit`](Self::fit) with it.
+    /// are [`fit`](Self::fit) with it. Nothing else ever stands there: a power cut would leave a
+    /// daemon that does not start.
     fn replace(&self, text: Option<&str>, permit: &Permit) -> Result<Config, Refused> {
+        let config = self.fit(text, permit)?;
         let file = self.file();
-        let before = content(&file).map_err(|error| unwritable(&file, &error, text))?;
         let failed = |error: io::Error| unwritable(&file, &error, text);
+        let before = content(&file).map_err(failed)?;
         fs::create_dir_all(self.folder()).map_err(failed)?;
-        let config = write(&file, text).map_err(failed).and_then(|()| self.fit(permit));
-        if config.is_err() {
-            // Also after an error of the disk, which may leave either file.
+        if let Err(error) = write(&file, text) {
+            // The disk may have left either file.
             write(&file, before.as_deref()).map_err(failed)?;
+            return Err(failed(error));
         }
-        config
+        Ok(config)
     }
 
     /// The page's file as it was before the last save. None where it is no longer what was
@@ -129,10 +132,10 @@ fn content(file: &Path) -> io::Result<Option<String>> {
 fn write(file: &Path, text: Option<&str>) -> io::Result<()> {
     match text {
         Some(text) => storage::replace(file, text.as_bytes(), storage::READABLE),
-        None => match fs::remove_file(file) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => storage::sync_folder_of(file),
-        },
+        None => {
+            storage::remove_if_there(file)?;
+            storage::sync_folder_of(file)
+        }
     }
 }
 
@@ -172,7 +175,8 @@ impl SettingsStore for SettingsFiles {
             edit::with(before.as_deref().unwrap_or_default(), changes).map_err(Refused::because)?;
         let Some(text) = text else {
             // Written once more, it would be kept as what was before, and that would be lost.
-            return self.fit(permit).map(|config| saved(false, &config));
+            let config = self.fit(before.as_deref(), permit)?;
+            return Ok(saved(false, &config));
         };
         if let Some(name) = &self.sources.instance {
             let why = format!(
@@ -233,7 +237,7 @@ impl SettingsStore for SettingsFiles {
         let mut sources = self.sources.clone();
         let text = |(key, value): (&String, &Value)| {
             // Quoted, or text that looks quoted would lose its quotes.
-            Some(format!("{key}={}", toml::Value::from(value.as_str()?)))
+            Some((key.clone(), toml::Value::from(value.as_str()?).to_string()))
         };
         sources.overrides.extend(changes.iter().filter_map(text));
         let known = self.load().ok().and_then(|(config, _)| config.mqtt.url.brokers().ok());

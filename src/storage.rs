@@ -7,13 +7,14 @@
 use std::collections::VecDeque;
 use std::fmt::Display;
 use std::fs::{self, DirBuilder, File, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::fs::OFlags;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -28,6 +29,35 @@ pub(crate) const READABLE: u32 = 0o644;
 /// Makes the folder for state, with those above it. A new one is its owner's alone.
 pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// What the file at `path` has. Nothing but a file is read: in a folder of another user's may be
+/// a pipe, from which nothing ever comes, or a link to a device.
+///
+/// # Errors
+///
+/// The disk's; or it is no file.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let a_file = |metadata: fs::Metadata| match metadata.is_file() {
+        true => Ok(()),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file")),
+    };
+    a_file(fs::metadata(path)?)?;
+    // It may have been replaced since: opening a pipe would wait for its writer.
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let mut file = File::options().read(true).custom_flags(flags).open(path)?;
+    a_file(file.metadata()?)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Removes the file at `path`, if there is one.
+pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Replaces the file at `path`, or makes it: after a power cut there is either all of the
@@ -62,7 +92,7 @@ struct Beside {
 impl Drop for Beside {
     fn drop(&mut self) {
         if !self.renamed {
-            // Whatever keeps it there, the next one begins by emptying it.
+            // Whatever keeps it there, the next one begins by removing it.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -72,10 +102,11 @@ impl Replacement {
     /// Begins an empty one, for appending.
     pub(crate) fn beside(path: &Path, mode: u32) -> io::Result<Self> {
         let beside = path.with_extension("new");
-        let file = File::options().create(true).read(true).append(true).open(&beside)?;
-        let beside = Beside { path: beside, renamed: false };
-        // One may be left of an earlier run.
-        file.set_len(0)?;
+        // One may be left of an earlier run, or a link that whoever else may write here has
+        // made: root would write through it. O_EXCL follows none (open(2)).
+        remove_if_there(&beside)?;
+        let new = File::options().create_new(true).read(true).append(true).mode(mode).open(&beside);
+        let (file, beside) = (new?, Beside { path: beside, renamed: false });
         file.set_permissions(Permissions::from_mode(mode))?;
         Ok(Self { path: path.to_owned(), beside, file })
     }

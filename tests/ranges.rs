@@ -48,11 +48,13 @@ fn range(words: &str) -> Option<(f64, f64)> {
 
 /// Whether the program takes this value.
 fn takes(key: &str, value: f64) -> bool {
-    let beside = BESIDE.iter().filter(|(of, _)| *of == key).map(|(_, other)| (*other).to_owned());
+    let beside = BESIDE.iter().filter(|(of, _)| *of == key);
+    let beside = beside.map(|(_, other)| other.split_once('=').unwrap());
+    let beside = beside.map(|(key, value)| (key.to_owned(), value.to_owned()));
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("e.toml");
     std::fs::write(&file, "").unwrap();
-    let overrides = beside.chain([format!("{key}={value}")]).collect();
+    let overrides = beside.chain([(key.to_owned(), value.to_string())]).collect();
     config::load(&Sources { file: Some(file), instance: None, overrides }).is_ok()
 }
 

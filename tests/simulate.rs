@@ -76,6 +76,15 @@ fn no_other_machine_is_loaded() {
 }
 
 #[test]
+fn a_broker_that_runs_already_is_not_taken_away() {
+    let more = ["--url", "mqtt://127.0.0.1:1", "--outage", "10"];
+    let output = command().args(more).output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(message.contains("--outage"), "{message}");
+}
+
+#[test]
 fn nothing_of_it_stays_at_a_broker_that_runs_already() {
     let broker = Mosquitto::start();
     let url = format!("mqtt://127.0.0.1:{}", broker.port);

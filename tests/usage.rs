@@ -38,6 +38,20 @@ fn threads_are_from_1_to_64_wherever_they_are_asked_for() {
 }
 
 #[test]
+fn a_command_line_that_is_not_understood_ends_with_2() {
+    let frames = |number| ["bench", "--frames", number];
+    for (arguments, wanted) in [
+        (&frames("0")[..], "1..=1000000"),
+        (&frames("18446744073709551615"), "1..=1000000"),
+        (&["check-config", "--set", "camera.fps"], "KEY=VALUE"),
+    ] {
+        let (code, words) = told(arguments);
+        assert_eq!(code, Some(2), "{arguments:?}: {words}");
+        assert!(words.contains(wanted), "{arguments:?}: {words}");
+    }
+}
+
+#[test]
 fn several_numbers_of_threads_are_given_as_the_help_shows_them() {
     let frames = ["bench", "--frames", "1", "--inputs", "yuyv", "--no-still", "--threads"];
     for threads in [&["1", "2"][..], &["1,2"]] {

@@ -11,6 +11,7 @@ mod yuyv;
 use std::fmt;
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use image::RgbImage;
 use serde::Serialize;
 
@@ -42,8 +43,9 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     /// Frames to measure for each input and number of threads
-    #[arg(long, default_value_t = 100)]
-    frames: usize,
+    #[arg(long, default_value_t = 100,
+        value_parser = RangedU64ValueParser::<u32>::new().range(1..=1_000_000))]
+    frames: u32,
     /// Numbers of threads to try, as in 1,2,4
     #[arg(long, value_name = "N", num_args = 1.., value_delimiter = ',',
         value_parser = super::threads(), default_values_t = [1, 2])]
@@ -114,7 +116,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
                 viewer.push(viewer::measure(input, &frame)?);
             }
             let main = networks.get_mut(Network::Main);
-            runs.push(stages::measure(input, &frame, *threads, main, args.frames.max(1))?);
+            runs.push(stages::measure(input, &frame, *threads, main, args.frames)?);
         }
     }
     let faster = |a: &&Run, b: &&Run| a.fps.total_cmp(&b.fps);

@@ -2,6 +2,7 @@
 
 use super::{ConfigArgs, output};
 use expressiond::config;
+use expressiond::doctor;
 use expressiond::error::Result;
 use expressiond::home_assistant::About;
 use expressiond::pipeline::plan::announced;
@@ -22,8 +23,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let (config, layers) = config::load(&args.config.sources())?;
-    let about = announced(&config, &layers)?;
+    let sources = args.config.sources();
+    let (config, layers) = config::load(&sources)?;
+    let about = announced(&config, &layers, doctor::state_dir(&sources, &config).as_deref())?;
     if args.json { output::json(&about.payload(None)) } else { output::text(table(&about)) }
 }
 

@@ -37,8 +37,8 @@ pub(crate) struct ConfigArgs {
     #[arg(long, value_name = "NAME")]
     instance: Option<String>,
     /// Set one value, as in --set camera.source=/dev/video2 (repeatable)
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = assignment)]
+    overrides: Vec<(String, String)>,
 }
 
 impl ConfigArgs {
@@ -47,6 +47,12 @@ impl ConfigArgs {
         let Self { config, instance, overrides } = self.clone();
         Sources { file: config, instance, overrides }
     }
+}
+
+/// What `--set` may be; whether there is such a key, and what it may be, the settings know.
+fn assignment(text: &str) -> std::result::Result<(String, String), String> {
+    let pair = text.split_once('=').ok_or("it must be KEY=VALUE")?;
+    Ok((pair.0.to_owned(), pair.1.to_owned()))
 }
 
 /// What `--threads` may be: as many as `model.threads`.

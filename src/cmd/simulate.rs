@@ -31,9 +31,9 @@ pub(crate) struct Args {
     /// Seconds to measure, before the broker goes away and again after it came back
     #[arg(long, default_value_t = 30.0, value_parser = seconds)]
     seconds: f64,
-    /// Seconds that the broker is away; 0: it stays
-    #[arg(long, default_value_t = 10.0, value_parser = seconds)]
-    outage: f64,
+    /// Seconds that the broker is away; 0: it stays (default: 10, or with --url 0)
+    #[arg(long, value_parser = seconds, conflicts_with = "url")]
+    outage: Option<f64>,
     /// Seconds between two visits to a device on average; each makes five events
     #[arg(long, default_value_t = 20.0, value_parser = seconds)]
     every: f64,
@@ -70,11 +70,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Some(url) => FleetBroker::at(url, args.broker_pid)?,
         None => FleetBroker::own(args.mosquitto.as_deref())?,
     };
-    let outage = args.url.is_none() && args.outage > 0.0;
+    // One that runs already is not ours to take away.
+    let outage = args.outage.unwrap_or(if args.url.is_some() { 0.0 } else { 10.0 });
     let options = Options {
         devices: args.devices.into(),
         steady: Duration::from_secs_f64(args.seconds),
-        outage: outage.then(|| Duration::from_secs_f64(args.outage)),
+        outage: (outage > 0.0).then(|| Duration::from_secs_f64(outage)),
         jitter: !args.no_jitter,
         every: Duration::from_secs_f64(args.every),
         state_dir: args.state_dir.clone(),

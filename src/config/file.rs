@@ -29,6 +29,16 @@ impl Layer {
         Ok(Self { path: path.to_owned(), text })
     }
 
+    /// The file at `path`, if it had this text.
+    ///
+    /// # Errors
+    ///
+    /// It would be larger than settings are.
+    pub(super) fn with_text(path: &Path, text: &str) -> Result<Self> {
+        small_enough(text.as_bytes()).map_err(|error| unreadable(path, error))?;
+        Ok(Self { path: path.to_owned(), text: text.to_owned() })
+    }
+
     /// Reads one of `conf.d`. Whoever names a pipe with `--config` writes into it; from one in
     /// the folder nothing may ever come.
     ///
@@ -128,11 +138,16 @@ const LARGEST: u64 = 1 << 20;
 fn text_of(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
     fs::File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST {
+    small_enough(&bytes)?;
+    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+fn small_enough(text: &[u8]) -> io::Result<()> {
+    if text.len() as u64 > LARGEST {
         let why = "it is larger than 1 MiB: is it the right file?";
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
     }
-    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    Ok(())
 }
 
 /// Whether something stands at `path`, be it unreadable or a link to nothing.

@@ -72,6 +72,21 @@ impl Layers {
         Ok(layers)
     }
 
+    /// As if the file at `part`, of the folder, had this `text` (none: there is no such file).
+    ///
+    /// # Errors
+    ///
+    /// It would be larger than settings are.
+    pub(super) fn with_part(mut self, part: &Path, text: Option<&str>) -> Result<Self> {
+        self.files.retain(|layer| layer.path != part);
+        if let Some(text) = text {
+            let later = |layer: &Layer| layer.path.parent() == part.parent() && *layer.path > *part;
+            let at = self.files.iter().position(later).unwrap_or(self.files.len());
+            self.files.insert(at, Layer::with_text(part, text)?);
+        }
+        Ok(self)
+    }
+
     /// Adds the variables that carry our prefix. Others may be anything, also such that
     /// are not UTF-8.
     pub fn with_environment(

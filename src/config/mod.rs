@@ -70,8 +70,8 @@ pub struct Sources {
     pub file: Option<PathBuf>,
     /// One of several daemons here: of `conf.d` only the file of this name is read.
     pub instance: Option<String>,
-    /// Single values, each `key=value` with a dotted key; they win over all files.
-    pub overrides: Vec<String>,
+    /// Single values, each behind its dotted key; they win over all files.
+    pub overrides: Vec<(String, String)>,
 }
 
 impl Sources {
@@ -124,13 +124,17 @@ impl Config {
 /// A file that cannot be read or understood, an unknown key, or a value that is impossible, with its
 /// place and what it must be.
 pub fn load(sources: &Sources) -> Result<(Config, Layers)> {
-    let mut layers =
-        Layers::read(sources.file(), sources.file.is_some(), sources.instance.as_deref())?
-            .with_environment(std::env::vars_os());
-    for text in &sources.overrides {
-        let (key, value) = text.split_once('=').ok_or_else(|| {
-            Error::new(Kind::Config, format!("--set {text}: it must be of the form key=value"))
-        })?;
+    load_of(sources, read(sources)?)
+}
+
+fn read(sources: &Sources) -> Result<Layers> {
+    Layers::read(sources.file(), sources.file.is_some(), sources.instance.as_deref())
+}
+
+/// The rest of [`load`] where the files are read.
+fn load_of(sources: &Sources, files: Layers) -> Result<(Config, Layers)> {
+    let mut layers = files.with_environment(std::env::vars_os());
+    for (key, value) in &sources.overrides {
         layers = layers.with_override(key, value);
     }
     let config: Config = layers.merge()?;
@@ -148,12 +152,28 @@ pub fn load(sources: &Sources) -> Result<(Config, Layers)> {
 /// As [`load`]; or they came through a pipe, which has nothing any more: without them masks
 /// and the broker would be the defaults.
 pub fn load_again(sources: &Sources) -> Result<(Config, Layers)> {
+    may_be_read_again(sources)?;
+    load(sources)
+}
+
+/// As [`load_again`], as if the file at `part`, of `conf.d`, had this `text` (none: there is no
+/// such file).
+///
+/// # Errors
+///
+/// As [`load_again`].
+pub fn load_as_if(sources: &Sources, part: &Path, text: Option<&str>) -> Result<(Config, Layers)> {
+    may_be_read_again(sources)?;
+    load_of(sources, read(sources)?.with_part(part, text)?)
+}
+
+fn may_be_read_again(sources: &Sources) -> Result<()> {
     let file = sources.file();
     if file::is_pipe(file) {
         let why = "it is a pipe, which is read once: end the daemon and start it anew";
         return Err(Error::new(Kind::Config, format!("{}: {why}", file.display())));
     }
-    load(sources)
+    Ok(())
 }
 
 #[cfg(test)]

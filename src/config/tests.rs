@@ -2,13 +2,14 @@
 
 use super::*;
 
-/// What is said of a file with this text, and with these values behind `--set`, without the
+/// What is said of a file with this text, and with these `key=value` behind `--set`, without the
 /// folder of the file.
 fn refused(text: &str, overrides: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("k.toml");
     std::fs::write(&file, text).unwrap();
-    let overrides = overrides.iter().map(|text| (*text).to_owned()).collect();
+    let pair = |text: &&str| text.split_once('=').map(|(key, value)| (key.into(), value.into()));
+    let overrides = overrides.iter().map(|text| pair(text).unwrap()).collect();
     let sources = Sources { file: Some(file), instance: None, overrides };
     let error = load(&sources).expect_err(text);
     assert_eq!(error.kind(), Kind::Config);

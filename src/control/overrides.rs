@@ -2,7 +2,6 @@
 //! stays its owner's: this is another file, in the state folder.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -73,7 +72,7 @@ impl Overrides {
     /// The same for whoever only asks: what [`Self::load`] takes to be paused is an error.
     pub(crate) fn read(state_dir: &Path) -> Result<Self, Unreadable> {
         let path = state_dir.join(FILE);
-        let text = match fs::read(&path) {
+        let text = match storage::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(reason) => return Err(Unreadable { path, reason }),
@@ -101,6 +100,10 @@ impl Overrides {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
     use super::*;
 
     #[test]
@@ -137,6 +140,16 @@ mod tests {
         fs::write(folder.path().join(FILE), text).expect("written");
         let hall = Overrides::load(folder.path()).groups["hall"].clone();
         assert_eq!(hall, GroupSettings { paused: true, ..GroupSettings::default() });
+    }
+
+    /// It would be waited for, for ever, by whoever asks: `doctor`, as root.
+    #[test]
+    fn a_pipe_is_no_file_that_was_kept() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join(FILE);
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("made");
+        let error = Overrides::read(folder.path()).expect_err("no file").to_string();
+        assert!(error.contains("it is no file"), "{error}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The camera: what has it, or what it shows.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ use crate::error::Kind;
 use crate::name::Name;
 use crate::pipeline::status_line::{CameraWords, StatusLine};
 use crate::pixels::frame::Frame;
+use crate::process::has_open;
 use crate::source;
 use crate::source::{FrameSource, Opened, Settings, SourceError, devices, remedy_for_broken};
 use crate::tracks::face::starting;
@@ -169,16 +170,11 @@ fn lost(device: Option<&Path>, code: ReasonCode, why: String) -> Finding {
 /// The program that has a device open, as far as this user may see.
 fn holder(device: &Path) -> Option<String> {
     let processes = std::fs::read_dir("/proc").ok()?.flatten();
-    let has_it = |process: &PathBuf| {
-        let open = std::fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
-        open.into_iter().any(|link| std::fs::read_link(link.path()).is_ok_and(|to| to == device))
-    };
-    let process = processes.map(|entry| entry.path()).find(|process| {
-        let id = process.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
-        id.is_some_and(|id| id != std::process::id()) && has_it(process)
-    })?;
-    let name = std::fs::read_to_string(process.join("comm")).ok()?;
-    Some(format!("{}, process {}", name.trim(), process.file_name()?.to_string_lossy()))
+    let mut ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let others = |id: &u32| *id != std::process::id() && has_open(&id.to_string(), device);
+    let id = ids.find(others)?;
+    let name = std::fs::read_to_string(format!("/proc/{id}/comm")).ok()?;
+    Some(format!("{}, process {id}", name.trim()))
 }
 
 /// Reads some frames and tells what is in the last good one.

@@ -13,11 +13,12 @@ use crate::board::forgets;
 use crate::config::Config;
 use crate::control::overrides::Unreadable;
 use crate::error::Kind;
+use crate::hexadecimal::hexadecimal;
 use crate::mqtt::StartError;
 use crate::mqtt::access::Access;
 use crate::mqtt::credentials::Credentials;
-use crate::preview;
 use crate::source::devices;
+use crate::{preview, random};
 
 /// What to do about a file that only the service's user may read.
 const SUDO: &str = "run it with sudo to see what the service sees";
@@ -46,9 +47,15 @@ pub(crate) fn credentials(
     credentials: &Credentials,
     unit: Option<&Unit>,
 ) -> Finding {
-    let (mut read, mut open_to_all) = (Vec::new(), None);
+    let (mut read, mut open_to_all, mut hidden) = (Vec::new(), None, None);
     for (key, name) in named.iter().filter(|(_, name)| !name.is_empty()) {
         let path = credentials.path(name);
+        let hides = |unit: &Unit| Some((unit.name.clone(), unit.hides(name)?));
+        if let Some((unit, why)) = unit.filter(|_| path.is_relative()).and_then(hides) {
+            let message = format!("{key}: {unit} gets {name}, which cannot be read from here");
+            hidden.get_or_insert(format!("{message}: {why}"));
+            continue;
+        }
         match File::open(&path).and_then(|file| file.metadata()) {
             Ok(metadata) if SECRET.contains(key) && metadata.permissions().mode() & 0o004 != 0 => {
                 open_to_all = Some(path);
@@ -69,6 +76,9 @@ pub(crate) fn credentials(
             }
         }
         read.push(*key);
+    }
+    if let Some(why) = hidden {
+        return Finding::skipped(Check::Credentials, why);
     }
     if let Err(message) = usable(config, credentials) {
         let remedy = "mend the file that is named, or name another; docs/guide/secure.md, and for \
@@ -91,14 +101,20 @@ pub(crate) fn credentials(
 fn not_handed_over(path: &Path, credentials: &Credentials, unit: Option<&Unit>) -> String {
     match unit {
         _ if !credentials.wants_systemd(path) => String::new(),
-        Some(unit) => format!("; no LoadCredential= of {} hands it over", unit.name),
+        Some(unit) => format!("; nothing in {} hands it over", unit.name),
         None => "; systemd hands over no credentials here, as no service has these settings".into(),
     }
 }
 
 /// What this user may not touch: the service may, where there is one. Without one this user
 /// runs the daemon, which then ends with the code of `kind`.
-fn denied(check: Check, unit: Option<&Unit>, kind: Kind, message: String, remedy: &str) -> Finding {
+pub(crate) fn denied(
+    check: Check,
+    unit: Option<&Unit>,
+    kind: Kind,
+    message: String,
+    remedy: &str,
+) -> Finding {
     match unit {
         Some(_) => Finding::skipped(check, format!("{message}; {SUDO}")),
         None => Finding::problem(check, kind, message, remedy),
@@ -259,12 +275,13 @@ fn judge_space(folder: &str, free: u64, outbox: usize) -> Finding {
 /// Writes and removes a small file, or, where the folder is yet to be made, finds out
 /// whether it could be.
 fn try_to_write(folder: &Path) -> io::Result<()> {
-    let path = existing(folder).join(format!(".doctor-{}", std::process::id()));
-    let outcome = File::create(&path).and_then(|mut file| {
-        file.write_all(&[0; 4096])?;
-        file.sync_all()
-    });
-    // Creating it may have failed: then there is nothing to remove.
+    // The folder is the service's, and this is run by root: no name that a link could have been
+    // made for before, and O_EXCL would not follow it (open(2)).
+    let name = format!(".doctor-{}", hexadecimal(&random::bytes::<8>()));
+    let path = existing(folder).join(name);
+    let mut file = File::options().write(true).create_new(true).open(&path)?;
+    let outcome = file.write_all(&[0; 4096]).and_then(|()| file.sync_all());
+    // Whether it can be removed does not say whether it can be written.
     let _ = fs::remove_file(&path);
     outcome
 }
@@ -278,6 +295,7 @@ fn existing(folder: &Path) -> &Path {
 mod tests {
     use super::*;
     use crate::doctor::finding::Verdict;
+    use crate::doctor::handed_over::HandedOver;
 
     #[test]
     fn little_room_is_told_before_it_hurts() {
@@ -320,7 +338,28 @@ mod tests {
         assert!(found(None).contains("hands over no credentials"), "{}", found(None));
         let service = Unit { name: "expressiond.service".into(), ..Unit::default() };
         let message = found(Some(&service));
-        assert!(message.contains("no LoadCredential= of expressiond.service"), "{message}");
+        assert!(message.contains("nothing in expressiond.service hands it over"), "{message}");
+    }
+
+    #[test]
+    fn what_is_hidden_is_no_problem_and_hides_none() {
+        let text = "SetCredentialEncrypted=mqtt-password: x\n";
+        let unit = Unit {
+            name: "expressiond.service".into(),
+            credentials: HandedOver::of(text, "expressiond.service"),
+            ..Unit::default()
+        };
+        let names = |cert: &str| {
+            [("mqtt.password_file", "mqtt-password".into()), ("preview.cert_file", cert.into())]
+        };
+        let found = |cert| {
+            let (config, none) = (Config::default(), Credentials::default());
+            credentials(&config, &names(cert), &none, Some(&unit))
+        };
+        let skipped = found("");
+        assert_eq!((skipped.verdict, skipped.kind), (Verdict::Skipped, None), "{skipped:?}");
+        assert!(skipped.message.contains("SetCredentialEncrypted="), "{skipped:?}");
+        assert_eq!(found("/absent/cert").kind, Some(Kind::Config));
     }
 
     #[test]

@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::handed_over::{HandedOver, Origin};
+use crate::config::DEFAULT_FILE;
 use crate::config::instance::{in_unit, plain};
 
 /// The unit whose command line names the settings that are looked at.
@@ -30,8 +32,8 @@ pub(crate) struct Unit {
     pub result: String,
     /// `StateDirectory=`, below `/var/lib`; of several the first.
     pub state_dir: Option<PathBuf>,
-    /// `LoadCredential=`: the name inside and the file outside.
-    pub credentials: Vec<(String, PathBuf)>,
+    /// The secrets that it gets.
+    pub credentials: HandedOver,
     /// Instances that run beside it (`expressiond@door.service`).
     pub others: Vec<String>,
     /// Whether systemd has yet to do what it was told about this unit (`Job`).
@@ -60,7 +62,8 @@ impl Unit {
         let text =
             ask(&["show", &properties, &ours, "expressiond.service", "expressiond@*.service"])?;
         let mut unit = Self::choose(&text, settings, instance)?;
-        unit.credentials = credentials(&ask(&["cat", &unit.name]).unwrap_or_default());
+        let text = ask(&["cat", &unit.name]).unwrap_or_default();
+        unit.credentials = HandedOver::of(&text, &unit.name);
         Some(unit)
     }
 
@@ -74,10 +77,12 @@ impl Unit {
                     .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
                     .unwrap_or("")
             };
-            let words: Vec<&str> = value("ExecStart").split_whitespace().collect();
-            let of = words.iter().position(|word| *word == "--instance");
-            let of = of.and_then(|at| words.get(at + 1)).map(|word| plain(&unquoted(word)));
-            let ours = words.iter().any(|word| Path::new(word) == settings) && of == instance;
+            let words: Vec<String> = value("ExecStart").split_whitespace().map(unquoted).collect();
+            // Without --config it is the usual file, as for whoever asks.
+            let usual = || words.iter().any(|word| word == "run").then_some(DEFAULT_FILE);
+            let file = option(&words, "--config").or_else(usual);
+            let of = option(&words, "--instance").map(plain);
+            let ours = file.is_some_and(|file| same(Path::new(file), settings)) && of == instance;
             let (id, runs) = (value("Id"), value("ActiveState") == "active");
             if !ours && runs && !others.iter().any(|other| other == id) {
                 others.push(id.to_owned());
@@ -97,7 +102,7 @@ impl Unit {
                     .split_whitespace()
                     .next()
                     .map(|name| Path::new("/var/lib").join(name)),
-                credentials: Vec::new(),
+                credentials: HandedOver::default(),
                 others: Vec::new(),
                 waits: value("Job").parse().is_ok_and(|job: u32| job != 0),
             })
@@ -106,13 +111,36 @@ impl Unit {
         Some(Self { others, ..chosen })
     }
 
-    /// Replaces a credential's name by the file that `LoadCredential=` reads it from:
+    /// Replaces a credential's name by the file that systemd takes it from:
     /// `$CREDENTIALS_DIRECTORY`, where the daemon finds it, exists for the service alone.
     pub(crate) fn place(&self, name: &mut String) {
-        if let Some((_, path)) = self.credentials.iter().find(|(id, _)| id == name) {
+        if let Some(Origin::File(path)) = self.credentials.origin(name) {
             *name = path.display().to_string();
         }
     }
+
+    /// Why a credential that the service gets cannot be read from here, if it cannot.
+    pub(crate) fn hides(&self, name: &str) -> Option<&'static str> {
+        match self.credentials.origin(name)? {
+            Origin::Hidden(why) => Some(why),
+            Origin::File(_) => None,
+        }
+    }
+}
+
+/// What follows an option of a command line, as a word of its own or behind `=`.
+fn option<'a>(words: &'a [String], name: &str) -> Option<&'a str> {
+    words.iter().enumerate().find_map(|(at, word)| match word.strip_prefix(name)? {
+        "" => words.get(at + 1).map(String::as_str),
+        more => more.strip_prefix('='),
+    })
+}
+
+/// Whether both name one file, by whatever way.
+fn same(one: &Path, other: &Path) -> bool {
+    // What is missing, or may not be looked at, has its whole path at least.
+    let whole = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path));
+    one == other || whole(one).is_ok_and(|one| whole(other).is_ok_and(|other| one == other))
 }
 
 /// A word of a command line as it was meant: some versions of systemctl print one with backslashes
@@ -126,21 +154,6 @@ fn unquoted(word: &str) -> String {
 fn ask(arguments: &[&str]) -> Option<String> {
     let output = Command::new("systemctl").arg("--no-pager").args(arguments).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-/// `LoadCredential=` lines of a unit and its drop-ins (systemd.exec(5)): a name and a
-/// file, or a name alone; relative files lie in `/etc/credstore`. An empty line drops all
-/// lines before it; of two lines with one name the later counts.
-fn credentials(units: &str) -> Vec<(String, PathBuf)> {
-    let mut found: Vec<(String, PathBuf)> = Vec::new();
-    for value in units.lines().filter_map(|line| line.trim().strip_prefix("LoadCredential=")) {
-        let (id, path) = value.split_once(':').unwrap_or((value, value));
-        found.retain(|(known, _)| known != id && !value.is_empty());
-        if !value.is_empty() {
-            found.push((id.to_owned(), Path::new("/etc/credstore").join(path)));
-        }
-    }
-    found
 }
 
 #[cfg(test)]
@@ -213,26 +226,49 @@ StateDirectory=expressiond
     }
 
     #[test]
+    fn settings_are_the_same_however_they_are_named() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let [file, link] = ["e.toml", "link.toml"].map(|name| folder.path().join(name));
+        std::fs::write(&file, "").expect("written");
+        std::os::unix::fs::symlink(&file, &link).expect("linked");
+        let finds = |arguments: &str, settings: &Path| {
+            let unit = format!(
+                "Id=expressiond.service\nLoadState=loaded\n\
+                 ExecStart={{ path=/x ; argv[]=/x run {arguments} ; ignore_errors=no }}\n"
+            );
+            Unit::choose(&unit, settings, None).is_some()
+        };
+        let shown = file.display();
+        assert!(finds(&format!("--config {shown}"), &link));
+        assert!(finds(&format!("--config={shown}"), &folder.path().join("./e.toml")));
+        assert!(finds(&format!("--config {}", link.display()), &file));
+        assert!(finds("", Path::new(DEFAULT_FILE)) && !finds("", &file));
+        // A relative path is one of the folder in which this is run.
+        let here = std::path::absolute("a.toml").expect("a folder");
+        assert!(finds(&format!("--config {}", here.display()), Path::new("a.toml")));
+        assert!(!finds("--config a.toml", &file));
+    }
+
+    #[test]
     fn secrets_are_named_by_where_they_come_from() {
         let units = "[Service]\nLoadCredential=mqtt-password:expressiond-mqtt-password\n\
                      # /etc/systemd/system/expressiond.service.d/override.conf\n[Service]\n\
                      LoadCredential=mqtt-password:/etc/expressiond/mqtt-password\n\
-                     LoadCredential=device.key\n";
-        let unit = Unit { credentials: credentials(units), ..Unit::default() };
-        assert_eq!(unit.credentials.len(), 2);
-        let emptied = "LoadCredential=a:/a\nLoadCredential=\nLoadCredential=b:c\n";
-        assert_eq!(credentials(emptied), [("b".to_owned(), "/etc/credstore/c".into())]);
+                     LoadCredential=device.key:/keys/%p.key\nSetCredential=ca:x\n";
+        let credentials = HandedOver::of(units, "expressiond.service");
+        let unit = Unit { credentials, ..Unit::default() };
         let mut config = Config::default();
         config.mqtt.password_file = "mqtt-password".into();
         config.mqtt.tls.key_file = "device.key".into();
-        config.mqtt.tls.ca_file = "/ca".into();
+        config.mqtt.tls.ca_file = "ca".into();
         config.preview.key_file = "device.key".into();
         files::named(&mut config).into_iter().for_each(|(_, name)| unit.place(name));
         assert_eq!(config.mqtt.password_file, "/etc/expressiond/mqtt-password");
         assert_eq!(
             (config.mqtt.tls.key_file.as_str(), config.mqtt.tls.ca_file.as_str()),
-            ("/etc/credstore/device.key", "/ca")
+            ("/keys/expressiond.key", "ca")
         );
-        assert_eq!(config.preview.key_file, "/etc/credstore/device.key");
+        assert_eq!(config.preview.key_file, "/keys/expressiond.key");
+        assert!(unit.hides("ca").is_some() && unit.hides("device.key").is_none());
     }
 }

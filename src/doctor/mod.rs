@@ -8,11 +8,14 @@ mod camera;
 mod ends;
 mod files;
 pub mod finding;
+mod handed_over;
 mod installed;
 mod running;
 mod service;
 pub mod table;
 
+use std::error::Error as _;
+use std::io;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
@@ -113,7 +116,7 @@ impl Examination<'_> {
         }
         let named = named.map(|(key, name)| (key, name.clone()));
         let credentials = Credentials::of_the_environment();
-        let state_dir = self.state_dir(&config);
+        let state_dir = state_dir_of(self.unit.as_ref(), &config);
         let running = Running::find(self.unit.as_ref(), state_dir.as_deref());
         let secrets = files::credentials(&config, &named, &credentials, self.unit.as_ref());
         let readable = matches!(secrets.verdict, Verdict::Ok | Verdict::Warning);
@@ -127,8 +130,8 @@ impl Examination<'_> {
         self.add(camera::camera(&config, networks, running.as_ref(), kept.as_ref()));
         let unreadable = kept.as_ref().err();
         self.add(files::state(&config, state_dir.as_deref(), unreadable, self.unit.as_ref()));
-        let (device, status) = match Identity::of(&config, state_dir.as_deref()) {
-            Ok(Identity { topics, camera }) => {
+        let (device, status) = match Identity::known(&config, state_dir.as_deref()) {
+            Ok(Some(Identity { topics, camera })) => {
                 let about = about(&config, topics, &camera, classes.unwrap_or_default());
                 let credentials =
                     readable.then_some(&credentials).ok_or("the files with secrets come first");
@@ -136,10 +139,17 @@ impl Examination<'_> {
                 examined.findings.into_iter().for_each(|finding| self.add(finding));
                 (Some(about.topics.device().to_string()), examined.status)
             }
-            Err(error) => {
-                let remedy = "set device.id";
-                let first =
-                    Finding::problem(Check::Broker, error.kind(), error.to_string(), remedy);
+            identity => {
+                let first = match identity {
+                    Err(error) if is_forbidden(&error) => {
+                        let (kind, why) = (error.kind(), error.to_string());
+                        files::denied(Check::Broker, self.unit.as_ref(), kind, why, SET_ID)
+                    }
+                    Err(error) => {
+                        Finding::problem(Check::Broker, error.kind(), error.to_string(), SET_ID)
+                    }
+                    Ok(_) => Finding::skipped(Check::Broker, Identity::NONE_YET),
+                };
                 let rest = broker::with_the_rest(vec![first], "the device needs an id first");
                 rest.into_iter().for_each(|finding| self.add(finding));
                 (None, None)
@@ -166,15 +176,6 @@ impl Examination<'_> {
         self.add(service::service(self.unit.as_ref(), running.as_ref(), None));
     }
 
-    /// The folder that the daemon uses: the service's, when that is what is looked at.
-    fn state_dir(&self, config: &Config) -> Option<PathBuf> {
-        let of_service = self.unit.as_ref().and_then(|unit| unit.state_dir.clone());
-        match of_service {
-            Some(folder) if config.device.state_dir.is_empty() => Some(folder),
-            _ => config.device.state_dir(),
-        }
-    }
-
     /// The library by the model that runs on it.
     fn model(&mut self, config: &Config, layers: &Layers) -> Option<Networks> {
         let begun = Instant::now();
@@ -199,6 +200,28 @@ impl Examination<'_> {
             }
         }
     }
+}
+
+/// The folder for state of the daemon with these settings: the service's, where it is one.
+pub fn state_dir(sources: &Sources, config: &Config) -> Option<PathBuf> {
+    let unit = Unit::find(sources.file(), sources.instance.as_deref());
+    state_dir_of(unit.as_ref(), config)
+}
+
+fn state_dir_of(unit: Option<&Unit>, config: &Config) -> Option<PathBuf> {
+    match unit.and_then(|unit| unit.state_dir.clone()) {
+        Some(folder) if config.device.state_dir.is_empty() => Some(folder),
+        _ => config.device.state_dir(),
+    }
+}
+
+const SET_ID: &str = "set device.id";
+
+/// Whether it is that this user may not do something.
+fn is_forbidden(error: &Error) -> bool {
+    let causes = std::iter::successors(error.source(), |&error| error.source());
+    let mut errors = causes.filter_map(|error| error.downcast_ref::<io::Error>());
+    errors.any(|error| error.kind() == io::ErrorKind::PermissionDenied)
 }
 
 /// What runs the networks; without XNNPACK by the kernels of the library itself.

@@ -142,15 +142,18 @@ impl About {
     /// components that do not exist any more are named once with nothing but their
     /// platform, which makes Home Assistant remove them.
     pub fn payload(&self, before: Option<&[u8]>) -> Value {
-        let mut components = self.device_components();
+        let before = before.map(components_of).unwrap_or_default();
         let cameras = self.cameras.iter();
         let of_cameras = cameras.flat_map(|camera| {
             self.camera_components(camera).into_iter().chain(self.zone_components(camera))
         });
-        for (key, component) in of_cameras.chain(self.zone_switches()) {
-            components.insert(free_key(key, &components), component);
+        // The device's before the cameras', whose keys make way.
+        let all = self.device_components().into_iter().chain(self.zone_switches());
+        let mut components = Components::new();
+        for (key, component) in all.chain(of_cameras) {
+            components.insert(key_for(key, &component, &components, &before), component);
         }
-        for (key, platform) in before.map(components_of).unwrap_or_default() {
+        for (key, Earlier { platform, .. }) in before {
             components.entry(key).or_insert_with(|| json!({ "p": platform }));
         }
         json!({
@@ -210,10 +213,23 @@ impl About {
 
 /// `key`, or where something else has it, as the image of a camera called `take` and the
 /// button `take_snapshot` do, another. Only the place in the payload changes: the unique
-/// ids stay as they are, which Home Assistant keeps apart by platform.
-fn free_key(key: String, taken: &Components) -> String {
+/// ids stay as they are, which Home Assistant keeps apart by platform. To it a component is
+/// platform and key: one that got the key of another platform could not be told to remove
+/// that one, so whatever was announced `before` keeps its key.
+fn key_for(
+    key: String,
+    component: &Value,
+    taken: &Components,
+    before: &BTreeMap<String, Earlier>,
+) -> String {
+    let is_it = |earlier: &Earlier| {
+        component["p"] == *earlier.platform && component["uniq_id"] == *earlier.unique
+    };
+    if let Some((kept, _)) = before.iter().find(|(_, earlier)| is_it(earlier)) {
+        return kept.clone();
+    }
     let mut free = key;
-    while taken.contains_key(&free) {
+    while taken.contains_key(&free) || before.contains_key(&free) {
         free.insert_str(0, "camera_");
     }
     free
@@ -228,16 +244,25 @@ fn merge(first: Value, second: Value) -> Value {
     Value::Object(all)
 }
 
-/// Key and platform of each component of a payload that still means something:
-/// one with nothing but its platform was removed already.
-fn components_of(payload: &[u8]) -> Vec<(String, String)> {
-    let Ok(Value::Object(payload)) = serde_json::from_slice(payload) else { return Vec::new() };
+/// A component that an earlier run announced.
+struct Earlier {
+    platform: String,
+    /// Its unique id, empty where it has none.
+    unique: String,
+}
+
+/// Each component of a payload, by its key, that still means something: one with nothing but
+/// its platform was removed already.
+fn components_of(payload: &[u8]) -> BTreeMap<String, Earlier> {
+    let Ok(Value::Object(payload)) = serde_json::from_slice(payload) else {
+        return BTreeMap::new();
+    };
     let components: Map<String, Value> =
         payload.get("cmps").and_then(Value::as_object).cloned().unwrap_or_default();
     let living = |component: &Value| {
-        let component = component.as_object()?;
-        let platform = component.get("p")?.as_str()?;
-        (component.len() > 1).then(|| platform.to_owned())
+        let component = component.as_object().filter(|component| component.len() > 1)?;
+        let text = |field: &str| component.get(field)?.as_str().map(str::to_owned);
+        Some(Earlier { platform: text("p")?, unique: text("uniq_id").unwrap_or_default() })
     };
     components.iter().filter_map(|(key, value)| Some((key.clone(), living(value)?))).collect()
 }

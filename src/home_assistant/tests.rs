@@ -166,10 +166,14 @@ fn pictures_are_only_offered_where_the_owner_lets_them_out() {
 /// Whatever a camera is called, it takes no entity away, its own or the device's.
 #[test]
 fn no_name_of_a_camera_takes_an_entity_away() {
+    // Of these a camera called `zone` has entities of the same name.
+    let zones = ["face", "happy", "desk"].map(|name| zone(name, zones::Kind::Count));
+    let with_all = |cameras: &[&str]| {
+        let (snapshots, zones) = (true, zones.to_vec());
+        About { snapshots, zones, ..about(cameras) }
+    };
     let count = |cameras: &[&str]| {
-        let mut about = about(cameras);
-        about.snapshots = true;
-        let payload = about.payload(None);
+        let payload = with_all(cameras).payload(None);
         let components = payload["cmps"].as_object().expect("an object").clone();
         let platforms: std::collections::BTreeSet<_> = components
             .values()
@@ -184,18 +188,45 @@ fn no_name_of_a_camera_takes_an_entity_away() {
     let prefixes = device
         .keys()
         .flat_map(|key| ends.iter().filter_map(|end| key.strip_suffix(end)?.strip_suffix('_')));
-    let names = ["take", "camera", "camera_take", "max", "frames", "reason", "last"];
+    let names = ["take", "camera", "camera_take", "max", "frames", "reason", "last", "zone"];
     for name in prefixes.chain(names) {
         assert_eq!(count(&[name]), expected, "{name}");
     }
-    let mut clash = about(&["take"]);
-    clash.snapshots = true;
-    let components = clash.payload(None)["cmps"].clone();
-    assert_eq!(components["take_snapshot"]["p"], "button");
-    assert_eq!(components["camera_take_snapshot"]["p"], "image");
-    // As before, so that it is the same entity to Home Assistant.
-    assert_eq!(components["camera_take_snapshot"]["uniq_id"], "expressiond_d1_take_snapshot");
+    for (camera, key, of_device, of_camera) in [
+        ("take", "take_snapshot", "button", "image"),
+        ("zone", "zone_face", "switch", "binary_sensor"),
+    ] {
+        let components = with_all(&[camera]).payload(None)["cmps"].clone();
+        assert_eq!(components[key]["p"], of_device);
+        let other = &components[&format!("camera_{key}")];
+        assert_eq!(other["p"], of_camera);
+        // As before, so that it is the same entity to Home Assistant.
+        assert_eq!(other["uniq_id"], format!("expressiond_d1_{key}"));
+    }
     assert_eq!(count(&["take", "camera_take"]), count(&["a", "b"]));
+}
+
+/// Home Assistant knows a component by platform and key: under a key that has another platform
+/// now, nobody could take the one before back.
+#[test]
+fn a_key_never_goes_to_another_platform() {
+    let mut with_zone = about(&["zone"]);
+    let before = with_zone.payload(None).to_string();
+    with_zone.zones = vec![zone("face", zones::Kind::Count)];
+    let components = with_zone.payload(Some(before.as_bytes()))["cmps"].clone();
+    assert_eq!(components["zone_face"]["dev_cla"], "occupancy", "it was there first");
+    assert_eq!(components["camera_zone_face"]["p"], "switch");
+    // The camera's new name frees the key, once what had it is taken back.
+    let before = json!({ "cmps": components }).to_string();
+    let mut renamed = about(&["hall"]);
+    renamed.zones = with_zone.zones;
+    let components = renamed.payload(Some(before.as_bytes()))["cmps"].clone();
+    assert_eq!(components["zone_face"], json!({ "p": "binary_sensor" }));
+    assert_eq!(components["camera_zone_face"]["uniq_id"], "expressiond_d1_zone_face");
+    let before = about(&["zone"]).payload(None).to_string();
+    let components = renamed.payload(Some(before.as_bytes()))["cmps"].clone();
+    assert_eq!(components["zone_face"], json!({ "p": "binary_sensor" }));
+    assert_eq!(components["camera_zone_face"]["p"], "switch");
 }
 
 #[test]

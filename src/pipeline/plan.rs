@@ -109,13 +109,15 @@ pub fn holding(config: &Config) -> Holding {
 }
 
 /// What is announced with these settings, for whoever has no right to their secrets: outside of
-/// the service there are none.
+/// the service there are none. `state_dir` is where its id may be kept.
 ///
 /// # Errors
 ///
-/// As [`Plan::make`], but for passwords and certificates.
-pub fn announced(config: &Config, layers: &Layers) -> Result<About> {
-    let Identity { topics, camera } = Identity::of(config, config.device.state_dir().as_deref())?;
+/// As [`Plan::make`], but for passwords and certificates; or the device has no id yet.
+pub fn announced(config: &Config, layers: &Layers, state_dir: Option<&Path>) -> Result<About> {
+    let identity = Identity::known(config, state_dir)?;
+    let Identity { topics, camera } =
+        identity.ok_or_else(|| Error::new(Kind::Config, Identity::NONE_YET))?;
     let networks = Networks::load(&config.model)?;
     let grouping = grouping(config, layers, networks.info())?;
     Ok(about(config, topics, &camera, grouping.told().to_vec()))
@@ -130,16 +132,29 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Why there is none where nothing is wrong.
+    pub const NONE_YET: &str = "this device has no id yet: it gets one at its first start, unless \
+                                device.id has one";
+
     /// # Errors
     ///
     /// Names that cannot be part of a topic, or a device without any.
     pub fn of(config: &Config, state_dir: Option<&Path>) -> Result<Self> {
-        let device = config.device.resolve(MACHINE_ID.as_ref(), state_dir).map_err(|error| {
-            // The folder cannot keep it now and may be able to later.
-            let keep = matches!(error, identity::Error::Keep { .. });
-            let kind = if keep { Kind::Output } else { Kind::Config };
-            Error::caused(kind, "device.id", error)
-        })?;
+        let device = config.device.resolve(MACHINE_ID.as_ref(), state_dir).map_err(nameless)?;
+        Self::named(config, device)
+    }
+
+    /// The same for whoever only asks: none where the device gets its id at its first start.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::of`].
+    pub fn known(config: &Config, state_dir: Option<&Path>) -> Result<Option<Self>> {
+        let device = config.device.known(MACHINE_ID.as_ref(), state_dir).map_err(nameless)?;
+        device.map(|device| Self::named(config, device)).transpose()
+    }
+
+    fn named(config: &Config, device: Name) -> Result<Self> {
         let groups = config.device.groups().map_err(|error| wrong("device.groups", &error))?;
         let topics = Topics::new(&config.mqtt.base_topic, device)
             .map_err(|error| wrong("mqtt.base_topic", &error))?
@@ -148,6 +163,13 @@ impl Identity {
             Name::camera(&*config.camera.name).map_err(|error| wrong("camera.name", &error))?;
         Ok(Self { topics, camera })
     }
+}
+
+fn nameless(error: identity::Error) -> Error {
+    // The folder cannot keep it now and may be able to later.
+    let keep = matches!(error, identity::Error::Keep { .. });
+    let kind = if keep { Kind::Output } else { Kind::Config };
+    Error::caused(kind, "device.id", error)
 }
 
 /// What the classes of this model are told as.

@@ -10,7 +10,7 @@ fn files(main: &str) -> (tempfile::TempDir, SettingsFiles) {
     let folder = tempfile::tempdir().expect("temporary folder");
     let file = folder.path().join("expressiond.toml");
     fs::write(&file, main).expect("written");
-    let overrides = vec!["device.id=test".to_owned()];
+    let overrides = vec![("device.id".to_owned(), "test".to_owned())];
     let sources = Sources { file: Some(file), overrides, ..Sources::default() };
     (folder, SettingsFiles::new(sources))
 }
@@ -107,7 +107,7 @@ fn wrong_settings_leave_the_file_as_it_was() {
 #[test]
 fn whose_word_counts_is_told() {
     let (folder, mut files) = files("[tracking]\nlost_s = 3.0\n");
-    files.sources.overrides.push("camera.fps=5".into());
+    files.sources.overrides.push(("camera.fps".into(), "5".into()));
     let late = folder.path().join("conf.d/99-last.toml");
     fs::create_dir(folder.path().join("conf.d")).expect("made");
     fs::write(late, "[pace]\nmax_fps = 3.0\n").expect("written");
@@ -187,6 +187,21 @@ fn saving_what_is_there_already_leaves_the_undo_as_it_is() {
     save(&files, json!({})).expect("saved");
     undo(&files).expect("taken back");
     assert!(!files.file().exists());
+}
+
+/// A power cut would leave it to the next start.
+#[test]
+fn what_is_not_checked_yet_stands_in_no_file() {
+    let (_folder, files) = files("");
+    let file = files.file();
+    let permit = move |_: &Tunable| Err(format!("{:?}", content(&file).expect("readable")));
+    for rotate in [90, 180] {
+        let before = content(&files.file()).expect("readable");
+        let wanted = changes(json!({ "camera.rotate": rotate }));
+        let seen = files.save(&wanted, &permit).expect_err("refused").why;
+        assert_eq!(seen, format!("{before:?}"));
+        save(&files, json!({ "camera.rotate": rotate })).expect("saved");
+    }
 }
 
 #[test]

@@ -21,6 +21,18 @@ fn a_file_is_replaced_with_its_mode_and_nothing_is_left_beside_it() {
     }
 }
 
+/// The folder is a service's, and who writes there may be root.
+#[test]
+fn no_link_beside_it_is_followed() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let [path, other] = ["kept.json", "other"].map(|name| folder.path().join(name));
+    fs::write(&other, "somebody else's").expect("written");
+    std::os::unix::fs::symlink(&other, path.with_extension("new")).expect("linked");
+    replace(&path, b"ours", PRIVATE).expect("replaced");
+    assert_eq!(fs::read_to_string(&other).expect("there"), "somebody else's");
+    assert!(fs::symlink_metadata(&path).expect("there").is_file());
+}
+
 #[test]
 fn what_is_not_installed_takes_no_room() {
     let folder = tempfile::tempdir().expect("temporary folder");

@@ -18,7 +18,7 @@ use expressiond::tracks::{Change, ChangeKind, ExpressionSettings, Tracker, Track
 
 /// Frames that are not measured: the first ones fill caches, raise the processor's clock and
 /// allocate memory.
-const WARM_UP: usize = 5;
+const WARM_UP: u32 = 5;
 const NAMES: [&str; 7] =
     ["capture", "decode", "letterbox", "inference", "head", "tracking", "publish"];
 
@@ -109,7 +109,7 @@ pub(crate) fn measure(
     frame: &Frame,
     threads: usize,
     detector: &mut Detector,
-    count: usize,
+    count: u32,
 ) -> Result<Run> {
     let (tracking, expression) = (TrackingSettings::default(), ExpressionSettings::default());
     let mut tracker = Tracker::new(tracking, expression, detector.info().classes.len());
@@ -134,7 +134,7 @@ pub(crate) fn measure(
         let around = timing.decode + timing.letterbox + timing.head;
         inference_cpu += detect_cpu.saturating_sub(around);
         let start = Instant::now();
-        let now = Duration::from_millis(66 * number as u64);
+        let now = Duration::from_millis(66 * u64::from(number));
         tracker.update(now, &found, &mut changes);
         let tracked = start.elapsed();
         publishing.publish(&found, &copy)?;
@@ -148,8 +148,8 @@ pub(crate) fn measure(
     Ok(Run {
         input,
         threads,
-        fps: count as f64 / wall,
-        cpu_ms_per_frame: cpu * 1e3 / count as f64,
+        fps: f64::from(count) / wall,
+        cpu_ms_per_frame: cpu * 1e3 / f64::from(count),
         overhead: 1.0 - (inference_cpu.as_secs_f64() / cpu.max(f64::MIN_POSITIVE)).min(1.0),
         stages: stages.collect(),
     })

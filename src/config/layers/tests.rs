@@ -25,6 +25,22 @@ fn layers(texts: &[&str]) -> Layers {
 }
 
 #[test]
+fn a_file_that_is_not_written_yet_counts_in_its_place() {
+    let before = layers(&["[camera]\nfps = 1\n", "[camera]\nfps = 2\n", "[camera]\nfps = 3\n"]);
+    let fps = |part: &str, text| {
+        let layers = before.clone().with_part(Path::new(part), text).expect("small");
+        let fps = layers.merge::<Toy>().expect("right").camera.fps;
+        (fps, layers.files().count())
+    };
+    assert_eq!(fps("2.toml", Some("[camera]\nfps = 4\n")), (4, 3));
+    assert_eq!(fps("2.toml", None), (2, 2));
+    assert_eq!(fps("15.toml", Some("[camera]\nfps = 4\n")), (3, 4));
+    assert_eq!(fps("3.toml", Some("[camera]\nfps = 4\n")), (4, 4));
+    let large = " ".repeat((1 << 20) + 1);
+    assert!(before.with_part(Path::new("2.toml"), Some(&large)).is_err());
+}
+
+#[test]
 fn later_layers_win_and_each_value_knows_its_place() {
     let layers = layers(&["[camera]\nsource = 'a'\nfps = 1\n", "[camera]\nfps = 2\n"])
         .with_environment(
