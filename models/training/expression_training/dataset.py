@@ -302,7 +302,8 @@ class Letterbox:
     """A picture fitted into a network's input, and the way back."""
 
     image: np.ndarray  # [height, width, 3] of the input
-    scale: float
+    #: across, down, across, down: whole pixels are covered, so that one may be a little more than the other
+    scale: np.ndarray
     left: int
     top: int
 
@@ -310,14 +311,15 @@ class Letterbox:
     def of(image: np.ndarray, size: Size) -> Letterbox:
         h, w = image.shape[:2]
         scale = min(size[0] / w, size[1] / h)
-        width, height = max(1, round(w * scale)), max(1, round(h * scale))
+        width, height = (max(1, int(side * scale + 0.5)) for side in (w, h))  # halves upwards, as the daemon
         left, top = (size[0] - width) // 2, (size[1] - height) // 2
         kind = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         boxed = np.full((size[1], size[0], 3), PAD, np.uint8)
         boxed[top : top + height, left : left + width] = cv2.resize(
             image, (width, height), interpolation=kind
         )
-        return Letterbox(boxed, scale, left, top)
+        scales = np.array([width / w, height / h] * 2, np.float32)
+        return Letterbox(boxed, scales, left, top)
 
     def back(self, boxes: np.ndarray) -> np.ndarray:
         """Boxes of the input, in pixels of the picture."""
