@@ -33,6 +33,7 @@ __all__ = [
     "above_zero",
     "read_image",
     "size_of",
+    "to_write",
     "write_image",
 ]
 
@@ -94,6 +95,15 @@ def existing(text: str) -> Path:
     """A file to read, of a command line: missed before anything else is read."""
     if not (path := Path(text)).is_file():
         raise argparse.ArgumentTypeError(f"{text}: no such file")
+    return path
+
+
+def to_write(text: str) -> Path:
+    """A file to write at the end: that it cannot be is told before the work."""
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        wrong = "a folder, and no file" if path.is_dir() else f"there is no folder {path.parent}"
+        raise argparse.ArgumentTypeError(f"{text}: {wrong}")
     return path
 
 

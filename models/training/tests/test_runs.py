@@ -12,7 +12,7 @@ import torch
 from test_pipeline import OPTIONS, arguments
 from test_views import scene
 
-from expression_training import __main__, evaluate, export, train
+from expression_training import __main__, evaluate, export, history, train
 from expression_training.dataset import DataError, DataSet
 from expression_training.network import YOLO12, Description
 from expression_training.parallel import Peers, run_in
@@ -163,6 +163,18 @@ def test_a_run_that_was_killed_after_its_last_checkpoint_is_validated_when_it_go
         assert (folder / "model.png").stat().st_size > 1000
 
 
+def test_a_sample_of_which_nothing_can_be_read_is_not_all_that_is_validated_on(own):
+    files = sorted((own.parent / "images/val").iterdir())
+    for file in files[::4]:
+        file.write_bytes(b"no picture")
+    network = YOLO12(Description(), 2)
+    assert history.validate(network, DataSet.open(own), (96, 96), 4)["images"] == len(files) - 2 == 6
+    for file in files:
+        file.write_bytes(b"no picture")
+    with pytest.raises(DataError, match="no picture of 'val' can be used"):
+        history.validate(network, DataSet.open(own), (96, 96), 4)
+
+
 def test_nothing_is_plotted_where_nothing_was_logged(tmp_path):
     train.plot(tmp_path, "model")
     assert not list(tmp_path.iterdir())
@@ -279,8 +291,9 @@ def test_an_export_has_the_program_s_picture_unless_it_has_its_own(tmp_path):
     assert close.read_bytes() == (export.MODELS / "self-test-close.jpg").read_bytes()
 
 
-def test_too_few_pictures_to_show_a_rate_of_alarms_move_nothing():
+def test_too_few_pictures_to_show_a_rate_of_alarms_move_nothing(capsys):
     assert export.calibration_offset(unread, (96, 96), [scene([])] * 33, 2, 0.03) == 0.0
+    assert "33 pictures are too few to show 0.03 false alarms each, which takes 34" in capsys.readouterr().out
 
 
 def test_a_split_that_cannot_be_read_is_told_in_words(own):
