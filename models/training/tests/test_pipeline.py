@@ -192,7 +192,7 @@ def test_a_run_from_other_weights_draws_other_samples(dataset, tmp_path, monkeyp
 
 
 def test_two_processes_train_one_network(dataset, tmp_path, monkeypatch):
-    data, once = DataSet.open(dataset), replace(OPTIONS, epochs=1)
+    data, once = DataSet.open(dataset), replace(OPTIONS, epochs=1, batch=16)
     alone = train.train(data, tmp_path / "one", once)
     work = train.Run.train
 

@@ -209,6 +209,36 @@ def test_no_more_processes_than_a_batch_has_work_for(capsys):
     assert train.shared(16, 5) == 1
 
 
+def test_processes_share_the_pictures_that_can_be_read(own, tmp_path, monkeypatch):
+    """Of eight that cannot be, a second process would have a batch of none."""
+    for file in sorted((own.parent / "images/train").iterdir())[1:]:
+        file.write_bytes(b"no picture")
+    asked = []
+    monkeypatch.setattr(train, "run_in", lambda processes, _: asked.append(processes))
+    train.train(DataSet.open(own), tmp_path / "run", replace(ONCE, batch=32), processes=2)
+    assert asked == [1]
+
+
+@pytest.mark.parametrize("names", ["happy, sad, anger", "smile, other"])
+def test_what_a_preset_tells_apart_is_missed_before_the_pictures_are_read(own, tmp_path, monkeypatch, names):
+    monkeypatch.setattr(DataSet, "load", unread)
+    own.write_text(f"path: .\ntrain: images/train\nval: images/val\nnames: [{names}]\n")
+    for preset in ("close", "scenes"):
+        with pytest.raises(DataError, match="neither a class nor a group of the set, which has") as told:
+            train.train(DataSet.open(own), tmp_path / "run", train.PRESETS[preset])
+        assert f"which has {names}. " in str(told.value) and "`groups` of data.yaml" in str(told.value)
+        assert str(told.value).endswith("paper, best, refine, expressions")
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_weights_lack_is_said_once(own, tmp_path, capsys):
+    words = DataSet.open(own).vocabulary
+    save_weights(tmp_path / "w.safetensors", YOLO12(Description(), 3))
+    for rank in (0, 1):
+        train.Trainer(OPTIONS, words, Peers(rank, 2)).start_from(tmp_path / "w.safetensors")
+    assert capsys.readouterr().out.count("has nothing for model") == 1
+
+
 def test_an_input_larger_than_any_box_is_told_before_the_run(dataset, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(train, "train", lambda *_: None)
     command = [dataset, "--out", tmp_path / "out", "--size", 320]
