@@ -358,6 +358,22 @@ def test_gather_keeps_scenes_that_are_alike_on_one_side_and_marks_what_is_unsure
     assert all(set(files) <= set(again.files(split)) for split, files in scenes.items())
 
 
+def test_gather_loses_no_picture_by_its_name(tmp_path):
+    sources_to_gather(tmp_path)
+    out, folder = tmp_path / "out", tmp_path / "expressions"
+    [picture] = (folder / "images/val").iterdir()
+    labels = (folder / "labels/val" / picture.stem).with_suffix(".txt").read_text()
+    for name in ("images\\p.png", "images_p.png", f"sub/{picture.name}"):
+        for kind, text in (("images", picture.read_bytes()), ("labels", labels.encode())):
+            file = folder / kind / "val" / name
+            file = file if kind == "images" else file.with_suffix(".txt")
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(text)
+    gather.run(gather_arguments(tmp_path, out))
+    data = DataSet.open(out / "data.yaml")
+    assert len(data.files("val")) == len(data.load("val")) == 4 and not data.left_out
+
+
 def test_gather_knows_places_of_scenes_that_only_look_like_faces(tmp_path):
     sources_to_gather(tmp_path)
     places = [{"file": f"images/group_{n:03}_0.jpg", "boxes": [[44, 44, 60, 60]]} for n in range(30)]
