@@ -33,6 +33,7 @@ __all__ = [
     "above_zero",
     "read_image",
     "size_of",
+    "to_write",
     "write_image",
 ]
 
@@ -94,6 +95,15 @@ def existing(text: str) -> Path:
     """A file to read, of a command line: missed before anything else is read."""
     if not (path := Path(text)).is_file():
         raise argparse.ArgumentTypeError(f"{text}: no such file")
+    return path
+
+
+def to_write(text: str) -> Path:
+    """A file to write at the end: that it cannot be is told before the work."""
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        wrong = "a folder, and no file" if path.is_dir() else f"there is no folder {path.parent}"
+        raise argparse.ArgumentTypeError(f"{text}: {wrong}")
     return path
 
 
@@ -302,7 +312,8 @@ class Letterbox:
     """A picture fitted into a network's input, and the way back."""
 
     image: np.ndarray  # [height, width, 3] of the input
-    scale: float
+    #: across, down, across, down: whole pixels are covered, so that one may be a little more than the other
+    scale: np.ndarray
     left: int
     top: int
 
@@ -310,14 +321,15 @@ class Letterbox:
     def of(image: np.ndarray, size: Size) -> Letterbox:
         h, w = image.shape[:2]
         scale = min(size[0] / w, size[1] / h)
-        width, height = max(1, round(w * scale)), max(1, round(h * scale))
+        width, height = (max(1, int(side * scale + 0.5)) for side in (w, h))  # halves upwards, as the daemon
         left, top = (size[0] - width) // 2, (size[1] - height) // 2
         kind = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         boxed = np.full((size[1], size[0], 3), PAD, np.uint8)
         boxed[top : top + height, left : left + width] = cv2.resize(
             image, (width, height), interpolation=kind
         )
-        return Letterbox(boxed, scale, left, top)
+        scales = np.array([width / w, height / h] * 2, np.float32)
+        return Letterbox(boxed, scales, left, top)
 
     def back(self, boxes: np.ndarray) -> np.ndarray:
         """Boxes of the input, in pixels of the picture."""

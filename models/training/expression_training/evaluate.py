@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from . import tones
-from .dataset import INPUT, PAD, DataError, DataSet, Labels, Picture, Size, existing, size_of
+from .dataset import INPUT, PAD, DataError, DataSet, Labels, Picture, Size, existing, size_of, to_write
 from .detect import Runner, detect, torch_runner
 from .light import low_light
 from .metrics import judged, summarize
@@ -139,7 +139,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default="val")
     parser.add_argument("--group", default="", help="only files whose name starts with this")
     parser.add_argument("--quick", action="store_true", help="daylight only")
-    parser.add_argument("--json", type=Path, help="write all results here")
+    parser.add_argument("--json", type=to_write, help="write all results here")
 
 
 def check_asked(args: argparse.Namespace) -> None:

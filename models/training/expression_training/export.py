@@ -12,6 +12,7 @@ import copy
 import datetime
 import hashlib
 import json
+import math
 import re
 import shutil
 import tempfile
@@ -28,10 +29,12 @@ from .dataset import (
     Labels,
     Picture,
     Size,
+    above_zero,
     at_least_one,
     existing,
     read_image,
     size_of,
+    to_write,
 )
 from .detect import Runner, detect, tflite_runner
 from .device import DeviceNetwork
@@ -128,6 +131,11 @@ def calibration_offset(
     logits as far as it goes.
     """
     if alarms * len(pictures) < 1:
+        print(
+            f"{len(pictures)} pictures are too few to show {alarms:g} false alarms each, which takes "
+            f"{math.ceil(1 / alarms)}: confidences stay as the network has them",
+            flush=True,
+        )
         return 0.0
 
     def quiet(offset: float) -> bool:
@@ -336,14 +344,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--version", type=version_of, help="of the side-car (default: the patch after the program's own)"
     )
     parser.add_argument("--all-int8", action="store_true", help="attention in int8 too")
-    parser.add_argument("--float", type=Path, help="keep the float model here")
+    parser.add_argument("--float", type=to_write, help="keep the float model here")
     parser.add_argument(
         "--close-look",
         type=times_as_wide,
         metavar="TIMES",
         help="it will be shown single faces (model.close), in looks so many times as wide, 1.5 to 4",
     )
-    parser.add_argument("--alarms", type=float, default=0.03, help="false alarms per scene (default 0.03)")
+    parser.add_argument(
+        "--alarms", type=above_zero, default=0.03, help="false alarms per scene (default 0.03)"
+    )
     parser.add_argument("--every", type=at_least_one, default=1, help="choose levels on every Nth picture")
 
 

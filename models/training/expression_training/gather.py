@@ -27,7 +27,7 @@ from pathlib import Path
 from .dataset import DataSet, read_image
 from .duplicates import Groups, near_pairs, perceptual_hash
 from .labels import DataError, Row, Vocabulary, label_file, read_rows
-from .linked import Entry, sources_of, write
+from .linked import Entry, named_apart, sources_of, write
 
 HAPPY, NOT_HAPPY, OTHER = "happy", "not_happy", "other"
 FACE, UNSURE, NOTHING = "face", "unsure", "nothing"
@@ -211,5 +211,5 @@ def run(args: argparse.Namespace) -> None:
     entries += from_expressions(args.expressions, doubled, words)
     if args.wild:
         entries += from_wild(args.wild, args.wild_labels, args.negatives, words)
-    count = write(args.out, entries, words)
+    count = write(args.out, named_apart(entries), words)
     print(", ".join(f"{split}: {number}" for split, number in count.items()))

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from .dataset import PICTURES
 from .duplicates import FACE_SLACK, Groups, near_pairs, neighbours, same_box
 from .items import Item, Report
 from .shown import Shown
@@ -23,37 +24,61 @@ SPLIT_FOLDERS = {"images", "train", "training", "val", "valid", "validation", "t
 
 def without_duplicates(items: list[Item], report: Report, exact: int, near: int) -> list[Item]:
     """Of pictures that are the same (up to `exact` bits) the first stays, and all that are given;
-    similar ones (up to `near` bits), versions of one photograph and pictures of one person become a group."""
-    items = without_versions_of_given(items, report)
+    similar ones (up to `near` bits), versions of one photograph and pictures of one person become a group.
+
+    A picture that is left out is still a version of its photograph and one of its person: what it is the
+    same as belongs to them, too."""
+    gone = duplicates(items, exact, near)
+    for b, a in sorted(gone.items()):
+        report.dropped["duplicate"].append(f"{items[b].path} of {items[a].path}")
+    versions = list(named_alike(items, range(len(items)), version_of).values())
+    aside = photographs_set_aside(items, gone, versions)
+    for index, given in sorted(aside.items()):
+        what = f"{items[index].path} of {items[given].path}"
+        report.dropped["another version is set aside"].append(what)
+    stay = [index for index in range(len(items)) if index not in gone and index not in aside]
+    place = {index: number for number, index in enumerate(stay) if not items[index].given}
+    linked = [*people(items, report).values(), *versions]
+    kept = [items[index] for index in stay]
+    groups = scenes(kept, list(place.values()), report, exact, near)
+    for members in linked:
+        same_as = (gone.get(index, index) for index in members)
+        own = [place[index] for index in same_as if index in place]
+        for number in own:
+            groups.join(number, own[0])
+    for number, item in enumerate(kept):
+        item.group = groups.find(number)
+    report.groups = len({item.group for item in kept})
+    return kept
+
+
+def duplicates(items: list[Item], exact: int, near: int) -> dict[int, int]:
+    """Pictures that are left out, and which that stays they are the same as."""
     gone = seen_again(items, exact, near)
     for a, b in near_pairs([item.hash for item in items], exact):
         fresh = not (items[a].given or items[b].given or a in gone or b in gone)
         if fresh and same(items[a], items[b], near):
             gone[b] = a
-    for b, a in sorted(gone.items()):
-        report.dropped["duplicate"].append(f"{items[b].path} of {items[a].path}")
-    kept = [item for index, item in enumerate(items) if index not in gone]
-    free = [index for index, item in enumerate(kept) if not item.given]
-    groups = scenes(kept, free, report, exact, near)
-    for members in [*people(kept, report).values(), *named_alike(kept, free, version_of).values()]:
+    return gone
+
+
+def photographs_set_aside(
+    items: list[Item], gone: dict[int, int], versions: list[list[int]]
+) -> dict[int, int]:
+    """Pictures beside the duplicates of which another version, or the same as one, is set aside, and which
+    that is: a photograph is trained on in no version then."""
+    photographs, given = Groups(len(items)), {}
+    for index, same_as in gone.items():
+        photographs.join(index, same_as)
+    for members in versions:
         for index in members:
-            groups.join(index, members[0])
-    for index, item in enumerate(kept):
-        item.group = groups.find(index)
-    report.groups = len({item.group for item in kept})
-    return kept
-
-
-def without_versions_of_given(items: list[Item], report: Report) -> list[Item]:
-    """A photograph of which one version is set aside is trained on in no other."""
-    given = {version_of(item.path): item.path for item in items if item.given}
-    kept = []
-    for item in items:
-        if not item.given and (key := version_of(item.path)) and key in given:
-            report.dropped["another version is set aside"].append(f"{item.path} of {given[key]}")
-        else:
-            kept.append(item)
-    return kept
+            photographs.join(index, members[0])
+    for index, item in enumerate(items):
+        if item.given:
+            given.setdefault(photographs.find(index), index)
+    free = (index for index, item in enumerate(items) if not item.given and index not in gone)
+    found = ((index, given.get(photographs.find(index))) for index in free)
+    return {index: other for index, other in found if other is not None}
 
 
 def seen_again(items: list[Item], exact: int, near: int) -> dict[int, int]:
@@ -142,8 +167,13 @@ def named_alike(items: list[Item], of: Iterable[int], key_of: Callable[[Path], s
 
 
 def person_of(path: Path) -> str:
-    """`Name_Surname_0012.jpg`: sets of people name their files so."""
-    stem, _, number = path.stem.rpartition("_")
+    """`Name_Surname_0012.jpg`: sets of people name their files so; Roboflow makes
+    `Name_Surname_0012_jpg.rf.0a1b2c.jpg` of it."""
+    stem = path.stem
+    if found := VERSION.fullmatch(stem):
+        stem, _, ending = found[1].rpartition("_")
+        stem = stem if f".{ending.lower()}" in PICTURES else found[1]
+    stem, _, number = stem.rpartition("_")
     return stem if number.isdigit() and stem.count("_") >= 1 else ""
 
 

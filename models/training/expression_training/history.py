@@ -22,11 +22,15 @@ LOSSES = {"loss_class": "classes", "loss_box": "box", "loss_distribution": "dist
 
 
 def validate(network: YOLO12, data: DataSet, size: Size, every: int = 1) -> dict:
+    """On every so many of the pictures, or on all where none of those can be read."""
     run = torch_runner(network)
-    pictures = []
-    for picture in data.pictures("val", every=every):
-        pictures.append(judged(detect(run, picture.image, size), picture.labels))
-    return summarize(pictures, data.names)
+    for step in dict.fromkeys((every, 1)):
+        pictures = []
+        for picture in data.pictures("val", every=step):
+            pictures.append(judged(detect(run, picture.image, size), picture.labels))
+        if pictures:
+            return summarize(pictures, data.names)
+    raise data.unusable("val")
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,8 @@ def unlabelled(run: Runner, picture: Picture, size: Size, classes: int) -> list[
     known = [*labels.boxes, *labels.ignored, *labels.negatives]
     new: list[np.ndarray] = []
     for image in picture.pyramid[:2]:
-        grow = picture.image.shape[1] / image.shape[1]
+        # an odd side is halved to a little less than half
+        grow = np.array([picture.image.shape[axis] / image.shape[axis] for axis in (1, 0)] * 2)
         for top, left in itertools.product(*(starts(image.shape[axis], size[1 - axis]) for axis in (0, 1))):
             piece = image[top : top + size[1], left : left + size[0]]
             faces = merge(detect(run, piece, size, 0.05), classes)

@@ -7,7 +7,7 @@ import itertools
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -66,16 +66,25 @@ def place_of(file: Path) -> Path:
 
 def unique_names(files: Sequence[Path]) -> list[str]:
     """Names for one folder. Pictures of several may have one name, or one but for its ending,
-    and then one label file; a list holds neither line ends nor bytes that are no text."""
+    and then one label file; a list holds neither line ends nor bytes that are no text, and a backslash in it
+    is how Windows parts folders (`description.plain_path`)."""
     taken: set[str] = set()
     names = []
     for file in files:
-        stem = "".join(letter if letter.isprintable() else "_" for letter in file.stem)
+        stem = "".join(letter if letter.isprintable() and letter != "\\" else "_" for letter in file.stem)
         free = (f"{stem}_{number}" for number in itertools.count(1))
         stem = next(name for name in itertools.chain([stem], free) if name not in taken)
         taken.add(stem)
         names.append(stem + file.suffix)
     return names
+
+
+def named_apart(entries: Sequence[Entry]) -> list[Entry]:
+    """The same with names of which each is one entry's alone in its split, and can be listed."""
+    splits = {entry.split for entry in entries}
+    own = {split: [Path(entry.name) for entry in entries if entry.split == split] for split in splits}
+    names = {split: iter(unique_names(files)) for split, files in own.items()}
+    return [replace(entry, name=next(names[entry.split])) for entry in entries]
 
 
 def link(file: Path, picture: Path) -> None:

@@ -98,7 +98,8 @@ class Trainer:
             else "nothing says what it tells apart"
         )
         for member in self.students:
-            if missing := member.start_from(stored):
+            missing = member.start_from(stored)
+            if missing and self.peers.leads:
                 print(f"{path} has nothing for {member.plan.name} ({told}): {', '.join(missing)}", flush=True)
 
     def train_step(self, images: torch.Tensor, truth: Targets, share: float, started: float | None = None):
@@ -200,14 +201,17 @@ def train(
     init: Path | None = None,
     processes: int = 1,
 ) -> Trainer | None:
-    """Trains to the end of `options.epochs`, or of `minutes` if given; returns the only process's trainer."""
+    """Trains to the end of `options.epochs`, or of `minutes` if given; returns the only process's trainer.
+
+    `processes` is how many there may be at most."""
     terms = checkpoint.terms(options, data.vocabulary) | checkpoint.of_run(data, minutes)
-    check_first(data, folder / "last.pt", terms, init)
+    check_first(data, options, folder / "last.pt", terms, init)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "options.json").write_text(json.dumps(asdict(options), indent=2) + "\n")
     pictures = data.load("train", levels=4)
     number = {picture.path: index for index, picture in enumerate(pictures)}
     draws = [number[path] for path in data.draws("train") if path in number]
+    processes = shared(processes, min(options.batch, len(draws)))
     source_of = sources_of(data.root)
     plan = next(plan for plan in options.networks if not plan.teaches)
     told = roles(data.vocabulary, plan.names(data.vocabulary)).numpy()
@@ -215,15 +219,31 @@ def train(
     return run_in(processes, Run(data, folder, options, minutes, init, terms, pictures, draws, kinds).train)
 
 
-def check_first(data: DataSet, last: Path, terms: dict, init: Path | None) -> None:
+def check_first(data: DataSet, options: Options, last: Path, terms: dict, init: Path | None) -> None:
     """What would end a run hours later, or make it another's, ends it before it reads its pictures."""
     data.vocabulary.check_words()
+    check_classes(data.vocabulary, options)
     if next(data.pictures("val"), None) is None:
         raise data.unusable("val")
     if last.exists():
         checkpoint.check(last, read_checkpoint(last), terms, init)
     elif init is not None:
         load_weights(init)
+
+
+def check_classes(words: Vocabulary, options: Options) -> None:
+    """Whether the set has what each network is to tell apart."""
+    for plan in options.networks:
+        try:
+            roles(words, plan.names(words))
+        except DataError as error:
+            has = ", ".join([*words.classes, *words.groups])
+            others = ", ".join(key for key, o in PRESETS.items() if not any(p.classes for p in o.networks))
+            raise DataError(
+                f"{plan.name} is to tell {', '.join(plan.classes)} apart: {error}, which has {has}. "
+                "Name it in `groups` of data.yaml, rename a class (prepare --map), or take a preset "
+                f"that tells apart what the set does: {others}"
+            ) from error
 
 
 def train_epoch(
@@ -325,5 +345,4 @@ def run(args: argparse.Namespace) -> None:
         if not plan.teaches and (words := plan.network.too_near(options.size)):
             print(f"{plan.name}: {words}", flush=True)
     data = DataSet.open(args.data)
-    processes = shared(args.processes, min(options.batch, len(data.draws("train"))))
-    train(data, args.out, options, args.minutes, args.init, processes)
+    train(data, args.out, options, args.minutes, args.init, args.processes)

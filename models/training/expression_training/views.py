@@ -70,7 +70,9 @@ def warp(picture: Picture, size, matrix: np.ndarray, scale: float, pad) -> tuple
     image, full = picture.pyramid[level], picture.image
     grow = np.diag([full.shape[1] / image.shape[1], full.shape[0] / image.shape[0], 1.0])
     colour = pad if isinstance(pad, tuple) else (pad,) * 3
-    tile = cv2.warpPerspective(image, matrix @ grow, size, flags=cv2.INTER_LINEAR, borderValue=colour)
+    # labels and the matrix count from the outer edge of a picture's first pixel, OpenCV from its middle
+    middles = translation(-0.5, -0.5) @ matrix @ grow @ translation(0.5, 0.5)
+    tile = cv2.warpPerspective(image, middles, size, flags=cv2.INTER_LINEAR, borderValue=colour)
     return tile, moved(picture.labels, matrix, size)
 
 
@@ -277,7 +279,8 @@ def edge_mask(picture: Picture, matrix: np.ndarray, side: int, wanted: float, r:
     else:
         outline = np.array([(0, 0), (w, 0), (w, h), (0, h)], float)
     corners = np.hstack([outline, np.ones((len(outline), 1))]) @ matrix.T
-    cv2.fillPoly(mask, [np.rint(corners[:, :2] / corners[:, 2:]).astype(np.int32)], 1.0)
+    corners = corners[:, :2] / corners[:, 2:] - 0.5  # from a pixel's middle, as in `warp`
+    cv2.fillPoly(mask, [np.rint(corners * 16).astype(np.int32)], 1.0, shift=4)
     soft = max(0.4, wanted * r.uniform(0, 0.06))
     return cv2.GaussianBlur(mask, (0, 0), soft)
 

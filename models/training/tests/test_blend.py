@@ -54,7 +54,7 @@ class Looking:
 
 def test_faces_are_looked_at_as_they_are_and_mirrored_by_every_network():
     image = np.zeros((200, 300, 3), np.uint8)
-    image[80:120, 130:150] = (0, 0, 255)  # the left half is red
+    image[80:120, 120:140] = (0, 0, 255)  # the left half is red
     rows = [
         Row(1, (140 / 300, 0.5, 40 / 300, 0.2)),
         Row(4, (140 / 300, 0.5, 40 / 300, 0.2)),

@@ -50,6 +50,7 @@ def test_label_has_no_size_for_a_model(tmp_path):
         ("train", "--lr", ("0",), "more than 0"),
         ("export", "--every", ("0",), "at least 1"),
         ("export", "--samples", ("0",), "at least 1"),
+        ("export", "--alarms", ("0", "-0.1", "nan", "few"), "more than 0"),
         ("compare", "--samples", ("-3",), "at least 1"),
     ],
 )
@@ -61,6 +62,17 @@ def test_numbers_of_which_nothing_comes_are_refused(
     for value in values:
         said = [command, *first, dataset, "--out", tmp_path / "out.tflite", f"{option}={value}"]
         assert told_by(said, monkeypatch) == "2"
+        assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("command", "option"), [("evaluate", "--json"), ("export", "--float")])
+def test_a_file_that_cannot_be_written_is_told_before_the_work(
+    dataset, tmp_path, monkeypatch, capsys, command, option
+):
+    (tmp_path / "w.pt").write_bytes(b"")
+    out = [tmp_path / "w.pt", dataset, "--out", tmp_path / "out.tflite"] if command == "export" else [dataset]
+    for file, words in (("gone/x", f"there is no folder {tmp_path / 'gone'}"), ("", "a folder, and no file")):
+        assert told_by([command, *out, option, tmp_path / file], monkeypatch) == "2"
         assert words in capsys.readouterr().err
 
 

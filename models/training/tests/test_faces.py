@@ -224,6 +224,15 @@ def test_what_nobody_labelled_is_neither_face_nor_background():
     assert looking.fill(picture, [], words) == []
 
 
+def test_what_is_found_at_half_the_size_is_where_it_was(monkeypatch):
+    """481 lines are halved to 240."""
+    sizes, found = [(481, 640, 3), (240, 320, 3)], [[], [[300, 180, 320, 240, 0.9, 0]]]
+    picture = Picture(Path("a.png"), [np.zeros(size, np.uint8) for size in sizes], NOTHING)
+    monkeypatch.setattr(label, "detect", lambda *_: np.array(found.pop(0), float).reshape(-1, 6))
+    (box,) = label.unlabelled(None, picture, (640, 512), 2)
+    assert box.tolist() == pytest.approx([600, 180 * 481 / 240, 640, 481])
+
+
 def test_a_set_that_knows_every_class_has_nothing_to_label(dataset, tmp_path):
     parser = label.argparse.ArgumentParser()
     label.add_arguments(parser)

@@ -202,15 +202,17 @@ def test_a_share_of_a_group_that_becomes_one_class_is_that_of_the_class(tmp_path
 
 def test_names_of_several_folders_and_such_that_are_no_text_can_be_listed(tmp_path):
     odd = os.fsdecode(b"caf\xe9\n.png")
-    files = [tmp_path / name for name in ("a/x.png", "b/x.png", "c/x.jpg", f"a/{odd}", "a/é ü.png")]
+    odder = ("a/é ü.png", "a/images\\p.png", "b/images_p.png")
+    files = [tmp_path / name for name in ("a/x.png", "b/x.png", "c/x.jpg", f"a/{odd}", *odder)]
     for number, file in enumerate(files):
         noise(file, number)
     names = unique_names(files)
-    assert names == ["x.png", "x_1.png", "x_2.jpg", "caf__.png", "é ü.png"]
+    plain = ["é ü.png", "images_p.png", "images_p_1.png"]
+    assert names == ["x.png", "x_1.png", "x_2.jpg", "caf__.png", *plain]
     entries = [Entry("train", file, name, []) for file, name in zip(files, names, strict=True)]
     write(tmp_path / "out", entries, Vocabulary(["a"]))
     data = DataSet.open(tmp_path / "out/data.yaml")
-    assert len(data.load("train")) == 5 and not data.left_out
+    assert len(data.load("train")) == 7 and not data.left_out
 
 
 @pytest.mark.parametrize("more", [(), ("--gabor",)])

@@ -12,7 +12,7 @@ import torch
 from test_pipeline import OPTIONS, arguments
 from test_views import scene
 
-from expression_training import __main__, evaluate, export, train
+from expression_training import __main__, evaluate, export, history, train
 from expression_training.dataset import DataError, DataSet
 from expression_training.network import YOLO12, Description
 from expression_training.parallel import Peers, run_in
@@ -163,6 +163,18 @@ def test_a_run_that_was_killed_after_its_last_checkpoint_is_validated_when_it_go
         assert (folder / "model.png").stat().st_size > 1000
 
 
+def test_a_sample_of_which_nothing_can_be_read_is_not_all_that_is_validated_on(own):
+    files = sorted((own.parent / "images/val").iterdir())
+    for file in files[::4]:
+        file.write_bytes(b"no picture")
+    network = YOLO12(Description(), 2)
+    assert history.validate(network, DataSet.open(own), (96, 96), 4)["images"] == len(files) - 2 == 6
+    for file in files:
+        file.write_bytes(b"no picture")
+    with pytest.raises(DataError, match="no picture of 'val' can be used"):
+        history.validate(network, DataSet.open(own), (96, 96), 4)
+
+
 def test_nothing_is_plotted_where_nothing_was_logged(tmp_path):
     train.plot(tmp_path, "model")
     assert not list(tmp_path.iterdir())
@@ -195,6 +207,36 @@ def test_no_more_processes_than_a_batch_has_work_for(capsys):
     assert [train.shared(n, 32) for n in (1, 4)] == [1, 4] and not capsys.readouterr().out
     assert train.shared(16, 32) == 4 and "--processes 16" in capsys.readouterr().out
     assert train.shared(16, 5) == 1
+
+
+def test_processes_share_the_pictures_that_can_be_read(own, tmp_path, monkeypatch):
+    """Of eight that cannot be, a second process would have a batch of none."""
+    for file in sorted((own.parent / "images/train").iterdir())[1:]:
+        file.write_bytes(b"no picture")
+    asked = []
+    monkeypatch.setattr(train, "run_in", lambda processes, _: asked.append(processes))
+    train.train(DataSet.open(own), tmp_path / "run", replace(ONCE, batch=32), processes=2)
+    assert asked == [1]
+
+
+@pytest.mark.parametrize("names", ["happy, sad, anger", "smile, other"])
+def test_what_a_preset_tells_apart_is_missed_before_the_pictures_are_read(own, tmp_path, monkeypatch, names):
+    monkeypatch.setattr(DataSet, "load", unread)
+    own.write_text(f"path: .\ntrain: images/train\nval: images/val\nnames: [{names}]\n")
+    for preset in ("close", "scenes"):
+        with pytest.raises(DataError, match="neither a class nor a group of the set, which has") as told:
+            train.train(DataSet.open(own), tmp_path / "run", train.PRESETS[preset])
+        assert f"which has {names}. " in str(told.value) and "`groups` of data.yaml" in str(told.value)
+        assert str(told.value).endswith("paper, best, refine, expressions")
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_weights_lack_is_said_once(own, tmp_path, capsys):
+    words = DataSet.open(own).vocabulary
+    save_weights(tmp_path / "w.safetensors", YOLO12(Description(), 3))
+    for rank in (0, 1):
+        train.Trainer(OPTIONS, words, Peers(rank, 2)).start_from(tmp_path / "w.safetensors")
+    assert capsys.readouterr().out.count("has nothing for model") == 1
 
 
 def test_an_input_larger_than_any_box_is_told_before_the_run(dataset, tmp_path, monkeypatch, capsys):
@@ -279,8 +321,9 @@ def test_an_export_has_the_program_s_picture_unless_it_has_its_own(tmp_path):
     assert close.read_bytes() == (export.MODELS / "self-test-close.jpg").read_bytes()
 
 
-def test_too_few_pictures_to_show_a_rate_of_alarms_move_nothing():
+def test_too_few_pictures_to_show_a_rate_of_alarms_move_nothing(capsys):
     assert export.calibration_offset(unread, (96, 96), [scene([])] * 33, 2, 0.03) == 0.0
+    assert "33 pictures are too few to show 0.03 false alarms each, which takes 34" in capsys.readouterr().out
 
 
 def test_a_split_that_cannot_be_read_is_told_in_words(own):

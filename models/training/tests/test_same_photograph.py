@@ -1,11 +1,14 @@
 """A photograph that stands in a set several times is on one side of every split."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 from test_cameras import background, frame, save
 from test_prepare import noise, run
 
+from expression_training.grouping import person_of
 from expression_training.labels import Row
 
 
@@ -105,3 +108,76 @@ def test_a_photograph_whose_version_is_set_aside_is_not_trained_on(tmp_path):
     dropped = report.dropped["another version is set aside"]
     assert len(dropped) == 4 and report.kept == 59 and len(files["test"]) == 2
     assert all("IMG_0_" in line or "IMG_1_" in line for line in dropped) and " of " in dropped[0]
+
+
+def labelled_noise(root, split, name, seed, label):
+    noise(root / split / f"images/{name}.png", seed)
+    labels = root / split / f"labels/{name}.txt"
+    labels.parent.mkdir(parents=True, exist_ok=True)
+    labels.write_text(f"{label} .5 .5 .5 .5\n")
+
+
+def test_what_is_left_out_still_links_what_it_is_the_same_as(tmp_path):
+    """The first of a photograph's versions is dropped for a copy under another name, which no name links."""
+    for number in range(40):
+        label = number % 2
+        labelled_noise(tmp_path / "set", "train", f"A{number}", number, label)
+        labelled_noise(tmp_path / "set", "train", f"IMG_{number}_jpg.rf.0a", number, label)
+        labelled_noise(tmp_path / "set", "train", f"IMG_{number}_jpg.rf.1b", 1000 + number, label)
+    (tmp_path / "set/data.yaml").write_text("names: [happy, not_happy]\ntrain: train/images\n")
+    report, _, files = run(tmp_path / "set/data.yaml", tmp_path / "out")
+    assert len(report.dropped["duplicate"]) == 40 and files["val"] and files["choose"]
+    sides = {
+        side: {name[1:-4] if name.startswith("A") else name.split("_")[1] for name in names}
+        for side, names in files.items()
+    }
+    assert sides["train"].isdisjoint(sides["val"] | sides["choose"]) and not sides["val"] & sides["choose"]
+
+
+def test_nor_is_a_person_split_by_a_copy_under_another_name(tmp_path):
+    people = [f"{first}{second}" for first in "ABCDE" for second in "qrstuvwx"]
+    for number, person in enumerate(people):
+        labelled_noise(tmp_path / "set", "train", f"A{number}", 3 * number, number % 2)
+        for place in range(3):
+            name = f"Jo_{person}_{place:04}"
+            labelled_noise(tmp_path / "set", "train", name, 3 * number + place, number % 2)
+    (tmp_path / "set/data.yaml").write_text("names: [happy, not_happy]\ntrain: train/images\n")
+    report, _, files = run(tmp_path / "set/data.yaml", tmp_path / "out")
+    assert len(report.dropped["duplicate"]) == 40 and files["val"]
+    sides = {
+        side: {name.split("_")[1] if "_" in name else people[int(name[1:-4])] for name in names}
+        for side, names in files.items()
+    }
+    assert sides["train"].isdisjoint(sides["val"] | sides["choose"])
+
+
+def test_a_photograph_that_is_set_aside_under_another_name_is_trained_on_in_no_version(tmp_path):
+    for number in range(30):
+        labelled_noise(tmp_path / "set", "train", f"IMG_{number}_jpg.rf.0a", number, number % 2)
+        labelled_noise(tmp_path / "set", "train", f"IMG_{number}_jpg.rf.1b", 1000 + number, number % 2)
+    for number in range(5):
+        labelled_noise(tmp_path / "set", "test", f"A{number}", number, number % 2)
+        # and what is the same as that other version, by whatever name
+        labelled_noise(tmp_path / "set", "train", f"Z{number}", 1000 + number, number % 2)
+    text = "names: [happy, not_happy]\ntrain: train/images\ntest: test/images\n"
+    (tmp_path / "set/data.yaml").write_text(text)
+    report, _, files = run(tmp_path / "set/data.yaml", tmp_path / "out")
+    assert len(report.dropped["another version is set aside"]) == 5 and len(files["test"]) == 5
+    left = {name for side, names in files.items() if side != "test" for name in names}
+    assert not left & {f"Z{number}.png" for number in range(5)}
+    assert {name.split("_")[1] for name in left} == {str(number) for number in range(5, 30)}
+
+
+@pytest.mark.parametrize(
+    ("name", "person"),
+    [
+        ("George_W_Bush_0012.jpg", "George_W_Bush"),
+        ("George_W_Bush_0012_jpg.rf.0a1b2c.jpg", "George_W_Bush"),
+        ("George_W_Bush_0012_JPEG.rf.0a1b2c.jpg", "George_W_Bush"),
+        ("George_W_Bush_0012.rf.0a1b2c.jpg", "George_W_Bush"),
+        ("IMG_0012_jpg.rf.0a1b2c.jpg", ""),
+        ("Jo_0012.jpg", ""),
+    ],
+)
+def test_a_person_is_known_by_what_roboflow_made_of_the_name(name, person):
+    assert person_of(Path("set") / name) == person
