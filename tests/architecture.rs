@@ -98,7 +98,7 @@ fn modules() -> BTreeMap<Vec<String>, Module> {
         let text = text[..unit_tests.unwrap_or(text.len())].to_owned();
         modules.insert(path.clone(), Module { path, file: below, text });
     }
-    modules.retain(|path, _| !only_tests.contains(path));
+    modules.retain(|path, _| !only_tests.iter().any(|tests| path.starts_with(tests)));
     modules
 }
 

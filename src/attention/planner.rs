@@ -340,6 +340,4 @@ fn shows(look: &Look, face: &Rect, picture: Size) -> bool {
 }
 
 #[cfg(test)]
-mod crowd_tests;
-#[cfg(test)]
 mod tests;

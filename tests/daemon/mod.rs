@@ -5,11 +5,12 @@
 
 pub mod held;
 pub mod http;
+pub mod log;
 mod mosquitto;
 pub mod page;
 pub mod ports;
 pub mod program;
-mod running;
+pub mod running;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -1,21 +1,18 @@
 //! A daemon with its page, on settings of its own and on the demonstration's pictures.
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Instant;
 
+use super::Running;
+use super::log::Log;
 use super::program::program;
-use super::{LIMIT, Running};
 
 /// It does not outlive its test.
 pub struct Device {
     pub process: Running,
     pub port: u16,
     pub settings: PathBuf,
-    /// What it logs.
-    pub log: Receiver<String>,
+    log: Log,
 }
 
 /// The demonstration for ever, on a page without a password, and `more`.
@@ -68,14 +65,7 @@ impl Device {
         let mut command = program(&["run", "--config"]);
         command.current_dir(env!("CARGO_MANIFEST_DIR")).arg(&settings);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (tell, log) = channel();
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                // Read on when nobody listens: a daemon whose log is full would wait.
-                let _ = tell.send(line);
-            }
-        });
+        let log = Log::of(&mut child);
         let mut device = Self { process: Running(child), port: 0, settings, log };
         device.port = device.listens();
         device
@@ -97,15 +87,6 @@ impl Device {
 
     /// Waits for a line with these words.
     pub fn says(&self, words: &str) -> String {
-        let mut before = Vec::new();
-        // Of the line, not of the next one: a daemon that works goes on to log.
-        let end = Instant::now() + LIMIT;
-        loop {
-            match self.log.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(line) if line.contains(words) => return line,
-                Ok(line) => before.push(line),
-                Err(_) => panic!("it did not say {words}: {before:#?}"),
-            }
-        }
+        self.log.says(words)
     }
 }

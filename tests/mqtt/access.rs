@@ -1,6 +1,7 @@
 //! The access list in `deploy/mosquitto`: its own topics and no others.
 
 use std::path::Path;
+use std::process::Command;
 
 use expressiond::mqtt::message::Class;
 use expressiond::mqtt::settings::Settings;
@@ -24,18 +25,22 @@ fn broker(folder: &Path) -> Mosquitto {
     broker_for(folder, &USERS, LIST)
 }
 
-/// A broker with these users and this access list.
-pub fn broker_for(folder: &Path, users: &[&str], list: &str) -> Mosquitto {
-    let (passwords, rights) = (folder.join("passwords"), folder.join("rights"));
-    for (number, user) in users.iter().enumerate() {
-        let create: &[_] = if number == 0 { &["-c"] } else { &[] };
-        let made = std::process::Command::new("mosquitto_passwd")
-            .args(create)
-            .args(["-b", &text(&passwords), user, PASSWORD])
+/// A broker's file of these users, each with [`PASSWORD`].
+pub fn write_passwords(file: &Path, users: &[&str]) {
+    std::fs::write(file, "").expect("write");
+    for user in users {
+        let made = Command::new("mosquitto_passwd")
+            .args(["-b", &text(file), user, PASSWORD])
             .status()
             .expect("mosquitto_passwd comes with mosquitto");
         assert!(made.success());
     }
+}
+
+/// A broker with these users and this access list.
+pub fn broker_for(folder: &Path, users: &[&str], list: &str) -> Mosquitto {
+    let (passwords, rights) = (folder.join("passwords"), folder.join("rights"));
+    write_passwords(&passwords, users);
     std::fs::write(folder.join("password"), PASSWORD).expect("write");
     std::fs::write(&rights, list).expect("write");
     Mosquitto::with(&format!(

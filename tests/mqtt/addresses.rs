@@ -14,11 +14,7 @@ use crate::fake::{ACCEPTED, accept, acknowledge, listen, packet, publish_id, wel
 use crate::mosquitto::Mosquitto;
 use crate::observer::Observer;
 use crate::ports::free_port;
-use crate::support::{camera, event, first_sightings, publisher, settings, until};
-
-fn url(port: u16) -> String {
-    format!("mqtt://127.0.0.1:{port}")
-}
+use crate::support::{camera, event, first_sightings, publisher, settings, until, url};
 
 #[tokio::test]
 async fn a_device_moves_to_the_node_that_lives_and_says_everything_again() {

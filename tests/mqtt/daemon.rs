@@ -14,6 +14,7 @@ use crate::mosquitto::Mosquitto;
 use crate::observer::{Observer, Seen};
 use crate::program::program;
 use crate::running::{LIMIT, Running};
+use crate::support::url;
 
 fn start(url: &str, state: &Path, environment: &[(&str, &Path)]) -> Running {
     start_with(url, state, &[], environment)
@@ -52,7 +53,7 @@ fn stop(mut daemon: Running) {
 async fn the_status_says_connected_soon_after_reconnecting() {
     let state = tempfile::tempdir().expect("temporary folder");
     let mut broker = Mosquitto::start();
-    let url = format!("mqtt://127.0.0.1:{}", broker.port);
+    let url = url(broker.port);
     let observer = Observer::at(broker.port).await;
     let daemon = start(&url, state.path(), &[]);
     let of = |seen: &[Seen], connections: u64| -> Option<Value> {
@@ -156,7 +157,7 @@ async fn a_thread_that_panics_ends_the_daemon_with_70_after_the_broker_was_told(
         ];
         let broker = Mosquitto::start();
         let observer = Observer::at(broker.port).await;
-        let url = format!("mqtt://127.0.0.1:{}", broker.port);
+        let url = url(broker.port);
         let mut daemon = start(&url, folder.path(), &environment);
         let said = |seen: &[Seen], word: &[u8]| {
             let last = seen.iter().rev().find(|seen| seen.topic.ends_with("d1/availability"));
@@ -175,7 +176,7 @@ async fn a_thread_that_panics_ends_the_daemon_with_70_after_the_broker_was_told(
 fn without_a_free_descriptor_signals_are_obeyed() {
     let state = tempfile::tempdir().expect("temporary folder");
     let mut broker = Mosquitto::start();
-    let url = format!("mqtt://127.0.0.1:{}", broker.port);
+    let url = url(broker.port);
     // Each event is due at once, and one comes every few seconds.
     let settings = ["mqtt.outbox.sync_after_s=0", "camera.fps=12"];
     let mut daemon = start_with(&url, state.path(), &settings, &[]);
@@ -230,15 +231,14 @@ async fn what_is_told_while_it_ends_counts_from_the_next_start() {
             acknowledge(&mut peer, id);
         }
     });
-    let url = format!("mqtt://127.0.0.1:{port}");
-    let daemon = start_with(&url, state.path(), &["mqtt.version=3.1.1"], &[]);
+    let daemon = start_with(&url(port), state.path(), &["mqtt.version=3.1.1"], &[]);
     is_connected.recv_timeout(LIMIT).expect("it connects");
     stop(daemon);
     broker.join().expect("no assertion of the broker failed");
 
     let broker = Mosquitto::start();
     let observer = Observer::at(broker.port).await;
-    let daemon = start(&format!("mqtt://127.0.0.1:{}", broker.port), state.path(), &[]);
+    let daemon = start(&url(broker.port), state.path(), &[]);
     let status = |seen: &[Seen]| -> Option<Value> {
         Some(seen.iter().find(|seen| seen.topic.ends_with("d1/status"))?.json())
     };
@@ -253,7 +253,7 @@ async fn the_inventory_is_of_the_program_that_runs() {
     let state = tempfile::tempdir().expect("temporary folder");
     let broker = Mosquitto::start();
     let observer = Observer::at(broker.port).await;
-    let url = format!("mqtt://127.0.0.1:{}", broker.port);
+    let url = url(broker.port);
     let daemon = start(&url, state.path(), &[]);
     let inventory = |seen: &[Seen]| -> Option<Value> {
         Some(seen.iter().find(|seen| seen.topic.ends_with("d1/inventory"))?.json())

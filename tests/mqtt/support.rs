@@ -75,6 +75,11 @@ pub fn camera() -> Name {
     Name::camera("front").expect("valid")
 }
 
+/// Of a broker here, without TLS.
+pub fn url(port: u16) -> String {
+    format!("mqtt://127.0.0.1:{port}")
+}
+
 /// Both protocols.
 pub const VERSIONS: [Version; 2] = [Version::V5, Version::V311];
 
@@ -85,12 +90,7 @@ pub fn speaking(version: Version, port: u16) -> Settings {
 
 /// Quick to notice and to come back, otherwise as by default.
 pub fn settings(port: u16) -> Settings {
-    Settings {
-        url: format!("mqtt://127.0.0.1:{port}").into(),
-        keep_alive_s: 5,
-        reconnect_max_s: 1,
-        ..Settings::default()
-    }
+    Settings { url: url(port).into(), keep_alive_s: 5, reconnect_max_s: 1, ..Settings::default() }
 }
 
 pub fn begin(settings: Settings) -> Start {

@@ -7,6 +7,7 @@ use expressiond::mqtt::settings::Settings;
 use expressiond::mqtt::tls::MinimumVersion;
 use expressiond::publish::Publisher;
 
+use crate::access::{PASSWORD, write_passwords};
 use crate::certificates::{Authority, Issued, text};
 use crate::fake::{accept, listen};
 use crate::mosquitto::Mosquitto;
@@ -16,7 +17,7 @@ use crate::support::{
     VERSIONS, begin, camera, event, first_sightings, publisher, settings, speaking, until,
 };
 
-fn listener(authority: &Authority, server: &Issued, more: &str) -> String {
+pub fn listener(authority: &Authority, server: &Issued, more: &str) -> String {
     let (ca, cert, key) = (text(&authority.ca()), text(&server.cert), text(&server.key));
     format!("cafile {ca}\ncertfile {cert}\nkeyfile {key}\nallow_anonymous true\n{more}")
 }
@@ -317,12 +318,7 @@ async fn files_that_cannot_be_used_stop_the_start() {
 async fn a_user_and_a_password_from_a_file() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let users = folder.path().join("users");
-    let made = std::process::Command::new("mosquitto_passwd")
-        .args(["-c", "-b"])
-        .args([&text(&users), "device", "right"])
-        .status()
-        .expect("mosquitto_passwd comes with mosquitto");
-    assert!(made.success());
+    write_passwords(&users, &["device"]);
     let broker =
         Mosquitto::with(&format!("allow_anonymous false\npassword_file {}\n", text(&users)));
     let with = |password: &str| {
@@ -333,7 +329,7 @@ async fn a_user_and_a_password_from_a_file() {
         settings.password_file = text(&file);
         settings
     };
-    assert_delivers(with("right")).await;
+    assert_delivers(with(PASSWORD)).await;
     let old = Settings { version: Version::V311, ..with("wrong") };
     for settings in [with("wrong"), old, settings(broker.port)] {
         let reason = refusal(settings).await;

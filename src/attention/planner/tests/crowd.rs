@@ -1,9 +1,7 @@
 //! More people than the budget has looks for, and boards on which looks take long.
 
-use super::super::Relief;
-use super::super::look::Purpose;
-use super::tests::{FPS, INPUTS, PICTURE, Room, face, frame_time};
 use super::*;
+use crate::attention::Relief;
 
 /// Those of the committed networks.
 const WIDE: Inputs = Inputs::sized(Size::new(288, 192), Size::new(128, 128));
@@ -21,19 +19,6 @@ fn near_faces(count: u32) -> impl Iterator<Item = Rect> {
 fn far_faces(count: u32) -> impl Iterator<Item = Rect> {
     let place = |n: u32| ((10 + n % 10 * 126) as f32, (10 + n / 10 * 90) as f32);
     (0..count).map(place).map(|(x, y)| face(x, y, FAR_FACE))
-}
-
-fn followed(faces: &[Rect]) -> Vec<Followed> {
-    faces.iter().copied().map(Followed::at).collect()
-}
-
-/// These looks were carried out.
-fn mark(followed: &mut [Followed], looks: &[Look], now: Duration) {
-    for face in followed {
-        if looks.iter().any(|look| look.covers(&face.rect, PICTURE)) {
-            face.looked = now;
-        }
-    }
 }
 
 fn crowd(near: u32, far: u32) -> Vec<Rect> {
@@ -69,6 +54,18 @@ fn longest_wait(room: &mut Room, from: u32) -> Duration {
 }
 
 #[test]
+fn a_crowd_is_looked_at_in_turns() {
+    let crowd: Vec<Rect> = (0..40)
+        .map(|n| face(20.0 + (n % 8) as f32 * 155.0, 20.0 + (n / 8) as f32 * 140.0, 40.0))
+        .collect();
+    let mut room = Room::new(&crowd);
+    room.play(0, 150, |_, _| {});
+    let last = frame_time(149);
+    let longest = room.faces.iter().map(|face| last - face.looked).max().expect("a crowd");
+    assert!(longest <= Duration::from_millis(600), "{longest:?}");
+}
+
+#[test]
 fn before_a_near_crowd_each_far_face_is_looked_at_every_half_second() {
     for inputs in [INPUTS, WIDE] {
         for (near, far) in [(6, 1), (7, 2), (12, 1), (6, 10)] {
@@ -98,16 +95,8 @@ fn before_a_near_crowd_what_may_be_a_face_is_looked_at_again() {
 fn before_a_near_crowd_what_moves_is_looked_at_within_half_a_second() {
     for near in [6, 12] {
         let mut room = known(&crowd(near, 0), WIDE);
-        let moving = Region { left: 900, top: 100, width: 80, height: 45 };
-        room.moving = Some(moving);
-        let mut first = None;
-        room.play(KNOWN, 15, |now, looks| {
-            let shows = |look: &Look| moving.rect().share_in(&look.region.rect()) >= 1.0;
-            if looks.iter().any(|look| look.purpose == Purpose::Tile && shows(look)) {
-                first.get_or_insert(now);
-            }
-        });
-        let waited = first.expect("looked at") - frame_time(KNOWN);
+        room.moving = Some(Region { left: 900, top: 100, width: 80, height: 45 });
+        let waited = room.wait_of_what_moves(KNOWN);
         assert!(waited <= Duration::from_millis(500), "{waited:?} before {near}");
         // Something new begins to move all the time; the crowd is still followed.
         let longest = longest_wait(&mut room, KNOWN + 15);
