@@ -158,7 +158,32 @@ fn is_port(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #[path = "../../../tests/reference/mod.rs"]
+    mod reference;
+
+    use super::modes::{Interval, Mode, Offer, Rates};
     use super::*;
+
+    const PAGE: &str = include_str!("../../docs/ref/cameras.md");
+
+    /// What `expressiond cameras --json` prints: docs/ref/cameras.md is a contract.
+    #[test]
+    fn the_page_names_every_key_and_state_and_no_other() {
+        let mut camera = node(0, "C920", "usb-0000:00:14.0-1", State::Usable);
+        camera.formats = vec![Offer {
+            fourcc: "YUYV".into(),
+            description: "YUYV 4:2:2".into(),
+            readable: true,
+            sizes: vec![Mode::new(640, 480, Rates::Listed(vec![Interval::of_fps(30)]))],
+            range: None,
+        }];
+        reference::names_the_keys(PAGE, &serde_json::to_value(camera).expect("JSON"));
+        let all = [State::Usable, State::Unavailable, State::Busy, State::NotACamera];
+        let told = all.map(|state| serde_json::to_value(state).expect("JSON"));
+        let rows = reference::table(PAGE, "## States").into_iter();
+        let documented: Vec<_> = rows.map(|mut row| row.remove(0)).collect();
+        assert_eq!(serde_json::json!(documented), serde_json::json!(told));
+    }
 
     fn node(number: u32, card: &str, bus: &str, state: State) -> Node {
         Node {

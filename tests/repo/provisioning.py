@@ -201,7 +201,7 @@ def hears_an_event(board: Board, workshop: Workshop, port: int) -> None:
         daemon = subprocess.Popen(
             ["chroot", board.folder, "/usr/bin/expressiond", "run", "--config", f"/{SETTINGS}"]
             + ["--set", "camera.source=/root/frames", "--set", "camera.repeat=true"],
-            env=os.environ | {"CREDENTIALS_DIRECTORY": "/etc/expressiond", "STATE_DIRECTORY": "/var/lib/expressiond"},
+            env=os.environ | {"CREDENTIALS_DIRECTORY": handed_over(board), "STATE_DIRECTORY": "/var/lib/expressiond"},
             stderr=subprocess.PIPE, text=True,
         )
         heard, _ = listener.communicate(timeout=LIMIT + 10)
@@ -211,6 +211,14 @@ def hears_an_event(board: Board, workshop: Workshop, port: int) -> None:
             if process and process.poll() is None:
                 process.terminate()
                 process.wait()
+
+
+def handed_over(board: Board) -> str:
+    """A folder of the board with what systemd would give the daemon: the line of the package's unit."""
+    unit = board.read("usr/lib/systemd/system/expressiond.service")
+    name, file = next(line for line in unit.splitlines() if line.startswith("LoadCredential=")).split("=")[1].split(":")
+    board.write(f"root/credentials/{name}", board.read(f"etc/credstore/{file}"))
+    return "/root/credentials"
 
 
 def free_port() -> int:
