@@ -2,7 +2,6 @@
 
 use super::{ConfigArgs, output};
 use expressiond::config;
-use expressiond::control::inbox;
 use expressiond::error::Result;
 use expressiond::home_assistant::About;
 use expressiond::mqtt::message::Subscriptions;
@@ -43,7 +42,7 @@ fn writes(about: &About) -> Vec<String> {
 
 /// What it must let the device read: what the daemon subscribes to, and `expressiond doctor`.
 fn reads(about: &About) -> Vec<String> {
-    let Subscriptions { lasting, sweep, .. } = inbox::subscriptions(about);
+    let Subscriptions { lasting, sweep, .. } = expressiond::control::inbox::subscriptions(about);
     [lasting, sweep, vec![about.topics.status()]].concat()
 }
 
