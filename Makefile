@@ -102,7 +102,7 @@ browser-test: setup-build ## Use the page in a real browser: Chromium, headless 
 	cargo test --locked --features simulate --test browser -- --ignored
 
 .PHONY: guide-test
-guide-test: setup ## Run the commands of docs/guide/fleet.md as they stand (as root, in namespaces)
+guide-test: setup ## Run the commands of docs/guide/fleet.md and secure.md as they stand (as root, in namespaces)
 	$(PROGRAM_OF_TESTS)
 	tests/guide/fleet target/debug/expressiond
 

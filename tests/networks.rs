@@ -2,6 +2,7 @@
 //! each command says where one is refused.
 
 mod daemon;
+mod reference;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -70,6 +71,7 @@ fn one_of_another_version_is_none_and_a_broken_one_is_told() {
 }
 
 const MODEL: &str = "expression-yolo12n";
+const SIDE_CAR: &str = "models/expression-yolo12n.json";
 
 /// A checkout with copies of the committed models, in which every command looks for them.
 struct Checkout(TempDir);
@@ -258,4 +260,37 @@ fn a_daemon_whose_close_network_is_damaged_says_so_in_its_status() {
         }
     }
     tells(&std::fs::read_to_string(checkout.path("log")).unwrap(), "looks closely instead");
+}
+
+/// Keys of `--json`: docs/ref/model.md is a contract.
+#[test]
+fn the_page_names_every_key_of_show_and_verify_and_no_other() {
+    const PAGE: &str = include_str!("../docs/ref/model.md");
+    let section = |command: &str| {
+        let heading = format!("## `expressiond model {command} --json`");
+        PAGE.split_once(&heading).expect("the heading is in the page").1
+    };
+    let checkout = Checkout::new();
+    let mut card: Value =
+        serde_json::from_slice(&std::fs::read(checkout.path(SIDE_CAR)).unwrap()).unwrap();
+    card["groups"] = json!({"cheerful": ["happy"]});
+    std::fs::write(checkout.path(SIDE_CAR), card.to_string()).unwrap();
+    let mut shown = checkout.shown();
+    assert_eq!(shown["model"]["groups"], json!({"cheerful": ["happy"]}));
+    // Names of the owner's, and what the side-car's author wrote.
+    shown["model"]["groups"] = json!({});
+    shown["about"] = json!({});
+    reference::names_the_keys(section("show"), &shown);
+
+    let verify = ["model", "verify", "--json", "--config", "e.toml"];
+    let verdict = |output: Output| -> Value { serde_json::from_slice(&output.stdout).unwrap() };
+    let mut told = verdict(checkout.run(&verify));
+    checkout.damage("");
+    let refused = checkout.command(&verify).output().unwrap();
+    assert_eq!(refused.status.code(), Some(70));
+    let refused = verdict(refused);
+    assert_eq!((&refused["accepted"], &refused["close"]), (&json!(false), &Value::Null));
+    told["reason"] = refused["reason"].clone();
+    assert!(told["reason"].is_string() && refused.get("id").is_none());
+    reference::names_the_keys(section("verify"), &told);
 }

@@ -12,7 +12,7 @@ use expressiond::source::devices::{Node, State};
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// A JSON array instead of text
+    /// A JSON array instead of text (docs/ref/cameras.md)
     #[arg(long)]
     json: bool,
 }

@@ -46,7 +46,7 @@ struct File {
     path: Option<PathBuf>,
     #[command(flatten)]
     config: ConfigArgs,
-    /// One JSON object instead of text
+    /// One JSON object instead of text (docs/ref/model.md)
     #[arg(long)]
     json: bool,
     /// Threads for inference (default: those of the settings)
@@ -69,7 +69,7 @@ fn load(file: &File) -> Result<Networks> {
     super::load_networks(&settings)
 }
 
-/// What `show --json` prints.
+/// What `show --json` prints (docs/ref/model.md).
 #[derive(Debug, Serialize)]
 struct Card<'a> {
     model: &'a ModelInfo,
@@ -162,7 +162,7 @@ fn numbers(tensor: &TensorInfo) -> String {
     }
 }
 
-/// What `verify --json` prints.
+/// What `verify --json` prints (docs/ref/model.md).
 #[derive(Debug, Serialize)]
 struct Verdict<'a> {
     /// Whether the daemon would run it.

@@ -5,7 +5,9 @@ use super::inventory::INVENTORY_SCHEMA;
 use super::payload::SCHEMA_VERSION;
 use crate::events;
 use crate::mqtt::message::{Class, Labels};
-use crate::name::{self, AVAILABILITY, COMMAND, GROUPS, INVENTORY, Name, NameError, STATUS};
+use crate::name::{
+    self, AVAILABILITY, COMMAND, DOCTOR, GROUPS, INVENTORY, Name, NameError, STATUS,
+};
 
 /// What a camera sees now, below its name.
 const STATE: &str = "state";
@@ -105,6 +107,12 @@ impl Topics {
     /// One annotated picture, when its owner asked for it; never kept.
     pub fn snapshot(&self, camera: &Name) -> String {
         self.of_camera(camera, "snapshot")
+    }
+
+    /// Where `expressiond doctor` tries whether the device may write: the availability of a
+    /// camera that cannot exist.
+    pub fn trial(&self) -> String {
+        self.of_device(&format!("{DOCTOR}/{AVAILABILITY}"))
     }
 
     /// Every topic that a device with this camera writes, and its class.

@@ -15,7 +15,6 @@ use crate::mqtt::client::error::Step;
 use crate::mqtt::client::probe::{self, Reached, Stopped, Visited, Visitor, reach, visit};
 use crate::mqtt::credentials::Credentials;
 use crate::mqtt::url::BrokerUrl;
-use crate::name::{DOCTOR, Name};
 
 const STEPS: [Check; 5] =
     [Check::Broker, Check::Tls, Check::Login, Check::Topics, Check::HomeAssistant];
@@ -141,12 +140,7 @@ fn visitor(about: &About) -> Visitor {
     if about.settings.enabled {
         filters.extend([about.settings.birth_topic.clone(), about.topic()]);
     }
-    let camera = Name::new(DOCTOR).expect("letters");
-    Visitor {
-        labels: topics.labels(),
-        filters,
-        echo: (topics.camera_availability(&camera), OFFLINE.to_vec()),
-    }
+    Visitor { labels: topics.labels(), filters, echo: (topics.trial(), OFFLINE.to_vec()) }
 }
 
 fn inside() -> Vec<Finding> {
@@ -251,8 +245,8 @@ fn no_tls(username: &str, url: &BrokerUrl) -> Finding {
 /// MQTT 3.1.1 has no way to refuse a message, so a broker acknowledges what it throws
 /// away: only what comes back was allowed.
 fn topics(visited: &Visited, about: &About) -> Finding {
-    let remedy = "compare the broker's access list with `expressiond discovery` and \
-                  deploy/mosquitto/fleet.acl";
+    let remedy = "the broker's access list must allow what `expressiond discovery` prints; \
+                  docs/ref/mqtt.md, \"Rights\"";
     let problem = |message| Finding::problem(Check::Topics, Kind::Permission, message, remedy);
     let command = about.topics.command();
     if visited.refused.contains(&command) {

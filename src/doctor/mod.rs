@@ -228,7 +228,7 @@ fn is_forbidden(error: &Error) -> bool {
 fn library(with_xnnpack: bool) -> Finding {
     let version = tflitec::tf_lite_version();
     if with_xnnpack {
-        return Finding::ok(Check::Library, format!("TensorFlow Lite {version}"));
+        return Finding::ok(Check::Library, format!("TensorFlow Lite {version}, XNNPACK runs"));
     }
     if cfg!(target_arch = "arm") {
         let message = format!("TensorFlow Lite {version} (this build has no XNNPACK)");

@@ -23,6 +23,7 @@ mod ports;
 mod program;
 #[path = "../reference/mod.rs"]
 mod reference;
+mod rights;
 #[path = "../daemon/running.rs"]
 mod running;
 mod support;

@@ -78,7 +78,7 @@ def from_nothing_to_the_first_event(board: Board, workshop: Workshop) -> None:
     assert (settings.stat().st_mode & 0o7777, settings.group()) == (0o1775, "games")
     assert board.model() == ("90.0.0", [])
     assert (board.folder / "etc/systemd/system/multi-user.target.wants/expressiond.service").is_symlink()
-    secret = board.folder / "etc/expressiond/mqtt-password"
+    secret = board.folder / "etc/credstore/expressiond-mqtt-password"
     assert secret.read_text() == PASSWORD and secret.stat().st_mode & 0o777 == 0o600
     assert (board.folder / "etc/expressiond/ca.crt").read_text() == AUTHORITY
     written = tomllib.loads((settings / "50-ansible.toml").read_text())
@@ -92,22 +92,27 @@ def from_nothing_to_the_first_event(board: Board, workshop: Workshop) -> None:
 
 def what_is_taken_from_the_list_is_taken_from_the_board(board: Board, play: list, env: dict) -> None:
     board.write("etc/expressiond/model-keys.d/lost.pem", "somebody whom nobody lists any more")
+    # What an earlier version of the role had left, which would count before the unit's own line.
+    before = ("etc/expressiond/mqtt-password", "etc/systemd/system/expressiond.service.d/credentials.conf")
+    for path in before:
+        board.write(path, "of the role of before")
     # A password that came, and a run that fails after it: the next one would find it in place.
-    dropins = board.folder / "etc/systemd/system/expressiond.service.d"
-    shutil.rmtree(dropins)
-    dropins.write_text("in the way")
+    in_the_way = board.folder / "etc/systemd/system/expressiond.service"
+    in_the_way.symlink_to("/dev/null")
+    enabled = board.folder / "etc/systemd/system/multi-user.target.wants/expressiond.service"
+    enabled.unlink()
     told = run([*play, "--extra-vars", json.dumps({"expressiond_mqtt_password": "another"})], env=env, ok=False)
     assert "RUNNING HANDLER [expressiond : Restart expressiond]" in told, told
-    dropins.unlink()
+    in_the_way.unlink()
+    assert not [path for path in before if (board.folder / path).exists()], told
     assert os.listdir(board.folder / "etc/expressiond/model-keys.d") == ["fleet.pem"]
     nothing = {"expressiond_models": [], "expressiond_model_keys": [], "expressiond_mqtt_password": "",
                "expressiond_unattended_upgrades": False}
     told = run([*play, "--extra-vars", json.dumps(nothing)], env=env)
     assert os.listdir(board.folder / "etc/expressiond/model-keys.d") == []
     assert not board.installed(f"expressiond-model-{MODEL}"), told
-    for path in ("etc/expressiond/mqtt-password", "etc/apt/apt.conf.d/50unattended-upgrades-expressiond"):
+    for path in ("etc/credstore/expressiond-mqtt-password", "etc/apt/apt.conf.d/50unattended-upgrades-expressiond"):
         assert not (board.folder / path).exists(), path
-    assert not dropins.exists(), "the unit would want the password"
     again = run([*play, "--extra-vars", json.dumps(nothing)], env=env)
     assert "changed=0" in again and "failed=0" in again, f"the second run changes something:\n{again}"
 
@@ -134,8 +139,8 @@ def a_mistake_in_the_settings_stops_before_the_board_has_it(board: Board, worksh
     board.write("etc/expressiond/conf.d/40-local.toml", '[mqtt]\nurl = "mqtts://b"\ntls.ca_file = "/etc/ca.crt"\n')
     told = run(play, env=ansible(), ok=False)
     assert "mqtt.url does not ask for TLS" in told, told
-    for path in ("conf.d/50-ansible.toml", "mqtt-password"):
-        assert not (board.folder / "etc/expressiond" / path).exists(), path
+    for path in ("expressiond/conf.d/50-ansible.toml", "credstore/expressiond-mqtt-password"):
+        assert not (board.folder / "etc" / path).exists(), path
 
 
 def a_board_with_several_cameras_is_left_as_it_is(board: Board, workshop: Workshop) -> None:
@@ -196,7 +201,7 @@ def hears_an_event(board: Board, workshop: Workshop, port: int) -> None:
         daemon = subprocess.Popen(
             ["chroot", board.folder, "/usr/bin/expressiond", "run", "--config", f"/{SETTINGS}"]
             + ["--set", "camera.source=/root/frames", "--set", "camera.repeat=true"],
-            env=os.environ | {"CREDENTIALS_DIRECTORY": "/etc/expressiond", "STATE_DIRECTORY": "/var/lib/expressiond"},
+            env=os.environ | {"CREDENTIALS_DIRECTORY": handed_over(board), "STATE_DIRECTORY": "/var/lib/expressiond"},
             stderr=subprocess.PIPE, text=True,
         )
         heard, _ = listener.communicate(timeout=LIMIT + 10)
@@ -206,6 +211,14 @@ def hears_an_event(board: Board, workshop: Workshop, port: int) -> None:
             if process and process.poll() is None:
                 process.terminate()
                 process.wait()
+
+
+def handed_over(board: Board) -> str:
+    """A folder of the board with what systemd would give the daemon: the line of the package's unit."""
+    unit = board.read("usr/lib/systemd/system/expressiond.service")
+    name, file = next(line for line in unit.splitlines() if line.startswith("LoadCredential=")).split("=")[1].split(":")
+    board.write(f"root/credentials/{name}", board.read(f"etc/credstore/{file}"))
+    return "/root/credentials"
 
 
 def free_port() -> int:

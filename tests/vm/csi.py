@@ -27,7 +27,9 @@ def a_camera_module_comes_through_a_unit_that_waits_for_it(machine: Machine, out
     restarts = "systemctl show -P NRestarts expressiond-csi"
     until("another try", lambda: int(machine.run(restarts)) >= 1)
     machine.run("cp -r /root/frames /srv/ && chmod -R a+rX /srv/frames")
-    environment(machine, "CSI_DEVICE=/dev/video44", f"CSI_SOURCE={PHOTOGRAPHS}")
+    # The photographs' size, as nothing in the unit scales.
+    size = ("CSI_WIDTH=640", "CSI_HEIGHT=480")
+    environment(machine, "CSI_DEVICE=/dev/video44", f"CSI_SOURCE={PHOTOGRAPHS}", *size)
     running(machine)
     assert "YUYV 640x480" in opened(machine), opened(machine)
     until("an expression", lambda: "expression_started" in kinds(outside, since), 240)
