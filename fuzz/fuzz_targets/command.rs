@@ -1,6 +1,6 @@
 //! What a broker may send: an accepted command or word of a group is short and changes
 //! numbers only to such that survive the state folder's file. Whatever it has kept as our
-//! announcement, the next one has all that is there now.
+//! announcement, the next one has all that is there now, and takes back what is not.
 #![no_main]
 
 use expressiond::contract::topics::Topics;
@@ -10,6 +10,7 @@ use expressiond::control::groups::GroupSettings;
 use expressiond::control::overrides::Overrides;
 use expressiond::home_assistant::{About, Hardware, Settings};
 use expressiond::name::Name;
+use serde_json::Value;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     announced_after(data);
@@ -29,7 +30,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// An announcement from an earlier run takes nothing from this one's.
+/// An announcement from an earlier run takes nothing from this one's, under whatever key, and no
+/// key goes to another platform.
 fn announced_after(before: &[u8]) {
     let about = About {
         settings: Settings::default(),
@@ -42,8 +44,16 @@ fn announced_after(before: &[u8]) {
         hardware: Hardware::default(),
     };
     let (new, again) = (about.payload(None), about.payload(Some(before)));
+    let components = again["cmps"].as_object().expect("an object");
     for (key, component) in new["cmps"].as_object().expect("an object") {
-        assert_eq!(&again["cmps"][key], component, "{key}");
+        assert!(components.values().any(|other| other == component), "{key}");
+    }
+    let before: Value = serde_json::from_slice(before).unwrap_or_default();
+    for (key, component) in components {
+        let earlier = before["cmps"][key].as_object().filter(|earlier| earlier.len() > 1);
+        if let Some(platform) = earlier.and_then(|earlier| earlier.get("p")?.as_str()) {
+            assert_eq!(component["p"], platform, "{key}");
+        }
     }
 }
 
