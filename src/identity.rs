@@ -210,11 +210,9 @@ fn kept_in(state_dir: &Path) -> PathBuf {
 
 /// What an earlier run kept at `path`, if there is something.
 fn kept(path: &Path) -> Result<Option<String>, Error> {
-    match storage::read(path) {
-        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Error::Read { path: path.to_owned(), source }),
-    }
+    let kept = storage::read_if_there(path);
+    let kept = kept.map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    Ok(kept.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// The id that was kept as this, unless it is damaged.

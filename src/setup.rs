@@ -122,11 +122,7 @@ fn written_out(changes: &Changes) -> Result<(), Refused> {
 }
 
 fn content(file: &Path) -> io::Result<Option<String>> {
-    match fs::read_to_string(file) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
+    storage::if_there(fs::read_to_string(file))
 }
 
 fn write(file: &Path, text: Option<&str>) -> io::Result<()> {

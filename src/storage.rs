@@ -31,13 +31,30 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// What the file at `path` has. Nothing but a file is read: in a folder of another user's may be
-/// a pipe, from which nothing ever comes, or a link to a device.
+/// What came of looking for something; none where it is not there.
+///
+/// # Errors
+///
+/// Every other one.
+pub(crate) fn if_there<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
+    match outcome {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What the file at `path` has, if there is one. Nothing but a file is read: in a folder of another
+/// user's may be a pipe, from which nothing ever comes, or a link to a device.
 ///
 /// # Errors
 ///
 /// The disk's; or it is no file.
-pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    if_there(read(path))
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
     let a_file = |metadata: fs::Metadata| match metadata.is_file() {
         true => Ok(()),
         false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file")),
@@ -54,10 +71,7 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Removes the file at `path`, if there is one.
 pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    if_there(fs::remove_file(path)).map(drop)
 }
 
 /// Replaces the file at `path`, or makes it: after a power cut there is either all of the

@@ -72,9 +72,9 @@ impl Overrides {
     /// The same for whoever only asks: what [`Self::load`] takes to be paused is an error.
     pub(crate) fn read(state_dir: &Path) -> Result<Self, Unreadable> {
         let path = state_dir.join(FILE);
-        let text = match storage::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+        let text = match storage::read_if_there(&path) {
+            Ok(Some(text)) => text,
+            Ok(None) => return Ok(Self::default()),
             Err(reason) => return Err(Unreadable { path, reason }),
         };
         let kept: Self = match serde_json::from_slice(&text) {
