@@ -47,7 +47,7 @@ pub mod publish;
 pub mod random;
 pub mod runtime;
 pub mod service;
-pub mod setup;
+pub mod settings_files;
 #[cfg(feature = "simulate")]
 pub mod simulate;
 pub mod source;

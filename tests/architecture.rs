@@ -56,7 +56,7 @@ const ROOMS: [&str; 46] = [
     "pipeline",
     "evaluate",
     "doctor",
-    "setup",
+    "settings_files",
     "simulate",
     "lib",
     // the binary

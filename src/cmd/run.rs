@@ -18,7 +18,7 @@ use expressiond::pipeline::heartbeat::feed_while_starting;
 use expressiond::pipeline::plan::{Plan, holding};
 use expressiond::pipeline::signals::Signals;
 use expressiond::runtime;
-use expressiond::setup::SettingsFiles;
+use expressiond::settings_files::SettingsFiles;
 use tokio::runtime::Runtime;
 
 /// Watch the camera and publish expression events until stopped.
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// Runs the daemon until it ends.
 fn work(args: &Args, mut signals: Signals, runtime: &Runtime) -> Result<Ending> {
     let files = args.config.sources();
-    let setup = Arc::new(SettingsFiles::new(files.clone()));
+    let settings_files = Arc::new(SettingsFiles::new(files.clone()));
     let rehearse = {
         let files = files.clone();
         Arc::new(move |held: &Holding| rehearse(&files, held))
@@ -79,7 +79,7 @@ fn work(args: &Args, mut signals: Signals, runtime: &Runtime) -> Result<Ending> 
             }
         };
         introduce(&plan);
-        daemon(plan, args.annotate.clone(), rehearse, setup, signals).await
+        daemon(plan, args.annotate.clone(), rehearse, settings_files, signals).await
     })
 }
 
