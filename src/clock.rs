@@ -23,6 +23,11 @@ pub fn never_set(wall: SystemTime) -> bool {
     wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default() < NEVER_SET
 }
 
+/// RFC 3339 in UTC with milliseconds, as every payload writes time.
+pub fn rfc3339(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time).to_string()
+}
+
 /// Where [`Moment`]s come from: the machine, or a test that says what time it is.
 pub trait Clock: Send + Sync {
     /// This instant.
@@ -53,6 +58,11 @@ impl Clock for SystemClock {
     fn asleep(&self) -> Duration {
         read(ClockId::Boottime).saturating_sub(read(ClockId::Monotonic))
     }
+}
+
+/// CPU time of all threads of this process.
+pub fn cpu_time() -> Duration {
+    read(ClockId::ProcessCPUTime)
 }
 
 fn read(clock: ClockId) -> Duration {

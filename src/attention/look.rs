@@ -30,6 +30,17 @@ pub enum Purpose {
     Face,
 }
 
+impl Purpose {
+    /// In a word, as the page and annotated copies show it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Tile => "tile",
+            Self::Face => "face",
+        }
+    }
+}
+
 /// A region and what looks at it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Look {

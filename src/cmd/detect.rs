@@ -107,8 +107,7 @@ pub fn run(args: &Args) -> Result<()> {
         settings.floor = settings.floor.min(threshold);
     }
     let groups = super::groups(&args.groups)?;
-    let mut examiner = Examiner::new(super::load_networks(&settings)?)?;
-    super::tell_refused(examiner.networks());
+    let mut examiner = super::examiner(&settings)?;
     let grouping = super::grouping(&groups, examiner.networks().info())?;
     if let Some(folder) = &args.annotate {
         annotate::make_folder(folder)?;
@@ -189,9 +188,7 @@ fn look(
     copy: Option<&Path>,
 ) -> Result<()> {
     let frame = picture::read(path).map_err(|error| Error::new(Kind::Input, error.to_string()))?;
-    let mut findings = Findings::default();
-    let examine = if args.whole { stills::glance } else { stills::examine };
-    examine(examiner, &frame, &mut findings).map_err(|error| match error {
+    let findings = stills::look(examiner, &frame, args.whole).map_err(|error| match error {
         ModelError::Pixels(reason) => {
             Error::new(Kind::Input, format!("{}: {reason}", path.display()))
         }
@@ -286,9 +283,9 @@ fn annotate_copy(
         rect: look.region.rect(),
         shows: Shows::Region,
         label: match look.purpose {
-            Purpose::Whole => "whole",
+            // There are many, and they overlap.
             Purpose::Tile => "",
-            Purpose::Face => "face",
+            purpose => purpose.name(),
         },
     });
     let faces = found.iter().zip(&labels);

@@ -76,8 +76,7 @@ pub fn run(args: &Args) -> Result<()> {
         ..Settings::default()
     };
     let asked = super::groups(&args.groups)?;
-    let mut examiner = Examiner::new(super::load_networks(&settings)?)?;
-    super::tell_refused(examiner.networks());
+    let mut examiner = super::examiner(&settings)?;
     let grouping = super::grouping(&asked, examiner.networks().info())?;
     let data = if asked.is_empty() {
         DataSet::open(&args.data, &args.split, &examiner.networks().info().classes)?
@@ -202,11 +201,8 @@ fn look(
         Ok(truth) => truth,
         Err(error) => return Ok(Err(error.to_string())),
     };
-    let mut findings = Findings::default();
-    let examine = if whole { stills::glance } else { stills::examine };
-    match examine(examiner, &frame, &mut findings) {
-        Ok(_) => {
-            let found = findings.detections;
+    match stills::look(examiner, &frame, whole) {
+        Ok(Findings { detections: found, .. }) => {
             let faces = followed(&found, examiner.networks().info().classes.len());
             Ok(Ok(PictureResult { found, faces, truth }))
         }

@@ -20,6 +20,7 @@ use std::path::PathBuf;
 
 use clap::builder::RangedU64ValueParser;
 
+use expressiond::attention::Examiner;
 use expressiond::config::Sources;
 use expressiond::detector::networks::Networks;
 use expressiond::detector::{ModelInfo, Settings, THREADS};
@@ -72,6 +73,13 @@ pub(crate) fn tell_refused(networks: &Networks) {
     for refused in networks.refused() {
         logging::tell(format_args!("model refused: {refused}"));
     }
+}
+
+/// What looks at single pictures with them; says which models were refused.
+pub(crate) fn examiner(settings: &Settings) -> Result<Examiner> {
+    let networks = load_networks(settings)?;
+    tell_refused(&networks);
+    Ok(Examiner::new(networks)?)
 }
 
 /// What `--groups` asks for.

@@ -2,7 +2,7 @@
 //! `docs/ref/status.schema.json`.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
@@ -236,9 +236,4 @@ pub struct Reach {
     pub sees_m: f32,
     /// Height of such a face, in pixels.
     pub face_px: f32,
-}
-
-/// RFC 3339 in UTC with milliseconds, as every payload writes time.
-pub fn rfc3339(time: SystemTime) -> String {
-    humantime::format_rfc3339_millis(time).to_string()
 }

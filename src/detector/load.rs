@@ -19,6 +19,7 @@ use crate::hexadecimal::hexadecimal;
 use crate::pixels::preprocess::Preprocessor;
 use crate::pixels::tensor::{Encoding, InputSpec, TensorBuffer};
 use crate::source::picture;
+use crate::storage::if_there;
 use crate::zones::Masks;
 
 /// For models without a side-car: what most exports were tuned for.
@@ -209,11 +210,8 @@ fn shape(
 }
 
 fn read_side_car(model: &Path) -> Result<Option<Vec<u8>>, ModelError> {
-    match std::fs::read(SideCar::path_of(model)) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(side_car_error(model, error.to_string())),
-    }
+    if_there(std::fs::read(SideCar::path_of(model)))
+        .map_err(|error| side_car_error(model, error.to_string()))
 }
 
 fn parse_side_car(model: &Path, bytes: &[u8]) -> Result<SideCar, ModelError> {

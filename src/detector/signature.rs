@@ -10,6 +10,7 @@ use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::ModelError;
+use crate::storage::if_there;
 
 /// A public key of this kind in DER is always these bytes and the 32 of the key
 /// (RFC 8410, section 4).
@@ -43,12 +44,8 @@ pub(super) fn check(model: &Path, side_car: &[u8], keys: &Path) -> Result<(), Mo
 }
 
 fn read_keys(folder: &Path) -> Result<Vec<Vec<u8>>, ModelError> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(wrong_key(folder, error)),
-    };
-    let paths = entries.flatten().map(|entry| entry.path());
+    let entries = if_there(std::fs::read_dir(folder)).map_err(|error| wrong_key(folder, error))?;
+    let paths = entries.into_iter().flatten().flatten().map(|entry| entry.path());
     paths.filter(|path| path.extension().is_some_and(|e| e == "pem")).map(read_key).collect()
 }
 

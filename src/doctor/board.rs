@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::SystemTime;
 
 use super::finding::{Check, Finding};
 use super::installed::Unit;
+use super::printed;
 use crate::board::{TIMESYNC, Throttling, clock_trouble, temperature, throttling};
-use crate::contract::payload::{ReasonCode, rfc3339};
+use crate::clock::rfc3339;
+use crate::contract::payload::ReasonCode;
 
 const CLOCK_REMEDY: &str = "timedatectl status says who should set it; without network at boot a \
                             board needs a clock of its own (RTC)";
@@ -40,8 +41,7 @@ pub(crate) fn clock() -> Finding {
 /// whichever NTP client runs; none without systemd-timedated.
 fn synchronized() -> Option<String> {
     let arguments = ["show", "--property=NTPSynchronized", "--value"];
-    let output = Command::new("timedatectl").args(arguments).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    printed("timedatectl", &arguments).map(|text| text.trim().to_owned())
 }
 
 /// Whether heat or the power supply slow the board down; `hot_c` is `pace.hot_c`, in °C.

@@ -2,9 +2,9 @@
 //! it said last, where its state and its secrets are. Without systemd: nothing.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use super::handed_over::{HandedOver, Origin};
+use super::printed;
 use crate::config::DEFAULT_FILE;
 use crate::config::instance::{in_unit, plain};
 
@@ -59,10 +59,15 @@ impl Unit {
             None => "expressiond.service".to_owned(),
         };
         let properties = format!("--property={PROPERTIES}");
-        let text =
-            ask(&["show", &properties, &ours, "expressiond.service", "expressiond@*.service"])?;
+        let text = systemctl(&[
+            "show",
+            &properties,
+            &ours,
+            "expressiond.service",
+            "expressiond@*.service",
+        ])?;
         let mut unit = Self::choose(&text, settings, instance)?;
-        let text = ask(&["cat", &unit.name]).unwrap_or_default();
+        let text = systemctl(&["cat", &unit.name]).unwrap_or_default();
         unit.credentials = HandedOver::of(&text, &unit.name);
         Some(unit)
     }
@@ -150,10 +155,8 @@ fn unquoted(word: &str) -> String {
     inner.map_or_else(|| word.to_owned(), |inner| inner.replace(r"\\", r"\"))
 }
 
-/// What systemctl(1) prints; none where it fails.
-fn ask(arguments: &[&str]) -> Option<String> {
-    let output = Command::new("systemctl").arg("--no-pager").args(arguments).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+fn systemctl(arguments: &[&str]) -> Option<String> {
+    printed("systemctl", &[&["--no-pager"], arguments].concat())
 }
 
 #[cfg(test)]

@@ -17,12 +17,14 @@ pub mod table;
 use std::error::Error as _;
 use std::io;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Instant, SystemTime};
 
+use crate::clock::rfc3339;
 use crate::config;
 use crate::config::layers::Layers;
 use crate::config::{Config, Sources};
-use crate::contract::payload::{ReasonCode, rfc3339};
+use crate::contract::payload::ReasonCode;
 use crate::control::overrides::Overrides;
 use crate::detector::networks::Networks;
 use crate::error::{Error, Kind, Result};
@@ -72,7 +74,7 @@ pub fn examine(sources: &Sources, mut tell: impl FnMut(&Finding)) -> Result<Diag
 pub fn try_broker(config: &Config, known: &[BrokerUrl]) -> Result<Vec<Finding>> {
     let state_dir = config.device.state_dir();
     let Identity { topics, camera } = Identity::of(config, state_dir.as_deref())?;
-    let about = about(config, topics, &camera, Vec::new());
+    let about = about(config, topics, &camera, &[]);
     let brokers = config.mqtt.url.brokers().unwrap_or_default();
     let secret = !config.mqtt.password_file.is_empty();
     let credentials = Credentials::of_the_environment();
@@ -82,6 +84,12 @@ pub fn try_broker(config: &Config, known: &[BrokerUrl]) -> Result<Vec<Finding>> 
         Ok(&credentials)
     };
     Ok(ask_broker(config, credentials, &about)?.findings)
+}
+
+/// What a program of the system prints; none where it is not there or fails.
+fn printed(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn ask_broker(
@@ -132,7 +140,7 @@ impl Examination<'_> {
         self.add(files::state(&config, state_dir.as_deref(), unreadable, self.unit.as_ref()));
         let (device, status) = match Identity::known(&config, state_dir.as_deref()) {
             Ok(Some(Identity { topics, camera })) => {
-                let about = about(&config, topics, &camera, classes.unwrap_or_default());
+                let about = about(&config, topics, &camera, &classes.unwrap_or_default());
                 let credentials =
                     readable.then_some(&credentials).ok_or("the files with secrets come first");
                 let examined = ask_broker(&config, credentials, &about)?;

@@ -18,6 +18,7 @@ use crate::error::{Error, Kind};
 use crate::geometry::Size;
 use crate::printable::{self, quoted};
 use crate::source::media::is_picture;
+use crate::storage::if_there;
 use crate::tracks::grouping::{Grouping, Groups};
 use crate::tracks::vocabulary::called;
 
@@ -139,11 +140,8 @@ impl DataSet {
     /// A label file that cannot be read, with the line.
     pub fn labels(&self, picture: &Path, size: Size) -> Result<Vec<Truth>, DataError> {
         let path = label_file(picture);
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(wrong(path.display(), error)),
-        };
+        let bytes = if_there(std::fs::read(&path)).map_err(|error| wrong(path.display(), error))?;
+        let bytes = bytes.unwrap_or_default();
         let text = text::decode(&bytes).map_err(|reason| wrong(path.display(), reason))?;
         labels::parse(&text, &self.classes, self.key_points, size)
             .map_err(|(line, reason)| wrong(format!("{}:{line}", path.display()), reason))

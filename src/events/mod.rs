@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use uuid::{Builder, Uuid};
 
-use crate::clock::Moment;
+use crate::clock::{Moment, rfc3339};
 use crate::geometry::{Rect, Size};
 use crate::hexadecimal::hexadecimal;
 use crate::random;
@@ -165,7 +165,7 @@ impl Recorder {
             camera: self.origin.camera.clone(),
             track: self.track(change.track),
             sequence: self.sequence,
-            time: humantime::format_rfc3339_millis(at.wall).to_string(),
+            time: rfc3339(at.wall),
             duration_ms: u64::try_from(change.lasted.as_millis()).unwrap_or(u64::MAX),
             class: class(change.class),
             previous_class,

@@ -21,7 +21,7 @@ use rustix::io::Errno;
 
 use super::entry::{Entries, Entry, Sequence};
 use super::record::{Replay, event_record, removed_record, scan};
-use crate::storage::{self, PRIVATE, Replacement};
+use crate::storage::{self, PRIVATE, Replacement, if_there};
 
 /// History that is not worth rewriting the file for.
 const SLACK: u64 = 64 << 10;
@@ -102,12 +102,8 @@ impl Journal {
         flock(&lock, FlockOperation::NonBlockingLockExclusive)
             .map_err(|error| not_locked(lock_path, error))?;
         let path = folder.join("outbox.journal");
-        let replay = match File::open(&path) {
-            Ok(file) => scan(file),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => scan(io::empty()),
-            Err(error) => Err(error),
-        };
-        let replay = replay.map_err(failed)?;
+        let file = if_there(File::open(&path)).map_err(failed)?;
+        let replay = file.map_or_else(|| scan(io::empty()), scan).map_err(failed)?;
         // Start from a clean file: whatever was damaged would stay for ever otherwise.
         let (file, size, unclean) = match clean_file(&path, &replay.entries) {
             Ok((file, size)) => (file, size, None),

@@ -8,11 +8,10 @@ use tokio::time::sleep;
 
 use super::clock_step::Since;
 use super::plan::Plan;
-use crate::clock::Moment;
+use crate::clock::{Moment, rfc3339};
 use crate::contract::inventory::{
     FailedUpgrade, INVENTORY_SCHEMA, Inventory, SettingsDigest, Upgraded,
 };
-use crate::contract::payload::rfc3339;
 use crate::package::Package;
 
 /// How often dpkg is asked. The first time so long after the start, too: it is dpkg that

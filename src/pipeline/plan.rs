@@ -63,7 +63,7 @@ impl Plan {
         let networks = Networks::load(&config.model)?;
         let Identity { topics, camera } = identity;
         let grouping = grouping(&config, layers, networks.info())?;
-        let about = about(&config, topics, &camera, grouping.told().to_vec());
+        let about = about(&config, topics, &camera, grouping.told());
         let digest = digest(&config);
         Ok(Self {
             config,
@@ -120,7 +120,7 @@ pub fn announced(config: &Config, layers: &Layers, state_dir: Option<&Path>) -> 
         identity.ok_or_else(|| Error::new(Kind::Config, Identity::NONE_YET))?;
     let networks = Networks::load(&config.model)?;
     let grouping = grouping(config, layers, networks.info())?;
-    Ok(about(config, topics, &camera, grouping.told().to_vec()))
+    Ok(about(config, topics, &camera, grouping.told()))
 }
 
 /// Who we are to the broker.
@@ -187,12 +187,12 @@ pub fn grouping(config: &Config, layers: &Layers, model: &ModelInfo) -> Result<G
 }
 
 /// What is announced of a device that tells these expressions.
-pub fn about(config: &Config, topics: Topics, camera: &Name, classes: Vec<String>) -> About {
+pub fn about(config: &Config, topics: Topics, camera: &Name, classes: &[String]) -> About {
     About {
         settings: config.home_assistant.clone(),
         topics,
         cameras: vec![camera.clone()],
-        classes,
+        classes: classes.to_vec(),
         snapshots: config.snapshots.enabled,
         zones: config.zone.clone(),
         page: config.preview.address().map(|_| Page { url: page::link(&config.preview) }),

@@ -16,7 +16,7 @@ use super::tunable::FaceTuning;
 use super::viewers::Viewers;
 use super::what_if::History;
 use crate::attention::Findings;
-use crate::attention::look::{Look, Purpose};
+use crate::attention::look::Look;
 use crate::contract::payload::DeviceStatus;
 use crate::events::Event;
 use crate::geometry::{Rect, Size};
@@ -274,12 +274,7 @@ impl ShownFace {
 impl ShownLook {
     /// A look at a picture of `size` pixels.
     pub(crate) fn of(look: &Look, size: Size) -> Self {
-        let purpose = match look.purpose {
-            Purpose::Whole => "whole",
-            Purpose::Tile => "tile",
-            Purpose::Face => "face",
-        };
-        Self { purpose, rect: share_of(look.region.rect(), size) }
+        Self { purpose: look.purpose.name(), rect: share_of(look.region.rect(), size) }
     }
 }
 

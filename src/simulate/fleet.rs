@@ -153,7 +153,7 @@ impl Device {
         let Identity { topics, camera } = Identity::of(&config, None)?;
         let device = topics.device().clone();
         let grouping = grouping(&config)?;
-        let about = about(&config, topics, &camera, grouping.told().to_vec());
+        let about = about(&config, topics, &camera, grouping.told());
         let start = Start {
             settings: config.mqtt.clone(),
             device: device.clone(),

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use crate::contract::payload::rfc3339;
+use crate::clock::rfc3339;
 
 /// From the first device that lost its connection until every device has one again.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -124,9 +124,7 @@ impl Camera {
         let pinned = settings.fourcc().is_some();
         let format = read_as(&now, &given, &asked, pinned, &mut notes).map_err(refused)?;
         // A rate that cannot be set is not told, either.
-        let rate = rate.map(|given| Interval::from(given.interval)).ok();
-        let rate = rate.filter(|rate| rate.is_possible());
-        let rate = rate.map_or(String::new(), |rate| format!(" at {}/s", told(rate.fps())));
+        let rate = rate.map_or(String::new(), |given| at_rate(given.interval.into()));
         let words = format!("{} ({}), {}{rate}", path.display(), node.card, mode(&now));
         let loopback = node.is_loopback();
         // Of several cameras it says which.
@@ -276,6 +274,11 @@ impl Drop for Camera {
 /// is new in any case, so that costs one frame.
 fn is_old(stamp: Option<Duration>, since: Duration, loopback: bool, awaited: bool) -> bool {
     !awaited && stamp.map_or(loopback, |taken| taken < since)
+}
+
+/// The rate of such pictures, behind a camera's mode; nothing where it cannot be.
+fn at_rate(interval: Interval) -> String {
+    if interval.is_possible() { format!(" at {}/s", told(interval.fps())) } else { String::new() }
 }
 
 /// A rate in words, to a tenth: 30, 7.5.

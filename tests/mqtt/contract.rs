@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use expressiond::clock::rfc3339;
 use expressiond::config::Config;
 use expressiond::config::digest::digest;
 use expressiond::contract::in_force::InForce;
 use expressiond::contract::inventory::{FailedUpgrade, INVENTORY_SCHEMA, Inventory, Upgraded};
 use expressiond::contract::payload::Counts;
 use expressiond::contract::payload::{
-    CameraState, DeviceStatus, Reach, Reason, ReasonCode, SCHEMA_VERSION, ZoneState, rfc3339,
+    CameraState, DeviceStatus, Reach, Reason, ReasonCode, SCHEMA_VERSION, ZoneState,
 };
 use expressiond::contract::topics::Topics;
 use expressiond::contract::tuning::Tuning;

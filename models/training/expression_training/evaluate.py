@@ -123,7 +123,7 @@ def false_alarms(
     """Boxes at the shipped thresholds on pictures without a face."""
     boxes = pictures = 0
     for picture in pictures_of(data, split, only):
-        if len(picture.labels.boxes) or len(picture.labels.ignored):
+        if picture.labels.shows_faces:
             continue
         pictures += 1
         for row in detect(run, picture.image, size, min(limits.values())):
@@ -131,13 +131,18 @@ def false_alarms(
     return {"pictures": pictures, "boxes": int(boxes)}
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_measured(parser: argparse.ArgumentParser, split: str) -> None:
+    """What is measured, and on which pictures; of `split` unless it is said."""
     parser.add_argument("data", type=Path, help="data.yaml")
     parser.add_argument("--model", type=existing, action="append", default=[], help=".tflite (repeatable)")
     parser.add_argument("--weights", type=existing, help="checkpoint or .safetensors, as the float reference")
     parser.add_argument("--size", type=size_of, default=INPUT, help="input for --weights, as 288x192 or 160")
-    parser.add_argument("--split", default="val")
+    parser.add_argument("--split", default=split)
     parser.add_argument("--group", default="", help="only files whose name starts with this")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_measured(parser, "val")
     parser.add_argument("--quick", action="store_true", help="daylight only")
     parser.add_argument("--json", type=to_write, help="write all results here")
 

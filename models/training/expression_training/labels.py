@@ -55,6 +55,11 @@ class Labels:
     negatives: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), np.float32))
 
     @property
+    def shows_faces(self) -> bool:
+        """Whether the picture has any, or what may be one."""
+        return bool(len(self.boxes) or len(self.ignored))
+
+    @property
     def classes(self) -> np.ndarray:
         """[n] int64, the likeliest; -1: nobody knows which."""
         total = self.shares.sum(1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import random
 import re
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,11 +90,3 @@ def inline_buffers(model: bytes) -> bytes:
     builder = flatbuffers.Builder(len(model))
     builder.Finish(tree.Pack(builder), b"TFL3")
     return bytes(builder.Output())
-
-
-def operations(model: Path) -> Counter:
-    """How many of each operation a .tflite has."""
-    tree = schema.ModelT.InitFromPackedBuf(model.read_bytes(), 0)
-    names = {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
-    codes = [max(c.builtinCode, c.deprecatedBuiltinCode) for c in tree.operatorCodes]
-    return Counter(names[codes[op.opcodeIndex]] for op in tree.subgraphs[0].operators)

@@ -7,11 +7,10 @@ takes the pictures whose name starts so.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from .dataset import INPUT, DataSet, existing, size_of
+from .dataset import DataSet
 from .detect import torch_runner
-from .evaluate import check_asked, pictures_of
+from .evaluate import add_measured, check_asked, pictures_of
 from .faces import HEIGHTS, Sheet, look, tally
 from .sidecar import model_for, name_among
 from .weights import build
@@ -39,12 +38,7 @@ def table(name: str, sheets: list[Sheet], levels: list[float], classes: int) -> 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", type=Path, help="data.yaml")
-    parser.add_argument("--model", type=existing, action="append", default=[], help=".tflite (repeatable)")
-    parser.add_argument("--weights", type=existing, help="checkpoint or .safetensors")
-    parser.add_argument("--size", type=size_of, default=INPUT, help="input for --weights, as 288x192 or 160")
-    parser.add_argument("--split", default="test")
-    parser.add_argument("--group", default="", help="only files whose name starts with this")
+    add_measured(parser, "test")
     parser.add_argument("--at", type=float, nargs="+", default=[0.3, 0.4, 0.5, 0.6, 0.7])
     parser.add_argument("--nms", type=float, default=0.6)
 
@@ -61,8 +55,8 @@ def run(args: argparse.Namespace) -> None:
         runners[name_among(runners, model)] = (runner, size, card.nms_iou if card else args.nms)
     for name, (runner, size, nms) in runners.items():
         for kind, some in (
-            ("scenes", [p for p in pictures if len(p.labels.boxes) or len(p.labels.ignored)]),
-            ("without a face", [p for p in pictures if not (len(p.labels.boxes) or len(p.labels.ignored))]),
+            ("scenes", [p for p in pictures if p.labels.shows_faces]),
+            ("without a face", [p for p in pictures if not p.labels.shows_faces]),
         ):
             sheets = look(runner, size, some, len(data.names), nms, FLOOR)
             print("\n".join(table(f"{name}, {kind}", sheets, args.at, len(data.names))), flush=True)

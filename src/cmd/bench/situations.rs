@@ -6,13 +6,12 @@ use std::time::Duration;
 use image::{RgbImage, imageops};
 use serde::Serialize;
 
-use super::stages::cpu_time;
 use super::yuyv::to_yuyv;
 use expressiond::attention::look::Purpose;
 use expressiond::attention::pace::{Pace, Settings as PaceSettings};
 use expressiond::attention::reach::Distance;
 use expressiond::attention::{Attention, Findings, Sight};
-use expressiond::clock::{Clock, SystemClock};
+use expressiond::clock::{Clock, SystemClock, cpu_time};
 use expressiond::detector::networks::{Network, Networks};
 use expressiond::detector::{Detection, Detector};
 use expressiond::error::Result;

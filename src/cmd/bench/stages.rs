@@ -3,10 +3,9 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
-use expressiond::clock::{Clock, SystemClock};
+use expressiond::clock::{Clock, SystemClock, cpu_time};
 use expressiond::detector::{Detection, Detector};
 use expressiond::error::{Error, Kind, Result};
 use expressiond::events::{Origin, Recorder, system_randomness};
@@ -162,10 +161,4 @@ fn stage(name: &'static str, times: &mut [Duration]) -> Stage {
         times[index].as_secs_f64() * 1e3
     };
     Stage { name, p50_ms: at(0.5), p95_ms: at(0.95) }
-}
-
-/// CPU time of all threads of this process.
-pub(crate) fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::situations::look_at_all;
-use super::stages::cpu_time;
 use expressiond::attention::pace::{Pace, Settings};
 use expressiond::attention::reach::Distance;
 use expressiond::attention::{Attention, Findings};
+use expressiond::clock::cpu_time;
 use expressiond::detector::networks::{Network, Networks};
 use expressiond::error::Result;
 use expressiond::pixels::frame::Frame;

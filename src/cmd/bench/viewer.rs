@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::stages::cpu_time;
+use expressiond::clock::cpu_time;
 use expressiond::error::{Error, Kind, Result};
 use expressiond::pixels::frame::Frame;
 use expressiond::preview;

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::*;
 use crate::attention::reach::Distance;
-use crate::clock::Clock;
+use crate::clock::{Clock, rfc3339};
 use crate::contract::payload::Counts;
 use crate::detector::networks::Networks;
 use crate::detector::{ModelInfo, Settings};
@@ -205,6 +205,6 @@ async fn the_last_events_of_a_recording_have_the_time_of_its_last_picture() {
         let (_, events) = bench.end_with_events();
         let told = events.last().expect("whoever was there leaves");
         assert_eq!(told.event_type, EventType::FaceLeft);
-        assert_eq!(told.time, humantime::format_rfc3339_millis(last.wall).to_string());
+        assert_eq!(told.time, rfc3339(last.wall));
     }
 }

@@ -168,16 +168,20 @@ const numbered = (value, { entries = [] }) => entries.find(([, words]) => words 
 /** What counts now. */
 const current = (key) => given[key] ?? changes[key] ?? values[key];
 
+function select(id, value, entries) {
+  const input = make("select", { id }, ...entries.map(([number, words]) => make("option", { value: number }, words)));
+  input.value = value;
+  return input;
+}
+
 function build(key, range, label, origin) {
   const id = `knob-${key}`;
   const value = current(key);
   let input;
   if (range.kind === "turn") {
-    input = make("select", { id }, ...[0, 90, 180, 270].map((turn) => make("option", { value: turn }, say(`turn${turn}`))));
-    input.value = value;
+    input = select(id, value, [0, 90, 180, 270].map((turn) => [turn, say(`turn${turn}`)]));
   } else if (range.kind === "menu") {
-    input = make("select", { id }, ...range.entries.map(([number, words]) => make("option", { value: number }, words)));
-    input.value = value;
+    input = select(id, value, range.entries);
   } else if (range.kind === "switch") {
     input = make("input", { id, type: "checkbox", checked: Boolean(value) });
   } else {
