@@ -8,18 +8,15 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/cluster"))
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/cluster")]
 from nodes import rabbitmq_files, rabbitmq_settings  # noqa: E402
 from stolen import CREDENTIALS, Broker  # noqa: E402
-
-LIMIT = 90.0
+from waiting import LIMIT, free_port, listens, until  # noqa: E402
 
 
 def attempt(words: list, **more: object) -> subprocess.CompletedProcess:
@@ -38,24 +35,6 @@ def examined(program: Path, settings: Path) -> dict[str, tuple[str, str]]:
     """Of each check of doctor's, its verdict and its message."""
     told = json.loads(attempt([program, "doctor", "--json", "--config", settings], cwd=ROOT).stdout)
     return {each["check"]: (each["verdict"], each["message"]) for each in told["checks"]}
-
-
-def until(what: str, holds) -> None:
-    end = time.monotonic() + LIMIT
-    while not holds():
-        assert time.monotonic() < end, f"not in time: {what}"
-        time.sleep(0.1)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Fleet:

@@ -7,9 +7,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from brokers import ROOT, Fleet, Mosquitto, attempt, examined, free_port, listens, run, until
+from brokers import ROOT, Fleet, Mosquitto, attempt, examined, run
 from serving import Serving, authority
 from stolen import Broker, Listener
+from waiting import free_port, listens, until
 
 CERTS = "/etc/mosquitto/certs/"
 FILES = ("fleet-certificates.conf", "fleet.conf")

@@ -9,7 +9,8 @@ import subprocess
 from pathlib import Path
 from typing import Self
 
-from brokers import LIMIT, ROOT, Fleet, attempt, run, until
+from brokers import LIMIT, ROOT, Fleet, attempt, run
+from waiting import until
 
 
 def refused(words: list, text: str, **more: object) -> subprocess.CompletedProcess:

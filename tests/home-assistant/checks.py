@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from machine import until
 from parties import DEVICE, FRAMES
+from waiting import until
 
 NAME = f"Expression sensor {DEVICE}"
 

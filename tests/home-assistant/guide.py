@@ -8,8 +8,8 @@ import zlib
 from pathlib import Path
 
 import checks
-from machine import until
 from parties import FRAMES, ROOT
+from waiting import until
 
 
 def automations() -> str:

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from machine import LIMIT, free_port, until
+from waiting import LIMIT, free_port, until
 
 ROOT = Path(__file__).resolve().parents[2]
 FRAMES = ROOT / "tests/demo/frames"

@@ -10,8 +10,6 @@ import shutil
 import subprocess
 import tempfile
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -19,8 +17,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 MODEL = "expression-yolo12n"
 LICENCE = "MIT/X11 & others"  # has what means something to sed
-LIMIT = 120.0  # seconds for anything that is waited for
-COMMAND_LIMIT = 1800.0  # and for a command, of which some install a system
+COMMAND_LIMIT = 1800.0  # seconds for a command, of which some install a system
 
 
 class Failed(Exception):
@@ -37,13 +34,6 @@ def run(command: list, *, ok: bool = True, env: dict | None = None, cwd: Path = 
     if (done.returncode == 0) != ok:
         raise Failed(f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr or ''}")
     return done.stdout
-
-
-def until(what: str, holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + LIMIT
-    while not holds():
-        assert time.monotonic() < end, f"not in time: {what}"
-        time.sleep(0.1)
 
 
 class Workshop:

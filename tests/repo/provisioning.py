@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import tomllib
 from pathlib import Path
 
-from board import LIMIT, MODEL, ROOT, Board, Workshop, run, until
+from board import MODEL, ROOT, Board, Workshop, run
 from packages import SETTINGS
+from waiting import LIMIT, free_port, listens, until
 
 ANSIBLE = ROOT / "deploy/ansible"
 PASSWORD = "pass\"word # of a test"
@@ -221,23 +221,12 @@ def handed_over(board: Board) -> str:
     return "/root/credentials"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def find_mosquitto() -> str:
     return next(path for path in ("/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto") if Path(path).exists())
 
 
 def wait_for(port: int) -> None:
     until("mosquitto starts", lambda: listens(port))
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 TESTS = [

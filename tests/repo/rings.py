@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 from typing import Self
 
-from board import LIMIT, ROOT, Board, Workshop, run, until
-from provisioning import ANSIBLE, ansible, find_mosquitto, free_port, wait_for
+from board import ROOT, Board, Workshop, run
+from provisioning import ANSIBLE, ansible, find_mosquitto, wait_for
+from waiting import LIMIT, free_port, until
 
 REPEAT_S = 30  # docs/ref/mqtt.md
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import troubles
 from guide import Owner
 from ledger import PATIENCE, events_lost, first_event, nothing_lost, told
-from machine import Listener, Machine, until
+from machine import Listener, Machine
+from waiting import until
 
 SETTINGS = "/etc/expressiond/expressiond.toml"
 

@@ -29,7 +29,8 @@ from daemon import (
     vivid,
     watch,
 )
-from machine import Listener, Machine, until
+from machine import Listener, Machine
+from waiting import until
 
 WRITER = (
     "systemd-run --quiet --unit=writer ffmpeg -loglevel error -re -stream_loop -1 -framerate 6 "

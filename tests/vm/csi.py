@@ -8,7 +8,8 @@ photographs take the place of libcamerasrc alone, and the rest of the path is th
 from __future__ import annotations
 
 from daemon import kinds, opened, running, watch
-from machine import Listener, Machine, until
+from machine import Listener, Machine
+from waiting import until
 
 PHOTOGRAPHS = (
     "multifilesrc location=/srv/frames/%03d.jpg loop=true caps=image/jpeg,framerate=6/1 "

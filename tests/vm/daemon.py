@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 
-from machine import LIMIT, Listener, Machine, until
+from machine import Listener, Machine
+from waiting import LIMIT, until
 
 UNBIND = "echo vivid.0 >/sys/bus/platform/drivers/vivid/unbind"
 #: the command that prints vivid's device

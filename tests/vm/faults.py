@@ -7,7 +7,8 @@ import signal
 import time
 
 from daemon import BIND, LOOPBACKS, UNBIND, lost, opened, order, pid, press, running, says, structured, vivid, watch
-from machine import Listener, Machine, until
+from machine import Listener, Machine
+from waiting import until
 
 OTHER_FORMAT = "width=320,height=180,pixelformat=NV12"
 

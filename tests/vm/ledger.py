@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from machine import Listener, Machine, until
+from machine import Listener, Machine
+from waiting import until
 
 PATIENCE = 900.0  # seconds for anything that needs faces; emulation on a busy machine is slow
 

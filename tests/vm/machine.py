@@ -9,26 +9,9 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-LIMIT = 300.0  # seconds; emulated processors are slow
-
-
-def until(what: str, condition: Callable[[], object], limit: float = LIMIT):
-    """The condition's first true value; it is asked again and again until the limit."""
-    end = time.monotonic() + limit
-    while time.monotonic() < end:
-        if value := condition():
-            return value
-        time.sleep(0.2)
-    raise AssertionError(f"not within {limit:.0f} s: {what}")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from waiting import LIMIT, free_port, until
 
 
 class Machine:

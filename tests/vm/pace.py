@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from daemon import pid, press, running, says, structured, watch
-from machine import Listener, Machine, until
+from machine import Listener, Machine
+from waiting import until
 
 SECONDS = 40
 

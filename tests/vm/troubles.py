@@ -6,7 +6,8 @@ import json
 import time
 
 from ledger import PATIENCE, first_event, nothing_lost, told
-from machine import Listener, Machine, until
+from machine import Listener, Machine
+from waiting import until
 
 STATE = "/var/lib/private/expressiond"
 
