@@ -12,6 +12,8 @@ use zip::write::{SimpleFileOptions, ZipWriter};
 
 const TODAY: &str = r#"{"task": "detect", "names": {"0": "happy", "1": "not_happy"}}"#;
 
+const THREE: &str = r#"{"names": ["happy", "neutral", "sad"]}"#;
+
 /// A model of `tests/exports` with a file in an archive behind it.
 fn export(folder: &TempDir, model: &str, entry: &str, text: &str) -> PathBuf {
     let bytes = std::fs::read(format!("tests/exports/{model}.tflite")).unwrap();
@@ -74,14 +76,13 @@ fn every_layout_shows_the_same_face() {
     let asked = r#"{"args": {"nms": true}, "names": ["happy", "not_happy"]}"#;
     // Of a head that has its own suppression Ultralytics 8.3 says so.
     let not_asked = r#"{"args": {"nms": false}, "names": ["happy", "not_happy"]}"#;
-    let three = r#"{"names": ["happy", "neutral", "sad"]}"#;
     for (model, about) in [
         ("rows", flagged),
         ("rows", asked),
         ("rows", TODAY),
         ("rows", not_asked),
         ("flat", not_asked),
-        ("rows", three),
+        ("rows", THREE),
         ("rows-pixels", flagged),
         ("rows-pixels", TODAY),
         ("flat", TODAY),
@@ -130,6 +131,12 @@ fn what_is_not_read_is_refused_by_name() {
         ("flat", "metadata.json", r#"{"names": ["happy", "Happy"]}"#, "second time"),
         ("flat", "temp_meta.txt", "{'names': {0: 'a}", "temp_meta.txt"),
         ("flat", "labels.txt", "a\nb\n", "names no classes"),
+        ("logits", "metadata.json", TODAY, "with the sigmoid at their end"),
+        ("confidences", "metadata.json", TODAY, "without the sigmoid at their end"),
+        ("rows-bytes", "metadata.json", THREE, "with pictures of all classes"),
+        ("no-rows", "metadata.json", TODAY, "has no boxes at all"),
+        ("channels-first", "metadata.json", TODAY, "export with height, width, channels"),
+        ("shorts", "metadata.json", TODAY, "export with int8 or float32 inputs and outputs"),
     ] {
         let (code, told) = detect(&export(&folder, model, entry, about)).unwrap_err();
         assert!(code == Some(70) && told.contains(words), "{model} {about}: {told}");

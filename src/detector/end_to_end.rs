@@ -83,7 +83,8 @@ fn read<T: Sample>(
     let Some(class) = class else {
         return Err(ModelError::Layout(format!(
             "row {row} of its output has a confidence of {confidence} and class {number} of \
-             {class_count}: it is not left, top, right, bottom, confidence, class"
+             {class_count}: it is not left, top, right, bottom, confidence, class: export as \
+             docs/ref/model.md describes"
         )));
     };
     let edges = [left, top, right, bottom];

@@ -42,10 +42,16 @@ pub enum ModelError {
     )]
     NotTflite,
     /// The interpreter cannot be made, for the reason given.
-    #[error("TensorFlow Lite refuses it: {0}")]
+    #[error(
+        "TensorFlow Lite refuses it: {0}; its own words stand before this in the log: export the \
+         model again"
+    )]
     Refused(String),
     /// The interpreter failed at an inference.
-    #[error("TensorFlow Lite failed while running it: an operation that 2.17 does not know?")]
+    #[error(
+        "TensorFlow Lite failed while running it: an operation that 2.17 does not know? Its own \
+         words stand before this in the log: export the model again"
+    )]
     Invoke,
     /// The tensors are not those of a known layout, for the reason given.
     #[error("{0}")]

@@ -32,6 +32,11 @@ impl Flat {
             anchor * (4 + class_count) + channel
         }
     }
+
+    /// Where the confidence of a class stands.
+    pub(super) fn class_index(&self, class: usize, anchor: usize, class_count: usize) -> usize {
+        self.index(4 + class, anchor, class_count)
+    }
 }
 
 /// Appends the boxes of the anchors whose confidence is at least `floor`: of one or two classes

@@ -51,8 +51,14 @@ pub(super) fn input_size(input: &TensorInfo) -> Result<Size, ModelError> {
         [1, height, width, 3] if width > 0 && height > 0 && width <= 4096 && height <= 4096 => {
             Ok(Size::new(width as u32, height as u32))
         }
+        [1, 3, _, _] => Err(ModelError::Layout(format!(
+            "input {} is {:?}: channels come first; export with height, width, channels: \
+             [1, height, width, 3] (docs/ref/model.md)",
+            input.name, input.shape
+        ))),
         _ => Err(ModelError::Layout(format!(
-            "input {} is {:?}, it must be [1, height, width, 3]",
+            "input {} is {:?}: export it as [1, height, width, 3], one picture of at most \
+             4096x4096 (docs/ref/model.md)",
             input.name, input.shape
         ))),
     }
@@ -142,14 +148,16 @@ fn raw(outputs: &[TensorInfo], input: Size, class_count: usize) -> Result<Head, 
             .ok_or_else(|| foreign(outputs))?;
         if outputs[classes].dtype != info.dtype {
             return Err(ModelError::Layout(format!(
-                "{} is {:?} but {} is {:?}: both tensors of a level must have one type",
+                "{} is {:?} but {} is {:?}: export both tensors \
+                 of a level with one type",
                 info.name, info.dtype, outputs[classes].name, outputs[classes].dtype
             )));
         }
         let stride = input.width as usize / columns;
         if stride * columns != input.width as usize || stride * rows != input.height as usize {
             return Err(ModelError::Layout(format!(
-                "{} has {columns}x{rows} cells, which do not divide an input of {input}",
+                "{} has {columns}x{rows} cells, which do not divide an input of {input}: export with \
+                 sides that are multiples of the largest stride",
                 info.name
             )));
         }
@@ -184,6 +192,12 @@ fn single(
     let [_, first, last] = output.shape[..] else {
         return Err(foreign(std::slice::from_ref(output)));
     };
+    if first == 0 || last == 0 {
+        return Err(ModelError::Layout(format!(
+            "output {:?} has no boxes at all: export as docs/ref/model.md describes",
+            output.shape
+        )));
+    }
     // The length of the other dimension, and whether the wanted one comes first.
     let with = |channels: usize| {
         if output.shape[0] != 1 {
@@ -273,12 +287,12 @@ fn unfit(output: &TensorInfo, input: Size, class_count: usize) -> ModelError {
         _ => false,
     };
     let more = if objectness {
-        "; it has one more, the objectness of YOLOv5 and YOLOv7, which is not read"
+        "it has one more, the objectness of YOLOv5 and YOLOv7, which is not read"
     } else {
-        ""
+        "name all of its classes, or export as docs/ref/model.md describes"
     };
     ModelError::Layout(format!(
-        "output {:?} does not hold 4 + {class_count} channels for the classes named{more}",
+        "output {:?} does not hold 4 + {class_count} channels for the classes named; {more}",
         output.shape
     ))
 }

@@ -9,6 +9,7 @@ use super::classes::{check_classes, same};
 use super::flat_head::{Flat, Unit, largest_side};
 use super::layout::{Head, check_colours, input_size, recognise};
 use super::metadata::{self, Metadata};
+use super::plausible::{check_blank, check_ranges};
 use super::sample::Output;
 use super::sidecar::{Layout, SelfTest, SideCar, USUAL_CLOSE_LOOK};
 use super::tflite::{Dtype, Engine};
@@ -153,6 +154,7 @@ fn admit(
             .map_err(|reason| side_car_error(&entry.path, reason))?;
     }
     let thresholds = thresholds(card.as_ref(), &classes);
+    check_ranges(&head, &engine.outputs, &thresholds)?;
     let (name, version) = name_and_version(card.as_ref(), &entry.path);
     let test = card.as_ref().and_then(|card| card.self_test.as_ref());
     let self_test_picture = test.map(|test| entry.path.with_file_name(&test.picture));
@@ -274,9 +276,10 @@ fn claim(about: &Metadata) -> Option<Layout> {
 
 /// Runs the network on an empty picture. Flat exports in shares and in pixels look the
 /// same from outside; only the size of their boxes tells them apart. And what cannot be
-/// decoded is refused here, not at the first frame.
+/// decoded, or is not what the layout says, is refused here, not at the first frame.
 fn try_blank(detector: &mut Detector) -> Result<(), ModelError> {
     detector.engine.run(&detector.input)?;
+    check_blank(&detector.head, &detector.engine, detector.info.classes.len())?;
     if let Head::Flat(flat) = &mut detector.head {
         flat.unit = unit(&detector.engine, *flat, &detector.info)?;
     }
@@ -298,7 +301,8 @@ fn unit(engine: &Engine, flat: Flat, info: &ModelInfo) -> Result<Unit, ModelErro
         return Ok(Unit::Pixel);
     }
     Err(ModelError::Layout(format!(
-        "a box of its is {side:.0} wide or high, far more than the {} pixels of its input",
+        "a box of its is {side:.0} wide or high, far more than the {} pixels of its input: export \
+         boxes as shares or pixels of the input (docs/ref/model.md)",
         info.input
     )))
 }

@@ -15,6 +15,7 @@ mod load;
 pub mod metadata;
 pub mod networks;
 pub mod nms;
+mod plausible;
 pub mod raw_head;
 pub mod sample;
 mod settings;

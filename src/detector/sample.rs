@@ -96,6 +96,15 @@ impl<'a> Output<'a> {
             Dtype::Float32 => Self::Float32(Values { data: tensor.data(), quantization }),
         }
     }
+
+    /// The number at `index`, which the tensor must have.
+    pub fn real(&self, index: usize) -> f32 {
+        match self {
+            Self::Int8(values) => values.real(index),
+            Self::UInt8(values) => values.real(index),
+            Self::Float32(values) => values.real(index),
+        }
+    }
 }
 
 #[cfg(test)]

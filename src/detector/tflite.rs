@@ -97,7 +97,9 @@ impl Engine {
         let (interpreter, xnnpack) = interpreter(model, threads)?;
         if interpreter.input_tensor_count() != 1 {
             let count = interpreter.input_tensor_count();
-            return Err(ModelError::Layout(format!("{count} inputs, a detector has one picture")));
+            return Err(ModelError::Layout(format!(
+                "{count} inputs: export a detector, which has one picture (docs/ref/model.md)"
+            )));
         }
         let input = describe(&interpreter.input(0).map_err(ModelError::refused)?)?;
         // Outputs are only readable after a run, which also proves that one works.
@@ -227,7 +229,7 @@ fn describe(tensor: &Tensor) -> Result<TensorInfo, ModelError> {
         DataType::Float32 => Dtype::Float32,
         other => {
             return Err(ModelError::Layout(format!(
-                "tensor {} is {other:?}; int8, uint8 and float32 are supported",
+                "tensor {} is {other:?}: export with int8 or float32 inputs and outputs",
                 tensor.name()
             )));
         }
@@ -239,7 +241,8 @@ fn describe(tensor: &Tensor) -> Result<TensorInfo, ModelError> {
     };
     if !(quantization.scale.is_finite() && quantization.scale > 0.0) {
         return Err(ModelError::Layout(format!(
-            "tensor {} has quantization scale {}: the file was exported without its scales",
+            "tensor {} has quantization scale {}: the file was exported without its scales: \
+             export it again, quantized as a whole (docs/ref/model.md)",
             tensor.name(),
             quantization.scale
         )));

@@ -145,19 +145,29 @@ impl JpegDecoder {
         self.turbo.set_scaling_factor(scale).map_err(broken)?;
         let scaled = |side: u32| scale.scale(side as usize) as u32;
         let size = Size::new(scaled(size.width), scaled(size.height));
+        // Of the scales in use none enlarges.
+        let pixels = scale.denom() as u32;
         match (header.colorspace, header.subsamp) {
             // Samples in proportions that the library has no name for (3:1, say) come
             // out as red, green and blue only.
-            (Colorspace::RGB, _) | (_, Subsamp::Unknown) => self.decode_rgb(data, size),
-            (Colorspace::CMYK | Colorspace::YCCK, _) => self.decode_inks(data, size),
-            (_, subsamp) => self.decode_yuv(data, size, subsamp),
+            (Colorspace::RGB, _) | (_, Subsamp::Unknown) => {
+                self.decode_packed(data, size, turbojpeg::PixelFormat::RGB)?;
+                Ok(rgb_planes(size, pixels))
+            }
+            (Colorspace::CMYK | Colorspace::YCCK, _) => {
+                self.decode_inks(data, size)?;
+                Ok(rgb_planes(size, pixels))
+            }
+            (_, subsamp) => self.decode_yuv(data, size, pixels, subsamp),
         }
     }
 
+    /// `size` is that of the brightness, each sample of which stands for `pixels` in a row.
     fn decode_yuv(
         &mut self,
         data: &[u8],
         size: Size,
+        pixels: u32,
         subsamp: Subsamp,
     ) -> Result<Planes, PixelError> {
         let (w, h) = (size.width as usize, size.height as usize);
@@ -167,33 +177,40 @@ impl JpegDecoder {
             YuvImage { pixels: self.pixels.as_mut_slice(), width: w, align: 1, height: h, subsamp };
         let (luma, chroma) = (image.y_size(), image.uv_size());
         self.turbo.decompress_to_yuv(data, image).map_err(broken)?;
-        let strip = |offset, (row, rows)| Strip { offset, stride: row, row, rows };
-        let y = strip(0, luma);
-        let part = |strip, samples| Component { strip, first: 0, step: 1, samples };
+        let strip = |offset, (row, rows), height: usize| Strip {
+            offset,
+            stride: row,
+            row,
+            rows,
+            height: pixels * height as u32,
+        };
+        let y = strip(0, luma, 1);
+        let part = |strip, samples, width: usize| Component {
+            strip,
+            first: 0,
+            step: 1,
+            samples,
+            width: pixels * width as u32,
+        };
         if subsamp == Subsamp::Gray {
             let colours = Colours::Grey(Range::Full);
-            return Ok(Planes::new(size, &[y], [part(0, w); 3], 1, colours));
+            return Ok(Planes::new(size, &[y], [part(0, w, 1); 3], 1, colours));
         }
-        let u = strip(luma.0 * luma.1, chroma);
-        let v = strip(u.offset + chroma.0 * chroma.1, chroma);
+        let (across, down) = (subsamp.width(), subsamp.height());
+        let u = strip(luma.0 * luma.1, chroma, down);
+        let v = strip(u.offset + chroma.0 * chroma.1, chroma, down);
         // The library pads planes to whole blocks; only real samples count.
-        let (samples, rows) = (w.div_ceil(subsamp.width()), h.div_ceil(subsamp.height()));
+        let (samples, rows) = (w.div_ceil(across), h.div_ceil(down));
         let y = Strip { rows: h, ..y };
         let (u, v) = (Strip { rows, ..u }, Strip { rows, ..v });
-        let components = [part(0, w), part(1, samples), part(2, samples)];
+        let components = [part(0, w, 1), part(1, samples, across), part(2, samples, across)];
         Ok(Planes::new(size, &[y, u, v], components, 3, Colours::Yuv(Range::Full, Matrix::Bt601)))
     }
 
-    /// A picture as red, green and blue.
-    fn decode_rgb(&mut self, data: &[u8], size: Size) -> Result<Planes, PixelError> {
-        self.decode_packed(data, size, turbojpeg::PixelFormat::RGB)?;
-        Ok(rgb_planes(size))
-    }
-
-    /// A picture for a printer, in cyan, magenta, yellow and black: close enough to the
-    /// colours that a screen would show. Adobe's programs store how much paper is left
+    /// A picture for a printer, in cyan, magenta, yellow and black, as red, green and blue: close
+    /// enough to the colours that a screen would show. Adobe's programs store how much paper is left
     /// instead of how much ink there is, and say so by their marker.
-    fn decode_inks(&mut self, data: &[u8], size: Size) -> Result<Planes, PixelError> {
+    fn decode_inks(&mut self, data: &[u8], size: Size) -> Result<(), PixelError> {
         self.decode_packed(data, size, turbojpeg::PixelFormat::CMYK)?;
         let outline = Outline::of(data)?;
         let mut segments = outline.segments(data);
@@ -205,7 +222,7 @@ impl JpegDecoder {
             let rgb = [c, m, y].map(|ink| (ink * k / 255) as u8);
             self.pixels[3 * index..][..3].copy_from_slice(&rgb);
         }
-        Ok(rgb_planes(size))
+        Ok(())
     }
 
     fn decode_packed(
@@ -229,11 +246,12 @@ fn decompressor() -> Result<Decompressor, PixelError> {
     Ok(turbo)
 }
 
-/// Three bytes a pixel, without padding.
-fn rgb_planes(size: Size) -> Planes {
+/// Three bytes for each `pixels` in a row and in a column, without padding.
+fn rgb_planes(size: Size, pixels: u32) -> Planes {
     let (w, h) = (size.width as usize, size.height as usize);
-    let strip = Strip { offset: 0, stride: 3 * w, row: 3 * w, rows: h };
-    let components = [0, 1, 2].map(|first| Component { strip: 0, first, step: 3, samples: w });
+    let strip = Strip { offset: 0, stride: 3 * w, row: 3 * w, rows: h, height: pixels };
+    let component = |first| Component { strip: 0, first, step: 3, samples: w, width: pixels };
+    let components = [0, 1, 2].map(component);
     Planes::new(size, &[strip], components, 3, Colours::Rgb)
 }
 

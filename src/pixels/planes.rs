@@ -32,6 +32,9 @@ pub(crate) struct Strip {
     /// Valid bytes in a row.
     pub(crate) row: usize,
     pub(crate) rows: usize,
+    /// Pixels of the stored picture, from top to bottom, that a row stands for. The last one may
+    /// stand for some that the picture has not: libjpeg rounds up what it scales.
+    pub(crate) height: u32,
 }
 
 /// One colour component: every `step`-th byte of a strip's rows from `first`.
@@ -42,6 +45,9 @@ pub(crate) struct Component {
     pub(crate) step: usize,
     /// Samples in a row.
     pub(crate) samples: usize,
+    /// Pixels of the stored picture, from left to right, that a sample stands for; the last one
+    /// as the last row does.
+    pub(crate) width: u32,
 }
 
 /// What the components mean.
@@ -103,7 +109,8 @@ impl Planes {
             // Rows of all planes are padded in proportion (pixfmt-yuv-planar.rst).
             let share = stride * plane.bytes * first.width;
             let stride = share.div_ceil(plane.width * first.bytes).max(row);
-            let strip = Strip { offset, stride, row, rows: h.div_ceil(plane.height) };
+            let (rows, height) = (h.div_ceil(plane.height), plane.height as u32);
+            let strip = Strip { offset, stride, row, rows, height };
             offset += stride * strip.rows;
             strip
         });
@@ -112,6 +119,7 @@ impl Planes {
             first: place.first,
             step: place.step,
             samples: w.div_ceil(place.width),
+            width: place.width as u32,
         });
         let (count, colours) = match layout.kind {
             Kind::Rgb => (3, Colours::Rgb),

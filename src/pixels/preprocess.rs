@@ -174,16 +174,17 @@ impl Plan {
         let region = orientation.to_stored(letterbox.region, size);
         self.content = orientation.upright(letterbox.content);
         let (width, height) = (self.content.width as usize, self.content.height as usize);
-        let part = |samples: usize, start: u32, length: u32, all: u32| Part {
-            from: f64::from(start) * samples as f64 / f64::from(all),
-            length: f64::from(length) * samples as f64 / f64::from(all),
+        // By what a sample stands for: all samples together may reach beyond the picture.
+        let part = |pixels: u32, start: u32, length: u32| Part {
+            from: f64::from(start) / f64::from(pixels),
+            length: f64::from(length) / f64::from(pixels),
         };
         let Region { left, top, width: across, height: down } = region;
         for (taps, strip) in self.rows.iter_mut().zip(&planes.strips) {
-            taps.set(strip.rows, part(strip.rows, top, down, size.height), height);
+            taps.set(strip.rows, part(strip.height, top, down), height);
         }
         for (taps, component) in self.columns.iter_mut().zip(&planes.components) {
-            taps.set(component.samples, part(component.samples, left, across, size.width), width);
+            taps.set(component.samples, part(component.width, left, across), width);
         }
         for strip in 0..planes.strip_count {
             let bytes = (0..planes.component_count).filter_map(|index| {

@@ -10,8 +10,9 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::frame_source::SourceError;
+use super::picture;
 use crate::geometry::Size;
-use crate::pixels::frame::{Frame, Orientation, PixelFormat};
+use crate::pixels::frame::Frame;
 use crate::pixels::jpeg;
 use crate::pixels::markers::{self, EOI, SOI, SOS};
 
@@ -56,7 +57,7 @@ impl MotionJpeg {
     }
 
     /// Reads picture `number`, from 0 on and less than [`Self::len`], into `frame`; its times
-    /// are the caller's.
+    /// are the caller's. It is turned as its own Exif data say, like one in a folder.
     ///
     /// # Errors
     ///
@@ -85,12 +86,7 @@ impl MotionJpeg {
         if !frame.data.starts_with(&[0xFF, SOI]) {
             return Err(lost(&"it was written anew while it was played"));
         }
-        frame.format = PixelFormat::Mjpeg;
-        frame.orientation = Orientation::default();
-        frame.stride = 0;
-        let outline = jpeg::outline(&frame.data);
-        frame.size = outline.map_err(|error| bad(&format!("is none: {error}")))?.size;
-        Ok(())
+        picture::recognise_jpeg(frame).map_err(|error| bad(&format!("is none: {error}")))
     }
 }
 

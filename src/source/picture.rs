@@ -83,7 +83,12 @@ pub fn recognise(frame: &mut Frame) -> Result<(), String> {
     }
 }
 
-fn recognise_jpeg(frame: &mut Frame) -> Result<(), String> {
+/// The same of what must be a JPEG. Cheap: only its header is read.
+///
+/// # Errors
+///
+/// Why it is none, in words.
+pub(super) fn recognise_jpeg(frame: &mut Frame) -> Result<(), String> {
     let outline = jpeg::outline(&frame.data).map_err(|error| error.to_string())?;
     // APP1 also carries XMP, which begins otherwise.
     let exif = outline
@@ -107,9 +112,8 @@ fn decode_png(frame: &mut Frame) -> Result<(), String> {
     limits.max_alloc = Some(MEMORY);
     let mut reader = ImageReader::with_format(Cursor::new(&frame.data), ImageFormat::Png);
     reader.limits(limits.clone());
-    let mut decoder = reader.into_decoder().map_err(broken)?;
-    let exif = decoder.exif_metadata().ok().flatten();
-    frame.orientation = exif.map_or(Orientation::default(), |exif| exif::orientation(&exif));
+    let decoder = reader.into_decoder().map_err(broken)?;
+    frame.orientation = png_exif(&frame.data).map_or(Orientation::default(), exif::orientation);
     let (width, height) = decoder.dimensions();
     frame.size = Size::new(width, height);
     check_sides(frame.size, 0).map_err(|error| error.to_string())?;
@@ -125,28 +129,46 @@ fn decode_png(frame: &mut Frame) -> Result<(), String> {
     Ok(())
 }
 
+/// The Exif data of a PNG: its chunk `eXIf`, which may stand in front of the pixels or behind
+/// them (PNG, third edition, 5.6), where ImageMagick writes it and a decoder of pixels does not
+/// come.
+fn png_exif(file: &[u8]) -> Option<&[u8]> {
+    // Behind the signature each chunk has a length, a type, its content and a checksum.
+    let mut rest = file.get(8..)?;
+    loop {
+        let (length, behind) = rest.split_first_chunk::<4>()?;
+        let (kind, behind) = behind.split_first_chunk::<4>()?;
+        let (content, behind) =
+            behind.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+        match kind {
+            b"eXIf" => return Some(content),
+            b"IEND" => return None,
+            _ => rest = behind.get(4..)?,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::pixels::rgb::to_rgb;
     use image::metadata::Orientation as Exif;
     use image::{Rgb, RgbImage};
+    use proptest::prelude::*;
 
     /// In the words that a JPEG would get.
     #[test]
     fn a_png_that_is_no_picture_is_refused_with_its_reason() {
-        let png = |width| {
-            let mut bytes = Cursor::new(Vec::new());
-            RgbImage::new(width, 10).write_to(&mut bytes, ImageFormat::Png).expect("written");
-            bytes.into_inner()
-        };
         let refused = |data: &[u8]| {
             let mut frame = Frame::empty(SystemClock.now());
             frame.data.extend_from_slice(data);
             recognise(&mut frame).expect_err("refused")
         };
-        assert_eq!(refused(&png(20_000)), "a picture of 20000x10 is outside 1x1 to 16384x16384");
-        let half = refused(&png(10)[..50]);
+        assert_eq!(
+            refused(&png(&RgbImage::new(20_000, 10))),
+            "a picture of 20000x10 is outside 1x1 to 16384x16384"
+        );
+        let half = refused(&png(&RgbImage::new(10, 10))[..50]);
         assert!(half.starts_with("broken PNG: "), "{half}");
     }
 
@@ -219,6 +241,50 @@ mod tests {
                 ..Frame::empty(SystemClock.now())
             };
             assert_eq!(to_rgb(&frame).unwrap(), upright.into_rgb8(), "orientation {tag}");
+        }
+    }
+
+    fn png(picture: &RgbImage) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        picture.write_to(&mut bytes, ImageFormat::Png).expect("written");
+        bytes.into_inner()
+    }
+
+    fn chunk(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+        let checked = [kind.as_slice(), content].concat();
+        let (length, check) = (content.len() as u32, crc(&checked));
+        [&length.to_be_bytes(), &*checked, &check.to_be_bytes()].concat()
+    }
+
+    /// As ImageMagick writes it, behind the pixels, and as others do, behind the header.
+    #[test]
+    fn a_png_stands_upright_wherever_its_exif_data_stand() {
+        let stored = RgbImage::from_fn(5, 3, |x, y| Rgb([x as u8 * 40, y as u8 * 70, 9]));
+        let file = png(&stored);
+        for tag in 1..=8 {
+            let mut upright = DynamicImage::ImageRgb8(stored.clone());
+            upright.apply_orientation(Exif::from_exif(tag).unwrap());
+            let upright = upright.into_rgb8();
+            let exif = chunk(b"eXIf", &exif::tests::exif(3, tag.into(), false));
+            for at in [8 + 25, file.len() - 12] {
+                let data = [&file[..at], &exif, &file[at..]].concat();
+                let mut frame = Frame { data, ..Frame::empty(SystemClock.now()) };
+                recognise(&mut frame).unwrap();
+                assert_eq!(to_rgb(&frame).unwrap(), upright, "orientation {tag} at byte {at}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_of_any_length_are_passed_without_harm(
+            length: u32, cut in 0usize..40, at in 0usize..2,
+        ) {
+            let mut file = [&[0; 8], &*chunk(b"tEXt", b"abc"), &*chunk(b"eXIf", b"II*")].concat();
+            prop_assert_eq!(png_exif(&file), Some(&b"II*"[..]));
+            file[8 + 15 * at..][..4].copy_from_slice(&length.to_be_bytes());
+            file.truncate(cut);
+            prop_assert!(png_exif(&file).is_none_or(|exif| exif.len() <= cut));
         }
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Replay {
     turn: Orientation,
     clock: Arc<dyn Clock>,
     next: usize,
+    /// How many pictures were shown, since the opening.
+    shown: u64,
     /// When the next picture is due, on the monotonic clock.
     due: Option<Duration>,
     /// When what it shows happened: at the recording's rate from the first one on.
@@ -93,6 +95,7 @@ impl Replay {
             turn: settings.orientation(),
             clock,
             next: 0,
+            shown: 0,
             due: None,
             time: Duration::ZERO,
             any_good: false,
@@ -167,7 +170,9 @@ impl FrameSource for Replay {
         frame.orientation = frame.orientation.then(self.turn);
         frame.captured = self.clock.now();
         frame.lag = frame.captured.monotonic.saturating_sub(self.time);
-        frame.sequence += 1;
+        // The buffers come round in turns: what one holds says nothing of the others.
+        self.shown += 1;
+        frame.sequence = self.shown;
         Ok(())
     }
 
@@ -257,6 +262,21 @@ mod tests {
             }
         }
         assert_eq!(times, [100_000, 100_250, 100_750, 101_000, 101_250, 101_750]);
+    }
+
+    /// Whichever buffer a picture comes in: several are on their way at once.
+    #[test]
+    fn pictures_are_numbered_one_after_the_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        (0..2).for_each(|number| png(&folder.path().join(format!("{number}.png"))));
+        let mut replay = open(folder.path()).expect("pictures");
+        replay.repeat = true;
+        let mut buffers = [(); 3].map(|()| Frame::empty(at(0)));
+        let numbers = [0, 1, 0, 2, 1].map(|buffer: usize| {
+            replay.next_frame(&mut buffers[buffer], Duration::ZERO).expect("a picture");
+            buffers[buffer].sequence
+        });
+        assert_eq!(numbers, [1, 2, 3, 4, 5]);
     }
 
     #[test]

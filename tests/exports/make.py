@@ -17,7 +17,17 @@ SIDE = 32
 ANCHORS = 16 + 4 + 1  # cells of strides 8, 16 and 32
 
 
-def model(outputs: list[np.ndarray]) -> bytes:
+FLOATS, BYTES, SHORTS = (getattr(schema.TensorType, kind) for kind in ("FLOAT32", "INT8", "INT16"))
+PICTURE = (1, SIDE, SIDE, 3)
+
+
+def model(
+    outputs: list[np.ndarray],
+    shape: tuple[int, ...] = PICTURE,
+    kind: int = FLOATS,
+    step: float | None = None,
+) -> bytes:
+    """An input of this shape and kind; outputs of bytes from 0 on where there is a step."""
     graph = schema.SubGraphT()
     buffers = [schema.BufferT()]
 
@@ -25,6 +35,8 @@ def model(outputs: list[np.ndarray]) -> bytes:
         made = schema.TensorT()
         made.name, made.shape, made.type = name, list(shape), kind
         made.quantization = schema.QuantizationParametersT()
+        if kind == BYTES:
+            made.quantization.scale, made.quantization.zeroPoint = [step], [-128]
         made.buffer = 0
         if data is not None:
             buffer = schema.BufferT()
@@ -34,17 +46,20 @@ def model(outputs: list[np.ndarray]) -> bytes:
         graph.tensors.append(made)
         return len(graph.tensors) - 1
 
-    floats, integers = schema.TensorType.FLOAT32, schema.TensorType.INT32
+    integers = schema.TensorType.INT32
     graph.tensors, graph.operators, graph.outputs = [], [], []
-    graph.inputs = [tensor("input", (1, SIDE, SIDE, 3), None, floats)]
+    graph.inputs = [tensor("input", shape, None, kind)]
     for number, output in enumerate(outputs):
         shape = np.array(output.shape, np.int32)
-        fixed = tensor(f"fixed{number}", (output.size,), output.astype("<f4").tobytes(), floats)
+        stored, numbers = FLOATS, output.astype("<f4")
+        if step is not None:
+            stored, numbers = BYTES, np.clip(np.round(output / step) - 128, -128, 127).astype("i1")
+        fixed = tensor(f"fixed{number}", (output.size,), numbers.tobytes(), stored)
         wanted = tensor(f"shape{number}", shape.shape, shape.tobytes(), integers)
         reshape = schema.OperatorT()
         reshape.opcodeIndex = 0
         reshape.inputs = [fixed, wanted]
-        reshape.outputs = [tensor(f"output{number}", output.shape, None, floats)]
+        reshape.outputs = [tensor(f"output{number}", output.shape, None, stored)]
         graph.operators.append(reshape)
         graph.outputs += reshape.outputs
     code = schema.OperatorCodeT()
@@ -83,6 +98,25 @@ def one_level() -> list[np.ndarray]:
     return [boxes, classes]
 
 
+def logits(confidences: np.ndarray) -> np.ndarray:
+    kept = np.clip(confidences, 0.0001, 0.9999)
+    return np.log(kept / (1 - kept))
+
+
+def wrong() -> dict[str, bytes]:
+    """What is like one of the layouts, but is none."""
+    without_sigmoid, (boxes, classes) = flat(1), one_level()
+    without_sigmoid[0, 4:] = logits(without_sigmoid[0, 4:])
+    return {
+        "logits": model([without_sigmoid]),
+        "confidences": model([boxes, 1 / (1 + np.exp(-classes))]),
+        "rows-bytes": model([rows(1)], step=1 / 255),
+        "no-rows": model([rows(1)[:, :0]]),
+        "channels-first": model([flat(1)], shape=(1, 3, SIDE, SIDE)),
+        "shorts": model([flat(1)], kind=SHORTS),
+    }
+
+
 def main() -> None:
     folder = Path(__file__).parent
     boxes = np.zeros((1, 10, 4))
@@ -95,6 +129,8 @@ def main() -> None:
         "post-process": [boxes, boxes[:, :, 0], boxes[:, :, 0], boxes[0, 0, :1]],
     }.items():
         (folder / f"{name}.tflite").write_bytes(model(outputs))
+    for name, made in wrong().items():
+        (folder / f"{name}.tflite").write_bytes(made)
 
 
 if __name__ == "__main__":

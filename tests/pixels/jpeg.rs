@@ -56,6 +56,49 @@ fn jpegs_of_every_subsampling_and_odd_sizes_come_out_right() {
     }
 }
 
+/// Where the one edge lies between what is black on the left and what is white, in input pixels:
+/// in the middle row, or in the middle column from the top.
+fn edge(frame: &Frame, input: Size, down: bool) -> f64 {
+    let (letterbox, values) = prepared(frame, input);
+    let Size { width, height } = letterbox.content;
+    let (length, middle) = if down { (height, width / 2) } else { (width, height / 2) };
+    let place = |at: u32| if down { (middle, at) } else { (at, middle) };
+    let dark = (0..length).map(place).map(|(x, y)| {
+        let pixel = (y + letterbox.top) * input.width + x + letterbox.left;
+        1.0 - f64::from(values[3 * pixel as usize]) / 255.0
+    });
+    dark.sum()
+}
+
+/// libjpeg gives 289 samples of 2305 pixels at an eighth, the last of which lies nearly all
+/// beyond the picture.
+#[test]
+fn what_a_scaled_jpeg_shows_lies_where_the_picture_has_it() {
+    use turbojpeg::Subsamp;
+    for (width, height, at) in [(2305, 609, 2203), (1154, 1010, 1101), (641, 479, 601)] {
+        for down in [false, true] {
+            let (w, h) = if down { (height, width) } else { (width, height) };
+            let original = image::RgbImage::from_fn(w, h, |x, y| {
+                image::Rgb([if (if down { y } else { x }) < at { 0 } else { 255 }; 3])
+            });
+            let raw = frame(PixelFormat::Rgb24, Size::new(w, h), original.as_raw().clone());
+            let kinds = [Subsamp::None, Subsamp::Sub2x2, Subsamp::Sub4x1, Subsamp::Gray];
+            let jpegs = kinds.map(|kind| (kind, mjpeg(jpeg(&original, kind), w, h)));
+            for side in [96, 224, 320] {
+                let input = Size::new(side, side);
+                let wanted = edge(&raw, input, down);
+                let shown = f64::from(at * side) / f64::from(width);
+                assert!((wanted - shown).abs() < 0.1, "{width} to {side}: {wanted} for {shown}");
+                for (kind, frame) in &jpegs {
+                    let found = edge(frame, input, down);
+                    let off = (found - wanted).abs();
+                    assert!(off < 0.2, "{kind:?} {w}x{h} to {side}: {found} for {wanted}");
+                }
+            }
+        }
+    }
+}
+
 fn segments(data: &[u8]) -> Vec<(u8, std::ops::Range<usize>)> {
     let (mut found, mut at) = (Vec::new(), 2);
     while data[at] == 0xFF && data[at + 1] != 0xDA {

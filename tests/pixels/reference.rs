@@ -99,38 +99,43 @@ pub fn is_grey(format: PixelFormat) -> bool {
     matches!(format, Grey | Grey10 | Grey12 | Grey14 | Grey16)
 }
 
-/// The samples of a component, with the component's own resolution.
-pub fn stored(frame: &Frame, component: usize) -> (usize, usize, Vec<f64>) {
+/// A component at its own resolution.
+pub struct Plane {
+    width: usize,
+    height: usize,
+    /// How much of that the picture covers: of an odd side, half of the last sample.
+    covered: (f64, f64),
+    values: Vec<f64>,
+}
+
+/// The samples of a component.
+pub fn stored(frame: &Frame, component: usize) -> Plane {
     let (w, h) = (frame.size.width as usize, frame.size.height as usize);
     let (across, down) = if component > 0 { shared(frame.format) } else { (1, 1) };
     let (cw, ch) = (w.div_ceil(across), h.div_ceil(down));
     let places = (0..ch).flat_map(|y| (0..cw).map(move |x| (x, y)));
-    (cw, ch, places.map(|(x, y)| sample(frame, component, x, y)).collect())
+    let values = places.map(|(x, y)| sample(frame, component, x, y)).collect();
+    let covered = (w as f64 / across as f64, h as f64 / down as f64);
+    Plane { width: cw, height: ch, covered, values }
 }
 
 /// The value of a plane at output pixel `x`, `y` of `ow` x `oh`: the mean of the
 /// covered area when shrinking, linear between centres when enlarging.
-pub fn resampled(
-    plane: &(usize, usize, Vec<f64>),
-    ow: usize,
-    oh: usize,
-    x: usize,
-    y: usize,
-) -> f64 {
-    let axis = |inputs: usize, outputs: usize, i: usize| -> Vec<(usize, f64)> {
-        let ratio = inputs as f64 / outputs as f64;
+pub fn resampled(plane: &Plane, ow: usize, oh: usize, x: usize, y: usize) -> f64 {
+    let axis = |inputs: usize, covered: f64, outputs: usize, i: usize| -> Vec<(usize, f64)> {
+        let ratio = covered / outputs as f64;
         if ratio <= 1.0 {
             let c = ((i as f64 + 0.5) * ratio - 0.5).clamp(0.0, (inputs - 1) as f64);
             let (low, share) = (c.floor() as usize, c.fract());
             return vec![(low, 1.0 - share), ((low + 1).min(inputs - 1), share)];
         }
         let (a, b) = (i as f64 * ratio, (i + 1) as f64 * ratio);
-        let covered = |k: usize| (b.min(k as f64 + 1.0) - a.max(k as f64)).max(0.0) / ratio;
-        (0..inputs).map(|k| (k, covered(k))).filter(|(_, weight)| *weight > 0.0).collect()
+        let share = |k: usize| (b.min(k as f64 + 1.0) - a.max(k as f64)).max(0.0) / ratio;
+        (0..inputs).map(|k| (k, share(k))).filter(|(_, weight)| *weight > 0.0).collect()
     };
-    let (w, h, values) = plane;
-    let columns = axis(*w, ow, x);
-    let rows = axis(*h, oh, y);
+    let Plane { width: w, height: h, covered, values } = plane;
+    let columns = axis(*w, covered.0, ow, x);
+    let rows = axis(*h, covered.1, oh, y);
     rows.iter().flat_map(|(r, a)| columns.iter().map(move |(c, b)| values[r * w + c] * a * b)).sum()
 }
 

@@ -103,6 +103,9 @@ fn layouts_that_are_not_read_are_refused_by_name() {
     for (shape, classes) in [([1, 6300, 7], 2), ([1, 6300, 6], 1), ([1, 6, 6300], 1)] {
         assert!(reason(&[&shape], classes).contains("objectness"), "{shape:?}");
     }
+    for shape in [[1, 0, 6], [1, 6, 0], [1, 300, 0]] {
+        assert!(reason(&[&shape], 2).contains("no boxes at all"), "{shape:?}");
+    }
     // segments and poses: more columns than six
     for shape in [[1, 300, 38], [1, 300, 57], [2, 300, 6]] {
         assert!(reason(&[&shape], 2).contains("4 + 2 channels"), "{shape:?}");
@@ -126,6 +129,17 @@ fn broken_and_foreign_files_are_refused_with_the_reason() {
     }
     assert!(reason(&three_levels(320, 2)[..4], 5).contains("neither"));
     assert!(reason(&three_levels(320, 64), 64).contains("cannot be told"));
+}
+
+#[test]
+fn an_input_is_one_picture_with_its_channels_last() {
+    let reason = |shape: &[usize]| input_size(&tensor(shape, 1.0)).unwrap_err().to_string();
+    assert!(reason(&[1, 3, 320, 320]).contains("channels come first; export with height"));
+    for shape in [&[2, 320, 320, 3][..], &[1, 320, 320, 1], &[1, 5000, 320, 3], &[1, 0, 320, 3]] {
+        assert!(reason(shape).contains("export it as [1, height, width, 3]"), "{shape:?}");
+    }
+    // As wide as there are channels.
+    assert_eq!(input_size(&tensor(&[1, 3, 320, 3], 1.0)).unwrap(), Size::new(320, 3));
 }
 
 #[test]

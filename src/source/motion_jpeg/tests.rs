@@ -1,5 +1,8 @@
+use super::super::exif;
 use super::*;
 use crate::clock::at;
+use crate::pixels::frame::Orientation;
+use crate::pixels::markers::APP1;
 use image::codecs::jpeg::JpegEncoder;
 use proptest::prelude::*;
 use std::cell::Cell;
@@ -140,6 +143,28 @@ fn a_file_that_changes_while_it_is_played_is_told_in_words() {
     fs::remove_file(&path).unwrap();
     let error = reason(film.read_into(0, &mut frame).unwrap_err());
     assert!(error.contains("film.mjpeg: No such file"), "{error}");
+}
+
+/// Each by itself: a telephone is turned between two of them.
+#[test]
+fn pictures_stand_upright_as_in_a_folder() {
+    let turned = |tag: u32| {
+        let exif = [b"Exif\0\0".as_slice(), &exif::tests::exif(3, tag, false)].concat();
+        let length = (exif.len() as u16 + 2).to_be_bytes();
+        [&[0xFF, SOI, 0xFF, APP1], &length[..], &exif, &jpeg(40, 30)[2..]].concat()
+    };
+    let pictures = [turned(6), jpeg(40, 30), turned(3)];
+    let folder = tempfile::tempdir().unwrap();
+    let path = recorded(folder.path(), &pictures.each_ref().map(Vec::as_slice));
+    let film = MotionJpeg::open(&path, &|| true).unwrap();
+    let mut frame = Frame::empty(at(0));
+    for (number, quarter_turns) in [1, 0, 2].into_iter().enumerate() {
+        film.read_into(number, &mut frame).unwrap();
+        assert_eq!(frame.orientation, Orientation { quarter_turns, mirror: false }, "{number}");
+        let file = folder.path().join("one.jpg");
+        fs::write(&file, &pictures[number]).unwrap();
+        assert_eq!(picture::read(&file).unwrap().orientation, frame.orientation, "{number}");
+    }
 }
 
 #[test]
