@@ -298,8 +298,8 @@ impl Program {
                 self.enforce();
                 self.look();
             }
-            PageOrder::Saved(digest) => {
-                self.composition.settings = digest;
+            PageOrder::Saved(tunable) => {
+                self.composition.retune(*tunable);
                 self.tell_inventory();
             }
             PageOrder::StartAgain => self.start_again.notify_one(),

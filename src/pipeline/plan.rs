@@ -8,9 +8,7 @@ use rustls::ServerConfig;
 use super::page;
 use crate::board;
 use crate::config::Config;
-use crate::config::digest::digest;
 use crate::config::layers::Layers;
-use crate::contract::inventory::SettingsDigest;
 use crate::contract::topics::Topics;
 use crate::contract::tuning::Tuning;
 use crate::control::in_force::Settled;
@@ -30,8 +28,6 @@ use crate::tracks::grouping::Grouping;
 pub struct Plan {
     /// All settings.
     pub config: Config,
-    /// Which those are.
-    pub digest: SettingsDigest,
     /// The model, loaded and tested, with what looks closely.
     pub networks: Networks,
     /// What its classes are told as.
@@ -64,18 +60,7 @@ impl Plan {
         let Identity { topics, camera } = identity;
         let grouping = grouping(&config, layers, networks.info())?;
         let about = about(&config, topics, &camera, grouping.told().to_vec());
-        let digest = digest(&config);
-        Ok(Self {
-            config,
-            digest,
-            networks,
-            grouping,
-            about,
-            camera,
-            state_dir,
-            credentials,
-            page_tls,
-        })
+        Ok(Self { config, networks, grouping, about, camera, state_dir, credentials, page_tls })
     }
 }
 
