@@ -15,7 +15,7 @@ use expressiond::mqtt::Holding;
 use expressiond::panics::log_panics;
 use expressiond::pipeline::daemon::{Ending, daemon};
 use expressiond::pipeline::heartbeat::feed_while_starting;
-use expressiond::pipeline::plan::{Plan, Surroundings, holding};
+use expressiond::pipeline::plan::{self, Plan, Surroundings};
 use expressiond::pipeline::signals::Signals;
 use expressiond::runtime;
 use expressiond::settings_files::SettingsFiles;
@@ -105,7 +105,7 @@ fn rehearse(files: &Sources, held: &Holding) -> Result<()> {
     loop {
         let (config, layers) = config::load_again(files)?;
         // First what takes no time: whoever mends his settings step by step waits for none.
-        holding(&config).try_after(held)?;
+        plan::try_after(&config, held)?;
         Plan::make(config.clone(), &layers)?;
         if config::load_again(files)?.0 == config {
             // Passwords and certificates may be others by now, too.

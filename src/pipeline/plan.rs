@@ -12,6 +12,7 @@ use crate::config::layers::Layers;
 use crate::contract::topics::Topics;
 use crate::contract::tuning::Tuning;
 use crate::control::in_force::Settled;
+use crate::control::overrides::{self, Overrides};
 use crate::detector::ModelInfo;
 use crate::detector::networks::Networks;
 use crate::error::{Error, Kind, Result};
@@ -91,6 +92,32 @@ impl Surroundings {
 /// What a daemon with these settings takes hold of.
 pub fn holding(config: &Config) -> Holding {
     Holding::of(&config.mqtt, config.device.state_dir().as_deref())
+}
+
+/// Tries whether a reload could go on with what these settings take hold of, after what is `held`.
+///
+/// # Errors
+///
+/// Those of a start that could not have it; or a pause, or whatever else commands and groups have
+/// said, would be forgotten with the folder that it is kept in.
+pub fn try_after(config: &Config, held: &Holding) -> Result<()> {
+    let next = holding(config);
+    if let Some(left) = next.folder_left(held) {
+        let (kept, folder) = (left.join(overrides::FILE), next.folder());
+        if Overrides::would_be_forgotten(left, folder) {
+            let words = format!(
+                "{}: a pause, or what commands and groups have said, is kept there and would be \
+                 forgotten: copy it into the new folder, or start the daemon anew to go on without",
+                kept.display()
+            );
+            return Err(wrong("device.state_dir", &words));
+        }
+        log::warn!(
+            "device.state_dir is another: events that wait in {} are sent when it is used again",
+            left.display()
+        );
+    }
+    Ok(next.try_after(held)?)
 }
 
 /// What is announced with these settings, for whoever has no right to their secrets: outside of
