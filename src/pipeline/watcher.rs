@@ -46,6 +46,16 @@ impl Subject {
     }
 }
 
+/// Counts each command, and says why once.
+pub(super) fn refuse_snapshots(publisher: &Publisher, commands: u64, why: &str) {
+    (0..commands).for_each(|_| publisher.count_refused_command());
+    match commands {
+        0 => {}
+        1 => log::warn!("no snapshot: {why}"),
+        _ => log::warn!("no snapshot, for which {commands} commands asked: {why}"),
+    }
+}
+
 /// Looks and tells.
 pub(crate) struct Watcher {
     /// Where the status goes.
@@ -134,11 +144,12 @@ impl Watcher {
     pub(crate) fn look(&mut self) -> bool {
         let observation = self.observe();
         self.service.status(&observation.line());
-        if self.shared.take_late_request() {
+        let late = self.shared.take_late_request();
+        if late > 0 {
             // No frame has come that could answer for it.
             let why = observation.no_picture().map(|why| format!(": {why}")).unwrap_or_default();
             let limit = SNAPSHOT_LIMIT.as_secs();
-            self.refuse_snapshot(&format!("no picture came within {limit} s{why}"));
+            self.refuse_snapshots(late, &format!("no picture came within {limit} s{why}"));
         }
         let now = observation.at.monotonic;
         let closed = observation.capture == CaptureState::Paused;
@@ -175,10 +186,9 @@ impl Watcher {
         self.publisher.withdraw_snapshot()
     }
 
-    /// Answers for a picture that was asked for and cannot be.
-    pub(crate) fn refuse_snapshot(&self, why: &str) {
-        self.publisher.count_refused_command();
-        log::warn!("no snapshot: {why}");
+    /// Answers for a picture that so many commands asked for and that cannot be.
+    pub(crate) fn refuse_snapshots(&self, commands: u64, why: &str) {
+        refuse_snapshots(&self.publisher, commands, why);
     }
 
     fn urgent(&self, observation: &Observation) -> Urgent {

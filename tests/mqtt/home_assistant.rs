@@ -161,6 +161,9 @@ async fn commands_are_obeyed_and_nonsense_is_counted() {
         let (publisher, mut commands) = device(broker.port(), about(&["front"]));
         observer.latest(AVAILABILITY, "online").await;
         refused(&publisher, 1).await;
+        // Who takes it away commands nothing.
+        writer.retained(COMMAND, "");
+        observer.latest(COMMAND, "").await;
         let long = format!("{{\"command\":\"{}\"}}", "x".repeat(1000));
         let [unknown, pause, resume] =
             ["format", "pause", "resume"].map(|name| format!("{{\"command\":\"{name}\"}}"));
