@@ -10,7 +10,7 @@ use super::availability::Availability;
 use super::plan::Plan;
 use super::rate::Rate;
 use super::shared::Shared;
-use super::state::{CaptureState, SNAPSHOT_LIMIT};
+use super::state::SNAPSHOT_LIMIT;
 use super::status::Observation;
 use super::strain::Strain;
 use crate::board;
@@ -152,7 +152,8 @@ impl Watcher {
             self.refuse_snapshots(late, &format!("no picture came within {limit} s{why}"));
         }
         let now = observation.at.monotonic;
-        let closed = observation.capture == CaptureState::Paused;
+        // Not by its state: a pause may have come and gone between two looks.
+        let closed = !observation.is_lost();
         let available = self.availability.update(now, observation.delivers(), closed);
         if self.last.available.replace(available) != Some(available) {
             self.publisher.set_camera_available(&self.subject.camera, available);
