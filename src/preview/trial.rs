@@ -201,10 +201,12 @@ impl Trial {
         changes.contains_key(ZONE) && self.saved.zone != self.running.zone
     }
 
-    /// The file gives other settings now. Says whether only a new start takes them over: what
-    /// is no setting of the page's in these sections, such as `camera.source`, has changed.
+    /// The file gives other settings now. Says whether only a new start takes them over: the
+    /// zones, or what is no setting of the page's in these sections, such as `camera.source`,
+    /// have changed.
     pub(super) fn replace(&mut self, saved: Tunable) -> bool {
-        let same_elsewhere = self.saved.tuned_as(&saved).is_ok_and(|tuned| tuned == saved);
+        let same_elsewhere = self.saved.zone == saved.zone
+            && self.saved.tuned_as(&saved).is_ok_and(|tuned| tuned == saved);
         self.step();
         self.tried.clear();
         // The camera was opened with them, so nobody has set them here.
