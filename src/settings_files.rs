@@ -11,7 +11,6 @@ use std::sync::Mutex;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::config::digest::digest;
 use crate::config::layers::{Layers, conf_d};
 use crate::config::place::Place;
 use crate::config::{self, Config, Sources};
@@ -157,11 +156,7 @@ impl SettingsStore for SettingsFiles {
         let _turn = self.writing.lock().expect("no panic under this lock");
         written_out(changes)?;
         let file = self.file();
-        let saved = |written, config: &Config| Saved {
-            file: file.display().to_string(),
-            written,
-            digest: digest(config),
-        };
+        let saved = |written| Saved { file: file.display().to_string(), written };
         // An instance does not read the page's file.
         let before = match self.sources.instance {
             Some(_) => None,
@@ -171,8 +166,8 @@ impl SettingsStore for SettingsFiles {
             edit::with(before.as_deref().unwrap_or_default(), changes).map_err(Refused::because)?;
         let Some(text) = text else {
             // Written once more, it would be kept as what was before, and that would be lost.
-            let config = self.fit(before.as_deref(), permit)?;
-            return Ok(saved(false, &config));
+            self.fit(before.as_deref(), permit)?;
+            return Ok(saved(false));
         };
         if let Some(name) = &self.sources.instance {
             let why = format!(
@@ -181,13 +176,13 @@ impl SettingsStore for SettingsFiles {
             );
             return Err(Refused { why, lines: text });
         }
-        let config = self.replace(Some(&text), permit)?;
+        self.replace(Some(&text), permit)?;
         let kept = self.kept();
         // Without it there is no undo, and the settings are saved all the same.
         if let Err(error) = write(&kept, Some(&(mark(&text) + &before.unwrap_or_default()))) {
             log::warn!("page: no undo, {} cannot be written: {error}", kept.display());
         }
-        Ok(saved(true, &config))
+        Ok(saved(true))
     }
 
     fn can_undo(&self) -> bool {
@@ -211,10 +206,10 @@ impl SettingsStore for SettingsFiles {
         if let Err(error) = write(&kept, None) {
             log::warn!("page: {} cannot be removed: {error}", kept.display());
         }
-        let (settings, digest) = (config.tunable(), digest(&config));
+        let settings = config.tunable();
         // Where what was saved could not even be read, nobody knows.
         let restarts = saved.map_or(true, |saved| saved != config.without_tunable());
-        Ok(Undone { settings, restarts, digest })
+        Ok(Undone { settings, restarts })
     }
 
     fn values(&self, keys: &[&str]) -> Result<Changes, Refused> {

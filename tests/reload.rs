@@ -250,6 +250,55 @@ fn what_became_unfit_while_it_was_tried_is_refused() {
     assert_eq!(service.daemon.code(), Some(0));
 }
 
+#[test]
+fn a_password_that_became_wrong_while_the_model_was_tried_is_refused() {
+    let mut service = Service::start();
+    service.until("video-one");
+    // It is read before the model is tried, and after.
+    reload_held(&service).passes_once().reached().fails();
+    let told = service.until("READY=1");
+    assert!(!told.contains("STOPPING=1") && !told.contains("video-two"), "{told}");
+    service.daemon.terminate();
+    assert_eq!(service.daemon.code(), Some(0));
+}
+
+/// It was ended for good, by a moment: 78 is never started again.
+#[test]
+fn settings_that_became_wrong_after_they_were_tried_are_read_by_the_next_start() {
+    let mut service = Service::start_with("1", Stdio::piped(), None);
+    service.until("video-one");
+    let lines = service.lines();
+    let new_start = reload_held(&service).passes_once().reached().passes_once().reached();
+    new_start.fails();
+    assert_eq!(service.daemon.code(), Some(69));
+    let last = lines.iter().last().expect("it says why");
+    assert!(last.contains("once more") && last.contains("password"), "{last}");
+}
+
+/// The camera would be open again, and nobody has said so.
+#[test]
+fn a_pause_is_not_left_behind_in_another_folder() {
+    let mut service = Service::start();
+    service.until("video-one");
+    let folder = service.folder.path();
+    let (kept, other) = (folder.join("state/runtime.json"), folder.join("other"));
+    std::fs::write(&kept, r#"{"paused":true}"#).unwrap();
+    let settings = std::fs::read_to_string(service.settings()).unwrap();
+    let settings = settings.replace("/state", "/other").replace("video-one", "video-two");
+    std::fs::write(service.settings(), settings).unwrap();
+    service.signal(Signal::HUP);
+    service.until("RELOADING=1");
+    let told = service.until("READY=1");
+    assert!(!told.contains("video-two"), "{told}");
+    std::fs::create_dir_all(&other).unwrap();
+    std::fs::copy(&kept, other.join("runtime.json")).unwrap();
+    service.signal(Signal::HUP);
+    let told = service.until("paused");
+    assert!(!told.contains("video-two"), "{told}");
+    service.daemon.terminate();
+    assert_eq!(service.daemon.code(), Some(0));
+}
+
 /// Starts, and returns when its settings are being tried, which comes before the model.
 fn start_held() -> (Service, held::Trial) {
     let folder = tempfile::tempdir().unwrap();

@@ -15,7 +15,7 @@ use expressiond::mqtt::Holding;
 use expressiond::panics::log_panics;
 use expressiond::pipeline::daemon::{Ending, daemon};
 use expressiond::pipeline::heartbeat::feed_while_starting;
-use expressiond::pipeline::plan::{Plan, holding};
+use expressiond::pipeline::plan::{self, Plan, Surroundings};
 use expressiond::pipeline::signals::Signals;
 use expressiond::runtime;
 use expressiond::settings_files::SettingsFiles;
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     // Ends the publisher's tasks and with them its lock on the outbox, but waits for no
     // look-up of a name, for no model that is just loaded and for no file that does not come.
     runtime.shutdown_background();
-    match ending? {
+    match ending.map_err(|error| wrong_since(error, std::env::var_os(RELOADED).is_some()))? {
         Ending::Finished => Ok(()),
         Ending::Reload => start_again(),
     }
@@ -105,13 +105,26 @@ fn rehearse(files: &Sources, held: &Holding) -> Result<()> {
     loop {
         let (config, layers) = config::load_again(files)?;
         // First what takes no time: whoever mends his settings step by step waits for none.
-        holding(&config).try_after(held)?;
+        plan::try_after(&config, held)?;
         Plan::make(config.clone(), &layers)?;
         if config::load_again(files)?.0 == config {
-            return Ok(());
+            // Passwords and certificates may be others by now, too.
+            return Surroundings::of(&config).map(|_| ());
         }
         log::info!("the settings have changed while they were tried");
     }
+}
+
+/// What wrong settings mean where a reload has tried them just before. With the code of wrong
+/// settings the daemon, which ran until then, would not be started any more; in a moment its
+/// owner, who is still writing, may have written the rest.
+fn wrong_since(error: Error, reloaded: bool) -> Error {
+    if !reloaded || error.kind() != Kind::Config {
+        return error;
+    }
+    let words = "the settings were right when the reload tried them, and are not any more; the \
+                 next start reads them once more";
+    Error::caused(Kind::Unavailable, words, error)
 }
 
 /// Which model runs, and which were refused.
@@ -129,12 +142,16 @@ fn introduce(plan: &Plan) {
     );
 }
 
+/// The environment variable that tells a program that a reload has started it. No key of the
+/// settings is called so.
+const RELOADED: &str = "EXPRESSIOND_RELOADED";
+
 /// Becomes the program anew, in the same process: systemd keeps its main process,
 /// and nothing of the old settings can linger in a thread, a socket or the log.
 fn start_again() -> Result<()> {
     let mut arguments = std::env::args_os();
     // Not /proc/self/exe: after an upgrade that is the old program, deleted.
     let program = arguments.next().unwrap_or_else(|| "expressiond".into());
-    let error = Command::new(program).args(arguments).exec();
+    let error = Command::new(program).args(arguments).env(RELOADED, "1").exec();
     Err(Error::caused(Kind::Internal, "cannot start again with the new settings", error))
 }

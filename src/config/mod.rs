@@ -93,11 +93,17 @@ impl Config {
         }
     }
 
-    /// The same but for the sections that the page changes.
-    pub fn without_tunable(self) -> Self {
-        let preview::tunable::Tunable { camera, pace, tracking, expression, zone } =
-            preview::tunable::Tunable::default();
+    /// The same but for the sections that the page changes, which are these.
+    #[must_use]
+    pub fn with_tunable(self, tunable: preview::tunable::Tunable) -> Self {
+        let preview::tunable::Tunable { camera, pace, tracking, expression, zone } = tunable;
         Self { camera, pace, tracking, expression, zone, ..self }
+    }
+
+    /// The same but for the sections that the page changes.
+    #[must_use]
+    pub fn without_tunable(self) -> Self {
+        self.with_tunable(preview::tunable::Tunable::default())
     }
 
     /// Whether every value is possible.

@@ -129,9 +129,12 @@ pub enum CommandError {
     /// It names a zone that is not in the settings.
     #[error("there is no zone '{0}' in the settings")]
     NoZone(String),
-    /// It stood retained at the broker.
-    #[error("retained: a command is for this moment only. Publish it without the retain flag")]
-    Retained,
+    /// It stood retained at the broker, on this topic.
+    #[error(
+        "retained: a command is for this moment only. Remove it (mosquitto_pub -r -n -t {0}), or it \
+         comes at every connection, and publish it without the retain flag"
+    )]
+    Retained(String),
     /// More came than are carried out.
     #[error(
         "too many commands: at most {AT_ONCE} at once, and as many in {} s",

@@ -125,6 +125,10 @@ impl Inbox {
     }
 
     fn command(&mut self, message: &Received) {
+        // Whoever removes a retained command says nothing with it (MQTT 3.1.1, 3.3.1.3).
+        if message.payload.is_empty() {
+            return;
+        }
         let outcome = self.read(message).and_then(|command| self.hand_over(command));
         if let Err(refused) = outcome {
             self.refuse(format_args!("a command: {refused}"));
@@ -144,7 +148,7 @@ impl Inbox {
     /// camera can be closed.
     fn read(&mut self, message: &Received) -> Result<Command, CommandError> {
         if message.retained {
-            return Err(CommandError::Retained);
+            return Err(CommandError::Retained(message.topic.clone()));
         }
         let command = self.of_known_zones(Command::parse(&message.payload)?)?;
         if command != (Command::Pause {}) && !self.rate.allow(self.clock.now().monotonic) {
@@ -203,9 +207,9 @@ impl Inbox {
         if message.retained || message.payload != BIRTH {
             return;
         }
-        let longest = Duration::from_secs(self.about.settings.birth_jitter_s);
+        let wait = before_repeat(self.about.settings.birth_jitter_s, jitter());
         let publisher = self.publisher.clone();
-        self.repeat.after(longest.mul_f64(jitter()), move || publisher.repeat_retained());
+        self.repeat.after(wait, move || publisher.repeat_retained());
     }
 
     /// What an earlier run announced: components that are gone are taken back.
@@ -233,6 +237,15 @@ impl Inbox {
             publisher.retain(Class::State, topic, Vec::new());
         });
     }
+}
+
+/// Births that come within this time are answered together, also where there is no jitter:
+/// to say everything again is a message for each retained topic.
+const TOGETHER: Duration = Duration::from_secs(1);
+
+/// How long everything waits to be said again; `part` of the jitter is from 0 to 1.
+fn before_repeat(jitter_s: u64, part: f64) -> Duration {
+    TOGETHER + Duration::from_secs(jitter_s).mul_f64(part)
 }
 
 /// Work that is done later, once however often it is asked for before.
@@ -282,6 +295,13 @@ mod tests {
         assert_eq!((0..1000).filter_map(|_| tell(1)).collect::<Vec<_>>(), [0; AT_ONCE as usize]);
         assert_eq!(tell(61), Some(1000 - u64::from(AT_ONCE)));
         assert_eq!(tell(61), Some(0));
+    }
+
+    #[test]
+    fn births_have_a_second_to_come_together_and_the_jitter_spreads_the_answers() {
+        let seconds = |jitter_s, part| before_repeat(jitter_s, part).as_secs_f64();
+        assert_eq!([seconds(0, 0.0), seconds(0, 1.0)], [1.0; 2]);
+        assert_eq!([seconds(5, 0.0), seconds(5, 0.5), seconds(5, 1.0)], [1.0, 3.5, 6.0]);
     }
 
     #[tokio::test]

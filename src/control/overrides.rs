@@ -32,7 +32,8 @@ pub struct Overrides {
     pub groups: SettingsByGroup,
 }
 
-const FILE: &str = "runtime.json";
+/// Its name in the state folder.
+pub(crate) const FILE: &str = "runtime.json";
 
 /// There is something that an earlier run kept, and it cannot be understood: nobody knows
 /// whether the device's owner had paused it.
@@ -87,6 +88,13 @@ impl Overrides {
         Ok(Self { tuning: kept.tuning.possible(), groups: groups.collect(), ..kept })
     }
 
+    /// Whether whoever goes on in the folder `next` (none: in none) forgets what is kept in
+    /// `held`, and has nothing in its place.
+    pub(crate) fn would_be_forgotten(held: &Path, next: Option<&Path>) -> bool {
+        let says_nothing = Self::read(held).is_ok_and(|kept| kept == Self::default());
+        !says_nothing && !next.is_some_and(|next| next.join(FILE).exists())
+    }
+
     /// Keeps it for the next run. Waits for the disk.
     ///
     /// # Errors
@@ -126,6 +134,21 @@ mod tests {
             changed.save(&state).expect("saved");
             assert_eq!(Overrides::load(&state), changed);
         }
+    }
+
+    #[test]
+    fn a_pause_is_forgotten_in_another_folder_unless_that_has_a_file_as_well() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let (held, next) = (folder.path().join("held"), folder.path().join("next"));
+        let forgotten = |next| Overrides::would_be_forgotten(&held, next);
+        assert!(!forgotten(None) && !forgotten(Some(&next)), "nothing was kept");
+        let paused = Overrides { paused: true, ..Overrides::default() };
+        paused.save(&held).expect("saved");
+        assert!(forgotten(None) && forgotten(Some(&next)));
+        Overrides::default().save(&next).expect("saved");
+        assert!(forgotten(None) && !forgotten(Some(&next)));
+        Overrides::default().save(&held).expect("saved");
+        assert!(!forgotten(None), "it goes on as it would in a new folder");
     }
 
     #[test]

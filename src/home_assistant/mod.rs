@@ -34,8 +34,9 @@ pub struct Settings {
     /// Where Home Assistant says `online` when it has started. Default:
     /// `homeassistant/status`.
     pub birth_topic: String,
-    /// Longest wait after that before everything is said again, in seconds, 0 to
-    /// 300; each device waits a part of it by chance. Default: 5.
+    /// From a second after that, in which further ones are heard with it, everything is said
+    /// again; each device waits besides a part of so many seconds, 0 to 300, by chance.
+    /// Default: 5.
     pub birth_jitter_s: u64,
     /// Name of the device in Home Assistant. Default: empty, which takes
     /// `Expression sensor <device id>`.

@@ -55,6 +55,18 @@ impl Holding {
         Ok(())
     }
 
+    /// The folder that `held` has and this lets go of.
+    #[must_use]
+    pub fn folder_left<'a>(&self, held: &'a Self) -> Option<&'a Path> {
+        held.folder.as_deref().filter(|folder| !self.has(folder))
+    }
+
+    /// The folder that it keeps its state in.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
     /// Whether it is our folder, by whichever way.
     fn has(&self, folder: &Path) -> bool {
         let own = self.folder.as_deref();
@@ -82,6 +94,9 @@ mod tests {
         let tried = |folder: &Path| Holding::of(&settings, Some(folder)).try_after(&held);
         assert!(tried(&ours).is_ok() && tried(&link).is_ok());
         assert!(tried(&folder.path().join("new")).is_ok());
+        let left =
+            |folder: &Path| Holding::of(&settings, Some(folder)).folder_left(&held).is_some();
+        assert!(!left(&ours) && !left(&link) && left(&folder.path().join("new")));
         // A file is no folder; and of another process the outbox is locked.
         std::fs::write(folder.path().join("file"), "").expect("written");
         assert!(matches!(tried(&folder.path().join("file")), Err(StartError::Journal(_))));

@@ -62,6 +62,11 @@ impl Shared {
 }
 
 impl Sender {
+    /// Whether as many wait as may.
+    pub(in crate::mqtt) fn is_full(&self) -> bool {
+        self.0.waiting().is_full()
+    }
+
     /// # Errors
     ///
     /// It is no state, and as many wait as may.
@@ -96,12 +101,17 @@ impl Receiver {
 }
 
 impl Waiting {
+    fn is_full(&self) -> bool {
+        self.others.len() >= MOST
+    }
+
     fn put(&mut self, received: Received) -> Result<(), Full> {
         if let Some(place) = self.states.get_mut(&received.topic) {
             *place = Some(received);
             return Ok(());
         }
-        let was_full = std::mem::replace(&mut self.full, self.others.len() >= MOST);
+        let is_full = self.is_full();
+        let was_full = std::mem::replace(&mut self.full, is_full);
         if self.full {
             return Err(Full { topic: received.topic, first: !was_full });
         }
@@ -127,6 +137,7 @@ mod tests {
     async fn the_latest_word_of_a_state_has_room_whatever_else_arrives() {
         let (sender, mut receiver) = channel(vec!["state".into()]);
         for number in 0..100 {
+            assert_eq!(sender.is_full(), number >= MOST, "{number}");
             let outcome = sender.send(received("order", &number.to_string()));
             let full = Full { topic: "order".into(), first: number == MOST };
             let expected = if number < MOST { Ok(()) } else { Err(full) };

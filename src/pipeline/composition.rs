@@ -9,10 +9,11 @@ use tokio::time::sleep;
 use super::clock_step::Since;
 use super::plan::Plan;
 use crate::clock::{Moment, rfc3339};
-use crate::contract::inventory::{
-    FailedUpgrade, INVENTORY_SCHEMA, Inventory, SettingsDigest, Upgraded,
-};
+use crate::config::Config;
+use crate::config::digest::digest;
+use crate::contract::inventory::{FailedUpgrade, INVENTORY_SCHEMA, Inventory, Upgraded};
 use crate::package::Package;
+use crate::preview::tunable::Tunable;
 
 /// How often dpkg is asked. The first time so long after the start, too: it is dpkg that
 /// starts this program after an upgrade, and it calls the package unfinished until then.
@@ -39,7 +40,8 @@ pub(super) struct Composition {
     pub model: String,
     /// Models that were refused, why, and what does their work.
     pub refused_models: Vec<String>,
-    pub settings: SettingsDigest,
+    /// Those in force.
+    pub settings: Config,
     /// Why new settings were refused.
     pub refused_settings: Option<String>,
     pub groups: Vec<String>,
@@ -59,12 +61,17 @@ impl Composition {
         Self {
             model: networks.info().id.clone(),
             refused_models: networks.refused(),
-            settings: plan.digest.clone(),
+            settings: plan.config.clone(),
             refused_settings: None,
             groups: groups.iter().map(ToString::to_string).collect(),
             package: None,
             since: Since::new(now),
         }
+    }
+
+    /// The page has saved these, and they are in force.
+    pub(super) fn retune(&mut self, tunable: Tunable) {
+        self.settings = std::mem::take(&mut self.settings).with_tunable(tunable);
     }
 
     pub(super) fn inventory(&self) -> Inventory {
@@ -79,7 +86,7 @@ impl Composition {
             package: self.package.as_ref().map(|package| package.version.clone()),
             architecture: std::env::consts::ARCH,
             model: Some(self.model.clone()),
-            settings: self.settings.clone(),
+            settings: digest(&self.settings),
             groups: self.groups.clone(),
             failed: [
                 package.map(|why| failed(Upgraded::Package, why)),
@@ -111,7 +118,7 @@ mod tests {
         Composition {
             model: "m@1+00".into(),
             refused_models: Vec::new(),
-            settings: SettingsDigest::default(),
+            settings: Config::default(),
             refused_settings: None,
             groups: vec!["hall".into()],
             package: Some(Package { version: format!("{VERSION}-1"), unfinished: None }),

@@ -298,8 +298,8 @@ impl Program {
                 self.enforce();
                 self.look();
             }
-            PageOrder::Saved(digest) => {
-                self.composition.settings = digest;
+            PageOrder::Saved(tunable) => {
+                self.composition.retune(*tunable);
                 self.tell_inventory();
             }
             PageOrder::StartAgain => self.start_again.notify_one(),
@@ -327,24 +327,24 @@ impl Program {
         if let Some(live) = &self.shared.live {
             live.set_private(in_force.is_private());
         }
-        let mut withdrawn = None;
+        let mut withdrawn = 0;
         self.shared.orders.send_modify(|orders| {
             withdrawn = orders.take_over(in_force, &self.zones);
         });
-        // One that was made already may wait for the broker.
-        let waiting = in_force.no_snapshot().filter(|_| self.watcher.withdraw_snapshot());
-        if let Some(why) = withdrawn.or(waiting) {
-            self.watcher.refuse_snapshot(why);
+        if let Some(why) = in_force.no_snapshot() {
+            // One that was made already may wait for the broker.
+            let waiting = u64::from(self.watcher.withdraw_snapshot());
+            self.watcher.refuse_snapshots(withdrawn + waiting, why);
         }
     }
 
     /// Asks for the next picture, if its owner lets pictures out.
     fn snapshot(&self) {
         if let Some(why) = self.changes.in_force().no_snapshot() {
-            return self.watcher.refuse_snapshot(why);
+            return self.watcher.refuse_snapshots(1, why);
         }
         let now = self.shared.clock.now().monotonic;
-        self.shared.orders.send_modify(|orders| orders.snapshot = Some(now));
+        self.shared.orders.send_modify(|orders| orders.ask(now));
     }
 }
 

@@ -13,6 +13,7 @@ use super::shared::Shared;
 use super::state::CaptureState;
 use super::suspend::SuspendMonitor;
 use super::viewpoint::{Change, Viewpoint};
+use super::watcher::refuse_snapshots;
 use crate::annotate::gallery::Gallery;
 use crate::annotate::snapshot::{annotated, jpeg};
 use crate::attention::pace::{self, Pace};
@@ -268,10 +269,13 @@ impl Inference {
         let picture = self.pack(picture);
         // Asked only now: to look and to draw take their time, and a pause that came
         // meanwhile has withdrawn it.
-        self.shared.answer(frame.captured.monotonic, || self.publish(picture));
+        self.shared.answer(frame.captured.monotonic, |commands| {
+            self.publish(picture, commands);
+        });
     }
 
-    fn publish(&self, picture: Option<Vec<u8>>) {
+    /// `commands` asked for it.
+    fn publish(&self, picture: Option<Vec<u8>>, commands: u64) {
         let publisher = self.reporter.publisher();
         let too_large =
             || "no picture is as small as mqtt.max_packet_bytes and the broker demand".to_owned();
@@ -282,10 +286,7 @@ impl Inference {
         });
         match published {
             Ok(size) => log::info!("a picture of {size} bytes goes to the broker, as asked for"),
-            Err(reason) => {
-                publisher.count_refused_command();
-                log::warn!("no snapshot: {reason}");
-            }
+            Err(reason) => refuse_snapshots(publisher, commands, &reason),
         }
     }
 

@@ -8,12 +8,11 @@ use rustls::ServerConfig;
 use super::page;
 use crate::board;
 use crate::config::Config;
-use crate::config::digest::digest;
 use crate::config::layers::Layers;
-use crate::contract::inventory::SettingsDigest;
 use crate::contract::topics::Topics;
 use crate::contract::tuning::Tuning;
 use crate::control::in_force::Settled;
+use crate::control::overrides::{self, Overrides};
 use crate::detector::ModelInfo;
 use crate::detector::networks::Networks;
 use crate::error::{Error, Kind, Result};
@@ -30,8 +29,6 @@ use crate::tracks::grouping::Grouping;
 pub struct Plan {
     /// All settings.
     pub config: Config,
-    /// Which those are.
-    pub digest: SettingsDigest,
     /// The model, loaded and tested, with what looks closely.
     pub networks: Networks,
     /// What its classes are told as.
@@ -64,18 +61,7 @@ impl Plan {
         let Identity { topics, camera } = identity;
         let grouping = grouping(&config, layers, networks.info())?;
         let about = about(&config, topics, &camera, grouping.told());
-        let digest = digest(&config);
-        Ok(Self {
-            config,
-            digest,
-            networks,
-            grouping,
-            about,
-            camera,
-            state_dir,
-            credentials,
-            page_tls,
-        })
+        Ok(Self { config, networks, grouping, about, camera, state_dir, credentials, page_tls })
     }
 }
 
@@ -106,6 +92,32 @@ impl Surroundings {
 /// What a daemon with these settings takes hold of.
 pub fn holding(config: &Config) -> Holding {
     Holding::of(&config.mqtt, config.device.state_dir().as_deref())
+}
+
+/// Tries whether a reload could go on with what these settings take hold of, after what is `held`.
+///
+/// # Errors
+///
+/// Those of a start that could not have it; or a pause, or whatever else commands and groups have
+/// said, would be forgotten with the folder that it is kept in.
+pub fn try_after(config: &Config, held: &Holding) -> Result<()> {
+    let next = holding(config);
+    if let Some(left) = next.folder_left(held) {
+        let (kept, folder) = (left.join(overrides::FILE), next.folder());
+        if Overrides::would_be_forgotten(left, folder) {
+            let words = format!(
+                "{}: a pause, or what commands and groups have said, is kept there and would be \
+                 forgotten: copy it into the new folder, or start the daemon anew to go on without",
+                kept.display()
+            );
+            return Err(wrong("device.state_dir", &words));
+        }
+        log::warn!(
+            "device.state_dir is another: events that wait in {} are sent when it is used again",
+            left.display()
+        );
+    }
+    Ok(next.try_after(held)?)
 }
 
 /// What is announced with these settings, for whoever has no right to their secrets: outside of

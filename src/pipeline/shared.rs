@@ -66,21 +66,35 @@ impl Shared {
     }
 
     /// Publishes the picture that this frame, taken then, answers a request with, if it still
-    /// does. Whoever withdraws it meanwhile finds the request or, behind it, the picture.
-    pub(crate) fn answer(&self, taken: Duration, publish: impl FnOnce()) {
+    /// does; `publish` hears how many commands asked for it. Whoever withdraws it meanwhile finds the request or, behind it, the picture.
+    pub(crate) fn answer(&self, taken: Duration, publish: impl FnOnce(u64)) {
         let now = self.clock.now().monotonic;
         self.orders.send_if_modified(|orders| {
-            let owed = orders.take_request(taken, now);
-            if owed {
-                publish();
+            let commands = orders.take_request(taken, now);
+            if commands > 0 {
+                publish(commands);
             }
-            owed
+            commands > 0
         });
     }
 
     /// See [`Orders::take_late_request`].
-    pub(crate) fn take_late_request(&self) -> bool {
+    pub(crate) fn take_late_request(&self) -> u64 {
         let now = self.clock.now().monotonic;
-        self.orders.send_if_modified(|orders| orders.take_late_request(now))
+        self.take(|orders| orders.take_late_request(now))
+    }
+
+    /// See [`Orders::withdraw`].
+    pub(crate) fn withdraw_request(&self) -> u64 {
+        self.take(Orders::withdraw)
+    }
+
+    fn take(&self, take: impl FnOnce(&mut Orders) -> u64) -> u64 {
+        let mut commands = 0;
+        self.orders.send_if_modified(|orders| {
+            commands = take(orders);
+            commands > 0
+        });
+        commands
     }
 }

@@ -80,9 +80,7 @@ impl Program {
             // Not waiting for a capture thread that waits for a frame.
             shared.mailbox.close();
             let told = inference.ended_within(THREAD_LIMIT).await;
-            if shared.orders.send_if_modified(|orders| orders.snapshot.take().is_some()) {
-                watcher.refuse_snapshot(ENDING);
-            }
+            watcher.refuse_snapshots(shared.withdraw_request(), ENDING);
             watcher.leave();
             let captured = timeout(CAPTURE_LIMIT, capture.ended());
             // One card: where it hangs, both who write to it wait at the same time.
@@ -119,7 +117,7 @@ impl Program {
         let told = async {
             while let Some(command) = self.control.commands.recv().await {
                 if command == (Command::Snapshot {}) {
-                    self.watcher.refuse_snapshot(ENDING);
+                    self.watcher.refuse_snapshots(1, ENDING);
                 }
                 self.changes.follow(command);
             }

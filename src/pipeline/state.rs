@@ -50,6 +50,17 @@ pub(crate) struct View {
     pub conditions: Conditions,
 }
 
+/// A picture that was asked for and that nobody has answered for yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Request {
+    /// When, on the monotonic clock: it is due from then on.
+    first: Duration,
+    /// When it was asked for last: whoever did so wants none from before.
+    last: Duration,
+    /// How many commands ask for it.
+    commands: u64,
+}
+
 /// What the threads are told to do, by whoever decides that: commands, groups, heat.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Orders {
@@ -63,45 +74,56 @@ pub(crate) struct Orders {
     pub paused: bool,
     /// Whether the board is hot or throttled: it looks around half as often.
     pub strained: bool,
-    /// When the picture was asked for that nobody has answered for yet, on the monotonic
-    /// clock; none when none is owed, or when it may not leave any more.
-    pub snapshot: Option<Duration>,
+    /// None when none is owed, or when it may not leave any more.
+    pub snapshot: Option<Request>,
 }
 
 impl Orders {
     /// Takes over what is in force. A picture that is owed and may not leave any more is owed
-    /// no longer; why, if one was.
-    pub(super) fn take_over(&mut self, in_force: &InForce, zones: &Zones) -> Option<&'static str> {
+    /// no longer; how many commands asked for it.
+    pub(super) fn take_over(&mut self, in_force: &InForce, zones: &Zones) -> u64 {
         self.tuning = in_force.tuning();
         self.zones = zones.set_of(|zone| in_force.holds(zone));
         self.imposed = zones.set_of(|zone| in_force.imposes(zone));
         self.paused = in_force.paused.value;
-        let why = in_force.no_snapshot()?;
-        self.snapshot.take().map(|_| why)
+        if in_force.no_snapshot().is_some() { self.withdraw() } else { 0 }
+    }
+
+    /// A command asks for a picture. With one that is owed already it is answered together.
+    pub(super) fn ask(&mut self, now: Duration) {
+        let new = Request { first: now, last: now, commands: 0 };
+        let request = self.snapshot.get_or_insert(new);
+        (request.last, request.commands) = (now, request.commands + 1);
+    }
+
+    /// No picture is owed any more; how many commands asked for it.
+    pub(super) fn withdraw(&mut self) -> u64 {
+        self.snapshot.take().map_or(0, |request| request.commands)
     }
 
     /// Whether a picture is owed that the frame which was taken at `taken` answers for. One
     /// from before the request does not: a pause may lie between.
     pub(super) fn owes(&self, taken: Duration, now: Duration) -> bool {
-        self.snapshot.is_some_and(|asked| asked <= taken && !is_late(asked, now))
+        self.snapshot.is_some_and(|request| request.last <= taken && !request.is_late(now))
     }
 
     /// Takes the request that this frame answers for, so that none is answered for twice.
-    /// Whether there was one.
-    pub(super) fn take_request(&mut self, taken: Duration, now: Duration) -> bool {
-        let owed = self.owes(taken, now);
-        self.snapshot.take_if(|_| owed).is_some()
+    /// How many commands there were.
+    pub(super) fn take_request(&mut self, taken: Duration, now: Duration) -> u64 {
+        if self.owes(taken, now) { self.withdraw() } else { 0 }
     }
 
     /// Takes the request that no frame has answered for in time, for which there are words
-    /// only. Whether there was one.
-    pub(super) fn take_late_request(&mut self, now: Duration) -> bool {
-        self.snapshot.take_if(|asked| is_late(*asked, now)).is_some()
+    /// only. How many commands there were.
+    pub(super) fn take_late_request(&mut self, now: Duration) -> u64 {
+        if self.snapshot.is_some_and(|request| request.is_late(now)) { self.withdraw() } else { 0 }
     }
 }
 
-fn is_late(asked: Duration, now: Duration) -> bool {
-    now.saturating_sub(asked) > SNAPSHOT_LIMIT
+impl Request {
+    fn is_late(self, now: Duration) -> bool {
+        now.saturating_sub(self.first) > SNAPSHOT_LIMIT
+    }
 }
 
 #[cfg(test)]
@@ -113,9 +135,10 @@ mod tests {
     #[test]
     fn a_request_for_a_picture_is_answered_for_once() {
         let at = Duration::from_secs;
-        let asked = Orders { snapshot: Some(at(60)), ..Orders::default() };
-        let by_frame = |orders: &mut Orders, now| orders.take_request(at(now), at(now));
-        let in_words = |orders: &mut Orders, now| orders.take_late_request(at(now));
+        let mut asked = Orders::default();
+        asked.ask(at(60));
+        let by_frame = |orders: &mut Orders, now| orders.take_request(at(now), at(now)) == 1;
+        let in_words = |orders: &mut Orders, now| orders.take_late_request(at(now)) == 1;
         for (now, late) in [(60, false), (70, false), (71, true), (1000, true)] {
             let mut orders = asked;
             assert_eq!(orders.owes(at(now), at(now)), !late, "{now}");
@@ -124,8 +147,25 @@ mod tests {
             assert!(!by_frame(&mut orders, now) && !in_words(&mut orders, now), "{now}");
         }
         let mut orders = asked;
-        assert!(!orders.take_request(at(59), at(61)), "a frame from before");
-        assert!(orders.take_request(at(61), at(61)));
+        assert_eq!(orders.take_request(at(59), at(61)), 0, "a frame from before");
+        assert_eq!(orders.take_request(at(61), at(61)), 1);
+    }
+
+    #[test]
+    fn who_asks_again_puts_nothing_off_and_each_is_answered_for() {
+        let at = Duration::from_secs;
+        let mut asked = Orders::default();
+        for second in [60, 65, 70] {
+            asked.ask(at(second));
+        }
+        let mut orders = asked;
+        assert_eq!(orders.take_request(at(69), at(70)), 0, "from before the last one");
+        assert_eq!(orders.take_request(at(70), at(70)), 3);
+        let mut orders = asked;
+        assert_eq!(orders.take_late_request(at(70)), 0);
+        assert_eq!(orders.take_late_request(at(71)), 3);
+        assert_eq!(orders.take_late_request(at(100)), 0, "once");
+        assert_eq!(asked.withdraw(), 3);
     }
 
     #[test]
@@ -137,14 +177,15 @@ mod tests {
         let cases = [(open, None), (paused, Some("paused")), (withheld, Some("a command holds"))];
         for (runtime, expected) in cases {
             let in_force = InForce::of(&settled, &[], &runtime);
-            let asked = Some(Duration::from_secs(60));
-            let mut orders = Orders { snapshot: asked, ..Orders::default() };
-            let why = orders.take_over(&in_force, &Zones::default());
-            assert_eq!(why.is_some(), expected.is_some(), "{runtime:?}");
-            assert!(why.unwrap_or_default().starts_with(expected.unwrap_or_default()), "{why:?}");
-            assert_eq!(orders.snapshot, asked.filter(|_| expected.is_none()), "{runtime:?}");
+            let mut orders = Orders::default();
+            orders.ask(Duration::from_secs(60));
+            let withdrawn = orders.take_over(&in_force, &Zones::default());
+            assert_eq!(withdrawn, u64::from(expected.is_some()), "{runtime:?}");
+            let why = in_force.no_snapshot().unwrap_or_default();
+            assert!(why.starts_with(expected.unwrap_or_default()), "{why:?}");
+            assert_eq!(orders.snapshot.is_some(), expected.is_none(), "{runtime:?}");
             // And with words once only.
-            assert_eq!(orders.take_over(&in_force, &Zones::default()), None);
+            assert_eq!(orders.take_over(&in_force, &Zones::default()), 0);
         }
     }
 }

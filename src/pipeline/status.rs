@@ -191,6 +191,13 @@ impl Observation {
         matches!(self.capture, CaptureState::Running(_)) && self.frames.is_known()
     }
 
+    /// Whether something is wrong with the camera, so that no pictures come which can be read.
+    /// Of one that was closed, and is opened again already, nothing is known yet.
+    pub(crate) fn is_lost(&self) -> bool {
+        let failed = matches!(self.capture, CaptureState::Failed(_) | CaptureState::NotACamera(_));
+        failed || self.frames.lost().is_some() || self.frames.cause().is_some()
+    }
+
     /// Whether the camera does what it should: it delivers, or is closed for good reason.
     pub(crate) fn is_well(&self) -> bool {
         self.delivers() || self.is_paused() || self.capture == CaptureState::Ended

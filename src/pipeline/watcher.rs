@@ -10,7 +10,7 @@ use super::availability::Availability;
 use super::plan::Plan;
 use super::rate::Rate;
 use super::shared::Shared;
-use super::state::{CaptureState, SNAPSHOT_LIMIT};
+use super::state::SNAPSHOT_LIMIT;
 use super::status::Observation;
 use super::strain::Strain;
 use crate::board;
@@ -43,6 +43,16 @@ impl Subject {
             refused_models: plan.networks.refused(),
             hot_c: plan.config.pace.hot_c,
         }
+    }
+}
+
+/// Counts each command, and says why once.
+pub(super) fn refuse_snapshots(publisher: &Publisher, commands: u64, why: &str) {
+    (0..commands).for_each(|_| publisher.count_refused_command());
+    match commands {
+        0 => {}
+        1 => log::warn!("no snapshot: {why}"),
+        _ => log::warn!("no snapshot, for which {commands} commands asked: {why}"),
     }
 }
 
@@ -134,14 +144,16 @@ impl Watcher {
     pub(crate) fn look(&mut self) -> bool {
         let observation = self.observe();
         self.service.status(&observation.line());
-        if self.shared.take_late_request() {
+        let late = self.shared.take_late_request();
+        if late > 0 {
             // No frame has come that could answer for it.
             let why = observation.no_picture().map(|why| format!(": {why}")).unwrap_or_default();
             let limit = SNAPSHOT_LIMIT.as_secs();
-            self.refuse_snapshot(&format!("no picture came within {limit} s{why}"));
+            self.refuse_snapshots(late, &format!("no picture came within {limit} s{why}"));
         }
         let now = observation.at.monotonic;
-        let closed = observation.capture == CaptureState::Paused;
+        // Not by its state: a pause may have come and gone between two looks.
+        let closed = !observation.is_lost();
         let available = self.availability.update(now, observation.delivers(), closed);
         if self.last.available.replace(available) != Some(available) {
             self.publisher.set_camera_available(&self.subject.camera, available);
@@ -175,10 +187,9 @@ impl Watcher {
         self.publisher.withdraw_snapshot()
     }
 
-    /// Answers for a picture that was asked for and cannot be.
-    pub(crate) fn refuse_snapshot(&self, why: &str) {
-        self.publisher.count_refused_command();
-        log::warn!("no snapshot: {why}");
+    /// Answers for a picture that so many commands asked for and that cannot be.
+    pub(crate) fn refuse_snapshots(&self, commands: u64, why: &str) {
+        refuse_snapshots(&self.publisher, commands, why);
     }
 
     fn urgent(&self, observation: &Observation) -> Urgent {

@@ -5,7 +5,6 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::tunable::{Changes, Tunable};
-use crate::contract::inventory::SettingsDigest;
 
 /// The key of the camera.
 pub(super) const SOURCE: &str = "camera.source";
@@ -38,9 +37,6 @@ pub struct Saved {
     pub file: String,
     /// It did not before: something was written.
     pub written: bool,
-    /// Of all settings, as the files give them now.
-    #[serde(skip)]
-    pub digest: SettingsDigest,
 }
 
 /// Why nothing was kept.
@@ -66,8 +62,6 @@ pub struct Undone {
     pub settings: Tunable,
     /// Another one has changed, too: only a new start takes it over.
     pub restarts: bool,
-    /// Of all settings, as the files give them now.
-    pub digest: SettingsDigest,
 }
 
 /// Refuses settings, in words.

@@ -14,18 +14,16 @@ use super::live::Live;
 use super::tunable::{Changes, MAX_FPS, THRESHOLD, Tunable, ZONE, as_written, control_key};
 use super::what_if::WhatIf;
 use crate::contract::in_force::InForce;
-use crate::contract::inventory::SettingsDigest;
 use crate::contract::tuning::Tuning;
 use crate::tracks::grouping::Grouping;
-use crate::zones;
 
 /// What the daemon is told.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum PageOrder {
     /// These numbers count as if the settings file gave them.
     Settle(Tuning),
-    /// The settings files have changed, and this is what they give now.
-    Saved(SettingsDigest),
+    /// These settings, and no others that the files may give meanwhile, are in force and saved.
+    Saved(Box<Tunable>),
     /// The settings file has changed: start again with it.
     StartAgain,
 }
@@ -58,9 +56,9 @@ pub(super) struct Trial {
     orders: mpsc::UnboundedSender<PageOrder>,
     told: Grouping,
     saved: Tunable,
-    /// The zones that the daemon was started with: others are a trial beside them until it
-    /// starts again, also those that are saved.
-    running: Vec<zones::Settings>,
+    /// The settings that the daemon was started with. Other zones are a trial beside its own
+    /// until it starts again, also those that are saved.
+    running: Tunable,
     tried: Changes,
     touched: Touched,
 }
@@ -73,7 +71,7 @@ impl Trial {
         saved: Tunable,
     ) -> Self {
         let (tried, touched) = (Changes::new(), Touched::default());
-        let running = saved.zone.clone();
+        let running = saved.clone();
         Self { live, orders, told, saved, running, tried, touched }
     }
 
@@ -199,24 +197,23 @@ impl Trial {
             self.saved.clone()
         });
         self.enforce(&tried);
-        changes.contains_key(ZONE) && self.saved.zone != self.running
+        self.tell_saved();
+        changes.contains_key(ZONE) && self.saved.zone != self.running.zone
     }
 
-    /// The file gives other settings now. Says whether only a new start takes them over: what
-    /// is no setting of the page's in these sections, such as `camera.source`, has changed.
+    /// The file gives other settings now. Says whether only a new start takes them over: the
+    /// zones, or what is no setting of the page's in these sections, such as `camera.source`,
+    /// have changed.
     pub(super) fn replace(&mut self, saved: Tunable) -> bool {
-        let values = saved.values();
-        let same_elsewhere = self.saved.with(&values).is_ok_and(|mut tuned| {
-            // Controls that are in the file no more go back by themselves.
-            tuned.camera.controls.clone_from(&saved.camera.controls);
-            tuned == saved
-        });
+        let same_elsewhere = self.saved.zone == saved.zone
+            && self.saved.tuned_as(&saved).is_ok_and(|tuned| tuned == saved);
         self.step();
         self.tried.clear();
         // The camera was opened with them, so nobody has set them here.
         let before = std::mem::replace(&mut self.saved, saved.clone());
         self.touch(&before);
         self.enforce(&saved);
+        self.tell_saved();
         !same_elsewhere
     }
 
@@ -230,9 +227,13 @@ impl Trial {
         }
     }
 
-    /// The files give other settings now, whoever takes them over.
-    pub(super) fn tell(&self, digest: SettingsDigest) {
-        self.order(PageOrder::Saved(digest));
+    /// Tells the daemon what it runs with. The files may give more than the page has taken over:
+    /// what their owner wrote there since the start is not in force.
+    fn tell_saved(&self) {
+        // Where it does not go together, the daemon starts again, or stays with what it has.
+        if let Ok(tuned) = self.running.tuned_as(&self.saved) {
+            self.order(PageOrder::Saved(Box::new(tuned)));
+        }
     }
 
     /// Starts the daemon again once this answer is on its way: the connection ends with the
@@ -248,7 +249,7 @@ impl Trial {
     }
 
     fn enforce(&mut self, tried: &Tunable) {
-        self.live.faces.send_replace(Some(tried.faces(&self.running)));
+        self.live.faces.send_replace(Some(tried.faces(&self.running.zone)));
         let camera = self.camera(tried);
         // The camera answers to what is new to it, and to nothing else.
         if self.live.camera.borrow().as_ref() != Some(&camera) {

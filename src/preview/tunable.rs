@@ -158,6 +158,20 @@ impl Tunable {
         changed.check().map_err(|impossible| impossible.to_string()).map(|()| changed)
     }
 
+    /// With all that the page changes as `other` has it, and nothing else of that.
+    ///
+    /// # Errors
+    ///
+    /// As for [`with`](Self::with).
+    pub(super) fn tuned_as(&self, other: &Self) -> Result<Self, String> {
+        let mut values = other.values();
+        values.insert(ZONE.to_owned(), as_written(&other.zone));
+        let mut tuned = self.with(&values)?;
+        // Controls that the other does not name go back by themselves.
+        tuned.camera.controls.clone_from(&other.camera.controls);
+        Ok(tuned)
+    }
+
     /// Whether every value is possible; the first that is not.
     pub(crate) fn check(&self) -> Result<(), Impossible> {
         limits::first_of([

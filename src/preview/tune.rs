@@ -84,10 +84,9 @@ impl Service {
 
     /// Writes, and takes over what is written.
     fn save_now(&self, changes: &Changes, permit: &Permit) -> Result<Answer, Refused> {
-        let Saved { file, written, digest } = self.store.save(changes, permit)?;
+        let Saved { file, written } = self.store.save(changes, permit)?;
         let mut trial = self.trial();
         let restarts = trial.keep(changes);
-        trial.tell(digest);
         log::info!("page: settings were saved in {file}");
         let saved = json!({ "file": file, "written": written, "restarts": restarts });
         let answer = of_version(StatusCode::OK, &saved, trial.version());
@@ -116,10 +115,9 @@ impl Service {
             before.refuse_what_uncovers(&saved)?;
             saved.refuse_another_camera(before)
         };
-        let Undone { settings, mut restarts, digest } = self.store.undo(&permit)?;
+        let Undone { settings, mut restarts } = self.store.undo(&permit)?;
         log::info!("page: the settings saved last were taken back");
         let mut trial = self.trial();
-        trial.tell(digest);
         restarts |= trial.replace(settings);
         let answer = of_version(StatusCode::OK, &json!({ "restarts": restarts }), trial.version());
         Ok(if restarts { trial.start_after(answer) } else { answer })

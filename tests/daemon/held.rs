@@ -19,7 +19,10 @@ pub struct Held {
 impl Held {
     /// With its pipe in `folder`. Can be reached once.
     pub fn within(folder: &Path) -> Self {
-        let pipe = folder.join("password");
+        Self::at(folder.join("password"))
+    }
+
+    fn at(pipe: PathBuf) -> Self {
         mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         let (tell, reached) = channel();
         let path = pipe.clone();
@@ -56,6 +59,15 @@ impl Trial {
         std::fs::remove_file(&self.path).unwrap();
         std::fs::write(&self.path, "secret").unwrap();
         self.pipe.write_all(b"secret").unwrap();
+    }
+
+    /// As [`Self::passes`], but whoever reads them next is held again.
+    pub fn passes_once(mut self) -> Held {
+        std::fs::remove_file(&self.path).unwrap();
+        // Another pipe: who reads this one to its end would read on in the same.
+        let again = Held::at(self.path);
+        self.pipe.write_all(b"secret").unwrap();
+        again
     }
 
     /// It goes on, and finds that they cannot be.

@@ -161,6 +161,9 @@ async fn commands_are_obeyed_and_nonsense_is_counted() {
         let (publisher, mut commands) = device(broker.port(), about(&["front"]));
         observer.latest(AVAILABILITY, "online").await;
         refused(&publisher, 1).await;
+        // Who takes it away commands nothing.
+        writer.retained(COMMAND, "");
+        observer.latest(COMMAND, "").await;
         let long = format!("{{\"command\":\"{}\"}}", "x".repeat(1000));
         let [unknown, pause, resume] =
             ["format", "pause", "resume"].map(|name| format!("{{\"command\":\"{name}\"}}"));
@@ -190,13 +193,13 @@ async fn a_pause_is_carried_out_behind_as_many_commands_as_may_come_and_more() {
     observer.latest(AVAILABILITY, "online").await;
     let (set, pause) = (r#"{"command":"set","max_fps":5}"#, r#"{"command":"pause"}"#);
     // Nothing else of this test runs meanwhile: all have arrived when the inbox looks.
-    publish(broker.port, COMMAND, &[&[set; 28][..], &[pause; 2]].concat());
+    publish(broker.port, COMMAND, &[&[set; 60][..], &[pause; 2]].concat());
     for number in 1..=26 {
         let command = next(&mut commands).await;
         assert!(matches!(command, Command::Set { .. }), "{number}: {command:?}");
     }
     assert_eq!(next(&mut commands).await, Command::Pause {});
-    refused(&publisher, 2).await;
+    refused(&publisher, 34).await;
     assert!(commands.try_recv().is_err(), "the second changes nothing");
     publisher.shutdown().await;
 }
@@ -227,8 +230,6 @@ async fn settings_of_a_group_are_heard_behind_a_burst_of_commands() {
     tokio::time::timeout(LIMIT, paused).await.expect("in time").expect("running");
     let stats = publisher.stats();
     assert_eq!(stats.commands_refused + stats.commands_dropped, 60, "{stats:?}");
-    let reason = stats.last_error.expect("it says what was dropped");
-    assert!(reason.contains(COMMAND), "{reason}");
     publisher.shutdown().await;
 }
 

@@ -62,12 +62,51 @@ fn settings_that_a_new_start_refuses_are_told_on_the_page_and_nothing_is_saved_w
 /// Waits until the device says that it goes on without this, or without anything if that is
 /// empty.
 fn inventory(setup: &Setup, failed: &str) -> Value {
-    let what = |told: &Value| told["failed"][0]["what"].as_str().unwrap_or("").to_owned();
+    inventory_that(setup, |told| told["failed"][0]["what"].as_str().unwrap_or("") == failed)
+}
+
+/// Waits for an inventory that fits.
+fn inventory_that(setup: &Setup, fits: impl Fn(&Value) -> bool) -> Value {
     let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap();
-    let fits = |topic: &str, text: &str| {
-        topic == "expressiond/test/inventory" && what(&parsed(text)) == failed
+    let all = setup
+        .broker
+        .until(|topic, text| topic == "expressiond/test/inventory" && fits(&parsed(text)));
+    parsed(&all.last().unwrap().1)
+}
+
+/// Whoever looks after a fleet would take what waits for a reload, or was refused at one, for
+/// what runs.
+#[test]
+fn the_inventory_names_no_settings_that_the_daemon_has_not_taken_over() {
+    let setup = start("");
+    let port = setup.device.port;
+    let own = ["mqtt.keep_alive_s", "model.path"];
+    let told_after = |what: &str, path: &str, body: &Value, saved: bool| {
+        let answer = post(port, path, body);
+        assert_eq!(answer.status, 200, "{what}: {}", answer.text());
+        let told = inventory_that(&setup, |told| names(told, "tracking.confirm_s") == saved);
+        assert!(own.iter().all(|key| !names(&told, key)), "{what}: {told}");
     };
-    parsed(&setup.broker.until(fits).pop().unwrap().1)
+    let confirm = json!({ "tracking.confirm_s": 1.5 });
+    inventory_that(&setup, |told| names(told, "mqtt.url"));
+    write_own(&setup, "[mqtt]\nkeep_alive_s = 20\n");
+    told_after("saved before a reload", "/api/save", &confirm, true);
+    told_after("taken back before a reload", "/api/undo", &json!({}), false);
+    // A save does not try the model, a reload does.
+    write_own(&setup, "[model]\npath = '/absent/model.tflite'\n");
+    reload(&setup.device);
+    inventory(&setup, "settings");
+    told_after("saved after a refusal", "/api/save", &confirm, true);
+    // Taken over, it is told.
+    write_own(&setup, "[mqtt]\nkeep_alive_s = 20\n");
+    reload(&setup.device);
+    let all = |told: &Value| names(told, own[0]) && names(told, "tracking.confirm_s");
+    inventory_that(&setup, all);
+}
+
+/// Whether the inventory has the key among those that differ from the defaults.
+fn names(told: &Value, key: &str) -> bool {
+    told["settings"]["changed"].as_array().unwrap().iter().any(|changed| changed == key)
 }
 
 #[test]

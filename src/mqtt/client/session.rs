@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use super::error::ConnectionError;
@@ -53,7 +54,12 @@ pub(in crate::mqtt) struct Context {
 }
 
 impl Context {
-    fn deliver(&self, received: Received) {
+    async fn deliver(&self, received: Received) {
+        // What has arrived at once is taken in without waiting for anything. Whoever looks at it
+        // is on this thread, and gets on only while we wait; a pause may stand behind a burst.
+        if self.received.is_full() {
+            yield_now().await;
+        }
         let Err(Full { topic, first }) = self.received.send(received) else { return };
         let reason =
             format!("more messages arrived at once than are looked at: one on {topic} was dropped");
@@ -160,7 +166,7 @@ impl Session {
                             return Ok(());
                         }
                     }
-                    Event::Received(received) => context.deliver(received),
+                    Event::Received(received) => context.deliver(received).await,
                     Event::Oversized { topic, size } => {
                         let ours = subscriptions.sweep.contains(&topic);
                         self.passed_over(&topic, size, ours, context);

@@ -126,6 +126,29 @@ fn what_the_picture_shows_is_told_only_while_it_can_be_read() {
     assert_eq!(codes(&gone), [ReasonCode::NoCamera]);
 }
 
+/// It would have to prove itself before it counts as available again.
+#[test]
+fn a_camera_that_was_closed_for_a_moment_was_not_lost() {
+    let mut frames = FrameHealth::default();
+    let opening = CaptureState::Opening { since: Duration::ZERO };
+    let running = observation().capture;
+    let of = |capture: &CaptureState, frames: &FrameHealth| {
+        let seen =
+            Observation { capture: capture.clone(), frames: frames.clone(), ..observation() };
+        (seen.delivers(), seen.is_lost())
+    };
+    for capture in [&CaptureState::Paused, &opening, &running] {
+        assert_eq!(of(capture, &frames), (false, false), "{capture:?}");
+        frames.opened(Duration::ZERO);
+    }
+    assert_eq!(of(&CaptureState::Failed("unplugged".into()), &frames), (false, true));
+    frames.lose(Duration::ZERO, ReasonCode::NoCamera, "unplugged");
+    assert_eq!(of(&opening, &frames), (false, true));
+    let mut broken = good();
+    (0..30).for_each(|_| broken.broken(Duration::ZERO, Stage::Capture, "cut off"));
+    assert_eq!(of(&running, &broken), (false, true));
+}
+
 #[test]
 fn a_camera_that_was_lost_is_back_when_a_frame_can_be_read() {
     let running = observation();
