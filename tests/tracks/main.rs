@@ -4,6 +4,7 @@
 mod same_face;
 mod seldom;
 mod time;
+mod wrong_frames;
 
 use std::collections::HashMap;
 use std::time::Duration;
