@@ -200,7 +200,9 @@ mod tests {
         ) {
             let Ok(found) = decoded_of(n, &rows, columns_first) else {
                 let is_usual = |row: &[f32; 6]| {
-                    row.iter().all(|number| (0.0..1.5).contains(number)) && row[5].fract() == 0.0
+                    row.iter().all(|number| (0.0..1.5).contains(number))
+                        && row[4] <= 1.0
+                        && row[5].fract() == 0.0
                 };
                 prop_assert!(!rows.iter().all(is_usual), "refused without a reason: {rows:?}");
                 return Ok(());
