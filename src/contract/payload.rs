@@ -70,12 +70,12 @@ pub enum ReasonCode {
     BadFrames,
     /// The same picture comes again and again.
     Frozen,
-    /// The picture is too dark to find a face.
-    Dark,
     /// The lens is covered.
     Covered,
     /// The camera looks elsewhere than it did.
     Turned,
+    /// The picture is too dark to find a face.
+    Dark,
     /// Paused; the camera is closed.
     Paused,
     /// A newer model failed a check, and an older one runs.
@@ -95,9 +95,9 @@ impl ReasonCode {
         ReasonCode::NotACamera,
         ReasonCode::BadFrames,
         ReasonCode::Frozen,
-        ReasonCode::Dark,
         ReasonCode::Covered,
         ReasonCode::Turned,
+        ReasonCode::Dark,
         ReasonCode::Paused,
         ReasonCode::ModelRefused,
         ReasonCode::Throttled,
@@ -123,9 +123,9 @@ impl ReasonCode {
             ReasonCode::NotACamera => "not_a_camera",
             ReasonCode::BadFrames => "bad_frames",
             ReasonCode::Frozen => "frozen",
-            ReasonCode::Dark => "dark",
             ReasonCode::Covered => "covered",
             ReasonCode::Turned => "turned",
+            ReasonCode::Dark => "dark",
             ReasonCode::Paused => "paused",
             ReasonCode::ModelRefused => "model_refused",
             ReasonCode::Throttled => "throttled",

@@ -171,6 +171,19 @@ mod tests {
         assert_eq!(decoded_of(2, &two, false), Ok(vec![]));
     }
 
+    /// Mostly numbers of this layout, and now and then any.
+    fn row() -> impl Strategy<Value = [f32; 6]> {
+        let or_any = |usual: BoxedStrategy<f32>| prop_oneof![30 => usual, 1 => any::<f32>()];
+        let edge = or_any((0f32..1.5).boxed());
+        let class = or_any((0u8..2).prop_map(f32::from).boxed());
+        let confidence = or_any((0f32..1.0).boxed());
+        (prop::array::uniform4(edge), confidence, class).prop_map(
+            |([left, top, right, bottom], confidence, class)| {
+                [left, top, right, bottom, confidence, class]
+            },
+        )
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_decoded_or_refused(
@@ -178,11 +191,27 @@ mod tests {
             zero_point in -128i32..128, columns_first: bool,
         ) {
             let values = Values { data: bytes.as_slice(), quantization: Quantization { scale, zero_point } };
-            let mut found = Vec::new();
             let head = EndToEnd { rows: 10, columns_first };
-            let _ = decode(head, values, n, Size::new(320, 192), 0.3, &mut found);
-            let least = if n <= 2 { 0.3 } else { 0.03 / n as f32 };
-            prop_assert!(found.iter().all(|c| c.class < n && (least..=1.0).contains(&c.confidence)));
+            let _ = decode(head, values, n, Size::new(320, 192), 0.3, &mut Vec::new());
+        }
+
+        #[test]
+        fn what_is_found_has_a_class_of_the_model_and_its_floor(
+            rows in proptest::collection::vec(row(), 1..10), n in 2usize..9, columns_first: bool,
+        ) {
+            let Ok(found) = decoded_of(n, &rows, columns_first) else {
+                let is_usual = |row: &[f32; 6]| {
+                    row.iter().all(|number| (0.0..1.5).contains(number))
+                        && row[4] <= 1.0
+                        && row[5].fract() == 0.0
+                };
+                prop_assert!(!rows.iter().all(is_usual), "refused without a reason: {rows:?}");
+                return Ok(());
+            };
+            let least = if n == 2 { 0.25 } else { 0.025 / n as f32 };
+            prop_assert!(found.iter().all(|one| one.class < n && (least..=1.0).contains(&one.confidence)));
+            let sure = rows.iter().filter(|row| row[4] >= 0.25).count();
+            prop_assert!(found.len() >= sure, "{found:?} of {rows:?}");
         }
     }
 }

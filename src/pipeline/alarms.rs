@@ -10,14 +10,20 @@ use crate::mqtt::stats::Stats;
 /// A broker that restarts or a router that reboots is back by then.
 const LONG: Duration = Duration::from_secs(300);
 
+/// Without a loss for so long what loses events has passed: the next one is news.
+const QUIET: Duration = Duration::from_secs(3600);
+
 /// What was raised already.
 #[derive(Debug, Default)]
 pub(super) struct Alarms {
     offline_since: Option<Duration>,
     told_offline: bool,
-    /// Events lost when that was told last.
+    /// Events lost by the last look.
     lost: u64,
+    lost_at: Duration,
     told_lost: bool,
+    /// Connections by the last look.
+    connections: u64,
     strained: bool,
     /// What is wrong with the picture, told last.
     tampered: Option<ReasonCode>,
@@ -34,7 +40,7 @@ impl Alarms {
     ) -> Vec<(Alarm, String)> {
         let mut raised = Vec::new();
         raised.extend(self.broker(at.monotonic, mqtt).map(|words| (Alarm::BrokerLost, words)));
-        raised.extend(self.events(mqtt).map(|words| (Alarm::EventsLost, words)));
+        raised.extend(self.events(at.monotonic, mqtt).map(|words| (Alarm::EventsLost, words)));
         let strained = std::mem::replace(&mut self.strained, strain.is_some());
         if let Some(why) = strain.filter(|_| !strained) {
             raised.push((Alarm::Strained, why.to_owned()));
@@ -63,16 +69,20 @@ impl Alarms {
         ))
     }
 
-    /// Once per outage: a full outbox loses one with every new event.
-    fn events(&mut self, mqtt: &Stats) -> Option<String> {
+    /// Once per outage: a full outbox loses one with every new event, and may be full for long
+    /// while there is a connection, too, where the broker takes events slowly.
+    fn events(&mut self, now: Duration, mqtt: &Stats) -> Option<String> {
         let dropped = mqtt.dropped;
         let lost = dropped.full + dropped.expired + dropped.oversized;
         let more = lost > std::mem::replace(&mut self.lost, lost);
-        if !more {
-            self.told_lost &= !mqtt.connected;
-            return None;
+        if more {
+            self.lost_at = now;
         }
-        if std::mem::replace(&mut self.told_lost, true) {
+        let connections = std::mem::replace(&mut self.connections, mqtt.connections);
+        let is_over = mqtt.connections > connections || now.saturating_sub(self.lost_at) >= QUIET;
+        let told = self.told_lost;
+        self.told_lost = (told || more) && !is_over;
+        if told || !more {
             return None;
         }
         Some(format!(
@@ -110,13 +120,13 @@ mod tests {
         assert_eq!(raised(&mut alarms, 1202, &away, None), [Alarm::BrokerLost]);
     }
 
+    fn losing(full: u64, connected: bool) -> Stats {
+        let dropped = Dropped { full, ..Dropped::default() };
+        Stats { connected, connections: u64::from(connected), dropped, ..Stats::default() }
+    }
+
     #[test]
     fn lost_events_are_told_once_until_the_broker_is_back() {
-        let losing = |full, connected| Stats {
-            connected,
-            dropped: Dropped { full, ..Dropped::default() },
-            ..Stats::default()
-        };
         let mut alarms = Alarms::default();
         assert_eq!(raised(&mut alarms, 1, &losing(0, false), None), []);
         assert_eq!(raised(&mut alarms, 2, &losing(1, false), None), [Alarm::EventsLost]);
@@ -125,6 +135,25 @@ mod tests {
         assert_eq!(raised(&mut alarms, 5, &losing(3, false), None), []);
         assert_eq!(raised(&mut alarms, 6, &losing(3, true), None), []);
         assert_eq!(raised(&mut alarms, 7, &losing(4, true), None), [Alarm::EventsLost]);
+    }
+
+    /// A broker that takes events more slowly than they come.
+    #[test]
+    fn events_that_are_lost_with_a_connection_are_told_once_while_that_goes_on() {
+        let mut alarms = Alarms::default();
+        let look = |alarms: &mut Alarms, second: u64| {
+            raised(alarms, second, &losing(second.min(1000) / 10, true), None)
+        };
+        let told: Vec<Alarm> = (1..=1000).flat_map(|at| look(&mut alarms, at)).collect();
+        assert_eq!(told, [Alarm::EventsLost]);
+        for (second, full, told) in [
+            (4599, 100, vec![]),
+            (4600, 100, vec![]),
+            (4601, 101, vec![Alarm::EventsLost]),
+            (4602, 102, vec![]),
+        ] {
+            assert_eq!(raised(&mut alarms, second, &losing(full, true), None), told, "{second}");
+        }
     }
 
     #[test]

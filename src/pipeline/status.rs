@@ -141,35 +141,38 @@ impl Observation {
 
     /// What the picture is like, when no face is or can be found in it.
     fn picture(&self) -> Option<(ReasonCode, &'static str)> {
-        let seen = self.view.conditions;
-        let (code, words) = match seen.tampering {
-            Some(Tampering::Frozen) => (
+        // In the dark it cannot be seen whether what was wrong before is so still.
+        self.tampered().or_else(|| match self.view {
+            View { conditions, .. } if conditions.dark => Some((ReasonCode::Dark, self.darkness())),
+            View { faces: 0, .. } => Some((ReasonCode::NoFace, "nobody is in the picture")),
+            View { .. } => None,
+        })
+    }
+
+    fn darkness(&self) -> &'static str {
+        if self.asks_for_light() {
+            "it is too dark to find a face, even with longer exposures: light, or a cover?"
+        } else {
+            "it is too dark to find a face: light, or a cover?"
+        }
+    }
+
+    /// Why the camera does not show what it is meant to show, if it does not, by the last picture:
+    /// that none comes just now, or a dark one, mends nothing.
+    pub(crate) fn tampered(&self) -> Option<(ReasonCode, &'static str)> {
+        Some(match self.view.conditions.tampering? {
+            Tampering::Frozen => (
                 ReasonCode::Frozen,
                 "the same picture again and again: does what feeds the camera hang?",
             ),
-            _ if seen.dark && self.asks_for_light() => (
-                ReasonCode::Dark,
-                "it is too dark to find a face, even with longer exposures: light, or a cover?",
-            ),
-            _ if seen.dark => {
-                (ReasonCode::Dark, "it is too dark to find a face: light, or a cover?")
-            }
-            Some(Tampering::Covered) => {
+            Tampering::Covered => {
                 (ReasonCode::Covered, "nothing has an edge: something covers the lens")
             }
-            Some(Tampering::Turned) => (
+            Tampering::Turned => (
                 ReasonCode::Turned,
                 "it looks elsewhere than before: turn it back, or restart if it is meant so",
             ),
-            None if self.view.faces == 0 => (ReasonCode::NoFace, "nobody is in the picture"),
-            None => return None,
-        };
-        Some((code, words))
-    }
-
-    /// Why the camera does not show what it is meant to show, if it does not.
-    pub(crate) fn tampered(&self) -> Option<(ReasonCode, &'static str)> {
-        self.picture().filter(|(code, _)| self.delivers() && code.is_tampering())
+        })
     }
 
     /// Whether the camera is closed and its owner wants that: the answer to `resume` comes before

@@ -34,9 +34,9 @@ pub(crate) const TROUBLES: [(ReasonCode, &str); 7] = [
     (ReasonCode::NotACamera, "not a camera: "),
     (ReasonCode::BadFrames, "broken frames: "),
     (ReasonCode::Frozen, "frozen: "),
-    (ReasonCode::Dark, "dark: "),
     (ReasonCode::Covered, "covered: "),
     (ReasonCode::Turned, "turned: "),
+    (ReasonCode::Dark, "dark: "),
 ];
 const PAUSED: &str = "paused";
 const BY_GROUP: &str = " by its group ";

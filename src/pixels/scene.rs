@@ -171,6 +171,22 @@ impl Sums {
     }
 }
 
+/// Of a side of so many pixels those that are looked at, each with the cell of that side that it
+/// counts for. It is every second one; of a side with hardly more pixels than there are cells, one
+/// for each cell, and the same one for several where there are fewer: no cell is without a pixel,
+/// whose brightness nobody would know.
+fn samples(length: usize) -> impl Iterator<Item = (usize, usize)> {
+    let every_second = length >= 2 * SIDE;
+    let count = if every_second { length.div_ceil(2) } else { SIDE };
+    (0..count).map(move |sample| {
+        if every_second {
+            (2 * sample, 2 * sample * SIDE / length)
+        } else {
+            (sample * length / SIDE, sample)
+        }
+    })
+}
+
 /// Of every second pixel of every second row: per cell mean and deviation of green, which is
 /// most of brightness, and of all of them the distance of the other colours from it. `scale` and
 /// `zero_point` are the encoding's.
@@ -183,13 +199,12 @@ fn sample<T: Copy + Into<f32>>(
 ) -> Scene {
     let (mut seen, mut covered) = (Sums::NONE, Sums::NONE);
     let (width, height) = (letterbox.content.width as usize, letterbox.content.height as usize);
-    for y in (0..height).step_by(2) {
+    for (y, line) in samples(height) {
         let start = (y + letterbox.top as usize) * spec.size.width as usize;
         let first = start + letterbox.left as usize;
         let row = &values[first * 3..][..width * 3];
-        let cells = y * SIDE / height * SIDE;
-        for x in (0..width).step_by(2) {
-            let cell = cells + x * SIDE / width;
+        for (x, column) in samples(width) {
+            let cell = line * SIDE + column;
             let pixel = [0, 1, 2].map(|part| row[x * 3 + part].into());
             let is_masked = masked.get(first + x).is_some_and(|masked| *masked);
             let sums = if is_masked { &mut covered } else { &mut seen };
@@ -202,7 +217,6 @@ fn sample<T: Copy + Into<f32>>(
     let of = |cell: usize| if hidden[cell] { &all } else { &seen };
     let nothing = seen.counts.iter().all(|count| *count == 0);
     Scene {
-        // A picture narrower than the grid leaves cells empty, and they stay so.
         cells: std::array::from_fn(|cell| (of(cell).mean(cell) - zero_point) * scale),
         contrasts: std::array::from_fn(|cell| of(cell).deviation(cell) * scale),
         hidden,
@@ -216,6 +230,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::pixels::letterbox::PAD;
 
     const SPEC: InputSpec = InputSpec {
         size: Size { width: 224, height: 224 },
@@ -287,6 +302,28 @@ mod tests {
         let stripes = |y: usize| if (y / 3).is_multiple_of(2) { 186 } else { 66 };
         let after = scene(|x, y| if head(x, y) { stripes(y) } else { 120 + noise(x, y, 2) });
         assert!(change(&before, &after) > 0.0);
+    }
+
+    /// Wherever each cell has a pixel of its own or shares one, it is as bright as the picture.
+    #[test]
+    fn a_very_narrow_picture_is_as_dark_and_as_even_as_any() {
+        for size in [(480, 3840), (3840, 480), (16, 4000), (4000, 16), (640, 480)] {
+            let letterbox = Letterbox::new(Size::new(size.0, size.1), SPEC.size);
+            for light in [0_u8, 51] {
+                let mut values = vec![(i16::from(PAD) - 128) as i8; SPEC.len()];
+                for row in 0..letterbox.content.height {
+                    let start = (letterbox.top + row) * SPEC.size.width + letterbox.left;
+                    let row = start as usize * 3..(start + letterbox.content.width) as usize * 3;
+                    values[row].fill((i16::from(light) - 128) as i8);
+                }
+                let scene = Scene::of(&TensorBuffer::Int8(values), &SPEC, &letterbox, &[]);
+                let even = [f32::from(light) / 255.0; CELLS];
+                let off = |cell: (&f32, &f32)| (cell.0 - cell.1).abs() > 1e-4;
+                assert!(!scene.cells().iter().zip(&even).any(off), "{size:?}: {:?}", scene.cells);
+                assert!((scene.highlights() - even[0]).abs() < 0.01, "{size:?}");
+                assert!(!scene.hidden().contains(&true), "{size:?}");
+            }
+        }
     }
 
     #[test]

@@ -40,6 +40,20 @@ pub(crate) enum Step {
     },
 }
 
+/// An end that only the smoothed shares speak for, not the votes, takes so many frames in which
+/// what is told is not clear: two frames may be wrong, at however few a second.
+const UNCLEAR_FRAMES: u32 = 3;
+
+/// How what is told has ceased to be clear enough to stay.
+#[derive(Clone, Copy, Debug)]
+struct Falling {
+    since: Duration,
+    /// In how many frames it was not, one after another.
+    frames: u32,
+    /// When it could have ended first.
+    due: Option<Duration>,
+}
+
 /// State of one track's expression.
 #[derive(Clone, Debug)]
 pub(crate) struct Expression {
@@ -57,8 +71,8 @@ pub(crate) struct Expression {
     current: Option<(usize, Duration)>,
     /// What would be told next, and since when it qualifies.
     rising: Option<(usize, Duration)>,
-    /// Since when what is told is not clear enough to stay.
-    falling: Option<Duration>,
+    /// While what is told is not clear enough to stay.
+    falling: Option<Falling>,
 }
 
 impl Expression {
@@ -167,8 +181,12 @@ impl Expression {
     }
 
     fn qualifies(&self, class: usize, settings: &Settings) -> bool {
+        self.is_voted(class, settings) && self.is_clear(class, settings.enter)
+    }
+
+    fn is_voted(&self, class: usize, settings: &Settings) -> bool {
         let votes = self.votes.iter().filter(|vote| **vote == class).count();
-        votes >= settings.votes as usize && self.is_clear(class, settings.enter)
+        votes >= settings.votes as usize
     }
 
     fn stays(&self, class: usize, settings: &Settings) -> bool {
@@ -216,15 +234,22 @@ impl Expression {
             self.falling = None;
             return None;
         }
-        // One that is being replaced does not end: it will change. Its time goes on all the
-        // same, or two others that take turns would keep it told for ever.
-        let falling = *self.falling.get_or_insert(now);
-        if self.rising.is_some() || now.saturating_sub(falling) < hold {
+        let nothing_yet = Falling { since: now, frames: 0, due: None };
+        let mut falling = self.falling.unwrap_or(nothing_yet);
+        falling.frames += 1;
+        let is_over = now.saturating_sub(falling.since) >= hold
+            && (falling.frames >= UNCLEAR_FRAMES || !self.is_voted(class, settings));
+        falling.due = falling.due.or(is_over.then_some(now));
+        self.falling = Some(falling);
+        let due = falling.due?;
+        // One that is being replaced does not end: it will change. What begins to rise later does
+        // not count, or two others that take turns would keep it told for ever.
+        if self.rising.is_some_and(|(_, since)| since <= due) {
             return None;
         }
         self.falling = None;
         self.current = None;
-        Some(Step::Ended { class, lasted: falling.saturating_sub(since) })
+        Some(Step::Ended { class, lasted: falling.since.saturating_sub(since) })
     }
 }
 

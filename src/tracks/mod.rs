@@ -226,12 +226,14 @@ impl Tracker {
     }
 
     /// How long a confirmed face may stay unseen: `lost_s`, but never so short that
-    /// one frame decides. The last two intervals count by the shorter one, so that a
-    /// single gap between frames does not keep faces that it should end.
+    /// one frame decides. From the frame before a missed one to the frame after it, in which
+    /// the face may be found again, it is two intervals, and a driver is not exact. The last
+    /// two intervals count by the shorter one, so that a single gap between frames does not
+    /// keep faces that it should end.
     fn lost(&self) -> Duration {
         let [before, last] = self.intervals;
         let steady = before.zip(last).map(|(before, last)| before.min(last));
-        Duration::from_secs_f32(self.tracking.lost_s).max(steady.unwrap_or_default() * 3 / 2)
+        Duration::from_secs_f32(self.tracking.lost_s).max(steady.unwrap_or_default() * 5 / 2)
     }
 
     /// Lets go of confirmed tracks that were not seen for `lost`, of the others that

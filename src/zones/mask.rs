@@ -252,15 +252,17 @@ mod tests {
         #[test]
         fn what_is_hidden_lies_in_the_mask(
             points in proptest::collection::vec([0f32..=1.0, 0f32..=1.0], 3..6),
-            x in 0f32..0.9, y in 0f32..0.9, side in 0.02f32..0.3, at in (0f32..1.0, 0f32..1.0),
+            // Between three corners, or hardly any region would lie in the mask.
+            shares in [0.1f32..1.0, 0.1f32..1.0, 0.1f32..1.0],
+            side in 10u32..120, at in (0f32..1.0, 0f32..1.0),
         ) {
-            let (picture, scale) = (Size::new(1000, 1000), 1000.0);
-            let side = (side * scale) as u32;
-            let most = 1000 - side;
-            let region = Region {
-                left: ((x * scale) as u32).min(most), top: ((y * scale) as u32).min(most),
-                width: side, height: side,
+            let picture = Size::new(1000, 1000);
+            let middle = |axis: usize| {
+                let sum: f32 = (0..3).map(|corner| shares[corner] * points[corner][axis]).sum();
+                1000.0 * sum / shares.iter().sum::<f32>()
             };
+            let region = Region::around((middle(0), middle(1)), side, picture);
+            let side = region.width;
             let polygon = Polygon::new(&points);
             let hidden = Masks::new([polygon.clone()].into_iter()).hide(region, picture);
             let point = (

@@ -3,9 +3,10 @@
 
 mod same_face;
 mod seldom;
+mod stories;
 mod time;
+mod wrong_frames;
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use expressiond::detector::Detection;
@@ -14,7 +15,6 @@ use expressiond::tracks::ChangeKind::{
     ExpressionChanged, ExpressionEnded, ExpressionStarted, FaceAppeared, FaceLeft,
 };
 use expressiond::tracks::{Change, ChangeKind, ExpressionSettings, Tracker, TrackingSettings};
-use proptest::prelude::*;
 
 const HAPPY: usize = 0;
 const NOT_HAPPY: usize = 1;
@@ -144,63 +144,4 @@ fn when_the_camera_goes_everything_ends() {
     tracker.end_all(told);
     assert_eq!(scene.kinds().iter().filter(|kind| **kind == FaceLeft).count(), 2);
     assert!(scene.tracker.tracks(scene.now).is_empty());
-}
-
-fn detection() -> impl Strategy<Value = Detection> {
-    (0usize..2, 0.1f32..1.0, 0f32..600.0, 0f32..400.0, 5f32..200.0, 5f32..200.0).prop_map(
-        |(class, confidence, x, y, w, h)| Detection {
-            class,
-            confidence,
-            rect: Rect::new(x, y, w, h),
-        },
-    )
-}
-
-proptest! {
-    /// Whatever is seen: each face appears once and leaves once, its expressions begin
-    /// and end in between, numbers are never used again.
-    #[test]
-    fn every_story_is_well_told(
-        frames in proptest::collection::vec(
-            (1u64..3000, proptest::collection::vec(detection(), 0..6)), 1..80),
-    ) {
-        let mut tracker = Tracker::new(TrackingSettings::default(), ExpressionSettings::default(), 2);
-        let (mut told, mut now) = (Vec::new(), Duration::ZERO);
-        for (millis, mut detections) in frames {
-            now += Duration::from_millis(millis);
-            detections.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
-            tracker.update(now, &detections, &mut told);
-        }
-        tracker.end_all(&mut told);
-        let mut open: HashMap<u64, Option<usize>> = HashMap::new();
-        let mut last = 0;
-        for change in told {
-            let state = open.get(&change.track).copied();
-            match change.kind {
-                FaceAppeared => {
-                    prop_assert!(state.is_none());
-                    open.insert(change.track, None);
-                    last = last.max(change.track);
-                }
-                ExpressionStarted => {
-                    prop_assert_eq!(state, Some(None));
-                    open.insert(change.track, Some(change.class));
-                }
-                ExpressionChanged(from) => {
-                    prop_assert_eq!(state, Some(Some(from)));
-                    prop_assert_ne!(from, change.class);
-                    open.insert(change.track, Some(change.class));
-                }
-                ExpressionEnded => {
-                    prop_assert_eq!(state, Some(Some(change.class)));
-                    open.insert(change.track, None);
-                }
-                FaceLeft => {
-                    prop_assert_eq!(state, Some(None));
-                    open.insert(change.track, Some(usize::MAX)); // never again
-                }
-            }
-        }
-        prop_assert!(open.values().all(|state| *state == Some(usize::MAX)));
-    }
 }

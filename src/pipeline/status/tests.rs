@@ -7,6 +7,7 @@ use crate::control::groups::{GroupSettings, SettingsByGroup};
 use crate::control::in_force::Settled;
 use crate::control::overrides::Overrides;
 use crate::name::Name;
+use crate::pipeline::alarms::Alarms;
 use crate::pipeline::frame_health::Stage;
 use crate::pipeline::state::Open;
 
@@ -105,6 +106,31 @@ fn every_state_has_its_reason() {
     assert_eq!(codes(&both), [ReasonCode::NoCamera, ReasonCode::ClockNotSet]);
     assert_eq!(both.line(), "no camera: it was unplugged; connecting to the broker");
     assert_eq!(both.device_status().uptime_s, 50);
+}
+
+/// The light goes out and on again, and the camera is lost for a moment: a covered lens is covered
+/// all the while.
+#[test]
+fn a_camera_that_is_covered_or_turned_is_so_in_the_dark_too() {
+    for (tampering, code) in
+        [(Tampering::Covered, ReasonCode::Covered), (Tampering::Turned, ReasonCode::Turned)]
+    {
+        let at = |dark| {
+            let tampering = Some(tampering);
+            let conditions = Conditions { dark, tampering, ..Conditions::default() };
+            Observation { view: View { conditions, ..View::default() }, ..observation() }
+        };
+        let lost = Observation { capture: CaptureState::Failed("gone".to_owned()), ..at(true) };
+        let mut alarms = Alarms::default();
+        let mut raised = 0;
+        for seen in [at(false), at(true), at(false), lost, at(true), at(false)] {
+            if seen.delivers() {
+                assert_eq!(codes(&seen), [code]);
+            }
+            raised += alarms.look(seen.at, &seen.mqtt, None, seen.tampered()).len();
+        }
+        assert_eq!(raised, 1, "{code:?}");
+    }
 }
 
 #[test]
