@@ -179,13 +179,6 @@ fn frames(args: &Args, model: &ModelInfo) -> Result<[(&'static str, Frame); 2]> 
     let picture = source_picture(args, model)?;
     let filter = image::imageops::FilterType::Triangle;
     let picture = image::imageops::resize(&picture, FRAME.width, FRAME.height, filter);
-    let frame = |format, data, stride| Frame {
-        format,
-        data,
-        stride,
-        size: FRAME,
-        ..Frame::empty(SystemClock.now())
-    };
     let jpeg = turbojpeg::compress(
         turbojpeg::Image {
             pixels: picture.as_raw().as_slice(),
@@ -200,9 +193,15 @@ fn frames(args: &Args, model: &ModelInfo) -> Result<[(&'static str, Frame); 2]> 
     let jpeg = jpeg.map_err(|error| Error::caused(Kind::Internal, "cannot make a JPEG", error))?;
     let [mjpeg, yuyv] = INPUTS;
     Ok([
-        (mjpeg, frame(PixelFormat::Mjpeg, jpeg.to_vec(), 0)),
-        (yuyv, frame(PixelFormat::Yuyv, to_yuyv(&picture), 2 * FRAME.width as usize)),
+        (mjpeg, frame(PixelFormat::Mjpeg, FRAME, jpeg.to_vec(), 0)),
+        (yuyv, frame(PixelFormat::Yuyv, FRAME, to_yuyv(&picture), 2)),
     ])
+}
+
+/// A picture with so many `bytes` for each pixel; 0 where lines have no length.
+fn frame(format: PixelFormat, size: Size, data: Vec<u8>, bytes: usize) -> Frame {
+    let stride = bytes * size.width as usize;
+    Frame { format, size, data, stride, ..Frame::empty(SystemClock.now()) }
 }
 
 impl fmt::Display for Report {

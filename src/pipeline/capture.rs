@@ -86,10 +86,7 @@ impl Capture {
                     let code = ReasonCode::from(&error);
                     let now = self.now();
                     shared.frames.send_modify(|frames| frames.lose(now, code, &reason));
-                    match code {
-                        ReasonCode::NotACamera => CaptureState::NotACamera(reason),
-                        _ => CaptureState::Failed(reason),
-                    }
+                    CaptureState::Failed(code, reason)
                 }
             };
             shared.capture.send_replace(next);

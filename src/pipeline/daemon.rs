@@ -157,7 +157,6 @@ impl Program {
             grouping,
             camera: &camera,
             publisher: &publisher,
-            zones: &zones,
             gallery,
         };
         let threads = Threads::start(setup, &shared)?;

@@ -121,7 +121,7 @@ impl Inference {
     /// Whether a recording is played: its time is that of its pictures, however long the
     /// next one takes to come.
     fn is_playing(&self) -> bool {
-        matches!(&*self.shared.capture.borrow(), CaptureState::Running(open) if open.recorded)
+        self.shared.capture.borrow().plays()
     }
 
     /// What time it is when `frame` is the last that came and nothing is seen: a recording's time

@@ -56,10 +56,12 @@ struct Told {
 
 impl Reporter {
     /// No face is followed and no state published yet; `classes` are
-    /// the names of what is told (groups, where there are any).
+    /// the names of what is told (groups, where there are any). Only faces outside of the masks
+    /// of `zones` are told, and those in the others are counted there.
     fn new(
         camera: Name,
         classes: Vec<String>,
+        zones: Zones,
         tracker: Tracker,
         recorder: Recorder,
         publisher: Publisher,
@@ -72,7 +74,7 @@ impl Reporter {
             publisher,
             size: Size::default(),
             changes: Vec::new(),
-            zones: Zones::default(),
+            zones,
             occupancy: Occupancy::default(),
             trial: None,
             told: None,
@@ -98,12 +100,8 @@ impl Reporter {
         let (tracking, expression) = (config.tracking.clone(), config.expression.clone());
         let tracker = Tracker::new(tracking, expression, class_count).telling(grouping);
         let recorder = Recorder::new(origin, system_randomness());
-        Self::new(camera.clone(), classes, tracker, recorder, publisher.clone())
-    }
-
-    /// Only faces outside of masks; those in `zones` are counted there.
-    pub(crate) fn within(self, zones: Zones) -> Self {
-        Self { zones, ..self }
+        let zones = Zones::new(&config.zone);
+        Self::new(camera.clone(), classes, zones, tracker, recorder, publisher.clone())
     }
 
     /// Other zones may hold from now on, or others be `imposed` by a command or a group; then
@@ -126,7 +124,8 @@ impl Reporter {
         self.masks()
     }
 
-    fn masks(&self) -> Masks {
+    /// What the network must not see.
+    pub(crate) fn masks(&self) -> Masks {
         self.zones.masks().and(self.tried(Trial::masks))
     }
 

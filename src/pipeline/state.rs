@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::attention::Conditions;
 use crate::contract::in_force::InForce;
+use crate::contract::payload::ReasonCode;
 use crate::contract::tuning::Tuning;
 use crate::source::Opened;
 use crate::zones::{ZoneSet, Zones};
@@ -19,14 +20,19 @@ pub(crate) enum CaptureState {
     Opening { since: Duration },
     /// It delivers frames.
     Running(Open),
-    /// Not to be had just now; why, and it is tried again.
-    Failed(String),
-    /// What is there is no camera; why, and it is tried again.
-    NotACamera(String),
+    /// Not to be had just now, or what is there is no camera; which and why, and it is tried again.
+    Failed(ReasonCode, String),
     /// Closed, because its owner said so.
     Paused,
     /// A list of pictures was played to its end.
     Ended,
+}
+
+impl CaptureState {
+    /// Whether it is a recording that is read.
+    pub(super) fn plays(&self) -> bool {
+        matches!(self, Self::Running(open) if open.recorded)
+    }
 }
 
 /// What is open.

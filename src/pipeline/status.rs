@@ -91,8 +91,7 @@ impl Observation {
     fn camera_trouble(&self) -> Option<(ReasonCode, String)> {
         match &self.capture {
             CaptureState::Ended => None,
-            CaptureState::NotACamera(why) => Some((ReasonCode::NotACamera, why.clone())),
-            CaptureState::Failed(why) => Some((ReasonCode::NoCamera, why.clone())),
+            CaptureState::Failed(code, why) => Some((*code, why.clone())),
             CaptureState::Paused if self.is_paused() => {
                 let why = match self.pausing_group() {
                     Some(group) => format!("its group {group} is paused"),
@@ -104,9 +103,8 @@ impl Observation {
                 if self.frames.cause().is_some() =>
             {
                 let why = self.frames.cause().unwrap_or_default();
-                let recorded =
-                    matches!(&self.capture, CaptureState::Running(open) if open.recorded);
-                let message = format!("{why}; try {}", remedy_for_broken(recorded));
+                let remedy = remedy_for_broken(self.capture.plays());
+                let message = format!("{why}; try {remedy}");
                 Some((ReasonCode::BadFrames, message))
             }
             CaptureState::Opening { since }
@@ -197,7 +195,7 @@ impl Observation {
     /// Whether something is wrong with the camera, so that no pictures come which can be read.
     /// Of one that was closed, and is opened again already, nothing is known yet.
     pub(crate) fn is_lost(&self) -> bool {
-        let failed = matches!(self.capture, CaptureState::Failed(_) | CaptureState::NotACamera(_));
+        let failed = matches!(self.capture, CaptureState::Failed(..));
         failed || self.frames.lost().is_some() || self.frames.cause().is_some()
     }
 
@@ -259,8 +257,7 @@ impl Observation {
     fn progress(&self) -> CameraWords {
         let light = if self.asks_for_light() { ", longer exposures in low light" } else { "" };
         match &self.capture {
-            CaptureState::Failed(why) => CameraWords::Other(why.clone()),
-            CaptureState::NotACamera(why) => CameraWords::Other(why.clone()),
+            CaptureState::Failed(_, why) => CameraWords::Other(why.clone()),
             CaptureState::Paused if self.is_paused() => {
                 CameraWords::Paused(self.pausing_group().map(ToString::to_string))
             }

@@ -22,7 +22,6 @@ use crate::name::Name;
 use crate::publish::Publisher;
 use crate::source;
 use crate::tracks::grouping::Grouping;
-use crate::zones::Zones;
 
 /// What the threads work with.
 pub(super) struct Setup<'a> {
@@ -32,7 +31,6 @@ pub(super) struct Setup<'a> {
     pub grouping: Grouping,
     pub camera: &'a Name,
     pub publisher: &'a Publisher,
-    pub zones: &'a Zones,
     /// Where pictures of events are kept, if their owner wants that.
     pub gallery: Option<PathBuf>,
 }
@@ -47,7 +45,7 @@ pub(super) struct Threads {
 
 impl Threads {
     pub(super) fn start(setup: Setup, shared: &Arc<Shared>) -> Result<Self> {
-        let Setup { config, networks, grouping, camera, publisher, zones, gallery } = setup;
+        let Setup { config, networks, grouping, camera, publisher, gallery } = setup;
         let (settings, clock) = (config.camera.clone(), Arc::clone(&shared.clock));
         let distance = config.attention.farthest_face;
         let needed = distance.needed(settings.orientation());
@@ -60,11 +58,10 @@ impl Threads {
         };
         let info = networks.info();
         let reporter =
-            Reporter::of(config, &info.id, info.classes.len(), &grouping, camera, publisher)
-                .within(zones.clone());
+            Reporter::of(config, &info.id, info.classes.len(), &grouping, camera, publisher);
         let pace = Pace::new(config.pace.clone());
         let mut attention = Attention::new(networks, distance, Some(pace))?;
-        attention.set_masks(&zones.masks());
+        attention.set_masks(&reporter.masks());
         let inference = Inference {
             pace: config.pace.clone(),
             relief: Some(Relief::default()),

@@ -28,7 +28,7 @@ use crate::pipeline::watcher::{Subject, Watcher};
 use crate::publish::{Publisher, Start};
 use crate::random::jitter;
 use crate::tracks::grouping::{Grouping, Groups};
-use crate::zones::{self, Zones};
+use crate::zones;
 
 /// Frames that are looked at while something happens: five a second.
 const FRAME_TIME: Duration = Duration::from_millis(200);
@@ -165,8 +165,7 @@ impl Device {
         };
         let (publisher, received) = Publisher::start(start)?;
         let control = inbox::start(publisher.clone(), received, about, Arc::clone(&clock));
-        let reporter = Reporter::of(&config, MODEL, CLASSES.len(), &grouping, &camera, &publisher)
-            .within(Zones::new(&config.zone));
+        let reporter = Reporter::of(&config, MODEL, CLASSES.len(), &grouping, &camera, &publisher);
         let shared = Shared::new(Arc::clone(&clock), Orders::default(), None);
         shared.capture.send_replace(CaptureState::Running(Open::default()));
         let now = clock.now().monotonic;

@@ -162,7 +162,7 @@ fn a_pause_that_ends_while_the_camera_closes_opens_it_again() {
         ..capture(VecDeque::new(), &shared)
     };
     let thread = std::thread::spawn(move || capture.run());
-    let again = CaptureState::Failed("opened again".to_owned());
+    let again = CaptureState::Failed(ReasonCode::NoCamera, "opened again".to_owned());
     until(&shared.capture, |state| *state == again || *state == CaptureState::Ended);
     assert_eq!(*shared.capture.borrow(), again);
     assert_eq!(shared.counters.read().captured, 0, "a frame that came across the pause");
@@ -247,7 +247,7 @@ fn a_panic_closes_the_mailbox() {
 fn what_is_no_camera_is_its_own_state() {
     let wrong = || Err(SourceError::NotACamera("a codec".to_owned()));
     run(VecDeque::from([wrong(), wrong()]), |state| {
-        *state == CaptureState::NotACamera("a codec".to_owned())
+        *state == CaptureState::Failed(ReasonCode::NotACamera, "a codec".to_owned())
     });
 }
 

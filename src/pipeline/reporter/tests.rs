@@ -117,7 +117,7 @@ pub(in crate::pipeline) fn reporter_of(saved: &[zones::Settings], classes: &[Str
     let tracker = Tracker::new(tracking, ExpressionSettings::default(), classes.len());
     let recorder = Recorder::new(origin, system_randomness());
     let camera = Name::camera("camera").expect("a name");
-    Reporter::new(camera, classes, tracker, recorder, publisher).within(Zones::new(saved))
+    Reporter::new(camera, classes, Zones::new(saved), tracker, recorder, publisher)
 }
 
 /// A face at `x` in each second from `from` on; what was told.

@@ -72,7 +72,8 @@ fn every_state_has_its_reason() {
     assert_eq!(codes(&wrong(Tampering::Turned)), [ReasonCode::Turned]);
     assert!(wrong(Tampering::Covered).line().starts_with("covered: nothing has an edge"));
     assert!(wrong(Tampering::Turned).tampered().is_some() && nobody.tampered().is_none());
-    let receiver = CaptureState::NotACamera("a CSI camera's receiver".to_owned());
+    let receiver =
+        CaptureState::Failed(ReasonCode::NotACamera, "a CSI camera's receiver".to_owned());
     let wrong = Observation { capture: receiver, ..observation() };
     assert_eq!(codes(&wrong), [ReasonCode::NotACamera]);
     let open = CaptureState::Running(Open { low_light: true, ..Open::default() });
@@ -101,7 +102,7 @@ fn every_state_has_its_reason() {
     };
     assert_eq!(codes(&blind), [ReasonCode::ModelRefused]);
     assert_eq!(blind.reasons()[0].message, "n: blind; m runs instead");
-    let gone = CaptureState::Failed("it was unplugged".to_owned());
+    let gone = CaptureState::Failed(ReasonCode::NoCamera, "it was unplugged".to_owned());
     let both = Observation { capture: gone, clock: Some("not set"), ..observation() };
     assert_eq!(codes(&both), [ReasonCode::NoCamera, ReasonCode::ClockNotSet]);
     assert_eq!(both.line(), "no camera: it was unplugged; connecting to the broker");
@@ -120,7 +121,10 @@ fn a_camera_that_is_covered_or_turned_is_so_in_the_dark_too() {
             let conditions = Conditions { dark, tampering, ..Conditions::default() };
             Observation { view: View { conditions, ..View::default() }, ..observation() }
         };
-        let lost = Observation { capture: CaptureState::Failed("gone".to_owned()), ..at(true) };
+        let lost = Observation {
+            capture: CaptureState::Failed(ReasonCode::NoCamera, "gone".to_owned()),
+            ..at(true)
+        };
         let mut alarms = Alarms::default();
         let mut raised = 0;
         for seen in [at(false), at(true), at(false), lost, at(true), at(false)] {
@@ -147,7 +151,7 @@ fn what_the_picture_shows_is_told_only_while_it_can_be_read() {
         assert!(broken.reasons()[0].message.starts_with("cut off"));
         assert!(broken.line().starts_with("broken frames: cut off"), "{}", broken.line());
     }
-    let gone = CaptureState::Failed("unplugged".to_owned());
+    let gone = CaptureState::Failed(ReasonCode::NoCamera, "unplugged".to_owned());
     let gone = Observation { capture: gone, frames, ..nobody };
     assert_eq!(codes(&gone), [ReasonCode::NoCamera]);
 }
@@ -167,7 +171,10 @@ fn a_camera_that_was_closed_for_a_moment_was_not_lost() {
         assert_eq!(of(capture, &frames), (false, false), "{capture:?}");
         frames.opened(Duration::ZERO);
     }
-    assert_eq!(of(&CaptureState::Failed("unplugged".into()), &frames), (false, true));
+    assert_eq!(
+        of(&CaptureState::Failed(ReasonCode::NoCamera, "unplugged".into()), &frames),
+        (false, true)
+    );
     frames.lose(Duration::ZERO, ReasonCode::NoCamera, "unplugged");
     assert_eq!(of(&opening, &frames), (false, true));
     let mut broken = good();
