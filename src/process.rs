@@ -1,8 +1,9 @@
-//! What the kernel knows of a process (proc_pid_status(5), proc_pid_schedstat(5)).
+//! What the kernel knows of a process (proc_pid_status(5), proc_pid_schedstat(5)), and what one prints.
 //! A process is named as below `/proc`: by its id, or `self`.
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 /// Largest resident memory so far (`VmHWM`) in MiB; 0 where it cannot be read.
@@ -35,6 +36,12 @@ pub fn open_files() -> usize {
 pub(crate) fn has_open(process: &str, file: &Path) -> bool {
     let open = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
     open.into_iter().any(|link| fs::read_link(link.path()).is_ok_and(|to| to == file))
+}
+
+/// What a program of the system prints; none where it is not there or fails.
+pub(crate) fn printed(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 #[cfg(test)]

@@ -16,7 +16,6 @@ use image::RgbImage;
 use serde::Serialize;
 
 use super::output;
-use expressiond::clock::{Clock, SystemClock};
 use expressiond::detector::networks::{Network, Networks};
 use expressiond::detector::{ModelInfo, Settings};
 use expressiond::error::{Error, Kind, Result};
@@ -25,7 +24,7 @@ use expressiond::pixels::frame::{Frame, PixelFormat};
 use expressiond::pixels::rgb::to_rgb;
 use expressiond::process;
 use expressiond::source::picture;
-use situations::Situation;
+use situations::{Situation, frame};
 use stages::{Run, Stage};
 use still::Still;
 use viewer::Viewer;
@@ -196,12 +195,6 @@ fn frames(args: &Args, model: &ModelInfo) -> Result<[(&'static str, Frame); 2]> 
         (mjpeg, frame(PixelFormat::Mjpeg, FRAME, jpeg.to_vec(), 0)),
         (yuyv, frame(PixelFormat::Yuyv, FRAME, to_yuyv(&picture), 2)),
     ])
-}
-
-/// A picture with so many `bytes` for each pixel; 0 where lines have no length.
-fn frame(format: PixelFormat, size: Size, data: Vec<u8>, bytes: usize) -> Frame {
-    let stride = bytes * size.width as usize;
-    Frame { format, size, data, stride, ..Frame::empty(SystemClock.now()) }
 }
 
 impl fmt::Display for Report {

@@ -6,10 +6,10 @@ use std::time::SystemTime;
 
 use super::finding::{Check, Finding};
 use super::installed::Unit;
-use super::printed;
 use crate::board::{TIMESYNC, Throttling, clock_trouble, temperature, throttling};
 use crate::clock::rfc3339;
 use crate::contract::payload::ReasonCode;
+use crate::process::printed;
 
 const CLOCK_REMEDY: &str = "timedatectl status says who should set it; without network at boot a \
                             board needs a clock of its own (RTC)";

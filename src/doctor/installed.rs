@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use super::handed_over::{HandedOver, Origin};
-use super::printed;
 use crate::config::DEFAULT_FILE;
 use crate::config::instance::{in_unit, plain};
+use crate::process::printed;
 
 /// The unit whose command line names the settings that are looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -17,7 +17,6 @@ pub mod table;
 use std::error::Error as _;
 use std::io;
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Instant, SystemTime};
 
 use crate::clock::rfc3339;
@@ -84,12 +83,6 @@ pub fn try_broker(config: &Config, known: &[BrokerUrl]) -> Result<Vec<Finding>> 
         Ok(&credentials)
     };
     Ok(ask_broker(config, credentials, &about)?.findings)
-}
-
-/// What a program of the system prints; none where it is not there or fails.
-fn printed(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program).args(arguments).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn ask_broker(

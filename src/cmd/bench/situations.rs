@@ -6,13 +6,12 @@ use std::time::Duration;
 use image::{RgbImage, imageops};
 use serde::Serialize;
 
-use super::frame;
 use super::yuyv::to_yuyv;
 use expressiond::attention::look::Purpose;
 use expressiond::attention::pace::{Pace, Settings as PaceSettings};
 use expressiond::attention::reach::Distance;
 use expressiond::attention::{Attention, Findings, Sight};
-use expressiond::clock::cpu_time;
+use expressiond::clock::{Clock, SystemClock, cpu_time};
 use expressiond::detector::networks::{Network, Networks};
 use expressiond::detector::{Detection, Detector};
 use expressiond::error::Result;
@@ -93,6 +92,12 @@ fn largest_face(detector: &mut Detector, portrait: &RgbImage) -> Result<Rect> {
     detector.detect(&frame(PixelFormat::Rgb24, size, data, 3), &mut found)?;
     let all = Rect::new(0.0, 0.0, size.width as f32, size.height as f32);
     Ok(found.first().map_or(all, |found| found.rect))
+}
+
+/// A picture with so many `bytes` for each pixel; 0 where lines have no length.
+pub(super) fn frame(format: PixelFormat, size: Size, data: Vec<u8>, bytes: usize) -> Frame {
+    let stride = bytes * size.width as usize;
+    Frame { format, size, data, stride, ..Frame::empty(SystemClock.now()) }
 }
 
 /// The portrait at each place, swaying a little from frame to frame, before an even wall.
