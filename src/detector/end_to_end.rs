@@ -16,7 +16,7 @@ const LARGEST_SHARE: f32 = 2.0;
 
 /// How far a number that stands for a class may be from a whole one, besides rounding to
 /// the steps of an integer tensor.
-const NEARLY: f32 = 0.01;
+pub(super) const NEARLY: f32 = 0.01;
 
 /// Shape of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -47,7 +47,10 @@ pub enum ModelError {
          model again"
     )]
     Refused(String),
-    /// The interpreter failed at an inference.
+    /// The interpreter failed at an inference of a model that has run before.
+    #[error("TensorFlow Lite failed while running it; its own words stand before this in the log")]
+    Run,
+    /// The interpreter failed at the first inference.
     #[error(
         "TensorFlow Lite failed while running it: an operation that 2.17 does not know? Its own \
          words stand before this in the log: export the model again"

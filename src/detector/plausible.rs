@@ -1,12 +1,13 @@
 //! Whether numbers can be what the layout says that they are: logits, confidences, numbers of
-//! classes. Shapes do not tell these apart, and a network that is read as another finds nothing,
-//! or a face everywhere.
+//! classes. Shapes do not tell these apart, and a network that is read as another finds faces
+//! everywhere, or hardly any.
 
 use std::ops::RangeInclusive;
 
 use super::ModelError;
+use super::end_to_end::NEARLY;
 use super::flat_head::Flat;
-use super::floor::FEW;
+use super::floor::Floor;
 use super::layout::Head;
 use super::raw_head::{Level, sigmoid};
 use super::sample::Output;
@@ -15,8 +16,8 @@ use super::tflite::{Engine, TensorInfo};
 /// What confidences may be: a little more than 0 to 1, since integers are steps.
 const CONFIDENCES: RangeInclusive<f32> = -0.05..=1.05;
 
-/// What can be told from the integers of quantized outputs alone. `thresholds` are those of the
-/// classes, in their order.
+/// What can be told from the integers of quantized outputs alone. `floor` is a face's, 0 to 1
+/// (`model.floor`).
 ///
 /// # Errors
 ///
@@ -24,7 +25,8 @@ const CONFIDENCES: RangeInclusive<f32> = -0.05..=1.05;
 pub(super) fn check_ranges(
     head: &Head,
     outputs: &[TensorInfo],
-    thresholds: &[f32],
+    class_count: usize,
+    floor: f32,
 ) -> Result<(), ModelError> {
     let most = match head {
         Head::Raw { levels, .. } => {
@@ -36,12 +38,12 @@ pub(super) fn check_ranges(
                 .reduce(f32::max)
         }
         Head::EndToEnd(_) => {
-            check_numbers(&outputs[0], thresholds.len())?;
+            check_numbers(&outputs[0], class_count)?;
             outputs[0].range().map(|(_, most)| most)
         }
         Head::Flat(_) => outputs[0].range().map(|(_, most)| most),
     };
-    most.map_or(Ok(()), |most| check_confidence(most, thresholds))
+    most.map_or(Ok(()), |most| check_confidence(most, class_count, floor))
 }
 
 /// A sigmoid makes at least a half of what is never below 0: that would be faces everywhere.
@@ -55,31 +57,29 @@ fn check_logits(tensor: &TensorInfo) -> Result<(), ModelError> {
     }
 }
 
-/// One scale serves boxes, confidences and the numbers of classes.
+/// One scale serves boxes, confidences and the numbers of classes, which are taken as whole ones
+/// where they nearly are.
 fn check_numbers(output: &TensorInfo, class_count: usize) -> Result<(), ModelError> {
     let last = class_count.saturating_sub(1);
+    let nearly = NEARLY.max(output.quantization.scale);
     match output.range() {
-        Some((_, most)) if most + output.quantization.scale / 2.0 < last as f32 => {
-            Err(ModelError::Layout(format!(
-                "its integers mean {most:.2} at most, so that no box can have a class number up to \
+        Some((_, most)) if most + nearly < last as f32 => Err(ModelError::Layout(format!(
+            "its integers mean {most:.2} at most, so that no box can have a class number up to \
                  {last}: calibrate the quantization with pictures of all classes, or export \
                  without suppression (docs/ref/model.md)"
-            )))
-        }
+        ))),
         _ => Ok(()),
     }
 }
 
-/// `most` is what a class can have at most. Up to [`FEW`] classes count alone, more together.
-fn check_confidence(most: f32, thresholds: &[f32]) -> Result<(), ModelError> {
-    let together = if thresholds.len() > FEW { most * thresholds.len() as f32 } else { most };
-    let lowest = thresholds.iter().copied().fold(1.0, f32::min);
-    if together >= lowest {
+/// `most` is what a class can have at most.
+fn check_confidence(most: f32, class_count: usize, floor: f32) -> Result<(), ModelError> {
+    if most >= Floor::new(floor, class_count).strongest {
         return Ok(());
     }
     Err(ModelError::Layout(format!(
-        "its integers mean a confidence of {most:.2} at most, and no threshold is below \
-         {lowest:.2}: calibrate the quantization with pictures of all classes, or export without \
+        "its integers mean a confidence of {most:.2} at most, which is no face (model.floor is \
+         {floor}): calibrate the quantization with pictures of all classes, or export without \
          quantization (docs/ref/model.md)"
     )))
 }
@@ -146,8 +146,8 @@ mod tests {
         TensorInfo { name: "t".to_owned(), shape: Vec::new(), dtype: Dtype::Int8, quantization }
     }
 
-    fn told(head: &Head, outputs: &[TensorInfo], thresholds: &[f32]) -> String {
-        check_ranges(head, outputs, thresholds)
+    fn told(head: &Head, outputs: &[TensorInfo], class_count: usize) -> String {
+        check_ranges(head, outputs, class_count, 0.3)
             .map_or_else(|why| why.to_string(), |()| String::new())
     }
 
@@ -156,34 +156,36 @@ mod tests {
         let head = Head::EndToEnd(EndToEnd { rows: 30, columns_first: false });
         // From 0 to 1, as normalised boxes have it: of two classes the second is 1.
         let share = 1.0 / 255.0;
-        assert_eq!(told(&head, &[tensor(share, -128)], &[0.5; 2]), "");
-        assert_eq!(told(&head, &[tensor(2.0 * share, -128)], &[0.5; 3]), "");
-        // The scale may end half a step before the last one.
-        assert_eq!(told(&head, &[tensor(2.0 / 255.4, -128)], &[0.5; 3]), "");
+        assert_eq!(told(&head, &[tensor(share, -128)], 2), "");
+        assert_eq!(told(&head, &[tensor(2.0 * share, -128)], 3), "");
+        // TensorFlow Lite's scale of what ends with a sigmoid; and half a step below the last one.
+        assert_eq!(told(&head, &[tensor(1.0 / 256.0, -128)], 2), "");
+        assert_eq!(told(&head, &[tensor(2.0 / 256.0, -128)], 3), "");
+        assert_eq!(told(&head, &[tensor(2.0 / 255.4, -128)], 3), "");
         for (scale, count) in [(share, 3), (1.03 * share, 3), (5.9 * share, 7)] {
-            let reason = told(&head, &[tensor(scale, -128)], &vec![0.5; count]);
+            let reason = told(&head, &[tensor(scale, -128)], count);
             let remedy = "pictures of all classes, or export without suppression";
             assert!(reason.contains(remedy), "{scale} {count}: {reason}");
         }
         let floats = TensorInfo { dtype: Dtype::Float32, ..tensor(1.0, 0) };
-        assert_eq!(told(&head, &[floats], &[0.5; 7]), "");
+        assert_eq!(told(&head, &[floats], 7), "");
     }
 
     #[test]
-    fn some_confidence_reaches_the_lowest_threshold() {
+    fn some_confidence_is_a_face() {
         let flat = Flat { anchors: 21, channels_first: true, unit: Unit::Share };
         let to = |most: f32| [tensor(most / 255.0, -128)];
-        assert_eq!(told(&Head::Flat(flat), &to(0.5), &[0.6, 0.45]), "");
-        let reason = told(&Head::Flat(flat), &to(0.4), &[0.6, 0.45]);
-        assert!(reason.contains("0.40 at most") && reason.contains("0.45"), "{reason}");
+        assert_eq!(told(&Head::Flat(flat), &to(0.35), 2), "");
+        let reason = told(&Head::Flat(flat), &to(0.25), 2);
+        assert!(reason.contains("0.25 at most") && reason.contains("is 0.3"), "{reason}");
         // More than two add up to a face.
-        assert_eq!(told(&Head::Flat(flat), &to(0.4), &[0.6; 3]), "");
+        assert_eq!(told(&Head::Flat(flat), &to(0.25), 3), "");
         // Of several levels one is enough: not each has seen faces of its size.
         let level = |classes| Level { rows: 1, columns: 1, stride: 8, boxes: 0, classes };
         let raw = Head::Raw { levels: vec![level(0), level(1)], bins: 16 };
         let up_to = |most: f32| tensor(0.1, 127 - (most / 0.1) as i32);
-        assert_eq!(told(&raw, &[up_to(-2.0), up_to(1.0)], &[0.5; 2]), "");
-        let reason = told(&raw, &[up_to(-2.0), up_to(-1.0)], &[0.5; 2]);
+        assert_eq!(told(&raw, &[up_to(-2.0), up_to(1.0)], 2), "");
+        let reason = told(&raw, &[up_to(-2.0), up_to(-1.0)], 2);
         assert!(reason.contains("0.27 at most"), "{reason}");
     }
 
@@ -191,8 +193,8 @@ mod tests {
     fn logits_are_below_0_where_there_is_no_face() {
         let level = Level { rows: 1, columns: 1, stride: 8, boxes: 0, classes: 0 };
         let raw = Head::Raw { levels: vec![level], bins: 16 };
-        let reason = told(&raw, &[tensor(1.0 / 256.0, -128)], &[0.5; 2]);
+        let reason = told(&raw, &[tensor(1.0 / 256.0, -128)], 2);
         assert!(reason.contains("without the sigmoid"), "{reason}");
-        assert_eq!(told(&raw, &[tensor(0.1, 0)], &[0.5; 2]), "");
+        assert_eq!(told(&raw, &[tensor(0.1, 0)], 2), "");
     }
 }

@@ -123,7 +123,7 @@ impl Engine {
         };
         copied.map_err(ModelError::refused)?;
         // tflitec calls every failure "must call allocate_tensors": not its word here.
-        self.interpreter.invoke().map_err(|_| ModelError::Invoke)
+        self.interpreter.invoke().map_err(|_| ModelError::Run)
     }
 
     /// An output of the last run, of the length that its shape says: one that

@@ -172,19 +172,11 @@ impl Sums {
 }
 
 /// Of a side of so many pixels those that are looked at, each with the cell of that side that it
-/// counts for. It is every second one; of a side with hardly more pixels than there are cells, one
-/// for each cell, and the same one for several where there are fewer: no cell is without a pixel,
-/// whose brightness nobody would know.
+/// counts for: about every second one, and one for each cell at least, for nobody would know the
+/// brightness of a cell without any.
 fn samples(length: usize) -> impl Iterator<Item = (usize, usize)> {
-    let every_second = length >= 2 * SIDE;
-    let count = if every_second { length.div_ceil(2) } else { SIDE };
-    (0..count).map(move |sample| {
-        if every_second {
-            (2 * sample, 2 * sample * SIDE / length)
-        } else {
-            (sample * length / SIDE, sample)
-        }
-    })
+    let count = length.div_ceil(2).max(SIDE);
+    (0..count).map(move |sample| (sample * length / count, sample * SIDE / count))
 }
 
 /// Of every second pixel of every second row: per cell mean and deviation of green, which is

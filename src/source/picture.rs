@@ -278,7 +278,7 @@ mod tests {
     proptest! {
         #[test]
         fn chunks_of_any_length_are_passed_without_harm(
-            length: u32, cut in 0usize..40, at in 0usize..2,
+            length in prop_oneof![0u32..40, any::<u32>()], cut in 0usize..40, at in 0usize..2,
         ) {
             let mut file = [&[0; 8], &*chunk(b"tEXt", b"abc"), &*chunk(b"eXIf", b"II*")].concat();
             prop_assert_eq!(png_exif(&file), Some(&b"II*"[..]));
