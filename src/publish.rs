@@ -200,6 +200,17 @@ impl Publisher {
         self.mqtt.count_refused_command();
     }
 
+    /// Answers for a picture that so many commands asked for and that cannot be: counts each,
+    /// and says why once.
+    pub(crate) fn refuse_snapshots(&self, commands: u64, why: &str) {
+        (0..commands).for_each(|_| self.count_refused_command());
+        match commands {
+            0 => {}
+            1 => log::warn!("no snapshot: {why}"),
+            _ => log::warn!("no snapshot, for which {commands} commands asked: {why}"),
+        }
+    }
+
     /// For our own short messages, which cannot be refused.
     pub(crate) fn retain(&self, class: Class, topic: String, payload: Vec<u8>) {
         if let Err(refused) = self.set_retained(class, topic, payload) {

@@ -177,7 +177,8 @@ fn settings_that_came_through_a_pipe_are_not_read_again() {
 
 #[test]
 fn broken_settings_are_refused_and_the_old_ones_stay() {
-    let mut service = Service::start();
+    let mut service = Service::start_with("1", Stdio::piped(), None);
+    let lines = service.lines();
     service.until("video-one");
     std::fs::write(service.settings(), "[camera]\nno_such_key = 1\n").unwrap();
     service.signal(Signal::HUP);
@@ -201,6 +202,7 @@ fn broken_settings_are_refused_and_the_old_ones_stay() {
     service.until("video-three");
     service.daemon.terminate();
     assert_eq!(service.daemon.code(), Some(0));
+    assert!(!lines.iter().any(|line| line.contains("events that wait")), "they stay where it is");
 }
 
 /// Right by themselves, but naming a class that the model does not have: refused after its
@@ -283,6 +285,9 @@ fn a_pause_is_not_left_behind_in_another_folder() {
     let folder = service.folder.path();
     let (kept, other) = (folder.join("state/runtime.json"), folder.join("other"));
     std::fs::write(&kept, r#"{"paused":true}"#).unwrap();
+    // What it kept there once is no copy.
+    std::fs::create_dir_all(&other).unwrap();
+    std::fs::write(other.join("runtime.json"), "{}").unwrap();
     let settings = std::fs::read_to_string(service.settings()).unwrap();
     let settings = settings.replace("/state", "/other").replace("video-one", "video-two");
     std::fs::write(service.settings(), settings).unwrap();
@@ -290,7 +295,6 @@ fn a_pause_is_not_left_behind_in_another_folder() {
     service.until("RELOADING=1");
     let told = service.until("READY=1");
     assert!(!told.contains("video-two"), "{told}");
-    std::fs::create_dir_all(&other).unwrap();
     std::fs::copy(&kept, other.join("runtime.json")).unwrap();
     service.signal(Signal::HUP);
     let told = service.until("paused");

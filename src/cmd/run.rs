@@ -109,7 +109,9 @@ fn rehearse(files: &Sources, held: &Holding) -> Result<()> {
         Plan::make(config.clone(), &layers)?;
         if config::load_again(files)?.0 == config {
             // Passwords and certificates may be others by now, too.
-            return Surroundings::of(&config).map(|_| ());
+            Surroundings::of(&config)?;
+            plan::tell_what_stays(&config, held);
+            return Ok(());
         }
         log::info!("the settings have changed while they were tried");
     }

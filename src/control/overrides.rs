@@ -89,10 +89,11 @@ impl Overrides {
     }
 
     /// Whether whoever goes on in the folder `next` (none: in none) forgets what is kept in
-    /// `held`, and has nothing in its place.
+    /// `held`. A file of an earlier time there is no copy of it.
     pub(crate) fn would_be_forgotten(held: &Path, next: Option<&Path>) -> bool {
         let says_nothing = Self::read(held).is_ok_and(|kept| kept == Self::default());
-        !says_nothing && !next.is_some_and(|next| next.join(FILE).exists())
+        let file = |folder: &Path| storage::read_if_there(&folder.join(FILE)).ok().flatten();
+        !says_nothing && next.and_then(file).is_none_or(|next| Some(next) != file(held))
     }
 
     /// Keeps it for the next run. Waits for the disk.
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_is_forgotten_in_another_folder_unless_that_has_a_file_as_well() {
+    fn a_pause_is_forgotten_in_another_folder_unless_that_has_the_same_file() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let (held, next) = (folder.path().join("held"), folder.path().join("next"));
         let forgotten = |next| Overrides::would_be_forgotten(&held, next);
@@ -146,6 +147,8 @@ mod tests {
         paused.save(&held).expect("saved");
         assert!(forgotten(None) && forgotten(Some(&next)));
         Overrides::default().save(&next).expect("saved");
+        assert!(forgotten(None) && forgotten(Some(&next)), "of an earlier time");
+        fs::copy(held.join(FILE), next.join(FILE)).expect("copied");
         assert!(forgotten(None) && !forgotten(Some(&next)));
         Overrides::default().save(&held).expect("saved");
         assert!(!forgotten(None), "it goes on as it would in a new folder");

@@ -34,9 +34,8 @@ pub struct Settings {
     /// Where Home Assistant says `online` when it has started. Default:
     /// `homeassistant/status`.
     pub birth_topic: String,
-    /// From a second after that, in which further ones are heard with it, everything is said
-    /// again; each device waits besides a part of so many seconds, 0 to 300, by chance.
-    /// Default: 5.
+    /// Everything is said again a second after that (births of that second are answered
+    /// together) and a wait by chance of up to so many seconds, 0 to 300. Default: 5.
     pub birth_jitter_s: u64,
     /// Name of the device in Home Assistant. Default: empty, which takes
     /// `Expression sensor <device id>`.

@@ -22,8 +22,6 @@ pub(super) struct Alarms {
     lost: u64,
     lost_at: Duration,
     told_lost: bool,
-    /// Connections by the last look.
-    connections: u64,
     strained: bool,
     /// What is wrong with the picture, told last.
     tampered: Option<ReasonCode>,
@@ -69,8 +67,8 @@ impl Alarms {
         ))
     }
 
-    /// Once per outage: a full outbox loses one with every new event, and may be full for long
-    /// while there is a connection, too, where the broker takes events slowly.
+    /// Once until it has passed: a full outbox loses one with every new event. A connection ends
+    /// nothing: where it comes and goes, or the broker takes events slowly, the outbox stays full.
     fn events(&mut self, now: Duration, mqtt: &Stats) -> Option<String> {
         let dropped = mqtt.dropped;
         let lost = dropped.full + dropped.expired + dropped.oversized;
@@ -78,8 +76,7 @@ impl Alarms {
         if more {
             self.lost_at = now;
         }
-        let connections = std::mem::replace(&mut self.connections, mqtt.connections);
-        let is_over = mqtt.connections > connections || now.saturating_sub(self.lost_at) >= QUIET;
+        let is_over = now.saturating_sub(self.lost_at) >= QUIET;
         let told = self.told_lost;
         self.told_lost = (told || more) && !is_over;
         if told || !more {
@@ -122,11 +119,11 @@ mod tests {
 
     fn losing(full: u64, connected: bool) -> Stats {
         let dropped = Dropped { full, ..Dropped::default() };
-        Stats { connected, connections: u64::from(connected), dropped, ..Stats::default() }
+        Stats { connected, dropped, ..Stats::default() }
     }
 
     #[test]
-    fn lost_events_are_told_once_until_the_broker_is_back() {
+    fn lost_events_are_told_once_however_often_the_broker_comes_back() {
         let mut alarms = Alarms::default();
         assert_eq!(raised(&mut alarms, 1, &losing(0, false), None), []);
         assert_eq!(raised(&mut alarms, 2, &losing(1, false), None), [Alarm::EventsLost]);
@@ -134,7 +131,9 @@ mod tests {
         assert_eq!(raised(&mut alarms, 4, &losing(2, false), None), []);
         assert_eq!(raised(&mut alarms, 5, &losing(3, false), None), []);
         assert_eq!(raised(&mut alarms, 6, &losing(3, true), None), []);
-        assert_eq!(raised(&mut alarms, 7, &losing(4, true), None), [Alarm::EventsLost]);
+        assert_eq!(raised(&mut alarms, 7, &losing(4, true), None), [], "it is still full");
+        assert_eq!(raised(&mut alarms, 3607, &losing(4, true), None), []);
+        assert_eq!(raised(&mut alarms, 3608, &losing(5, true), None), [Alarm::EventsLost]);
     }
 
     /// A broker that takes events more slowly than they come.

@@ -31,13 +31,14 @@ impl Default for Availability {
 
 impl Availability {
     /// Whether it counts as available at `now`, by whether pictures come that can be read.
-    /// `closed` says that they do not because somebody wanted so.
-    pub(crate) fn update(&mut self, now: Duration, delivers: bool, closed: bool) -> bool {
+    /// `lost` says that they do not because something is wrong with it: not while somebody wants
+    /// it closed, nor while it is opened.
+    pub(crate) fn update(&mut self, now: Duration, delivers: bool, lost: bool) -> bool {
         if !delivers {
             if let Some(since) = self.delivers_since.take() {
                 if now.saturating_sub(self.available_since.unwrap_or(since)) >= SOON {
                     (self.proof, self.wanted) = (PROOF, Duration::ZERO);
-                } else if !closed {
+                } else if lost {
                     self.wanted = self.proof.next_delay(0.0);
                 }
             }
@@ -63,7 +64,8 @@ mod tests {
         seconds
             .filter(|second| {
                 let now = Duration::from_secs(*second);
-                let answer = availability.update(now, delivers(*second), false);
+                let delivers = delivers(*second);
+                let answer = availability.update(now, delivers, !delivers);
                 std::mem::replace(&mut before, answer) != answer
             })
             .collect()
@@ -87,12 +89,12 @@ mod tests {
     #[test]
     fn a_camera_that_has_worked_since_it_was_lost_is_available_at_once_after_a_pause() {
         let mut availability = Availability::default();
-        let mut update = |second, delivers, closed| {
-            availability.update(Duration::from_secs(second), delivers, closed)
+        let mut update = |second, delivers, lost| {
+            availability.update(Duration::from_secs(second), delivers, lost)
         };
-        assert!(update(0, true, false) && !update(1, false, false));
+        assert!(update(0, true, false) && !update(1, false, true));
         assert!(!update(2, true, false) && update(10, true, false));
-        assert!(!update(3601, false, true));
+        assert!(!update(3601, false, false));
         assert!(update(3602, true, false), "what it did an hour ago counts no more");
     }
 
@@ -102,7 +104,7 @@ mod tests {
         for round in 0..20 {
             let now = Duration::from_secs(round * 3);
             assert!(availability.update(now, true, false));
-            assert!(!availability.update(now + Duration::from_secs(1), false, true));
+            assert!(!availability.update(now + Duration::from_secs(1), false, false));
         }
     }
 }

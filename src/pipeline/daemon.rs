@@ -333,14 +333,14 @@ impl Program {
         if let Some(why) = in_force.no_snapshot() {
             // One that was made already may wait for the broker.
             let waiting = u64::from(self.watcher.withdraw_snapshot());
-            self.watcher.refuse_snapshots(withdrawn + waiting, why);
+            self.watcher.publisher.refuse_snapshots(withdrawn + waiting, why);
         }
     }
 
     /// Asks for the next picture, if its owner lets pictures out.
     fn snapshot(&self) {
         if let Some(why) = self.changes.in_force().no_snapshot() {
-            return self.watcher.refuse_snapshots(1, why);
+            return self.watcher.publisher.refuse_snapshots(1, why);
         }
         let now = self.shared.clock.now().monotonic;
         self.shared.orders.send_modify(|orders| orders.ask(now));

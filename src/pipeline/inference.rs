@@ -13,7 +13,6 @@ use super::shared::Shared;
 use super::state::CaptureState;
 use super::suspend::SuspendMonitor;
 use super::viewpoint::{Change, Viewpoint};
-use super::watcher::refuse_snapshots;
 use crate::annotate::gallery::Gallery;
 use crate::annotate::snapshot::{annotated, jpeg};
 use crate::attention::pace::{self, Pace};
@@ -286,7 +285,7 @@ impl Inference {
         });
         match published {
             Ok(size) => log::info!("a picture of {size} bytes goes to the broker, as asked for"),
-            Err(reason) => refuse_snapshots(publisher, commands, &reason),
+            Err(reason) => publisher.refuse_snapshots(commands, &reason),
         }
     }
 

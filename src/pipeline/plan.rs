@@ -106,18 +106,25 @@ pub fn try_after(config: &Config, held: &Holding) -> Result<()> {
         let (kept, folder) = (left.join(overrides::FILE), next.folder());
         if Overrides::would_be_forgotten(left, folder) {
             let words = format!(
-                "{}: a pause, or what commands and groups have said, is kept there and would be \
-                 forgotten: copy it into the new folder, or start the daemon anew to go on without",
+                "is another: a pause, or what commands and groups have said, is kept in {} and \
+                 would be forgotten: copy that file into the new folder, or start the daemon anew \
+                 to go on without",
                 kept.display()
             );
             return Err(wrong("device.state_dir", &words));
         }
+    }
+    Ok(next.try_after(held)?)
+}
+
+/// Says where events stay behind that wait, when a reload goes on with these settings.
+pub fn tell_what_stays(config: &Config, held: &Holding) {
+    if let Some(left) = holding(config).folder_left(held) {
         log::warn!(
             "device.state_dir is another: events that wait in {} are sent when it is used again",
             left.display()
         );
     }
-    Ok(next.try_after(held)?)
 }
 
 /// What is announced with these settings, for whoever has no right to their secrets: outside of
@@ -226,6 +233,23 @@ fn wrong(key: &str, why: &dyn std::fmt::Display) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_would_forget_a_pause_reads_where_it_is_kept_and_what_to_do() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+        let mut config = Config::default();
+        let held = Holding::of(&config.mqtt, Some(&old));
+        Overrides { paused: true, ..Overrides::default() }.save(&old).expect("saved");
+        config.device.state_dir = new.to_string_lossy().into_owned();
+        let words = try_after(&config, &held).expect_err("refused").to_string();
+        let kept = old.join(overrides::FILE);
+        assert!(words.contains("device.state_dir is another"), "{words}");
+        assert!(words.contains(&format!("is kept in {}", kept.display())), "{words}");
+        std::fs::create_dir(&new).expect("made");
+        std::fs::copy(&kept, new.join(overrides::FILE)).expect("copied");
+        try_after(&config, &held).expect("taken");
+    }
 
     #[test]
     fn settings_that_are_refused_cost_no_model() {

@@ -66,7 +66,8 @@ impl Shared {
     }
 
     /// Publishes the picture that this frame, taken then, answers a request with, if it still
-    /// does; `publish` hears how many commands asked for it. Whoever withdraws it meanwhile finds the request or, behind it, the picture.
+    /// does; `publish` hears how many commands asked for it. Whoever withdraws it meanwhile finds
+    /// the request or, behind it, the picture.
     pub(crate) fn answer(&self, taken: Duration, publish: impl FnOnce(u64)) {
         let now = self.clock.now().monotonic;
         self.orders.send_if_modified(|orders| {

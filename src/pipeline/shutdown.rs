@@ -80,7 +80,7 @@ impl Program {
             // Not waiting for a capture thread that waits for a frame.
             shared.mailbox.close();
             let told = inference.ended_within(THREAD_LIMIT).await;
-            watcher.refuse_snapshots(shared.withdraw_request(), ENDING);
+            watcher.publisher.refuse_snapshots(shared.withdraw_request(), ENDING);
             watcher.leave();
             let captured = timeout(CAPTURE_LIMIT, capture.ended());
             // One card: where it hangs, both who write to it wait at the same time.
@@ -117,7 +117,7 @@ impl Program {
         let told = async {
             while let Some(command) = self.control.commands.recv().await {
                 if command == (Command::Snapshot {}) {
-                    self.watcher.refuse_snapshots(1, ENDING);
+                    self.watcher.publisher.refuse_snapshots(1, ENDING);
                 }
                 self.changes.follow(command);
             }

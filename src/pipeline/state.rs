@@ -59,10 +59,8 @@ pub(crate) struct View {
 /// A picture that was asked for and that nobody has answered for yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Request {
-    /// When, on the monotonic clock: it is due from then on.
+    /// When it was asked for first, on the monotonic clock: it is due from then on.
     first: Duration,
-    /// When it was asked for last: whoever did so wants none from before.
-    last: Duration,
     /// How many commands ask for it.
     commands: u64,
 }
@@ -97,9 +95,7 @@ impl Orders {
 
     /// A command asks for a picture. With one that is owed already it is answered together.
     pub(super) fn ask(&mut self, now: Duration) {
-        let new = Request { first: now, last: now, commands: 0 };
-        let request = self.snapshot.get_or_insert(new);
-        (request.last, request.commands) = (now, request.commands + 1);
+        self.snapshot.get_or_insert(Request { first: now, commands: 0 }).commands += 1;
     }
 
     /// No picture is owed any more; how many commands asked for it.
@@ -108,9 +104,10 @@ impl Orders {
     }
 
     /// Whether a picture is owed that the frame which was taken at `taken` answers for. One
-    /// from before the request does not: a pause may lie between.
+    /// from before the request does not: a pause may lie between. One from before another
+    /// command for it does: a pause would have withdrawn it.
     pub(super) fn owes(&self, taken: Duration, now: Duration) -> bool {
-        self.snapshot.is_some_and(|request| request.last <= taken && !request.is_late(now))
+        self.snapshot.is_some_and(|request| request.first <= taken && !request.is_late(now))
     }
 
     /// Takes the request that this frame answers for, so that none is answered for twice.
@@ -165,8 +162,8 @@ mod tests {
             asked.ask(at(second));
         }
         let mut orders = asked;
-        assert_eq!(orders.take_request(at(69), at(70)), 0, "from before the last one");
-        assert_eq!(orders.take_request(at(70), at(70)), 3);
+        assert_eq!(orders.take_request(at(59), at(70)), 0, "from before the first one");
+        assert_eq!(orders.take_request(at(61), at(70)), 3, "looks may take longer than askers");
         let mut orders = asked;
         assert_eq!(orders.take_late_request(at(70)), 0);
         assert_eq!(orders.take_late_request(at(71)), 3);

@@ -46,16 +46,6 @@ impl Subject {
     }
 }
 
-/// Counts each command, and says why once.
-pub(super) fn refuse_snapshots(publisher: &Publisher, commands: u64, why: &str) {
-    (0..commands).for_each(|_| publisher.count_refused_command());
-    match commands {
-        0 => {}
-        1 => log::warn!("no snapshot: {why}"),
-        _ => log::warn!("no snapshot, for which {commands} commands asked: {why}"),
-    }
-}
-
 /// Looks and tells.
 pub(crate) struct Watcher {
     /// Where the status goes.
@@ -149,12 +139,14 @@ impl Watcher {
             // No frame has come that could answer for it.
             let why = observation.no_picture().map(|why| format!(": {why}")).unwrap_or_default();
             let limit = SNAPSHOT_LIMIT.as_secs();
-            self.refuse_snapshots(late, &format!("no picture came within {limit} s{why}"));
+            let why = format!("no picture came within {limit} s{why}");
+            self.publisher.refuse_snapshots(late, &why);
         }
         let now = observation.at.monotonic;
-        // Not by its state: a pause may have come and gone between two looks.
-        let closed = !observation.is_lost();
-        let available = self.availability.update(now, observation.delivers(), closed);
+        // Not by its state: a pause may have come and gone between two looks, and nothing is
+        // known yet of a camera that is being opened.
+        let lost = observation.is_lost();
+        let available = self.availability.update(now, observation.delivers(), lost);
         if self.last.available.replace(available) != Some(available) {
             self.publisher.set_camera_available(&self.subject.camera, available);
         }
@@ -185,11 +177,6 @@ impl Watcher {
     /// Takes a picture back that waits for the broker. Whether there was one.
     pub(crate) fn withdraw_snapshot(&self) -> bool {
         self.publisher.withdraw_snapshot()
-    }
-
-    /// Answers for a picture that so many commands asked for and that cannot be.
-    pub(crate) fn refuse_snapshots(&self, commands: u64, why: &str) {
-        refuse_snapshots(&self.publisher, commands, why);
     }
 
     fn urgent(&self, observation: &Observation) -> Urgent {

@@ -24,8 +24,8 @@ pub struct Tracking {
     pub confirm_s: f32,
     /// Frames in which it must have been seen by then, 1 to 100. Default 3.
     pub confirm_frames: u32,
-    /// Seconds that a face may stay unseen and still be the same one, 0.1 to 3600.
-    /// Default 2.
+    /// Seconds that a face may stay unseen and still be the same one, 0.1 to 3600; two and a
+    /// half looks at least. Default 2.
     pub lost_s: f32,
     /// Overlap (intersection over union) from which a box belongs to a predicted
     /// face, 0 to 1. Default 0.2.
