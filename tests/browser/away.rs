@@ -158,6 +158,9 @@ const SLOW_LINK: &str = "const real = window.fetch;
         const reader = answer.body.getReader();
         let left = new Uint8Array();
         return new Response(new ReadableStream({
+            start(out) {
+                options.signal.addEventListener('abort', () => out.error(new Error('ended')));
+            },
             async pull(out) {
                 await new Promise((go) => { setTimeout(go, 100); });
                 if (left.length === 0) left = (await reader.read()).value;
