@@ -150,7 +150,7 @@ fn a_question_that_an_outage_left_without_an_answer_holds_up_no_other() {
     });
 }
 
-/// 6 kB a second: a picture takes longer than the silence after which a device is gone.
+/// 2 kB a second: a picture takes longer than the silence after which a device is gone.
 const SLOW_LINK: &str = "const real = window.fetch;
     window.fetch = async (path, options) => {
         const answer = await real(path, options);
@@ -164,8 +164,8 @@ const SLOW_LINK: &str = "const real = window.fetch;
             async pull(out) {
                 await new Promise((go) => { setTimeout(go, 100); });
                 if (left.length === 0) left = (await reader.read()).value;
-                out.enqueue(left.slice(0, 600));
-                left = left.slice(600);
+                out.enqueue(left.slice(0, 200));
+                left = left.slice(200);
             },
         }));
     };";
@@ -173,7 +173,11 @@ const SLOW_LINK: &str = "const real = window.fetch;
 #[test]
 #[ignore = "needs chromium-driver: make browser-test"]
 fn over_a_very_slow_link_a_picture_comes() {
-    let (device, _broker, _folder) = start("");
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start();
+    // Those of the demonstration are small where nobody is in them.
+    let _camera = Picture::instead(folder.path());
+    let device = Device::start(settings(folder.path(), broker.port, ""));
     let browser = Browser::start(WIDE);
     browser.prepare(SLOW_LINK);
     browser.open(device.port, "/");
