@@ -63,6 +63,61 @@ mod tests {
         named.map(|(name, _)| name.to_owned()).collect()
     }
 
+    /// The colours in a text, as `#rrggbb`.
+    fn colours(text: &str) -> Vec<&str> {
+        text.match_indices('#').filter_map(|(at, _)| text.get(at..at + 7)).collect()
+    }
+
+    /// Of two colours (WCAG 2.2, "contrast ratio" and "relative luminance").
+    fn contrast(one: &str, other: &str) -> f64 {
+        let luminance = |colour: &str| {
+            let part = |at: usize| {
+                let value = u8::from_str_radix(&colour[at..at + 2], 16).expect("a colour");
+                let share = f64::from(value) / 255.0;
+                if share <= 0.04045 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
+            };
+            0.2126 * part(1) + 0.7152 * part(3) + 0.0722 * part(5)
+        };
+        let (one, other) = (luminance(one), luminance(other));
+        (one.max(other) + 0.05) / (one.min(other) + 0.05)
+    }
+
+    fn line(path: &str, begin: &str) -> &'static str {
+        let mut lines = script(path).lines().map(str::trim_start);
+        lines.find(|line| line.starts_with(begin)).expect("the line")
+    }
+
+    #[test]
+    fn every_name_on_the_picture_can_be_read_on_its_colour() {
+        let dark = colours(line("/dom.js", "const DARK = "));
+        let white = colours(line("/dom.js", "if (DARK."))[0];
+        let usual = colours(line("/style.css", "color: var(--on-colour, "))[0];
+        let classes = colours(line("/dom.js", "const COLOURS = "));
+        assert_eq!(classes.len(), 7);
+        for colour in classes.into_iter().chain(colours(line("/dom.js", "const colour = "))) {
+            let text = if dark.contains(&colour) { white } else { usual };
+            let contrast = contrast(colour, text);
+            // WCAG 2.2, 1.4.3.
+            assert!(contrast >= 4.5, "{text} on {colour}: {contrast:.2}");
+        }
+    }
+
+    #[test]
+    fn where_a_field_begins_can_be_seen() {
+        let all = |name: &str| {
+            let lines = script("/style.css").lines().map(str::trim_start);
+            let own = lines.filter(|line| line.starts_with(name));
+            own.map(|line| colours(line)[0]).collect::<Vec<_>>()
+        };
+        let (fields, cards, papers) = (all("--field: "), all("--card: "), all("--paper: "));
+        assert_eq!(fields.len(), 2, "by day and by night");
+        for (field, around) in fields.iter().zip(cards).chain(fields.iter().zip(papers)) {
+            let contrast = contrast(field, around);
+            // WCAG 2.2, 1.4.11.
+            assert!(contrast >= 3.0, "{field} on {around}: {contrast:.2}");
+        }
+    }
+
     #[test]
     fn the_page_has_words_for_every_reason_and_event_and_for_no_other() {
         // What no status can say at the broker, the page can.

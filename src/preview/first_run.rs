@@ -114,9 +114,17 @@ impl Service {
     /// Reaches a broker with other settings.
     pub(super) async fn test_broker(&self, body: &[u8], peer: IpAddr) -> Result<Answer, String> {
         let changes = read_changes(body, is_of_setup)?;
+        // One that takes a connection and says nothing would have a thread for each test.
+        let Ok(turn) = Arc::clone(&self.testing).try_acquire_owned() else {
+            return Ok(not_now("a broker is being tried already"));
+        };
         log::info!("page: {peer} tries whether a broker can be used");
         let store = Arc::clone(&self.store);
-        Ok(match blocking(move || store.test_broker(&changes)).await {
+        let tested = blocking(move || {
+            let _turn = turn;
+            store.test_broker(&changes)
+        });
+        Ok(match tested.await {
             Some(findings) => answer::json(StatusCode::OK, &findings),
             None => answer::text(StatusCode::GATEWAY_TIMEOUT, "the broker does not answer"),
         })
@@ -272,6 +280,7 @@ mod tests {
             pictures: watch::channel(None).1,
             clock: Arc::new(SystemClock),
             listing: Arc::new(Semaphore::new(1)),
+            testing: Arc::new(Semaphore::new(1)),
             about: Value::Null,
         }
     }

@@ -67,7 +67,7 @@ pub struct Gate {
     token: Option<TokenHash>,
     hosts: Vec<String>,
     scheme: &'static str,
-    cookie: String,
+    port: u16,
     sessions: Sessions,
     /// Of addresses from which wrong tokens came lately.
     attempts: BTreeMap<IpAddr, TokenBucket>,
@@ -76,8 +76,8 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// `hosts` are the names besides addresses and `localhost`; `port` keeps the cookies of
-    /// two daemons on one machine apart, as cookies know no ports (RFC 6265, 8.5).
+    /// `hosts` are the names besides addresses and `localhost`; `port` is the one that is
+    /// listened on.
     pub fn new(
         token: Option<TokenHash>,
         hosts: Vec<String>,
@@ -88,7 +88,7 @@ impl Gate {
             token,
             hosts,
             scheme,
-            cookie: format!("expressiond_{port}"),
+            port,
             sessions: Sessions::default(),
             attempts: BTreeMap::new(),
             lines: TokenBucket::new(MOST_LINES, Duration::ZERO),
@@ -122,7 +122,7 @@ impl Gate {
         if wanted == Wanted::Change {
             self.is_our_page(from.origin, host)?;
         }
-        if self.token.is_none() || self.session_of(from.cookie, now).is_some() {
+        if self.token.is_none() || self.session_of(from, now).is_some() {
             return Ok(());
         }
         match from.authorization.and_then(bearer) {
@@ -147,7 +147,7 @@ impl Gate {
         self.is_our_page(from.origin, host)?;
         self.check(token, peer, now)?;
         let session = self.sessions.begin(now);
-        Ok(self.cookie(&session, SESSION, from.origin))
+        Ok(self.cookie(&session, SESSION, from))
     }
 
     /// What the journal tells of a log-in that was just refused. Only of a token that was
@@ -169,10 +169,10 @@ impl Gate {
 
     /// Ends the session whose cookie came, and takes the cookie back.
     pub fn log_out(&mut self, from: &Credentials) -> String {
-        if let Some(session) = self.own_value(from.cookie) {
+        if let Some(session) = self.own_value(from) {
             self.sessions.end(session);
         }
-        self.cookie("", Duration::ZERO, from.origin)
+        self.cookie("", Duration::ZERO, from)
     }
 
     /// Those who have logged in.
@@ -181,8 +181,8 @@ impl Gate {
     }
 
     /// The session whose cookie came, while it lasts.
-    pub(super) fn session_of(&self, cookie: Option<&str>, now: Duration) -> Option<Session> {
-        self.sessions.find(self.own_value(cookie)?, now)
+    pub(super) fn session_of(&self, from: &Credentials, now: Duration) -> Option<Session> {
+        self.sessions.find(self.own_value(from)?, now)
     }
 
     /// Whether that session lasts still.
@@ -190,17 +190,26 @@ impl Gate {
         self.sessions.knows(session, now)
     }
 
-    fn own_value<'a>(&self, cookies: Option<&'a str>) -> Option<&'a str> {
-        value_of(cookies?, &self.cookie)
+    /// The value of the cookie that is ours.
+    fn own_value<'a>(&self, from: &Credentials<'a>) -> Option<&'a str> {
+        value_of(from.cookie?, &self.cookie_name(from))
+    }
+
+    /// With the port by which the browser asks, as cookies know no ports (RFC 6265, 8.5): those of
+    /// two daemons at one name are kept apart, also where tunnels to two machines begin there and
+    /// both listen on the same port.
+    fn cookie_name(&self, from: &Credentials) -> String {
+        let port = from.host.and_then(parts_of).and_then(|(_, port)| port.parse().ok());
+        format!("expressiond_{}", port.unwrap_or(self.port))
     }
 
     /// Of the scheme by which the browser asks: before us there may be a proxy.
-    fn cookie(&self, value: &str, age: Duration, origin: Option<&str>) -> String {
-        let encrypted = origin.is_some_and(|origin| origin.starts_with("https://"));
+    fn cookie(&self, value: &str, age: Duration, from: &Credentials) -> String {
+        let encrypted = from.origin.is_some_and(|origin| origin.starts_with("https://"));
         let secure = if encrypted { "; Secure" } else { "" };
         format!(
             "{}={value}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict{secure}",
-            self.cookie,
+            self.cookie_name(from),
             age.as_secs()
         )
     }
@@ -249,13 +258,18 @@ impl Gate {
 
 /// The name in a `Host` header, without port and without the brackets of an IPv6 address.
 pub fn name_of(host: &str) -> Option<&str> {
+    parts_of(host).map(|(name, _)| name)
+}
+
+/// Name and port in a `Host` header; no port is empty text.
+fn parts_of(host: &str) -> Option<(&str, &str)> {
     let is_port = |port: &str| port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit());
     let (name, rest) = match host.strip_prefix('[') {
         Some(rest) => rest.split_once(']')?,
         None => host.split_at(host.find(':').unwrap_or(host.len())),
     };
     let port = rest.strip_prefix(':').or(rest.is_empty().then_some(""))?;
-    (!name.is_empty() && is_port(port)).then_some(name)
+    (!name.is_empty() && is_port(port)).then_some((name, port))
 }
 
 /// The token of `Authorization: Bearer ...` (RFC 6750).

@@ -10,7 +10,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustix::net::sockopt::set_tcp_user_timeout;
+use rustix::net::sockopt::{set_socket_send_buffer_size, set_tcp_user_timeout};
 use rustls::ServerConfig;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -42,6 +42,9 @@ const SEND_LIMIT: Duration = Duration::from_secs(10);
 /// So long a machine may acknowledge nothing. Longer than [`SEND_LIMIT`]: it also ends whoever is
 /// there and does not read, who is left by that limit once the kernel's buffers are full.
 const GONE_LIMIT: Duration = Duration::from_secs(30);
+/// So much of what is sent waits in the kernel, in bytes: a picture or two. The kernel by itself
+/// takes megabytes, and on a slow link what is seen is as old as they take to be carried.
+const SEND_BYTES: usize = 48 * 1024;
 /// All headers of a request together, in bytes.
 const HEAD_BYTES: usize = 16 * 1024;
 const HEADERS: usize = 64;
@@ -82,8 +85,8 @@ pub(crate) fn start(start: Start) -> io::Result<mpsc::UnboundedReceiver<PageOrde
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         // A driver that hangs keeps one while cameras are listed, and one while its picture
-        // is taken; there is another to save settings.
-        .max_blocking_threads(3)
+        // is taken, and a silent broker one while it is tried; there is another to save settings.
+        .max_blocking_threads(4)
         .thread_name("preview-setup")
         .build()?;
     let (orders, ordered) = mpsc::unbounded_channel();
@@ -120,6 +123,7 @@ async fn serve(start: Start, orders: mpsc::UnboundedSender<PageOrder>) {
         pictures,
         clock: Arc::clone(&start.clock),
         listing: Arc::new(Semaphore::new(1)),
+        testing: Arc::new(Semaphore::new(1)),
         about: start.about,
     });
     tokio::join!(
@@ -192,6 +196,8 @@ fn prepare(stream: &TcpStream) {
     // What a viewer is sent without pictures is too little for a write to wait: only the kernel
     // knows that a machine which is gone takes none of it (tcp(7), `TCP_USER_TIMEOUT`).
     let _ = set_tcp_user_timeout(stream, GONE_LIMIT.as_millis() as u32);
+    // Who is slow is to see fewer pictures, not older ones.
+    let _ = set_socket_send_buffer_size(stream, SEND_BYTES);
 }
 
 async fn converse<S>(stream: S, service: Arc<Service>, peer: IpAddr)
@@ -254,16 +260,27 @@ async fn forget_what_was_left(service: &Service, show: &watch::Sender<Option<Pic
 
 #[cfg(test)]
 mod tests {
-    use rustix::net::sockopt::tcp_user_timeout;
+    use rustix::net::sockopt::{socket_send_buffer_size, tcp_user_timeout};
 
     use super::*;
 
-    #[tokio::test]
-    async fn the_kernel_gives_up_a_machine_that_is_gone() {
+    async fn prepared() -> TcpStream {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let stream = TcpStream::connect(address).await.expect("connected");
         prepare(&stream);
-        assert_eq!(tcp_user_timeout(&stream).expect("told"), 30_000);
+        stream
+    }
+
+    #[tokio::test]
+    async fn the_kernel_gives_up_a_machine_that_is_gone() {
+        assert_eq!(tcp_user_timeout(prepared().await).expect("told"), 30_000);
+    }
+
+    #[tokio::test]
+    async fn the_kernel_holds_no_seconds_of_pictures_on_a_slow_link() {
+        // It doubles what it is told, for its own bookkeeping (socket(7), `SO_SNDBUF`).
+        let held = socket_send_buffer_size(prepared().await).expect("told");
+        assert_eq!(held, 2 * SEND_BYTES);
     }
 }

@@ -48,6 +48,8 @@ pub(super) struct Service {
     pub clock: Arc<dyn Clock>,
     /// Whose turn it is to have the cameras listed: one at a time.
     pub listing: Arc<Semaphore>,
+    /// Whose turn it is to have a broker tried: one at a time.
+    pub testing: Arc<Semaphore>,
     /// What the page is told once: names, classes, version.
     pub about: Value,
 }
@@ -122,7 +124,8 @@ impl Service {
         request: Request<Incoming>,
         peer: IpAddr,
     ) -> Answer {
-        let origin = header_text(&request, header::ORIGIN).map(str::to_owned);
+        let own = |name| header_text(&request, name).map(str::to_owned);
+        let (host, origin) = (own(header::HOST), own(header::ORIGIN));
         let cookie = cookie(&request).map(Cow::into_owned);
         let known = header_text(&request, header::IF_MATCH).map(Version::read);
         let body = match body(request).await {
@@ -130,7 +133,15 @@ impl Service {
             Err(answer) => return answer,
         };
         let answered = match path {
-            "/logout" => Ok(self.log_out(cookie.as_deref(), origin.as_deref()).await),
+            "/logout" => {
+                let from = Credentials {
+                    host: host.as_deref(),
+                    origin: origin.as_deref(),
+                    cookie: cookie.as_deref(),
+                    ..Credentials::default()
+                };
+                Ok(self.log_out(&from).await)
+            }
             "/api/try" => self.attempt(&body, known),
             "/api/save" => self.save(&body, known).await,
             "/api/undo" => Ok(self.undo(known).await),
@@ -176,9 +187,8 @@ impl Service {
         }
     }
 
-    async fn log_out(&self, cookie: Option<&str>, origin: Option<&str>) -> Answer {
-        let from = Credentials { cookie, origin, ..Credentials::default() };
-        let cookie = self.gate().log_out(&from);
+    async fn log_out(&self, from: &Credentials<'_>) -> Answer {
+        let cookie = self.gate().log_out(from);
         // It must not come back with a new start.
         if let Some(kept) = self.keep_sessions()
             && timeout(SETUP_LIMIT, kept).await.is_err()
@@ -239,7 +249,8 @@ impl Service {
         };
         let (gate, clock) = (Arc::clone(&self.gate), Arc::clone(&self.clock));
         let cookie = cookie(request);
-        let session = self.gate().session_of(cookie.as_deref(), clock.now().monotonic);
+        let from = Credentials { cookie: cookie.as_deref(), ..credentials(request) };
+        let session = self.gate().session_of(&from, clock.now().monotonic);
         // Whoever came without one has the token, or needs none.
         let may_watch = move || {
             let gate = gate.lock().expect("no panic under this lock");

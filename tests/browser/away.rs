@@ -6,9 +6,8 @@ use serde_json::json;
 use crate::daemon::Broker;
 use crate::daemon::http::until;
 use crate::daemon::page::{Device, Picture, layer, settings};
-use crate::daemon::ports::free_port;
-use crate::driver::LEFT;
-use crate::{FACE, KNOB, WIDE, shown, shown_after, start, tried};
+use crate::driver::{Browser, END, LEFT};
+use crate::{FACE, KNOB, WIDE, shown, shown_after, start, start_at_one_port, tried};
 
 #[test]
 #[ignore = "needs chromium-driver: make browser-test"]
@@ -123,18 +122,72 @@ fn what_is_moved_as_an_outage_ends_is_tried() {
     });
 }
 
+/// The first try never has an answer, as where the device is switched off before it.
+const NO_ANSWER: &str = "const before = window.fetch;
+    window.tries = 0;
+    window.fetch = (path, options) => {
+        if (path !== '/api/try') return before(path, options);
+        window.tries += 1;
+        if (window.tries > 1) return before(path, options);
+        return new Promise((_, refuse) => options.signal?.addEventListener('abort', refuse));
+    };";
+
+#[test]
+#[ignore = "needs chromium-driver: make browser-test"]
+fn a_question_that_an_outage_left_without_an_answer_holds_up_no_other() {
+    let (device, _broker, _folder) = start("");
+    let browser = shown_after(&device, WIDE, OUTAGE);
+    browser.run(NO_ANSWER);
+    browser.type_into(KNOB, LEFT);
+    browser.until("that it is asked", "return window.tries === 1");
+    browser.run("window.cut()");
+    browser.until("that it is lost", LOST_SIGHT);
+    browser.until("a face again", FACE);
+    browser.type_into("#knob-expression\\.enter", END);
+    until("the device tries it", || {
+        let tried = tried(&device);
+        (tried["expression.enter"] == 1).then_some(())
+    });
+}
+
+/// 2 kB a second: a picture takes longer than the silence after which a device is gone.
+const SLOW_LINK: &str = "const real = window.fetch;
+    window.fetch = async (path, options) => {
+        const answer = await real(path, options);
+        if (path !== '/api/live') return answer;
+        const reader = answer.body.getReader();
+        let left = new Uint8Array();
+        return new Response(new ReadableStream({
+            start(out) {
+                options.signal.addEventListener('abort', () => out.error(new Error('ended')));
+            },
+            async pull(out) {
+                await new Promise((go) => { setTimeout(go, 100); });
+                if (left.length === 0) left = (await reader.read()).value;
+                out.enqueue(left.slice(0, 200));
+                left = left.slice(200);
+            },
+        }));
+    };";
+
+#[test]
+#[ignore = "needs chromium-driver: make browser-test"]
+fn over_a_very_slow_link_a_picture_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start();
+    // Those of the demonstration are small where nobody is in them.
+    let _camera = Picture::instead(folder.path());
+    let device = Device::start(settings(folder.path(), broker.port, ""));
+    let browser = Browser::start(WIDE);
+    browser.prepare(SLOW_LINK);
+    browser.open(device.port, "/");
+    browser.until("a picture", "return document.getElementById('veil').hidden");
+}
+
 #[test]
 #[ignore = "needs chromium-driver: make browser-test"]
 fn an_open_page_takes_over_the_classes_of_a_new_start() {
-    let folder = tempfile::tempdir().unwrap();
-    let broker = Broker::start();
-    let path = settings(folder.path(), broker.port, "");
-    // At port 0 it would be elsewhere after the new start.
-    let port = free_port();
-    let fixed = std::fs::read_to_string(&path).unwrap();
-    let fixed = fixed.replace("127.0.0.1:0\"", &format!("127.0.0.1:{port}\""));
-    std::fs::write(&path, fixed).unwrap();
-    let device = Device::start(path);
+    let (device, _broker, folder) = start_at_one_port();
     let browser = shown(&device, WIDE);
     let other = "[model]\nname = \"expression-yolo12n-7\"\n\
                  [home_assistant]\ndevice_name = \"Hall\"\n";

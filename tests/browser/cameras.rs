@@ -6,8 +6,10 @@
 
 use serde_json::json;
 
+use crate::daemon::http::post;
+use crate::daemon::ports::free_port;
 use crate::driver::{DOWN, RIGHT};
-use crate::{PHONE, screenshot, shown, start};
+use crate::{PHONE, screenshot, shown, start, start_at_one_port};
 
 /// Four cameras: the one that is watched, two that are free (one of which gives no picture),
 /// and one that is none. Pictures are the live one, mirrored.
@@ -184,5 +186,42 @@ fn what_was_taken_back_can_be_saved_again_and_what_is_being_written_stays() {
     assert_eq!(
         browser.run("return JSON.parse(window.saved)"),
         json!({ "home_assistant.device_name": "Hall", "home_assistant.suggested_area": "Entrance" })
+    );
+}
+
+/// A save that is only looked at.
+const LOOKED_AT: &str = r#"
+    const real = window.fetch;
+    window.fetch = async (path, options) => {
+      if (path !== "/api/setup/save") return real(path, options);
+      window.saved = options.body;
+      return new Response(JSON.stringify({ file: "90-page.toml", written: true }));
+    };
+"#;
+
+#[test]
+#[ignore = "needs chromium-driver: make browser-test"]
+fn what_somebody_else_has_saved_meanwhile_is_not_taken_back() {
+    let (device, _broker, _folder) = start_at_one_port();
+    let browser = shown(&device, PHONE);
+    browser.click("#setup summary");
+    let url = "document.getElementById('setup-url').value";
+    browser.until("an address", &format!("return {url} !== ''"));
+    browser.type_into("#setup-area", "Entrance");
+    let other = format!("mqtt://127.0.0.1:{}", free_port());
+    let theirs = json!({ "mqtt.url": other, "camera.source": "./tests/demo/frames" });
+    assert_eq!(post(device.port, "/api/setup/save", &theirs).status, 200);
+    browser.until("their address", &format!("return {url} === '{other}'"));
+    browser.until(
+        "their camera",
+        "return document.querySelector('.camera :checked').value === './tests/demo/frames'",
+    );
+    browser.run(LOOKED_AT);
+    browser.type_into("#setup-user", "door");
+    browser.click("#setup-save");
+    browser.until("what is saved", "return window.saved !== undefined");
+    assert_eq!(
+        browser.run("return JSON.parse(window.saved)"),
+        json!({ "home_assistant.suggested_area": "Entrance", "mqtt.username": "door" })
     );
 }

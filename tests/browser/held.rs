@@ -89,6 +89,59 @@ fn what_is_moved_while_the_settings_are_on_their_way_is_not_lost() {
     browser.until("the slider where it was moved to", knob);
 }
 
+/// A save waits for its disk until `go` is called.
+const SLOW_DISK: &str = "const real = window.fetch;
+    window.fetch = async (path, options) => {
+      if (path === '/api/save') await new Promise((go) => { window.go = go; });
+      return real(path, options);
+    };";
+
+#[test]
+#[ignore = "needs chromium-driver: make browser-test"]
+fn what_is_moved_and_drawn_while_a_save_is_under_way_is_not_lost() {
+    let (device, _broker, _folder) = start("");
+    let browser = shown(&device, WIDE);
+    browser.click("#zone-panel summary");
+    browser.run(SLOW_DISK);
+    browser.type_into(KNOB, LEFT);
+    browser.click("#save");
+    browser.until("that it is being saved", "return Boolean(window.go)");
+    browser.click("#zone-draw");
+    browser.draw("mouse", &[(-200, -150), (200, -150), (200, 150)]);
+    browser.type_into("#zone-list select", "never");
+    browser.type_into("#knob-expression\\.enter", END);
+    // Later than the page waits for more movements.
+    browser.run("setTimeout(window.go, 500)");
+    browser.until("that it is saved", SAVED);
+    until("both are tried", || {
+        let tried = tried(&device);
+        let all = tried["expression.enter"] == 1 && tried["zone"][0]["kind"] == "mask";
+        all.then_some(())
+    });
+    browser.until(
+        "both on the screen",
+        "return document.getElementById('knob-expression.enter').value === '1' &&
+            document.querySelector('#zone-names .mask') !== null &&
+            document.querySelectorAll('#corners button').length === 3",
+    );
+    stands(&browser, "what was saved", "0.69", "69 %");
+}
+
+#[test]
+#[ignore = "needs chromium-driver: make browser-test"]
+fn who_draws_keeps_the_pen_when_a_slider_is_saved() {
+    let (device, _broker, _folder) = start("");
+    let browser = shown(&device, WIDE);
+    browser.click("#zone-panel summary");
+    browser.click("#zone-draw");
+    browser.draw("mouse", &[(-100, -50), (100, -50)]);
+    browser.type_into(KNOB, LEFT);
+    browser.click("#save");
+    browser.until("that it is saved", SAVED);
+    browser.drag("mouse", "#pen", (100, 90), (100, 90));
+    browser.until("the zone", "return document.querySelectorAll('#zone-names span').length === 1");
+}
+
 /// A camera with a menu, of which there is none where this runs, and settings that have one of
 /// its entries by its words.
 const MENU: &str = r#"

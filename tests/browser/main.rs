@@ -18,6 +18,7 @@ use std::process::Command;
 use daemon::Broker;
 use daemon::http::get;
 use daemon::page::{Device, settings};
+use daemon::ports::free_port;
 use driver::Browser;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -30,6 +31,17 @@ fn start(more: &str) -> (Device, Broker, TempDir) {
     let broker = Broker::start();
     let device = Device::start(settings(folder.path(), broker.port, more));
     (device, broker, folder)
+}
+
+/// A device whose page is where it was after a new start: at port 0 it would be elsewhere.
+fn start_at_one_port() -> (Device, Broker, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start();
+    let path = settings(folder.path(), broker.port, "");
+    let fixed = std::fs::read_to_string(&path).unwrap();
+    let fixed = fixed.replace("127.0.0.1:0\"", &format!("127.0.0.1:{}\"", free_port()));
+    std::fs::write(&path, fixed).unwrap();
+    (Device::start(path), broker, folder)
 }
 
 /// What the device tries.
@@ -140,6 +152,18 @@ fn the_page_fits_a_phone_and_can_be_read_aloud() {
     browser.click("#setup-test");
     browser.until("findings", "return document.querySelectorAll('#findings .ok').length >= 2");
     assert_eq!(browser.run(fits), json!(true), "nothing hangs over the edge");
+}
+
+#[test]
+#[ignore = "needs chromium-driver: make browser-test"]
+fn an_older_browser_shows_the_page_or_is_said_to_be_too_old() {
+    let (device, _broker, _folder) = start("");
+    shown_after(&device, PHONE, "delete window.structuredClone");
+    let browser = Browser::start(PHONE);
+    browser.prepare("delete window.createImageBitmap");
+    browser.open(device.port, "/");
+    let said = "document.getElementById('veil').textContent";
+    browser.until("that it is too old", &format!("return /browser is too old/.test({said})"));
 }
 
 /// The next question of the page is lost on its way.

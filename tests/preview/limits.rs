@@ -1,10 +1,12 @@
 //! What a client does wrong costs nobody else anything.
 
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::channel;
 
 use serde_json::json;
 
+use crate::daemon::LIMIT;
 use crate::daemon::http::{Live, ended, get, open, post};
 use crate::start;
 
@@ -72,6 +74,32 @@ fn what_is_too_long_or_too_slow_is_ended() {
     slow.write_all(b"GET / HTTP/1.1\r\nHost: 127.0").unwrap();
     ended(&mut slow);
     assert_eq!(get(device.port, "/healthz").status, 200);
+}
+
+/// Each of them would have a thread of those that the settings are read and saved with.
+#[test]
+fn a_broker_that_says_nothing_is_tried_once_at_a_time() {
+    let setup = start("");
+    let port = setup.device.port;
+    // It takes connections, and nobody reads what they send.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let broker = json!({ "mqtt.url": format!("mqtt://{}", silent.local_addr().unwrap()) });
+    std::thread::scope(|scope| {
+        let (tell, told) = channel();
+        for _ in 0..3 {
+            let (tell, broker) = (tell.clone(), &broker);
+            scope.spawn(move || tell.send(post(port, "/api/setup/test", broker)));
+        }
+        for _ in 0..2 {
+            let refused = told.recv_timeout(LIMIT).expect("an answer while one hangs");
+            assert_eq!(refused.status, 409, "{}", refused.text());
+            assert!(refused.text().contains("tried already"), "{}", refused.text());
+        }
+        assert_eq!(get(port, "/api/settings").status, 200);
+        let changes = json!({ "tracking.start_confidence": 0.5 });
+        assert_eq!(post(port, "/api/save", &changes).status, 200);
+        drop(silent);
+    });
 }
 
 #[test]

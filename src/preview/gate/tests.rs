@@ -103,7 +103,7 @@ fn logging_out_ends_the_session_itself() {
     let cookie = gate.log_in(&token.to_string(), &page, PEER, NOW).expect("the token");
     let pair = cookie.split(';').next().expect("a pair");
     let with = Credentials { cookie: Some(pair), ..page };
-    let session = gate.session_of(Some(pair), NOW).expect("logged in");
+    let session = gate.session_of(&with, NOW).expect("logged in");
     assert!(gate.knows_session(&session, NOW) && !gate.knows_session(&session, NOW + SESSION));
     assert!(gate.log_out(&with).contains("Max-Age=0"));
     assert!(!gate.knows_session(&session, NOW), "whoever watches is seen off");
@@ -131,6 +131,38 @@ fn a_proxy_may_end_tls_and_no_plain_page_asks_a_daemon_that_has_it() {
         let refused = own(scheme).log_in("", &page(origin), PEER, NOW);
         assert_eq!(refused, Err(Refusal::CrossSite), "{origin}");
     }
+}
+
+/// The browser is on a machine where two tunnels begin, at ports of their own.
+#[test]
+fn two_daemons_with_one_port_behind_tunnels_do_not_log_each_other_out() {
+    let token = Token::random();
+    let tunnels = ["localhost:9001", "localhost:9002"];
+    let origins = tunnels.map(|host| format!("http://{host}"));
+    let mut gates = [gate(Some(&token)), gate(Some(&token))];
+    let page = |at: usize| Credentials { origin: Some(&origins[at]), ..from(tunnels[at]) };
+    let mut cookies = [0, 1].map(|at| {
+        let cookie = gates[at].log_in(&token.to_string(), &page(at), PEER, NOW).expect("let in");
+        cookie.split(';').next().expect("a pair").to_owned()
+    });
+    assert!(cookies[0].starts_with("expressiond_9001="), "{cookies:?}");
+    assert!(cookies[1].starts_with("expressiond_9002="), "{cookies:?}");
+    let both = cookies.join("; ");
+    let with = |at: usize| Credentials { cookie: Some(&both), ..page(at) };
+    for at in [0, 1] {
+        assert_eq!(gates[at].admit(Wanted::Read, &with(at), PEER, NOW), Ok(()), "{at}");
+    }
+    cookies[0] = gates[0].log_out(&with(0));
+    assert!(cookies[0].starts_with("expressiond_9001=;"), "{cookies:?}");
+    assert_eq!(gates[0].admit(Wanted::Read, &with(0), PEER, NOW), Err(Refusal::Token));
+    assert_eq!(gates[1].admit(Wanted::Read, &with(1), PEER, NOW), Ok(()), "the other's stays");
+    // At the scheme's own port, which no browser names, it is ours.
+    let cookie = gates[0].log_in(&token.to_string(), &proxied(), PEER, NOW).expect("let in");
+    assert!(cookie.starts_with("expressiond_8080="), "{cookie}");
+}
+
+fn proxied() -> Credentials<'static> {
+    Credentials { origin: Some("https://door.local"), ..from("door.local") }
 }
 
 #[test]

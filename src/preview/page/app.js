@@ -1,6 +1,6 @@
 // What the device says of itself, and the parts of the page brought together.
 
-import { byId, colour, make, setText } from "./dom.js";
+import { byId, make, setText, tint, within } from "./dom.js";
 import { AGAIN, watch } from "./picture.js";
 import * as setup from "./setup.js";
 import * as tune from "./tune.js";
@@ -72,7 +72,7 @@ function events(news) {
       make("span", { className: "what" }, what),
       make("span", { className: "track" }, `#${event.track.split("-").pop()}`),
       make("span", { className: "lasted" }, begins ? "" : say("lasted", { time: time(event.duration_ms / 1000) })));
-    item.style.setProperty("--colour", colour(index < 0 ? null : index));
+    tint(item, index < 0 ? null : index);
     home.prepend(item);
   }
   while (home.children.length > MOST) home.lastElementChild.remove();
@@ -82,6 +82,9 @@ function events(news) {
 async function begin() {
   speak();
   pill("none");
+  // Safari has it since 15; a browser without what else the page is written in does not come as
+  // far as here.
+  if (!("createImageBitmap" in window)) return setText(byId("veil"), say("tooOld"));
   setText(byId("veil"), say("connecting"));
   const settings = await first();
   if (!settings) return;
@@ -107,7 +110,7 @@ async function begin() {
 
 async function logOut() {
   try {
-    const { ok, status } = await fetch("/logout", { method: "POST" });
+    const { ok, status } = await within((signal) => fetch("/logout", { method: "POST", signal }));
     if (ok || status === 401) return location.assign("/login");
   } catch { /* said below */ }
   // Whoever believes to be out is not.
@@ -134,7 +137,7 @@ async function meet() {
     // Nothing of what it says is shown meanwhile.
     await new Promise(() => {});
   }
-  await setup.renew();
+  await setup.renew(true);
   // One that has started again knows none of the events before: it tells all it has anew.
   byId("events").replaceChildren();
 }

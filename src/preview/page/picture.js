@@ -1,6 +1,6 @@
 // The live picture: reads the parts of the device's endless answer, draws the newest.
 
-import { byId, colour, draw, make, setText } from "./dom.js";
+import { abandon, byId, draw, make, setText, tint } from "./dom.js";
 import { say, spoken, time } from "./words.js";
 import * as zones from "./zones.js";
 
@@ -9,13 +9,17 @@ const SVG = "http://www.w3.org/2000/svg";
 const SILENCE = 5000;
 export const AGAIN = 2000;
 
-/** Yields each part of a multipart answer: its type and its bytes. */
-async function* parts(stream) {
+/**
+ * Yields each part of a multipart answer: its type and its bytes. `heard` is called for every
+ * piece: on a slow link a whole picture takes long.
+ */
+async function* parts(stream, heard) {
   const reader = stream.getReader();
   let bytes = new Uint8Array();
   const more = async () => {
     const { done, value } = await reader.read();
     if (done) return false;
+    heard();
     const joined = new Uint8Array(bytes.length + value.length);
     joined.set(bytes);
     joined.set(value, bytes.length);
@@ -52,7 +56,11 @@ export async function watch(classes, onState) {
     let silence;
     const heard = () => {
       clearTimeout(silence);
-      silence = setTimeout(() => control.abort(), SILENCE);
+      silence = setTimeout(() => {
+        control.abort();
+        // Whoever is told of the state may wait for an answer of their own.
+        abandon();
+      }, SILENCE);
     };
     try {
       heard();
@@ -63,8 +71,7 @@ export async function watch(classes, onState) {
       } else {
         veil("waiting");
         let about = null;
-        for await (const [kind, content] of parts(answer.body)) {
-          heard();
+        for await (const [kind, content] of parts(answer.body, heard)) {
           if (kind === "image/jpeg") {
             const bitmap = await createImageBitmap(new Blob([content], { type: kind }));
             draw(byId("canvas"), bitmap);
@@ -88,6 +95,7 @@ export async function watch(classes, onState) {
       veil("lost");
     }
     clearTimeout(silence);
+    abandon();
     onState(null);
     await new Promise((resolve) => setTimeout(resolve, AGAIN));
   }
@@ -136,7 +144,7 @@ function box(face, classes) {
   element.classList.toggle("low", face.rect[1] < 0.08);
   element.classList.toggle("right", face.rect[0] > 0.7);
   Object.assign(element.style, { left, top, width, height });
-  element.style.setProperty("--colour", colour(face.class));
+  tint(element, face.class);
   return element;
 }
 
@@ -170,7 +178,7 @@ function list(faces, classes) {
 function emptyRow(track, classes) {
   const bars = classes.map((name, index) => {
     const meter = make("meter", { min: 0, max: 1, value: 0, "aria-label": spoken(name) });
-    meter.style.setProperty("--colour", colour(index));
+    tint(meter, index);
     return make("div", { className: "bar" }, make("span", {}, spoken(name)), meter, make("output"));
   });
   const head = make("p", {}, make("b", {}, say("face", { track })), " ", make("span", { className: "what" }), make("span", { className: "since" }));

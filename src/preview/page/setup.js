@@ -15,29 +15,58 @@ const FIELDS = {
 let before = {};
 /** What a field shows of the settings: of several addresses all, as commas separate them. */
 const written = (key) => [].concat(before[key] ?? []).join(",");
+/** The page's own Undo has changed the settings, and could not ask what they are now. */
+let undone = false;
 /** Counts openings: a camera is not opened for a list that is gone. */
 let opening = 0;
 
-/** Asks what the settings say now; what somebody is filling in stays as it is. */
-export async function renew() {
+/**
+ * Asks what the settings say now; what somebody is filling in stays as it is. What nobody has
+ * touched shows what is so now where somebody else may have changed it, and after the page's own
+ * Undo what was taken back, to be saved again.
+ */
+export async function renew(others = false) {
   if (!byId("setup").open) return;
+  if (!others) undone = true;
   try {
-    before = (await post("/api/setup")).values;
+    const { values } = await post("/api/setup");
+    if (undone) before = values;
+    else refill(values);
+    undone = false;
   } catch { /* the next opening asks again */ }
+}
+
+function refill(values) {
+  const untouched = Object.entries(FIELDS).filter(([key, id]) => byId(id).value === written(key));
+  const chosen = byId("setup-camera").querySelector(":checked")?.value === before[CAMERA];
+  before = values;
+  for (const [key, id] of untouched) byId(id).value = written(key);
+  offer(before[CAMERA], chosen);
+}
+
+/** Has the camera of the settings among those that can be chosen, and may choose it. */
+function offer(source, chosen) {
+  const home = byId("setup-camera");
+  home.querySelector("[data-now]")?.remove();
+  let input = [...home.querySelectorAll("input")].find(({ value }) => value === source);
+  if (!input) {
+    const made = choice(source, say("sourceNow", { source }));
+    made.label.dataset.now = "";
+    home.prepend(made.label);
+    input = made.input;
+  }
+  if (chosen) input.checked = true;
 }
 
 async function open() {
   const mine = ++opening;
   const shown = await post("/api/setup");
   before = shown.values;
+  undone = false;
   const cards = shown.cameras.map((camera) => card(camera, shown.open));
-  const source = before[CAMERA];
   cards.unshift(choice("auto", say("firstCamera")));
-  if (!cards.some(({ input }) => input.value === source)) {
-    cards.unshift(choice(source, say("sourceNow", { source })));
-  }
   byId("setup-camera").replaceChildren(...cards.map(({ label }) => label));
-  for (const { input } of cards) input.checked = input.value === source;
+  offer(before[CAMERA], true);
   const place = shown.origins[CAMERA];
   byId("setup-cameras").disabled = Boolean(place?.fixed);
   setText(byId("setup-fixed"), place?.fixed ? say("fixed", { place: place.place }) : "");
@@ -114,6 +143,7 @@ export function start() {
     else opening += 1;
   });
   byId("setup-test").addEventListener("click", async () => {
+    byId("setup-test").disabled = true;
     word(say("testing"));
     try {
       const { "mqtt.url": url, "mqtt.username": user } = changed();
@@ -124,6 +154,7 @@ export function start() {
     } catch (error) {
       word(say("failed", { why: error.message }));
     }
+    byId("setup-test").disabled = false;
   });
   byId("setup-form").addEventListener("submit", async (event) => {
     event.preventDefault();

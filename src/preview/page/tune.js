@@ -1,6 +1,6 @@
 // Sliders that take effect at once, and the line that says what they would have changed.
 
-import { byId, make, post, setText } from "./dom.js";
+import { byId, make, post, setText, within } from "./dom.js";
 import { renew } from "./setup.js";
 import { say, spoken } from "./words.js";
 import * as zones from "./zones.js";
@@ -16,6 +16,8 @@ let tried = {};
 let given = {};
 let knobs = new Map();
 let timer;
+/** The device is told of what was moved as soon as what was asked before is answered. */
+let queued = false;
 /** How often the camera had offered other controls when these were built. */
 let offered = 0;
 /** The version of what is tried that this page knows: one trial is everybody's. */
@@ -96,7 +98,7 @@ export function heed(current, offers) {
   if (waiting > 0) return;
   if (current > version) inTurn(meet).catch(() => {});
   // What was just moved is asked first.
-  else if (offers > offered && !timer) inTurn(() => load(true)).catch(() => {});
+  else if (offers > offered && !untold()) inTurn(() => load(true)).catch(() => {});
 }
 
 /** The device is told in a moment, or no more. */
@@ -104,18 +106,24 @@ function settle(work) {
   clearTimeout(timer);
   timer = work && setTimeout(() => {
     timer = undefined;
+    queued = true;
     inTurn(work);
   }, SETTLED);
 }
+
+/** Whether something was moved of which the device has not been told yet. */
+const untold = () => Boolean(timer) || queued;
 
 /** What the device says of its settings; nothing where one has to log in first. */
 async function fetched() {
   fetching += 1;
   try {
-    const answer = await fetch("/api/settings");
-    if (answer.status === 401) return location.replace("/login");
-    if (!answer.ok) throw new Error(await answer.text());
-    return await answer.json();
+    return await within(async (signal) => {
+      const answer = await fetch("/api/settings", { signal });
+      if (answer.status === 401) return location.replace("/login");
+      if (!answer.ok) throw new Error(await answer.text());
+      return answer.json();
+    });
   } finally {
     fetching -= 1;
   }
@@ -127,10 +135,10 @@ async function fetched() {
  */
 export async function load(keepPen = false) {
   // What the device has not been told yet would be lost.
-  if (!timer) moved.clear();
+  if (!untold()) moved.clear();
   const settings = await fetched();
   if (!settings) return settings;
-  settle(moved.size > 0 ? attempt : null);
+  if (!queued) settle(moved.size > 0 ? attempt : null);
   const drawn = tried.zone ?? values.zone ?? [];
   const focused = document.activeElement?.id;
   version = settings.tuning;
@@ -156,7 +164,8 @@ export async function load(keepPen = false) {
   byId("undo").hidden = !settings.can_undo;
   const place = settings.origins.zone;
   const now = tried.zone ?? values.zone;
-  zones.load(now, place.fixed ? say("fixed", place) : null, keepPen && zones.alike(now, drawn));
+  const newer = moved.has("zone") || (keepPen && zones.alike(now, drawn));
+  zones.load(now, place.fixed ? say("fixed", place) : null, newer);
   if (focused?.startsWith("knob-")) byId(focused)?.focus({ preventScroll: true });
   refresh();
   return settings;
@@ -213,13 +222,14 @@ function change(key, value, before) {
   if (JSON.stringify(value) === JSON.stringify(before)) delete changes[key];
   else changes[key] = value;
   // What was moved before has been told.
-  if (!timer && fetching === 0) moved.clear();
+  if (!untold() && fetching === 0) moved.clear();
   moved.set(key, value);
   refresh();
   settle(attempt);
 }
 
 async function attempt() {
+  queued = false;
   try {
     await attemptWith({ ...changes });
     zones.tell("");
@@ -313,7 +323,7 @@ async function act(button, work) {
 /** Loads what is so now. A device that starts again may be gone by then: it is asked once it is back. */
 async function reload(restarts) {
   try {
-    await load();
+    await load(true);
   } catch (error) {
     if (!restarts) throw error;
   }
@@ -321,7 +331,9 @@ async function reload(restarts) {
 
 async function save() {
   settle(null);
-  const { file, written, restarts } = await ask("/api/save", changes);
+  const sent = { ...changes };
+  const { file, written, restarts } = await ask("/api/save", sent);
+  tried = sent;
   await reload(restarts);
   return say(restarts ? "savedAndStarts" : written ? "savedIn" : "nothingToSave", { file });
 }

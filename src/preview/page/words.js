@@ -22,6 +22,7 @@ const english = {
   nothingStored: "Nothing is stored.",
   connecting: "Connecting …",
   noAnswer: "The device does not answer.",
+  tooOld: "This browser is too old for the page.",
   lost: "The device does not answer. Trying again …",
   waiting: "Waiting for the first picture …",
   paused: "Paused: the camera is closed.",

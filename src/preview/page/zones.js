@@ -44,7 +44,8 @@ export function load(given, fixed, keep) {
     if (!alike(given, whole())) report();
     return;
   }
-  zones = structuredClone(given);
+  // What an older browser cannot do is done as JSON: it came as that.
+  zones = JSON.parse(JSON.stringify(given));
   open = null;
   tell("");
   paint();
