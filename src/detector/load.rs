@@ -154,7 +154,7 @@ fn admit(
             .map_err(|reason| side_car_error(&entry.path, reason))?;
     }
     let thresholds = thresholds(card.as_ref(), &classes);
-    check_ranges(&head, &engine.outputs, classes.len(), settings.floor)?;
+    check_ranges(&head, &engine.outputs, classes.len())?;
     let (name, version) = name_and_version(card.as_ref(), &entry.path);
     let test = card.as_ref().and_then(|card| card.self_test.as_ref());
     let self_test_picture = test.map(|test| entry.path.with_file_name(&test.picture));

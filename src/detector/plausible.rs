@@ -11,13 +11,13 @@ use super::floor::Floor;
 use super::layout::Head;
 use super::raw_head::{Level, sigmoid};
 use super::sample::Output;
+use super::settings::FLOOR;
 use super::tflite::{Engine, TensorInfo};
 
 /// What confidences may be: a little more than 0 to 1, since integers are steps.
 const CONFIDENCES: RangeInclusive<f32> = -0.05..=1.05;
 
-/// What can be told from the integers of quantized outputs alone. `floor` is a face's, 0 to 1
-/// (`model.floor`).
+/// What can be told from the integers of quantized outputs alone.
 ///
 /// # Errors
 ///
@@ -26,7 +26,6 @@ pub(super) fn check_ranges(
     head: &Head,
     outputs: &[TensorInfo],
     class_count: usize,
-    floor: f32,
 ) -> Result<(), ModelError> {
     let most = match head {
         Head::Raw { levels, .. } => {
@@ -43,7 +42,7 @@ pub(super) fn check_ranges(
         }
         Head::Flat(_) => outputs[0].range().map(|(_, most)| most),
     };
-    most.map_or(Ok(()), |most| check_confidence(most, class_count, floor))
+    most.map_or(Ok(()), |most| check_confidence(most, class_count))
 }
 
 /// A sigmoid makes at least a half of what is never below 0: that would be faces everywhere.
@@ -72,14 +71,15 @@ fn check_numbers(output: &TensorInfo, class_count: usize) -> Result<(), ModelErr
     }
 }
 
-/// `most` is what a class can have at most.
-fn check_confidence(most: f32, class_count: usize, floor: f32) -> Result<(), ModelError> {
-    if most >= Floor::new(floor, class_count).strongest {
+/// `most` is what a class can have at most. A floor that an owner has set higher than any face is
+/// the settings' fault, not the model's.
+fn check_confidence(most: f32, class_count: usize) -> Result<(), ModelError> {
+    if most >= Floor::new(FLOOR, class_count).strongest {
         return Ok(());
     }
     Err(ModelError::Layout(format!(
         "its integers mean a confidence of {most:.2} at most, which is no face (model.floor is \
-         {floor}): calibrate the quantization with pictures of all classes, or export without \
+         {FLOOR} by default): calibrate the quantization with pictures of all classes, or export without \
          quantization (docs/ref/model.md)"
     )))
 }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     fn told(head: &Head, outputs: &[TensorInfo], class_count: usize) -> String {
-        check_ranges(head, outputs, class_count, 0.3)
+        check_ranges(head, outputs, class_count)
             .map_or_else(|why| why.to_string(), |()| String::new())
     }
 
@@ -175,18 +175,18 @@ mod tests {
     fn some_confidence_is_a_face() {
         let flat = Flat { anchors: 21, channels_first: true, unit: Unit::Share };
         let to = |most: f32| [tensor(most / 255.0, -128)];
-        assert_eq!(told(&Head::Flat(flat), &to(0.35), 2), "");
-        let reason = told(&Head::Flat(flat), &to(0.25), 2);
-        assert!(reason.contains("0.25 at most") && reason.contains("is 0.3"), "{reason}");
+        assert_eq!(told(&Head::Flat(flat), &to(0.15), 2), "");
+        let reason = told(&Head::Flat(flat), &to(0.08), 2);
+        assert!(reason.contains("0.08 at most") && reason.contains("is 0.1"), "{reason}");
         // More than two add up to a face.
-        assert_eq!(told(&Head::Flat(flat), &to(0.25), 3), "");
+        assert_eq!(told(&Head::Flat(flat), &to(0.08), 3), "");
         // Of several levels one is enough: not each has seen faces of its size.
         let level = |classes| Level { rows: 1, columns: 1, stride: 8, boxes: 0, classes };
         let raw = Head::Raw { levels: vec![level(0), level(1)], bins: 16 };
         let up_to = |most: f32| tensor(0.1, 127 - (most / 0.1) as i32);
-        assert_eq!(told(&raw, &[up_to(-2.0), up_to(1.0)], 2), "");
-        let reason = told(&raw, &[up_to(-2.0), up_to(-1.0)], 2);
-        assert!(reason.contains("0.27 at most"), "{reason}");
+        assert_eq!(told(&raw, &[up_to(-4.0), up_to(1.0)], 2), "");
+        let reason = told(&raw, &[up_to(-4.0), up_to(-3.0)], 2);
+        assert!(reason.contains("0.05 at most"), "{reason}");
     }
 
     #[test]

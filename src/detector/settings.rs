@@ -11,6 +11,9 @@ use crate::limits::{Mistake, within};
 /// Threads that inference can be given.
 pub const THREADS: RangeInclusive<usize> = 1..=64;
 
+/// Confidence of a face that is read, 0 to 1, where the settings say no other.
+pub(super) const FLOOR: f32 = 0.1;
+
 /// Section `[model]`: which model runs, and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -66,7 +69,7 @@ impl Default for Settings {
             packages: "/usr/share/expressiond/models.d".into(),
             keys: "/etc/expressiond/model-keys.d".into(),
             threads: 1,
-            floor: 0.1,
+            floor: FLOOR,
         }
     }
 }
