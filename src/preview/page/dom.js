@@ -85,5 +85,7 @@ const colour = (index) => (index === null ? "#9aa4a6" : COLOURS[index % COLOURS.
 /** Gives an element the colour of a class, and words on it theirs. */
 export function tint(element, index) {
   element.style.setProperty("--colour", colour(index));
-  if (DARK.includes(colour(index))) element.style.setProperty("--on-colour", "#ffffff");
+  // Also where it is not: the same element may have shown another class before.
+  const words = DARK.includes(colour(index)) ? "#ffffff" : "";
+  element.style.setProperty("--on-colour", words);
 }
