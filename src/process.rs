@@ -1,4 +1,5 @@
-//! What the kernel knows of a process (proc_pid_status(5), proc_pid_schedstat(5)), and what one prints.
+//! What the kernel knows of a process (proc_pid_status(5), proc_pid_schedstat(5)), and what one
+//! prints.
 //! A process is named as below `/proc`: by its id, or `self`.
 
 use std::fs;

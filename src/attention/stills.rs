@@ -15,10 +15,7 @@ use crate::pixels::frame::Frame;
 ///
 /// Bytes that are no picture, or a network that fails.
 pub fn look(examiner: &mut Examiner, frame: &Frame, whole: bool) -> Result<Findings, ModelError> {
-    let mut out = Findings::default();
-    let look = if whole { glance } else { examine };
-    look(examiner, frame, &mut out)?;
-    Ok(out)
+    if whole { glance(examiner, frame) } else { examine(examiner, frame) }
 }
 
 /// Height in pixels of the smallest face that is looked for.
@@ -26,12 +23,11 @@ const SMALLEST_FACE: f32 = 20.0;
 
 /// The whole picture, pieces of it in every size that faces from [`SMALLEST_FACE`] on need,
 /// and each face by itself, from several distances.
-fn examine(examiner: &mut Examiner, frame: &Frame, out: &mut Findings) -> Result<(), ModelError> {
+fn examine(examiner: &mut Examiner, frame: &Frame) -> Result<Findings, ModelError> {
     let (picture, inputs) = (examiner.picture(frame)?, examiner.inputs());
     let mut pieces = Vec::new();
     tiles(picture, SMALLEST_FACE, inputs, &mut pieces);
-    (out.picture, out.looks) = (picture, Vec::new());
-    out.looks.push(inputs.whole(picture));
+    let mut out = Findings { picture, looks: vec![inputs.whole(picture)], ..Findings::default() };
     out.looks.extend(pieces.into_iter().map(|piece| inputs.tile(piece)));
     examiner.begin();
     examiner.look(frame, &out.looks, false, &|| {})?;
@@ -46,15 +42,15 @@ fn examine(examiner: &mut Examiner, frame: &Frame, out: &mut Findings) -> Result
     out.looks.append(&mut closely);
     examiner.agree(&candidates, SMALLEST_FACE, picture);
     examiner.conclude(&mut out.detections);
-    Ok(())
+    Ok(out)
 }
 
 /// One look at the whole picture.
-fn glance(examiner: &mut Examiner, frame: &Frame, out: &mut Findings) -> Result<(), ModelError> {
+fn glance(examiner: &mut Examiner, frame: &Frame) -> Result<Findings, ModelError> {
     let picture = examiner.picture(frame)?;
-    (out.picture, out.looks) = (picture, Vec::new());
-    out.looks.push(examiner.inputs().whole(picture));
+    let looks = vec![examiner.inputs().whole(picture)];
+    let mut out = Findings { picture, looks, ..Findings::default() };
     let main = examiner.networks_mut().get_mut(Network::Main);
     main.detect(frame, &mut out.detections)?;
-    Ok(())
+    Ok(out)
 }

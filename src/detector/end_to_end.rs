@@ -16,7 +16,12 @@ const LARGEST_SHARE: f32 = 2.0;
 
 /// How far a number that stands for a class may be from a whole one, besides rounding to
 /// the steps of an integer tensor.
-pub(super) const NEARLY: f32 = 0.01;
+const NEARLY: f32 = 0.01;
+
+/// How far it may be in a tensor with such steps.
+pub(super) fn tolerance(step: f32) -> f32 {
+    NEARLY.max(step)
+}
 
 /// Shape of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +81,7 @@ fn read<T: Sample>(
     input: Size,
     row: usize,
 ) -> Result<Candidate, ModelError> {
-    let tolerance = NEARLY.max(T::step(values.quantization));
+    let tolerance = tolerance(T::step(values.quantization));
     let [left, top, right, bottom, confidence, number] =
         std::array::from_fn(|column| values.real(head.index(column, row)));
     let class = class(number, class_count, tolerance).filter(|_| confidence <= 1.0 + tolerance);

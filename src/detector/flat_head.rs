@@ -55,18 +55,18 @@ pub(super) fn decode<T: Sample>(
         return;
     };
     let confidence = |stored: T| stored.real(values.quantization).clamp(0.0, 1.0);
-    let index = |channel: usize, anchor: usize| flat.index(channel, anchor, class_count);
     let (width, height) = match flat.unit {
         Unit::Share => (input.width as f32, input.height as f32),
         Unit::Pixel => (1.0, 1.0),
     };
     for anchor in 0..flat.anchors {
-        let classes = || (0..class_count).map(|class| values.data[index(4 + class, anchor)]);
+        let stored = |class| values.data[flat.class_index(class, anchor, class_count)];
+        let classes = || (0..class_count).map(stored);
         let enough = classes().any(|stored| stored >= strongest);
         if !enough || !floor.is_face(classes().map(confidence)) {
             continue;
         }
-        let number = |channel: usize| values.real(index(channel, anchor));
+        let number = |channel| values.real(flat.index(channel, anchor, class_count));
         let (x, y) = (number(0) * width, number(1) * height);
         let (half_w, half_h) = (number(2) * width / 2.0, number(3) * height / 2.0);
         let edges = [x - half_w, y - half_h, x + half_w, y + half_h];

@@ -5,7 +5,7 @@
 use std::ops::RangeInclusive;
 
 use super::ModelError;
-use super::end_to_end::NEARLY;
+use super::end_to_end::tolerance;
 use super::flat_head::Flat;
 use super::floor::Floor;
 use super::layout::Head;
@@ -60,7 +60,7 @@ fn check_logits(tensor: &TensorInfo) -> Result<(), ModelError> {
 /// where they nearly are.
 fn check_numbers(output: &TensorInfo, class_count: usize) -> Result<(), ModelError> {
     let last = class_count.saturating_sub(1);
-    let nearly = NEARLY.max(output.quantization.scale);
+    let nearly = tolerance(output.quantization.scale);
     match output.range() {
         Some((_, most)) if most + nearly < last as f32 => Err(ModelError::Layout(format!(
             "its integers mean {most:.2} at most, so that no box can have a class number up to \
