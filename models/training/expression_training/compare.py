@@ -15,6 +15,7 @@ import torch
 
 from .dataset import INPUT, DataSet, Size, at_least_one, existing
 from .detect import tflite_runner, torch_runner
+from .equalize import equalized
 from .evaluate import as_is, measure
 from .export import to_float
 from .network import SHIPPED, YOLO12, Description
@@ -78,8 +79,9 @@ def run(args: argparse.Namespace) -> None:
     models = {}
     for number, variant in enumerate(VARIANTS):
         plain, models[variant] = (args.out / f"{number}-{kind}.tflite" for kind in ("float", "int8"))
-        to_float(network_of(variant, args.weights, data.names)[0], variant.size, plain)
         samples = list(calibration(data, variant.size, args.samples))
+        network = network_of(variant, args.weights, data.names)[0]
+        to_float(equalized(network, samples), variant.size, plain)
         to_int8(plain, models[variant], samples, FLOAT_ISLANDS if variant.islands else ())
     # before anything else of ours runs
     times = [milliseconds(list(models.values()), threads) for threads in (1, 2)]

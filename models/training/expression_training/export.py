@@ -38,6 +38,7 @@ from .dataset import (
 )
 from .detect import Runner, detect, tflite_runner
 from .device import DeviceNetwork
+from .equalize import equalized
 from .faces import look, tally
 from .linked import index_rows
 from .metrics import Curve, curve, f_beta, judged
@@ -365,7 +366,8 @@ def export(weights: Path, data: DataSet, args: argparse.Namespace) -> dict:
     network = build(weights, data.names)
     if words := network.description.too_near(args.size):
         print(words, flush=True)
-    samples = list(calibration(data, args.size, args.samples))
+    samples = list(calibration(data, args.size, args.samples, args.close_look))
+    network = equalized(network, samples)
     pictures = data.load(selection(data), levels=4, every=args.every)
     islands = () if args.all_int8 else FLOAT_ISLANDS
     with tempfile.TemporaryDirectory() as folder:

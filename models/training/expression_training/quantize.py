@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import flatbuffers
@@ -15,7 +15,10 @@ from ai_edge_quantizer import quantizer, recipe
 from ai_edge_quantizer.algorithm_manager import AlgorithmName
 from ai_edge_quantizer.qtyping import TFLOperationName as Operation
 
-from .dataset import DataSet, Letterbox, Size
+from .close_looks import LEAST_SIDE
+from .dataset import DataSet, Letterbox, Picture, Size
+from .ranges import spreads
+from .views import enlarged
 
 #: Attention is the part that int8 hurts most, and XNNPACK has no int8 kernel for
 #: either operation: in float they are both better and faster (see VARIANTS.md).
@@ -29,24 +32,50 @@ OUTPUT = re.compile(r"serving_default_output_(\d+)_output")
 CLASS_RANGE = (-8.0, 3.0)
 #: Bins this much below the largest have no weight in the distribution's softmax.
 BOX_SPAN = 16.0
+#: how far from a face single pictures are looked at, in nearest looks (src/attention/look.rs); from the
+#: nearest twice, as that is mirrored as well
+DISTANCES = (1, 1, 4 / 3, 2, 8 / 3)
 
 
-def calibration(data: DataSet, size: Size, count: int, seed: int = 0) -> Iterator[dict]:
-    """Letterboxed training pictures, each made to contain 0 and 1.
+def calibration(
+    data: DataSet, size: Size, count: int, close_look: float | None = None, seed: int = 0
+) -> Iterator[dict]:
+    """What the network will be shown, of training pictures: the whole of each, or of a network for single
+    faces one of its places. Each is made to contain 0 and 1.
 
     Else the input's scale comes out a little under 1/255, and a pixel would not
     simply be `p - 128`.
     """
+    r = random.Random(seed)
     files = data.files("train")
-    random.Random(seed).shuffle(files)
-    pictures = itertools.islice(data.readable(files), count)
-    if (first := next(pictures, None)) is None:
+    r.shuffle(files)
+    pictures = data.readable(files)
+    whole = (fitted_in(picture, size) for picture in pictures)
+    tiles = itertools.islice(closely(pictures, size, close_look, r) if close_look else whole, count)
+    if (first := next(tiles, None)) is None:
         raise data.unusable("train")
-    for picture in itertools.chain([first], pictures):
-        boxed = Letterbox.of(picture.image, size).image[:, :, ::-1]
-        value = boxed.astype(np.float32) / 255
+    for tile in itertools.chain([first], tiles):
+        value = tile[:, :, ::-1].astype(np.float32) / 255
         value[0, 0, :2] = 0, 1
         yield {"args_0": value[None]}
+
+
+def fitted_in(picture: Picture, size: Size) -> np.ndarray:
+    """The whole of it, as the daemon shows it."""
+    return Letterbox.of(picture.image, size).image
+
+
+def closely(
+    pictures: Iterable[Picture], size: Size, close_look: float, r: random.Random
+) -> Iterator[np.ndarray]:
+    """A face of each, or a place that is none, as a look at it alone shows it; or the whole, without any."""
+    for picture in pictures:
+        places = [box for box in picture.labels.places if (box[2:] - box[:2]).max() >= LEAST_SIDE]
+        if places:
+            wide = close_look * r.choice(DISTANCES)
+            yield enlarged(picture, r.choice(places), size, 1 / wide, r.random() < 0.5)[0]
+        else:
+            yield fitted_in(picture, size)
 
 
 def to_int8(model: Path, out: Path, samples: list[dict], islands=FLOAT_ISLANDS) -> None:
@@ -54,7 +83,11 @@ def to_int8(model: Path, out: Path, samples: list[dict], islands=FLOAT_ISLANDS) 
     work = quantizer.Quantizer(str(model), recipe.static_wi8_ai8())
     for operation in islands:
         work.update_quantization_recipe(".*", operation, algorithm_key=AlgorithmName.NO_QUANTIZE)
-    ranges = work.calibrate({"serving_default": samples})
+    ranges = work.calibrate({"serving_default": samples[:1]})  # of the weights: the rest is set below
+    for name, spread in spreads(model, samples).items():
+        if name in ranges:
+            low, high = spread.best()
+            set_range(ranges[name], low, high)
     clip_head(ranges)
     out.write_bytes(inline_buffers(bytes(work.quantize(ranges).quantized_model)))
 
@@ -68,12 +101,18 @@ def clip_head(ranges: dict) -> None:
         output = OUTPUT.fullmatch(name)
         if not output:
             continue
-        low, high = measured["min"], measured["max"]
+        low, high = float(measured["min"].item()), float(measured["max"].item())
         if int(output[1]) % 2:  # box and class alternate
-            measured["min"] = np.full_like(low, CLASS_RANGE[0])
-            measured["max"] = np.maximum(high, CLASS_RANGE[1])
+            set_range(measured, CLASS_RANGE[0], max(high, CLASS_RANGE[1]))
         else:
-            measured["min"] = np.maximum(low, high - BOX_SPAN)
+            set_range(measured, max(low, high - BOX_SPAN), high)
+
+
+def set_range(measured: dict, low: float, high: float) -> None:
+    """What the quantizer takes for a tensor's smallest and largest value."""
+    measured["min"], measured["max"] = (
+        np.full_like(measured[key], v) for key, v in (("min", low), ("max", high))
+    )
 
 
 def inline_buffers(model: bytes) -> bytes:
