@@ -160,7 +160,11 @@ impl SettingsStore for SettingsFiles {
         // An instance does not read the page's file.
         let before = match self.sources.instance {
             Some(_) => None,
-            None => content(&file).map_err(|error| unwritable(&file, &error, None))?,
+            None => content(&file).map_err(|error| {
+                // What cannot be read has no values that the lines could stand beside.
+                let lines = edit::with("", changes).unwrap_or_default();
+                unwritable(&file, &error, lines.as_deref())
+            })?,
         };
         let text =
             edit::with(before.as_deref().unwrap_or_default(), changes).map_err(Refused::because)?;

@@ -89,10 +89,35 @@ fn nothing_of_it_stays_at_a_broker_that_runs_already() {
     let broker = Mosquitto::start();
     let url = format!("mqtt://127.0.0.1:{}", broker.port);
     simulate(&["--devices", "2", "--seconds", "1", "--url", &url]);
+    let last = listener_s_connections(&broker).pop().unwrap();
+    assert!(last.contains(CLEAN), "{last}");
+}
+
+#[test]
+fn nothing_of_it_stays_there_either_when_somebody_ends_it() {
+    let broker = Mosquitto::start();
+    let url = format!("mqtt://127.0.0.1:{}", broker.port);
+    let child = Command::new(env!("CARGO_BIN_EXE_expressiond"))
+        .args(["simulate", "--devices", "2", "--seconds", "600", "--url", &url])
+        .spawn()
+        .unwrap();
+    let mut running = Running(child);
+    let first = until("a listener", || listener_s_connections(&broker).pop());
+    assert!(first.contains("(p2, c0,"), "{first}");
+    running.terminate();
+    assert_eq!(running.code(), Some(69));
+    let last = listener_s_connections(&broker).pop().unwrap();
+    assert!(last.contains(CLEAN), "{last}");
+}
+
+/// A clean session: the broker has forgotten the one before, and keeps none.
+const CLEAN: &str = "(p2, c1,";
+
+/// What a broker says of them.
+fn listener_s_connections(broker: &Mosquitto) -> Vec<String> {
     let log = broker.log();
-    let mut connected = log.lines().filter(|line| line.contains(" as simulation-listener-"));
-    // A clean session: the broker has forgotten the one before, and keeps none.
-    assert!(connected.next_back().is_some_and(|line| line.contains("(p2, c1,")), "{log}");
+    let lines = log.lines().filter(|line| line.contains(" as simulation-listener-"));
+    lines.map(str::to_owned).collect()
 }
 
 #[test]
@@ -115,13 +140,20 @@ fn whoever_ends_it_ends_its_mosquitto() {
 
 /// The folder below `parent`, as soon as it is `ready`.
 fn until_there(parent: &Path, ready: impl Fn(&Path) -> bool) -> PathBuf {
+    until(&format!("a folder in {}", parent.display()), || {
+        let folder = fs::read_dir(parent).unwrap().next().map(|entry| entry.unwrap().path());
+        folder.filter(|folder| ready(folder))
+    })
+}
+
+/// Asks until there is an answer.
+fn until<T>(what: &str, ask: impl Fn() -> Option<T>) -> T {
     let end = Instant::now() + LIMIT;
     while Instant::now() < end {
-        let folder = fs::read_dir(parent).unwrap().next().map(|entry| entry.unwrap().path());
-        if let Some(folder) = folder.filter(|folder| ready(folder)) {
-            return folder;
+        if let Some(answer) = ask() {
+            return answer;
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    panic!("no folder in {} within {LIMIT:?}", parent.display());
+    panic!("no {what} within {LIMIT:?}");
 }

@@ -235,7 +235,12 @@ class RabbitMQ:
         """As somebody new: another password alone ends no connection, and neither does
         `close_all_user_connections` one of MQTT (3.10: "no running cluster node reported it")."""
         self.revoke(user)
-        self.add(user, password, rights(user))
+        try:
+            self.add(user, password, rights(user))
+        except Refused as why:
+            # A second `rotate` would find nobody to delete.
+            left = f"{user} was deleted, and not wholly made again: `credentials rabbitmq add {user}` does that"
+            raise Refused(f"{left}. {why}") from why
 
     def revoke(self, user: str) -> None:
         """Its connections end with it."""

@@ -89,13 +89,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut say = |what: &str| spinner.set_message(what.to_owned());
     // Whoever ends it ends the Mosquitto with it, and leaves nothing behind.
     let report = runtime.block_on(async {
-        let mut stop = StopSignals::new()?;
-        tokio::select! {
-            report = simulate::run(&options, broker, &mut say) => report,
-            name = stop.next() => {
-                Err(Error::new(Kind::Unavailable, format!("{name}: ended before there was a result")))
-            }
-        }
+        let mut signals = StopSignals::new()?;
+        let stop = async {
+            let name = signals.next().await;
+            Error::new(Kind::Unavailable, format!("{name}: ended before there was a result"))
+        };
+        simulate::run(&options, broker, &mut say, stop).await
     });
     spinner.finish_and_clear();
     let report = report?;

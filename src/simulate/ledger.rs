@@ -60,12 +60,17 @@ impl Ledger {
         deliveries.out_of_order += u64::from(before > Some(event.sequence));
     }
 
-    /// Waits until every event that was made by `until` has arrived, at most `limit`.
-    pub(crate) async fn caught_up(&self, until: Instant, limit: Duration) {
+    /// Waits until every event that was made by `until` has arrived, at most `limit`. False where
+    /// that was not enough.
+    pub(crate) async fn caught_up(&self, until: Instant, limit: Duration) -> bool {
         let end = Instant::now() + limit;
-        while self.deliveries().owed(until) > 0 && Instant::now() < end {
+        while self.deliveries().owed(until) > 0 {
+            if Instant::now() >= end {
+                return false;
+            }
             sleep(Duration::from_millis(20)).await;
         }
+        true
     }
 }
 
@@ -159,11 +164,11 @@ mod tests {
         let [event] = events();
         ledger.made(&event);
         let (begun, limit) = (Instant::now(), Duration::from_millis(30));
-        ledger.caught_up(begun, limit).await;
+        assert!(!ledger.caught_up(begun, limit).await);
         assert!(begun.elapsed() >= limit && ledger.deliveries().lost() == 1);
         ledger.heard(&event);
         // It would not end within the test's time if it waited for this limit.
-        ledger.caught_up(Instant::now(), Duration::from_secs(24 * 3600)).await;
+        assert!(ledger.caught_up(Instant::now(), Duration::from_secs(24 * 3600)).await);
         assert_eq!(ledger.deliveries().lost(), 0);
     }
 }

@@ -27,23 +27,27 @@ pub(crate) struct Listener {
     task: JoinHandle<()>,
     id: String,
     brokers: Vec<BrokerUrl>,
+    subscribed: Arc<Notify>,
 }
 
 impl Listener {
-    /// Returns when the broker has confirmed the subscription, after [`LIMIT`] at most. The
-    /// broker keeps the session: what devices publish while the listener reconnects is not
-    /// missed.
-    pub(crate) async fn start(broker: &FleetBroker, ledger: Arc<Ledger>) -> Result<Self> {
+    /// The broker, which need not be there yet, keeps the session: what devices publish while
+    /// the listener reconnects is not missed. Whoever starts one makes it [`leave`](Self::leave),
+    /// whatever has come in between.
+    pub(crate) fn start(broker: &FleetBroker, ledger: Arc<Ledger>) -> Self {
         let id = format!("{BASE}-listener-{}", std::process::id());
         let subscribed = Arc::new(Notify::new());
         let brokers = broker.brokers.clone();
         let heard = listen(id.clone(), brokers.clone(), ledger, Arc::clone(&subscribed));
-        let listener = Self { task: tokio::spawn(heard), id, brokers };
-        timeout(LIMIT, subscribed.notified()).await.map_err(|_| {
-            let brokers = Listed(&broker.brokers);
+        Self { task: tokio::spawn(heard), id, brokers, subscribed }
+    }
+
+    /// Returns when the broker has confirmed the subscription, after [`LIMIT`] at most.
+    pub(crate) async fn subscribed(&self) -> Result<()> {
+        timeout(LIMIT, self.subscribed.notified()).await.map_err(|_| {
+            let brokers = Listed(&self.brokers);
             Error::new(Kind::Unavailable, format!("{brokers} takes no subscription"))
-        })?;
-        Ok(listener)
+        })
     }
 
     /// Ends it, and its sessions at the brokers, which would keep all events of later runs.

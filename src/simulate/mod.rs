@@ -36,58 +36,77 @@ use report::{FleetReport, Lap, Meter, Restart, Spread};
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Connects a fleet, lets it work, takes the broker away and gives it back, and counts.
-/// `say` gets a line of progress at the start of each part.
+/// `say` gets a line of progress at the start of each part. When `stop` is ready it ends early,
+/// and leaves no session at the broker either.
 ///
 /// # Errors
 ///
 /// Too few open files, a broker that does not start or is not here, a fleet that does
-/// not connect. Lost events are no error here: the report tells them.
+/// not connect, and what `stop` said. Lost events are no error here: the report tells them.
 pub async fn run(
     options: &Options,
     mut broker: FleetBroker,
     say: &mut dyn FnMut(&str),
+    stop: impl Future<Output = Error>,
 ) -> Result<FleetReport> {
     allow_files(options)?;
-    broker.start().await?;
     let ledger = Arc::new(Ledger::default());
-    let listener = Listener::start(&broker, Arc::clone(&ledger)).await?;
-    let mut report = FleetReport::of(options, &broker);
+    let listener = Listener::start(&broker, Arc::clone(&ledger));
+    let report = tokio::select! {
+        report = measured(options, &mut broker, &ledger, &listener, say) => report,
+        why = stop => Err(why),
+    };
+    listener.leave().await;
+    let report = report?;
+    broker.stop().await?;
+    Ok(report)
+}
+
+async fn measured(
+    options: &Options,
+    broker: &mut FleetBroker,
+    ledger: &Arc<Ledger>,
+    listener: &Listener,
+    say: &mut dyn FnMut(&str),
+) -> Result<FleetReport> {
+    broker.start().await?;
+    listener.subscribed().await?;
+    let mut report = FleetReport::of(options, broker);
 
     say(&format!("connecting {} devices, all at once", options.devices));
-    let meter = Meter::start(&broker, &ledger);
-    let mut fleet = Fleet::start(options, &broker, &ledger)?;
+    let meter = Meter::start(broker, ledger);
+    let mut fleet = Fleet::start(options, broker, ledger)?;
     report.connecting = Spread::of(&fleet.connected(1, Instant::now()).await?);
-    report.laps.push(meter.stop("connecting", &broker));
+    report.laps.push(meter.stop("connecting", broker));
     report.open_files = process::open_files();
-    let mut steady = vec![work(options, &broker, &fleet, &ledger, &mut report, say).await];
+    let mut steady = vec![work(options, broker, &fleet, ledger, &mut report, say).await];
 
     if let Some(outage) = options.outage {
         say(&format!("the broker is away for {} s", outage.as_secs_f32()));
-        let meter = Meter::start(&broker, &ledger);
+        let meter = Meter::start(broker, ledger);
         broker.stop().await?;
         sleep(outage).await;
         let waiting = fleet.waiting();
-        report.laps.push(meter.stop("broker away", &broker));
+        report.laps.push(meter.stop("broker away", broker));
         broker.start().await?;
-        let (back, meter) = (Instant::now(), Meter::start(&broker, &ledger));
+        let (back, meter) = (Instant::now(), Meter::start(broker, ledger));
         let spread = Spread::of(&fleet.connected(2, back).await?);
-        ledger.caught_up(Instant::now(), LIMIT).await;
-        let caught_up_s = back.elapsed().as_secs_f64();
+        let caught_up = ledger.caught_up(Instant::now(), LIMIT).await;
+        let caught_up_s = caught_up.then(|| back.elapsed().as_secs_f64());
         let outage_s = outage.as_secs_f64();
         report.restart = Some(Restart { outage_s, waiting, back: spread, caught_up_s });
-        report.laps.push(meter.stop("returning", &broker));
-        steady.push(work(options, &broker, &fleet, &ledger, &mut report, say).await);
+        report.laps.push(meter.stop("returning", broker));
+        steady.push(work(options, broker, &fleet, ledger, &mut report, say).await);
     }
 
     say("everybody leaves; waiting for what is on its way");
     fleet.rest().await;
+    // What has not come by then is counted as lost.
     ledger.caught_up(Instant::now(), LIMIT).await;
     report.at_each_address = fleet.at_each_address();
     report.troubles = fleet.troubles();
-    report.account(&ledger, &steady);
+    report.account(ledger, &steady);
     fleet.shutdown().await;
-    listener.leave().await;
-    broker.stop().await?;
     Ok(report)
 }
 

@@ -55,8 +55,9 @@ pub struct Restart {
     pub waiting: usize,
     /// When devices were connected again, from the moment it listened.
     pub back: Spread,
-    /// Seconds from the moment it listened until every event made by then had arrived.
-    pub caught_up_s: f64,
+    /// Seconds from the moment it listened until every event made by then had arrived; none
+    /// where they had not within the limit.
+    pub caught_up_s: Option<f64>,
 }
 
 /// When devices connected, in seconds.
@@ -273,12 +274,12 @@ impl fmt::Display for FleetReport {
 
 impl fmt::Display for Restart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { back, waiting, outage_s, caught_up_s, .. } = self;
+        let Self { back, waiting, outage_s, caught_up_s } = self;
+        let caught_up = caught_up(*caught_up_s);
         writeln!(f, "came back   {back}")?;
         write!(
             f,
-            "            {waiting} events waited after {outage_s:.1} s; caught up {caught_up_s:.1} s \
-             after its return"
+            "            {waiting} events waited after {outage_s:.1} s; from its return, {caught_up}"
         )
     }
 }
@@ -286,13 +287,17 @@ impl fmt::Display for Restart {
 impl fmt::Display for Interruption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { from, away_s, most_away, caught_up_s } = self;
-        let caught_up = caught_up_s.map_or("not".to_owned(), |s| format!("after {s:.1} s"));
+        let caught_up = caught_up(*caught_up_s);
         write!(
             f,
             "interrupted {from}: {most_away} away at most, all back after {away_s:.1} s, \
-             caught up {caught_up}"
+             {caught_up}"
         )
     }
+}
+
+fn caught_up(after_s: Option<f64>) -> String {
+    after_s.map_or("not caught up".to_owned(), |s| format!("caught up after {s:.1} s"))
 }
 
 /// A row below the head of the table.
@@ -343,5 +348,15 @@ mod tests {
         assert_eq!((spread.p50_s, spread.max_s), (0.17, 0.999));
         assert!(spread.to_string().contains("at most 2 in 100 ms"));
         assert!(Spread::of(&[]).per_100_ms.is_empty());
+    }
+
+    #[test]
+    fn what_never_arrived_was_not_caught_up_with() {
+        let restart = |caught_up_s| {
+            Restart { outage_s: 4.0, waiting: 9, back: Spread::default(), caught_up_s }.to_string()
+        };
+        assert!(restart(None).ends_with("from its return, not caught up"), "{}", restart(None));
+        let after = restart(Some(3.21));
+        assert!(after.ends_with("from its return, caught up after 3.2 s"), "{after}");
     }
 }

@@ -118,6 +118,27 @@ def the_access_list_says_what_logins_are_given(fleet: Fleet, program: Path) -> N
     assert access_list("\n".join(["user site", *bridge])) == {"site": both(logins.SITE)}
 
 
+def the_guide_names_what_an_observer_may_ask_for(fleet: Fleet, program: Path) -> None:
+    """`expressiond/#` is refused where rights are on what somebody subscribes to, not on what is delivered."""
+    guide = (ROOT / "docs/guide/troubleshoot.md").read_text()
+    [command] = re.findall(r"(?m)^mosquitto_sub -v -t 'expressiond/\+/(?:.*\\\n)*.*$", guide)
+    asked = re.findall(r"-t '([^']*)'", command)
+    assert sorted(asked) == sorted(logins.PEOPLE["observer"][1]), asked
+    fleet.broker.passwords["observer"] = "observer" * 2
+    run(fleet.tool("add", "observer"), input=fleet.broker.passwords["observer"])
+    assert not may_subscribe(fleet, "observer", "expressiond/#")
+    refused_to_it = [ear for ear in asked if not may_subscribe(fleet, "observer", ear)]
+    assert refused_to_it == []
+
+
+def may_subscribe(fleet: Fleet, user: str, ear: str) -> bool:
+    """What the broker answers: 128 is a refusal (MQTT 3.1.1, 3.9.3). RabbitMQ hangs up instead."""
+    listener = fleet.broker.listen(user, ear, 30)
+    answers = [line for line in listener.everything() if line.startswith("Subscribed")]
+    listener.stop()
+    return bool(answers) and not any(answer.endswith(" 128") for answer in answers)
+
+
 def both(may: tuple) -> tuple[set[str], set[str]]:
     writes, reads = may
     return set(writes), set(reads)
@@ -167,6 +188,7 @@ TESTS = [
     a_site_says_what_its_devices_say_and_tells_no_others_what_to_do,
     the_admin_removes_what_a_gone_device_left,
     the_access_list_says_what_logins_are_given,
+    the_guide_names_what_an_observer_may_ask_for,
     nats_is_not_opened_to_everybody,
     nats_knows_who_is_no_device,
 ]

@@ -115,6 +115,20 @@ fn the_builder_of_packages_names_what_boards_would_refuse() {
 }
 
 #[test]
+fn the_size_that_a_package_names_is_that_of_its_files_on_every_file_system() {
+    let board = Board::new();
+    fs::create_dir_all(board.path("root/usr/lib")).unwrap();
+    fs::create_dir_all(board.path("root/DEBIAN")).unwrap();
+    fs::write(board.path("root/DEBIAN/control"), [0; 9000]).unwrap();
+    fs::write(board.path("root/usr/lib/small"), [0; 1]).unwrap();
+    // It takes no block anywhere.
+    fs::File::create(board.path("root/usr/lib/sparse")).unwrap().set_len(5 * 1024 + 1).unwrap();
+    let output = Command::new("deploy/deb/size").arg(board.path("root")).output().unwrap();
+    // The root and two folders, and files of one and of six.
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "10\n");
+}
+
+#[test]
 fn where_none_works_the_exit_code_is_70_and_every_reason_is_told() {
     let board = Board::new();
     let output = board.show(&["--set", "model.name=nobody"]);

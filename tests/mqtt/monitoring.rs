@@ -280,10 +280,16 @@ fn every_panel_is_answered_by_a_real_influxdb() {
         output.status.success().then_some(answer)
     };
     until("a database", || influx("CREATE DATABASE expressiond"));
-    let points = [status(1), status(2), event(1, false), event(2, true), event(1, false)];
-    for point in &points {
+    // The first was upgraded a moment ago.
+    let mut before = status(1);
+    before.time -= Duration::from_secs(30);
+    before.tags.insert("version".into(), "0.0.1".into());
+    let states = [before, status(1), status(2)];
+    let events = [event(1, false), event(2, true), event(1, false)];
+    for point in states.iter().chain(&events) {
         influx(&format!("INSERT {}", point.line())).expect("taken");
     }
+    let mut answers = BTreeMap::new();
     for (title, query) in queries() {
         let query = query
             .replace("$timeFilter", "time > now() - 1h")
@@ -291,9 +297,14 @@ fn every_panel_is_answered_by_a_real_influxdb() {
             .replace("$device", "(d1|d2)");
         let answer = influx(&query).unwrap_or_default();
         assert!(answer.lines().count() > 1, "{title}: {query}: {answer}");
+        answers.insert(title, answer);
     }
     let devices = influx(&queries()[0].1).expect("answered");
     assert!(devices.trim_end().ends_with(",2"), "{devices}");
+    // A line for each device, of its last status.
+    let table = &answers["Devices"];
+    assert_eq!(table.matches("expressiond_status,").count(), 2, "{table}");
+    assert!(!table.contains("0.0.1"), "{table}");
 }
 
 fn get(port: u16, path: &str) -> Option<String> {

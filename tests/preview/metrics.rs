@@ -24,6 +24,32 @@ fn names(text: &str) -> BTreeSet<String> {
     kinds.map(|(name, _)| name.to_owned()).collect()
 }
 
+/// Without a label `device` of its own a target is told by its address alone.
+#[test]
+fn whoever_is_drawn_alone_is_told_by_its_address_as_well() {
+    let dashboard: serde_json::Value = serde_json::from_str(DASHBOARD).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap().iter();
+    let targets = panels.flat_map(|panel| panel["targets"].as_array().unwrap());
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let asked: Vec<_> =
+        targets.map(|target| (text(&target["legendFormat"]), text(&target["expr"]))).collect();
+    let alone = asked.iter().filter(|(legend, _)| legend.contains("{{device}}"));
+    for (legend, query) in alone.clone() {
+        assert!(legend.contains("{{instance}}"), "{query}: {legend}");
+        let grouped = query.split("sum by (").nth(1).and_then(|rest| rest.split(')').next());
+        assert!(grouped.is_none_or(|labels| labels.contains("instance")), "{query}");
+    }
+    assert!(alone.count() > 3, "{asked:?}");
+}
+
+/// Also where some devices are scraped and others are told of by the exporter: what promtool tries.
+#[test]
+fn the_dashboard_sums_the_losses_of_all() {
+    let tried = "sum(expressiond:events_lost)";
+    assert!(queries().iter().any(|query| query == tried));
+    assert!(include_str!("../monitoring/alerts.yaml").contains(&format!("expr: {tried}\n")));
+}
+
 #[test]
 fn every_metric_is_documented_and_the_device_is_alive_and_ready() {
     let setup = start("");
