@@ -23,9 +23,11 @@ pub fn never_set(wall: SystemTime) -> bool {
     wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default() < NEVER_SET
 }
 
-/// RFC 3339 in UTC with milliseconds, as every payload writes time.
+/// RFC 3339 in UTC with milliseconds, as every payload writes time. A time before 1970, as one
+/// is that was corrected after a clock was set back to its beginning, counts as 1970: humantime
+/// panics at it.
 pub fn rfc3339(time: SystemTime) -> String {
-    humantime::format_rfc3339_millis(time).to_string()
+    humantime::format_rfc3339_millis(time.max(SystemTime::UNIX_EPOCH)).to_string()
 }
 
 /// Where [`Moment`]s come from: the machine, or a test that says what time it is.
@@ -75,4 +77,17 @@ fn read(clock: ClockId) -> Duration {
 pub(crate) fn at(seconds: u64) -> Moment {
     let since = Duration::from_secs(seconds);
     Moment { monotonic: since, wall: SystemTime::UNIX_EPOCH + since }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_before_1970_is_written_as_1970() {
+        let epoch = SystemTime::UNIX_EPOCH;
+        let second = Duration::from_secs(1);
+        assert_eq!(rfc3339(epoch + second), "1970-01-01T00:00:01.000Z");
+        assert_eq!(rfc3339(epoch - second), "1970-01-01T00:00:00.000Z");
+    }
 }

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Shapes nearer than this are the same: 1366x768 is 16:9.
+const SAME_SHAPE: f64 = 0.01;
+
 /// Width and height in pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Size {
@@ -20,6 +23,13 @@ impl Size {
     /// Number of pixels.
     pub const fn area(self) -> usize {
         self.width as usize * self.height as usize
+    }
+
+    /// How far its shape is from that of another, in steps, so that nearly the same is the same:
+    /// 0.
+    pub(crate) fn unlike(self, other: Self) -> f64 {
+        let aspect = |size: Self| f64::from(size.width.max(1)) / f64::from(size.height.max(1));
+        ((aspect(self) / aspect(other)).ln().abs() / SAME_SHAPE).floor()
     }
 }
 

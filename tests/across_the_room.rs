@@ -48,7 +48,7 @@ fn before_a_camera(sequence: &Sequence, model: &Settings) -> Vec<Told> {
     for picture in sequence.pictures() {
         let frame = raw(picture, at(now));
         tracker.followed(now, &mut followed);
-        let sight = attention.see(&frame, now, &followed, 1.0, &mut findings, &|| {}).unwrap();
+        let sight = attention.see(&frame, now, &followed, 1.0, &mut findings, &|| true).unwrap();
         if matches!(sight, Sight::Looked(..)) {
             let looked = Filter::looked(|rect| findings.covers(rect));
             tracker.update_where(now, &findings.detections, &looked, &mut changes);

@@ -13,8 +13,8 @@ use expressiond::attention::pace;
 use expressiond::attention::pace::Pace;
 use expressiond::attention::reach::Distance;
 use expressiond::attention::{Attention, Findings, Sight};
-use expressiond::detector::Detection;
 use expressiond::detector::networks::Networks;
+use expressiond::detector::{Detection, ModelError};
 use expressiond::pixels::frame::{Frame, PixelFormat};
 use expressiond::pixels::rgb::to_rgb;
 use expressiond::source::picture;
@@ -40,7 +40,7 @@ fn show(
 ) -> Duration {
     let (mut found, end) = (Findings::default(), now + Duration::from_secs(60));
     while now < end {
-        let sight = attention.see(frame, now, &[], 1.0, &mut found, &|| {}).unwrap();
+        let sight = attention.see(frame, now, &[], 1.0, &mut found, &|| true).unwrap();
         if done(sight, &found.detections) {
             return now;
         }
@@ -58,12 +58,33 @@ fn each_look_is_told_when_it_is_over() {
     let mut several = 0;
     for number in 1..10 {
         let (told, now) = (Cell::new(0), FRAME * number);
-        let progress = || told.set(told.get() + 1);
-        attention.see(&somebody, now, &[], 1.0, &mut found, &progress).unwrap();
+        let goes_on = || {
+            told.set(told.get() + 1);
+            true
+        };
+        attention.see(&somebody, now, &[], 1.0, &mut found, &goes_on).unwrap();
         assert_eq!(told.get(), found.looks.len());
         several += usize::from(told.get() > 1);
     }
     assert!(several > 0, "no frame was worth several looks");
+}
+
+#[test]
+fn looks_that_nobody_wants_any_more_are_left_out() {
+    let networks = Networks::load(&models()).unwrap();
+    let mut attention = Attention::new(networks, Distance::default(), None).unwrap();
+    let (somebody, mut found) = (frame("030.jpg"), Findings::default());
+    for number in 1..10 {
+        let told = Cell::new(0);
+        let goes_on = || {
+            told.set(told.get() + 1);
+            false
+        };
+        let sight = attention.see(&somebody, FRAME * number, &[], 1.0, &mut found, &goes_on);
+        assert!(matches!(sight, Err(ModelError::Unwanted)), "{sight:?}");
+        assert_eq!(told.get(), 1);
+    }
+    assert!(found.looks.is_empty() && found.detections.is_empty());
 }
 
 #[test]
@@ -130,7 +151,7 @@ fn a_masked_television_lets_the_room_rest_and_somebody_beside_it_is_seen() {
         let (mut now, mut found, mut idle) = (Duration::ZERO, Findings::default(), false);
         let mut see = |picture: &RgbImage, number: u8, now: Duration| {
             let frame = with_television(picture, number);
-            let sight = attention.see(&frame, now, &[], 1.0, &mut found, &|| {}).unwrap();
+            let sight = attention.see(&frame, now, &[], 1.0, &mut found, &|| true).unwrap();
             if let Sight::Glanced(seen) | Sight::Looked(seen, _) = sight {
                 idle = seen.idle;
             }
@@ -158,7 +179,7 @@ fn a_room_that_rests_is_looked_at_as_often_as_was_asked_for() {
     let (nobody, mut found) = (frame("000.jpg"), Findings::default());
     let (mut times, mut now) = (0, Duration::ZERO);
     for number in 0..22 * 15 {
-        let sight = attention.see(&nobody, now, &[], 1.0, &mut found, &|| {}).unwrap();
+        let sight = attention.see(&nobody, now, &[], 1.0, &mut found, &|| true).unwrap();
         let whole = found.looks.iter().any(|look| look.purpose == Purpose::Whole);
         times += u32::from(number >= 2 * 15 && whole && matches!(sight, Sight::Looked(..)));
         now += FRAME;

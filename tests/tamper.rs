@@ -77,7 +77,7 @@ impl Scenario {
         for _ in 0..seconds {
             let frame = self.frame(picture, noise);
             let sight =
-                self.attention.see(&frame, self.now, &[], 1.0, &mut Findings::default(), &|| {});
+                self.attention.see(&frame, self.now, &[], 1.0, &mut Findings::default(), &|| true);
             match sight.unwrap() {
                 Sight::Passed => {}
                 Sight::Glanced(seen) | Sight::Looked(seen, _) => said.push(seen.tampering),

@@ -109,7 +109,7 @@ impl Examiner {
         self.decoder.begin();
     }
 
-    /// Carries out looks, each of which is told to `progress`; with `glance`, also says how bright
+    /// Carries out looks, as long as `goes_on` says so after each of them; with `glance`, also says how bright
     /// the picture is. What is found is kept until [`conclude`](Self::conclude); returned is the
     /// time that the networks took. A compressed picture is decoded once, as fine as the finest
     /// look needs it; a second call for the same frame decodes it again only where it needs it
@@ -119,7 +119,7 @@ impl Examiner {
         frame: &Frame,
         looks: &[Look],
         glance: bool,
-        progress: &dyn Fn(),
+        goes_on: &dyn Fn() -> bool,
     ) -> Result<(Option<Scene>, Duration), ModelError> {
         if looks.is_empty() && !glance {
             return Ok((None, Duration::ZERO));
@@ -150,7 +150,9 @@ impl Examiner {
             };
             let prepared = prepared.mirrored(look.mirrored);
             time += detector.look(&prepared, &mut self.found)?.inference;
-            progress();
+            if !goes_on() {
+                return Err(ModelError::Unwanted);
+            }
             let classes = self.networks.info().classes.len();
             self.sightings.extend(Sighting::all(&self.found, *look, picture, classes));
         }

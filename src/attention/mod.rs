@@ -144,12 +144,13 @@ impl Attention {
 
     /// For a frame that was taken at `now` ([`Frame::time`]). `followed` are the faces that
     /// are followed, `share` how much of the budget for looking around and for far faces may be
-    /// spent ([`Relief`]). `out` is replaced only by a look. `progress` is called after each run
-    /// of a network: a frame may be worth several, and on a slow board each takes its time.
+    /// spent ([`Relief`]). `out` is replaced only by a look. `goes_on` is called after each run
+    /// of a network, and says whether another may follow: a frame may be worth several, and on a
+    /// slow board each takes its time.
     ///
     /// # Errors
     ///
-    /// Bytes that are no picture, or a network that fails.
+    /// Bytes that are no picture, a network that fails, or [`ModelError::Unwanted`].
     pub fn see(
         &mut self,
         frame: &Frame,
@@ -157,7 +158,7 @@ impl Attention {
         followed: &[Followed],
         share: f32,
         out: &mut Findings,
-        progress: &dyn Fn(),
+        goes_on: &dyn Fn() -> bool,
     ) -> Result<Sight, ModelError> {
         let step = self.pace.as_mut().map_or(Some(Activity::Recorded), |pace| pace.step(now));
         let Some(activity) = step else { return Ok(Sight::Passed) };
@@ -166,7 +167,7 @@ impl Attention {
         let situation = Situation { now, picture, activity, followed, share };
         let mut looks = std::mem::take(&mut self.looks);
         self.planner.plan(&situation, &mut looks);
-        let sight = self.carry_out(frame, &situation, &mut looks, out, progress);
+        let sight = self.carry_out(frame, &situation, &mut looks, out, goes_on);
         self.looks = looks;
         if sight.is_err() {
             self.planner.forgo(now);
@@ -180,7 +181,7 @@ impl Attention {
         at: &Situation<'_>,
         looks: &mut Vec<Look>,
         out: &mut Findings,
-        progress: &dyn Fn(),
+        goes_on: &dyn Fn() -> bool,
     ) -> Result<Sight, ModelError> {
         let whole = |look: &Look| look.purpose == Purpose::Whole;
         let idle = matches!(at.activity, Activity::Idle(_));
@@ -190,7 +191,7 @@ impl Attention {
             return Ok(Sight::Passed);
         }
         self.examiner.begin();
-        let (scene, mut time) = self.examiner.look(frame, looks, glance, progress)?;
+        let (scene, mut time) = self.examiner.look(frame, looks, glance, goes_on)?;
         let lively = self.compare(scene.as_ref(), at);
         if idle
             && lively
@@ -198,7 +199,7 @@ impl Attention {
             && let Some(look) = self.planner.look_up(at.now, at.picture)
         {
             looks.push(look);
-            time += self.examiner.look(frame, &[look], false, progress)?.1;
+            time += self.examiner.look(frame, &[look], false, goes_on)?.1;
         }
         if looks.iter().any(whole) {
             self.remember(scene, at.now);
@@ -206,7 +207,7 @@ impl Attention {
         if looks.is_empty() {
             return Ok(Sight::Glanced(self.conditions));
         }
-        time += self.look_again(frame, at, looks, progress)?;
+        time += self.look_again(frame, at, looks, goes_on)?;
         self.examiner.leave_neighbours();
         self.examiner.conclude(&mut out.detections);
         out.looks.clone_from(looks);
@@ -253,7 +254,7 @@ impl Attention {
         frame: &Frame,
         at: &Situation<'_>,
         looks: &mut Vec<Look>,
-        progress: &dyn Fn(),
+        goes_on: &dyn Fn() -> bool,
     ) -> Result<Duration, ModelError> {
         let mut suspects = std::mem::take(&mut self.suspects);
         let least = self.distance.reach(at.picture).face;
@@ -266,7 +267,7 @@ impl Attention {
         if looks.len() == first {
             return Ok(Duration::ZERO);
         }
-        Ok(self.examiner.look(frame, &looks[first..], false, progress)?.1)
+        Ok(self.examiner.look(frame, &looks[first..], false, goes_on)?.1)
     }
 
     /// Takes in what a glance shows; says whether something happens.

@@ -30,7 +30,7 @@ fn examine(examiner: &mut Examiner, frame: &Frame) -> Result<Findings, ModelErro
     let mut out = Findings { picture, looks: vec![inputs.whole(picture)], ..Findings::default() };
     out.looks.extend(pieces.into_iter().map(|piece| inputs.tile(piece)));
     examiner.begin();
-    examiner.look(frame, &out.looks, false, &|| {})?;
+    examiner.look(frame, &out.looks, false, &|| true)?;
     let mut faces: Vec<Rect> = Vec::new();
     examiner.candidates(SMALLEST_FACE, &mut faces);
     let candidate = |face: Rect| Candidate::new(face, inputs, picture);
@@ -38,7 +38,7 @@ fn examine(examiner: &mut Examiner, frame: &Frame) -> Result<Findings, ModelErro
     let mut closely: Vec<Look> = candidates.iter().flat_map(Candidate::all).collect();
     // Of a face that fills the picture they are the same look.
     closely.dedup();
-    examiner.look(frame, &closely, false, &|| {})?;
+    examiner.look(frame, &closely, false, &|| true)?;
     out.looks.append(&mut closely);
     examiner.agree(&candidates, SMALLEST_FACE, picture);
     examiner.conclude(&mut out.detections);

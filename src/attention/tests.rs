@@ -28,7 +28,7 @@ fn wholes(frames: u32, mut change: impl FnMut(u32, &mut Attention, &mut Frame)) 
     for number in 0..frames {
         change(number, &mut attention, &mut frame);
         let now = Duration::from_secs(60) + Duration::from_secs(1) * number / 15;
-        let sight = attention.see(&frame, now, &[], 1.0, &mut out, &|| {}).expect("a picture");
+        let sight = attention.see(&frame, now, &[], 1.0, &mut out, &|| true).expect("a picture");
         let whole = |look: &Look| look.purpose == Purpose::Whole;
         if matches!(sight, Sight::Looked(..)) && out.looks.iter().any(whole) {
             seen.push((now - Duration::from_secs(60)).as_millis());

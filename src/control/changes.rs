@@ -10,6 +10,7 @@ use super::overrides::Overrides;
 use super::switches::ZoneSwitches;
 use crate::contract::in_force::InForce;
 use crate::contract::tuning::Tuning;
+use crate::geometry::Size;
 use crate::name::Name;
 use crate::storage::{Worker, WriteErrors};
 
@@ -50,7 +51,7 @@ impl Changes {
         let kept_before = state_dir.as_deref().map(Overrides::load).unwrap_or_default();
         let mut runtime = kept_before.clone();
         runtime.groups.retain(|known, _| groups.iter().any(|group| group.as_str() == known));
-        runtime.zones.retain(|known, _| settled.zones.contains_key(known));
+        forget_other_zones(&mut runtime, &settled);
         let kept = state_dir.and_then(|folder| match Worker::start("changes") {
             Ok(worker) => Some(Kept { folder, worker, errors: Arc::default() }),
             Err(error) => {
@@ -113,7 +114,25 @@ impl Changes {
         }
         if let Some(zones) = zones {
             zones.apply(&mut self.runtime.zones);
+            remember_masks(&mut self.runtime, &self.settled);
         }
+    }
+
+    /// The camera sends pictures of this size. Where the masks lay over one of another shape last,
+    /// says so, once: other shapes are usually cut out of what the sensor sees
+    /// (docs/design/cameras.md), and what a mask hid may lie beside it.
+    pub(crate) fn follow_picture(&mut self, picture: Size) {
+        if self.settled.masks.is_empty() {
+            return;
+        }
+        let is_like = |before: Size| before.unlike(picture) < 1.0;
+        if self.runtime.masked_picture.is_some_and(is_like) {
+            return;
+        }
+        if let Some(before) = self.runtime.masked_picture.replace(picture) {
+            log::warn!("{}", uncovered(before, picture));
+        }
+        self.keep();
     }
 
     /// Takes over settings of groups; true when any of them changed.
@@ -156,19 +175,72 @@ impl Changes {
 
 const UNHARMED: &str = "nothing panics under this lock";
 
+/// Leaves out what is kept of zones that are gone, or switches off a mask and was said of a
+/// zone in which faces were counted: its owner has drawn the mask since, to hide what is there.
+fn forget_other_zones(runtime: &mut Overrides, settled: &Settled) {
+    // A file of an earlier version names no masks. What it switches off may have been one, and
+    // hiding more than its owner wants lets nobody be seen.
+    let was_mask = &runtime.masks;
+    runtime.zones.retain(|zone, on| {
+        let is_unmasked = !*on && settled.masks.contains(zone) && !was_mask.contains(zone);
+        if is_unmasked {
+            log::info!("zone {zone} was switched off before it was a mask: the mask holds");
+        }
+        settled.zones.contains_key(zone) && !is_unmasked
+    });
+    if settled.masks.is_empty() {
+        runtime.masked_picture = None;
+    }
+    remember_masks(runtime, settled);
+}
+
+/// What to say where the masks, which lay over a picture of `before`, lie over another.
+fn uncovered(before: Size, picture: Size) -> String {
+    format!(
+        "the camera's pictures are {picture} now and were {before} when masks were used last: \
+         another shape may show another part of the room. Look whether the masks still hide what \
+         they are to hide, and draw them again, or pin camera.width and camera.height"
+    )
+}
+
+/// Notes which of the zones that were switched are masks.
+fn remember_masks(runtime: &mut Overrides, settled: &Settled) {
+    let switched = runtime.zones.keys().filter(|zone| settled.masks.contains(*zone));
+    runtime.masks = switched.cloned().collect();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::contract::in_force::Author;
     use crate::control::groups::GroupSettings;
+    use crate::zones::Kind;
 
     /// The settings file has these groups and zones; it says that the zones hold.
     fn changes(groups: &[&str], zones: &[&str], folder: &std::path::Path) -> Changes {
         let tuning = Tuning { threshold: Some(0.7), max_fps: Some(15.0) };
         let zones = zones.iter().map(|zone| ((*zone).to_owned(), true)).collect();
-        let settled = Settled { tuning, snapshots: false, zones };
+        let settled = Settled { tuning, snapshots: false, zones, ..Settled::default() };
         let groups = groups.iter().map(|group| Name::new(*group).expect("valid"));
         Changes::load(settled, groups.collect(), Some(folder.to_owned()))
+    }
+
+    /// The settings file has one zone, `desk`, of this kind; it says that it holds.
+    fn with_desk(kind: Kind, folder: &std::path::Path) -> Changes {
+        let desk = || "desk".to_owned();
+        let masks = (kind == Kind::Mask).then(desk).into_iter().collect();
+        let settled = Settled { zones: [(desk(), true)].into(), masks, ..Settled::default() };
+        Changes::load(settled, Vec::new(), Some(folder.to_owned()))
+    }
+
+    fn switched_off(zone: &str) -> Command {
+        let zones = [(zone.to_owned(), Some(false))].into_iter().collect();
+        Command::Set {
+            threshold: None,
+            max_fps: None,
+            snapshots: None,
+            zones: Some(ZoneSwitches::Each(zones)),
+        }
     }
 
     #[test]
@@ -194,14 +266,8 @@ mod tests {
     fn a_zone_that_was_switched_off_stays_off_and_one_that_is_gone_is_forgotten() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let mut first = changes(&[], &["desk", "gone"], folder.path());
-        let off = |name: &str| Command::Set {
-            threshold: None,
-            max_fps: None,
-            snapshots: None,
-            zones: Some(ZoneSwitches::Each([(name.to_owned(), Some(false))].into_iter().collect())),
-        };
-        first.follow(off("desk"));
-        first.follow(off("gone"));
+        first.follow(switched_off("desk"));
+        first.follow(switched_off("gone"));
         drop(first);
         let again = changes(&[], &["desk"], folder.path()).in_force();
         assert!(!again.holds("desk"));
@@ -209,6 +275,55 @@ mod tests {
         // Another one of that name is drawn later.
         let later = changes(&[], &["desk", "gone"], folder.path()).in_force();
         assert!(!later.holds("desk") && later.holds("gone"));
+    }
+
+    /// Its owner had drawn it to hide what is there, and it was looked at and told.
+    #[test]
+    fn a_zone_that_was_switched_off_while_faces_were_counted_in_it_holds_as_a_mask() {
+        for (said_of, now, holds) in [
+            (Kind::Count, Kind::Mask, true),
+            (Kind::Mask, Kind::Mask, false),
+            (Kind::Count, Kind::Count, false),
+        ] {
+            let folder = tempfile::tempdir().expect("temporary folder");
+            let mut first = with_desk(said_of, folder.path());
+            first.follow(switched_off("desk"));
+            assert!(!first.in_force().holds("desk"));
+            drop(first);
+            for start in 1..=2 {
+                let in_force = with_desk(now, folder.path()).in_force();
+                assert_eq!(in_force.holds("desk"), holds, "{said_of:?}, {now:?}, start {start}");
+            }
+        }
+    }
+
+    #[test]
+    fn another_shape_under_the_masks_is_noticed_at_the_next_start_too() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let see = |kind, width, height| {
+            let mut changes = with_desk(kind, folder.path());
+            changes.follow_picture(Size::new(width, height));
+            changes.runtime.masked_picture
+        };
+        assert_eq!(see(Kind::Mask, 1280, 720), Some(Size::new(1280, 720)));
+        assert_eq!(see(Kind::Mask, 640, 360), Some(Size::new(1280, 720)), "the same shape");
+        assert_eq!(see(Kind::Mask, 640, 480), Some(Size::new(640, 480)), "another one");
+        assert_eq!(see(Kind::Count, 640, 480), None, "there is no mask any more");
+        let words = uncovered(Size::new(1280, 720), Size::new(640, 480));
+        assert!(words.contains("are 640x480 now and were 1280x720"), "{words}");
+    }
+
+    #[test]
+    fn a_file_that_does_not_tell_masks_apart_switches_none_off() {
+        for (kind, on, holds) in
+            [(Kind::Mask, false, true), (Kind::Mask, true, true), (Kind::Count, false, false)]
+        {
+            let folder = tempfile::tempdir().expect("temporary folder");
+            let text = format!(r#"{{"paused":true,"zones":{{"desk":{on}}}}}"#);
+            std::fs::write(folder.path().join("runtime.json"), text).expect("written");
+            let in_force = with_desk(kind, folder.path()).in_force();
+            assert_eq!((in_force.holds("desk"), in_force.paused.value), (holds, true), "{kind:?}");
+        }
     }
 
     /// Stood for by a folder that has the new file's name. The camera would be open after the

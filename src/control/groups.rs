@@ -11,12 +11,15 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use super::command::LONGEST;
 use super::object::{self, Once};
 use crate::attention::pace::MAX_FPS;
 use crate::contract::tuning::{self, Tuning};
 use crate::name::Name;
 use crate::tracks::START_CONFIDENCE;
+
+/// Most bytes of settings of a group: all zones that a device may have (16), by names as long as
+/// they may be (64), are 1.2 KiB.
+const LONGEST: usize = 2048;
 
 /// The settings of one group. A number that is absent leaves the device's own in force.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -102,6 +105,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::zones::settings::MOST_ZONES;
 
     fn settings(text: &str) -> GroupSettings {
         GroupSettings::parse(text.as_bytes()).expect("understood")
@@ -115,13 +119,24 @@ mod tests {
     }
 
     #[test]
+    fn a_group_switches_all_zones_that_a_device_may_have() {
+        let name = |number| format!("{number:0>64}");
+        let zones: BTreeMap<String, bool> =
+            (0..MOST_ZONES).map(|number| (name(number), false)).collect();
+        let text = json!({
+            "threshold": 0.123_456_789, "max_fps": 0.123_456_789, "paused": false, "zones": zones,
+        });
+        assert_eq!(settings(&serde_json::to_string_pretty(&text).expect("JSON")).zones, zones);
+    }
+
+    #[test]
     fn what_is_refused_says_why() {
         let refused =
             |text: &str| GroupSettings::parse(text.as_bytes()).expect_err(text).to_string();
         assert!(refused(r#"{"threshold":1.5}"#).contains("threshold must be from 0 to 1"));
         assert!(refused(r#"{"fps":1}"#).contains("fps"));
         assert!(refused(r#"{"zones":{"a/b":true}}"#).contains("the name of a zone"));
-        assert!(refused(&" ".repeat(257)).contains("257 bytes"));
+        assert!(refused(&" ".repeat(2049)).contains("2049 bytes"));
         assert!(refused("[0.5,5,true]").contains("an object"));
         // Which of the two would count is for nobody to guess.
         assert!(refused(r#"{"paused":true,"paused":false}"#).contains("paused"));

@@ -1,6 +1,6 @@
 //! Whose word counts: the settings file, the device's groups, or a command.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::groups::GroupSettings;
 use super::overrides::Overrides;
@@ -17,6 +17,8 @@ pub struct Settled {
     pub snapshots: bool,
     /// Whether each zone holds, by its name.
     pub zones: BTreeMap<String, bool>,
+    /// The names of those that are masks.
+    pub masks: BTreeSet<String>,
 }
 
 impl InForce {

@@ -1,7 +1,7 @@
 //! What was changed while running and must survive a restart. The settings file
 //! stays its owner's: this is another file, in the state folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::groups::{GroupSettings, SettingsByGroup};
 use crate::contract::tuning::Tuning;
+use crate::geometry::Size;
 use crate::storage;
 
 /// Changes made over MQTT.
@@ -26,6 +27,12 @@ pub struct Overrides {
     /// Zones by their names: on or off.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub zones: BTreeMap<String, bool>,
+    /// The names of those of `zones` that were masks when it was said.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub masks: BTreeSet<String>,
+    /// What the masks lay over last, by which it is noticed that they lie over something else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub masked_picture: Option<Size>,
     /// What the device's groups said last, so that a restart without a broker goes on
     /// as before.
     #[serde(skip_serializing_if = "SettingsByGroup::is_empty")]
@@ -91,7 +98,9 @@ impl Overrides {
     /// Whether whoever goes on in the folder `next` (none: in none) forgets what is kept in
     /// `held`. A file of an earlier time there is no copy of it.
     pub(crate) fn would_be_forgotten(held: &Path, next: Option<&Path>) -> bool {
-        let says_nothing = Self::read(held).is_ok_and(|kept| kept == Self::default());
+        // Of the picture under the masks nobody has said anything.
+        let said = |kept: Self| Self { masked_picture: None, ..kept };
+        let says_nothing = Self::read(held).is_ok_and(|kept| said(kept) == Self::default());
         let file = |folder: &Path| storage::read_if_there(&folder.join(FILE)).ok().flatten();
         !says_nothing && next.and_then(file).is_none_or(|next| Some(next) != file(held))
     }
@@ -122,6 +131,7 @@ mod tests {
         assert_eq!(Overrides::load(&state), Overrides::default());
         let tuning = Tuning { threshold: Some(0.7), max_fps: Some(0.1) };
         let zones = BTreeMap::from([("desk".to_owned(), false)]);
+        let masks = BTreeSet::from(["desk".to_owned()]);
         let hall = GroupSettings {
             tuning: Tuning { threshold: None, ..tuning },
             paused: true,
@@ -129,7 +139,15 @@ mod tests {
         };
         let groups = SettingsByGroup::from([("hall".to_owned(), hall)]);
         for changed in [
-            Overrides { paused: true, snapshots_withheld: true, tuning, zones, groups },
+            Overrides {
+                paused: true,
+                snapshots_withheld: true,
+                tuning,
+                zones,
+                masks,
+                masked_picture: Some(Size::new(1280, 720)),
+                groups,
+            },
             Overrides::default(),
         ] {
             changed.save(&state).expect("saved");
@@ -150,7 +168,8 @@ mod tests {
         assert!(forgotten(None) && forgotten(Some(&next)), "of an earlier time");
         fs::copy(held.join(FILE), next.join(FILE)).expect("copied");
         assert!(forgotten(None) && !forgotten(Some(&next)));
-        Overrides::default().save(&held).expect("saved");
+        let masked_picture = Some(Size::new(1280, 720));
+        Overrides { masked_picture, ..Overrides::default() }.save(&held).expect("saved");
         assert!(!forgotten(None), "it goes on as it would in a new folder");
     }
 

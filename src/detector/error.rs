@@ -50,6 +50,9 @@ pub enum ModelError {
     /// The interpreter failed at an inference of a model that has run before.
     #[error("TensorFlow Lite failed while running it; its own words stand before this in the log")]
     Run,
+    /// It works; nobody wants what the looks that are left would find.
+    #[error("it is not wanted any more")]
+    Unwanted,
     /// The interpreter failed at the first inference.
     #[error(
         "TensorFlow Lite failed while running it: an operation that 2.17 does not know? Its own \

@@ -193,7 +193,7 @@ fn look(
     while begun.elapsed() < if seen.is_some() { LOOK } else { FIRST } {
         let at = clock.now().monotonic;
         match source.next_frame(&mut frame, Duration::from_secs(2)) {
-            Ok(()) => match attention.see(&frame, at, &[], 1.0, &mut findings, &|| {}) {
+            Ok(()) => match attention.see(&frame, at, &[], 1.0, &mut findings, &|| true) {
                 Ok(sight @ Sight::Looked(..)) => {
                     count = count.max(faces(&findings.detections));
                     seen = Some(sight);
@@ -270,7 +270,7 @@ mod tests {
         let recorded = tempfile::tempdir().expect("temporary folder");
         let recorded = recorded.path().display().to_string();
         for (source, cable) in [("/dev/video0", true), (&*recorded, false)] {
-            let running = running("broken frames: cut off; connected to the broker");
+            let running = running("bad frames: cut off; connected to the broker");
             let camera = Settings { source: source.into(), ..Settings::default() };
             let found = told(&camera, &running);
             let remedy = found.remedy.expect("a remedy");
@@ -329,7 +329,7 @@ mod tests {
         assert_eq!(gone.message, "it is not there; is it plugged in?");
         let codec = says("not a camera: a codec; connected to the broker");
         assert_eq!(codec.reason, Some(ReasonCode::NotACamera));
-        let broken = says("broken frames: cut off; connected to the broker");
+        let broken = says("bad frames: cut off; connected to the broker");
         assert_eq!(broken.reason, Some(ReasonCode::BadFrames));
         assert_eq!(broken.kind, Some(Kind::Unavailable));
         for code in [ReasonCode::Dark, ReasonCode::Covered, ReasonCode::Frozen, ReasonCode::Turned]

@@ -47,48 +47,46 @@ impl About {
     /// What the camera's state says.
     fn state_entities(&self, camera: &Name) -> Vec<(&'static str, Value)> {
         let state = self.topics.state(camera);
-        let named = |name: &str| self.named(camera, name);
-        vec![
-            (
-                "expression",
-                json!({
-                    "p": "sensor", "dev_cla": "enum", "ops": self.expressions(), "ic": "mdi:emoticon",
-                    "name": named("Expression"), "stat_t": state,
-                    "val_tpl": self.expression_or_none("value_json.expression"),
-                }),
-            ),
-            (
-                "face",
-                json!({
-                    "p": "binary_sensor", "dev_cla": "occupancy", "name": named("Face"),
-                    "stat_t": state,
-                    "val_tpl": "{{ 'ON' if value_json.faces > 0 else 'OFF' }}",
-                }),
-            ),
-            (
-                "faces",
-                json!({
-                    "p": "sensor", "name": named("Faces"), "stat_cla": "measurement",
-                    "ic": "mdi:account-multiple", "stat_t": state,
-                    "val_tpl": "{{ value_json.faces }}",
-                }),
-            ),
-            (
-                "confidence",
-                json!({
-                    "p": "sensor", "name": named("Confidence"), "stat_cla": "measurement",
-                    "unit_of_meas": "%", "ic": "mdi:percent", "stat_t": state,
-                    "val_tpl": "{{ none if value_json.confidence is none \
-                                else (value_json.confidence * 100) | round(0) }}",
-                }),
-            ),
-            (
-                "last_change",
-                json!({
-                    "p": "sensor", "name": named("Last change"), "dev_cla": "timestamp",
-                    "stat_t": state, "val_tpl": "{{ value_json.time }}",
-                }),
-            ),
+        let [occupied, faces, expression] = self.seen("value_json");
+        let confidence = json!({
+            "p": "sensor", "stat_cla": "measurement", "unit_of_meas": "%", "ic": "mdi:percent",
+            "val_tpl": "{{ none if value_json.confidence is none \
+                        else (value_json.confidence * 100) | round(0) }}",
+        });
+        let last_change = json!({
+            "p": "sensor", "dev_cla": "timestamp", "val_tpl": "{{ value_json.time }}",
+        });
+        let entity = |(key, name, value)| {
+            (key, merge(value, json!({ "name": self.named(camera, name), "stat_t": state })))
+        };
+        [
+            ("expression", "Expression", expression),
+            ("face", "Face", occupied),
+            ("faces", "Faces", faces),
+            ("confidence", "Confidence", confidence),
+            ("last_change", "Last change", last_change),
+        ]
+        .map(entity)
+        .into()
+    }
+
+    /// Whether a face is there, how many, and which expression the shown one has, everywhere or
+    /// in a zone: `at` is where a camera's state has it.
+    pub(super) fn seen(&self, at: &str) -> [Value; 3] {
+        [
+            json!({
+                "p": "binary_sensor", "dev_cla": "occupancy",
+                "val_tpl": format!("{{{{ 'ON' if {at}.faces > 0 else 'OFF' }}}}"),
+            }),
+            json!({
+                "p": "sensor", "stat_cla": "measurement", "ic": "mdi:account-multiple",
+                "val_tpl": format!("{{{{ {at}.faces }}}}"),
+            }),
+            // It may be null.
+            json!({
+                "p": "sensor", "dev_cla": "enum", "ic": "mdi:emoticon", "ops": self.expressions(),
+                "val_tpl": format!("{{{{ {at}.expression or '{NO_EXPRESSION}' }}}}"),
+            }),
         ]
     }
 
@@ -147,13 +145,8 @@ impl About {
     }
 
     /// Every state that a sensor for an expression can have.
-    pub(super) fn expressions(&self) -> Vec<String> {
+    fn expressions(&self) -> Vec<String> {
         self.classes.iter().cloned().chain([NO_EXPRESSION.to_owned()]).collect()
-    }
-
-    /// The template of such a sensor, for an expression that may be null.
-    pub(super) fn expression_or_none(&self, value: &str) -> String {
-        format!("{{{{ {value} or '{NO_EXPRESSION}' }}}}")
     }
 
     /// What a camera shows is there while the process and the camera are.

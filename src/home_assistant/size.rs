@@ -46,6 +46,52 @@ impl About {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::topics::Topics;
+    use crate::home_assistant::{Hardware, Page, Settings};
+    use crate::name::Name;
+    use crate::zones;
+
+    /// With names of so many letters below this topic, and what may be on or off.
+    fn announced(base: &str, length: usize, is_on: bool, zones: usize) -> usize {
+        let name = "n".repeat(length);
+        let device = Name::new(&*name).expect("a name");
+        let points = vec![[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]];
+        let zone = |letter| zones::Settings {
+            name: String::from(letter).repeat(length),
+            kind: zones::Kind::Count,
+            points: points.clone(),
+            enabled: true,
+        };
+        let about = About {
+            settings: Settings::default(),
+            topics: Topics::new(base, device).expect("a topic"),
+            cameras: vec![Name::camera(&*name).expect("a name")],
+            classes: vec!["happy".into(), "not_happy".into()],
+            snapshots: is_on,
+            zones: ('a'..).take(zones).map(zone).collect(),
+            page: is_on.then(Page::default),
+            hardware: Hardware::default(),
+        };
+        about.check_size(0).expect_err("nothing is so small").size
+    }
+
+    #[test]
+    fn the_reference_says_how_large_an_announcement_is() {
+        let long = "n".repeat(64);
+        let range = [("expressiond", 1, false), (&*long, 64, true)].map(|(base, length, is_on)| {
+            let alone = announced(base, length, is_on, 0);
+            let each_zone = (announced(base, length, is_on, 10) - alone) / 10;
+            (alone.div_ceil(1024), each_zone.div_ceil(1024))
+        });
+        let [least, most] = range;
+        let words = format!(
+            "some {} to {} KiB, by its names and what is on, and {} to {} more for each zone that \
+             counts",
+            least.0, most.0, least.1, most.1
+        );
+        let reference = include_str!("../../docs/ref/config.md");
+        assert!(reference.contains(&words), "it is {words}");
+    }
 
     #[test]
     fn only_a_device_that_is_not_told_of_is_called_so() {

@@ -16,37 +16,20 @@ impl About {
     fn counted(&self, camera: &Name, zone: &str) -> Components {
         let state = self.topics.state(camera);
         // Names of zones are letters, digits, '_' and '-': nothing that ends the text.
-        let value = |field: &str| format!("value_json.zones['{zone}'].{field}");
+        let value = format!("value_json.zones['{zone}']");
+        let [occupied, faces, expression] = self.seen(&value);
         let entities = [
-            (
-                "occupied",
-                json!({
-                    "p": "binary_sensor", "dev_cla": "occupancy",
-                    "val_tpl": format!("{{{{ 'ON' if {} > 0 else 'OFF' }}}}", value("faces")),
-                }),
-            ),
-            (
-                "faces",
-                json!({
-                    "p": "sensor", "stat_cla": "measurement", "ic": "mdi:account-multiple",
-                    "val_tpl": format!("{{{{ {} }}}}", value("faces")),
-                }),
-            ),
-            (
-                "expression",
-                json!({
-                    "p": "sensor", "dev_cla": "enum", "ops": self.expressions(),
-                    "ic": "mdi:emoticon", "val_tpl": self.expression_or_none(&value("expression")),
-                }),
-            ),
+            ("occupied", occupied),
+            ("faces", faces),
+            ("expression", expression),
             (
                 "dwell",
                 json!({
                     "p": "sensor", "dev_cla": "duration", "unit_of_meas": "s",
                     "stat_cla": "measurement",
-                    "val_tpl": format!("{{{{ {} }}}}", value("dwell_s")),
+                    "val_tpl": format!("{{{{ {value}.dwell_s }}}}"),
                     "json_attr_t": state,
-                    "json_attr_tpl": format!("{{{{ {{'since': {}}} | tojson }}}}", value("since")),
+                    "json_attr_tpl": format!("{{{{ {{'since': {value}.since}} | tojson }}}}"),
                 }),
             ),
         ];

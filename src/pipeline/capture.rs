@@ -259,13 +259,18 @@ impl Capture {
         }
     }
 
-    /// Puts a whole frame into the mailbox; `false` once that is closed. Of a camera's the
-    /// newest wins, of a recording's none is left out.
+    /// Puts a whole frame into the mailbox; `false` once that is closed or nothing is to be read
+    /// any more. Of a camera's the newest wins, of a recording's none is left out: the one before
+    /// may be looked at for long.
     fn hand_over(&self, frame: &mut Frame, recorded: bool) -> bool {
         self.shared.counters.count_captured();
         self.shared.frames.send_if_modified(FrameHealth::came);
         if recorded {
-            self.shared.mailbox.put_when_empty(frame)
+            let Shared { mailbox, counters, stop, period, .. } = &*self.shared;
+            mailbox.put_when_empty(frame, *period, || {
+                counters.beat_capture();
+                !stop.is_stopped()
+            })
         } else {
             self.shared.mailbox.put(frame)
         }

@@ -17,7 +17,8 @@ pub(crate) enum ClockStep {
 }
 
 impl ClockStep {
-    /// What the clock would have said then, had it been right.
+    /// What the clock would have said then, had it been right: before 1970, too, so that the
+    /// next step finds what it started from.
     pub(crate) fn corrected(self, wall: SystemTime) -> SystemTime {
         let corrected = match self {
             Self::Forward(by) => wall.checked_add(by),

@@ -273,6 +273,10 @@ impl Program {
         if self.composition.since.corrected(self.shared.clock.now_with_sleep()) {
             self.publish_inventory();
         }
+        let picture = self.shared.view.borrow().picture;
+        if let Some(picture) = picture {
+            self.changes.follow_picture(picture);
+        }
         self.watcher.change_errors = self.changes.store_errors();
         let strained = self.watcher.look();
         self.shared.orders.send_modify(|orders| orders.strained = strained);

@@ -10,7 +10,7 @@ use super::frame_health::Stage;
 use super::mailbox::Taken;
 use super::reporter::Reporter;
 use super::shared::Shared;
-use super::state::CaptureState;
+use super::state::{CaptureState, Orders, View};
 use super::suspend::SuspendMonitor;
 use super::viewpoint::{Change, Viewpoint};
 use crate::annotate::gallery::Gallery;
@@ -63,6 +63,8 @@ struct Work {
     tried: Option<FaceTuning>,
     /// Where the last picture was taken from.
     viewpoint: Viewpoint,
+    /// The clock was set or a zone switched, and what is so since was not told yet.
+    news: bool,
 }
 
 impl Inference {
@@ -78,20 +80,13 @@ impl Inference {
                 log::info!("the machine slept for {} s: no face is followed", slept.as_secs());
                 self.end(self.time_of(&frame));
             }
-            if let Some(step) = clock.stepped(self.shared.clock.now_with_sleep()) {
-                self.reporter.correct(step);
-                // It may have been taken before the step.
-                let since = ClockMonitor::new(frame.captured).stepped(self.shared.clock.now());
-                if let Some(step) = since {
-                    frame.captured.wall = step.corrected(frame.captured.wall);
-                }
-            }
+            work.news |= self.follow_clock(&mut clock, &mut frame);
             let orders = *self.shared.orders.borrow();
-            // Also without a picture: in a zone that is off nobody has left it.
-            if let Some(masks) = self.reporter.obey(orders.zones, orders.imposed) {
-                self.attention.set_masks(&masks);
-            }
+            work.news |= self.follow_zones(orders);
             match taken {
+                // Whoever waits for the end waits for no look at what is left. Those who are
+                // followed are told as gone below.
+                Taken::Frame if self.shared.stop.is_stopped() => {}
                 // From before the camera was closed: nothing is looked at any more.
                 Taken::Frame if orders.paused => {
                     self.pass(frame.time_at(self.shared.clock.now()));
@@ -115,6 +110,28 @@ impl Inference {
             }
         }
         self.end(self.time_of(&frame));
+    }
+
+    /// Takes over that the wall clock was set; says whether it was.
+    fn follow_clock(&mut self, clock: &mut ClockMonitor, frame: &mut Frame) -> bool {
+        let Some(step) = clock.stepped(self.shared.clock.now_with_sleep()) else { return false };
+        self.reporter.correct(step);
+        // It may have been taken before the step.
+        let since = ClockMonitor::new(frame.captured).stepped(self.shared.clock.now());
+        if let Some(step) = since {
+            frame.captured.wall = step.corrected(frame.captured.wall);
+        }
+        true
+    }
+
+    /// Takes over which zones hold; says whether others do. Also without a picture: in a zone that
+    /// is off nobody has left it.
+    fn follow_zones(&mut self, orders: Orders) -> bool {
+        let masks = self.reporter.obey(orders.zones, orders.imposed);
+        if let Some(masks) = &masks {
+            self.attention.set_masks(masks);
+        }
+        masks.is_some()
     }
 
     /// Whether a recording is played: its time is that of its pictures, however long the
@@ -299,11 +316,18 @@ impl Inference {
 
     fn look(&mut self, frame: &Frame, strained: bool, work: &mut Work) {
         match self.detect(frame, strained, work) {
-            Ok(true) => work.failing = false,
+            Ok(true) => (work.failing, work.news) = (false, false),
             Ok(false) => {
                 self.shared.counters.count_rested();
+                // The next look may be hours away.
+                if std::mem::take(&mut work.news) {
+                    let events = self.reporter.tell(frame.time());
+                    self.tell(&events, frame.time());
+                }
                 return;
             }
+            // It was stopped in the middle.
+            Err(ModelError::Unwanted) => return,
             Err(ModelError::Pixels(reason)) => {
                 let (now, reason) = (self.shared.clock.now(), reason.to_string());
                 self.shared.counters.count_bad();
@@ -342,14 +366,15 @@ impl Inference {
         let share = self.relief.as_mut().map_or(1.0, |relief| relief.update(now, strained, busy));
         self.reporter.tracker.followed(time, &mut work.followed);
         // A network that fails is no progress, however many of a frame's looks go well.
-        let (counters, failing) = (&self.shared.counters, work.failing);
-        let progress = || {
+        let (shared, failing) = (&self.shared, work.failing);
+        let goes_on = || {
             if !failing {
-                counters.beat_inference();
+                shared.counters.beat_inference();
             }
+            !shared.stop.is_stopped()
         };
         let (followed, findings) = (&work.followed, &mut work.findings);
-        let sight = self.attention.see(frame, time, followed, share, findings, &progress)?;
+        let sight = self.attention.see(frame, time, followed, share, findings, &goes_on)?;
         work.busy = self.shared.clock.now().monotonic.saturating_sub(now);
         let (conditions, inference) = match sight {
             Sight::Passed => return Ok(false),
@@ -358,8 +383,11 @@ impl Inference {
         };
         let taken = frame.captured.monotonic;
         self.shared.frames.send_if_modified(|frames| frames.read(taken));
+        // Pictures of a recording may have any size.
+        let picture = self.relief.is_some().then(|| frame.upright_size());
         self.shared.view.send_if_modified(|view| {
-            std::mem::replace(&mut view.conditions, conditions) != conditions
+            let seen = View { conditions, picture, ..*view };
+            std::mem::replace(view, seen) != seen
         });
         let Some(inference) = inference else { return Ok(false) };
         let age = self.shared.clock.now().monotonic.saturating_sub(frame.captured.monotonic);

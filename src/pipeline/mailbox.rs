@@ -55,11 +55,21 @@ impl<T> Mailbox<T> {
     }
 
     /// Like [`put`](Self::put), but waits until the last frame was taken: for
-    /// lists of pictures, where each one counts. False when closed.
-    pub fn put_when_empty(&self, item: &mut T) -> bool {
+    /// lists of pictures, where each one counts. Asks at least every `piece` whether to go on
+    /// waiting. False when closed, or not put.
+    pub fn put_when_empty(
+        &self,
+        item: &mut T,
+        piece: Duration,
+        goes_on: impl Fn() -> bool,
+    ) -> bool {
         let mut slot = self.lock();
         while slot.full && !slot.closed {
-            slot = self.changed.wait(slot).unwrap_or_else(PoisonError::into_inner);
+            if !goes_on() {
+                return false;
+            }
+            let waited = self.changed.wait_timeout(slot, piece);
+            slot = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         drop(slot);
         self.put(item)
@@ -142,12 +152,25 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_for_room_asks_again_and_again_whether_to_go_on() {
+        let mailbox = Mailbox::new(0);
+        let asked = std::cell::Cell::new(0);
+        let goes_on = || asked.replace(asked.get() + 1) < 3;
+        assert!(mailbox.put_when_empty(&mut 1, Duration::ZERO, goes_on) && asked.get() == 0);
+        assert!(!mailbox.put_when_empty(&mut 2, Duration::ZERO, goes_on));
+        assert_eq!(asked.get(), 4);
+        let mut taken = 0;
+        assert_eq!(mailbox.take(&mut taken, LIMIT), Taken::Frame);
+        assert_eq!(taken, 1, "the other one was not put");
+    }
+
+    #[test]
     fn put_when_empty_loses_nothing() {
         let mailbox = Mailbox::new(0u32);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for mut number in 1..=100 {
-                    mailbox.put_when_empty(&mut number);
+                    mailbox.put_when_empty(&mut number, LIMIT, || true);
                 }
                 mailbox.close();
             });

@@ -24,6 +24,7 @@ use crate::mqtt::credentials::Credentials;
 use crate::name::Name;
 use crate::preview;
 use crate::tracks::grouping::Grouping;
+use crate::zones;
 
 /// Settings whose every part has been tried: the model, names, passwords, keys.
 pub struct Plan {
@@ -223,7 +224,9 @@ pub fn about(config: &Config, topics: Topics, camera: &Name, classes: &[String])
 pub fn settled(config: &Config) -> Settled {
     let tuning = Tuning::given(&config.tracking, &config.pace);
     let zones = config.zone.iter().map(|zone| (zone.name.clone(), zone.enabled)).collect();
-    Settled { tuning, snapshots: config.snapshots.enabled, zones }
+    let masks = config.zone.iter().filter(|zone| zone.kind == zones::Kind::Mask);
+    let masks = masks.map(|zone| zone.name.clone()).collect();
+    Settled { tuning, snapshots: config.snapshots.enabled, zones, masks }
 }
 
 fn wrong(key: &str, why: &dyn std::fmt::Display) -> Error {

@@ -207,7 +207,7 @@ impl Reporter {
     }
 
     /// Publishes the changes, and the camera's state if it is another now.
-    fn tell(&mut self, at: Moment) -> Vec<Event> {
+    pub(crate) fn tell(&mut self, at: Moment) -> Vec<Event> {
         let faces = self.tracker.tracks(at.monotonic);
         let tentative = self.tracker.tentative(at.monotonic).map(|face| person(&face, false));
         let confirmed = faces.iter().map(|face| person(face, true));

@@ -16,8 +16,8 @@ use crate::preview::live::Live;
 /// How long the camera's thread may take to end: while a driver answers it is a frame's
 /// time. One that hangs is left behind, and its camera is closed with the process.
 const CAPTURE_LIMIT: Duration = Duration::from_millis(500);
-/// How long the inference thread may take to look at the last picture and to tell what
-/// became of the faces, and before a reload the camera's thread to close the camera. With
+/// How long the inference thread may take to end the run of a network at hand and to tell
+/// what became of the faces, and before a reload the camera's thread to close the camera. With
 /// the broker's second that is less than `TimeoutStopSec`, or systemd would kill.
 const THREAD_LIMIT: Duration = Duration::from_secs(5);
 /// Why there is no picture that was asked for last.

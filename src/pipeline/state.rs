@@ -6,6 +6,7 @@ use crate::attention::Conditions;
 use crate::contract::in_force::InForce;
 use crate::contract::payload::ReasonCode;
 use crate::contract::tuning::Tuning;
+use crate::geometry::Size;
 use crate::source::Opened;
 use crate::zones::{ZoneSet, Zones};
 
@@ -54,6 +55,8 @@ pub(crate) struct View {
     /// How many faces are followed.
     pub faces: usize,
     pub conditions: Conditions,
+    /// The size of a camera's upright picture; none before the first.
+    pub picture: Option<Size>,
 }
 
 /// A picture that was asked for and that nobody has answered for yet.

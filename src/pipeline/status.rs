@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::frame_health::FrameHealth;
 use super::state::{CaptureState, View};
-use super::status_line::{CONNECTED, CONNECTING, CameraWords, NO_BROKER, StatusLine, TROUBLES};
+use super::status_line::{CONNECTED, CONNECTING, CameraWords, NO_BROKER, StatusLine, is_trouble};
 use crate::attention::tamper::Tampering;
 use crate::clock::{Moment, rfc3339};
 use crate::contract::in_force::Author;
@@ -248,8 +248,7 @@ impl Observation {
 
     /// The first of the camera's reasons that says why no face can be found.
     fn trouble(&self) -> Option<CameraWords> {
-        let told = |code| TROUBLES.iter().any(|(trouble, _)| *trouble == code);
-        let reason = self.reasons().into_iter().find(|reason| told(reason.code))?;
+        let reason = self.reasons().into_iter().find(|reason| is_trouble(reason.code))?;
         Some(CameraWords::Trouble(reason.code, reason.message))
     }
 
@@ -257,11 +256,11 @@ impl Observation {
     fn progress(&self) -> CameraWords {
         let light = if self.asks_for_light() { ", longer exposures in low light" } else { "" };
         match &self.capture {
-            CaptureState::Failed(_, why) => CameraWords::Other(why.clone()),
             CaptureState::Paused if self.is_paused() => {
                 CameraWords::Paused(self.pausing_group().map(ToString::to_string))
             }
-            CaptureState::Opening { .. } | CaptureState::Paused => {
+            // One that failed is a trouble.
+            CaptureState::Opening { .. } | CaptureState::Paused | CaptureState::Failed(..) => {
                 CameraWords::Other("opening the camera".to_owned())
             }
             CaptureState::Running(_) if self.view.conditions.idle => {

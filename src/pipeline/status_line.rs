@@ -19,7 +19,7 @@ pub(crate) struct StatusLine {
 /// What it tells of the camera.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CameraWords {
-    /// Why no face can be found: one of [`TROUBLES`], and its words.
+    /// Why no face can be found: a reason that [`is_trouble`], and its words.
     Trouble(ReasonCode, String),
     /// Closed, because its owner or this group said so.
     Paused(Option<String>),
@@ -28,16 +28,6 @@ pub(crate) enum CameraWords {
 }
 
 const IDENTIFYING: &str = "here I am; ";
-/// What the line tells of a camera that does not help to find a face, and how it begins.
-pub(crate) const TROUBLES: [(ReasonCode, &str); 7] = [
-    (ReasonCode::NoCamera, "no camera: "),
-    (ReasonCode::NotACamera, "not a camera: "),
-    (ReasonCode::BadFrames, "broken frames: "),
-    (ReasonCode::Frozen, "frozen: "),
-    (ReasonCode::Covered, "covered: "),
-    (ReasonCode::Turned, "turned: "),
-    (ReasonCode::Dark, "dark: "),
-];
 const PAUSED: &str = "paused";
 const BY_GROUP: &str = " by its group ";
 const CLOSED: &str = ", the camera is closed";
@@ -47,13 +37,20 @@ pub(super) const CONNECTED: &str = "connected to the broker";
 pub(super) const CONNECTING: &str = "connecting to the broker";
 pub(super) const NO_BROKER: &str = "no broker: ";
 
+/// Whether it says that a camera does not help to find a face.
+pub(super) fn is_trouble(code: ReasonCode) -> bool {
+    code.is_blind() || code.is_tampering() || code == ReasonCode::Dark
+}
+
+/// How the words about such a camera begin.
+fn beginning(code: ReasonCode) -> String {
+    format!("{}: ", code.name().replace('_', " "))
+}
+
 impl fmt::Display for CameraWords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Trouble(code, why) => {
-                let begins = TROUBLES.iter().find(|(trouble, _)| trouble == code);
-                write!(f, "{}{why}", begins.map_or("", |(_, begin)| begin))
-            }
+            Self::Trouble(code, why) => write!(f, "{}{why}", beginning(*code)),
             Self::Paused(None) => write!(f, "{PAUSED}{CLOSED}"),
             Self::Paused(Some(group)) => write!(f, "{PAUSED}{BY_GROUP}{group}{CLOSED}"),
             Self::Other(words) => f.write_str(words),
@@ -85,8 +82,9 @@ impl StatusLine {
             Some(at) => (&rest[..at], &rest[at + 2..]),
             None => (rest, ""),
         };
-        let mut troubles = TROUBLES.iter();
-        let trouble = troubles.find_map(|(code, begin)| Some((*code, camera.strip_prefix(begin)?)));
+        let mut troubles = ReasonCode::ALL.into_iter().filter(|code| is_trouble(*code));
+        let trouble =
+            troubles.find_map(|code| Some((code, camera.strip_prefix(&beginning(code))?)));
         let camera = match trouble {
             Some((code, why)) => CameraWords::Trouble(code, why.to_owned()),
             None => paused(camera).unwrap_or_else(|| CameraWords::Other(camera.to_owned())),
@@ -110,7 +108,8 @@ mod tests {
 
     fn camera() -> impl Strategy<Value = CameraWords> {
         let why = "[a-z(][a-z;,:? ]{0,40}[a-z)]";
-        let trouble = prop::sample::select(TROUBLES.map(|(code, _)| code).to_vec());
+        let troubles = ReasonCode::ALL.into_iter().filter(|code| is_trouble(*code));
+        let trouble = prop::sample::select(troubles.collect::<Vec<_>>());
         prop_oneof![
             (trouble, why).prop_map(|(code, why)| CameraWords::Trouble(code, why)),
             Just(CameraWords::Paused(None)),

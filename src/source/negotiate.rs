@@ -67,8 +67,6 @@ impl Request {
 const WORTH: f64 = 4.0;
 /// Sides so many times the needed ones are large enough for any shape: 640x360 for 224.
 const ROOM: f64 = 3.0;
-/// Shapes nearer than this are the same: 1366x768 is 16:9.
-const SAME_SHAPE: f64 = 0.01;
 /// What cameras without a list of sizes all have.
 const USUAL: Size = Size::new(640, 480);
 
@@ -95,7 +93,7 @@ pub(super) fn choose(offers: &[Offer], request: &Request) -> Result<Choice, Stri
         })
     } else {
         let at_rate = all.iter().filter(|one| one.is_fast(request));
-        let shape = at_rate.map(|one| one.size).max_by_key(|size| size.area()).map(aspect);
+        let shape = at_rate.map(|one| one.size).max_by_key(|size| size.area());
         cheapest(&fast, request, shape)
     };
     best.map(Candidate::choice).ok_or_else(|| nothing_readable(offers))
@@ -105,7 +103,7 @@ pub(super) fn choose(offers: &[Offer], request: &Request) -> Result<Choice, Stri
 fn cheapest<'a>(
     fast: &[&'a Candidate],
     request: &Request,
-    shape: Option<f64>,
+    shape: Option<Size>,
 ) -> Option<&'a Candidate> {
     let fill = fast.iter().map(|one| one.fill(request)).fold(0.0, f64::max);
     let filling = || fast.iter().copied().filter(|one| one.fill(request) >= fill);
@@ -116,10 +114,7 @@ fn cheapest<'a>(
     };
     let is_worth =
         |one: &Candidate| one.cost() <= least || (one.cost() <= WORTH * least && has_room(one));
-    // In steps, so that nearly the same shape is the same.
-    let unlike = |one: &Candidate| {
-        shape.map_or(0.0, |shape| ((aspect(one.size) / shape).ln().abs() / SAME_SHAPE).floor())
-    };
+    let unlike = |one: &Candidate| shape.map_or(0.0, |shape| one.size.unlike(shape));
     filling().filter(|one| is_worth(one)).min_by(|a, b| {
         let order = unlike(a).total_cmp(&unlike(b)).then(a.cost().total_cmp(&b.cost()));
         // Whatever the order in which a driver lists its modes.
@@ -213,10 +208,6 @@ impl Candidate {
         let rank = FORMATS.iter().position(|(letters, _)| *letters == self.fourcc);
         (rank, self.size.width, self.size.height)
     }
-}
-
-fn aspect(size: Size) -> f64 {
-    f64::from(size.width) / f64::from(size.height.max(1))
 }
 
 /// Nanoseconds of processor time for a frame, up to the input tensor: measured on the

@@ -2,7 +2,8 @@
 //! those that are never looked at.
 //!
 //! Pure: boxes, polygons and tensors in, answers out. Polygons are kept in shares of the
-//! upright picture, so that they hold whatever mode the camera is opened in.
+//! upright picture, so that they hold in every mode of one shape that the camera is opened in.
+//! Another shape may show another part of the room.
 
 pub mod mask;
 pub mod occupancy;
@@ -111,11 +112,15 @@ impl Zones {
         std::mem::replace(&mut self.imposed, imposed) != imposed
     }
 
-    /// Whether the zone of this name holds by the word of a command or a group; none where
-    /// neither says anything, and where there is no such zone.
-    fn imposed(&self, name: &str) -> Option<bool> {
-        let number = self.all.iter().position(|zone| zone.name == name)?;
-        self.imposed.contains(number).then(|| self.active.contains(number))
+    /// Whether `tried` would hold by the word of a command or a group that the zone of its name
+    /// follows; none where neither says anything, where there is no such zone, and where it is
+    /// a mask that would be switched off by what was said of a zone in which faces are counted.
+    fn imposed(&self, tried: &Zone) -> Option<bool> {
+        let number = self.all.iter().position(|zone| zone.name == tried.name)?;
+        let holds = self.active.contains(number);
+        let is_said_of_it =
+            holds || tried.kind == Kind::Count || self.all[number].kind == tried.kind;
+        (self.imposed.contains(number) && is_said_of_it).then_some(holds)
     }
 
     /// Number and name of each zone in which faces are counted, whether it holds or not.

@@ -32,7 +32,7 @@ impl Trial {
     /// group has switched. What only the settings say of it is what is tried otherwise.
     pub fn follow(&mut self, saved: &Zones) {
         let zones = self.zones.all.iter().enumerate();
-        let holds = zones.filter(|(_, zone)| saved.imposed(&zone.name).unwrap_or(zone.enabled));
+        let holds = zones.filter(|(_, zone)| saved.imposed(zone).unwrap_or(zone.enabled));
         self.zones.active = holds.map(|(number, _)| number).collect();
     }
 
@@ -115,6 +115,17 @@ mod tests {
         assert_eq!(trial.admission(face(20.0), FRAME), Admission::Any);
         assert_eq!(trial.admission(face(80.0), FRAME), Admission::Refused);
         assert_eq!(trial.blackened().len(), 2, "pictures stay black under both");
+    }
+
+    /// As the mask would after the save.
+    #[test]
+    fn a_zone_that_was_switched_off_while_faces_were_counted_in_it_hides_as_a_mask() {
+        let mut saved = Zones::new(&[zone("tv", Kind::Count, 0.0, 0.5)]);
+        saved.set_active(ZoneSet::default());
+        saved.set_imposed(saved.set_of(|_| true));
+        let trial = Trial::new(&[zone("tv", Kind::Mask, 0.0, 0.5)], &saved);
+        assert_eq!(trial.masks().len(), 1);
+        assert_eq!(trial.admission(face(20.0), FRAME), Admission::Refused);
     }
 
     #[test]

@@ -222,6 +222,7 @@ pub fn status(mqtt: expressiond::mqtt::stats::Stats) -> DeviceStatus {
                 tuning: Tuning { threshold: Some(0.7), max_fps: Some(15.0) },
                 snapshots: true,
                 zones: [("desk".into(), true)].into(),
+                ..Settled::default()
             },
             &[Name::new("hall").expect("valid")],
             &runtime,

@@ -155,7 +155,7 @@ fn play(
         copy.clone_from(&frames[number as usize % frames.len()]);
         let now = Duration::from_secs(1) * number / FPS;
         tracker.followed(now, &mut followed);
-        let sight = attention.see(&copy, now, &followed, 1.0, &mut findings, &|| {})?;
+        let sight = attention.see(&copy, now, &followed, 1.0, &mut findings, &|| true)?;
         if !matches!(sight, Sight::Looked(..)) {
             continue;
         }

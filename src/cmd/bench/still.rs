@@ -65,7 +65,7 @@ fn play(attention: &mut Attention, frame: &Frame, from: u32, to: u32) -> Result<
         // The capture thread copies frames also while nothing is looked at.
         copy.clone_from(frame);
         let now = Duration::from_secs(1) * number / FPS;
-        attention.see(&copy, now, &[], 1.0, &mut findings, &|| {})?;
+        attention.see(&copy, now, &[], 1.0, &mut findings, &|| true)?;
     }
     Ok((cpu_time() - begin).as_secs_f64() * 1e3 / f64::from(to - from))
 }

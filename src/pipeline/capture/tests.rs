@@ -361,3 +361,20 @@ fn a_recording_goes_on_after_a_pause_and_a_camera_is_opened_anew() {
         assert_eq!(opened.try_iter().count(), openings, "recorded: {recorded}");
     }
 }
+
+/// For as long as the picture before it is looked at.
+#[test]
+fn a_recording_that_waits_for_room_is_alive_and_ends_with_a_stop() {
+    let mut shared = shared();
+    Arc::get_mut(&mut shared).unwrap().period = Duration::from_millis(1);
+    let endless = Script { then: || Ok(()), recorded: true, ..script([]) };
+    let capture = capture(VecDeque::from([Ok(endless)]), &shared);
+    let thread = std::thread::spawn(move || capture.run());
+    // The second one waits.
+    reach("two pictures", || shared.counters.read().captured == 2);
+    let before = shared.counters.beats().0;
+    reach("signs of life", || shared.counters.beats().0 >= before + 3);
+    shared.stop.stop();
+    reach("the end", || thread.is_finished());
+    thread.join().unwrap();
+}

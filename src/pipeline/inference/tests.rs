@@ -11,26 +11,33 @@ use crate::contract::payload::Counts;
 use crate::detector::networks::Networks;
 use crate::detector::{ModelInfo, Settings};
 use crate::events::EventType;
+use crate::mqtt;
 use crate::pipeline::reporter::tests::{reporter_of, zone};
 use crate::pipeline::state::{Open, Orders};
 use crate::preview;
+use crate::publish::Publisher;
 use crate::source::picture;
 use crate::tracks::{ExpressionSettings, TrackingSettings};
-use crate::zones::{self, Kind, Zones};
+use crate::zones::{self, Kind, ZoneSet, Zones};
 
 /// What every frame here shows: somebody.
 const SOMEBODY: &str = "tests/demo/frames/030.jpg";
 /// Frames come 15 times a second.
 const FRAME: Duration = Duration::from_micros(66_667);
 
-/// Says when the frame that was put last was taken: to look takes no time.
+/// Longest wait for anything.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Says when the frame that was put last was taken: to look takes no time. So many seconds
+/// ahead its wall clock was set.
 #[derive(Default)]
-struct FrameClock(AtomicU64);
+struct FrameClock(AtomicU64, AtomicU64);
 
 impl Clock for FrameClock {
     fn now(&self) -> Moment {
         let monotonic = Duration::from_micros(self.0.load(Ordering::SeqCst));
-        Moment { monotonic, wall: SystemTime::UNIX_EPOCH + monotonic }
+        let ahead = Duration::from_secs(self.1.load(Ordering::SeqCst));
+        Moment { monotonic, wall: SystemTime::UNIX_EPOCH + monotonic + ahead }
     }
 }
 
@@ -39,6 +46,7 @@ struct Bench {
     clock: Arc<FrameClock>,
     shared: Arc<Shared>,
     live: Arc<Live>,
+    publisher: Publisher,
     frame: Frame,
     thread: std::thread::JoinHandle<()>,
 }
@@ -52,7 +60,10 @@ impl Bench {
             Shared::new(Arc::clone(&clock) as Arc<dyn Clock>, orders, Some(Arc::clone(&live)));
         let networks = Networks::load(&Settings::committed()).expect("the committed models");
         let ModelInfo { classes, .. } = networks.info();
-        let reporter = reporter_of(saved, classes);
+        // No state is small enough: how many are told is counted as so many that are refused.
+        let nothing = mqtt::settings::Settings { max_packet_bytes: 1, ..Default::default() };
+        let reporter = reporter_of(saved, classes, nothing);
+        let publisher = reporter.publisher().clone();
         let pace = pace::Settings::default();
         let attention =
             Attention::new(networks, Distance::default(), Some(Pace::new(pace.clone())))
@@ -67,7 +78,12 @@ impl Bench {
         };
         let frame = picture::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(SOMEBODY));
         let thread = std::thread::spawn(move || inference.run());
-        Self { clock, shared, live, frame: frame.expect("a picture"), thread }
+        Self { clock, shared, live, publisher, frame: frame.expect("a picture"), thread }
+    }
+
+    /// How many states of the camera were told.
+    fn states(&self) -> u64 {
+        self.publisher.stats().states_refused
     }
 
     /// Shows so many frames more. All of them but the last were looked at then.
@@ -78,7 +94,8 @@ impl Bench {
             frame.captured.monotonic = FRAME * (15 + self.frame.sequence as u32);
             frame.captured.wall = SystemTime::UNIX_EPOCH + frame.captured.monotonic;
             let micros = frame.captured.monotonic.as_micros() as u64;
-            assert!(self.shared.mailbox.put_when_empty(&mut frame), "the thread has ended");
+            let put = self.shared.mailbox.put_when_empty(&mut frame, LIMIT, || true);
+            assert!(put, "the thread has ended");
             self.clock.0.store(micros, Ordering::SeqCst);
         }
     }
@@ -206,5 +223,42 @@ async fn the_last_events_of_a_recording_have_the_time_of_its_last_picture() {
         let told = events.last().expect("whoever was there leaves");
         assert_eq!(told.event_type, EventType::FaceLeft);
         assert_eq!(told.time, rfc3339(last.wall));
+    }
+}
+
+/// On a slow board two frames took longer than a stop waits, and the faces stayed at the broker.
+#[tokio::test]
+async fn a_stop_waits_for_no_look_and_tells_who_is_gone() {
+    let mut bench = Bench::start(Orders::default(), &[]);
+    bench.show(15);
+    let looked = bench.shared.counters.read().detected;
+    bench.shared.stop.stop();
+    bench.show(15);
+    let counters = Arc::clone(&bench.shared);
+    let (_, events) = bench.end_with_events();
+    let later = counters.counters.read().detected - looked;
+    assert!(later <= 2, "{later} besides those that were on their way");
+    assert_eq!(events.last().expect("told").event_type, EventType::FaceLeft);
+}
+
+/// The next look may be hours away (`pace.idle_look_s`).
+#[tokio::test]
+async fn what_a_switched_zone_or_a_set_clock_changes_is_told_before_the_next_look() {
+    let saved = [zone("room", Kind::Count, 0.0, 1.0)];
+    let zones = Zones::new(&saved).set_of(|_| true);
+    let seldom = Orders { zones, ..tuned(None, Some(0.1)) };
+    for is_clock in [false, true] {
+        let mut bench = Bench::start(seldom, &saved);
+        bench.show(15);
+        let before = (bench.states(), bench.shared.counters.read().detected);
+        if is_clock {
+            bench.clock.1.store(86_400, Ordering::SeqCst);
+        } else {
+            bench.shared.orders.send_modify(|orders| orders.zones = ZoneSet::default());
+        }
+        bench.show(5);
+        let after = (bench.states(), bench.shared.counters.read().detected);
+        assert_eq!(after, (before.0 + 1, before.1), "the clock: {is_clock}");
+        bench.end();
     }
 }

@@ -90,14 +90,18 @@ pub(in crate::pipeline) fn zone(name: &str, kind: Kind, left: f32, right: f32) -
 
 /// Of a device whose broker is away, with these zones in its settings.
 fn reporter(saved: &[zones::Settings]) -> Reporter {
-    reporter_of(saved, &["happy".to_owned()])
+    reporter_of(saved, &["happy".to_owned()], mqtt::settings::Settings::default())
 }
 
-/// The same with a model of these classes.
-pub(in crate::pipeline) fn reporter_of(saved: &[zones::Settings], classes: &[String]) -> Reporter {
+/// The same with a model of these classes, and other settings of the connection.
+pub(in crate::pipeline) fn reporter_of(
+    saved: &[zones::Settings],
+    classes: &[String],
+    settings: mqtt::settings::Settings,
+) -> Reporter {
     let url = "mqtt://127.0.0.1:1".into();
     let start = Start {
-        settings: mqtt::settings::Settings { url, ..Default::default() },
+        settings: mqtt::settings::Settings { url, ..settings },
         device: Name::new("d1").expect("a name"),
         state_dir: None,
         credentials: Credentials::default(),

@@ -149,7 +149,7 @@ fn what_the_picture_shows_is_told_only_while_it_can_be_read() {
         let broken = Observation { capture, frames: frames.clone(), ..nobody.clone() };
         assert_eq!((codes(&broken), broken.delivers()), (vec![ReasonCode::BadFrames], false));
         assert!(broken.reasons()[0].message.starts_with("cut off"));
-        assert!(broken.line().starts_with("broken frames: cut off"), "{}", broken.line());
+        assert!(broken.line().starts_with("bad frames: cut off"), "{}", broken.line());
     }
     let gone = CaptureState::Failed(ReasonCode::NoCamera, "unplugged".to_owned());
     let gone = Observation { capture: gone, frames, ..nobody };
