@@ -41,7 +41,8 @@ pub struct Settings {
     /// systemd's `$CREDENTIALS_DIRECTORY` first. Default: empty.
     pub password_file: String,
     /// Seconds of silence after which the connection is probed, 5 to 3600. A
-    /// broken link is noticed after twice this time at the latest. Default: 15.
+    /// broken link is noticed after twice this time at the latest, and one over which a
+    /// single message takes longer counts as broken. Default: 15.
     pub keep_alive_s: u16,
     /// Longest wait between two tries to connect, in seconds, 1 to 3600.
     /// Default: 30.

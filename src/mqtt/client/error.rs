@@ -40,7 +40,10 @@ pub(super) enum ConnectionError {
     NotABroker,
     #[error("the broker sent a packet that none may send (0x{0:02x})")]
     Malformed(u8),
-    #[error("the broker stopped answering")]
+    #[error(
+        "the broker stopped answering; over a link so slow that one message takes longer than \
+         twice mqtt.keep_alive_s, raise that"
+    )]
     Silent,
     /// As a node of a cluster does that has lost its disk or its majority.
     #[error("the broker answers, and acknowledges nothing that it is sent: is its disk full?")]
