@@ -133,12 +133,15 @@ impl Publisher {
         self.set_retained(Class::State, self.topics.state(camera), json(state)?)
     }
 
-    /// Says what the device does and why nothing happens.
+    /// Says what the device does and why nothing happens, and that it is there. A broker may say
+    /// the last will of an earlier connection after this one's `online`: it need not notice at
+    /// once that the other broke (MQTT 3.1.1, 3.1.2.10), and a bridge hands on late what it says.
     ///
     /// # Errors
     ///
     /// It can never be sent: longer than a packet may be.
     pub fn set_status(&self, status: &DeviceStatus) -> Result<(), MessageError> {
+        self.mqtt.say_again(Class::Availability, self.topics.availability());
         self.set_retained(Class::State, self.topics.status(), json(status)?)
     }
 

@@ -9,6 +9,7 @@ use super::access::Access;
 use super::client::Client;
 use super::client::options::{ConnectOptions, LastWill};
 use super::client::session::Context;
+use super::client::told::Told;
 use super::credentials::Credentials;
 #[cfg(feature = "embedded-broker")]
 use super::embedded::EmbeddedBroker;
@@ -85,7 +86,8 @@ impl Handle {
             stop: stopping,
             clock: Arc::clone(&clock),
             jitter: parameters.jitter,
-            too_large: None,
+            told: Told::default(),
+            announced: false,
         };
         let client =
             Client::new(context, options.with_last_will(last_will), brokers.clone(), subscriptions);
@@ -165,6 +167,12 @@ impl Handle {
         self.shared.wake.notify_one();
     }
 
+    /// Says this retained message again.
+    pub(crate) fn say_again(&self, class: Class, topic: String) {
+        self.shared.queue().say_again(class, topic);
+        self.shared.wake.notify_one();
+    }
+
     /// The wall clock was set: what waits is as old as it was, on the disk, too.
     pub(crate) fn clock_was_set(&self) {
         let now = self.clock.now_with_sleep();
@@ -183,7 +191,7 @@ impl Handle {
 
     /// Delivers what it can in half a second, says the last will's words, waits for the
     /// broker to have them, disconnects, and forces what still waits to the disk. Takes
-    /// [`CLOSE_LIMIT`](super::client::session::CLOSE_LIMIT) at most, and where the disk
+    /// [`CLOSE_LIMIT`](super::client::closing::CLOSE_LIMIT) at most, and where the disk
     /// does not answer [`END_LIMIT`](crate::storage::END_LIMIT) more.
     pub(crate) async fn shutdown(&self) {
         self.stop.send_replace(true);

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::admission;
-use super::message::{Class, Message, MessageError, Qos};
+use super::message::{Class, Message, MessageError};
 use super::protocol::Protocol;
 use super::retained::Retained;
 use super::settings::Settings;
@@ -20,7 +20,7 @@ pub enum Ticket {
     /// An event.
     Event(Sequence),
     /// What a retained topic says.
-    Retained,
+    Retained(Class, String),
     /// The removal of a retained message.
     Removed(Class, String),
     /// A picture.
@@ -43,11 +43,9 @@ pub struct Queue {
     retained: Retained,
     /// For this connection only.
     snapshot: Option<Snapshot>,
-    max_packet: usize,
+    settings: Settings,
     /// Bytes of the largest packet that the broker takes, as far as this connection knows.
     broker_takes: usize,
-    event_qos: Qos,
-    state_qos: Qos,
     stats: Stats,
 }
 
@@ -58,10 +56,8 @@ impl Queue {
             outbox,
             retained: Retained::default(),
             snapshot: None,
-            max_packet: settings.max_packet_bytes,
+            settings: settings.clone(),
             broker_takes: usize::MAX,
-            event_qos: settings.event_qos,
-            state_qos: settings.state_qos,
             stats: Stats::default(),
         }
     }
@@ -136,11 +132,11 @@ impl Queue {
 
     /// Bytes of the largest packet that may go to the broker now.
     pub fn largest_packet(&self) -> usize {
-        self.max_packet.min(self.broker_takes)
+        self.settings.max_packet_bytes.min(self.broker_takes)
     }
 
     fn admit(&self, topic: &str, payload_size: usize) -> Result<(), MessageError> {
-        admission::admit(topic, payload_size, self.max_packet)
+        admission::admit(topic, payload_size, self.settings.max_packet_bytes)
     }
 
     /// A new connection: it has been told nothing yet. With `hold` it is told only what
@@ -182,6 +178,11 @@ impl Queue {
         self.retained.repeat();
     }
 
+    /// Says this retained message again: what the broker keeps may be another's word by now.
+    pub fn say_again(&mut self, class: Class, topic: String) {
+        self.retained.say_again(class, topic);
+    }
+
     /// The connection broke or a try failed, for this reason unless we ended it.
     pub fn lost(&mut self, reason: Option<String>) {
         (self.stats.connected, self.broker_takes) = (false, usize::MAX);
@@ -218,34 +219,34 @@ impl Queue {
             self.count_refused_command();
             return None;
         }
-        let (class, qos, expiry) = (Class::Snapshot, Qos::AtMostOnce, Some(SNAPSHOT_EXPIRY));
-        Some((Ticket::Snapshot, Message { topic, payload, class, qos, expiry }))
+        let message = self.message(Class::Snapshot, topic, payload, Some(SNAPSHOT_EXPIRY));
+        Some((Ticket::Snapshot, message))
     }
 
     fn next_retained(&mut self) -> Option<(Ticket, Message)> {
         let (class, topic, payload) = self.retained.next()?;
-        let ticket = if payload.is_empty() {
-            Ticket::Removed(class, topic.clone())
-        } else {
-            Ticket::Retained
-        };
-        // A device that is silently not there is worse than one more round trip.
-        let qos = if class == Class::State { self.state_qos } else { Qos::AtLeastOnce };
-        Some((ticket, Message { topic, payload, class, qos, expiry: None }))
+        let ticket = if payload.is_empty() { Ticket::Removed } else { Ticket::Retained };
+        let ticket = ticket(class, topic.clone());
+        Some((ticket, self.message(class, topic, payload, None)))
     }
 
     fn next_event(&mut self, now: Moment) -> Option<(Ticket, Message)> {
         let outgoing = self.outbox.take(now)?;
         let entry = outgoing.entry;
         let payload = if outgoing.late { mark_late(&entry.payload) } else { entry.payload.clone() };
-        let message = Message {
-            topic: entry.topic.clone(),
-            payload,
-            class: Class::Event,
-            qos: self.event_qos,
-            expiry: Some(outgoing.left),
-        };
-        Some((Ticket::Event(outgoing.sequence), message))
+        let (ticket, topic) = (Ticket::Event(outgoing.sequence), entry.topic.clone());
+        let expiry = Some(outgoing.left);
+        Some((ticket, self.message(Class::Event, topic, payload, expiry)))
+    }
+
+    fn message(
+        &self,
+        class: Class,
+        topic: String,
+        payload: Vec<u8>,
+        expiry: Option<Duration>,
+    ) -> Message {
+        Message { topic, payload, class, qos: self.settings.qos(class), expiry }
     }
 
     /// The broker has the message (or it left at QoS 0).
@@ -253,24 +254,31 @@ impl Queue {
         self.stats.delivered += 1;
         match ticket {
             Ticket::Event(sequence) => self.outbox.acknowledged(sequence),
-            Ticket::Retained | Ticket::Snapshot => {}
+            Ticket::Retained(..) | Ticket::Snapshot => {}
             Ticket::Removed(class, topic) => self.retained.removed(class, topic),
         }
     }
 
     /// The broker does not want the message, and says so for this reason. An event stays
-    /// where it is, and with it those of its topic: see [`Outbox::hold`].
-    pub fn refused(&mut self, ticket: &Ticket, reason: String) {
+    /// where it is, and with it those of its topic: see [`Outbox::hold`]. Whether it waits for
+    /// [`Self::offer_again`]: a picture does not.
+    pub fn refused(&mut self, ticket: Ticket, reason: String) -> bool {
         self.stats.refused_by_broker += 1;
         self.note(reason);
-        if let Ticket::Event(sequence) = ticket {
-            self.outbox.hold(*sequence);
+        match ticket {
+            Ticket::Event(sequence) => self.outbox.hold(sequence),
+            Ticket::Retained(class, topic) | Ticket::Removed(class, topic) => {
+                self.retained.refused(class, topic);
+            }
+            Ticket::Snapshot => return false,
         }
+        true
     }
 
-    /// Offers those events again that wait because the broker has refused some.
+    /// Offers again what the broker has refused, and the events that wait because of it.
     pub fn offer_again(&mut self) {
         self.outbox.release();
+        self.retained.offer_again();
     }
 
     /// The broker takes no packet of that size, for this reason: the message is dropped.
@@ -278,7 +286,7 @@ impl Queue {
         self.note(reason);
         match ticket {
             Ticket::Event(sequence) => self.outbox.drop_oversized(*sequence),
-            Ticket::Retained | Ticket::Removed(..) => self.stats.states_refused += 1,
+            Ticket::Retained(..) | Ticket::Removed(..) => self.stats.states_refused += 1,
             Ticket::Snapshot => self.count_refused_command(),
         }
     }

@@ -2,6 +2,7 @@
 //! it changed or a connection is new, in the order of [`Turn`]s.
 
 use std::collections::BTreeMap;
+use std::mem;
 
 use super::message::{Class, ONLINE};
 
@@ -12,6 +13,8 @@ struct Slot {
     version: u64,
     /// Version that was handed to this connection; 0 is none.
     sent: u64,
+    /// The broker did not take what it was handed.
+    refused: bool,
 }
 
 /// When a topic's turn comes. Whoever reads them believes a state only while all
@@ -77,7 +80,30 @@ impl Retained {
     /// Says everything again.
     pub(super) fn repeat(&mut self) {
         for slot in self.slots.values_mut() {
+            (slot.sent, slot.refused) = (0, false);
+        }
+    }
+
+    /// Says this topic again.
+    pub(super) fn say_again(&mut self, class: Class, topic: String) {
+        if let Some(slot) = self.slots.get_mut(&(class, topic)) {
             slot.sent = 0;
+        }
+    }
+
+    /// The broker did not take what this topic says: [`Self::offer_again`].
+    pub(super) fn refused(&mut self, class: Class, topic: String) {
+        if let Some(slot) = self.slots.get_mut(&(class, topic)) {
+            slot.refused = true;
+        }
+    }
+
+    /// Says again what the broker did not take.
+    pub(super) fn offer_again(&mut self) {
+        for slot in self.slots.values_mut() {
+            if mem::take(&mut slot.refused) {
+                slot.sent = 0;
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::message::Qos;
+use super::message::{Class, Qos};
 use super::protocol::{MOST_TEXT, Version};
 use super::tls;
 use super::urls::BrokerUrls;
@@ -41,7 +41,8 @@ pub struct Settings {
     /// systemd's `$CREDENTIALS_DIRECTORY` first. Default: empty.
     pub password_file: String,
     /// Seconds of silence after which the connection is probed, 5 to 3600. A
-    /// broken link is noticed after twice this time at the latest. Default: 15.
+    /// broken link is noticed after twice this time at the latest, and one over which a
+    /// single message takes longer counts as broken. Default: 15.
     pub keep_alive_s: u16,
     /// Longest wait between two tries to connect, in seconds, 1 to 3600.
     /// Default: 30.
@@ -114,6 +115,17 @@ impl Settings {
         within("reconnect_max_s", self.reconnect_max_s, 1, 3600)?;
         within("max_packet_bytes", self.max_packet_bytes, 4096, LARGEST_PACKET)?;
         self.outbox.check()
+    }
+
+    /// MQTT's promise for messages of this class.
+    pub const fn qos(&self, class: Class) -> Qos {
+        match class {
+            // A device that is silently not there is worse than one more round trip.
+            Class::Availability | Class::Discovery | Class::Trial => Qos::AtLeastOnce,
+            Class::State => self.state_qos,
+            Class::Event => self.event_qos,
+            Class::Snapshot => Qos::AtMostOnce,
+        }
     }
 
     /// The client id: configured, or made of the id of the device.

@@ -20,6 +20,9 @@ pub(super) struct Store {
     /// A write failed or the clock was set: the file does not say what waits, says more than
     /// that, or says a wrong time.
     incomplete: bool,
+    /// The folder could not be forced to disk: a power cut may bring back the file before this
+    /// one, whatever is forced to this one.
+    unnamed: bool,
     /// A chore was handed out and is not at its end: the disk may be writing the file.
     under_way: bool,
     errors: WriteErrors,
@@ -57,7 +60,8 @@ impl Store {
         let unclean = journal.take_unclean();
         let (synced, incomplete) = if unclean.is_some() { (0, true) } else { (last, false) };
         let errors = WriteErrors::default();
-        let mut store = Self { journal, synced, incomplete, under_way: false, errors };
+        let mut store =
+            Self { journal, synced, incomplete, unnamed: false, under_way: false, errors };
         store.note(&unclean.map_or(Ok(()), Err));
         store
     }
@@ -110,7 +114,7 @@ impl Store {
 
     /// Whether the file should be written anew, `living` being the bytes that wait.
     pub(super) fn wants_rewrite(&self, living: usize) -> bool {
-        self.incomplete || self.journal.is_mostly_history(living)
+        self.incomplete || self.unnamed || self.journal.is_mostly_history(living)
     }
 
     /// A power cut could take away entries from this one on.
@@ -157,8 +161,10 @@ impl Store {
         }
     }
 
-    /// The folder was forced to disk, so the new file is found there.
+    /// The folder was forced to disk, so the new file is found there. Where that failed, the kernel
+    /// forgets what it could not write (fsync(2)): another file is needed.
     pub(super) fn settle(&mut self, outcome: io::Result<()>, last: Sequence) {
+        self.unnamed = outcome.is_err();
         if outcome.is_ok() {
             self.synced = self.synced.max(last);
         }
@@ -219,6 +225,26 @@ mod tests {
         assert_eq!(store.may_lose_from(), 1, "the folder is not on the disk yet");
         store.settle(Ok(()), 1);
         assert!(store.may_lose_from() == 2 && !store.wants_rewrite(1 << 20));
+    }
+
+    /// It counted as safe with the next event that was forced to the file.
+    #[test]
+    fn a_folder_that_could_not_be_forced_to_disk_makes_nothing_safe() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let (journal, _) = Journal::open(folder.path()).expect("opens");
+        let mut store = Store::new(journal, 0);
+        store.append(1, &entry("one"));
+        for failed in [true, false] {
+            let chore = store_chore(&mut store, &[(1, "one")]);
+            assert_eq!(store.finish(chore.run()), Some(1));
+            let outcome = if failed { Err(io::Error::from_raw_os_error(5)) } else { Ok(()) };
+            store.settle(outcome, 1);
+            assert_eq!(store.wants_rewrite(1 << 20), failed);
+            // Also when nothing waits: what comes next would be in that file.
+            store.rest(&Entries::new());
+            assert_eq!(store.wants_rewrite(1 << 20), failed);
+        }
+        assert_eq!(store.may_lose_from(), 2);
     }
 
     fn store_chore(store: &mut Store, pairs: &[(Sequence, &str)]) -> Chore {

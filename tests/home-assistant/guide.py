@@ -74,15 +74,18 @@ def who_comes_is_greeted(world):
     greetings = lambda: [data for data in called(world, "persistent_notification.create") if data["title"] == "Hallway"]
     # The first visitor of the demonstration comes before the camera has been in use for five
     # seconds, and is not greeted. The next one is.
-    before = len(greetings())
+    greeted, seen = len(greetings()), happened(world, "face_appeared")
     world.watch(FRAMES, {"door_face": "on"})
-    until("a greeting", lambda: len(greetings()) > before)
+    until("a greeting", lambda: len(greetings()) > greeted)
+    # In this order: who comes meanwhile is no reason to pass.
+    told = len(greetings()) - greeted
+    assert told < len(happened(world, "face_appeared") - seen), "the first visitor is greeted"
     world.watch(world.smile)
 
 
 def nobody_leaves_unnoticed(world):
     """Also when an expression ends in the same millisecond."""
-    left, told = lambda: departures(world), lambda: farewells(world)
+    left, told = lambda: happened(world, "face_left"), lambda: farewells(world)
     world.watch(FRAMES, {"door_face": "on"})
     # What happened while it was not available is shown now, and was no event.
     before = left()
@@ -91,9 +94,9 @@ def nobody_leaves_unnoticed(world):
     world.watch(world.smile)
 
 
-def departures(world) -> set[str]:
-    """Ids of the events that Home Assistant has heard."""
-    return {change["id"] for change in world.home.do("heard") if change["event_type"] == "face_left"}
+def happened(world, kind: str) -> set[str]:
+    """Ids of the events of this kind that Home Assistant has heard."""
+    return {change["id"] for change in world.home.do("heard") if change["event_type"] == kind}
 
 
 def farewells(world) -> list[str]:
@@ -105,10 +108,11 @@ def farewells(world) -> list[str]:
 def who_is_there_when_the_camera_closes_leaves(world):
     """After the camera's availability says that it is away."""
     until("a smile", lambda: checks.smiling(world))
-    before = departures(world)
+    left = lambda: happened(world, "face_left")
+    before = left()
     world.home.call("switch.turn_off", "active")
     until("the camera is closed", lambda: checks.gone(world, checks.CAMERA))
-    until("that is told", lambda: departures(world) - before and departures(world) - before <= set(farewells(world)))
+    until("that is told", lambda: left() - before and left() - before <= set(farewells(world)))
     world.home.call("switch.turn_on", "active")
     until("a smile again", lambda: checks.smiling(world))
 

@@ -16,7 +16,8 @@ use expressiond::contract::tuning::Tuning;
 use expressiond::control::groups::{GroupSettings, SettingsByGroup};
 use expressiond::control::in_force::Settled;
 use expressiond::control::overrides::Overrides;
-use expressiond::mqtt::message::Class;
+use expressiond::mqtt::message::{Class, Qos};
+use expressiond::mqtt::settings::Settings;
 use expressiond::name::Name;
 use serde_json::Value;
 
@@ -48,18 +49,26 @@ fn every_topic_is_documented_with_its_quality_and_retention() {
         .written(&camera())
         .into_iter()
         .map(|(topic, class)| {
-            let quality = match class {
-                Class::Availability | Class::Discovery => "1",
-                Class::State => "mqtt.state_qos",
-                Class::Event => "mqtt.event_qos",
-                Class::Snapshot => "0",
-                Class::Trial => unreachable!("no topic is for it"),
-            };
             let retained = if class.retained() { "yes" } else { "no" };
-            (topic, quality.to_owned(), retained.to_owned())
+            (topic, quality(class).to_owned(), retained.to_owned())
         })
         .collect();
     assert_eq!(documented, coded);
+}
+
+/// Where the settings lead, as the document has it.
+fn quality(class: Class) -> &'static str {
+    let with = |event_qos, state_qos| {
+        u8::from(Settings { event_qos, state_qos, ..Settings::default() }.qos(class))
+    };
+    let (no, yes) = (Qos::AtMostOnce, Qos::AtLeastOnce);
+    match [with(no, no), with(yes, no), with(no, yes), with(yes, yes)] {
+        [0, 0, 0, 0] => "0",
+        [1, 1, 1, 1] => "1",
+        [0, 1, 0, 1] => "mqtt.event_qos",
+        [0, 0, 1, 1] => "mqtt.state_qos",
+        other => panic!("{class:?}: {other:?}"),
+    }
 }
 
 #[test]
@@ -101,7 +110,9 @@ fn every_reason_is_documented() {
 async fn what_is_sent_is_what_is_documented() {
     for (broker, version) in AnyBroker::each() {
         let observer = Observer::at(broker.port()).await;
-        let (publisher, _received) = publisher(speaking(version, broker.port()));
+        let mut settings = speaking(version, broker.port());
+        settings.state_qos = Qos::AtMostOnce;
+        let (publisher, _received) = publisher(settings);
         publisher.set_camera_available(&camera(), true);
         publisher.set_camera_state(&camera(), &state()).expect("taken");
         publisher.set_status(&status(publisher.stats())).expect("taken");
@@ -115,6 +126,18 @@ async fn what_is_sent_is_what_is_documented() {
         let sent = |seen: &[Seen]| seen.iter().map(|s| s.topic.clone()).collect::<BTreeSet<_>>();
         let seen = observer.until("every documented topic", |seen| sent(seen) == documented).await;
         publisher.shutdown().await;
+        for row in table("## Topics") {
+            let expected = match row[2].as_str() {
+                "mqtt.state_qos" => 0,
+                "mqtt.event_qos" => 1,
+                always => always.parse().expect("a number"),
+            };
+            // rumqttd 0.20 hands everything on at the QoS of the subscription.
+            let is_told = |seen: &&Seen| {
+                matches!(broker, AnyBroker::Mosquitto(_)) && seen.topic == placed(&row[0])
+            };
+            assert!(seen.iter().filter(is_told).all(|seen| seen.qos == expected), "{row:?}");
+        }
 
         let payload =
             |topic: &str| seen.iter().find(|seen| seen.topic == topic).expect("was sent").json();

@@ -9,7 +9,7 @@ use expressiond::contract::payload::STATUS_INTERVAL;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::Value;
 
-use crate::fake::{ACCEPTED, acknowledge, listen, packet, publish_id, welcome};
+use crate::fake::{ACCEPTED, ACCEPTED_V5, acknowledge, listen, packet, publish_id, welcome};
 use crate::mosquitto::Mosquitto;
 use crate::observer::{Observer, Seen};
 use crate::program::program;
@@ -26,25 +26,51 @@ pub fn start_with(
     settings: &[&str],
     environment: &[(&str, &Path)],
 ) -> Running {
-    let child = program(&["run", "--set", &format!("mqtt.url={url}")])
+    let mut command = command(url, state, settings);
+    Running(command.envs(environment.iter().copied()).spawn().expect("starts"))
+}
+
+fn command(url: &str, state: &Path, settings: &[&str]) -> Command {
+    let mut command = program(&["run", "--set", &format!("mqtt.url={url}")]);
+    command
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .args(["--set", &format!("device.state_dir={}", state.display())])
         .args(["--set", "device.id=d1", "--set", "camera.source=tests/demo/frames"])
         .args(["--set", "camera.repeat=true", "--set", "camera.fps=2"])
         .args(["--set", "mqtt.reconnect_max_s=1"])
         .args(settings.iter().flat_map(|setting| ["--set", setting]))
-        .envs(environment.iter().copied())
         .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("starts");
-    Running(child)
+        .stderr(Stdio::null());
+    command
 }
 
 /// Ends it as systemd does.
 fn stop(mut daemon: Running) {
     daemon.terminate();
     assert_eq!(daemon.code(), Some(0));
+}
+
+/// As of two boards that were made of one image, of which each throws the other out: the journal
+/// had two lines of every connection, for ever.
+#[test]
+fn connections_that_come_and_go_are_told_once() {
+    let state = tempfile::tempdir().expect("temporary folder");
+    let journal = tempfile::NamedTempFile::new().expect("temporary file");
+    let (listening, port) = listen();
+    let mut command = command(&url(port), state.path(), &["mqtt.version=5"]);
+    let stderr = journal.reopen().expect("a second descriptor");
+    let daemon = Running(command.stderr(stderr).spawn().expect("starts"));
+    for _ in 0..4 {
+        // DISCONNECT with "Session taken over" (MQTT 5, 3.14.2.1).
+        let mut peer = welcome(&listening, &[&ACCEPTED_V5[..], &[0xe0, 1, 0x8e]].concat());
+        while packet(&mut peer).is_some() {}
+    }
+    stop(daemon);
+    let told = std::fs::read_to_string(journal.path()).expect("text");
+    let lines = |words: &str| told.lines().filter(|line| line.contains(words)).count();
+    assert_eq!(lines("another client has connected"), 1, "{told}");
+    // The first one, and that there is one again.
+    assert_eq!(lines("connected to the broker"), 2, "{told}");
 }
 
 /// Told because it is news, not when a status is due anyway: sooner after the one before, by

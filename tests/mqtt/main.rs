@@ -27,6 +27,7 @@ mod rights;
 #[path = "../daemon/running.rs"]
 mod running;
 mod support;
+mod sweep;
 mod tls;
 mod version;
 mod web_sockets;

@@ -55,6 +55,11 @@ impl Addresses {
         self.entries[index].reconnect.connected(now);
     }
 
+    /// Whether the connection there was a good one, should it break now.
+    pub(super) fn has_lasted(&self, index: usize, now: Duration) -> bool {
+        self.entries[index].reconnect.has_lasted(now)
+    }
+
     /// The try failed, or, where it had `connected`, the connection broke. `jitter` from 0
     /// to 1 spreads a fleet.
     pub(super) fn lost(&mut self, index: usize, now: Duration, jitter: f64, connected: bool) {

@@ -2,10 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::{Duration, UNIX_EPOCH};
 
 use rustls::AlertDescription;
+use rustls::pki_types::UnixTime;
 
 use super::refusal::{Refusal, Why};
+use crate::clock::rfc3339;
 use crate::mqtt::tls::verifier;
 
 /// Why a connection failed or broke, whichever protocol it spoke.
@@ -37,7 +40,10 @@ pub(super) enum ConnectionError {
     NotABroker,
     #[error("the broker sent a packet that none may send (0x{0:02x})")]
     Malformed(u8),
-    #[error("the broker stopped answering")]
+    #[error(
+        "the broker stopped answering; over a link so slow that one message takes longer than \
+         twice mqtt.keep_alive_s, raise that"
+    )]
     Silent,
     /// As a node of a cluster does that has lost its disk or its majority.
     #[error("the broker answers, and acknowledges nothing that it is sent: is its disk full?")]
@@ -155,7 +161,24 @@ fn tls_trouble(error: &rustls::Error) -> String {
         }
         _ => return format!("TLS: {error}"),
     };
-    format!("{remedy} ({error})")
+    match error {
+        // rustls adds the time at which it looked, and a fault that lasts would be another at
+        // every try.
+        Error::InvalidCertificate(Certificate::ExpiredContext { not_after, .. }) => {
+            format!("{remedy} (it was valid until {})", written(*not_after))
+        }
+        Error::InvalidCertificate(Certificate::NotValidYetContext { not_before, .. }) => {
+            format!("{remedy} (it is valid from {})", written(*not_before))
+        }
+        _ => format!("{remedy} ({error})"),
+    }
+}
+
+/// The end of the year 9999, after which X.509 has no dates (RFC 5280, 4.1.2.5).
+const LAST_DATE: u64 = 253_402_300_799;
+
+fn written(time: UnixTime) -> String {
+    rfc3339(UNIX_EPOCH + Duration::from_secs(time.as_secs().min(LAST_DATE)))
 }
 
 fn about_client_certificate(alert: AlertDescription) -> bool {
@@ -170,4 +193,34 @@ fn about_client_certificate(alert: AlertDescription) -> bool {
         Alert::HandshakeFailure,
     ]
     .contains(&alert)
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{CertificateError, Error};
+
+    use super::*;
+
+    /// It was told at every try, as another fault each time.
+    #[test]
+    fn a_certificate_that_is_out_of_date_is_one_fault_whenever_it_is_looked_at() {
+        let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        let expired = |time| {
+            let (time, not_after) = (at(time), at(1_580_515_200));
+            tls_trouble(&Error::InvalidCertificate(CertificateError::ExpiredContext {
+                time,
+                not_after,
+            }))
+        };
+        assert_eq!(expired(1_700_000_000), expired(1_700_000_001));
+        assert!(expired(1_700_000_000).ends_with("until 2020-02-01T00:00:00.000Z)"));
+        let early = |time| {
+            let (time, not_before) = (at(time), at(u64::MAX));
+            tls_trouble(&Error::InvalidCertificate(CertificateError::NotValidYetContext {
+                time,
+                not_before,
+            }))
+        };
+        assert_eq!(early(1), early(2));
+    }
 }

@@ -7,17 +7,21 @@
 //! [`wire`] knows.
 
 mod addresses;
+pub(crate) mod closing;
 mod endpoints;
 pub(crate) mod error;
 mod in_flight;
+mod limit;
 pub(crate) mod options;
 pub(crate) mod probe;
 mod reconnect;
 mod refusal;
 pub(crate) mod session;
 mod subscribed;
+pub(super) mod told;
 pub(super) mod wire;
 
+use std::mem;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -25,6 +29,7 @@ use tokio::time::sleep;
 
 use self::addresses::Addresses;
 use self::error::ConnectionError;
+use self::limit::Limit;
 use self::options::ConnectOptions;
 use self::session::{Context, Session, stopped};
 use self::wire::Connection;
@@ -37,8 +42,10 @@ pub(super) struct Client {
     options: ConnectOptions,
     addresses: Addresses,
     subscriptions: Subscriptions,
-    /// What was last said of each address.
-    complaints: Vec<Option<String>>,
+    /// What each address takes.
+    limits: Vec<Limit>,
+    /// Nothing was told since a connection was: it need not be told that there is another.
+    is_told: bool,
 }
 
 impl Client {
@@ -49,9 +56,9 @@ impl Client {
         brokers: Vec<BrokerUrl>,
         subscriptions: Subscriptions,
     ) -> Self {
-        let complaints = vec![None; brokers.len()];
+        let limits = vec![Limit::default(); brokers.len()];
         let addresses = Addresses::new(brokers, &options.labels.device, options.reconnect_max);
-        Self { context, options, addresses, subscriptions, complaints }
+        Self { context, options, addresses, subscriptions, limits, is_told: false }
     }
 
     /// Connects, serves, and connects again, until told to stop.
@@ -68,8 +75,11 @@ impl Client {
             self.context.shared.queue().lost(reason.clone());
             let Some(reason) = reason else { return };
             let now = self.now();
+            if self.addresses.has_lasted(index, now) {
+                self.context.told.forget();
+            }
             self.addresses.lost(index, now, (self.context.jitter)(), connected);
-            self.complain(index, reason);
+            self.complain(index, &reason);
         }
     }
 
@@ -86,9 +96,14 @@ impl Client {
             Err(error) => return (Err(error), false),
         };
         self.welcome(index, &connection, address);
-        let last_will = self.options.last_will.as_ref();
-        let served =
-            Session::run(connection, &mut self.context, &mut self.subscriptions, last_will).await;
+        let served = Session::run(
+            connection,
+            &mut self.context,
+            &mut self.subscriptions,
+            &mut self.limits[index],
+            self.options.last_will.as_ref(),
+        )
+        .await;
         // Of several hosts behind the name, another is tried first.
         self.addresses.get(index).1.failed(address);
         (served, true)
@@ -97,22 +112,25 @@ impl Client {
     fn welcome(&mut self, index: usize, connection: &Connection, address: SocketAddr) {
         let now = self.now();
         self.addresses.connected(index, now);
-        self.complaints.fill(None);
         let (broker, _) = self.addresses.get(index);
-        log::info!(broker:%, address:%, mqtt = connection.protocol.name();
+        // Two clients with one id throw each other out for ever.
+        let told = mem::replace(&mut self.is_told, true);
+        let level = if told { log::Level::Debug } else { log::Level::Info };
+        log::log!(level, broker:%, address:%, mqtt = connection.protocol.name();
             "connected to the broker");
         self.context.shared.queue().reached(broker.to_string(), address);
     }
 
-    /// One line per kind of trouble, not one per try: an outage may last weeks.
-    fn complain(&mut self, index: usize, reason: String) {
+    /// One line per kind of trouble, not one per try: an outage may last weeks, and so may
+    /// connections that break as soon as they are made.
+    fn complain(&mut self, index: usize, reason: &str) {
         let wait = self.addresses.next().1.saturating_sub(self.now());
         let (broker, _) = self.addresses.get(index);
-        let told = self.complaints[index].as_ref() == Some(&reason);
-        let level = if told { log::Level::Debug } else { log::Level::Warn };
+        let new = self.context.told.is_new(format!("{broker}: {reason}"));
+        let level = if new { log::Level::Warn } else { log::Level::Debug };
+        self.is_told &= !new;
         log::log!(level, broker:%, retry_s = wait.as_secs_f32();
             "no connection to the broker: {reason}");
-        self.complaints[index] = Some(reason);
     }
 
     fn now(&self) -> Duration {

@@ -30,13 +30,18 @@ impl Reconnect {
         self.connected_at = Some(now);
     }
 
+    /// Whether there is a connection that was a good one, should it break now.
+    pub(super) fn has_lasted(&self, now: Duration) -> bool {
+        self.connected_at.is_some_and(|start| now.saturating_sub(start) >= STABLE)
+    }
+
     /// The try failed or the connection broke: how long to wait. `jitter` from 0
     /// to 1 spreads a fleet.
     pub(super) fn lost(&mut self, now: Duration, jitter: f64) -> Duration {
-        let lasted = self.connected_at.take().map(|start| now.saturating_sub(start));
-        if lasted.is_some_and(|lasted| lasted >= STABLE) {
+        if self.has_lasted(now) {
             self.backoff.reset();
         }
+        self.connected_at = None;
         self.backoff.next_delay(jitter)
     }
 }

@@ -8,11 +8,14 @@ use tokio::sync::watch;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
+use super::closing::Closing;
 use super::error::ConnectionError;
 use super::in_flight::{InFlight, Sent, SentMessage};
+use super::limit::{FORGET, Limit};
 use super::options::LastWill;
 use super::refusal::{Refusal, Why};
 use super::subscribed::{Answer, Subscribed};
+use super::told::Told;
 use super::wire::{Connection, Event, NotSent, Token};
 use crate::clock::Clock;
 use crate::mqtt::message::{Message, Received, Subscriptions};
@@ -20,25 +23,17 @@ use crate::mqtt::queue::Ticket;
 use crate::mqtt::received::{self, Full};
 use crate::mqtt::shared::Shared;
 
-/// How long [`crate::mqtt::handle::Handle::shutdown`] takes at most.
-pub(crate) const CLOSE_LIMIT: Duration = Duration::from_secs(1);
-
-/// Of that, how long the outbox may still be emptied.
-const DRAIN_LIMIT: Duration = Duration::from_millis(500);
-
-/// How long the broker has to tell what it keeps. Until then discovery, and what is read by it,
-/// is held back: a broker may answer a subscription after the publish that followed it,
-/// and what is swept would be overwritten before it was read.
+/// How long the broker has to take a subscription to what it keeps of an earlier run, and from
+/// then to tell that. Meanwhile discovery, and what is read by it, is held back: a broker may
+/// answer a subscription after the publish that followed it, and what is swept would be
+/// overwritten before it was read.
 pub(crate) const SWEEP: Duration = Duration::from_secs(2);
 
 /// After the broker refused an event, those of its topic wait this long before they are
-/// offered again: an owner mends an access list in minutes, and a tight loop would
-/// only fill two logs. One time for all topics: it begins with the first refusal.
+/// offered again, and so does what a retained topic says: an owner mends an access list in
+/// minutes, and a tight loop would only fill two logs. One time for all topics: it begins with
+/// the first refusal.
 const REFUSED_PAUSE: Duration = Duration::from_secs(60);
-
-/// A limit that the broker did not announce is forgotten after this: its owner may have
-/// raised it, and finding out costs one connection.
-const FORGET_LIMIT: Duration = Duration::from_secs(3600);
 
 /// What every session of a client works with.
 pub(in crate::mqtt) struct Context {
@@ -48,9 +43,10 @@ pub(in crate::mqtt) struct Context {
     pub clock: Arc<dyn Clock>,
     /// From 0 to 1, by chance: what spreads a fleet.
     pub jitter: fn() -> f64,
-    /// Bytes of a packet over which the broker ended a connection, and until when that
-    /// is believed.
-    pub too_large: Option<(usize, Instant)>,
+    /// Of what goes wrong.
+    pub told: Told,
+    /// What an earlier run announced is replaced by ours: nothing is held back for it.
+    pub announced: bool,
 }
 
 impl Context {
@@ -70,10 +66,12 @@ impl Context {
         self.shared.queue().passed_over(reason);
     }
 
-    /// Bytes of the largest packet that the broker takes, as far as it is known.
-    fn largest(&self, announced: usize) -> usize {
-        let learned = self.too_large.filter(|(_, until)| Instant::now() < *until);
-        learned.map_or(announced, |(size, _)| announced.min(size - 1))
+    /// Says it once, not for each message, nor on each of several connections: `fault` is what
+    /// it has in common with what was told before.
+    fn complain(&mut self, fault: String, reason: &str) {
+        if self.told.is_new(fault) {
+            log::warn!("{reason}");
+        }
     }
 }
 
@@ -96,30 +94,29 @@ pub(super) struct Session {
     subscribed: Subscribed,
     closing: Option<Closing>,
     sweep_ends: Option<Instant>,
-    /// When refused events are offered again.
+    /// When what was refused is offered again.
     offer_again: Option<Instant>,
-    last_complaint: Option<String>,
+    /// Bytes of the largest packet that the broker said it takes, and when that is tried again
+    /// because less was learned.
+    announced: usize,
+    limit_ends: Option<Instant>,
     /// What is said before we leave.
     last_will: Option<LastWill>,
 }
 
-/// Shutting down: what is left to do and until when.
-struct Closing {
-    drain_until: Instant,
-    limit: Instant,
-    farewell_sent: bool,
-}
-
 impl Session {
-    /// Subscribes, tells the queue, and serves until the end. `Ok` means that we were
-    /// told to stop.
+    /// Subscribes, tells the queue, and serves until the end. `limit` is what was learned of
+    /// this broker. `Ok` means that we were told to stop.
     pub(super) async fn run(
         mut connection: Connection,
         context: &mut Context,
         subscriptions: &mut Subscriptions,
+        limit: &mut Limit,
         last_will: Option<&LastWill>,
     ) -> Result<(), ConnectionError> {
-        connection.largest = context.largest(connection.largest);
+        let announced = connection.largest;
+        let (largest, limit_ends) = limit.largest(announced, Instant::now());
+        connection.largest = largest;
         // What an earlier run left is heard where that is possible: it is not worth a connection.
         subscriptions.sweep.retain(|filter| connection.takes(filter));
         // Subscriptions do not outlive a clean session: every time, and first.
@@ -128,7 +125,7 @@ impl Session {
         {
             let mut queue = context.shared.queue();
             queue.limited(connection.largest);
-            queue.connected(connection.protocol, sweep_ends.is_some());
+            queue.connected(connection.protocol, sweep_ends.is_some() && !context.announced);
         }
         let mut session = Self {
             connection,
@@ -137,12 +134,13 @@ impl Session {
             closing: None,
             sweep_ends,
             offer_again: None,
-            last_complaint: None,
+            announced,
+            limit_ends,
             last_will: last_will.cloned(),
         };
         let outcome = session.serve(context, subscriptions).await;
         if outcome.as_ref().is_err_and(ConnectionError::by_packet_size) {
-            session.learn_limit(context);
+            session.learn_limit(limit, context);
         }
         if session.in_flight.has_snapshot() {
             context.shared.queue().snapshot_lost();
@@ -171,7 +169,9 @@ impl Session {
                         let ours = subscriptions.sweep.contains(&topic);
                         self.passed_over(&topic, size, ours, context);
                     }
-                    Event::Subscribed(id, outcome) => self.answered(id, outcome, context),
+                    Event::Subscribed(id, outcome) => {
+                        self.answered(id, outcome, context, subscriptions);
+                    }
                     Event::Disconnected => return Ok(()),
                 },
                 () = shared.wake.notified() => {}
@@ -195,8 +195,14 @@ impl Session {
     fn next_deadline(&self) -> Option<Instant> {
         let closing = self.closing.as_ref().map(Closing::next_deadline);
         let subscribe_again = self.subscribed.again_at();
-        let deadlines =
-            [closing, self.sweep_ends, self.offer_again, subscribe_again, self.gives_up_at()];
+        let deadlines = [
+            closing,
+            self.sweep_ends,
+            self.offer_again,
+            self.limit_ends,
+            subscribe_again,
+            self.gives_up_at(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 
@@ -207,17 +213,25 @@ impl Session {
         self.in_flight.unacknowledged_since().map(|since| since + 3 * self.connection.keep_alive)
     }
 
-    fn keep_deadlines(&mut self, context: &Context, subscriptions: &mut Subscriptions) {
+    fn keep_deadlines(&mut self, context: &mut Context, subscriptions: &mut Subscriptions) {
         let now = Instant::now();
-        if self.offer_again.is_some_and(|end| now >= end) {
-            self.offer_again = None;
+        if self.offer_again.take_if(|end| now >= *end).is_some() {
             context.shared.queue().offer_again();
         }
-        if self.sweep_ends.is_some_and(|end| now >= end) {
-            self.sweep_ends = None;
+        if self.limit_ends.take_if(|end| now >= *end).is_some() {
+            self.connection.largest = self.announced;
+            let mut queue = context.shared.queue();
+            queue.limited(self.announced);
+            // What was too large counts as said.
+            queue.repeat_retained();
+        }
+        if self.sweep_ends.take_if(|end| now >= *end).is_some() {
+            context.announced = true;
             context.shared.queue().release();
-            // From now on we would only hear ourselves, on this connection and later.
-            for filter in subscriptions.sweep.drain(..) {
+            // From now on we would only hear ourselves, on this connection and later. What the
+            // broker has not let us hear stays to be heard.
+            for filter in subscriptions.sweep.extract_if(.., |each| self.subscribed.is_taken(each))
+            {
                 self.connection.unsubscribe(&filter);
             }
         }
@@ -225,7 +239,7 @@ impl Session {
     }
 
     /// Hands messages over as long as the window has room and the broker answers.
-    fn fill(&mut self, context: &Context) {
+    fn fill(&mut self, context: &mut Context) {
         let drained = self.closing.as_ref().is_some_and(|c| Instant::now() >= c.drain_until);
         let stalled = self.in_flight.is_stalled(Instant::now());
         let hands_over = !stalled && !drained && !self.farewell_sent();
@@ -254,7 +268,7 @@ impl Session {
         }
     }
 
-    fn send(&mut self, ticket: Ticket, message: Message, context: &Context) {
+    fn send(&mut self, ticket: Ticket, message: Message, context: &mut Context) {
         let topic = message.topic.clone();
         match self.connection.publish(message) {
             Ok((token, size)) => {
@@ -266,8 +280,8 @@ impl Session {
                     "a message of {size} bytes for {topic} is not sent, the broker takes \
                      {limit} at most: raise its limit or lower mqtt.max_packet_bytes"
                 );
-                context.shared.queue().too_large(&ticket, reason.clone());
-                self.complain(reason);
+                context.complain(format!("too large for {topic}"), &reason);
+                context.shared.queue().too_large(&ticket, reason);
             }
         }
     }
@@ -281,7 +295,7 @@ impl Session {
         &mut self,
         token: Token,
         outcome: Result<(), Refusal>,
-        context: &Context,
+        context: &mut Context,
     ) -> ControlFlow<()> {
         match (self.in_flight.settle(token, Instant::now()), outcome) {
             (Some(Sent::Message(SentMessage { ticket, .. })), Ok(())) => {
@@ -289,23 +303,20 @@ impl Session {
             }
             (Some(Sent::Message(SentMessage { ticket, topic, .. })), Err(refusal)) => {
                 let reason = format!("the broker refused a message for {topic}: {refusal}");
+                context.complain(format!("{}, for {topic}", refusal.why), &reason);
                 if refusal.why == Why::TooLarge {
                     // It would be refused at every try.
-                    context.shared.queue().too_large(&ticket, reason.clone());
-                } else {
-                    if matches!(ticket, Ticket::Event(_)) {
-                        self.offer_again.get_or_insert_with(|| Instant::now() + REFUSED_PAUSE);
-                    }
-                    context.shared.queue().refused(&ticket, reason.clone());
+                    context.shared.queue().too_large(&ticket, reason);
+                } else if context.shared.queue().refused(ticket, reason) {
+                    self.offer_again.get_or_insert_with(|| Instant::now() + REFUSED_PAUSE);
                 }
-                self.complain(reason);
             }
             // A DISCONNECT makes the broker discard the will (MQTT 3.1.1, 3.14.4), so it
             // must have our own word before.
             (Some(Sent::Farewell), Ok(())) => self.connection.disconnect(),
             // Without it, the broker says the will (MQTT 5, 3.1.2.5): else `online` would stand.
             (Some(Sent::Farewell), Err(refusal)) => {
-                self.complain(format!("the broker refused our last word: {refusal}"));
+                log::warn!("the broker refused our last word: {refusal}");
                 return ControlFlow::Break(());
             }
             (None, _) => {}
@@ -315,10 +326,10 @@ impl Session {
 
     /// The broker ended the connection over the size of a packet. It does not say which:
     /// of those that it may not have read, the largest exceeds its limit for certain.
-    fn learn_limit(&mut self, context: &mut Context) {
+    fn learn_limit(&mut self, limit: &mut Limit, context: &Context) {
         let Some(largest) = self.in_flight.take_largest() else { return };
         let SentMessage { ticket, topic, size } = largest;
-        context.too_large = Some((size, Instant::now() + FORGET_LIMIT));
+        limit.learn(size, Instant::now() + FORGET);
         let reason = format!(
             "the broker ended the connection over a message of {size} bytes for {topic}, which \
              is not sent again: raise its limit or lower mqtt.max_packet_bytes"
@@ -329,7 +340,7 @@ impl Session {
 
     /// Somebody sent us more than we read, or we did in an earlier run (`ours`). Nothing is
     /// lost but that.
-    fn passed_over(&mut self, topic: &str, size: usize, ours: bool, context: &Context) {
+    fn passed_over(&mut self, topic: &str, size: usize, ours: bool, context: &mut Context) {
         let remedy = if ours {
             // Ours takes its place, so that a later start with more room comes too late.
             "an earlier run of this device left it there; delete in Home Assistant by hand what is \
@@ -341,46 +352,33 @@ impl Session {
             "a message of {size} bytes arrived on {topic}, more than mqtt.max_packet_bytes, and \
              was passed over: {remedy}"
         );
-        context.shared.queue().passed_over(reason.clone());
-        self.complain(reason);
+        context.complain(format!("passed over on {topic}"), &reason);
+        context.shared.queue().passed_over(reason);
     }
 
-    fn answered(&mut self, id: u16, outcome: Result<(), Refusal>, context: &Context) {
+    fn answered(
+        &mut self,
+        id: u16,
+        outcome: Result<(), Refusal>,
+        context: &mut Context,
+        subscriptions: &Subscriptions,
+    ) {
         let (now, jitter) = (Instant::now(), (context.jitter)());
-        let (filter, answer) = self.subscribed.answered(id, outcome.is_ok(), now, jitter);
-        if answer == Answer::TakenAfterAll {
+        let answer = self.subscribed.answered(id, outcome.is_ok(), now, jitter);
+        let Some((filter, answer)) = answer else { return };
+        if outcome.is_ok() && subscriptions.sweep.contains(&filter) {
+            // What the broker keeps follows its answer (3.8.4).
+            self.sweep_ends = Some(now + SWEEP);
+        }
+        if answer == Answer::TakenAfterAll && context.told.is_new(format!("taken: {filter}")) {
             log::info!("the broker takes the subscription to {filter} after all");
         }
         let Err(refusal) = outcome else { return };
         let reason = format!("the broker refused the subscription to {filter}: {refusal}");
-        match answer {
-            Answer::Refused => log::warn!("{reason}; asking again"),
-            Answer::RefusedForGood => log::warn!("{reason}"),
-            Answer::StillRefused | Answer::Taken | Answer::TakenAfterAll => {}
-        }
+        context.complain(format!("refused: {filter}"), &format!("{reason}; asking again"));
         context.shared.queue().note(reason);
     }
-
-    /// Says it once, not for each message of a window.
-    fn complain(&mut self, reason: String) {
-        if self.last_complaint.as_ref() != Some(&reason) {
-            log::warn!("{reason}");
-            self.last_complaint = Some(reason);
-        }
-    }
 }
 
-impl Closing {
-    fn begin() -> Self {
-        let now = Instant::now();
-        Self { drain_until: now + DRAIN_LIMIT, limit: now + CLOSE_LIMIT, farewell_sent: false }
-    }
-
-    fn next_deadline(&self) -> Instant {
-        if self.farewell_sent { self.limit } else { self.drain_until }
-    }
-
-    fn is_over(&self) -> bool {
-        Instant::now() >= self.limit
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -11,16 +11,15 @@ use crate::mqtt::message::Subscriptions;
 
 /// Between refusals of a subscription: soon at first, because a cluster that elects a leader
 /// refuses what it takes a moment later, with the only code that MQTT 3.1.1 has for it
-/// (3.9.3); then once a minute, because an owner mends an access list in minutes.
-const ASK_AGAIN: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(60));
+/// (3.9.3), and what an earlier run announced must be read before it is replaced; then once a
+/// minute, because an owner mends an access list in minutes.
+const ASK_AGAIN: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(60));
 
 /// The subscriptions of one connection.
 pub(super) struct Subscribed {
-    /// Filters without which the device does not hear what it is told.
-    lasting: Vec<String>,
     /// Filters whose answer is due, by the id of their SUBSCRIBE.
     unanswered: HashMap<u16, String>,
-    /// Lasting ones, to ask for again.
+    /// To ask for again.
     refused: BTreeSet<String>,
     again: Option<Instant>,
     backoff: Backoff,
@@ -37,8 +36,6 @@ pub(super) enum Answer {
     Refused,
     /// Once more.
     StillRefused,
-    /// Of use only at the beginning of the connection: it is not asked for again.
-    RefusedForGood,
 }
 
 impl Subscribed {
@@ -46,7 +43,6 @@ impl Subscribed {
     pub(super) fn new(wanted: &Subscriptions, mut subscribe: impl FnMut(&str) -> u16) -> Self {
         let filters = wanted.lasting.iter().chain(&wanted.sweep);
         Self {
-            lasting: wanted.lasting.clone(),
             unanswered: filters.map(|filter| (subscribe(filter), filter.clone())).collect(),
             refused: BTreeSet::new(),
             again: None,
@@ -54,32 +50,35 @@ impl Subscribed {
         }
     }
 
-    /// The broker has answered the SUBSCRIBE with this id: the filter, and what became of it.
-    /// `jitter`, 0 to 1, spreads a fleet that was refused by one broker.
+    /// The broker has answered the SUBSCRIBE with this id: the filter, and what became of it;
+    /// none where there was no such SUBSCRIBE. `jitter`, 0 to 1, spreads a fleet that was refused
+    /// by one broker.
     pub(super) fn answered(
         &mut self,
         id: u16,
         taken: bool,
         now: Instant,
         jitter: f64,
-    ) -> (String, Answer) {
-        let filter = self.unanswered.remove(&id).unwrap_or_default();
+    ) -> Option<(String, Answer)> {
+        let filter = self.unanswered.remove(&id)?;
         if taken {
             let before = self.refused.remove(&filter);
             if self.refused.is_empty() {
                 self.again = None;
                 self.backoff.reset();
             }
-            return (filter, if before { Answer::TakenAfterAll } else { Answer::Taken });
-        }
-        if !self.lasting.contains(&filter) {
-            return (filter, Answer::RefusedForGood);
+            return Some((filter, if before { Answer::TakenAfterAll } else { Answer::Taken }));
         }
         let new = self.refused.insert(filter.clone());
         if self.again.is_none() {
             self.again = Some(now + self.backoff.next_delay(jitter));
         }
-        (filter, if new { Answer::Refused } else { Answer::StillRefused })
+        Some((filter, if new { Answer::Refused } else { Answer::StillRefused }))
+    }
+
+    /// Whether the broker has taken this one, of those that were asked for.
+    pub(super) fn is_taken(&self, filter: &String) -> bool {
+        !self.refused.contains(filter) && self.unanswered.values().all(|due| due != filter)
     }
 
     /// When to ask again.
@@ -124,34 +123,40 @@ mod tests {
     #[test]
     fn what_was_refused_is_asked_for_again_until_it_is_taken() {
         let begun = Instant::now();
-        let after = |seconds| begun + Duration::from_secs(seconds);
-        let mut subscribed = subscribed(&["command", "groups"], &[]);
-        assert_eq!(subscribed.answered(1, true, begun, 0.0), ("command".into(), Answer::Taken));
+        let after = |milliseconds| begun + Duration::from_millis(milliseconds);
+        let told = |answer| Some(("earlier/run".to_owned(), answer));
+        let mut subscribed = subscribed(&["command"], &["earlier/run"]);
+        let taken = subscribed.answered(1, true, begun, 0.0);
+        assert_eq!(taken, Some(("command".into(), Answer::Taken)));
         assert_eq!(subscribed.again_at(), None);
-        assert_eq!(subscribed.answered(2, false, begun, 0.0), ("groups".into(), Answer::Refused));
-        assert_eq!(subscribed.again_at(), Some(after(5)));
-        assert!(asked_again(&mut subscribed, after(4), 3).is_empty());
-        assert_eq!(asked_again(&mut subscribed, after(5), 3), ["groups"]);
+        assert_eq!(subscribed.answered(2, false, begun, 0.0), told(Answer::Refused));
+        assert_eq!(subscribed.again_at(), Some(after(500)));
+        assert!(asked_again(&mut subscribed, after(400), 3).is_empty());
+        assert_eq!(asked_again(&mut subscribed, after(500), 3), ["earlier/run"]);
         assert_eq!(subscribed.again_at(), None, "its answer is due");
-        let answer = subscribed.answered(3, false, after(5), 0.0);
-        assert_eq!(answer, ("groups".into(), Answer::StillRefused));
-        assert_eq!(subscribed.again_at(), Some(after(15)), "less and less often");
-        assert_eq!(asked_again(&mut subscribed, after(15), 4), ["groups"]);
-        let answer = subscribed.answered(4, true, after(15), 0.0);
-        assert_eq!(answer, ("groups".into(), Answer::TakenAfterAll));
+        assert_eq!(subscribed.answered(3, false, after(500), 0.0), told(Answer::StillRefused));
+        assert_eq!(subscribed.again_at(), Some(after(1500)), "less and less often");
+        assert_eq!(asked_again(&mut subscribed, after(1500), 4), ["earlier/run"]);
+        assert_eq!(subscribed.answered(4, true, after(1500), 0.0), told(Answer::TakenAfterAll));
         assert_eq!(subscribed.again_at(), None);
-        assert!(asked_again(&mut subscribed, after(3600), 5).is_empty(), "what is taken");
+        assert!(asked_again(&mut subscribed, after(3_600_000), 5).is_empty(), "what is taken");
     }
 
     #[test]
-    fn what_is_of_use_at_the_beginning_only_is_not_asked_for_again() {
+    fn only_what_was_answered_so_is_taken() {
         let begun = Instant::now();
-        let mut subscribed = subscribed(&["command"], &["earlier/run"]);
-        let answer = subscribed.answered(2, false, begun, 0.0);
-        assert_eq!(answer, ("earlier/run".into(), Answer::RefusedForGood));
-        assert_eq!(subscribed.again_at(), None);
-        // Nor what nobody asked for, should a broker refuse that.
-        assert_eq!(subscribed.answered(7, false, begun, 0.0).1, Answer::RefusedForGood);
-        assert!(asked_again(&mut subscribed, begun + Duration::from_secs(5), 2).is_empty());
+        let mut subscribed = subscribed(&[], &["config", "state"]);
+        let taken = |subscribed: &Subscribed| {
+            ["config", "state"].map(|filter| subscribed.is_taken(&filter.to_owned()))
+        };
+        assert_eq!(taken(&subscribed), [false, false], "nothing is answered");
+        subscribed.answered(1, true, begun, 0.0);
+        subscribed.answered(2, false, begun, 0.0);
+        assert_eq!(taken(&subscribed), [true, false]);
+        // Nobody asked for it.
+        assert_eq!(subscribed.answered(7, false, begun, 0.0), None);
+        asked_again(&mut subscribed, begun + Duration::from_secs(1), 3);
+        subscribed.answered(3, true, begun, 0.0);
+        assert_eq!(taken(&subscribed), [true, true]);
     }
 }

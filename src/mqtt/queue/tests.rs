@@ -109,7 +109,7 @@ fn what_the_broker_refuses_is_not_delivered() {
     }
     let (ticket, message) = queue.next(at(1)).expect("an event");
     assert_eq!(message.expiry, Some(Duration::from_secs(7 * 86_400 - 1)));
-    queue.refused(&ticket, "not authorized".into());
+    assert!(queue.refused(ticket, "not authorized".into()));
     queue.set_retained(Class::State, "s".into(), b"1".to_vec()).expect("taken");
     queue.push_event("other".into(), "2".into(), b"{}".to_vec(), at(0)).expect("taken");
     let others = [pair("s", "1"), pair("other", "{}")];
@@ -119,6 +119,37 @@ fn what_the_broker_refuses_is_not_delivered() {
     assert_eq!(stats.last_error.as_deref(), Some("not authorized"));
     queue.offer_again();
     assert_eq!(drain(&mut queue, 1), [pair("e", "{\"n\":1}"), pair("e", "{\"n\":2}")]);
+}
+
+/// A device whose `online` met a quota that was used up for a moment used to be unavailable for
+/// as long as the connection lasted.
+#[test]
+fn what_the_broker_refuses_to_keep_is_offered_again() {
+    let mut queue = queue();
+    for (class, topic, payload) in [
+        (Class::Discovery, "d", &b""[..]),
+        (Class::State, "s", b"1"),
+        (Class::Availability, "a", b"online"),
+    ] {
+        queue.set_retained(class, topic.into(), payload.to_vec()).expect("taken");
+    }
+    queue.connected(Protocol::V5, false);
+    for (topic, taken) in [("d", false), ("s", true), ("a", false)] {
+        let (ticket, message) = queue.next(at(0)).expect("it waits");
+        assert_eq!(message.topic, topic);
+        match taken {
+            true => queue.acknowledged(ticket),
+            false => assert!(queue.refused(ticket, "a quota is used up".into())),
+        }
+    }
+    assert_eq!(drain(&mut queue, 1), [], "not at once");
+    queue.offer_again();
+    assert_eq!(drain(&mut queue, 1), [pair("d", ""), pair("a", "online")]);
+    queue.offer_again();
+    assert_eq!(drain(&mut queue, 1), [], "they were not refused again");
+    queue.push_snapshot("p".into(), vec![1], at(0)).expect("taken");
+    let (ticket, _) = queue.next(at(0)).expect("the picture");
+    assert!(!queue.refused(ticket, "a quota is used up".into()), "its moment is over");
 }
 
 #[test]
