@@ -148,7 +148,11 @@ impl Replacement {
 /// Forces the names in the folder of `path` to the disk.
 pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
     match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
+        // EINVAL (fsync(2)): a file system that promises nothing of folders, as some over a network.
+        Some(folder) => File::open(folder)?.sync_all().or_else(|error| match error.kind() {
+            io::ErrorKind::InvalidInput => Ok(()),
+            _ => Err(error),
+        }),
         None => Ok(()),
     }
 }

@@ -72,9 +72,9 @@ impl InForce {
         self.zones.get(zone).is_some_and(|given| given.value)
     }
 
-    /// Whether a group or a command says whether the zone of this name holds.
-    pub fn imposes(&self, zone: &str) -> bool {
-        self.zones.get(zone).is_some_and(|given| given.imposed().is_some())
+    /// Whether it is one of these who says whether the zone of this name holds.
+    pub fn says(&self, zone: &str, by: fn(&Author) -> bool) -> bool {
+        self.zones.get(zone).is_some_and(|given| by(&given.from))
     }
 
     /// Whether no picture may leave the device in any way: its owner has closed the

@@ -100,9 +100,9 @@ impl Overrides {
     pub(crate) fn would_be_forgotten(held: &Path, next: Option<&Path>) -> bool {
         // Of the picture under the masks nobody has said anything.
         let said = |kept: Self| Self { masked_picture: None, ..kept };
-        let says_nothing = Self::read(held).is_ok_and(|kept| said(kept) == Self::default());
-        let file = |folder: &Path| storage::read_if_there(&folder.join(FILE)).ok().flatten();
-        !says_nothing && next.and_then(file).is_none_or(|next| Some(next) != file(held))
+        let kept = |folder: &Path| Self::read(folder).ok().map(said);
+        let held = kept(held);
+        held != Some(Self::default()) && (held.is_none() || next.and_then(kept) != held)
     }
 
     /// Keeps it for the next run. Waits for the disk.
@@ -168,6 +168,9 @@ mod tests {
         assert!(forgotten(None) && forgotten(Some(&next)), "of an earlier time");
         fs::copy(held.join(FILE), next.join(FILE)).expect("copied");
         assert!(forgotten(None) && !forgotten(Some(&next)));
+        let masked_picture = Some(Size::new(640, 480));
+        Overrides { masked_picture, ..paused }.save(&held).expect("saved");
+        assert!(!forgotten(Some(&next)), "the camera sends another picture meanwhile");
         let masked_picture = Some(Size::new(1280, 720));
         Overrides { masked_picture, ..Overrides::default() }.save(&held).expect("saved");
         assert!(!forgotten(None), "it goes on as it would in a new folder");

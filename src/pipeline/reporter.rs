@@ -20,7 +20,7 @@ use crate::tracks::grouping::Grouping;
 use crate::tracks::{Change, ChangeKind, Filter, TrackedFace, Tracker};
 use crate::zones::occupancy::{Occupancy, Person, Use};
 use crate::zones::trial::Trial;
-use crate::zones::{self, Admission, Masks, ZoneSet, Zones};
+use crate::zones::{self, Admission, Imposed, Masks, ZoneSet, Zones};
 
 /// Follows the faces of one camera and publishes what changes about them.
 pub(crate) struct Reporter {
@@ -106,7 +106,7 @@ impl Reporter {
 
     /// Other zones may hold from now on, or others be `imposed` by a command or a group; then
     /// what the network must not see.
-    pub(crate) fn obey(&mut self, zones: ZoneSet, imposed: ZoneSet) -> Option<Masks> {
+    pub(crate) fn obey(&mut self, zones: ZoneSet, imposed: Imposed) -> Option<Masks> {
         let imposes = self.zones.set_imposed(imposed);
         if !self.zones.set_active(zones) && !imposes {
             return None;

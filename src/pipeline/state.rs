@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use crate::attention::Conditions;
-use crate::contract::in_force::InForce;
+use crate::contract::in_force::{Author, InForce};
 use crate::contract::payload::ReasonCode;
 use crate::contract::tuning::Tuning;
 use crate::geometry::Size;
 use crate::source::Opened;
-use crate::zones::{ZoneSet, Zones};
+use crate::zones::{Imposed, ZoneSet, Zones};
 
 /// A picture that was asked for and did not come within this time is not sent any
 /// more: whoever asked has forgotten it.
@@ -75,8 +75,8 @@ pub(crate) struct Orders {
     pub tuning: Tuning,
     /// The zones that hold.
     pub zones: ZoneSet,
-    /// The zones of which a command or a group says whether they hold.
-    pub imposed: ZoneSet,
+    /// Those of which somebody else than the settings says so.
+    pub imposed: Imposed,
     /// While true the camera is closed.
     pub paused: bool,
     /// Whether the board is hot or throttled: it looks around half as often.
@@ -91,7 +91,11 @@ impl Orders {
     pub(super) fn take_over(&mut self, in_force: &InForce, zones: &Zones) -> u64 {
         self.tuning = in_force.tuning();
         self.zones = zones.set_of(|zone| in_force.holds(zone));
-        self.imposed = zones.set_of(|zone| in_force.imposes(zone));
+        let said = |by: fn(&Author) -> bool| zones.set_of(|zone| in_force.says(zone, by));
+        self.imposed = Imposed {
+            by_command: said(|by| *by == Author::Command),
+            by_group: said(|by| matches!(by, Author::Group(_))),
+        };
         self.paused = in_force.paused.value;
         if in_force.no_snapshot().is_some() { self.withdraw() } else { 0 }
     }

@@ -126,7 +126,7 @@ impl Trial {
         self.enforce(&tried);
         let history = self.live.history.lock().expect("no panic under this lock").clone();
         let ruled = |settings: &Tunable| match &in_force {
-            Some(in_force) => settings.clone().ruled_by(in_force),
+            Some(in_force) => settings.clone().ruled_by(in_force, &self.saved.zone),
             None => settings.clone(),
         };
         Ok(history.what_if(&self.told, &ruled(&self.saved), &ruled(&tried)))

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::camera_tuning::{CameraTuning, Touched};
 use crate::attention::pace;
-use crate::contract::in_force::{Given, InForce};
+use crate::contract::in_force::{Author, Given, InForce};
 use crate::contract::tuning::Tuning;
 use crate::limits::{self, Impossible};
 use crate::source;
@@ -235,8 +235,9 @@ impl Tunable {
         Ok(())
     }
 
-    /// With what a group or a command gives instead, which has the last word.
-    pub(super) fn ruled_by(mut self, in_force: &InForce) -> Self {
+    /// With what a group or a command gives instead, which has the last word on zones as they are
+    /// in `saved`, too.
+    pub(super) fn ruled_by(mut self, in_force: &InForce, saved: &[zones::Settings]) -> Self {
         if let Some(Some(threshold)) = in_force.threshold.imposed() {
             self.tracking.start_confidence = *threshold;
         }
@@ -244,8 +245,13 @@ impl Tunable {
             self.pace.max_fps = *max_fps;
         }
         for zone in &mut self.zone {
-            let switched = in_force.zones.get(&zone.name).and_then(Given::imposed);
-            zone.enabled = *switched.unwrap_or(&zone.enabled);
+            let was =
+                saved.iter().find(|was| was.name == zone.name).map_or(zone.kind, |was| was.kind);
+            let counts = |given: &&Given<bool>| {
+                given.from != Author::Command || !zones::lapses(given.value, was, zone.kind)
+            };
+            let given = in_force.zones.get(&zone.name).filter(counts);
+            zone.enabled = *given.and_then(Given::imposed).unwrap_or(&zone.enabled);
         }
         self
     }

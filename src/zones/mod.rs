@@ -65,13 +65,27 @@ struct Zone {
     enabled: bool,
 }
 
+/// Whether what a command said of a zone says nothing of what it has become: an "off" said where
+/// faces were counted switches no mask off, which its owner has drawn since to hide what is there.
+pub fn lapses(on: bool, was: Kind, is: Kind) -> bool {
+    !on && is == Kind::Mask && was == Kind::Count
+}
+
 /// The zones of a camera, and which of them hold now. Clones share the polygons.
 #[derive(Clone, Debug)]
 pub struct Zones {
     all: Arc<[Zone]>,
     active: ZoneSet,
-    /// Those of which a command or a group says whether they hold.
-    imposed: ZoneSet,
+    imposed: Imposed,
+}
+
+/// Those zones of which somebody else than the settings says whether they hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Imposed {
+    /// A command said so, of the zone as it was then.
+    pub by_command: ZoneSet,
+    /// A group says so, of whatever has the name.
+    pub by_group: ZoneSet,
 }
 
 impl Default for Zones {
@@ -92,7 +106,7 @@ impl Zones {
         let all: Arc<[Zone]> = settings.iter().take(settings::MOST_ZONES).map(zone).collect();
         let active = all.iter().enumerate().filter(|(_, zone)| zone.enabled).map(|(n, _)| n);
         let active = active.collect();
-        Self { all, active, imposed: ZoneSet::default() }
+        Self { all, active, imposed: Imposed::default() }
     }
 
     /// The zones for which `holds` says so, by name.
@@ -108,19 +122,19 @@ impl Zones {
 
     /// Of others a command or a group may say whether they hold from now on; whether that changes
     /// anything.
-    pub fn set_imposed(&mut self, imposed: ZoneSet) -> bool {
+    pub fn set_imposed(&mut self, imposed: Imposed) -> bool {
         std::mem::replace(&mut self.imposed, imposed) != imposed
     }
 
     /// Whether `tried` would hold by the word of a command or a group that the zone of its name
-    /// follows; none where neither says anything, where there is no such zone, and where it is
-    /// a mask that would be switched off by what was said of a zone in which faces are counted.
+    /// follows; none where neither says anything and where there is no such zone.
     fn imposed(&self, tried: &Zone) -> Option<bool> {
         let number = self.all.iter().position(|zone| zone.name == tried.name)?;
         let holds = self.active.contains(number);
-        let is_said_of_it =
-            holds || tried.kind == Kind::Count || self.all[number].kind == tried.kind;
-        (self.imposed.contains(number) && is_said_of_it).then_some(holds)
+        let Imposed { by_command, by_group } = self.imposed;
+        let commanded =
+            by_command.contains(number) && !lapses(holds, self.all[number].kind, tried.kind);
+        (commanded || by_group.contains(number)).then_some(holds)
     }
 
     /// Number and name of each zone in which faces are counted, whether it holds or not.

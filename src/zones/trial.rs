@@ -72,13 +72,17 @@ impl Trial {
 mod tests {
     use super::*;
     use crate::clock::at;
-    use crate::zones::{Kind, ZoneSet};
+    use crate::zones::{Imposed, Kind, ZoneSet};
 
     const FRAME: Size = Size::new(100, 100);
 
     fn zone(name: &str, kind: Kind, left: f32, right: f32) -> Settings {
         let points = vec![[left, 0.0], [right, 0.0], [right, 1.0], [left, 1.0]];
         Settings { name: name.into(), kind, points, enabled: true }
+    }
+
+    fn by_command(saved: &Zones) -> Imposed {
+        Imposed { by_command: saved.set_of(|_| true), ..Imposed::default() }
     }
 
     fn face(x: f32) -> Rect {
@@ -109,7 +113,7 @@ mod tests {
         assert_eq!(trial.masks().len(), 2);
         assert_eq!(trial.admission(face(80.0), FRAME), Admission::Refused);
         saved.set_active(ZoneSet::default());
-        saved.set_imposed(saved.set_of(|_| true));
+        saved.set_imposed(by_command(&saved));
         trial.follow(&saved);
         assert_eq!(trial.masks().len(), 1);
         assert_eq!(trial.admission(face(20.0), FRAME), Admission::Any);
@@ -122,10 +126,13 @@ mod tests {
     fn a_zone_that_was_switched_off_while_faces_were_counted_in_it_hides_as_a_mask() {
         let mut saved = Zones::new(&[zone("tv", Kind::Count, 0.0, 0.5)]);
         saved.set_active(ZoneSet::default());
-        saved.set_imposed(saved.set_of(|_| true));
+        saved.set_imposed(by_command(&saved));
         let trial = Trial::new(&[zone("tv", Kind::Mask, 0.0, 0.5)], &saved);
         assert_eq!(trial.masks().len(), 1);
         assert_eq!(trial.admission(face(20.0), FRAME), Admission::Refused);
+        saved.set_imposed(Imposed { by_group: saved.set_of(|_| true), ..Imposed::default() });
+        let trial = Trial::new(&[zone("tv", Kind::Mask, 0.0, 0.5)], &saved);
+        assert_eq!(trial.masks().len(), 0, "a group's word stays");
     }
 
     #[test]
@@ -134,7 +141,7 @@ mod tests {
         let mut saved = Zones::new(&[Settings { enabled: false, ..tv.clone() }]);
         let mut trial = Trial::new(&[tv], &saved);
         assert_eq!(trial.masks().len(), 1);
-        saved.set_imposed(saved.set_of(|_| true));
+        saved.set_imposed(by_command(&saved));
         trial.follow(&saved);
         assert_eq!(trial.masks().len(), 0, "a command says so, too");
     }

@@ -1,6 +1,7 @@
 //! The program as it is installed, towards brokers that come, go and cannot be found.
 
 use std::io::Write;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -71,6 +72,32 @@ fn connections_that_come_and_go_are_told_once() {
     assert_eq!(lines("another client has connected"), 1, "{told}");
     // The first one, and that there is one again.
     assert_eq!(lines("connected to the broker"), 2, "{told}");
+}
+
+/// As of an owner who starts a broker again and again until its settings are right: the last line
+/// was that there is a connection, for as long as there was none.
+#[test]
+fn an_outage_after_short_connections_is_told_each_time() {
+    let state = tempfile::tempdir().expect("temporary folder");
+    let journal = tempfile::NamedTempFile::new().expect("temporary file");
+    let (mut listening, port) = listen();
+    let mut command = command(&url(port), state.path(), &["mqtt.version=3.1.1"]);
+    let stderr = journal.reopen().expect("a second descriptor");
+    let daemon = Running(command.stderr(stderr).spawn().expect("starts"));
+    let told = || std::fs::read_to_string(journal.path()).expect("text");
+    for outages in 1..3 {
+        let peer = welcome(&listening, &ACCEPTED);
+        drop(listening);
+        drop(peer);
+        let end = Instant::now() + LIMIT;
+        while told().matches("refused").count() < outages {
+            assert!(Instant::now() < end, "{}", told());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        listening = TcpListener::bind(("127.0.0.1", port)).expect("free again");
+    }
+    drop(welcome(&listening, &ACCEPTED));
+    stop(daemon);
 }
 
 /// Told because it is news, not when a status is due anyway: sooner after the one before, by

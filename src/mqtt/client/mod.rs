@@ -79,7 +79,7 @@ impl Client {
                 self.context.told.forget();
             }
             self.addresses.lost(index, now, (self.context.jitter)(), connected);
-            self.complain(index, &reason);
+            self.complain(index, &reason, connected);
         }
     }
 
@@ -114,7 +114,8 @@ impl Client {
         self.addresses.connected(index, now);
         let (broker, _) = self.addresses.get(index);
         // Two clients with one id throw each other out for ever.
-        let told = mem::replace(&mut self.is_told, true);
+        let new = self.context.told.is_new(format!("{broker}: connected"));
+        let told = mem::replace(&mut self.is_told, true) && !new;
         let level = if told { log::Level::Debug } else { log::Level::Info };
         log::log!(level, broker:%, address:%, mqtt = connection.protocol.name();
             "connected to the broker");
@@ -122,11 +123,13 @@ impl Client {
     }
 
     /// One line per kind of trouble, not one per try: an outage may last weeks, and so may
-    /// connections that break as soon as they are made.
-    fn complain(&mut self, index: usize, reason: &str) {
+    /// connections that break as soon as they are made. Where the last line says that there is a
+    /// connection, that none can be made is told again.
+    fn complain(&mut self, index: usize, reason: &str, connected: bool) {
         let wait = self.addresses.next().1.saturating_sub(self.now());
         let (broker, _) = self.addresses.get(index);
-        let new = self.context.told.is_new(format!("{broker}: {reason}"));
+        let new =
+            self.context.told.is_new(format!("{broker}: {reason}")) || (self.is_told && !connected);
         let level = if new { log::Level::Warn } else { log::Level::Debug };
         self.is_told &= !new;
         log::log!(level, broker:%, retry_s = wait.as_secs_f32();

@@ -3,11 +3,11 @@
 
 use std::collections::HashSet;
 
-/// Faults that are told at most before they are forgotten. Some are in the broker's own words,
-/// which may be others at every try; what is not told any more still stands in the status.
+/// So many faults are told until all is well. Some are in the broker's own words, which may be
+/// others at every try; what is not told any more still stands in the status.
 const MOST: usize = 64;
 
-/// What was told since a connection has lasted.
+/// What was told since a connection that had lasted broke.
 #[derive(Debug, Default)]
 pub(in crate::mqtt) struct Told(HashSet<String>);
 

@@ -169,14 +169,14 @@ async fn what_is_tried_hides_more_and_never_less() {
     assert_eq!(hidden(&reporter), (2, 2, 1));
     assert_eq!(watch(&mut reporter, 80.0, 3..6), []);
     // A command switches the settings' mask off, as it may: pictures stay black there.
-    let all = ZoneSet::default().with(0);
+    let all = Imposed { by_command: ZoneSet::default().with(0), ..Imposed::default() };
     let masks = reporter.obey(ZoneSet::default(), all).expect("changed");
     assert_eq!(masks.len(), 1);
     assert_eq!(hidden(&reporter), (1, 2, 1));
     // Where it is moved to, too.
     assert_eq!(reporter.try_zones(Some(&[zone("window", Kind::Mask, 0.6, 1.0)])).len(), 0);
     assert_eq!(hidden(&reporter), (0, 2, 1));
-    assert_eq!(reporter.obey(ZoneSet::default(), ZoneSet::default()).expect("changed").len(), 1);
+    assert_eq!(reporter.obey(ZoneSet::default(), Imposed::default()).expect("changed").len(), 1);
     reporter.try_zones(None);
     assert_eq!(watch(&mut reporter, 80.0, 6..9)[0].event_type, EventType::FaceAppeared);
 }

@@ -95,11 +95,17 @@ fn what_a_command_gives_counts_instead_and_what_the_file_gives_does_not() {
         zones: [("tv".to_owned(), Given { value: false, from })].into(),
     };
     let own = tried(masks).expect("possible");
-    assert_eq!(own.clone().ruled_by(&by(Author::File)), own, "as it is tried");
-    let ruled = own.clone().ruled_by(&by(Author::Command));
+    assert_eq!(own.clone().ruled_by(&by(Author::File), &own.zone), own, "as it is tried");
+    let ruled = own.clone().ruled_by(&by(Author::Command), &own.zone);
     assert_eq!(ruled.tracking.start_confidence, 0.9);
     assert_eq!(ruled.pace, own.pace, "nobody gave another");
     assert!(ruled.zone.iter().all(|mask| !mask.enabled));
+    // Said where faces were counted, it switches off no mask that is tried there now.
+    let mut counted = own.zone.clone();
+    counted[0].kind = zones::Kind::Count;
+    assert!(own.clone().ruled_by(&by(Author::Command), &counted).zone[0].enabled);
+    let group = Author::Group("hall".to_owned());
+    assert!(!own.ruled_by(&by(group), &counted).zone[0].enabled, "whatever has the name");
 }
 
 #[test]
