@@ -109,11 +109,11 @@ impl Examiner {
         self.decoder.begin();
     }
 
-    /// Carries out looks, as long as `goes_on` says so after each of them; with `glance`, also says how bright
-    /// the picture is. What is found is kept until [`conclude`](Self::conclude); returned is the
-    /// time that the networks took. A compressed picture is decoded once, as fine as the finest
-    /// look needs it; a second call for the same frame decodes it again only where it needs it
-    /// finer.
+    /// Carries out looks, as long as `goes_on` says so after each of them; with `glance`, also
+    /// says how bright the picture is. What is found is kept until [`conclude`](Self::conclude);
+    /// returned is the time that the networks took. A compressed picture is decoded once, as fine
+    /// as the finest look needs it; a second call for the same frame decodes it again only where
+    /// it needs it finer.
     pub(super) fn look(
         &mut self,
         frame: &Frame,

@@ -1,5 +1,6 @@
 //! What was changed while running: by commands to this device and by its groups.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -13,6 +14,7 @@ use crate::contract::tuning::Tuning;
 use crate::geometry::Size;
 use crate::name::Name;
 use crate::storage::{Worker, WriteErrors};
+use crate::zones::{self, Kind};
 
 /// What was changed and what is in force of it, as the status tells.
 #[derive(Clone, Debug, PartialEq)]
@@ -180,13 +182,16 @@ const UNHARMED: &str = "nothing panics under this lock";
 fn forget_other_zones(runtime: &mut Overrides, settled: &Settled) {
     // A file of an earlier version names no masks. What it switches off may have been one, and
     // hiding more than its owner wants lets nobody be seen.
-    let was_mask = &runtime.masks;
+    let kind = |masks: &BTreeSet<String>, zone: &str| {
+        if masks.contains(zone) { Kind::Mask } else { Kind::Count }
+    };
+    let masks = &runtime.masks;
     runtime.zones.retain(|zone, on| {
-        let is_unmasked = !*on && settled.masks.contains(zone) && !was_mask.contains(zone);
-        if is_unmasked {
+        let lapses = zones::lapses(*on, kind(masks, zone), kind(&settled.masks, zone));
+        if lapses {
             log::info!("zone {zone} was switched off before it was a mask: the mask holds");
         }
-        settled.zones.contains_key(zone) && !is_unmasked
+        settled.zones.contains_key(zone) && !lapses
     });
     if settled.masks.is_empty() {
         runtime.masked_picture = None;
@@ -214,7 +219,6 @@ mod tests {
     use super::*;
     use crate::contract::in_force::Author;
     use crate::control::groups::GroupSettings;
-    use crate::zones::Kind;
 
     /// The settings file has these groups and zones; it says that the zones hold.
     fn changes(groups: &[&str], zones: &[&str], folder: &std::path::Path) -> Changes {

@@ -210,9 +210,7 @@ mod tests {
     #[test]
     fn what_a_failed_write_left_out_is_written_again() {
         let folder = tempfile::tempdir().expect("temporary folder");
-        let (journal, _) = Journal::open(folder.path()).expect("opens");
-        let mut store = Store::new(journal, 0);
-        store.append(1, &entry("one"));
+        let mut store = with_one(folder.path());
         let chore = store.begin_sync(1);
         drop(chore);
         assert!(!store.wants_rewrite(1 << 20));
@@ -231,9 +229,7 @@ mod tests {
     #[test]
     fn a_folder_that_could_not_be_forced_to_disk_makes_nothing_safe() {
         let folder = tempfile::tempdir().expect("temporary folder");
-        let (journal, _) = Journal::open(folder.path()).expect("opens");
-        let mut store = Store::new(journal, 0);
-        store.append(1, &entry("one"));
+        let mut store = with_one(folder.path());
         for failed in [true, false] {
             let chore = store_chore(&mut store, &[(1, "one")]);
             assert_eq!(store.finish(chore.run()), Some(1));
@@ -247,6 +243,14 @@ mod tests {
         assert_eq!(store.may_lose_from(), 2);
     }
 
+    /// With a first entry that was not forced to the disk yet.
+    fn with_one(folder: &Path) -> Store {
+        let (journal, _) = Journal::open(folder).expect("opens");
+        let mut store = Store::new(journal, 0);
+        store.append(1, &entry("one"));
+        store
+    }
+
     fn store_chore(store: &mut Store, pairs: &[(Sequence, &str)]) -> Chore {
         store.begin_rewrite(&living(pairs), 1)
     }
@@ -254,9 +258,7 @@ mod tests {
     #[test]
     fn a_write_that_fails_during_a_rewrite_asks_for_another() {
         let folder = tempfile::tempdir().expect("temporary folder");
-        let (journal, _) = Journal::open(folder.path()).expect("opens");
-        let mut store = Store::new(journal, 0);
-        store.append(1, &entry("one"));
+        let mut store = with_one(folder.path());
         let chore = store_chore(&mut store, &[(1, "one")]);
         store.incomplete = true;
         store.finish(chore.run());

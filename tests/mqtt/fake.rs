@@ -52,6 +52,16 @@ pub fn acknowledge(peer: &mut TcpStream, id: [u8; 2]) {
     peer.write_all(&[0x40, 2, id[0], id[1]]).expect("it listens");
 }
 
+/// Types of packets, in the upper half of their first byte.
+pub const SUBSCRIBE: u8 = 8;
+pub const UNSUBSCRIBE: u8 = 10;
+
+/// SUBACK of MQTT 3.1.1 with QoS 0 or, where it is not taken, Failure (3.9.3).
+pub fn answer_subscribe(peer: &mut TcpStream, subscribe: &[u8], taken: bool) {
+    let code = if taken { 0 } else { 0x80 };
+    peer.write_all(&[0x90, 3, subscribe[0], subscribe[1], code]).expect("it listens");
+}
+
 /// First byte and body of the next packet; none when the client has left.
 pub fn packet(peer: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
     let mut next = || {

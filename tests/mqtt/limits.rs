@@ -11,7 +11,10 @@ use expressiond::mqtt::protocol::Version;
 use expressiond::publish::Publisher;
 use tokio::time::timeout;
 
-use crate::fake::{ACCEPTED, ACCEPTED_V5, acknowledge, listen, packet, publish_id, welcome};
+use crate::fake::{
+    ACCEPTED, ACCEPTED_V5, SUBSCRIBE, UNSUBSCRIBE, acknowledge, answer_subscribe, listen, packet,
+    publish_id, welcome,
+};
 use crate::mosquitto::Mosquitto;
 use crate::observer::Observer;
 use crate::running::LIMIT;
@@ -210,15 +213,13 @@ async fn a_subscription_that_was_refused_is_asked_for_again() {
         let mut peer = welcome(&listening, &ACCEPTED);
         let mut subscribed = 0;
         while let Some((first, body)) = packet(&mut peer) {
-            if first >> 4 != 8 {
+            if first >> 4 != SUBSCRIBE {
                 continue;
             }
             subscribed += 1;
             // At QoS 1 a cluster keeps queues that a device does not get back from a dead node.
             assert_eq!(body.last(), Some(&0), "QoS");
-            // SUBACK: failure, then QoS 0.
-            let code = if subscribed == 1 { 0x80 } else { 0 };
-            peer.write_all(&[0x90, 3, body[0], body[1], code]).expect("it listens");
+            answer_subscribe(&mut peer, &body, subscribed > 1);
             if subscribed == 2 {
                 peer.write_all(b"\x30\x08\x00\x04toldyo").expect("it listens");
                 return Some(peer);
@@ -251,11 +252,11 @@ async fn a_broker_without_wildcards_is_asked_for_none() {
                 acknowledge(&mut peer, id);
             }
             // SUBSCRIBE and UNSUBSCRIBE: id, no properties, filter.
-            if [8, 10].contains(&(first >> 4)) {
+            if [SUBSCRIBE, UNSUBSCRIBE].contains(&(first >> 4)) {
                 let length = usize::from(body[4]);
                 filters.push(String::from_utf8(body[5..5 + length].to_vec()).expect("text"));
             }
-            if first >> 4 == 8 {
+            if first >> 4 == SUBSCRIBE {
                 peer.write_all(&[0x90, 4, body[0], body[1], 0, 0]).expect("it listens");
             }
         }

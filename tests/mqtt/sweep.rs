@@ -2,7 +2,6 @@
 //! does not let the device hear it at once.
 
 use std::io::Write;
-use std::net::TcpStream;
 
 use expressiond::mqtt::message::{Class, Received, Subscriptions};
 use expressiond::mqtt::protocol::Version;
@@ -10,7 +9,10 @@ use expressiond::mqtt::received::Receiver;
 use expressiond::publish::Publisher;
 use tokio::time::timeout;
 
-use crate::fake::{ACCEPTED, acknowledge, listen, packet, publish_id, welcome};
+use crate::fake::{
+    ACCEPTED, SUBSCRIBE, UNSUBSCRIBE, acknowledge, answer_subscribe, listen, packet, publish_id,
+    welcome,
+};
 use crate::running::LIMIT;
 use crate::support::{begin, speaking};
 
@@ -19,9 +21,6 @@ const EARLIER: &[u8] = b"\x31\x0b\x00\x06configold";
 
 /// What this run announces there.
 const OURS: &[u8] = b"new";
-
-const SUBSCRIBE: u8 = 8;
-const UNSUBSCRIBE: u8 = 10;
 
 /// A device that sweeps `sweep`.
 fn start(port: u16, sweep: &[&str]) -> (Publisher, Receiver) {
@@ -39,12 +38,6 @@ async fn hears_what_an_earlier_run_announced(received: &mut Receiver) {
     assert_eq!(heard, Received { topic, payload, retained: true });
 }
 
-/// SUBACK with QoS 0 or, where it is not taken, Failure (3.9.3).
-fn answer(peer: &mut TcpStream, subscribe: &[u8], taken: bool) {
-    let code = if taken { 0 } else { 0x80 };
-    peer.write_all(&[0x90, 3, subscribe[0], subscribe[1], code]).expect("it listens");
-}
-
 /// The filter of a SUBSCRIBE: after its id, and the length in front of it.
 fn filter(subscribe: &[u8]) -> String {
     let length = usize::from(u16::from_be_bytes([subscribe[2], subscribe[3]]));
@@ -60,7 +53,7 @@ async fn what_was_refused_once_is_read_before_it_is_replaced() {
         while let Some((first, body)) = packet(&mut peer) {
             if first >> 4 == SUBSCRIBE {
                 asked += 1;
-                answer(&mut peer, &body, asked > 1);
+                answer_subscribe(&mut peer, &body, asked > 1);
             }
             if first >> 4 == SUBSCRIBE && asked > 1 {
                 peer.write_all(EARLIER).expect("it listens");
@@ -91,7 +84,7 @@ async fn what_is_refused_is_asked_for_on_the_next_connection() {
                 }
                 if first >> 4 == SUBSCRIBE {
                     let filter = filter(&body);
-                    answer(&mut peer, &body, taken || filter != "config");
+                    answer_subscribe(&mut peer, &body, taken || filter != "config");
                     asked.push(filter);
                 }
                 if first >> 4 == SUBSCRIBE && taken {
@@ -126,7 +119,7 @@ async fn what_is_answered_late_is_heard_and_then_left() {
                 acknowledge(&mut peer, id);
             }
             if body.ends_with(OURS) {
-                answer(&mut peer, &subscribe, true);
+                answer_subscribe(&mut peer, &subscribe, true);
                 peer.write_all(EARLIER).expect("it listens");
             }
             if first >> 4 == UNSUBSCRIBE {

@@ -39,7 +39,7 @@ def equalized(network: YOLO12, samples: Sequence[dict[str, np.ndarray]]) -> YOLO
         return network
     for _ in range(ROUNDS):
         neighbours = list(pairs(network))
-        largest = ranges(network, [first for first, _ in neighbours], samples)
+        largest = largest_outputs(network, [first for first, _ in neighbours], samples)
         for first, second in neighbours:
             move(first, second, divisors(largest[first], weight_of(second)))
     return network
@@ -57,7 +57,9 @@ def weight_of(module: nn.Module) -> Tensor:
 
 
 @torch.no_grad()
-def ranges(network: YOLO12, modules: Sequence[nn.Module], samples: Sequence[dict[str, np.ndarray]]) -> dict:
+def largest_outputs(
+    network: YOLO12, modules: Sequence[nn.Module], samples: Sequence[dict[str, np.ndarray]]
+) -> dict[nn.Module, Tensor]:
     """The largest output of each of their channels, which a ReLU leaves positive."""
     largest: dict[nn.Module, Tensor] = {}
 

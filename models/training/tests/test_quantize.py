@@ -6,7 +6,7 @@ import torch
 
 from expression_training import quantize
 from expression_training.dataset import DataSet
-from expression_training.equalize import equalized, pairs, ranges
+from expression_training.equalize import equalized, largest_outputs, pairs
 from expression_training.network import YOLO12, Description
 from expression_training.ranges import Spread
 
@@ -32,7 +32,7 @@ def outputs(model, samples):
 
 def unevenness(model, samples):
     """By how much the loudest channel of a convolution in the head exceeds the middle one."""
-    largest = ranges(model, [first for first, _ in pairs(model)], samples)
+    largest = largest_outputs(model, [first for first, _ in pairs(model)], samples)
     return [float(seen.max() / seen.median()) for seen in largest.values()]
 
 

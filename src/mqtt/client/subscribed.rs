@@ -32,10 +32,8 @@ pub(super) enum Answer {
     Taken,
     /// At last, after it was refused.
     TakenAfterAll,
-    /// For the first time.
+    /// It is asked for again.
     Refused,
-    /// Once more.
-    StillRefused,
 }
 
 impl Subscribed {
@@ -69,11 +67,11 @@ impl Subscribed {
             }
             return Some((filter, if before { Answer::TakenAfterAll } else { Answer::Taken }));
         }
-        let new = self.refused.insert(filter.clone());
+        self.refused.insert(filter.clone());
         if self.again.is_none() {
             self.again = Some(now + self.backoff.next_delay(jitter));
         }
-        Some((filter, if new { Answer::Refused } else { Answer::StillRefused }))
+        Some((filter, Answer::Refused))
     }
 
     /// Whether the broker has taken this one, of those that were asked for.
@@ -134,7 +132,7 @@ mod tests {
         assert!(asked_again(&mut subscribed, after(400), 3).is_empty());
         assert_eq!(asked_again(&mut subscribed, after(500), 3), ["earlier/run"]);
         assert_eq!(subscribed.again_at(), None, "its answer is due");
-        assert_eq!(subscribed.answered(3, false, after(500), 0.0), told(Answer::StillRefused));
+        assert_eq!(subscribed.answered(3, false, after(500), 0.0), told(Answer::Refused));
         assert_eq!(subscribed.again_at(), Some(after(1500)), "less and less often");
         assert_eq!(asked_again(&mut subscribed, after(1500), 4), ["earlier/run"]);
         assert_eq!(subscribed.answered(4, true, after(1500), 0.0), told(Answer::TakenAfterAll));
