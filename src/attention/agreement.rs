@@ -1,7 +1,8 @@
 //! Single pictures have no next frame that could tell a knob from a face. So each face is
 //! looked at several times by itself, from other distances, and counts for as much as all
-//! looks say: a face is one at every scale, while what only resembles one does so at some. From
-//! where expressions are read, its mirror image is looked at as well: what both say errs less.
+//! looks say, that of the piece or whole picture which showed it best among them: a face is one
+//! at every scale and to either network, while what only resembles one is so to some. Its mirror
+//! image is looked at as well: what both say errs less.
 
 use std::collections::BTreeMap;
 
@@ -16,25 +17,22 @@ pub(super) struct Candidate {
     pub face: Rect,
     /// The nearest first.
     looks: [Look; SCALES],
-    /// The nearest, with left and right exchanged.
-    mirrored: Look,
 }
 
 impl Candidate {
     pub(super) fn new(face: Rect, inputs: Inputs, picture: Size) -> Self {
-        let looks = inputs.at_all_scales(&face, picture);
-        Self { face, looks, mirrored: looks[0].mirrored() }
+        Self { face, looks: inputs.at_all_scales(&face, picture) }
     }
 
-    /// Those that are to be carried out.
+    /// Those that are to be carried out: each also with left and right exchanged.
     pub(super) fn all(&self) -> impl Iterator<Item = Look> + use<> {
-        [self.mirrored].into_iter().chain(self.looks)
+        self.looks.into_iter().flat_map(|look| [look, look.mirrored()])
     }
 }
 
-/// Puts in place of what the looks at each candidate saw what they say together. What they saw
-/// beside the candidate is dropped: it is a candidate itself, or none. Faces lower than `least`
-/// pixels are dropped, too. What the coarser looks had seen of a candidate is left with at most
+/// Puts in place of what the looks at each candidate saw what they say together with the coarser
+/// looks. What they saw beside the candidate is dropped: it is a candidate itself, or none. Faces
+/// lower than `least` pixels are dropped, too. What the coarser looks had seen is left with at most
 /// the confidence `doubted`.
 pub(super) fn agree(
     sightings: &mut Vec<Sighting>,
@@ -46,29 +44,35 @@ pub(super) fn agree(
     let is_close =
         |one: &Sighting| candidates.iter().any(|other| other.all().any(|look| look == one.look));
     let (close, coarse) = sightings.drain(..).partition::<Vec<_>, _>(is_close);
-    sightings.extend(coarse);
-    for one in sightings.iter_mut() {
-        if candidates.iter().any(|candidate| one.shows(&candidate.face)) {
-            one.doubt(doubted);
-        }
-    }
     for candidate in candidates {
-        let by = |look: Look| -> Vec<Sighting> {
-            let of_it = |one: &&Sighting| one.look == look && one.shows(&candidate.face);
-            close.iter().filter(of_it).copied().collect()
-        };
-        let mut seen = candidate.looks.map(by);
-        seen[0] = mean_of(&seen[0], &by(candidate.mirrored));
-        let together = together(&seen, picture);
+        let of_it = |one: &&Sighting| one.shows(&candidate.face);
+        let (close, coarse) = (close.iter().filter(of_it), coarse.iter().filter(of_it));
+        let (close, coarse): (Vec<_>, Vec<_>) =
+            (close.copied().collect(), coarse.copied().collect());
+        let seen =
+            candidate.looks.map(|look| mean_of(&by(&close, look), &by(&close, look.mirrored())));
+        let from_afar = coarse.iter().map(|one| is_a_face(&by(&coarse, one.look)));
+        let together = together(&seen, from_afar.fold(0.0, f32::max), picture);
         sightings.extend(together.into_iter().filter(|one| one.detection.rect.height >= least));
     }
+    sightings.extend(coarse.into_iter().map(|mut one| {
+        one.doubt(doubted);
+        one
+    }));
 }
 
-/// What the looks from all distances say together: a face as surely as their mean, nothing being
-/// 0, with the box and the classes of the nearest look that sees one, which are best.
-fn together(seen: &[Vec<Sighting>], picture: Size) -> Vec<Sighting> {
+/// What one of the looks saw.
+fn by(seen: &[Sighting], look: Look) -> Vec<Sighting> {
+    seen.iter().filter(|one| one.look == look).copied().collect()
+}
+
+/// What the looks from all distances say together, the surest `from_afar` among them: a face as surely
+/// as their mean, nothing being 0, with the box and the classes of the nearest look that sees one,
+/// which are best.
+fn together(seen: &[Vec<Sighting>], from_afar: f32, picture: Size) -> Vec<Sighting> {
     let Some(nearest) = seen.iter().find(|of| !of.is_empty()) else { return Vec::new() };
-    let mean = seen.iter().map(|of| is_a_face(of)).sum::<f32>() / seen.len() as f32;
+    let all = seen.iter().map(|of| is_a_face(of)).sum::<f32>() + from_afar;
+    let mean = all / (seen.len() + 1) as f32;
     let share = mean / is_a_face(nearest).max(f32::MIN_POSITIVE);
     let one = |one: &Sighting| {
         let mut detection = one.detection;
@@ -148,23 +152,40 @@ mod tests {
         INPUTS.tile(Region { left: 0, top: 0, width: 224, height: 224 })
     }
 
+    /// As it is and mirrored.
+    fn both(class: usize, confidence: f32, rect: Rect, look: Look) -> [Sighting; 2] {
+        [look, look.mirrored()].map(|look| seen(class, confidence, rect, look))
+    }
+
     #[test]
     fn what_all_looks_see_keeps_its_confidence_and_what_one_sees_loses_most() {
         let rect = Rect::new(100.0, 100.0, 24.0, 30.0);
         let from_afar = Rect::new(102.0, 100.0, 24.0, 30.0);
         let one = candidate(rect);
         let coarse = seen(0, 0.9, Rect::new(99.0, 99.0, 24.0, 30.0), tile());
-        let near = seen(0, 0.9, rect, one.looks[0]);
-        let mirrored = seen(0, 0.9, from_afar, one.mirrored);
+        let near = both(0, 0.9, rect, one.looks[0]);
         let far = [(1, 0.8), (2, 0.7), (3, 0.8)]
-            .map(|(look, confidence)| seen(0, confidence, from_afar, one.looks[look]));
-        let all = [&[coarse, near, mirrored][..], &far].concat();
-        assert_eq!(told(all, &[one]), [(0, 0.8, 100.0)]);
-        let knob = seen(0, 0.88, rect, one.looks[0]);
-        assert_eq!(told(vec![coarse, knob, mirrored], &[one]), [(0, 0.22, 100.0)], "a knob");
+            .map(|(look, confidence)| both(0, confidence, from_afar, one.looks[look]))
+            .concat();
+        let all = [&[coarse][..], &near, &far].concat();
+        assert_eq!(told(all, &[one]), [(0, 0.82, 100.0)]);
+        let knob = [&[coarse][..], &near].concat();
+        assert_eq!(told(knob, &[one]), [(0, 0.36, 100.0)], "a knob");
         let all = [&[coarse][..], &far].concat();
-        assert_eq!(told(all, &[one]), [(0, 0.58, 102.0)]);
+        assert_eq!(told(all, &[one]), [(0, 0.64, 102.0)]);
+        assert_eq!(told([&near[..], &far].concat(), &[one]), [(0, 0.64, 100.0)]);
         assert_eq!(told(vec![coarse], &[one]), [(0, DOUBTED, 99.0)]);
+    }
+
+    #[test]
+    fn of_what_pieces_show_the_surest_counts_and_its_classes_add_up() {
+        let rect = Rect::new(100.0, 100.0, 24.0, 30.0);
+        let one = candidate(rect);
+        let other = INPUTS.tile(Region { left: 20, top: 20, width: 224, height: 224 });
+        let mut all = one.looks.map(|look| both(0, 0.8, rect, look)).concat();
+        all.extend([seen(0, 0.5, rect, tile()), seen(1, 0.2, rect, tile())]);
+        all.push(seen(0, 0.6, rect, other));
+        assert_eq!(told(all, &[one])[0], (0, 0.78, 100.0));
     }
 
     #[test]
@@ -174,12 +195,13 @@ mod tests {
         let mut all = vec![
             seen(0, 0.5, rect, one.looks[0]),
             seen(1, 0.3, rect, one.looks[0]),
-            seen(1, 0.9, rect, one.mirrored),
+            seen(1, 0.9, rect, one.looks[0].mirrored()),
+            seen(0, 0.85, rect, tile()),
         ];
-        all.extend(one.looks[1..].iter().map(|look| seen(0, 0.85, rect, *look)));
-        assert_eq!(told(all.clone(), &[one]), [(1, 0.6, 100.0), (0, 0.25, 100.0)]);
+        all.extend(one.looks[1..].iter().flat_map(|look| both(0, 0.85, rect, *look)));
+        assert_eq!(told(all.clone(), &[one])[..2], [(1, 0.6, 100.0), (0, 0.25, 100.0)]);
         all.retain(|one| one.detection.class == 0 || one.look.mirrored);
-        assert_eq!(told(all, &[one]), [(1, 0.52, 100.0), (0, 0.29, 100.0)], "seen mirrored alone");
+        assert_eq!(told(all, &[one])[0], (1, 0.53, 100.0), "seen mirrored alone");
     }
 
     #[test]
@@ -187,15 +209,15 @@ mod tests {
         let rect = Rect::new(100.0, 100.0, 24.0, 30.0);
         let one = candidate(rect);
         let shifted = Rect::new(103.0, 98.0, 24.0, 30.0);
-        let all = vec![
-            seen(0, 0.9, rect, one.looks[0]),
-            seen(0, 0.9, shifted, one.mirrored),
-            seen(0, 0.45, shifted, one.looks[1]),
-            seen(1, 0.45, shifted, one.looks[1]),
-            seen(1, 0.9, shifted, one.looks[2]),
-            seen(1, 0.9, shifted, one.looks[3]),
+        let all = [
+            both(0, 0.9, rect, one.looks[0]),
+            both(0, 0.45, shifted, one.looks[1]),
+            both(1, 0.45, shifted, one.looks[1]),
+            both(1, 0.9, shifted, one.looks[2]),
+            both(1, 0.9, shifted, one.looks[3]),
+            [seen(1, 0.9, rect, tile()); 2],
         ];
-        assert_eq!(told(all, &[one]), [(0, 0.9, 100.0)]);
+        assert_eq!(told(all.concat(), &[one])[0], (0, 0.9, 100.0));
     }
 
     #[test]
@@ -216,14 +238,14 @@ mod tests {
         let mut all: Vec<_> = looks.map(|look| seen(0, 0.9, a, look)).collect();
         // The second one is a knob, which the looks at its neighbour take for a face.
         all.extend(one.all().map(|look| seen(0, 0.8, b, look)));
-        assert_eq!(told(all, &[one, other]), [(0, 0.9, 100.0)]);
+        assert_eq!(told(all, &[one, other]), [(0, 0.72, 100.0)]);
     }
 
     proptest! {
         /// Nothing is surer than the surest look, whose classes add up, in any order of them.
         #[test]
         fn no_confidence_grows_and_no_order_matters(
-            all in prop::collection::vec((0usize..2, 1u8..100, 0u8..60, 16u8..60, 0usize..11), 0..20),
+            all in prop::collection::vec((0usize..2, 1u8..100, 0u8..60, 16u8..60, 0usize..17), 0..20),
             turn in 0usize..20,
         ) {
             let faces = [Rect::new(100.0, 100.0, 30.0, 36.0), Rect::new(150.0, 100.0, 30.0, 36.0)];

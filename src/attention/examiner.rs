@@ -40,10 +40,8 @@ impl Findings {
 /// What may be a face is looked at again from this share of the model's lowest threshold on.
 const SUSPECTED: f32 = 0.4;
 
-/// A face of this share of the smallest one is still looked at again,
+/// A face of this share of the smallest one is still looked at again.
 const NEARLY: f32 = 0.8;
-/// and counts from this one on: looked at closely, its height is known to a tenth.
-const AT_LEAST: f32 = 0.9;
 
 /// The networks, a decoder, and what they found in the frame at hand.
 #[derive(Debug)]
@@ -203,11 +201,24 @@ impl Examiner {
         self.suspects = suspects;
     }
 
+    /// Replaces `faces`, where the pieces show candidates, by where the look at each of them sees it.
+    /// Two that are the same there become one; who is not seen there is none. What these looks saw
+    /// is forgotten.
+    pub(super) fn centre(&mut self, looks: &[Look], faces: &mut Vec<Rect>) {
+        let seen = |(look, face): (&Look, &Rect)| {
+            let of_it = self.sightings.iter().filter(|one| one.look == *look && one.shows(face));
+            of_it.min_by(|a, b| a.better(b)).copied()
+        };
+        let mut suspects: Vec<Sighting> = looks.iter().zip(faces.iter()).filter_map(seen).collect();
+        self.sightings.retain(|one| !looks.contains(&one.look));
+        distinct(&mut suspects, faces);
+    }
+
     /// Makes one of what the looks at each candidate saw.
     pub(super) fn agree(&mut self, candidates: &[Candidate], least: f32, picture: Size) {
         // A picture smaller than the input is enlarged, and its faces with it.
         let enlarged = self.inputs().whole(picture).scale < 1.0;
-        let least = if enlarged { 0.0 } else { AT_LEAST * least };
+        let least = if enlarged { 0.0 } else { least };
         agree(&mut self.sightings, candidates, least, self.suspected, picture);
     }
 
@@ -290,5 +301,31 @@ mod tests {
         assert_eq!(suspects, [other]);
         examiner.leave_neighbours();
         assert_eq!(examiner.sightings.len(), 3);
+    }
+    /// Pieces show a small face a little beside itself, one face as two, and knobs as faces.
+    #[test]
+    fn candidates_are_moved_to_where_a_look_at_them_sees_a_face() {
+        let mut examiner = Examiner::new(Networks::load(&Settings::committed()).unwrap()).unwrap();
+        let (inputs, picture) = (examiner.inputs(), Size::new(1280, 720));
+        let face = Rect::new(600.0, 300.0, 40.0, 50.0);
+        let beside = Rect { x: face.x - 12.0, ..face };
+        let half = Rect { height: 0.6 * face.height, ..face };
+        let knob = Rect::new(100.0, 100.0, 30.0, 30.0);
+        let mut faces = vec![beside, half, knob];
+        let looks: Vec<Look> = faces.iter().map(|one| inputs.first(one, picture)).collect();
+        let piece = inputs.tile(Region { left: 400, top: 200, width: 420, height: 280 });
+        let seen = |rect: Rect, confidence: f32, look: Look| {
+            Sighting::new(Detection { class: 0, confidence, rect }, look, picture)
+        };
+        let from_afar = seen(beside, 0.5, piece);
+        examiner.sightings = vec![
+            from_afar,
+            seen(beside, 0.3, looks[0]),
+            seen(face, 0.9, looks[0]),
+            seen(Rect { x: 601.0, ..face }, 0.6, looks[1]),
+        ];
+        examiner.centre(&looks, &mut faces);
+        assert_eq!(faces, [face]);
+        assert_eq!(examiner.sightings, [from_afar]);
     }
 }

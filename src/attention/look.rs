@@ -118,6 +118,12 @@ impl Inputs {
         FARTHER.map(|farther| self.around(face, times(farther), picture))
     }
 
+    /// A look at what may be a face, wide enough for one that is larger or a little beside: the second
+    /// nearest of [these](Self::at_all_scales).
+    pub(super) fn first(self, face: &Rect, picture: Size) -> Look {
+        self.at_all_scales(face, picture)[1]
+    }
+
     fn around(self, face: &Rect, times: f32, picture: Size) -> Look {
         let side = (face.width.max(face.height) * times).ceil() as u32;
         self.look(Region::around(face.centre(), side, picture), Network::Close, Purpose::Face)

@@ -18,11 +18,15 @@ pub fn look(examiner: &mut Examiner, frame: &Frame, whole: bool) -> Result<Findi
     if whole { glance(examiner, frame) } else { examine(examiner, frame) }
 }
 
-/// Height in pixels of the smallest face that is looked for.
+/// Height in pixels of the smallest face that is looked for,
 const SMALLEST_FACE: f32 = 20.0;
+/// and of the lowest box that counts as one: two boxes around the same small face, by whoever drew
+/// them, differ in height by a fifth.
+const LOWEST_BOX: f32 = 0.8 * SMALLEST_FACE;
 
 /// The whole picture, pieces of it in every size that faces from [`SMALLEST_FACE`] on need,
-/// and each face by itself, from several distances.
+/// and each face by itself: once to see where it is, since a piece shows it small, and then from
+/// several distances.
 fn examine(examiner: &mut Examiner, frame: &Frame) -> Result<Findings, ModelError> {
     let (picture, inputs) = (examiner.picture(frame)?, examiner.inputs());
     let mut pieces = Vec::new();
@@ -32,7 +36,11 @@ fn examine(examiner: &mut Examiner, frame: &Frame) -> Result<Findings, ModelErro
     examiner.begin();
     examiner.look(frame, &out.looks, false, &|| true)?;
     let mut faces: Vec<Rect> = Vec::new();
-    examiner.candidates(SMALLEST_FACE, &mut faces);
+    examiner.candidates(LOWEST_BOX, &mut faces);
+    let mut first: Vec<Look> = faces.iter().map(|face| inputs.first(face, picture)).collect();
+    examiner.look(frame, &first, false, &|| true)?;
+    examiner.centre(&first, &mut faces);
+    out.looks.append(&mut first);
     let candidate = |face: Rect| Candidate::new(face, inputs, picture);
     let candidates: Vec<Candidate> = faces.into_iter().map(candidate).collect();
     let mut closely: Vec<Look> = candidates.iter().flat_map(Candidate::all).collect();
@@ -40,7 +48,7 @@ fn examine(examiner: &mut Examiner, frame: &Frame) -> Result<Findings, ModelErro
     closely.dedup();
     examiner.look(frame, &closely, false, &|| true)?;
     out.looks.append(&mut closely);
-    examiner.agree(&candidates, SMALLEST_FACE, picture);
+    examiner.agree(&candidates, LOWEST_BOX, picture);
     examiner.conclude(&mut out.detections);
     Ok(out)
 }

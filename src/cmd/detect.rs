@@ -26,9 +26,9 @@ use expressiond::tracks::grouping::Grouping;
 /// Find faces and their expression in pictures.
 ///
 /// Looks thoroughly: at the whole picture, at pieces of it in which faces from 20 pixels on
-/// can be found, and at each face by itself from four distances, from the nearest at its mirror
-/// image as well: what only one of these looks takes for a face is none. --whole looks once,
-/// which is faster and finds those who stand before the camera.
+/// can be found, and at each face by itself from four distances, as it is and mirrored: what
+/// only one of these looks takes for a face is none. --whole looks once, which is faster and
+/// finds those who stand before the camera.
 ///
 /// Prints a line per face, or with --json one object per picture. Boxes are in
 /// pixels of the upright picture: left, top, width, height.
