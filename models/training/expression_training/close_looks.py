@@ -13,8 +13,6 @@ import numpy as np
 
 from .dataset import CLOSE, Picture, Size
 
-#: share of the close looks that are at places that are no faces
-NEGATIVES = 0.13
 #: of fewer pictures than this, a class of a source is drawn less often than the others
 FEW = 200
 #: a smaller face of a scene, in pixels, has nothing to show closely
@@ -36,6 +34,17 @@ class Kind(NamedTuple):
     places: Sequence[Place]
 
 
+class Shares(NamedTuple):
+    """Of the close looks, 0 to 1; the others are at portraits."""
+
+    #: at faces of scenes
+    of_scenes: float
+    #: of these, at the ones that are hard to see
+    hard: float
+    #: at places that are no faces
+    nothing: float
+
+
 class CloseLooks(NamedTuple):
     """The part of an epoch that is close looks."""
 
@@ -52,16 +61,18 @@ def kinds_of(
     pictures: Sequence[Picture],
     used: Sequence[int],
     source_of: Callable[[Path], str],
-    of_scenes: float,
+    shares: Shares,
     roles: np.ndarray,
+    hard: Sequence[Place] = (),
 ) -> list[Kind]:
-    """Of the pictures that are `used`; a share `of_scenes` of the looks is at faces of scenes.
+    """Of the pictures that are `used`, by what share of the looks is at what.
 
     Every class that the network tells apart is looked at as often in every source: where a source
     has most of a class, the network would learn the source instead. And where such a class is
     several of the set's (`roles`: which, [classes of the set, of the network]), each of those as
     often: what is rare among what is no smile is what is taken for one.
     """
+    of_hard = shares.hard if hard else 0.0
     portraits: dict[tuple[str, int], dict[int, list[Place]]] = {}
     scenes, nothing = [], []
     for index in sorted(set(used)):
@@ -76,8 +87,13 @@ def kinds_of(
             sides = (labels.boxes[:, 2:] - labels.boxes[:, :2]).max(1, initial=0)
             scenes += [Place(index, number) for number in range(faces) if sides[number] >= LEAST_SIDE]
         nothing += [Place(index, faces + number) for number in range(len(labels.negatives))]
-    kinds = shared_out(1 - NEGATIVES - of_scenes, list(portraits.values()))
-    return [kind for kind in (*kinds, Kind(of_scenes, scenes), Kind(NEGATIVES, nothing)) if kind.places]
+    kinds = [
+        *shared_out(1 - shares.nothing - shares.of_scenes, list(portraits.values())),
+        Kind(shares.of_scenes - of_hard, scenes),
+        Kind(of_hard, hard),
+        Kind(shares.nothing, nothing),
+    ]
+    return [kind for kind in kinds if kind.places]
 
 
 def shared_out(weight: float, groups: Sequence[dict[int, list[Place]]]) -> Iterator[Kind]:

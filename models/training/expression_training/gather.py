@@ -94,7 +94,7 @@ def from_expressions(folder: Path, doubled: set[str], words: Vocabulary) -> Iter
 def from_wild(
     folder: Path, labels: Path | None, negatives: Path | None, words: Vocabulary
 ) -> Iterator[Entry]:
-    nothing = places_of(negatives) if negatives else {}
+    judged = judged_places(negatives) if negatives else {}
     lines = [json.loads(line) for line in (labels or folder / "faces.jsonl").read_text().splitlines()]
     files, source_of = [folder / line["file"] for line in lines], sources_of(folder)
     hashes = [perceptual_hash(read_image(file)) for file in files]
@@ -107,20 +107,31 @@ def from_wild(
         split = "train"
         if place < TEST[kind] + CHOOSE[kind]:
             split = "test" if place < TEST[kind] else "choose"
-        rows = wild_rows(line, words)
         if split == "train":
-            boxes = (shares_of(box, line["size"]) for box in nothing.get(file.name, ()))
-            rows += [Row(words.names.index(NOTHING), box) for box in boxes]
+            line, nothing = judged_anew(line, judged.get(file.name, {}))
+        else:
+            nothing = []
+        rows = wild_rows(line, words)
+        rows += [Row(words.names.index(NOTHING), shares_of(box, line["size"])) for box in nothing]
         happy = words.names.index(HAPPY)
         drawn = "smiles" if any(row.label == happy for row in rows) else kind
         weight = WEIGHTS[drawn] if split == "train" else 1
         yield Entry(split, file, f"wild_{file.name}", rows, weight, *source_of(file))
 
 
-def places_of(file: Path) -> dict[str, list[list[float]]]:
-    """Boxes by the name of their picture: its lines are objects with `file` and `boxes`, in pixels."""
+def judged_places(file: Path) -> dict[str, dict]:
+    """What was judged by eye, by the name of its picture: lines are objects with `file`, `boxes` (places that
+    look like faces and are none) and `unsure` (may be faces, or heads that turn away), in pixels."""
     lines = [json.loads(line) for line in file.read_text().splitlines()]
-    return {Path(line["file"]).name: line["boxes"] for line in lines}
+    return {Path(line["file"]).name: line for line in lines}
+
+
+def judged_anew(line: dict, judged: dict) -> tuple[dict, list]:
+    """A line of `faces.jsonl` in which a face that was judged `unsure` is a region to ignore, and the places
+    that are no faces."""
+    unsure = judged.get("unsure", [])
+    faces = [face for face in line["faces"] if face["box"] not in unsure]
+    return line | {"faces": faces, "unsure": [*line["unsure"], *unsure]}, judged.get("boxes", [])
 
 
 def wild_rows(line: dict, words: Vocabulary) -> list[Row]:

@@ -22,6 +22,8 @@ TOP_K, ALPHA, BETA = 10, 0.5, 6.0
 #: A face smaller than this many strides holds a cell's centre only by luck: the cells
 #: within half of it of the face's centre are candidates, too.
 LEAST_REACH = 1.5
+#: What confidences that add up to more than 1 cost, for each 1.
+BEYOND = 2.0
 #: Share of a predicted box inside an ignored region from which its cell counts as neither.
 IGNORED_SHARE = 0.5
 
@@ -211,13 +213,15 @@ def face_loss(logits: Tensor, wanted: Tensor, among: Tensor | None = None, smoot
 
     That sum is what the daemon takes for the confidence that there is a face. It is
     also what the losses of the single classes add up to, so that faces with and without a
-    class ask for the same confidence.
+    class ask for the same confidence. Classes exclude each other: more than 1 together is
+    pulled back, which the logarithm, cut there, would not do.
     """
     among = torch.ones_like(logits) if among is None else among
-    face = (moved_alike(logits, among).sigmoid() * among).sum(-1).clamp(1e-6, 1 - 1e-4)
+    together = (moved_alike(logits, among).sigmoid() * among).sum(-1)
+    face, beyond = together.clamp(1e-6, 1 - 1e-4), (together - 1).clamp(min=0)
     others = (smoothing * wanted)[..., None].expand_as(logits)
     others = F.binary_cross_entropy_with_logits(logits, others, reduction="none") * (1 - among)
-    return -(wanted * face.log() + (1 - wanted) * (1 - face).log()) + others.sum(-1)
+    return -(wanted * face.log() + (1 - wanted) * (1 - face).log()) + BEYOND * beyond + others.sum(-1)
 
 
 def moved_alike(logits: Tensor, among: Tensor) -> Tensor:

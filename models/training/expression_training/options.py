@@ -45,6 +45,10 @@ class Options:
     close: float = 0.0
     #: share of the close looks that are at faces of scenes: few have a class, but all poses are there
     of_scenes: float = 0.12
+    #: share of the close looks that are at those of them which the weights it starts from hardly see
+    hard: float = 0.0
+    #: share of the close looks that are at places that are no faces
+    of_nothing: float = 0.13
     #: share of the close looks in which the face fills most of the look
     filling: float = 0.0
     #: (share of the run, size) of close looks, as `growing` has them; after it as the daemon looks
@@ -100,9 +104,11 @@ CLOSE_LOOKS = Options(
     mosaic=0.1,
     collage=0.2,
     letterboxed=0.4,
-    class_weight=1.2,
+    class_weight=2.5,
     close=0.95,
-    of_scenes=0.35,
+    of_scenes=0.5,
+    hard=0.15,
+    of_nothing=0.2,
     filling=0.6,
     close_growing=((0.6, (96, 96)),),
     shares_weight=1.0,
@@ -163,8 +169,11 @@ PRESETS = {
         CLOSE_LOOKS,
         networks=(SEVEN,),
         lr=2.5e-3,
+        class_weight=1.2,
         close=0.97,
         of_scenes=0.15,
+        hard=0.0,
+        of_nothing=0.13,
         # read where they have most pixels: from one and a half times the face
         filling=0.7,
         close_growing=((0.7, (96, 96)),),

@@ -20,8 +20,9 @@ import torch
 from . import checkpoint
 from .augment import Augmented, Batches, collate
 from .boxes import Outputs
-from .close_looks import CloseLooks, Kind, kinds_of
+from .close_looks import CloseLooks, Kind, Shares, kinds_of
 from .dataset import DataError, DataSet, Picture, above_zero, at_least_one, existing, size_of
+from .hard_faces import hard_faces, kept
 from .history import History, plot
 from .labels import Vocabulary
 from .linked import sources_of
@@ -215,7 +216,9 @@ def train(
     source_of = sources_of(data.root)
     plan = next(plan for plan in options.networks if not plan.teaches)
     told = roles(data.vocabulary, plan.names(data.vocabulary)).numpy()
-    kinds = kinds_of(pictures, draws, lambda path: source_of(path)[0], options.of_scenes, told)
+    hard = hard_faces(pictures, draws, init, folder) if options.hard else ()
+    shares = Shares(options.of_scenes, options.hard, options.of_nothing)
+    kinds = kinds_of(pictures, draws, lambda path: source_of(path)[0], shares, told, hard)
     return run_in(processes, Run(data, folder, options, minutes, init, terms, pictures, draws, kinds).train)
 
 
@@ -227,6 +230,8 @@ def check_first(data: DataSet, options: Options, last: Path, terms: dict, init: 
         raise data.unusable("val")
     if last.exists():
         checkpoint.check(last, read_checkpoint(last), terms, init)
+        if options.hard:
+            kept(last.parent)
     elif init is not None:
         load_weights(init)
 

@@ -12,9 +12,9 @@ from test_views import scene
 from expression_training import views
 from expression_training.close_looks import (
     FEW,
-    NEGATIVES,
     CloseLooks,
     Place,
+    Shares,
     kinds_of,
     places_of,
 )
@@ -22,7 +22,7 @@ from expression_training.dataset import CLOSE
 
 FACE = (100, 50, 220, 200)
 SMALL, TINY = (10, 10, 40, 50), (100, 100, 112, 115)
-OF_SCENES = 0.3
+SHARES = Shares(of_scenes=0.3, hard=0.1, nothing=0.2)
 HAPPY, NOT_HAPPY, EITHER, UNKNOWN = [1, 0], [0, 1], [1, 1], [0, 0]
 #: the network tells the set's own classes apart
 SAME = np.eye(2, dtype=np.float32)
@@ -37,9 +37,9 @@ def with_nothing(picture, *places):
     return replace(picture, labels=replace(picture.labels, negatives=negatives))
 
 
-def drawn(pictures, roles=SAME, count=20000):
+def drawn(pictures, roles=SAME, count=20000, hard=()):
     """How often each place comes, as a share."""
-    kinds = kinds_of(pictures, range(len(pictures)), str, OF_SCENES, roles)
+    kinds = kinds_of(pictures, range(len(pictures)), str, SHARES, roles, hard)
     places = places_of(kinds, random.Random(1))
     counts = Counter(next(places) for _ in range(count))
     return {place: number / count for place, number in counts.items()}
@@ -80,19 +80,29 @@ def test_faces_of_scenes_and_places_that_are_none_have_their_share():
     pictures = [portrait("a", HAPPY)] * 5 + [with_nothing(group, SMALL, TINY), with_nothing(scene([]), FACE)]
     shares = drawn(pictures)
     of_faces = [shares.pop(Place(5, number)) for number in (0, 2)]
-    assert of_faces == pytest.approx([OF_SCENES / 2] * 2, abs=0.01), "of twenty pixels and more"
+    assert of_faces == pytest.approx([SHARES.of_scenes / 2] * 2, abs=0.01), "of twenty pixels and more"
     of_nothing = [shares.pop(place) for place in (Place(5, 3), Place(5, 4), Place(6, 0))]
-    assert of_nothing == pytest.approx([NEGATIVES / 3] * 3, abs=0.01)
+    assert of_nothing == pytest.approx([SHARES.nothing / 3] * 3, abs=0.01)
     assert {place.picture for place in shares} == set(range(5))
+
+
+def test_faces_that_are_hard_to_see_have_a_share_of_their_own_of_those_of_scenes():
+    hard = Place(5, 1)
+    pictures = [portrait("a", HAPPY)] * 5 + [scene([SMALL, (150, 10, 180, 50)])]
+    shares = drawn(pictures, hard=[hard])
+    of_scenes = [shares[place] for place in (Place(5, 0), hard)]
+    assert sum(of_scenes) == pytest.approx(SHARES.of_scenes / (1 - SHARES.nothing), abs=0.01)
+    of_all = (SHARES.of_scenes - SHARES.hard) / 2
+    assert of_scenes[1] / of_scenes[0] == pytest.approx((of_all + SHARES.hard) / of_all, abs=0.1)
 
 
 def test_only_what_is_used_is_looked_at_and_all_of_it_before_anything_twice():
     pictures = [portrait("a", HAPPY) for _ in range(6)]
-    kinds = kinds_of(pictures, [0, 2, 2, 4], str, OF_SCENES, SAME)
+    kinds = kinds_of(pictures, [0, 2, 2, 4], str, SHARES, SAME)
     places = places_of(kinds, random.Random(1))
     for _ in range(4):
         assert {next(places).picture for _ in range(3)} == {0, 2, 4}
-    assert not kinds_of(pictures, [], str, OF_SCENES, SAME) and not list(places_of([], random.Random(1)))
+    assert not kinds_of(pictures, [], str, SHARES, SAME) and not list(places_of([], random.Random(1)))
     assert not CloseLooks().kinds
 
 

@@ -83,6 +83,24 @@ def test_gather_knows_places_of_scenes_that_only_look_like_faces(tmp_path):
     assert known["train"] > 10 and known["choose"] == known["test"] == 0
 
 
+def test_gather_leaves_out_faces_that_were_judged_to_turn_away(tmp_path):
+    sources_to_gather(tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "wild/faces.jsonl").read_text().splitlines()]
+    first = {line["file"]: line["faces"][0]["box"] for line in lines if line["faces"]}
+    judged = [{"file": file, "boxes": [], "unsure": [box]} for file, box in first.items()]
+    (tmp_path / "negatives.jsonl").write_text("\n".join(map(json.dumps, judged)) + "\n")
+    before, after = tmp_path / "before", tmp_path / "after"
+    gather.run(gather_arguments(tmp_path, before))
+    gather.run(gather_arguments(tmp_path, after, "--negatives", tmp_path / "negatives.jsonl"))
+    for split, changes in (("train", True), ("choose", False), ("test", False)):
+        pictures = [list(DataSet.open(out / "data.yaml").pictures(split)) for out in (before, after)]
+        boxes, regions = (
+            [sum(map(count, some)) for some in pictures]
+            for count in (lambda one: len(one.labels.boxes), lambda one: len(one.labels.ignored))
+        )
+        assert (boxes[1] < boxes[0]) == changes and boxes[0] - boxes[1] == regions[1] - regions[0], split
+
+
 def seven(root, counts):
     """Crops of each class: `counts` of each of two sources."""
     lines = ["file,split,source_repo,class_id,face_x0,face_y0,face_x1,face_y1,licence,also_in_expressions"]

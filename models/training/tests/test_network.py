@@ -279,6 +279,13 @@ def test_the_loss_of_a_face_is_least_where_its_confidences_add_up_to_what_is_wan
     assert at(0.4, 0.4) < min(at(0.5, 0.5), at(0.3, 0.3))
 
 
+def test_confidences_of_a_face_are_pulled_back_where_they_add_up_to_more_than_one():
+    for among in (None, torch.tensor([1.0, 1.0, 0.0])):
+        logits = torch.tensor([0.7, 0.7, 0.01]).logit().requires_grad_()
+        face_loss(logits, torch.tensor(0.95), among).backward()
+        assert logits.grad[0] == pytest.approx(logits.grad[1].item()) and logits.grad[0] > 0.1
+
+
 def test_a_face_with_one_of_several_classes_teaches_that_it_is_none_of_the_others():
     box = (16.0, 16.0, 48.0, 48.0)
     gradient = lambda share: class_gradient(a_batch(1, boxes=[box], shares=[share])[1])  # noqa: E731

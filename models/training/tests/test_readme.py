@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from expression_training import blend
-from expression_training.close_looks import NEGATIVES
+from expression_training import blend, hard_faces
 from expression_training.dataset import CLOSE, INPUT, LEAST_HELD, MOST_HELD, Size
 from expression_training.network import SHIPPED
 from expression_training.options import PRESETS
@@ -33,8 +32,11 @@ def pixels(size: Size) -> str:
         f"In {LOOKS.filling:.0%} of the looks (`expressions` {SEVEN.filling:.0%}) it has "
         f"{FILLING_PIXELS[0]:.0f} to {FILLING_PIXELS[1]:.0f} pixels (`filling`)",
         f"In the others it has {CLOSE_PIXELS[0]:.0f} to {CLOSE_PIXELS[1]:.0f},",
-        f"Of the looks {NEGATIVES:.0%} are shown a place that only looks like a face (`negatives.jsonl`), "
+        f"Of the looks {LOOKS.of_nothing:.0%} (`expressions` {SEVEN.of_nothing:.0%}) are shown a place that "
+        "only looks like a face (`negatives.jsonl`), "
         f"{LOOKS.of_scenes:.0%} (`expressions` {SEVEN.of_scenes:.0%}) a face of a scene",
+        f"Of those of scenes {LOOKS.hard:.0%} of all looks (`expressions` none) are at faces that",
+        f"three and four times their size is below {hard_faces.SEEN}.",
         f"For the first {UNTIL:.0%} of the run (`expressions` {SEVEN_UNTIL:.0%}) they learn from tiles of "
         f"{pixels(TILE)} with",
         f"Every face of {blend.LEAST_SIDE} pixels or more that has a class is looked at by each network from "
@@ -52,3 +54,4 @@ def test_and_what_it_leaves_out():
     assert SEVEN_TILE == TILE and FILLING_PIXELS[1] == LEAST_HELD
     assert not REFINE.close_growing and not REFINE.filling and not REFINE.shares_weight
     assert LOOKS.shares_weight and SEVEN.shares_weight
+    assert not SEVEN.hard and hard_faces.LOOKS == (1.5, 2, 3, 4)
