@@ -1,19 +1,19 @@
 //! Single pictures have no next frame that could tell a knob from a face. So each face is
 //! looked at several times by itself, from other distances, and counts for as much as all
-//! looks say, that of the piece or whole picture which showed it best among them: a face is one
-//! at every scale and to either network, while what only resembles one is so to some. Its mirror
-//! image is looked at as well: what both say errs less.
+//! looks say, that of the piece or whole picture which showed it best among them, as a rule another
+//! network's: a face is one at every scale, while what only resembles one is so at some. Its
+//! mirror image is looked at as well: what both say errs less.
 
 use std::collections::BTreeMap;
 
-use super::look::{Inputs, Look, SCALES};
+use super::look::{Inputs, Look, Purpose, SCALES};
 use super::merge::Sighting;
 use crate::geometry::{Rect, Size};
 
 /// Something that may be a face, and the looks at it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Candidate {
-    /// Where a piece or the whole picture showed it.
+    /// Where the first look at it saw it.
     pub face: Rect,
     /// The nearest first.
     looks: [Look; SCALES],
@@ -24,9 +24,10 @@ impl Candidate {
         Self { face, looks: inputs.at_all_scales(&face, picture) }
     }
 
-    /// Those that are to be carried out: each also with left and right exchanged.
+    /// Those that are to be carried out: each also with left and right exchanged. Those that are the
+    /// same, of a face that fills the picture, are neighbours.
     pub(super) fn all(&self) -> impl Iterator<Item = Look> + use<> {
-        self.looks.into_iter().flat_map(|look| [look, look.mirrored()])
+        self.looks.into_iter().chain(self.looks.map(Look::mirrored))
     }
 }
 
@@ -41,9 +42,8 @@ pub(super) fn agree(
     doubted: f32,
     picture: Size,
 ) {
-    let is_close =
-        |one: &Sighting| candidates.iter().any(|other| other.all().any(|look| look == one.look));
-    let (close, coarse) = sightings.drain(..).partition::<Vec<_>, _>(is_close);
+    let (close, coarse) =
+        sightings.drain(..).partition::<Vec<_>, _>(|one| one.look.purpose == Purpose::Face);
     for candidate in candidates {
         let of_it = |one: &&Sighting| one.shows(&candidate.face);
         let (close, coarse) = (close.iter().filter(of_it), coarse.iter().filter(of_it));
@@ -228,6 +228,14 @@ mod tests {
         let close = one.all().map(|look| seen(0, 0.9, small, look));
         let all = [seen(0, 0.9, rect, tile())].into_iter().chain(close).collect();
         assert_eq!(told(all, &[one]), [(0, DOUBTED, 100.0)]);
+    }
+
+    #[test]
+    fn looks_that_are_the_same_are_taken_once() {
+        let all = Candidate::new(Rect::new(0.0, 0.0, 640.0, 480.0), INPUTS, PICTURE);
+        let mut looks: Vec<Look> = all.all().collect();
+        looks.dedup();
+        assert_eq!(looks.len(), 2, "as it is and mirrored: {looks:?}");
     }
 
     #[test]

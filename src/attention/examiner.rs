@@ -43,6 +43,9 @@ const SUSPECTED: f32 = 0.4;
 /// A face of this share of the smallest one is still looked at again.
 const NEARLY: f32 = 0.8;
 
+/// A first look at a candidate sees a face from this confidence on.
+const SEEN: f32 = 0.1;
+
 /// The networks, a decoder, and what they found in the frame at hand.
 #[derive(Debug)]
 pub struct Examiner {
@@ -201,17 +204,19 @@ impl Examiner {
         self.suspects = suspects;
     }
 
-    /// Replaces `faces`, where the pieces show candidates, by where the look at each of them sees it.
-    /// Two that are the same there become one; who is not seen there is none. What these looks saw
-    /// is forgotten.
+    /// Replaces `faces`, where the pieces show candidates, by where the looks at them see faces.
+    /// Those that are the same there become one; who is not seen there is none, whatever the model's
+    /// floor. What these looks saw is forgotten.
     pub(super) fn centre(&mut self, looks: &[Look], faces: &mut Vec<Rect>) {
-        let seen = |(look, face): (&Look, &Rect)| {
-            let of_it = self.sightings.iter().filter(|one| one.look == *look && one.shows(face));
-            of_it.min_by(|a, b| a.better(b)).copied()
-        };
-        let mut suspects: Vec<Sighting> = looks.iter().zip(faces.iter()).filter_map(seen).collect();
-        self.sightings.retain(|one| !looks.contains(&one.look));
-        distinct(&mut suspects, faces);
+        let mut seen = std::mem::take(&mut self.suspects);
+        seen.clear();
+        for (look, face) in looks.iter().zip(faces.iter()) {
+            let of_it = |one: &&Sighting| one.look == *look && one.shows(face) && one.face >= SEEN;
+            seen.extend(self.sightings.iter().filter(of_it));
+        }
+        self.sightings.retain(|one| one.look.purpose != Purpose::Face);
+        distinct(&mut seen, faces);
+        self.suspects = seen;
     }
 
     /// Makes one of what the looks at each candidate saw.
@@ -302,6 +307,7 @@ mod tests {
         examiner.leave_neighbours();
         assert_eq!(examiner.sightings.len(), 3);
     }
+
     /// Pieces show a small face a little beside itself, one face as two, and knobs as faces.
     #[test]
     fn candidates_are_moved_to_where_a_look_at_them_sees_a_face() {
@@ -311,7 +317,9 @@ mod tests {
         let beside = Rect { x: face.x - 12.0, ..face };
         let half = Rect { height: 0.6 * face.height, ..face };
         let knob = Rect::new(100.0, 100.0, 30.0, 30.0);
-        let mut faces = vec![beside, half, knob];
+        let between = Rect::new(320.0, 300.0, 40.0, 50.0);
+        let [left, right] = [-16.0, 16.0].map(|away| Rect { x: between.x + away, ..between });
+        let mut faces = vec![beside, half, knob, between];
         let looks: Vec<Look> = faces.iter().map(|one| inputs.first(one, picture)).collect();
         let piece = inputs.tile(Region { left: 400, top: 200, width: 420, height: 280 });
         let seen = |rect: Rect, confidence: f32, look: Look| {
@@ -323,9 +331,12 @@ mod tests {
             seen(beside, 0.3, looks[0]),
             seen(face, 0.9, looks[0]),
             seen(Rect { x: 601.0, ..face }, 0.6, looks[1]),
+            seen(knob, 0.09, looks[2]),
+            seen(left, 0.8, looks[3]),
+            seen(right, 0.7, looks[3]),
         ];
         examiner.centre(&looks, &mut faces);
-        assert_eq!(faces, [face]);
+        assert_eq!(faces, [face, left, right]);
         assert_eq!(examiner.sightings, [from_afar]);
     }
 }

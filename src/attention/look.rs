@@ -114,14 +114,18 @@ impl Inputs {
 
     /// Looks at one face from several distances, the nearest first.
     pub(super) fn at_all_scales(self, face: &Rect, picture: Size) -> [Look; SCALES] {
-        let times = |farther: f32| (self.close_look * farther).min(WIDEST);
-        FARTHER.map(|farther| self.around(face, times(farther), picture))
+        FARTHER.map(|farther| self.farther(face, farther, picture))
     }
 
     /// A look at what may be a face, wide enough for one that is larger or a little beside: the second
     /// nearest of [these](Self::at_all_scales).
     pub(super) fn first(self, face: &Rect, picture: Size) -> Look {
-        self.at_all_scales(face, picture)[1]
+        let [_, second, ..] = FARTHER;
+        self.farther(face, second, picture)
+    }
+
+    fn farther(self, face: &Rect, farther: f32, picture: Size) -> Look {
+        self.around(face, (self.close_look * farther).min(WIDEST), picture)
     }
 
     fn around(self, face: &Rect, times: f32, picture: Size) -> Look {

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .dataset import CLOSE, Picture, Size
+from .labels import Labels
 
 #: of fewer pictures than this, a class of a source is drawn less often than the others
 FEW = 200
@@ -35,11 +36,11 @@ class Kind(NamedTuple):
 
 
 class Shares(NamedTuple):
-    """Of the close looks, 0 to 1; the others are at portraits."""
+    """Of all close looks, 0 to 1; the others are at portraits."""
 
     #: at faces of scenes
     of_scenes: float
-    #: of these, at the ones that are hard to see
+    #: the part of that which is at those that are hard to see: no more than `of_scenes`
     hard: float
     #: at places that are no faces
     nothing: float
@@ -84,8 +85,7 @@ def kinds_of(
             of_class = portraits.setdefault(key, {}).setdefault(int(labels.classes[0]), [])
             of_class.append(Place(index, 0))
         else:
-            sides = (labels.boxes[:, 2:] - labels.boxes[:, :2]).max(1, initial=0)
-            scenes += [Place(index, number) for number in range(faces) if sides[number] >= LEAST_SIDE]
+            scenes += [Place(index, number) for number in large(labels)]
         nothing += [Place(index, faces + number) for number in range(len(labels.negatives))]
     kinds = [
         *shared_out(1 - shares.nothing - shares.of_scenes, list(portraits.values())),
@@ -94,6 +94,12 @@ def kinds_of(
         Kind(shares.nothing, nothing),
     ]
     return [kind for kind in kinds if kind.places]
+
+
+def large(labels: Labels) -> list[int]:
+    """The numbers of the faces that have something to show closely."""
+    sides = (labels.boxes[:, 2:] - labels.boxes[:, :2]).max(1, initial=0)
+    return np.flatnonzero(sides >= LEAST_SIDE).tolist()
 
 
 def shared_out(weight: float, groups: Sequence[dict[int, list[Place]]]) -> Iterator[Kind]:

@@ -24,10 +24,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from .dataset import DataSet, read_image
 from .duplicates import Groups, near_pairs, perceptual_hash
 from .labels import DataError, Row, Vocabulary, label_file, read_rows
 from .linked import Entry, named_apart, sources_of, write
+from .metrics import pairwise_iou
 
 HAPPY, NOT_HAPPY, OTHER = "happy", "not_happy", "other"
 FACE, UNSURE, NOTHING = "face", "unsure", "nothing"
@@ -40,6 +43,8 @@ SEVEN = ("neutral", HAPPY, "sad", "surprise", "fear", "disgust", "anger")
 WEIGHTS = {"expressions": 2, "scene": 10, "smiles": 20, "empty": 4, "happy": 4, "other": 1}
 #: shares of the scenes, and of the pictures without a face, that are set aside
 TEST, CHOOSE = {"scene": 0.15, "empty": 0.1}, {"scene": 0.07, "empty": 0.06}
+#: other labels of a face have it a little beside: boxes that overlap by this much (IoU) are of the same one
+SAME_FACE = 0.8
 #: share of the portraits of `expressions` that thresholds are chosen on
 CHOOSE_PORTRAITS = 0.03
 #: and of the validation crops of `expressions7`, which no network is trained on
@@ -130,8 +135,14 @@ def judged_anew(line: dict, judged: dict) -> tuple[dict, list]:
     """A line of `faces.jsonl` in which a face that was judged `unsure` is a region to ignore, and the places
     that are no faces."""
     unsure = judged.get("unsure", [])
-    faces = [face for face in line["faces"] if face["box"] not in unsure]
+    overlaps = pairwise_iou(as_boxes([face["box"] for face in line["faces"]]), as_boxes(unsure))
+    turned = overlaps.max(1, initial=0) >= SAME_FACE
+    faces = [face for face, away in zip(line["faces"], turned) if not away]
     return line | {"faces": faces, "unsure": [*line["unsure"], *unsure]}, judged.get("boxes", [])
+
+
+def as_boxes(rows: list) -> np.ndarray:
+    return np.array(rows, np.float32).reshape(-1, 4)
 
 
 def wild_rows(line: dict, words: Vocabulary) -> list[Row]:
@@ -199,7 +210,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--expressions", type=Path, required=True, help="folder with data.yaml")
     parser.add_argument("--wild", type=Path, help="folder with faces.jsonl")
     parser.add_argument("--wild-labels", type=Path, help="instead of that faces.jsonl")
-    parser.add_argument("--negatives", type=Path, help="places of `wild` that look like faces and are none")
+    parser.add_argument(
+        "--negatives", type=Path, help="places of `wild` that look like faces and are none, or may be some"
+    )
     parser.add_argument("--seven", type=Path, help="folder with index.csv")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .blend import answer
-from .close_looks import LEAST_SIDE, Place
+from .close_looks import Place, large
 from .dataset import CLOSE, DataError, Picture
 from .detect import Runner, torch_runner
 from .progress import progress
@@ -36,8 +36,14 @@ def hard_faces(
     if init and names:
         run = torch_runner(build(init, names))
         scenes = [number for number in sorted(set(used)) if not pictures[number].portrait]
-        for number in progress(scenes, "faces that are hardly seen"):
-            found += [Place(number, face) for face in hardly_seen(run, pictures[number])]
+        faces = [(number, face) for number in scenes for face in large(pictures[number].labels)]
+        for number, face in progress(faces, "faces that are hardly seen"):
+            picture = pictures[number]
+            if confidence(run, picture, picture.labels.boxes[face]) < SEEN:
+                found.append(Place(number, face))
+        print(f"{len(found)} of {len(faces)} faces of scenes are hardly seen: they are shown more often")
+    else:
+        print("no --init that names its classes: no face is shown more often for being hardly seen")
     part = folder / f"{FILE}.part"
     part.write_text(json.dumps(found))
     os.replace(part, folder / FILE)
@@ -53,13 +59,6 @@ def kept(folder: Path) -> list[Place]:
             f"{folder / FILE}: which faces this run shows more often cannot be read ({error}). "
             f"Remove {folder} to begin anew, or name another --out (with --init to start from its weights)"
         ) from error
-
-
-def hardly_seen(run: Runner, picture: Picture) -> list[int]:
-    """The numbers of these faces in the picture's labels."""
-    boxes = picture.labels.boxes
-    large = np.flatnonzero((boxes[:, 2:] - boxes[:, :2]).max(1, initial=0) >= LEAST_SIDE)
-    return [int(face) for face in large if confidence(run, picture, boxes[face]) < SEEN]
 
 
 def confidence(run: Runner, picture: Picture, box: np.ndarray) -> float:
