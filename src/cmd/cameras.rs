@@ -3,7 +3,7 @@
 use super::output;
 use expressiond::error::Result;
 use expressiond::source::devices;
-use expressiond::source::devices::{Node, State};
+use expressiond::source::devices::{Node, State, told};
 
 /// List cameras: driver, formats, sizes, and whether each can be used.
 ///
@@ -50,7 +50,7 @@ fn description(node: &Node) -> String {
             .sizes
             .iter()
             .map(|mode| match mode.fps {
-                Some(fps) => format!("{}x{}@{fps:.0}", mode.width, mode.height),
+                Some(fps) => format!("{}x{}@{}", mode.width, mode.height, told(fps)),
                 None => format!("{}x{}", mode.width, mode.height),
             })
             .collect();

@@ -1,5 +1,6 @@
 //! The capture thread: keeps a source open and the mailbox fresh.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -164,9 +165,10 @@ impl Capture {
         }
         // Its first pictures are taken with the values for light: what was seen of those before,
         // perhaps in another night, asks for nothing.
-        shared.view.send_if_modified(|view| std::mem::take(&mut view.conditions.low));
+        shared.view.send_if_modified(|view| mem::take(&mut view.conditions.low));
         let mut low_light = LowLight::new();
         let recorded = source.is_recorded();
+        let mut kept = false;
         let open =
             Open { words: words.clone(), low_light: false, recorded, source: source.opened() };
         let end = loop {
@@ -174,7 +176,7 @@ impl Capture {
             self.shared.frames.send_modify(|frames| frames.opened(now));
             self.shared.capture.send_replace(CaptureState::Running(open.clone()));
             let steady = now + STEADY;
-            let end = self.read(source.as_mut(), frame, &mut low_light, |now| {
+            let end = self.read(source.as_mut(), frame, &mut kept, &mut low_light, |now| {
                 if now >= steady && self.shared.frames.borrow().is_known() {
                     backoff.reset();
                     log.works(&words);
@@ -203,11 +205,13 @@ impl Capture {
     }
 
     /// Reads until the source is lost, ends, or the daemon stops. `came` is told of each
-    /// frame that comes.
+    /// frame that comes; `kept` is whether `frame` is one that came before a pause and is still
+    /// to be looked at.
     fn read(
         &self,
         source: &mut dyn FrameSource,
         frame: &mut Frame,
+        kept: &mut bool,
         low_light: &mut LowLight,
         mut came: impl FnMut(Duration),
     ) -> End {
@@ -235,12 +239,16 @@ impl Capture {
             low_light.follow(source, self.shared.view.borrow().conditions.low, self.now());
             self.follow_page(source, &mut tuning, low_light);
             self.tell(low_light.is_in_force());
-            let outcome = source.next_frame(frame, limit);
+            let outcome = if mem::take(kept) { Ok(()) } else { source.next_frame(frame, limit) };
             let now = self.now();
             limit = READ_LIMIT;
             match outcome {
                 // It came, or was waited for, across a pause: nothing is looked at from then on.
-                Ok(()) if self.is_paused() => return End::Paused,
+                Ok(()) if self.is_paused() => {
+                    // A recording's waits for the end of the pause: none is left out.
+                    *kept = recorded;
+                    return End::Paused;
+                }
                 Ok(()) => {
                     came(now);
                     if !self.hand_over(frame, recorded) {

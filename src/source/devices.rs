@@ -14,7 +14,7 @@ use v4l::framesize::FrameSizeEnum;
 use v4l::video::Capture;
 
 use super::errno::explain;
-use super::formats::known;
+use super::formats::{known, letters};
 use super::frame_source::SourceError;
 use super::guard::guarded;
 use super::modes::{Interval, Mode, Offer, Rates, SizeRange};
@@ -253,12 +253,17 @@ fn is_busy(device: &Device) -> bool {
     same.is_err_and(|error| error.raw_os_error() == Some(Errno::BUSY.raw_os_error()))
 }
 
+/// A rate as it is told, to a tenth: 30, 7.5.
+pub fn told(fps: f64) -> f64 {
+    (fps * 10.0).round() / 10.0
+}
+
 fn offers(device: &Device) -> Vec<Offer> {
     let formats = device.enum_formats().unwrap_or_default();
     let offer = |format: v4l::format::Description| {
         let (sizes, range) = sizes(device, format.fourcc);
         Offer {
-            fourcc: format.fourcc.to_string(),
+            fourcc: letters(format.fourcc),
             description: format.description.clone(),
             readable: known(format.fourcc).is_some(),
             sizes,

@@ -47,6 +47,14 @@ pub const FORMATS: [([u8; 4], PixelFormat); 38] = [
     (*b"JPEG", PixelFormat::Mjpeg),
 ];
 
+/// The letters of a format as v4l2-ctl has them: in a big-endian one bit 31 is set
+/// (`v4l2_fourcc_be`, linux/include/uapi/linux/videodev2.h), with which they are no text.
+pub(super) fn letters(fourcc: FourCC) -> String {
+    let [first, second, third, fourth] = fourcc.repr;
+    let text = String::from_utf8_lossy(&[first, second, third, fourth & 0x7F]).into_owned();
+    if fourth & 0x80 == 0 { text } else { text + "-BE" }
+}
+
 /// How a format's four letters are read, if they can be.
 pub(super) fn known(fourcc: FourCC) -> Option<PixelFormat> {
     FORMATS.iter().find(|(letters, _)| fourcc.repr == *letters).map(|(_, format)| *format)
@@ -117,6 +125,14 @@ mod tests {
         assert_eq!(by_name("y16 "), Some(*b"Y16 "));
         assert_eq!(by_name("H264"), None);
         assert_eq!(by_name(""), None);
+    }
+
+    #[test]
+    fn formats_of_the_other_byte_order_have_a_name_and_are_not_read() {
+        assert_eq!(letters(FourCC::new(b"Y16 ")), "Y16 ");
+        let big_endian = FourCC::new(b"Y16\xA0");
+        assert_eq!((letters(big_endian), known(big_endian)), ("Y16 -BE".to_owned(), None));
+        assert_eq!(letters(FourCC::new(b"A\xFFB ")), "A\u{FFFD}B ");
     }
 
     #[test]

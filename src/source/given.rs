@@ -5,7 +5,7 @@ use std::io;
 
 use v4l::Format;
 
-use super::formats::known;
+use super::formats::{known, letters};
 use super::guard::guarded;
 use crate::pixels::frame::PixelFormat;
 
@@ -54,7 +54,7 @@ pub(super) fn holds(
 
 /// "MJPG 640x480".
 pub(super) fn mode(format: &Format) -> String {
-    format!("{} {}x{}", format.fourcc, format.width, format.height)
+    format!("{} {}x{}", letters(format.fourcc), format.width, format.height)
 }
 
 fn is_same(a: &Format, b: &Format) -> bool {

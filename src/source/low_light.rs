@@ -11,7 +11,9 @@ use super::controls::{
 /// The values of `[camera.low_light]`, and those that replace them when light returns.
 ///
 /// The latter are those that are tried on the page, else those of `[camera.controls]`, else the
-/// driver's defaults. The values that the camera had before would be wrong: after a crash in
+/// driver's defaults. All of `[camera.controls]` comes back: a control that is automatic in the dark
+/// alone leaves another value in the one that it decides (`v4l2_ctrl_auto_cluster` in the kernel's
+/// V4L2 controls document; what a UVC camera does then is its own). The values that the camera had before would be wrong: after a crash in
 /// the dark they are those of `[camera.low_light]`, which the camera keeps while it has power.
 /// They stand in only where the driver tells no default that can be.
 pub(super) struct LowLight {
@@ -62,7 +64,7 @@ impl LowLight {
             let value = tried.get(name).or_else(|| self.settled.get(name))?;
             Some((name.clone(), value.clone()))
         };
-        self.light = self.dark.keys().filter_map(back).collect();
+        self.light = self.dark.keys().chain(self.settled.keys()).filter_map(back).collect();
     }
 
     /// Whether longer exposures are now in force: of what is asked for, at least one control is
@@ -99,12 +101,14 @@ fn without(
     has: impl Fn(&Description) -> Option<ControlValue>,
     notes: &mut Vec<String>,
 ) -> Result<ControlValues, String> {
-    let mut light = ControlValues::new();
+    let mut light = controls.clone();
     for (name, dark) in dark {
         resolve(known, LOW_LIGHT, name, dark)?;
+        if light.contains_key(name) {
+            continue;
+        }
         let control = find(known, LOW_LIGHT, name)?;
-        let stated = controls.get(name).cloned().or_else(|| default_of(control));
-        let value = stated.or_else(|| {
+        let value = default_of(control).or_else(|| {
             notes.push(format!(
                 "{LOW_LIGHT}.{name}: the driver tells no usable default to go back to; give it in \
                  [camera.controls]"

@@ -7,7 +7,7 @@ use crate::geometry::Size;
 /// A pixel format with its sizes.
 #[derive(Clone, Debug, Serialize)]
 pub struct Offer {
-    /// Four letters; `Y16 ` and a few others end in a blank.
+    /// Four letters; `Y16 ` and a few others end in a blank. `Y16 -BE` has its bytes the other way round.
     pub fourcc: String,
     /// The driver's name for it.
     pub description: String,

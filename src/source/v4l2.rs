@@ -21,6 +21,7 @@ use v4l::video::capture::Parameters;
 use v4l::{Format, FourCC};
 
 use super::controls::{self, ControlOffer, ControlValues, Overruled};
+use super::devices::told;
 use super::devices::{describe, real_name};
 use super::errno::explain;
 use super::formats::{matrix, range};
@@ -279,11 +280,6 @@ fn is_old(stamp: Option<Duration>, since: Duration, loopback: bool, awaited: boo
 /// The rate of such pictures, behind a camera's mode; nothing where it cannot be.
 fn at_rate(interval: Interval) -> String {
     if interval.is_possible() { format!(" at {}/s", told(interval.fps())) } else { String::new() }
-}
-
-/// A rate in words, to a tenth: 30, 7.5.
-fn told(fps: f64) -> f64 {
-    (fps * 10.0).round() / 10.0
 }
 
 /// When the driver took the frame, if it says so by our clock.

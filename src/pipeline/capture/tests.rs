@@ -362,6 +362,56 @@ fn a_recording_goes_on_after_a_pause_and_a_camera_is_opened_anew() {
     }
 }
 
+/// It was read, or waited for, when the pause began.
+#[test]
+fn a_recordings_picture_that_comes_across_a_pause_is_looked_at_after_it() {
+    let shared = shared();
+    let (tell, told) = std::sync::mpsc::channel::<()>();
+    let (ask, asked) = std::sync::mpsc::channel();
+    let source = Waiting { told, ask };
+    let mut opened = Some(source);
+    let capture = Capture {
+        open: Box::new(move |_| match opened.take() {
+            Some(source) => Ok(Box::new(source)),
+            None => Err(SourceError::End),
+        }),
+        ..capture(VecDeque::new(), &shared)
+    };
+    let thread = std::thread::spawn(move || capture.run());
+    asked.recv_timeout(LIMIT).expect("a picture is waited for");
+    shared.orders.send_modify(|orders| orders.paused = true);
+    tell.send(()).unwrap();
+    until(&shared.capture, |state| *state == CaptureState::Paused);
+    assert_eq!(shared.counters.read().captured, 0);
+    shared.orders.send_modify(|orders| orders.paused = false);
+    reach("the picture", || shared.counters.read().captured == 1);
+    until(&shared.capture, |state| matches!(state, CaptureState::Running(_)));
+    shared.stop.stop();
+    drop(tell);
+    thread.join().unwrap();
+}
+
+/// A recording whose pictures come when they are told to.
+struct Waiting {
+    told: std::sync::mpsc::Receiver<()>,
+    ask: std::sync::mpsc::Sender<()>,
+}
+
+impl FrameSource for Waiting {
+    fn next_frame(&mut self, _: &mut Frame, _: Duration) -> Read {
+        self.ask.send(()).map_err(|_| SourceError::End)?;
+        self.told.recv().map_err(|_| SourceError::End)
+    }
+
+    fn describe(&self) -> String {
+        "waiting".to_owned()
+    }
+
+    fn is_recorded(&self) -> bool {
+        true
+    }
+}
+
 /// For as long as the picture before it is looked at.
 #[test]
 fn a_recording_that_waits_for_room_is_alive_and_ends_with_a_stop() {

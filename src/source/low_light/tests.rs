@@ -20,6 +20,16 @@ fn low_light_goes_back_to_the_settings_or_the_default() {
     let settings = values(&[(exposure, ControlValue::Number(300))]);
     let light = without(&known(), &dark, &settings, |_| None, &mut Vec::new()).unwrap();
     assert_eq!(light[exposure], ControlValue::Number(300));
+    let other = values(&[(exposure, ControlValue::Number(300)), ("gain", ControlValue::Number(5))]);
+    let all = without(&known(), &dark, &other, |_| None, &mut Vec::new()).unwrap();
+    assert_eq!(
+        all["gain"],
+        ControlValue::Number(5),
+        "what another control may have changed in the dark"
+    );
+    let mut low_light = LowLight::of(dark.clone(), all.clone());
+    low_light.follow(&ControlValues::new());
+    assert_eq!(low_light.light, all);
     let mut low_light = LowLight::of(dark.clone(), light.clone());
     low_light.follow(&values(&[
         (exposure, ControlValue::Number(400)),
