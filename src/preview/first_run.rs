@@ -91,9 +91,11 @@ impl Service {
         let taken = blocking(move || {
             let _turn = turn;
             let node = find(&path)?;
-            permit(&node, live.opened.borrow().as_ref(), saved.has_masks())?;
+            let opened = live.opened.borrow().clone();
+            permit(&node, opened.as_ref(), saved.has_masks())?;
             if store.is_instance() {
-                refuse_foreign(&node, source::device(&saved.camera).as_deref())?;
+                let own = source::own_device(&saved.camera, opened.as_ref());
+                refuse_foreign(&node, own.as_deref())?;
             }
             let frame = still::still(&node, &clock, &|| live.is_private());
             frame.map_err(|error| error.to_string()).and_then(|frame| thumbnail(&frame))
@@ -138,11 +140,11 @@ impl Service {
     }
 
     fn save_setup_now(&self, changes: &Changes) -> Answer {
-        let saved = self.trial().saved().clone();
+        let (saved, opened) = (self.trial().saved().clone(), self.live.opened.borrow().clone());
         let chooses = changes.contains_key(SOURCE);
         // None of the other keys brings another picture under a mask.
         let permit = move |written: &Tunable| match chooses {
-            true => saved.refuse_another_camera(written),
+            true => saved.refuse_another_camera(written, opened.as_ref()),
             false => Ok(()),
         };
         match self.store.save(changes, &permit) {

@@ -9,7 +9,7 @@ use crate::attention::pace;
 use crate::contract::in_force::{Author, Given, InForce};
 use crate::contract::tuning::Tuning;
 use crate::limits::{self, Impossible};
-use crate::source;
+use crate::source::{self, Opened};
 use crate::tracks::{ExpressionSettings, TrackingSettings};
 use crate::zones;
 
@@ -219,14 +219,18 @@ impl Tunable {
     }
 
     /// A mask says nothing of the picture of another camera than the one that it was drawn for.
-    /// May wait for a driver.
+    /// `opened` is what these settings read now. May wait for a driver.
     ///
     /// # Errors
     ///
     /// In words: these settings or `other` have a mask, and they mean two cameras.
-    pub(super) fn refuse_another_camera(&self, other: &Self) -> Result<(), String> {
+    pub(super) fn refuse_another_camera(
+        &self,
+        other: &Self,
+        opened: Option<&Opened>,
+    ) -> Result<(), String> {
         let masked = self.has_masks() || other.has_masks();
-        if masked && !source::mean_the_same(&self.camera, &other.camera) {
+        if masked && !source::mean_the_same(&self.camera, &other.camera, opened) {
             return Err("camera.source: the settings have a mask, and what it hides would be \
                         seen elsewhere in another camera's picture; delete the mask and save, \
                         then choose the camera and draw it again"

@@ -107,13 +107,13 @@ impl Service {
 
     /// Writes what was before, and takes that over.
     fn undo_now(&self) -> Result<Answer, Refused> {
-        let saved = self.trial().saved().clone();
+        let (saved, opened) = (self.trial().saved().clone(), self.live.opened.borrow().clone());
         // Its owner may have drawn a mask since, in another file: then what is saved hides
         // nothing yet, and what is taken back would.
         let permit = move |before: &Tunable| {
             saved.refuse_what_uncovers(before)?;
             before.refuse_what_uncovers(&saved)?;
-            saved.refuse_another_camera(before)
+            saved.refuse_another_camera(before, opened.as_ref())
         };
         let Undone { settings, mut restarts } = self.store.undo(&permit)?;
         log::info!("page: the settings saved last were taken back");

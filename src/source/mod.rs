@@ -79,7 +79,21 @@ fn out_of_reach(path: &Path, error: &io::Error) -> SourceError {
 /// The device that the settings mean, as far as it can be told now, also where it cannot be
 /// used: its node, not a link to it. None for recorded pictures, and where nothing is meant.
 pub(crate) fn device(settings: &Settings) -> Option<PathBuf> {
-    let listed = |part: Option<&str>| Some(meant(&devices::list(), part)?.path.clone());
+    meant_by(settings, None)
+}
+
+/// The same, while `opened` is what this daemon reads by these settings: of several cameras that they
+/// may mean it is the one that they do.
+pub(crate) fn own_device(settings: &Settings, opened: Option<&Opened>) -> Option<PathBuf> {
+    match opened {
+        Some(Opened::Device { node, .. }) => Some(node.clone()),
+        _ => device(settings),
+    }
+}
+
+/// `own` is a node that this daemon reads: it is busy for others alone.
+fn meant_by(settings: &Settings, own: Option<&Path>) -> Option<PathBuf> {
+    let listed = |part: Option<&str>| Some(meant(&devices::list(), part, own)?.path.clone());
     match settings.target() {
         Target::Recorded(_) => None,
         Target::Device(path) => Some(devices::real_name(&path)),
@@ -88,16 +102,19 @@ pub(crate) fn device(settings: &Settings) -> Option<PathBuf> {
     }
 }
 
-/// Whether both settings mean the same camera, be it by another of its names, as far as it can
-/// be told now.
-pub(crate) fn mean_the_same(one: &Settings, other: &Settings) -> bool {
-    let same_node = || device(one).is_some_and(|node| device(other) == Some(node));
+/// Whether `other` means the camera that this daemon reads by `one`, be it by another of its names, as
+/// far as it can be told now. `opened` is what it has open.
+pub(crate) fn mean_the_same(one: &Settings, other: &Settings, opened: Option<&Opened>) -> bool {
+    let same_node = || {
+        let own = own_device(one, opened);
+        own.is_some() && meant_by(other, own.as_deref()) == own
+    };
     one.source == other.source || same_node()
 }
 
 /// The first usable camera of `nodes`, or the first whose name, bus or link contains `part`.
 fn find(nodes: &[Node], part: Option<&str>) -> Result<PathBuf, SourceError> {
-    let Some(node) = meant(nodes, part) else {
+    let Some(node) = meant(nodes, part, None) else {
         return Err(SourceError::Lost(match part {
             None => "no camera is plugged in".to_owned(),
             Some(part) => none_of_that_name(nodes, part),
@@ -119,10 +136,11 @@ fn none_of_that_name(nodes: &[Node], part: &str) -> String {
     }
 }
 
-/// The same, or where none can be used the one that says most.
-fn meant<'a>(nodes: &'a [Node], part: Option<&str>) -> Option<&'a Node> {
+/// The same, or where none can be used the one that says most. The daemon's `own` can be used.
+fn meant<'a>(nodes: &'a [Node], part: Option<&str>, own: Option<&Path>) -> Option<&'a Node> {
     let named = named(nodes, part);
-    let usable = named.iter().find(|node| node.state == State::Usable);
+    let is_usable = |node: &Node| node.state == State::Usable || own == Some(&*node.path);
+    let usable = named.iter().find(|node| is_usable(node));
     // What may become usable says more than what never will.
     usable.or_else(|| named.iter().min_by_key(|node| node.state == State::NotACamera)).copied()
 }

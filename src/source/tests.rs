@@ -42,7 +42,7 @@ fn node(number: u32, card: &str, bus: &str, state: State) -> Node {
 }
 
 fn found(nodes: &[Node], part: &str) -> Option<String> {
-    let node = meant(nodes, Some(part))?;
+    let node = meant(nodes, Some(part), None)?;
     Some(node.path.to_string_lossy().into_owned())
 }
 
@@ -64,6 +64,27 @@ fn a_port_is_that_port_and_no_other() {
     assert_eq!(found(&others, "usb-0000:00:14.0-1"), None, "it was unplugged");
     assert_eq!(found(&others, "usb-0000:00:14.0").as_deref(), Some("/dev/video90"));
     assert_eq!(found(&others, "14.0-1").as_deref(), Some("/dev/video90"), "a part");
+}
+
+/// Which is busy because the daemon reads it.
+#[test]
+fn the_daemons_own_camera_is_meant_before_a_free_one() {
+    let nodes = [
+        node(0, "C920", "usb-a-1", State::Busy),
+        node(1, "C920", "usb-a-2", State::Usable),
+        node(2, "C920", "usb-a-3", State::Busy),
+    ];
+    let path = |own: Option<&str>| meant(&nodes, None, own.map(Path::new)).unwrap().path.clone();
+    assert_eq!(path(None), Path::new("/dev/video91"));
+    assert_eq!(path(Some("/dev/video90")), Path::new("/dev/video90"));
+    assert_eq!(path(Some("/dev/video92")), Path::new("/dev/video91"), "what a new start takes");
+    let settings = |source: &str| Settings { source: source.into(), ..Settings::default() };
+    let (bus, card) = ("usb-a-3".to_owned(), "C920".to_owned());
+    let opened = Opened::Device { node: "/dev/video92".into(), bus, card };
+    let own = own_device(&settings("auto"), Some(&opened));
+    assert_eq!(own.as_deref(), Some(Path::new("/dev/video92")));
+    let same = |other| mean_the_same(&settings("auto"), &settings(other), Some(&opened));
+    assert!(same("/dev/video92") && !same("/dev/video91"));
 }
 
 #[test]
