@@ -45,10 +45,10 @@ pub(super) fn agree(
     let (close, coarse) =
         sightings.drain(..).partition::<Vec<_>, _>(|one| one.look.purpose == Purpose::Face);
     for candidate in candidates {
-        let of_it = |one: &&Sighting| one.shows(&candidate.face);
-        let (close, coarse) = (close.iter().filter(of_it), coarse.iter().filter(of_it));
-        let (close, coarse): (Vec<_>, Vec<_>) =
-            (close.copied().collect(), coarse.copied().collect());
+        let of_it = |seen: &[Sighting]| -> Vec<Sighting> {
+            seen.iter().filter(|one| one.shows(&candidate.face)).copied().collect()
+        };
+        let (close, coarse) = (of_it(&close), of_it(&coarse));
         let seen =
             candidate.looks.map(|look| mean_of(&by(&close, look), &by(&close, look.mirrored())));
         let from_afar = coarse.iter().map(|one| is_a_face(&by(&coarse, one.look)));

@@ -13,9 +13,10 @@ use super::controls::{
 /// The latter are those that are tried on the page, else those of `[camera.controls]`, else the
 /// driver's defaults. All of `[camera.controls]` comes back: a control that is automatic in the dark
 /// alone leaves another value in the one that it decides (`v4l2_ctrl_auto_cluster` in the kernel's
-/// V4L2 controls document; what a UVC camera does then is its own). The values that the camera had before would be wrong: after a crash in
-/// the dark they are those of `[camera.low_light]`, which the camera keeps while it has power.
-/// They stand in only where the driver tells no default that can be.
+/// V4L2 controls document; what a UVC camera does then is its own). The values that the camera had
+/// before would be wrong: after a crash in the dark they are those of `[camera.low_light]`, which
+/// the camera keeps while it has power. They stand in only where the driver tells no default that
+/// can be.
 pub(super) struct LowLight {
     dark: ControlValues,
     /// By the settings.

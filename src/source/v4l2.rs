@@ -21,8 +21,7 @@ use v4l::video::capture::Parameters;
 use v4l::{Format, FourCC};
 
 use super::controls::{self, ControlOffer, ControlValues, Overruled};
-use super::devices::told;
-use super::devices::{describe, real_name};
+use super::devices::{describe, real_name, told};
 use super::errno::explain;
 use super::formats::{matrix, range};
 use super::frame_source::{FrameSource, Opened, SourceError};
