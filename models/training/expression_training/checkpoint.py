@@ -38,7 +38,7 @@ def meaning(words: Vocabulary) -> dict:
         "ignore": sorted(words.ignored),
         "negative": sorted(words.negative),
         "share": words.share,
-        "kpt_shape": words.key_point,
+        "kpt_shape": list(words.key_points) if words.key_points else 0,
     }
 
 

@@ -16,8 +16,10 @@ import numpy as np
 
 from .description import first_there, plain_path, read_description
 from .labels import DataError, Labels, Vocabulary, label_file, read_rows
+from .text import text_of
 
 __all__ = [
+    "ALL_HALVINGS",
     "CLOSE",
     "INPUT",
     "PAD",
@@ -244,7 +246,7 @@ def pictures_at(place: Path, root: Path) -> list[Path]:
     if is_picture(place):
         return [place]
     try:
-        lines = place.read_text(encoding="utf-8-sig").splitlines()
+        lines = text_of(place).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{place}: neither a folder of pictures nor a list of them: {error}") from error
     # relative to the list, as most programs write, or to the set
@@ -293,6 +295,10 @@ def read_image(path: Path) -> np.ndarray:
 def write_image(path: Path, image: np.ndarray) -> None:
     """In the format that the suffix names."""
     path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())
+
+
+#: all the halvings that there are: a face of any size is shrunk by less than two from one of them
+ALL_HALVINGS = 16
 
 
 def pyramid(image: np.ndarray, levels: int) -> list[np.ndarray]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from .labels import DataError, Vocabulary
+from .text import text_of
 
 SPLITS = ("train", "val", "test", "choose")
 #: how a value that is not there is written
@@ -21,14 +22,14 @@ def read_description(path: Path) -> tuple[Path, Vocabulary, dict[str, list[Path]
     """The set's folder, what its labels mean, and where the pictures of each split are."""
     try:
         # the plainest loader: names that look like numbers or switches are names
-        said = yaml.load(path.read_text(encoding="utf-8-sig"), yaml.BaseLoader)
+        said = yaml.load(text_of(path), yaml.BaseLoader)
         said = {key: value for key, value in said.items() if value not in ABSENT}
         vocabulary = Vocabulary(
             names_of(said["names"]),
             marked(said, "unknown"),
             marked(said, "ignore"),
             said.get("share", "").lower() in ("true", "yes", "on", "1"),
-            int(said.get("kpt_shape", ("0", "0"))[1]),
+            key_points_of(said.get("kpt_shape")),
             {name: listed(members) for name, members in said.get("groups", {}).items()},
             marked(said, "negative"),
         )
@@ -41,6 +42,14 @@ def read_description(path: Path) -> tuple[Path, Vocabulary, dict[str, list[Path]
     except ValueError as error:
         raise DataError(f"{path}: {error}") from error
     return root, vocabulary, splits
+
+
+def key_points_of(shape: list[str] | None) -> tuple[int, int] | None:
+    """How many, and the numbers of each."""
+    if shape is None:
+        return None
+    points, numbers = map(int, shape)
+    return points, numbers
 
 
 def names_of(names) -> list[str]:

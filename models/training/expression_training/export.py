@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from .dataset import (
+    ALL_HALVINGS,
     INPUT,
     DataError,
     DataSet,
@@ -368,7 +369,7 @@ def export(weights: Path, data: DataSet, args: argparse.Namespace) -> dict:
         print(words, flush=True)
     samples = list(calibration(data, args.size, args.samples, args.close_look))
     network = equalized(network, samples)
-    pictures = data.load(selection(data), levels=4, every=args.every)
+    pictures = data.load(selection(data), ALL_HALVINGS, every=args.every)
     islands = () if args.all_int8 else FLOAT_ISLANDS
     with tempfile.TemporaryDirectory() as folder:
         model = args.float or Path(folder) / "float.tflite"

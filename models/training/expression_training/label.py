@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from .blend import Blend, networks_of
-from .dataset import CLOSE, INPUT, DataError, DataSet, Picture, Size, existing, size_of
+from .dataset import ALL_HALVINGS, CLOSE, INPUT, DataError, DataSet, Picture, Size, existing, size_of
 from .detect import Runner, detect, tflite_runner, torch_runner
 from .faces import confidence, merge
 from .labels import Row, Vocabulary, label_file, read_rows
@@ -168,7 +168,7 @@ def labelled(
     rows = read_rows(label_file(path), words, share=True)  # the new set has shares
     if not teacher or not teacher.wants(rows, words):
         return path, rows
-    filled = teacher.fill(data.read(path, levels=4), rows, words)
+    filled = teacher.fill(data.read(path, ALL_HALVINGS), rows, words)
     count.update(words.names[new.label] for old, new in zip(rows, filled) if old is not new)
     count.update(words.names[new.label] for new in filled[len(rows) :])
     return path, filled

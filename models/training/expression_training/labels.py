@@ -2,8 +2,8 @@
 
 A line is `class cx cy w h` in shares of the picture (YOLO). Polygons and oriented boxes
 (`class x y x y x y ...`) and key points (`class cx cy w h x y v ...`) become the box around
-them; a sixth column is some detector's confidence and is left out, unless `data.yaml`
-says `share: true`: then it is how sure the class is, lines of the same box are one face,
+them; a number more is some detector's confidence and is left out, unless `data.yaml`
+says `share: true`: then that behind a box is how sure the class is, lines of the same box are one face,
 and what they leave of 1 is spread evenly over the classes that none of them names. A name
 may stand for several classes (`groups` in `data.yaml`): the face has one of them, and the
 label does not say which.
@@ -18,6 +18,8 @@ from pathlib import Path
 from unicodedata import category
 
 import numpy as np
+
+from .text import text_of
 
 #: labels may lie this far outside the picture, by rounding
 TOLERANCE = 0.01
@@ -102,8 +104,8 @@ class Vocabulary:
     ignored: frozenset[str] = frozenset()
     #: the sixth column is how sure the class is
     share: bool = False
-    #: numbers for each key point, if `data.yaml` declares some (`kpt_shape`)
-    key_point: int = 0
+    #: how many key points and the numbers of each, if `data.yaml` declares some (`kpt_shape`)
+    key_points: tuple[int, int] | None = None
     #: those of the names that say "one of these classes"
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     #: those that mark a place as no face, whatever it looks like
@@ -254,7 +256,7 @@ def read_rows(path: Path, vocabulary: Vocabulary, share: bool | None = None) -> 
     they are written to with shares; by default where the set has them."""
     share = vocabulary.share if share is None else share
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = text_of(path)
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
@@ -297,7 +299,7 @@ def parse(line: str, vocabulary: Vocabulary) -> Row:
         if not 0 <= share <= 1:
             raise ValueError(f"share {share:g} is not from 0 to 1")
     if len(numbers) != 4:
-        numbers = box_of(numbers, vocabulary.key_point, line)
+        numbers = box_of(numbers, vocabulary.key_points, line)
     if not all(-TOLERANCE <= value <= 1 + TOLERANCE for value in numbers):
         raise ValueError(f"'{line}' has a number outside 0 to 1: pixels instead of shares of the picture?")
     if min(numbers[2:]) < LEAST_SIDE:
@@ -305,14 +307,15 @@ def parse(line: str, vocabulary: Vocabulary) -> Row:
     return Row(int(label), tuple(numbers), share)
 
 
-def box_of(numbers: list[float], key_point: int, line: str) -> list[float]:
-    """The box around a polygon, or the one before key points."""
-    more = numbers[4:]
-    if more and (len(more) % key_point == 0 if key_point else are_key_points(numbers)):
-        return numbers[:4]
-    if len(numbers) < 6 or len(numbers) % 2:
+def box_of(numbers: list[float], key_points: tuple[int, int] | None, line: str) -> list[float]:
+    """The box around a polygon, or the one before key points; behind either there may be a confidence."""
+    if len(numbers) < 6:
         raise ValueError(f"'{line}' is neither a class and a box nor a polygon nor key points")
-    x, y = numbers[0::2], numbers[1::2]
+    declared = key_points is not None and len(numbers) - 4 - math.prod(key_points) in (0, 1)
+    if declared or are_key_points(numbers):
+        return numbers[:4]
+    corners = numbers[: len(numbers) // 2 * 2]
+    x, y = corners[0::2], corners[1::2]
     low, high = (min(x), min(y)), (max(x), max(y))
     return [(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, high[0] - low[0], high[1] - low[1]]
 

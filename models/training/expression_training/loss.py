@@ -154,7 +154,7 @@ def detection_loss(outputs: Outputs, truth: Targets, weights: Weights = Weights(
     share = truth.shares.gather(1, face[..., None].expand(-1, -1, cls.shape[-1]))
     total_share = share.sum(-1)
     known = ~positive | ((total_share > 0) & (total_share < SEVERAL))
-    wanted = share * (1 - 2 * weights.smoothing) + weights.smoothing
+    wanted = share * (1 - 2 * weights.smoothing) + spread_over(cls, weights.smoothing)
     wanted = wanted * (aligned * positive)[..., None]
     total = (aligned * positive).sum().clamp(min=1)
     classes = F.binary_cross_entropy_with_logits(cls, wanted, reduction="none").sum(-1)
@@ -207,9 +207,15 @@ def distillation_loss(outputs: Outputs, answers: Outputs, roles: Tensor, lesson:
     return lesson.classes * classes + lesson.distribution * (spread * face).sum() / total
 
 
+def spread_over(logits: Tensor, smoothing: float) -> float:
+    """What smoothing gives each class: they exclude each other, so that with a share of 1 - 2 x `smoothing`
+    for the one that is known all of them, however many, add up to 1."""
+    return 2 * smoothing / logits.shape[-1]
+
+
 def face_loss(logits: Tensor, wanted: Tensor, among: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
     """For a face that has one of the classes `among` (ones; none: of all): their confidences
-    together are to be `wanted`, and those of the others nothing but the smoothing.
+    together are to be `wanted`, less what smoothing gives the others.
 
     That sum is what the daemon takes for the confidence that there is a face. It is
     also what the losses of the single classes add up to, so that faces with and without a
@@ -219,8 +225,10 @@ def face_loss(logits: Tensor, wanted: Tensor, among: Tensor | None = None, smoot
     among = torch.ones_like(logits) if among is None else among
     together = (moved_alike(logits, among).sigmoid() * among).sum(-1)
     face, beyond = together.clamp(1e-6, 1 - 1e-4), (together - 1).clamp(min=0)
-    others = (smoothing * wanted)[..., None].expand_as(logits)
+    other = spread_over(logits, smoothing) * wanted
+    others = other[..., None].expand_as(logits)
     others = F.binary_cross_entropy_with_logits(logits, others, reduction="none") * (1 - among)
+    wanted = wanted - other * (1 - among).sum(-1)
     return -(wanted * face.log() + (1 - wanted) * (1 - face).log()) + BEYOND * beyond + others.sum(-1)
 
 

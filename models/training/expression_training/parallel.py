@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import tempfile
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -76,6 +77,9 @@ def run_in(processes: int, work: Callable[[Peers], T]) -> T | None:
     return None
 
 
+#: for the first process, which validates alone while the others wait in their next step. Half an hour,
+#: PyTorch's own, ends runs of large sets; that a process has died is noticed by whoever started it.
+PATIENCE = timedelta(days=7)
 #: where a process leaves what a set or its options lack: an exception arrives as its stack
 REFUSED = "refused"
 
@@ -83,7 +87,7 @@ REFUSED = "refused"
 def _join(rank: int, processes: int, folder: Path, work: Callable[[Peers], object]) -> None:
     torch.set_num_threads(1)
     meeting = f"file://{folder / 'meeting'}"
-    distributed.init_process_group("gloo", meeting, rank=rank, world_size=processes)
+    distributed.init_process_group("gloo", meeting, rank=rank, world_size=processes, timeout=PATIENCE)
     try:
         work(Peers(rank, processes))
     except DataError as error:

@@ -16,7 +16,7 @@ from ai_edge_quantizer.algorithm_manager import AlgorithmName
 from ai_edge_quantizer.qtyping import TFLOperationName as Operation
 
 from .close_looks import LEAST_SIDE
-from .dataset import DataSet, Letterbox, Picture, Size
+from .dataset import ALL_HALVINGS, DataSet, Letterbox, Picture, Size
 from .ranges import spreads
 from .views import enlarged
 
@@ -49,7 +49,7 @@ def calibration(
     r = random.Random(seed)
     files = data.files("train")
     r.shuffle(files)
-    pictures = data.readable(files)
+    pictures = data.readable(files, ALL_HALVINGS)
     whole = (fitted_in(picture, size) for picture in pictures)
     tiles = itertools.islice(closely(pictures, size, close_look, r) if close_look else whole, count)
     if (first := next(tiles, None)) is None:

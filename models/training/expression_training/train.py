@@ -21,7 +21,7 @@ from . import checkpoint
 from .augment import Augmented, Batches, collate
 from .boxes import Outputs
 from .close_looks import CloseLooks, Kind, Shares, kinds_of
-from .dataset import DataError, DataSet, Picture, above_zero, at_least_one, existing, size_of
+from .dataset import ALL_HALVINGS, DataError, DataSet, Picture, above_zero, at_least_one, existing, size_of
 from .hard_faces import hard_faces, kept
 from .history import History, plot
 from .labels import Vocabulary
@@ -209,7 +209,7 @@ def train(
     check_first(data, options, folder / "last.pt", terms, init)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "options.json").write_text(json.dumps(asdict(options), indent=2) + "\n")
-    pictures = data.load("train", levels=4)
+    pictures = data.load("train", ALL_HALVINGS)
     number = {picture.path: index for index, picture in enumerate(pictures)}
     draws = [number[path] for path in data.draws("train") if path in number]
     processes = shared(processes, min(options.batch, len(draws)))

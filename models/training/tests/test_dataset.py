@@ -56,6 +56,15 @@ def test_every_usual_way_to_name_pictures_and_classes(tmp_path, text):
     assert read.labels.boxes.tolist() == [[16, 18, 48, 30]] and read.labels.classes.tolist() == [0]
 
 
+def test_what_windows_editors_write_is_read(tmp_path):
+    path = a_set(tmp_path, "val: val.txt\nnames: [happy, not_happy]")
+    (tmp_path / "val.txt").write_text("images/val/a.jpg\n")
+    for file in (path, tmp_path / "val.txt", tmp_path / "labels/val/a.txt"):
+        file.write_bytes(file.read_text().encode("utf-16"))
+    (read,) = DataSet.open(path).load("val")
+    assert read.labels.boxes.tolist() == [[16, 18, 48, 30]] and read.labels.classes.tolist() == [0]
+
+
 def test_class_names_may_be_numbers(tmp_path):
     assert DataSet.open(a_set(tmp_path, "val: images/val\nnames: [0, 1]")).names == ["0", "1"]
 
@@ -197,6 +206,7 @@ PLAIN = Vocabulary(["happy", "not_happy"])
         ("1 .5 0 1 .5 .5 1 0 .5 .5 0", (0.5, 0.5, 1, 1)),
         ("1 .5 0 .5 .015 .3 .9 0 .5 .5 0", (0.25, 0.45, 0.5, 0.9)),
         ("1 .5 .5 .2 .2 .9 .9 1 .1 .1 1", (0.55, 0.55, 0.9, 0.9)),  # far from what would be their box
+        ("1 .25 .25 .75 .25 .75 .75 .25 .75 .93", (0.5, 0.5, 0.5, 0.5)),  # a polygon and a confidence
     ],
 )
 def test_every_kind_of_label_gives_its_box(line, box):
@@ -206,8 +216,10 @@ def test_every_kind_of_label_gives_its_box(line, box):
 
 def test_key_points_without_visibility_are_told_from_a_polygon_by_data_yaml():
     line = "0 0.5 0.5 0.2 0.2 0.4 0.4 0.1 0.1"
-    declared = Vocabulary(["a"], key_point=2)
+    declared = Vocabulary(["a"], key_points=(2, 2))
     assert parse(line, declared).box == (0.5, 0.5, 0.2, 0.2)
+    assert parse(line + " 0.93", declared).box == (0.5, 0.5, 0.2, 0.2)  # with a confidence
+    assert parse(line, Vocabulary(["a"], key_points=(5, 2))).box != (0.5, 0.5, 0.2, 0.2)
     assert parse(line, Vocabulary(["a"])).box != (0.5, 0.5, 0.2, 0.2)
 
 

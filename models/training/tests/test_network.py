@@ -20,6 +20,7 @@ from expression_training.loss import (
     face_loss,
     ignored_cells,
     shares_loss,
+    spread_over,
 )
 from expression_training.network import BINS, SHIPPED, STRIDES, YOLO12, Description
 from expression_training.options import PRESETS
@@ -277,6 +278,26 @@ def test_the_loss_of_a_face_is_least_where_its_confidences_add_up_to_what_is_wan
     at = lambda a, b: face_loss(torch.tensor([a, b]).logit(), wanted).item()  # noqa: E731
     assert at(0.4, 0.4) == pytest.approx(at(0.7, 0.1), abs=1e-5)
     assert at(0.4, 0.4) < min(at(0.5, 0.5), at(0.3, 0.3))
+
+
+@pytest.mark.parametrize("shares", [(1, 0), (1, 0, 0, 0, 0, 0, 0), (1, 1, 0, 0, 0, 0, 0), (0, 0, 0, 0, 0, 0, 0)])
+def test_confidences_of_a_face_are_asked_to_add_up_to_one_however_many_classes_there_are(shares):
+    """At what is asked for of the best cell of a face nothing pulls at its confidences."""
+    count, known = len(shares), sum(shares)
+    smoothing = Weights().smoothing
+    other = 2 * smoothing / count
+    own = (1 - other * (count - known)) / known if known else 1 / count
+    asked = torch.tensor([own if share or not known else other for share in shares])
+    assert asked.sum() == pytest.approx(1)
+    share, logits = torch.tensor(shares, dtype=torch.float), asked.logit()
+    if known == 1:
+        wanted = share * (1 - 2 * smoothing) + spread_over(logits, smoothing)
+        assert wanted.sum() == pytest.approx(1) and wanted == pytest.approx(asked)
+    else:
+        among = share if known else torch.ones_like(share)
+        low = (asked * 0.95).logit().requires_grad_()
+        face_loss(low, torch.tensor(0.95), among, smoothing).backward()
+        assert low.grad.abs().max() < 1e-3
 
 
 def test_confidences_of_a_face_are_pulled_back_where_they_add_up_to_more_than_one():

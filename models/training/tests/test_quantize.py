@@ -1,11 +1,14 @@
 """What the export does so that int8 says what the network says."""
 
+import random
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from expression_training import quantize
-from expression_training.dataset import DataSet
+from expression_training.dataset import ALL_HALVINGS, DataSet, Labels, Picture, pyramid
 from expression_training.equalize import equalized, largest_outputs, pairs
 from expression_training.network import YOLO12, Description
 from expression_training.ranges import Spread
@@ -103,3 +106,14 @@ def test_a_network_for_single_faces_is_calibrated_on_single_faces(dataset):
     # one picture in four has no face, and is shown as a whole
     same = [any(np.array_equal(one, other) for other in whole) for one in closely]
     assert any(same) and not all(same)
+
+
+def test_a_large_face_is_calibrated_on_without_speckles():
+    noise = np.random.default_rng(1).integers(0, 256, (1600, 1600, 3)).astype(np.uint8)
+    labels = Labels(np.array([[200, 200, 1400, 1400]], np.float32), np.eye(2, dtype=np.float32)[:1], np.zeros((0, 4)))
+    spreads = []
+    for levels in (1, ALL_HALVINGS):
+        picture = Picture(Path("a.png"), pyramid(noise, levels), labels)
+        (tile,) = quantize.closely([picture], (128, 128), 1.5, random.Random(1))
+        spreads.append(tile.std())
+    assert spreads[1] < spreads[0] / 4

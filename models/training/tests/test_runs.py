@@ -76,7 +76,7 @@ def test_a_run_is_not_continued_where_the_same_labels_mean_something_else(own, b
     with_face = before.replace("- not_happy\n", "- not_happy\n- face\n")
     for text, words in (
         (before + "share: true\n", "share was False and is True"),
-        (before + "kpt_shape: [5, 3]\n", "kpt_shape was 0 and is 3"),
+        (before + "kpt_shape: [5, 3]\n", r"kpt_shape was 0 and is \[5, 3\]"),
         (with_face + "unknown: face\n", r"unknown was \[\] and is \['face'\]"),
         (with_face + "ignore: face\n", r"ignore was \[\] and is \['face'\]"),
         (with_face + "negative: face\n", r"negative was \[\] and is \['face'\]"),
