@@ -96,7 +96,9 @@ impl<'a> Shape<'a> {
     fn of(shares: &'a [f32], key_points: Option<KeyPoints>) -> Option<Self> {
         let count = shares.len();
         let announced = key_points.is_some_and(|(points, numbers)| {
-            points.checked_mul(numbers).and_then(|all| all.checked_add(4)) == Some(count)
+            let all = points.checked_mul(numbers).and_then(|all| all.checked_add(4));
+            // With a confidence, as behind a box.
+            all.is_some_and(|all| count == all || count == all.saturating_add(1))
         });
         match count {
             0..=3 => None,
@@ -202,6 +204,8 @@ mod tests {
         let line = "1 0.5 0.5 0.5 0.5 0.4 0.4 0.6 0.4";
         assert!(same(&parse(line, &[0, 1], Some((2, 2)), SIZE).unwrap(), 1, rect));
         assert!(!same(&parsed(line).unwrap(), 1, rect));
+        let with_confidence = format!("{line} 0.93");
+        assert!(same(&parse(&with_confidence, &[0, 1], Some((2, 2)), SIZE).unwrap(), 1, rect));
     }
 
     /// Where visibilities would be it has zeros and ones.

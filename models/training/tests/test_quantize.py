@@ -110,7 +110,8 @@ def test_a_network_for_single_faces_is_calibrated_on_single_faces(dataset):
 
 def test_a_large_face_is_calibrated_on_without_speckles():
     noise = np.random.default_rng(1).integers(0, 256, (1600, 1600, 3)).astype(np.uint8)
-    labels = Labels(np.array([[200, 200, 1400, 1400]], np.float32), np.eye(2, dtype=np.float32)[:1], np.zeros((0, 4)))
+    face = np.array([[200, 200, 1400, 1400]], np.float32)
+    labels = Labels(face, np.eye(2, dtype=np.float32)[:1], np.zeros((0, 4)))
     spreads = []
     for levels in (1, ALL_HALVINGS):
         picture = Picture(Path("a.png"), pyramid(noise, levels), labels)
