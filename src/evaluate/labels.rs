@@ -96,9 +96,10 @@ impl<'a> Shape<'a> {
     fn of(shares: &'a [f32], key_points: Option<KeyPoints>) -> Option<Self> {
         let count = shares.len();
         let announced = key_points.is_some_and(|(points, numbers)| {
-            let all = points.checked_mul(numbers).and_then(|all| all.checked_add(4));
+            let all = points.checked_mul(numbers);
+            let rest = all.and_then(|all| count.checked_sub(4)?.checked_sub(all));
             // With a confidence, as behind a box.
-            all.is_some_and(|all| count == all || count == all.saturating_add(1))
+            rest.is_some_and(|rest| rest <= 1)
         });
         match count {
             0..=3 => None,

@@ -44,6 +44,8 @@ T = TypeVar("T")
 cv2.setNumThreads(0)  # the loader's processes are the parallelism
 
 PAD = 114
+#: all the halvings that there are: a face of any size is shrunk by less than two from one of them
+ALL_HALVINGS = 16
 #: as the daemon has them (src/source/media.rs), also such as cannot be read: they are left out by name
 PICTURES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"),
@@ -295,10 +297,6 @@ def read_image(path: Path) -> np.ndarray:
 def write_image(path: Path, image: np.ndarray) -> None:
     """In the format that the suffix names."""
     path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())
-
-
-#: all the halvings that there are: a face of any size is shrunk by less than two from one of them
-ALL_HALVINGS = 16
 
 
 def pyramid(image: np.ndarray, levels: int) -> list[np.ndarray]:

@@ -10,9 +10,9 @@ UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def text_of(path: Path) -> str:
-    """UTF-8 with or without a byte order mark, or UTF-16 with one. Lines end with `\\n` alone.
+    """UTF-8 with or without a byte order mark, or UTF-16 with one.
 
     Raises OSError, and UnicodeDecodeError where it is no text.
     """
-    encoding = "utf-16" if path.read_bytes()[:2] in UTF_16 else "utf-8-sig"
-    return path.read_text(encoding=encoding)
+    read = path.read_bytes()
+    return read.decode("utf-16" if read.startswith(UTF_16) else "utf-8-sig")
